@@ -1,0 +1,125 @@
+"""localtune: hyperparameter sweeps on one machine, with Ray Tune's API.
+
+    import localtune as tune
+
+Importing this package imports nothing else: each name is looked up when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from localtune._version import __version__
+
+if TYPE_CHECKING:
+    from localtune.analysis.experiment_analysis import ExperimentAnalysis as ExperimentAnalysis
+    from localtune.callback import Callback as Callback
+    from localtune.checkpoint import Checkpoint as Checkpoint
+    from localtune.error import TuneError as TuneError
+    from localtune.execution.in_process import InProcessExecutor as InProcessExecutor
+    from localtune.execution.local_process import ProcessExecutor as ProcessExecutor
+    from localtune.experiment_spec import Experiment as Experiment
+    from localtune.progress_reporter import CLIReporter as CLIReporter
+    from localtune.progress_reporter import JupyterNotebookReporter as JupyterNotebookReporter
+    from localtune.progress_reporter import ProgressReporter as ProgressReporter
+    from localtune.registry import register_env as register_env
+    from localtune.registry import register_trainable as register_trainable
+    from localtune.resources import PlacementGroupFactory as PlacementGroupFactory
+    from localtune.result_grid import ResultGrid as ResultGrid
+    from localtune.run_config import CheckpointConfig as CheckpointConfig
+    from localtune.run_config import FailureConfig as FailureConfig
+    from localtune.run_config import ResumeConfig as ResumeConfig
+    from localtune.run_config import RunConfig as RunConfig
+    from localtune.run_config import SyncConfig as SyncConfig
+    from localtune.schedulers import create_scheduler as create_scheduler
+    from localtune.search import create_searcher as create_searcher
+    from localtune.search.sample import choice as choice
+    from localtune.search.sample import grid_search as grid_search
+    from localtune.search.sample import lograndint as lograndint
+    from localtune.search.sample import loguniform as loguniform
+    from localtune.search.sample import qlograndint as qlograndint
+    from localtune.search.sample import qloguniform as qloguniform
+    from localtune.search.sample import qrandint as qrandint
+    from localtune.search.sample import qrandn as qrandn
+    from localtune.search.sample import quniform as quniform
+    from localtune.search.sample import randint as randint
+    from localtune.search.sample import randn as randn
+    from localtune.search.sample import sample_from as sample_from
+    from localtune.search.sample import uniform as uniform
+    from localtune.stopper import Stopper as Stopper
+    from localtune.trainable.session import TuneContext as TuneContext
+    from localtune.trainable.session import get_checkpoint as get_checkpoint
+    from localtune.trainable.session import get_context as get_context
+    from localtune.trainable.session import report as report
+    from localtune.trainable.trainable import Trainable as Trainable
+    from localtune.trainable.util import with_parameters as with_parameters
+    from localtune.trainable.util import with_resources as with_resources
+    from localtune.trial_result import Result as Result
+    from localtune.tune import run as run
+    from localtune.tune import run_experiments as run_experiments
+    from localtune.tune_config import TuneConfig as TuneConfig
+    from localtune.tuner import Tuner as Tuner
+
+_NAMES = {
+    "analysis.experiment_analysis": ("ExperimentAnalysis",),
+    "callback": ("Callback",),
+    "checkpoint": ("Checkpoint",),
+    "error": ("TuneError",),
+    "execution.in_process": ("InProcessExecutor",),
+    "execution.local_process": ("ProcessExecutor",),
+    "experiment_spec": ("Experiment",),
+    "progress_reporter": ("CLIReporter", "JupyterNotebookReporter", "ProgressReporter"),
+    "registry": ("register_env", "register_trainable"),
+    "resources": ("PlacementGroupFactory",),
+    "result_grid": ("ResultGrid",),
+    "run_config": (
+        "CheckpointConfig",
+        "FailureConfig",
+        "ResumeConfig",
+        "RunConfig",
+        "SyncConfig",
+    ),
+    "schedulers": ("create_scheduler",),
+    "search": ("create_searcher",),
+    "search.sample": (
+        "choice",
+        "grid_search",
+        "lograndint",
+        "loguniform",
+        "qlograndint",
+        "qloguniform",
+        "qrandint",
+        "qrandn",
+        "quniform",
+        "randint",
+        "randn",
+        "sample_from",
+        "uniform",
+    ),
+    "stopper": ("Stopper",),
+    "trainable.session": ("TuneContext", "get_checkpoint", "get_context", "report"),
+    "trainable.trainable": ("Trainable",),
+    "trainable.util": ("with_parameters", "with_resources"),
+    "trial_result": ("Result",),
+    "tune": ("run", "run_experiments"),
+    "tune_config": ("TuneConfig",),
+    "tuner": ("Tuner",),
+}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_MODULES)]
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""The controller: a state machine without I/O, and the loop around it."""

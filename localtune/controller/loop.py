@@ -1,0 +1,263 @@
+"""ExperimentLoop: waits for workers, feeds the state machine, carries out what it wants."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from typing import Any, Protocol
+
+from localtune.callback import CallbackError, CallbackList
+from localtune.clock import Clock
+from localtune.controller import instructions as i
+from localtune.controller.state import ControllerState
+from localtune.error import StorageError, TuneError, WorkerStartError
+from localtune.execution.executor import Executor
+from localtune.experiment.metric_analysis import metric_stats_of
+from localtune.experiment.trial import Trial
+from localtune.experiment.trial_info import StorageContext, TrialInfo
+from localtune.search.search_algorithm import SearchAlgorithm
+from localtune.storage import failures, history
+from localtune.storage.experiment_db import ExperimentDB
+from localtune.storage.paths import make_trial_dir
+from localtune.utils.dicts import flatten_dict
+from localtune.worker import messages as m
+
+logger = logging.getLogger(__name__)
+
+# How often somebody who watches gets a fresh picture while nothing happens.
+HEARTBEAT_S = 0.25
+
+
+class Output(Protocol):
+    """What shows the run to a person."""
+
+    def tick(self) -> None:
+        """Called every now and then, also when nothing happens."""
+
+    def warn(self, message: str) -> None:
+        """Tells the user something."""
+
+
+class ExperimentLoop:
+    """Runs an experiment to its end.
+
+    Args:
+        state: Decides.
+        executor: Runs workers; must be open.
+        searcher: Its state is kept with the experiment.
+        callbacks: Told what happens.
+        db: Keeps the state.
+        output: Shows it.
+        clock: For time stamps.
+    """
+
+    def __init__(
+        self,
+        state: ControllerState,
+        executor: Executor,
+        searcher: SearchAlgorithm,
+        callbacks: CallbackList,
+        db: ExperimentDB,
+        output: Output,
+        clock: Clock,
+    ) -> None:
+        self._state = state
+        self._executor = executor
+        self._searcher = searcher
+        self._callbacks = callbacks
+        self._db = db
+        self._output = output
+        self._clock = clock
+        self._iteration = 0
+        self._unsaved: dict[str, Trial] = {}
+        self._saved_count = 0
+        self._interrupt_asked = False
+        self.was_interrupted = False
+
+    def run(self) -> None:
+        """Runs until all is done, interrupted, or failed.
+
+        Raises:
+            KeyboardInterrupt: if interrupted for the second time; workers are killed.
+        """
+        state = self._state
+        while True:
+            self._notify_step("on_step_begin")
+            if self._interrupt_asked and not self.was_interrupted:
+                self.was_interrupted = True
+                self._output.warn(
+                    "Interrupted: running steps may finish. Press Ctrl-C again to end now."
+                )
+                self._carry_out(state.interrupt())
+            self._carry_out(state.advance())
+            if state.is_done:
+                return
+            for event in self._executor.wait(self._timeout_s()):
+                self._carry_out(state.handle(event))
+            self._iteration += 1
+            self._notify_step("on_step_end")
+            self._output.tick()
+
+    def interrupt(self) -> None:
+        """Asks the loop to end in good order. For other threads and signal handlers."""
+        self._interrupt_asked = True
+        self._executor.wake()
+
+    def _timeout_s(self) -> float:
+        if self._state.has_work:
+            return 0.0
+        seconds_left = self._state.seconds_left()
+        return HEARTBEAT_S if seconds_left is None else min(seconds_left, HEARTBEAT_S)
+
+    # -- carrying out ---------------------------------------------------------------------------
+
+    def _carry_out(self, instructions: list[i.Instruction]) -> None:
+        for instruction in instructions:
+            try:
+                self._carry_out_one(instruction)
+            except CallbackError as error:
+                self._abort(TuneError(f"{error} {_text_of(error.__cause__)}"), error.__cause__)
+            except OSError as error:
+                self._abort(error if isinstance(error, TuneError) else _storage_error(error), error)
+        try:
+            self._save()
+        except StorageError as error:
+            self._abort(error, error.__cause__)
+
+    def _abort(self, error: BaseException, cause: BaseException | None) -> None:
+        error.__cause__ = cause if cause is not error else error.__cause__
+        if self._state.error is None:
+            self._carry_out(self._state.abort(error))
+
+    def _carry_out_one(self, instruction: i.Instruction) -> None:
+        if isinstance(instruction, i.Send):
+            self._executor.send(instruction.worker_id, instruction.command)
+        elif isinstance(instruction, i.Notify):
+            self._notify(instruction)
+        elif isinstance(instruction, i.Persist):
+            self._unsaved[instruction.trial.trial_id] = instruction.trial
+        elif isinstance(instruction, i.PrepareTrial):
+            self._prepare(instruction)
+        elif isinstance(instruction, i.StartWorker):
+            self._start_worker(instruction)
+        elif isinstance(instruction, i.ResetWorker):
+            self._reset_worker(instruction)
+        elif isinstance(instruction, i.StopWorker):
+            self._executor.stop_worker(instruction.worker_id, instruction.reason)
+        elif isinstance(instruction, i.WriteError):
+            self._write_error(instruction.trial)
+        elif isinstance(instruction, i.DeleteCheckpoint):
+            # The record without it must be safe before the directory goes.
+            self._save()
+            self._delete(instruction.tracked.checkpoint.path)
+        elif isinstance(instruction, i.Warn):
+            self._output.warn(instruction.message)
+
+    def _prepare(self, instruction: i.PrepareTrial) -> None:
+        trial = instruction.trial
+        if instruction.is_first:
+            trial.dirname = make_trial_dir(trial.experiment_path, trial.dirname)
+            return
+        if history.rewind(trial.path, instruction.iteration):
+            results = history.read_results(trial.path)
+            trial.metric_stats = metric_stats_of(map(flatten_dict, results))
+
+    def _start_worker(self, instruction: i.StartWorker) -> None:
+        try:
+            assignment = _assignment(instruction.trial, instruction.environment)
+            command = m.Construct(assignment)
+            self._executor.start_worker(instruction.worker_id, command, instruction.cpus)
+        except (WorkerStartError, UnpicklableConfigError) as error:
+            self._carry_out(self._state.fail_start(instruction.worker_id, error))
+
+    def _reset_worker(self, instruction: i.ResetWorker) -> None:
+        try:
+            assignment = _assignment(instruction.trial, instruction.environment)
+        except UnpicklableConfigError as error:
+            self._carry_out(self._state.fail_start(instruction.worker_id, error))
+            return
+        self._executor.send(instruction.worker_id, m.Reset(assignment))
+
+    def _notify(self, instruction: i.Notify) -> None:
+        self._callbacks.call(
+            instruction.hook,
+            iteration=self._iteration,
+            trials=self._state.trials,
+            trial=instruction.trial,
+            **instruction.extra,
+        )
+
+    def _notify_step(self, hook: str) -> None:
+        if not self._callbacks.wants(hook):
+            return
+        try:
+            self._callbacks.call(hook, iteration=self._iteration, trials=self._state.trials)
+        except CallbackError as error:
+            self._abort(TuneError(f"{error} {_text_of(error.__cause__)}"), error.__cause__)
+
+    def _write_error(self, trial: Trial) -> None:
+        assert trial.error is not None
+        failures.write_error(trial.path, trial.num_failures, self._clock.time(), trial.error)
+
+    def _delete(self, path: str) -> None:
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            logger.warning("The checkpoint %s cannot be removed: %s", path, error)
+
+    def _save(self) -> None:
+        if not self._unsaved:
+            return
+        state: dict[str, Any] = {}
+        if len(self._state.trials) != self._saved_count:
+            state["searcher"] = self._searcher.get_state()
+        trials, self._unsaved = list(self._unsaved.values()), {}
+        self._db.save(trials, state)
+        self._saved_count = len(self._state.trials)
+
+
+class UnpicklableConfigError(TuneError):
+    """A configuration that cannot be sent to a worker."""
+
+
+def _assignment(trial: Trial, environment: dict[str, str | None]) -> m.Assignment:
+    return m.Assignment(
+        trial=TrialInfo(
+            trial_id=trial.trial_id,
+            trial_name=str(trial),
+            experiment_name=trial.experiment_dir_name,
+            trial_dir=trial.path,
+            experiment_dir=trial.experiment_path,
+            resources=trial.placement_group_factory,
+        ),
+        config=_pickled_config(trial),
+        storage=StorageContext(trial.experiment_path, trial.path, trial.next_checkpoint_index),
+        log_to_file=trial.log_to_file,
+        environment=environment,
+    )
+
+
+def _pickled_config(trial: Trial) -> bytes:
+    from localtune.utils.serialization import dumps
+
+    try:
+        return dumps(trial.config, "config")
+    except TypeError as error:
+        raise UnpicklableConfigError(str(error)) from error
+
+
+def _storage_error(error: OSError) -> StorageError:
+    return StorageError(
+        f"The experiment's directory cannot be written: {error}. "
+        "Make room or rights there and resume the run."
+    )
+
+
+def _text_of(error: BaseException | None) -> str:
+    import traceback
+
+    if error is None:
+        return ""
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))

@@ -1,0 +1,55 @@
+"""Whether results have the metric that a run optimises."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from localtune.error import MissingMetricError
+from localtune.experiment.trial import Trial
+from localtune.result import (
+    AUTO_RESULT_KEYS,
+    DEBUG_METRICS,
+    DEFAULT_METRIC,
+    DONE,
+    EXPERIMENT_TAG,
+    SHOULD_CHECKPOINT,
+)
+from localtune.utils.text import near_miss
+
+_NOT_REPORTED = frozenset(
+    {*AUTO_RESULT_KEYS, *DEBUG_METRICS, DONE, EXPERIMENT_TAG, SHOULD_CHECKPOINT}
+)
+
+
+class MetricCheck:
+    """Checks each result for one metric.
+
+    Args:
+        metric: Flat name of the metric; None, and the metric of bare numbers, check nothing.
+    """
+
+    def __init__(self, metric: str | None) -> None:
+        is_strict = os.environ.get("TUNE_DISABLE_STRICT_METRIC_CHECKING") != "1"
+        self._metric = metric if is_strict and metric != DEFAULT_METRIC else None
+
+    def error_of(self, trial: Trial, flat_result: Mapping[str, Any]) -> MissingMetricError | None:
+        """What is wrong with a result, None if nothing."""
+        if self._metric is None or self._metric in flat_result:
+            return None
+        reported = [
+            key
+            for key in flat_result
+            if key not in _NOT_REPORTED and not key.startswith("config/")
+        ]
+        if not reported:
+            return None
+        guess = near_miss(self._metric, reported)
+        hint = f" Did you mean {guess!r}?" if guess else ""
+        return MissingMetricError(
+            f"The run optimises the metric {self._metric!r}, but trial {trial} reported "
+            f"{', '.join(map(repr, sorted(reported)))}.{hint} Report it with every result, name "
+            "another metric in TuneConfig, or set the environment variable "
+            "TUNE_DISABLE_STRICT_METRIC_CHECKING=1."
+        )

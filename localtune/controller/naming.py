@@ -1,0 +1,85 @@
+"""Names of trials and of their directories."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+
+from localtune.experiment.trial import Trial
+
+# Characters that some file system, shell or tool cannot bear in a name.
+_UNSAFE = re.compile(r'[/()<>:"\\|?*\s\x00]')
+_DEFAULT_MAX_LENGTH = 130
+# Most file systems allow 255 bytes.
+_MAX_NAME_BYTES = 255
+
+
+def name_trial(
+    trial: Trial,
+    *,
+    name_creator: Callable[[Trial], str] | None,
+    dirname_creator: Callable[[Trial], str] | None,
+    date_text: str,
+) -> None:
+    """Sets the name of a trial and of its directory.
+
+    Args:
+        trial: Changed in place.
+        name_creator: The user's ``trial -> name``, or None.
+        dirname_creator: The user's ``trial -> directory name``, or None.
+        date_text: Ends the default directory name.
+
+    Raises:
+        ValueError: if a creator returns what cannot be a name.
+    """
+    if name_creator is not None:
+        trial.custom_trial_name = _checked(name_creator(trial), "trial_name_creator")
+    if dirname_creator is not None:
+        dirname = _checked(dirname_creator(trial), "trial_dirname_creator")
+        if "/" in dirname or os.sep in dirname:
+            raise ValueError(
+                "trial_dirname_creator must return the name of a directory without "
+                f"{os.sep!r}, but returned {dirname!r}."
+            )
+        if dirname in (".", ".."):
+            raise ValueError(f"trial_dirname_creator must not return {dirname!r}.")
+    else:
+        dirname = f"{trial}_{trial.experiment_tag}"[: _max_length()]
+        if date_text:
+            dirname += f"_{date_text}"
+    trial.dirname = _UNSAFE.sub("_", dirname)
+
+
+def check_experiment_name(name: str) -> str:
+    """Returns the name if it can be that of an experiment's directory.
+
+    Raises:
+        ValueError: if it is empty, leads out of the storage path, or is too long.
+    """
+    if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
+        raise ValueError(
+            "name must be the name of one directory (no '/', no '..', not empty), "
+            f"but got {name!r}. Put the path into storage_path."
+        )
+    if len(os.fsencode(name)) > _MAX_NAME_BYTES:
+        raise ValueError(
+            f"name must be at most {_MAX_NAME_BYTES} bytes long, but is "
+            f"{len(os.fsencode(name))}: {name[:40]!r}..."
+        )
+    return name
+
+
+def _checked(name: object, source: str) -> str:
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"{source} must return a name, but returned {name!r}.")
+    if len(os.fsencode(name)) > _MAX_NAME_BYTES - 6:
+        raise ValueError(
+            f"{source} must return at most {_MAX_NAME_BYTES - 6} bytes, but returned "
+            f"{len(os.fsencode(name))}: {name[:40]!r}..."
+        )
+    return name
+
+
+def _max_length() -> int:
+    return int(os.environ.get("TUNE_MAX_LEN_IDENTIFIER", _DEFAULT_MAX_LENGTH))

@@ -1,0 +1,638 @@
+"""ControllerState: what a run does next, decided without doing anything.
+
+::
+
+      executor events --> handle(event) --+
+                                          +--> instructions --> loop carries them out
+      each turn ------> advance() --------+
+
+      a trial:   create -> choose -> start/reset a worker -> [restore] -> train -> result
+                 result -> stop conditions, scheduler -> [save] -> train | pause | complete
+                 failure -> retry (to the end of the queue) | error
+
+The searcher, the scheduler and the stopper are asked here, and answer with values. Nothing in
+this file waits, writes, or talks to a process.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from localtune.clock import Clock
+from localtune.controller import failure
+from localtune.controller import instructions as i
+from localtune.controller.metric_check import MetricCheck
+from localtune.controller.naming import name_trial
+from localtune.controller.settings import RunSettings
+from localtune.controller.view import SchedulerView
+from localtune.controller.workers import Phase, Worker, WorkerTable
+from localtune.error import LocaltuneInternalError, ResourceRequestError, TuneError
+from localtune.execution.executor import Capacity, Exited, Replied, WorkerEvent
+from localtune.experiment.checkpoint_history import TrackedCheckpoint
+from localtune.experiment.metric_analysis import update_metric_stats
+from localtune.experiment.status import Status
+from localtune.experiment.trial import Trial
+from localtune.checkpoint import Checkpoint
+from localtune.result import (
+    CONFIG_PREFIX,
+    DONE,
+    EXPERIMENT_TAG,
+    RESULT_DUPLICATE,
+    SHOULD_CHECKPOINT,
+    TIME_TOTAL_S,
+    TRAINING_ITERATION,
+    TRIAL_ID,
+)
+from localtune.schedulers.trial_scheduler import TrialScheduler
+from localtune.search.search_algorithm import SearchAlgorithm
+from localtune.search.suggestion import Suggestion
+from localtune.stopper.stopper import Stopper
+from localtune.utils.dicts import flatten_dict
+from localtune.worker import messages as m
+
+CONTINUE, PAUSE, STOP, NOOP = "CONTINUE", "PAUSE", "STOP", "NOOP"
+
+# Trials created in one turn: the first ones shall run before the last ones are thought up.
+_CREATED_PER_TURN = 4
+
+
+class ControllerState:
+    """A run, as a state machine.
+
+    Args:
+        settings: What was asked for.
+        searcher: Where configurations come from.
+        scheduler: Decides after each result.
+        stopper: The run's stop conditions.
+        capacity: What there is to share.
+        clock: For the time budget.
+
+    Attributes:
+        trials: All trials in the order of their creation.
+        error: What ended the run early, None if nothing did.
+    """
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        searcher: SearchAlgorithm,
+        scheduler: TrialScheduler,
+        stopper: Stopper,
+        capacity: Capacity,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._searcher = searcher
+        self._scheduler = scheduler
+        self._stopper = stopper
+        self._clock = clock
+        self.trials: list[Trial] = []
+        self.error: BaseException | None = None
+        self._live: dict[str, Trial] = {}  # retried trials move to the end
+        self._waiting_count = 0  # trials that are PENDING
+        self._workers = WorkerTable(capacity)
+        self._view = SchedulerView(self.trials, self._live, searcher)
+        self._metric_check = MetricCheck(settings.metric)
+        self._out: list[i.Instruction] = []
+        self._deadline: float | None = None
+        self._is_ending = False
+        self._may_reuse = settings.reuse_workers
+
+    # -- questions ------------------------------------------------------------------------------
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do and no worker is left."""
+        if len(self._workers):
+            return False
+        return self._is_ending or (not self._live and self._searcher.is_finished())
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the run only waits for its workers to end."""
+        return self._is_ending
+
+    @property
+    def has_work(self) -> bool:
+        """Whether :meth:`advance` can go on at once, without waiting for an event."""
+        return not self._is_ending and self._can_create()
+
+    def seconds_left(self) -> float | None:
+        """Time until the budget is over; None without one."""
+        if self._deadline is None or self._is_ending:
+            return None
+        return max(self._deadline - self._clock.monotonic(), 0.0)
+
+    def is_awaited(self, trial: Trial) -> bool:
+        """Whether a trial has a worker."""
+        return self._workers.of_trial(trial) is not None
+
+    # -- stimuli --------------------------------------------------------------------------------
+
+    def adopt(self, trials: list[Trial]) -> None:
+        """Takes over the trials of an earlier session; unfinished ones will run."""
+        for trial in trials:
+            self.trials.append(trial)
+            if trial.is_finished():
+                continue
+            self._live[trial.trial_id] = trial
+            self._waiting_count += trial.status is Status.PENDING
+            self._guard("scheduler", lambda t=trial: self._scheduler.on_trial_add(self._view, t))
+
+    def handle(self, event: WorkerEvent) -> list[i.Instruction]:
+        """Takes in what a worker did."""
+        worker = self._workers.get(event.worker_id)
+        if worker is None:
+            raise LocaltuneInternalError(f"An event of a worker that has ended: {event!r}")
+        if isinstance(event, Exited):
+            self._on_exit(worker, event)
+        elif isinstance(event, Replied) and worker.phase is not Phase.STOPPING:
+            self._on_reply(worker, event.reply)
+        return self._take()
+
+    def advance(self) -> list[i.Instruction]:
+        """Creates trials, starts those that may start, and sees whether the run is over."""
+        if self._deadline is None and self._settings.time_budget_s:
+            self._deadline = self._clock.monotonic() + self._settings.time_budget_s
+        if not self._is_ending and self._is_over():
+            self._end_all("the run's stop conditions are met")
+        if not self._is_ending:
+            self._start_trials()
+            self._create_trials()
+            self._start_trials()
+            self._release_idle()
+        return self._take()
+
+    def interrupt(self) -> list[i.Instruction]:
+        """Ends the run early; unfinished trials keep their state, so that it can be resumed."""
+        self._is_ending = True
+        for worker in self._workers:
+            self._dismiss(worker, "the run was interrupted")
+        return self._take()
+
+    def abort(self, error: BaseException) -> list[i.Instruction]:
+        """Ends the run because something of the run itself (not a trial) failed."""
+        if self.error is None:
+            self.error = error
+        return self.interrupt()
+
+    def fail_start(self, worker_id: int, error: TuneError) -> list[i.Instruction]:
+        """Takes in that a worker could not be started or given its trial."""
+        worker = self._workers.get(worker_id)
+        if worker is not None and worker.trial is not None:
+            trial = worker.trial
+            if worker.phase is Phase.RESETTING:
+                self._dismiss(worker, "its trial cannot be sent")
+            else:
+                self._workers.remove(worker)
+            self._fail(trial, error)
+        return self._take()
+
+    # -- creating and starting trials -----------------------------------------------------------
+
+    def _can_create(self) -> bool:
+        limit = self._settings.max_concurrent_trials
+        return (
+            self._waiting_count < self._settings.lookahead
+            and (limit <= 0 or len(self._live) < limit)
+            and not self._searcher.is_finished()
+        )
+
+    def _create_trials(self) -> None:
+        for _ in range(_CREATED_PER_TURN):
+            if self._is_ending or not self._can_create():
+                return
+            suggestion = self._guard("searcher", self._searcher.next_suggestion)
+            if suggestion is None:
+                return
+            self._guard("run", lambda s=suggestion: self._create_trial(s))
+
+    def _create_trial(self, suggestion: Suggestion) -> None:
+        settings = self._settings
+        trial = Trial(
+            settings.trainable_name,
+            trial_id=suggestion.trial_id,
+            config=suggestion.config,
+            evaluated_params=suggestion.evaluated_params,
+            experiment_tag=suggestion.experiment_tag,
+            experiment_path=settings.experiment_path,
+            placement_group_factory=settings.resources_of(suggestion.config),
+            stopping_criterion=settings.stopping_criterion,
+            checkpoint_config=settings.checkpoint_config,
+            max_failures=settings.max_failures,
+            log_to_file=settings.log_to_file,
+            restore_path=settings.restore_path,
+        )
+        name_trial(
+            trial,
+            name_creator=settings.trial_name_creator,
+            dirname_creator=settings.trial_dirname_creator,
+            date_text=settings.date_text,
+        )
+        reason = self._workers.why_never(trial)
+        if reason:
+            raise ResourceRequestError(f"The trial {trial} can never run: it {reason}")
+        self.trials.append(trial)
+        self._live[trial.trial_id] = trial
+        self._waiting_count += 1
+        self._scheduler.on_trial_add(self._view, trial)
+        self._out.append(i.Persist(trial))
+
+    def _start_trials(self) -> None:
+        while not self._is_ending:
+            trial = self._guard(
+                "scheduler", lambda: self._scheduler.choose_trial_to_run(self._view)
+            )
+            self._serve_requests(None)
+            if trial is None or self._is_ending or not self._start(trial):
+                return
+
+    def _start(self, trial: Trial) -> bool:
+        if trial.status not in (Status.PENDING, Status.PAUSED):
+            self.abort(
+                TuneError(
+                    f"The scheduler {type(self._scheduler).__name__} chose the trial {trial} to "
+                    f"run, which is {trial.status}: only pending and paused trials can start."
+                )
+            )
+            return False
+        worker = self._workers.find_idle(trial) if self._may_reuse else None
+        if worker is not None:
+            self._workers.assign(worker, trial)
+        else:
+            worker = self._workers.hire(trial)
+            if worker is None:
+                for idle in self._workers.idle()[:1]:
+                    self._dismiss(idle, "its resources are needed")
+                return False
+        self._move(trial, Status.RUNNING)
+        is_first = trial.start_time is None
+        if is_first:
+            trial.start_time = self._clock.time()
+        latest = trial.checkpoints.latest
+        iteration = latest.metrics.get(TRAINING_ITERATION, 0) if latest is not None else 0
+        self._out.append(i.PrepareTrial(trial, iteration, is_first))
+        self._out.append(i.Persist(trial))
+        environment: dict[str, str | None] = {}
+        if self._workers.gpu_ids:
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(worker.allocation.gpu_ids)
+        if worker.phase is Phase.RESETTING:
+            self._out.append(i.ResetWorker(worker.worker_id, trial, environment))
+        else:
+            cpus = worker.request.get("CPU", 0.0)
+            self._out.append(i.StartWorker(worker.worker_id, trial, cpus, environment))
+        return True
+
+    def _release_idle(self) -> None:
+        """Ends idle workers when no trial will ever want them."""
+        if self._waiting_count or not self._searcher.is_finished():
+            return
+        if any(trial.status is Status.PAUSED for trial in self._live.values()):
+            return
+        for worker in self._workers.idle():
+            self._dismiss(worker, "no trial is left for it")
+
+    # -- replies --------------------------------------------------------------------------------
+
+    def _on_reply(self, worker: Worker, reply: m.Reply) -> None:
+        trial = worker.trial
+        if trial is None:
+            return
+        if isinstance(reply, m.Trained):
+            self._on_trained(worker, trial, reply)
+        elif isinstance(reply, m.Saved):
+            self._on_saved(worker, trial, reply)
+        elif isinstance(reply, m.Ready):
+            self._on_ready(worker, trial, reply.metrics)
+        elif isinstance(reply, m.ResetDone):
+            self._on_reset(worker, trial, reply)
+        elif isinstance(reply, m.Restored):
+            self._on_restored(worker, trial)
+        elif isinstance(reply, m.Exported):
+            self._complete(worker, trial)
+        elif isinstance(reply, m.Failed):
+            during = worker.phase
+            self._dismiss(worker, f"its trial failed in {during.value}")
+            self._fail(trial, failure.error_of_failed(reply, trial))
+
+    def _on_ready(self, worker: Worker, trial: Trial, metrics: dict[str, Any]) -> None:
+        if not trial.last_result:
+            trial.last_result = {**metrics, CONFIG_PREFIX: trial.config}
+        self._out.append(i.Notify("on_trial_start", trial))
+        latest = trial.checkpoints.latest
+        if latest is not None:
+            self._command(worker, Phase.RESTORING, m.Restore(latest.checkpoint.path, latest.metrics))
+        elif trial.restore_path is not None:
+            self._command(worker, Phase.RESTORING, m.Restore(trial.restore_path, {}))
+        else:
+            self._train(worker)
+
+    def _on_restored(self, worker: Worker, trial: Trial) -> None:
+        latest = trial.checkpoints.latest
+        if latest is not None and latest.metrics:
+            trial.last_result = {**latest.metrics, CONFIG_PREFIX: trial.config}
+        self._out.append(i.Notify("on_trial_restore", trial))
+        self._train(worker)
+
+    def _on_reset(self, worker: Worker, trial: Trial, reply: m.ResetDone) -> None:
+        if reply.accepted:
+            self._on_ready(worker, trial, reply.metrics)
+            return
+        if self._may_reuse:
+            self._may_reuse = False
+            self._out.append(
+                i.Warn(
+                    f"reuse_actors=True has no effect: {trial.trainable_name} refuses to be reset "
+                    "(its reset_config does not return True). Each trial gets a worker of its own."
+                )
+            )
+        self._dismiss(worker, "it refused to be reset")
+        self._move(trial, Status.PENDING)
+
+    def _on_trained(self, worker: Worker, trial: Trial, reply: m.Trained) -> None:
+        result = reply.result
+        is_duplicate = RESULT_DUPLICATE in result
+        if is_duplicate:
+            result = {**trial.last_result, DONE: True}
+        else:
+            result[CONFIG_PREFIX] = trial.config if reply.config is None else reply.config
+        result[TRIAL_ID] = trial.trial_id
+        flat = flatten_dict(result)
+        if not is_duplicate:
+            error = self._metric_check.error_of(trial, flat)
+            if error is not None:
+                self.abort(error)
+                return
+        decision = self._decide(trial, result, flat)
+        if self._is_ending:
+            return
+        if decision == STOP:
+            result[DONE] = flat[DONE] = True
+        else:
+            self._guard("searcher", lambda: self._searcher.on_trial_result(trial.trial_id, flat))
+        if not is_duplicate:
+            self._out.append(i.Notify("on_trial_result", trial, {"result": dict(result)}))
+            update_metric_stats(trial.metric_stats, flat)
+        trial.last_result = result
+        result[EXPERIMENT_TAG] = trial.experiment_tag
+        trial.run_time_s = result.get(TIME_TOTAL_S) or trial.run_time_s
+        decision = self._serve_requests(worker, decision)
+        if worker.pause_wanted and decision == CONTINUE:
+            decision = PAUSE
+        worker.pause_wanted = False
+        if worker.trial is not trial or self._is_ending:
+            return
+        if decision == PAUSE or self._is_save_due(trial, result, is_duplicate):
+            worker.decision = decision
+            self._command(worker, Phase.SAVING, m.Save())
+        else:
+            self._act(worker, trial, decision)
+
+    def _decide(self, trial: Trial, result: dict[str, Any], flat: dict[str, Any]) -> str:
+        stops = self._guard("stopper", lambda: self._stopper(trial.trial_id, result))
+        if stops or result.get(DONE):
+            return STOP
+        decision = self._guard(
+            "scheduler", lambda: self._scheduler.on_trial_result(self._view, trial, flat)
+        )
+        if decision not in (CONTINUE, PAUSE, STOP, NOOP) and not self._is_ending:
+            self.abort(
+                TuneError(
+                    f"The scheduler {type(self._scheduler).__name__} must decide CONTINUE, PAUSE, "
+                    f"STOP or NOOP after a result, but returned {decision!r}."
+                )
+            )
+        return str(decision)
+
+    def _is_save_due(self, trial: Trial, result: dict[str, Any], is_duplicate: bool) -> bool:
+        config = self._settings.checkpoint_config
+        if result.get(DONE) and config.checkpoint_at_end:
+            return True
+        if is_duplicate:
+            return False
+        if result.get(SHOULD_CHECKPOINT):
+            return True
+        frequency = config.checkpoint_frequency or 0
+        return frequency > 0 and result.get(TRAINING_ITERATION, 0) % frequency == 0
+
+    def _on_saved(self, worker: Worker, trial: Trial, reply: m.Saved) -> None:
+        trial.next_checkpoint_index = reply.next_index
+        if reply.path is not None:
+            self._register(trial, reply)
+        self._out.append(i.Notify("on_trial_save", trial))
+        decision, worker.decision = worker.decision, ""
+        self._act(worker, trial, decision)
+
+    def _register(self, trial: Trial, reply: m.Saved) -> None:
+        assert reply.path is not None
+        latest = trial.checkpoints.latest
+        if latest is not None and latest.checkpoint.path == reply.path:
+            # A function that has not reported a new checkpoint since.
+            return
+        checkpoint = Checkpoint.from_directory(reply.path)
+        metrics = {**reply.metrics, CONFIG_PREFIX: trial.config}
+        tracked = TrackedCheckpoint(checkpoint, metrics, index=reply.next_index - 1)
+        self._out.append(i.Notify("on_checkpoint", trial, {"checkpoint": checkpoint}))
+        gone = trial.checkpoints.register(tracked)
+        # The record must not name a directory that is gone, nor miss one that is there.
+        self._out.append(i.Persist(trial))
+        self._out.extend(i.DeleteCheckpoint(each) for each in gone)
+
+    # -- decisions ------------------------------------------------------------------------------
+
+    def _act(self, worker: Worker, trial: Trial, decision: str) -> None:
+        if decision == STOP:
+            if self._settings.export_formats:
+                self._command(worker, Phase.EXPORTING, m.Export(self._settings.export_formats))
+            else:
+                self._complete(worker, trial)
+        elif decision == PAUSE:
+            self._pause(worker, trial)
+        else:
+            self._train(worker)
+
+    def _serve_requests(self, current: Worker | None, decision: str = CONTINUE) -> str:
+        """Carries out what the scheduler asked for; returns the decision for ``current``."""
+        for request in self._view.take_requests():
+            trial = request.trial
+            worker = self._workers.of_trial(trial)
+            if trial.is_finished():
+                continue
+            if request.kind == "stop":
+                if worker is not None and worker is current:
+                    decision = STOP
+                    trial.last_result[DONE] = True
+                elif worker is not None:
+                    self._complete(worker, trial, in_flight=True)
+                else:
+                    self._remove(trial)
+            elif worker is None:
+                continue
+            elif not request.should_checkpoint:
+                self._pause(worker, trial, in_flight=worker is not current)
+            elif worker is current:
+                decision = PAUSE
+            else:
+                worker.pause_wanted = True
+        return decision
+
+    def _complete(self, worker: Worker, trial: Trial, *, in_flight: bool = False) -> None:
+        """A running trial ends well."""
+        flat = flatten_dict(trial.last_result)
+        self._release(worker, in_flight=in_flight, reason="its trial is complete")
+        self._finish(trial, Status.TERMINATED)
+        self._guard(
+            "scheduler", lambda: self._scheduler.on_trial_complete(self._view, trial, flat)
+        )
+        self._guard(
+            "searcher", lambda: self._searcher.on_trial_complete(trial.trial_id, result=flat)
+        )
+        self._out.append(i.Notify("on_trial_complete", trial))
+        self._out.append(i.Persist(trial))
+        self._serve_requests(None)
+
+    def _remove(self, trial: Trial) -> None:
+        """A trial that is not running ends well."""
+        self._finish(trial, Status.TERMINATED)
+        self._guard("scheduler", lambda: self._scheduler.on_trial_remove(self._view, trial))
+        self._guard("searcher", lambda: self._searcher.on_trial_complete(trial.trial_id))
+        self._out.append(i.Notify("on_trial_complete", trial))
+        self._out.append(i.Persist(trial))
+
+    def _pause(self, worker: Worker, trial: Trial, *, in_flight: bool = False) -> None:
+        self._release(worker, in_flight=in_flight, reason="its trial is paused")
+        self._move(trial, Status.PAUSED)
+        self._out.append(i.Persist(trial))
+
+    def _release(self, worker: Worker, *, in_flight: bool, reason: str) -> None:
+        """Takes the worker from its trial: for the next one if that may be, else to end it."""
+        if self._may_reuse and not in_flight and not self._is_ending:
+            self._workers.detach(worker, Phase.IDLE)
+        else:
+            self._dismiss(worker, reason)
+
+    def _dismiss(self, worker: Worker, reason: str) -> None:
+        if worker.phase is Phase.STOPPING:
+            return
+        self._workers.detach(worker, Phase.STOPPING)
+        self._out.append(i.StopWorker(worker.worker_id, reason))
+
+    # -- failures -------------------------------------------------------------------------------
+
+    def _on_exit(self, worker: Worker, event: Exited) -> None:
+        trial, phase = worker.trial, worker.phase
+        self._workers.remove(worker)
+        if trial is not None:
+            self._fail(trial, failure.error_of_exit(event.exit, trial, phase.value))
+
+    def _fail(self, trial: Trial, error: TuneError) -> None:
+        trial.error = error
+        trial.num_failures += 1
+        self._out.append(i.WriteError(trial))
+        self._guard("scheduler", lambda: self._scheduler.on_trial_error(self._view, trial))
+        if trial.should_retry and not self._is_ending:
+            self._retry(trial)
+        else:
+            self._give_up(trial, error)
+        self._serve_requests(None)
+
+    def _retry(self, trial: Trial) -> None:
+        self._move(trial, Status.ERROR)
+        self._move(trial, Status.PENDING)
+        del self._live[trial.trial_id]
+        self._live[trial.trial_id] = trial
+        self._guard("scheduler", lambda: self._scheduler.on_trial_add(self._view, trial))
+        self._out.append(i.Notify("on_trial_recover", trial))
+        self._out.append(i.Persist(trial))
+
+    def _give_up(self, trial: Trial, error: TuneError) -> None:
+        self._finish(trial, Status.ERROR)
+        self._guard(
+            "searcher", lambda: self._searcher.on_trial_complete(trial.trial_id, error=True)
+        )
+        self._out.append(i.Notify("on_trial_error", trial))
+        self._out.append(i.Persist(trial))
+        if self._settings.raise_first_error:
+            self.abort(error)
+        elif self._settings.fail_fast and not self._is_ending:
+            self._end_all("a trial failed, and fail_fast is set")
+
+    # -- the end of the run ---------------------------------------------------------------------
+
+    def _is_over(self) -> bool:
+        if self._deadline is not None and self._clock.monotonic() >= self._deadline:
+            return True
+        return bool(self._guard("stopper", self._stopper.stop_all))
+
+    def _end_all(self, reason: str) -> None:
+        """Ends all trials at once; nobody is asked any more."""
+        self._is_ending = True
+        for worker in self._workers:
+            self._dismiss(worker, reason)
+        for trial in list(self._live.values()):
+            self._finish(trial, Status.TERMINATED)
+            self._out.append(i.Persist(trial))
+
+    # -- small pieces ---------------------------------------------------------------------------
+
+    def _train(self, worker: Worker) -> None:
+        self._command(worker, Phase.TRAINING, m.Train())
+
+    def _command(self, worker: Worker, phase: Phase, command: m.Command) -> None:
+        worker.phase = phase
+        self._out.append(i.Send(worker.worker_id, command))
+
+    def _move(self, trial: Trial, status: Status) -> None:
+        self._waiting_count += (status is Status.PENDING) - (trial.status is Status.PENDING)
+        trial.set_status(status)
+
+    def _finish(self, trial: Trial, status: Status) -> None:
+        self._move(trial, status)
+        if status is Status.TERMINATED:
+            trial.error = None
+        del self._live[trial.trial_id]
+
+    def _guard(self, who: str, call: Callable[[], Any]) -> Any:
+        """Calls code that may be the user's; if it raises, the run ends in good order."""
+        try:
+            return call()
+        except TuneError as error:
+            self.abort(error)
+        except Exception as error:
+            problem = TuneError(
+                f"The {who} raised {type(error).__name__}: {error}\n\n{traceback.format_exc()}"
+            )
+            problem.__cause__ = error
+            self.abort(problem)
+        return None
+
+    def _take(self) -> list[i.Instruction]:
+        out, self._out = self._out, []
+        return out
+
+    def validate(self) -> None:
+        """Checks what must always hold; for tests.
+
+        Raises:
+            LocaltuneInternalError: if something does not.
+        """
+        live = {trial.trial_id for trial in self.trials if not trial.is_finished()}
+        pending = sum(trial.status is Status.PENDING for trial in self._live.values())
+        problems = []
+        if live != set(self._live):
+            problems.append("the live trials are not those that have not ended")
+        if pending != self._waiting_count:
+            problems.append(f"{pending} trials are pending, but {self._waiting_count} are counted")
+        for worker in self._workers:
+            if (worker.trial is None) != (worker.phase in (Phase.IDLE, Phase.STOPPING)):
+                problems.append(f"worker {worker.worker_id} has the wrong phase {worker.phase}")
+            if worker.trial is not None and worker.trial.status is not Status.RUNNING:
+                problems.append(f"{worker.trial} has a worker and is {worker.trial.status}")
+        for trial in self._live.values():
+            is_running = trial.status is Status.RUNNING
+            if is_running and not self.is_awaited(trial) and not self._is_ending:
+                problems.append(f"{trial} is running without a worker")
+        if problems:
+            raise LocaltuneInternalError("; ".join(problems))

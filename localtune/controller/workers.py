@@ -1,0 +1,145 @@
+"""The workers of a run, and the resources that they hold. Bookkeeping only.
+
+::
+
+    STARTING --+--> RESTORING --> TRAINING <--> SAVING        IDLE --> RESETTING --> (as STARTING)
+               +----------------> TRAINING --> EXPORTING        ^
+                                     |             |            |
+                                     +-------------+-- (reuse) -+
+      any --> STOPPING --> gone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from localtune.execution.executor import Capacity
+from localtune.experiment.trial import Trial
+from localtune.resources import Allocation, ResourcePool, request_of
+
+
+class Phase(Enum):
+    """What a worker is doing: which command is in flight, if any."""
+
+    STARTING = "setup"
+    RESETTING = "reset"
+    RESTORING = "restore"
+    TRAINING = "train"
+    SAVING = "save"
+    EXPORTING = "export"
+    IDLE = "waiting"
+    STOPPING = "stop"
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One worker.
+
+    Attributes:
+        worker_id: Unique within the run.
+        trial: Whom it serves; None while IDLE or STOPPING.
+        request: {resource: amount} that it holds.
+        allocation: The same, with the ids of its GPUs.
+        phase: What it is doing.
+        decision: What to do with the trial when the save in flight is done.
+        pause_wanted: Whether somebody asked to pause the trial after the step in flight.
+    """
+
+    worker_id: int
+    trial: Trial | None
+    request: dict[str, float]
+    allocation: Allocation
+    phase: Phase = Phase.STARTING
+    decision: str = ""
+    pause_wanted: bool = False
+
+
+class WorkerTable:
+    """All workers that have not ended.
+
+    Args:
+        capacity: What there is to share among them.
+
+    Attributes:
+        gpu_ids: Names of all GPUs.
+    """
+
+    def __init__(self, capacity: Capacity) -> None:
+        self._pool = ResourcePool(capacity.resources, gpu_ids=capacity.gpu_ids)
+        self.gpu_ids = capacity.gpu_ids
+        self._workers: dict[int, Worker] = {}
+        self._by_trial: dict[str, Worker] = {}
+        self._next_id = 1
+
+    def __len__(self) -> int:
+        return len(self._workers)
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(list(self._workers.values()))
+
+    def get(self, worker_id: int) -> Worker | None:
+        """The worker, None if it has ended."""
+        return self._workers.get(worker_id)
+
+    def of_trial(self, trial: Trial) -> Worker | None:
+        """The worker that serves a trial."""
+        return self._by_trial.get(trial.trial_id)
+
+    def idle(self) -> list[Worker]:
+        """Workers that serve nobody and could."""
+        return [worker for worker in self._workers.values() if worker.phase is Phase.IDLE]
+
+    def why_never(self, trial: Trial) -> str:
+        """Why a trial's request can never be met; "" if it can."""
+        request = _request(trial)
+        return "" if self._pool.can_ever_fit(request) else self._pool.explain_misfit(request)
+
+    def find_idle(self, trial: Trial) -> Worker | None:
+        """An idle worker that holds just what a trial asks for."""
+        request = _request(trial)
+        for worker in self._workers.values():
+            if worker.phase is Phase.IDLE and worker.request == request:
+                return worker
+        return None
+
+    def hire(self, trial: Trial) -> Worker | None:
+        """A new worker for a trial, None if the resources are not free."""
+        request = _request(trial)
+        if not self._pool.fits(request):
+            return None
+        worker_id = self._next_id
+        self._next_id += 1
+        allocation = self._pool.acquire(str(worker_id), request)
+        worker = Worker(worker_id, trial, request, allocation)
+        self._workers[worker_id] = worker
+        self._by_trial[trial.trial_id] = worker
+        return worker
+
+    def assign(self, worker: Worker, trial: Trial) -> None:
+        """Lets an idle worker serve a trial."""
+        worker.trial = trial
+        worker.phase = Phase.RESETTING
+        self._by_trial[trial.trial_id] = worker
+
+    def detach(self, worker: Worker, phase: Phase) -> None:
+        """Takes a worker's trial away; it is IDLE or STOPPING from now on."""
+        if worker.trial is not None:
+            del self._by_trial[worker.trial.trial_id]
+        worker.trial = None
+        worker.phase = phase
+        worker.decision = ""
+        worker.pause_wanted = False
+
+    def remove(self, worker: Worker) -> None:
+        """Forgets a worker that has ended and gives its resources back."""
+        if worker.trial is not None:
+            del self._by_trial[worker.trial.trial_id]
+        del self._workers[worker.worker_id]
+        self._pool.release(str(worker.worker_id))
+
+
+def _request(trial: Trial) -> dict[str, float]:
+    assert trial.placement_group_factory is not None
+    return request_of(trial.placement_group_factory)

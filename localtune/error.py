@@ -1,0 +1,130 @@
+"""Every exception that localtune raises, in one tree.
+
+    TuneError(Exception)                 the run, or a call, cannot go on
+    |-- TrialError                       one trial failed; carries the worker's traceback
+    |   |-- TrialTaskError               user code raised (also an instance of the user's class)
+    |   |-- WorkerDiedError              the process ended by itself or by a signal
+    |   +-- WorkerStartError             a worker process could not be started
+    |-- TrialResetError                  a worker refused to be reused where it had to be
+    |-- ResourceRequestError             a request that this machine can never meet
+    |-- SearchSpaceError(ValueError)     a search space that cannot be sampled
+    |-- MissingMetricError(ValueError)   a result without the metric the run was asked to watch
+    |-- StorageError(OSError)            an experiment directory that cannot be used
+    |-- ExtraMissingError(ImportError)   an optional dependency is not installed
+    +-- LocaltuneInternalError           a bug of localtune, never the user's
+
+    TrialStopped(BaseException)          unwinds a function trainable that was told to stop
+"""
+
+from __future__ import annotations
+
+
+class TuneError(Exception):
+    """Base class of all errors that localtune raises on purpose."""
+
+
+class TrialError(TuneError):
+    """One trial failed.
+
+    Attributes:
+        trial_id: Id of the trial, or None where it is not known.
+        trial_dir: Directory of the trial's files, or None.
+        traceback_text: Traceback of the worker as text ("" if it left none).
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        trial_id: str | None = None,
+        trial_dir: str | None = None,
+        traceback_text: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.trial_id = trial_id
+        self.trial_dir = trial_dir
+        self.traceback_text = traceback_text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive the default reduce of exceptions.
+        return (_rebuild_trial_error, (type(self), self.args, dict(self.__dict__)))
+
+
+def _rebuild_trial_error(
+    cls: type[TrialError], args: tuple[object, ...], state: dict[str, object]
+) -> TrialError:
+    error = cls.__new__(cls, *args)
+    Exception.__init__(error, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class TrialTaskError(TrialError):
+    """User code raised inside a worker.
+
+    What a run hands out is an instance of this class *and* of the class that the user's code
+    raised, so that ``isinstance(result.error, ValueError)`` holds. ``cause`` is the exception
+    itself where it could travel between processes.
+    """
+
+    cause: BaseException | None = None
+
+
+class WorkerDiedError(TrialError):
+    """A worker process ended without an answer.
+
+    Attributes:
+        exit_code: Exit code; negative is the signal's number, None is unknown.
+    """
+
+    exit_code: int | None = None
+
+
+class WorkerStartError(TrialError):
+    """A worker process could not be started."""
+
+
+class TrialResetError(TuneError):
+    """A worker could not be reset for a new trial."""
+
+
+class ResourceRequestError(TuneError):
+    """A resource request that this machine can never meet."""
+
+
+class SearchSpaceError(TuneError, ValueError):
+    """A search space, or a part of it, that cannot be sampled."""
+
+
+class RecursiveDependencyError(SearchSpaceError):
+    """Parts of a search space that depend on each other in a circle."""
+
+
+class MissingMetricError(TuneError, ValueError):
+    """A result lacks the metric that the run was asked to watch."""
+
+
+class StorageError(TuneError, OSError):
+    """An experiment's directory cannot be created, read or written."""
+
+
+class ExtraMissingError(TuneError, ImportError):
+    """An optional dependency is needed and not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed. "
+            f'Install it with: pip install "localtune-runner[{extra}]"'
+        )
+
+
+class LocaltuneInternalError(TuneError):
+    """An invariant of localtune itself is broken: please report it."""
+
+
+class TrialStopped(BaseException):
+    """Raised inside ``report()`` when the trial is to end; let it pass.
+
+    It derives from BaseException so that ``except Exception`` in a training loop does not
+    swallow it, while ``finally`` blocks and context managers run.
+    """

@@ -1,0 +1,38 @@
+"""What an executor has to share among trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from localtune.execution import machine
+from localtune.execution.executor import Capacity
+
+
+def declared_capacity(
+    num_cpus: float | None, num_gpus: float | None, resources: Mapping[str, float] | None
+) -> Capacity:
+    """What an executor has to share: what the user says, and what the machine shows for the rest.
+
+    Raises:
+        ValueError: for a negative amount, or CPUs and GPUs under the name of other resources.
+    """
+    for name, value in (("num_cpus", num_cpus), ("num_gpus", num_gpus)):
+        if value is not None and not value >= 0:
+            raise ValueError(f"{name} must be at least 0, or None to detect, but got {value!r}.")
+    total = {str(name): float(amount) for name, amount in (resources or {}).items()}
+    for name, amount in total.items():
+        if name.lower() in ("cpu", "gpu"):
+            raise ValueError(f"resources names {name!r}: pass it as num_{name.lower()}s.")
+        if not amount >= 0:
+            raise ValueError(f"resources[{name!r}] must be at least 0, but got {amount!r}.")
+    ids = machine.gpu_ids()
+    gpus = float(len(ids)) if num_gpus is None else float(num_gpus)
+    while len(ids) < gpus:
+        ids = (*ids, str(len(ids)))
+    ids = ids[: math.ceil(gpus)]
+    total["CPU"] = float(machine.cpu_count() if num_cpus is None else num_cpus)
+    if gpus:
+        total["GPU"] = gpus
+    total.setdefault("memory", float(machine.memory_bytes()))
+    return Capacity(total, ids)

@@ -1,0 +1,161 @@
+"""Executor: the parent's side of the workers, as the controller sees it."""
+
+from __future__ import annotations
+
+import signal
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from localtune.worker import messages as m
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What there is to share among trials.
+
+    Attributes:
+        resources: {name: amount}; ``CPU`` and ``GPU`` in pieces, ``memory`` in bytes.
+        gpu_ids: Names of the GPUs, as ``CUDA_VISIBLE_DEVICES`` takes them.
+    """
+
+    resources: Mapping[str, float]
+    gpu_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerExit:
+    """How a worker ended.
+
+    Attributes:
+        exit_code: Negative is a signal's number; None is not known.
+        note: Why, where the executor knows more.
+        crash_text: Python stack that native code left when it crashed.
+    """
+
+    exit_code: int | None
+    note: str = ""
+    crash_text: str = ""
+
+    def describe(self) -> str:
+        """One sentence for a person: the exit by name, and the likely cause."""
+        text = _describe_code(self.exit_code)
+        return f"{text} ({self.note})" if self.note else text
+
+
+_CAUSES = {
+    "SIGKILL": "likely out of memory, or killed from outside",
+    "SIGSEGV": "a crash in native code",
+    "SIGBUS": "a crash in native code, or a full shared-memory file system",
+    "SIGABRT": "native code gave up",
+    "SIGILL": "native code built for another processor",
+    "SIGFPE": "an arithmetic error in native code",
+    "SIGTERM": "told to end from outside",
+    "SIGINT": "interrupted from outside",
+}
+
+
+def _describe_code(exit_code: int | None) -> str:
+    if exit_code is None:
+        return "The worker process ended, how is not known"
+    if exit_code >= 0:
+        return f"The worker process ended by itself with exit code {exit_code}"
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:
+        return f"The worker process was killed by signal {-exit_code}"
+    cause = _CAUSES.get(name)
+    return f"The worker process was killed by {name}" + (f": {cause}" if cause else "")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerEvent:
+    """Something that a worker did. ``worker_id`` says which one."""
+
+    worker_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replied(WorkerEvent):
+    """A worker answered the command in flight."""
+
+    reply: m.Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Exited(WorkerEvent):
+    """A worker has ended, with all that it started. The last event of each worker."""
+
+    exit: WorkerExit = field(default_factory=lambda: WorkerExit(None))
+
+
+class Executor(ABC):
+    """Runs workers. Subclasses decide where: processes, this process, a simulation.
+
+    One thread calls all methods, except :meth:`wake`. Events of one worker come in order; each
+    command that was sent gets one ``Replied``, or the worker's ``Exited`` comes instead. After
+    ``Exited`` nothing is heard of a worker, and commands to it are dropped.
+
+    Attributes:
+        isolates_crashes: Whether the parent survives when a worker's process is killed.
+        runs_in_parallel: Whether several workers compute at the same time.
+    """
+
+    isolates_crashes: bool = True
+    runs_in_parallel: bool = True
+
+    @abstractmethod
+    def capacity(self) -> Capacity:
+        """What there is to share. May be called before :meth:`open`."""
+
+    @abstractmethod
+    def open(self, program: bytes) -> None:
+        """Prepares a run.
+
+        Args:
+            program: The trainable class, as
+                :func:`localtune.trainable.parameters.dumps_with_parameters` wrote it.
+        """
+
+    @abstractmethod
+    def start_worker(self, worker_id: int, command: m.Construct, cpus: float) -> None:
+        """Starts a worker and sends its first command.
+
+        Args:
+            worker_id: Never used before in this run.
+            command: Says which trial it serves.
+            cpus: How many CPUs its trial may use.
+
+        Raises:
+            WorkerStartError: if that is impossible.
+        """
+
+    @abstractmethod
+    def send(self, worker_id: int, command: m.Command) -> None:
+        """Sends a command to a worker that has none in flight."""
+
+    @abstractmethod
+    def stop_worker(self, worker_id: int, reason: str, *, force: bool = False) -> None:
+        """Ends a worker; its ``Exited`` event follows.
+
+        Args:
+            worker_id: Which worker; it may have a command in flight.
+            reason: For the log.
+            force: Kill it at once; else ask it to clean up first, within limits.
+        """
+
+    @abstractmethod
+    def wait(self, timeout_s: float | None) -> list[WorkerEvent]:
+        """Waits for events; returns early and empty after :meth:`wake` or a timeout."""
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Ends a wait early. May be called from any thread and from signal handlers."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Kills what still runs and gives everything back. The executor may be opened again."""
+
+    def process_ids(self) -> dict[int, int]:
+        """{worker id: process id} of the running workers."""
+        return {}

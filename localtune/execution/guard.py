@@ -1,0 +1,43 @@
+"""The guard: ends the workers of a parent that died without doing it itself.
+
+A small process beside the workers that were started as fresh interpreters. It reads lines
+``+g123`` (a worker that leads process group 123), ``+p123`` (one without a group) and ``-g123``
+(ended) from its standard input. When the input ends, it kills whoever is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+
+
+def main() -> None:
+    """Entry of the guard process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    workers: dict[int, bool] = {}
+    for line in sys.stdin:
+        sign, kind, pid = line[0], line[1], int(line[2:])
+        if sign == "+":
+            workers[pid] = kind == "g"
+        else:
+            workers.pop(pid, None)
+    for pid, group in workers.items():
+        kill_tree(pid, group=group)
+
+
+def kill_tree(pid: int, *, group: bool) -> None:
+    """Kills a process, its descendants, and its process group if it leads one."""
+    import psutil
+
+    family: list[psutil.Process] = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        family = [root, *root.children(recursive=True)]
+    if group:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()

@@ -1,0 +1,122 @@
+"""InProcessExecutor: all trials in this process, one command at a time.
+
+For debuggers (``breakpoint()`` in ``step`` works) and for fast tests. Working directory, output
+and environment are changed for each command and put back after it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from localtune.execution.capacity import declared_capacity
+from localtune.execution.executor import Capacity, Executor, Exited, Replied, WorkerEvent, WorkerExit
+from localtune.worker import messages as m
+from localtune.worker.host import TrainableHost, failure_reply
+
+if TYPE_CHECKING:
+    from localtune.trainable.trainable import Trainable
+
+
+class InProcessExecutor(Executor):
+    """Runs trials in the calling process and thread, one command after the other.
+
+    A function trainable runs in a thread of its own that computes only while the caller waits
+    for it. A crash of native code, or ``os._exit``, ends the whole run.
+
+    Args:
+        num_cpus: CPUs to share; the default lets one trial after the other run.
+        num_gpus: GPUs to share; None is what ``CUDA_VISIBLE_DEVICES`` or the driver shows.
+        resources: More to share, ``{name: amount}``.
+    """
+
+    isolates_crashes = False
+    runs_in_parallel = False
+
+    def __init__(
+        self,
+        num_cpus: float | None = 1,
+        num_gpus: float | None = None,
+        resources: Mapping[str, float] | None = None,
+    ) -> None:
+        self._capacity = declared_capacity(num_cpus, num_gpus, resources)
+        self._program = b""
+        self._hosts: dict[int, InProcessHost] = {}
+        self._commands: deque[tuple[int, m.Command]] = deque()
+        self._events: list[WorkerEvent] = []
+        self._woken = threading.Event()
+
+    def capacity(self) -> Capacity:
+        return self._capacity
+
+    def open(self, program: bytes) -> None:
+        self._program = program
+
+    def start_worker(self, worker_id: int, command: m.Construct, cpus: float) -> None:
+        self._hosts[worker_id] = InProcessHost(self._load)
+        self._commands.append((worker_id, command))
+
+    def send(self, worker_id: int, command: m.Command) -> None:
+        if worker_id in self._hosts:
+            self._commands.append((worker_id, command))
+
+    def stop_worker(self, worker_id: int, reason: str, *, force: bool = False) -> None:
+        if worker_id not in self._hosts:
+            return
+        # What it has not begun is not begun any more.
+        self._commands = deque(each for each in self._commands if each[0] != worker_id)
+        self._commands.append((worker_id, m.Stop()))
+
+    def wait(self, timeout_s: float | None) -> list[WorkerEvent]:
+        if not self._commands and not self._events:
+            self._woken.wait(timeout_s)
+        self._woken.clear()
+        if self._commands:
+            self._carry_out(*self._commands.popleft())
+        events, self._events = self._events, []
+        return events
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    def close(self) -> None:
+        for worker_id in list(self._hosts):
+            self._carry_out(worker_id, m.Stop())
+        self._commands.clear()
+        self._events.clear()
+
+    def process_ids(self) -> dict[int, int]:
+        return {worker_id: os.getpid() for worker_id in self._hosts}
+
+    def _load(self) -> type[Trainable]:
+        from localtune.trainable.parameters import loads_with_parameters
+
+        trainable: type[Trainable] = loads_with_parameters(self._program)
+        return trainable
+
+    def _carry_out(self, worker_id: int, command: m.Command) -> None:
+        reply = self._hosts[worker_id].handle(command)
+        self._events.append(Replied(worker_id, reply))
+        if isinstance(command, m.Stop) or (isinstance(reply, m.Failed) and reply.fatal):
+            del self._hosts[worker_id]
+            self._events.append(Exited(worker_id, WorkerExit(0)))
+
+
+class InProcessHost(TrainableHost):
+    """A host that shares its process: it enters a trial's surroundings for one command only."""
+
+    def handle(self, command: m.Command) -> m.Reply:
+        if self._surroundings is not None:
+            self._surroundings.enter()
+        try:
+            return super().handle(command)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            return failure_reply(type(command).__name__, error)
+        finally:
+            if self._surroundings is not None:
+                self._surroundings.leave()

@@ -1,0 +1,269 @@
+"""ProcessExecutor: one process per worker, a pipe to each.
+
+::
+
+      controller          ProcessExecutor                       Launcher
+          | start_worker        |  launch                           |
+          |-------------------->|---------------------------------->|  process
+          |                     |<=== pipe =======================> worker
+          | send                |
+          |-------------------->|
+          | wait                |  one blocking wait on all pipes, on the launcher's sources,
+          |-------------------->|  on the wake-up pipe, until the next deadline
+          |<--------------------|  Replied, Exited
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from localtune.execution import machine
+from localtune.execution.capacity import declared_capacity
+from localtune.execution.executor import Capacity, Executor, Exited, Replied, WorkerEvent, WorkerExit
+from localtune.execution.launcher import Launcher, Program, make_launcher
+from localtune.execution.waiter import Waiter
+from localtune.worker import messages as m
+from localtune.worker.main import crash_path
+
+logger = logging.getLogger(__name__)
+
+# A worker that has closed its pipe and still lives after this long cannot be talked to any more.
+_SILENT_EXIT_S = 1.0
+
+
+class ProcessExecutor(Executor):
+    """Runs each worker in a process of its own.
+
+    Args:
+        num_cpus: CPUs to share; None is what this process may use (affinity and cgroup quota
+            counted in).
+        num_gpus: GPUs to share; None is what ``CUDA_VISIBLE_DEVICES`` or the driver shows.
+        resources: More to share, ``{name: amount}``. ``memory`` (bytes) is the machine's unless
+            given.
+        start_method: ``"template"`` forks workers from a warm process (Linux), ``"spawn"``
+            starts fresh interpreters; None takes the best that works here.
+        preload: Modules that the template imports in place of the trainable's own. ``[]``
+            imports nothing: each worker loads the trainable by itself.
+        stop_timeout_s: How long a worker may take to finish its step and to clean up when it is
+            asked to stop; then it gets SIGTERM, and after ``kill_timeout_s`` SIGKILL.
+        kill_timeout_s: See ``stop_timeout_s``.
+
+    Raises:
+        ValueError: for an amount that makes no sense or an unknown start method.
+
+    Example:
+        >>> import localtune as tune
+        >>> executor = tune.ProcessExecutor(num_cpus=2, preload=["json"])
+        >>> tuner = tune.Tuner(train_fn, executor=executor)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        num_cpus: float | None = None,
+        num_gpus: float | None = None,
+        resources: Mapping[str, float] | None = None,
+        start_method: str | None = None,
+        preload: Sequence[str] | None = None,
+        *,
+        stop_timeout_s: float = 10.0,
+        kill_timeout_s: float = 5.0,
+    ) -> None:
+        self._capacity = declared_capacity(num_cpus, num_gpus, resources)
+        if start_method not in (None, "template", "spawn"):
+            raise ValueError(
+                f"start_method must be 'template', 'spawn' or None, but got {start_method!r}."
+            )
+        if isinstance(preload, str):
+            raise ValueError(f"preload must be a list of module names, but got {preload!r}.")
+        self._start_method = start_method
+        self._preload = None if preload is None else tuple(preload)
+        self._stop_timeout_s = stop_timeout_s
+        self._kill_timeout_s = kill_timeout_s
+        self._workers: dict[int, _Worker] = {}
+        self._events: list[WorkerEvent] = []
+        self._private_dir = ""
+        self._waiter: Waiter | None = None
+        self._launcher: Launcher | None = None
+
+    def capacity(self) -> Capacity:
+        return self._capacity
+
+    def open(self, program: bytes) -> None:
+        if self._waiter is not None:
+            raise RuntimeError(
+                "This executor serves another run at the moment: give each run its own."
+            )
+        self._private_dir = tempfile.mkdtemp(prefix="localtune-")
+        path = os.path.join(self._private_dir, "program.pkl")
+        with open(path, "wb") as file:
+            file.write(program)
+        self._waiter = Waiter()
+        self._launcher = make_launcher(
+            self._start_method,
+            Program(path, self._private_dir, self._preload),
+            self._waiter,
+            self._on_exit,
+        )
+
+    def start_worker(self, worker_id: int, command: m.Construct, cpus: float) -> None:
+        assert self._launcher is not None and self._waiter is not None
+        connection = self._launcher.launch(worker_id, machine.thread_environment(cpus))
+        worker = _Worker(worker_id, connection)
+        self._workers[worker_id] = worker
+        self._waiter.register(connection, lambda: self._on_readable(worker))
+        self._send(worker, command)
+
+    def send(self, worker_id: int, command: m.Command) -> None:
+        worker = self._workers.get(worker_id)
+        if worker is not None:
+            self._send(worker, command)
+
+    def stop_worker(self, worker_id: int, reason: str, *, force: bool = False) -> None:
+        worker = self._workers.get(worker_id)
+        if worker is None:
+            return
+        logger.debug("Worker %d is stopped: %s", worker_id, reason)
+        if force:
+            self._signal(worker, _SIGKILL)
+            return
+        if worker.is_stopping:
+            return
+        worker.is_stopping = True
+        worker.deadline = time.monotonic() + self._stop_timeout_s
+        worker.next_signal = signal.SIGTERM
+        self._send(worker, m.Stop())
+
+    def wait(self, timeout_s: float | None) -> list[WorkerEvent]:
+        assert self._waiter is not None
+        if not self._events:
+            self._waiter.wait(self._time_left(timeout_s))
+            self._enforce_deadlines()
+        events, self._events = self._events, []
+        return events
+
+    def wake(self) -> None:
+        if self._waiter is not None:
+            self._waiter.wake()
+
+    def close(self) -> None:
+        if self._waiter is None:
+            return
+        for worker_id in list(self._workers):
+            self.stop_worker(worker_id, "the executor is closed", force=True)
+        while self._workers:
+            self._waiter.wait(1.0)
+        if self._launcher is not None:
+            self._launcher.close()
+        self._waiter.close()
+        self._waiter = self._launcher = None
+        self._events = []
+        shutil.rmtree(self._private_dir, ignore_errors=True)
+
+    def process_ids(self) -> dict[int, int]:
+        return self._launcher.process_ids() if self._launcher is not None else {}
+
+    # -- pipes ----------------------------------------------------------------------------------
+
+    def _send(self, worker: _Worker, command: m.Command) -> None:
+        data = m.encode(command)
+        # A worker that has just died is noticed by its exit.
+        with contextlib.suppress(OSError):
+            worker.connection.send_bytes(data)
+
+    def _on_readable(self, worker: _Worker) -> None:
+        try:
+            data = worker.connection.recv_bytes()
+        except (EOFError, OSError):
+            self._close_pipe(worker)
+            # The kernel closes the pipe of a dying process a moment before it tells its end.
+            worker.deadline = time.monotonic() + _SILENT_EXIT_S
+            worker.next_signal = _SIGKILL
+            return
+        self._events.append(Replied(worker.worker_id, m.decode(data)))
+
+    def _close_pipe(self, worker: _Worker) -> None:
+        assert self._waiter is not None
+        if not worker.connection.closed:
+            self._waiter.unregister(worker.connection)
+            worker.connection.close()
+
+    def _on_exit(self, worker_id: int, exit_code: int | None, note: str) -> None:
+        worker = self._workers.pop(worker_id)
+        self._drain(worker)
+        self._close_pipe(worker)
+        crash_text = self._take_crash_text(worker_id, exit_code)
+        note = note or worker.kill_note
+        self._events.append(Exited(worker_id, WorkerExit(exit_code, note, crash_text)))
+
+    def _drain(self, worker: _Worker) -> None:
+        """Takes in what the worker said before it ended."""
+        with contextlib.suppress(EOFError, OSError):
+            while not worker.connection.closed and worker.connection.poll():
+                reply = m.decode(worker.connection.recv_bytes())
+                self._events.append(Replied(worker.worker_id, reply))
+
+    def _take_crash_text(self, worker_id: int, exit_code: int | None) -> str:
+        path = crash_path(self._private_dir, worker_id)
+        text = ""
+        with contextlib.suppress(OSError):
+            if exit_code:
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    text = file.read(64 * 1024)
+            os.unlink(path)
+        return text
+
+    # -- deadlines ------------------------------------------------------------------------------
+
+    def _time_left(self, timeout_s: float | None) -> float | None:
+        deadlines = [each.deadline for each in self._workers.values() if each.deadline is not None]
+        if not deadlines:
+            return timeout_s
+        left_s = max(min(deadlines) - time.monotonic(), 0.0)
+        return left_s if timeout_s is None else min(left_s, timeout_s)
+
+    def _enforce_deadlines(self) -> None:
+        now = time.monotonic()
+        for worker in list(self._workers.values()):
+            if worker.deadline is None or worker.deadline > now:
+                continue
+            self._signal(worker, worker.next_signal)
+
+    def _signal(self, worker: _Worker, signum: int) -> None:
+        assert self._launcher is not None
+        if signum == _SIGKILL:
+            worker.kill_note = worker.kill_note or (
+                "it closed its pipe and did not end"
+                if worker.connection.closed
+                else "killed by localtune"
+            )
+            worker.deadline = None
+        else:
+            worker.kill_note = f"it did not stop within {self._stop_timeout_s:g} s"
+            worker.deadline = time.monotonic() + self._kill_timeout_s
+            worker.next_signal = _SIGKILL
+        self._launcher.send_signal(worker.worker_id, signum)
+
+
+_SIGKILL = int(getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+class _Worker:
+    """What the executor knows of one worker."""
+
+    __slots__ = ("connection", "deadline", "is_stopping", "kill_note", "next_signal", "worker_id")
+
+    def __init__(self, worker_id: int, connection: Any) -> None:
+        self.worker_id = worker_id
+        self.connection = connection
+        self.is_stopping = False
+        self.deadline: float | None = None  # when `next_signal` is due, by the monotonic clock
+        self.next_signal = _SIGKILL
+        self.kill_note = ""

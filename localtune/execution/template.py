@@ -1,0 +1,279 @@
+"""The template: a warm, single-threaded process that forks one worker per trial. Linux.
+
+::
+
+      parent                         template                          worker
+        |  "fork 7" + pipe end          |                                 |
+        |------------------------------>|  fork ------------------------->|  own session,
+        |<------------------------------|  "started 7 <pid>" + pidfd      |  own process group
+        |                               |                                 |
+        |<================ commands and replies over the pipe ===========>|
+        |                               |                                 |
+        |                               |<------------- exits ------------|
+        |                               |  kills what is left of its group
+        |                               |  and what it left behind
+        |<------------------------------|  "exited 7 <status>"            |
+        |                               |                                 |
+       dies - - - - - - - - - - - - - ->|  kills all workers, exits
+
+Workers are killed by the kernel if the template dies. Descendants of a worker that lose their
+parents stay below the worker while it lives and come to the template when it has ended: so
+whatever the template finds among its children that is no worker belongs to no trial any more.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import select
+import signal
+import socket
+import struct
+import sys
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn
+
+from localtune.worker.lifeline import adopt_orphans, die_with_parent
+from localtune.worker.main import (
+    adopt_interpreter,
+    exit_worker,
+    load_program,
+    serve,
+    write_crashes_to,
+)
+
+# Every packet: kind, worker id, number (pid or status). Text may follow.
+HEADER = struct.Struct("=cqq")
+FORK, STARTED, EXITED, LOADED, REFUSED = b"F", b"S", b"X", b"L", b"R"
+MAX_PACKET_BYTES = 64 * 1024
+
+
+def main(control_fd: int) -> None:
+    """Entry of the template process.
+
+    Args:
+        control_fd: Inherited end of the socket to the parent. Its first packet is a pickled dict
+            with ``program``, ``preload``, ``private_dir``, ``parent_pid`` and what
+            :func:`~localtune.worker.main.adopt_interpreter` needs.
+    """
+    control = socket.socket(fileno=control_fd)
+    settings = pickle.loads(control.recv(MAX_PACKET_BYTES))
+    adopt_interpreter(settings)
+    template = Template(control, settings)
+    if template.load():
+        template.run()
+
+
+class Template:
+    """Forks workers, reports their ends, and kills them when the parent has gone.
+
+    Args:
+        control: Socket to the parent.
+        settings: See :func:`main`.
+    """
+
+    def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
+        self._control = control
+        self._program: str = settings["program"]
+        self._preload: tuple[str, ...] | None = settings["preload"]
+        self._private_dir: str = settings["private_dir"]
+        self._trainable: Any = None
+        self._workers: dict[int, int] = {}  # {pid: worker id}
+        self._pidfds: dict[int, int] = {}  # {pidfd: pid}
+        self._poll = select.poll()
+        self._poll.register(control, select.POLLIN)
+        self._parent_pidfd = os.pidfd_open(settings["parent_pid"])
+        self._poll.register(self._parent_pidfd, select.POLLIN)
+        adopt_orphans()
+
+    # -- loading --------------------------------------------------------------------------------
+
+    def load(self) -> bool:
+        """Imports what the trainable needs; tells the parent, and returns, whether to go on."""
+        for name in self._preload or ():
+            __import__(name)
+        if self._preload is None:
+            # A trainable that cannot be loaded is the workers' failure to report: there it has
+            # a trial, a directory and a traceback.
+            try:
+                self._trainable = load_program(self._program)
+            except BaseException:
+                self._trainable = None
+        problem = why_unsafe_to_fork()
+        # What is loaded by now is shared by all workers: keep the collector from touching (and
+        # so from copying) it.
+        gc.collect()
+        gc.freeze()
+        if problem:
+            self._send(REFUSED, 0, 0, problem.encode())
+            return False
+        self._send(LOADED, 0, 0)
+        return True
+
+    # -- the loop -------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serves the parent until it has gone."""
+        while True:
+            for fd, _ in self._poll.poll():
+                if fd == self._control.fileno():
+                    if not self._serve_parent():
+                        self._kill_all()
+                        return
+                elif fd == self._parent_pidfd:
+                    self._kill_all()
+                    return
+                else:
+                    self._bury(fd)
+
+    def _serve_parent(self) -> bool:
+        """Handles one packet; False when the parent has gone."""
+        try:
+            packet, fds, _, _ = socket.recv_fds(self._control, MAX_PACKET_BYTES, 1)
+        except OSError:
+            return False
+        if not packet:
+            return False
+        _, worker_id, _ = HEADER.unpack_from(packet)
+        self._fork(worker_id, fds[0])
+        return True
+
+    def _fork(self, worker_id: int, connection_fd: int) -> None:
+        template_pid = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._become_worker(worker_id, connection_fd, template_pid)
+        os.close(connection_fd)
+        pidfd = os.pidfd_open(pid)
+        self._workers[pid] = worker_id
+        self._pidfds[pidfd] = pid
+        self._poll.register(pidfd, select.POLLIN)
+        self._send(STARTED, worker_id, pid, fds=[pidfd])
+
+    def _become_worker(self, worker_id: int, connection_fd: int, template_pid: int) -> NoReturn:
+        code = 1
+        try:
+            os.setsid()
+            die_with_parent(template_pid)
+            adopt_orphans()
+            self._control.close()
+            os.close(self._parent_pidfd)
+            for pidfd in self._pidfds:
+                os.close(pidfd)
+            write_crashes_to(self._private_dir, worker_id)
+            reseed_numpy()
+            code = serve(Connection(connection_fd), self._get_trainable)
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            exit_worker(code)
+        raise AssertionError("exit_worker does not return")
+
+    def _get_trainable(self) -> Any:
+        return self._trainable if self._trainable is not None else load_program(self._program)
+
+    # -- ends -----------------------------------------------------------------------------------
+
+    def _bury(self, pidfd: int) -> None:
+        """Cleans up after a worker that has ended, then reports its status."""
+        pid = self._pidfds.pop(pidfd)
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+        # As long as the worker is not waited for, its process group id cannot be used again.
+        _kill_group(pid)
+        _, status = os.waitpid(pid, 0)
+        worker_id = self._workers.pop(pid)
+        self._kill_orphans()
+        self._send(EXITED, worker_id, os.waitstatus_to_exitcode(status))
+
+    def _kill_orphans(self) -> None:
+        """Kills all children that are no workers, and those that these leave behind in turn."""
+        while True:
+            orphans = [pid for pid in children_of(os.getpid()) if pid not in self._workers]
+            if not orphans:
+                return
+            for pid in orphans:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+                except (ProcessLookupError, ChildProcessError):
+                    pass
+
+    def _kill_all(self) -> None:
+        """The parent has gone: nothing of the run may stay."""
+        for pid in self._workers:
+            _kill_group(pid)
+        self._workers.clear()
+        self._kill_orphans()
+
+    def _send(
+        self, kind: bytes, worker_id: int, number: int, text: bytes = b"", fds: list[int] | None = None
+    ) -> None:
+        packet = HEADER.pack(kind, worker_id, number) + text
+        try:
+            if fds:
+                socket.send_fds(self._control, [packet], fds)
+            else:
+                self._control.send(packet)
+        except OSError:
+            # The parent has gone; the loop will see it.
+            pass
+
+
+def why_unsafe_to_fork() -> str:
+    """Why this process must not be forked; "" if it may.
+
+    A forked child has one thread only. Locks that other threads of Python held stay locked for
+    ever in it, and a GPU context does not survive a fork at all. Threads of numerical libraries
+    are no problem where the library restarts them (OpenBLAS, OpenMP of GNU), and the template
+    runs with one such thread per CPU that a trial asks for.
+    """
+    import threading
+
+    threads = [thread.name for thread in threading.enumerate() if thread.is_alive()]
+    if len(threads) > 1:
+        return f"importing it starts threads ({', '.join(threads[1:])})"
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            continue
+        if target.startswith(("/dev/nvidia", "/dev/kfd", "/dev/dri/")):
+            return f"importing it opens the GPU ({target})"
+    return ""
+
+
+def reseed_numpy() -> None:
+    """Gives this process random numbers of its own, unless user code has fixed a seed.
+
+    A fork inherits the state of numpy's global generator: without this, all trials would draw
+    the same numbers, where fresh processes would not.
+    """
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is None:
+        return
+    generator = numpy_random.mtrand._rand._bit_generator
+    # numpy drops the seed sequence of a generator that was seeded by np.random.seed().
+    if getattr(generator, "_seed_seq", None) is not None:
+        numpy_random.seed()
+
+
+def children_of(pid: int) -> list[int]:
+    """Ids of the direct children of a process."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
+            return [int(word) for word in file.read().split()]
+    except FileNotFoundError:
+        import psutil
+
+        return [child.pid for child in psutil.Process(pid).children()]
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass

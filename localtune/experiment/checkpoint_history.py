@@ -1,0 +1,103 @@
+"""Which checkpoints of a trial exist, which one is the latest, and which may go."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from localtune.checkpoint import Checkpoint
+from localtune.run_config import CheckpointConfig
+from localtune.utils.dicts import flatten_dict
+
+
+@dataclass(slots=True)
+class TrackedCheckpoint:
+    """One committed checkpoint.
+
+    Attributes:
+        checkpoint: Handle of the stored directory.
+        metrics: Result that the checkpoint belongs to.
+        index: Number of the checkpoint within its trial, from 0.
+        pins: Ids of those who still need the directory; retention keeps it meanwhile.
+    """
+
+    checkpoint: Checkpoint
+    metrics: dict[str, Any]
+    index: int
+    pins: set[str] = field(default_factory=set)
+
+
+class CheckpointHistory:
+    """The checkpoints of one trial under a retention rule.
+
+    Pure bookkeeping: it says which directories to delete and deletes none.
+
+    Args:
+        config: How many to keep, and by which score.
+    """
+
+    def __init__(self, config: CheckpointConfig) -> None:
+        self._config = config
+        self._kept: list[TrackedCheckpoint] = []  # by score if there is one, else by time
+        self.latest: TrackedCheckpoint | None = None
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def kept(self) -> list[TrackedCheckpoint]:
+        """All checkpoints that exist, oldest first."""
+        return sorted(self._kept, key=lambda tracked: tracked.index)
+
+    @property
+    def best(self) -> list[TrackedCheckpoint]:
+        """The retained ones in ascending order of score (of time without a score)."""
+        number = self._config.num_to_keep
+        return list(self._kept) if number is None else self._kept[-number:]
+
+    def register(self, tracked: TrackedCheckpoint) -> list[TrackedCheckpoint]:
+        """Takes in a new checkpoint; returns those that are not needed any more."""
+        self._insert(tracked)
+        self.latest = tracked
+        return self.collect()
+
+    def collect(self) -> list[TrackedCheckpoint]:
+        """Drops and returns what the retention rule no longer keeps and nobody has pinned."""
+        number = self._config.num_to_keep
+        if number is None:
+            return []
+        gone = [
+            tracked
+            for tracked in self._kept[: max(len(self._kept) - number, 0)]
+            if tracked is not self.latest and not tracked.pins
+        ]
+        for tracked in gone:
+            self._kept.remove(tracked)
+        return gone
+
+    def forget(self, tracked: TrackedCheckpoint) -> None:
+        """Removes one that turned out to be unusable; the newest other becomes the latest."""
+        self._kept.remove(tracked)
+        if self.latest is tracked:
+            self.latest = max(self._kept, key=lambda other: other.index, default=None)
+
+    def _insert(self, tracked: TrackedCheckpoint) -> None:
+        if self._config.checkpoint_score_attribute is None:
+            self._kept.append(tracked)
+            return
+        score = self._score(tracked)
+        position = len(self._kept)
+        while position > 0 and self._score(self._kept[position - 1]) > score:
+            position -= 1
+        self._kept.insert(position, tracked)
+
+    def _score(self, tracked: TrackedCheckpoint) -> float:
+        """Score for sorting; a missing, NaN or non-numeric one is the worst."""
+        attribute = self._config.checkpoint_score_attribute
+        value = tracked.metrics.get(attribute)
+        if value is None:
+            value = flatten_dict(tracked.metrics).get(attribute)
+        if not isinstance(value, (int, float)) or math.isnan(value):
+            return -math.inf
+        return value if self._config.checkpoint_score_order == "max" else -value

@@ -1,0 +1,173 @@
+"""The record of one trial: what it is, where its files are, how far it came."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from localtune.experiment.checkpoint_history import CheckpointHistory
+from localtune.experiment.metric_analysis import MetricStats
+from localtune.experiment.status import Status, check_move
+from localtune.result import EXPR_ERROR_FILE
+from localtune.run_config import CheckpointConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from localtune.checkpoint import Checkpoint
+    from localtune.resources import PlacementGroupFactory
+
+
+class Trial:
+    """One configuration and its life. A record: it does no I/O and calls nobody.
+
+    Attributes:
+        trial_id: Unique within the experiment.
+        trainable_name: Name that the trainable is registered under.
+        config: Resolved configuration.
+        evaluated_params: {flat name: value} of what was sampled or taken from a grid.
+        experiment_tag: Number of the trial and its varying parameters, as text.
+        experiment_path: Directory of the experiment.
+        dirname: Name of the trial's directory within it.
+        status: See :class:`Status`.
+        placement_group_factory: Resources that the trial asks for.
+        stopping_criterion: {flat metric: bound} of the run.
+        max_failures: How many failures are retried; negative is without end.
+        num_failures: Failures so far, over the whole life of the trial.
+        error: What the last failure was; None when the trial ended well.
+        last_result: Latest result, nested, with what was filled in automatically.
+        metric_stats: {flat metric: statistics}.
+        checkpoints: Committed checkpoints.
+        restore_path: Checkpoint directory to start from when the trial has none of its own.
+        log_to_file: (stdout file, stderr file), None where not redirected.
+        start_time: Unix time of the first start, None before.
+        run_time_s: Training time so far.
+    """
+
+    def __init__(
+        self,
+        trainable_name: str,
+        *,
+        trial_id: str,
+        config: dict[str, Any] | None = None,
+        evaluated_params: dict[str, Any] | None = None,
+        experiment_tag: str = "",
+        experiment_path: str = "",
+        placement_group_factory: PlacementGroupFactory | None = None,
+        stopping_criterion: Mapping[str, float] | None = None,
+        checkpoint_config: CheckpointConfig | None = None,
+        max_failures: int = 0,
+        log_to_file: tuple[str | None, str | None] = (None, None),
+        restore_path: str | None = None,
+    ) -> None:
+        self.trainable_name = trainable_name
+        self.trial_id = trial_id
+        self.config: dict[str, Any] = config if config is not None else {}
+        self.evaluated_params: dict[str, Any] = evaluated_params or {}
+        self.experiment_tag = experiment_tag
+        self.experiment_path = experiment_path
+        self.dirname = ""
+        self.custom_trial_name: str | None = None
+        self.status = Status.PENDING
+        self.placement_group_factory = placement_group_factory
+        self.stopping_criterion: dict[str, float] = dict(stopping_criterion or {})
+        self.max_failures = max_failures
+        self.num_failures = 0
+        self.error: BaseException | None = None
+        self.last_result: dict[str, Any] = {}
+        self.metric_stats: dict[str, MetricStats] = {}
+        self.checkpoint_config = checkpoint_config or CheckpointConfig()
+        self.checkpoints = CheckpointHistory(self.checkpoint_config)
+        self.next_checkpoint_index = 0
+        self.restore_path = restore_path
+        self.log_to_file = log_to_file
+        self.start_time: float | None = None
+        self.run_time_s = 0.0
+
+    # -- names and places -------------------------------------------------------------------
+
+    @property
+    def default_name(self) -> str:
+        """``<trainable>[_<env>]_<trial id>``."""
+        parts = [self.trainable_name]
+        env = self.config.get("env")
+        if env is not None:
+            parts.append(env if isinstance(env, str) else getattr(env, "__name__", str(env)))
+        parts.append(self.trial_id)
+        return "_".join(parts).replace("/", "_")
+
+    def __str__(self) -> str:
+        return self.custom_trial_name or self.default_name
+
+    def __repr__(self) -> str:
+        return f"<Trial {self} {self.status}>"
+
+    @property
+    def path(self) -> str:
+        """Directory of the trial: its working directory, and where its files are kept."""
+        return os.path.join(self.experiment_path, self.dirname)
+
+    local_path = path
+
+    @property
+    def local_experiment_path(self) -> str:
+        """Directory of the experiment."""
+        return self.experiment_path
+
+    remote_experiment_path = local_experiment_path
+
+    @property
+    def experiment_dir_name(self) -> str:
+        """Name of the experiment's directory."""
+        return os.path.basename(self.experiment_path)
+
+    @property
+    def relative_logdir(self) -> str:
+        """Name of the trial's directory within the experiment's."""
+        return self.dirname
+
+    @property
+    def error_file(self) -> str | None:
+        """Where the traceback of the failures is, None if the trial never failed."""
+        return os.path.join(self.path, EXPR_ERROR_FILE) if self.num_failures else None
+
+    # -- state ------------------------------------------------------------------------------
+
+    def set_status(self, status: Status) -> None:
+        """Moves to ``status``.
+
+        Raises:
+            ValueError: if that move does not exist.
+        """
+        check_move(self.status, status)
+        self.status = status
+
+    def is_finished(self) -> bool:
+        """Whether the trial ended, well or not."""
+        return self.status.is_final
+
+    @property
+    def should_retry(self) -> bool:
+        """Whether the failures so far leave one more try."""
+        return self.max_failures < 0 or self.num_failures <= self.max_failures
+
+    def get_error(self) -> BaseException | None:
+        """What the trial failed with, None if it ended well or still runs."""
+        return self.error if self.status is Status.ERROR else None
+
+    # -- results ----------------------------------------------------------------------------
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The latest checkpoint."""
+        latest = self.checkpoints.latest
+        return latest.checkpoint if latest is not None else None
+
+    def has_checkpoint(self) -> bool:
+        """Whether a checkpoint exists."""
+        return self.checkpoints.latest is not None
+
+    @property
+    def metric_analysis(self) -> dict[str, dict[str, float]]:
+        """{flat metric: {max, min, avg, last, last-5-avg, last-10-avg}}."""
+        return {name: stats.as_dict() for name, stats in self.metric_stats.items()}

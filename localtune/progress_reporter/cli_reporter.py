@@ -1,0 +1,45 @@
+"""CLIReporter: prints tables to the standard output every few seconds."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from localtune.progress_reporter.line import plain
+from localtune.progress_reporter.table import table_lines
+from localtune.progress_reporter.table_reporter import Section, TableReporter
+from localtune.progress_reporter.terminal import SafeStream
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+
+
+class CLIReporter(TableReporter):
+    """Prints the state of a run as plain tables, below each other.
+
+    Example:
+        >>> reporter = CLIReporter(metric_columns=["loss"], max_report_frequency=30)
+        >>> reporter.add_metric_column("val/accuracy", "accuracy")
+    """
+
+    def report(self, trials: list[Trial], done: bool, *sys_info: str) -> None:
+        sections: list[Section] = ["== Status ==", *self.sections(trials, done, sys_info)]
+        stream = SafeStream(sys.stdout)
+        stream.write(as_text(sections, self.max_column_length) + "\n\n")
+        stream.flush()
+
+
+def as_text(sections: list[Section], max_column_width: int) -> str:
+    """Texts and tables of a report as one text.
+
+    Args:
+        sections: Of a report.
+        max_column_width: Characters of a cell; longer texts are cut.
+    """
+    lines: list[str] = []
+    for section in sections:
+        if isinstance(section, str):
+            lines.append(section)
+        else:
+            lines += map(plain, table_lines(section, max_column_width=max_column_width))
+    return "\n".join(lines)

@@ -1,0 +1,318 @@
+r"""ConsoleOutput: the built-in output of a run.
+
+::
+
+    hooks --> TrialTracker (numbers, best trials)  ----> frame ---> LiveView
+          \-> TrialEvent --> FloodGate --> event_line -----------> View.print
+
+Hooks do little: they note what happened and print a line where that is due. What costs (frames,
+status lines) is done in :meth:`ConsoleOutput.tick`, a few times per second at most, however many
+events there were.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from localtune.clock import Clock, SystemClock
+from localtune.experiment.status import Status
+from localtune.progress_reporter.events import (
+    EventKind,
+    TrialEvent,
+    event_line,
+    failure_of,
+    stamp,
+)
+from localtune.progress_reporter.facts import RunFacts
+from localtune.progress_reporter.flood import FloodGate
+from localtune.progress_reporter.frame import MAX_EVENTS, MAX_ROWS, build_frame
+from localtune.progress_reporter.leaderboard import rank
+from localtune.progress_reporter.line import Line
+from localtune.progress_reporter.output import Output
+from localtune.progress_reporter.result_lines import ResultLines
+from localtune.progress_reporter.status import status_text
+from localtune.progress_reporter.summary import failure_lines, summary_lines
+from localtune.progress_reporter.tracker import TrialTracker
+from localtune.progress_reporter.trial_table import trial_table
+from localtune.progress_reporter.values import iterations_of
+from localtune.progress_reporter.view import View
+from localtune.progress_reporter.views import choose_view
+from localtune.utils.text import printable
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+
+REFRESH_S = 0.25
+QUIET_S = 30.0
+
+# In a live view the table tells the rest.
+_LIVE_PRINTED = frozenset({EventKind.RETRIED, EventKind.FAILED})
+_ALL = frozenset(EventKind)
+_ENDS = frozenset({EventKind.FINISHED, EventKind.FAILED})
+
+
+class ConsoleOutput(Output):
+    """Shows a run on a terminal or in a log.
+
+    A terminal gets a frame that changes in place if rich is installed; everything else gets one
+    line per event.
+
+    Args:
+        verbose: 0 shows failures at the end and nothing else, 1 the state, the events and the
+            best trials, 2 also results, 3 also results in full.
+        metric: Metric of the run, or None.
+        mode: ``"min"`` or ``"max"``, or None.
+        total_samples: How many trials there will be; None or -1 if that is open.
+        experiment_path: Directory of the experiment.
+        slots: How many trials run at once and why, as text.
+        searcher_name: Where configurations come from.
+        scheduler_name: What stops trials early.
+        stream: Where to write; None is the standard output.
+        clock: Source of time.
+        environ: Environment variables: ``NO_COLOR``, ``TERM``, ``COLUMNS``, ``LINES``.
+    """
+
+    def __init__(
+        self,
+        verbose: int,
+        *,
+        metric: str | None,
+        mode: str | None,
+        total_samples: int | None,
+        experiment_path: str,
+        slots: str = "",
+        searcher_name: str = "",
+        scheduler_name: str = "",
+        stream: TextIO | None = None,
+        clock: Clock | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._verbose = int(verbose)
+        self._facts = RunFacts(
+            experiment_path,
+            metric=metric,
+            mode=mode if metric is not None else None,
+            total_samples=_known_total(total_samples),
+            slots=slots,
+            searcher_name=searcher_name,
+            scheduler_name=scheduler_name,
+        )
+        self._clock = clock or SystemClock()
+        self._view: View = choose_view(
+            stream if stream is not None else sys.stdout, environ, live=self._verbose > 0
+        )
+        self._printed = _LIVE_PRINTED if self._view.is_live and self._verbose < 2 else _ALL
+        self._tracker = TrialTracker(metric, self._facts.mode)
+        self._flood = FloodGate()
+        self._results = ResultLines(metric, in_full=self._verbose > 2)
+        self._events: deque[TrialEvent] = deque(maxlen=MAX_EVENTS)
+        self._trials: Sequence[Trial] = ()
+        self._has_taken_in = False
+        self._is_closed = False
+        self._start_s = self._last_line_s = self._clock.monotonic()
+        self._next_refresh_s = self._start_s
+
+    # -- hooks ------------------------------------------------------------------------------
+
+    def setup(
+        self,
+        stop: dict[str, Any] | None = None,
+        num_samples: int | None = None,
+        total_num_samples: int | None = None,
+        time_budget_s: float | None = None,
+        **info: Any,
+    ) -> None:
+        self._start_s = self._last_line_s = self._next_refresh_s = self._clock.monotonic()
+        self._facts.time_budget_s = time_budget_s
+        if self._facts.total_samples is None:
+            self._facts.total_samples = _known_total(total_num_samples)
+        if self._verbose and not self._view.is_live:
+            self._print([(f"{self._facts.name}: ", "bold"), (self._facts.plan(), "")])
+            self._print([(f"Results in {printable(self._facts.experiment_path)}", "")])
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._see(trials)
+        is_first = self._tracker.started(trial) and not iterations_of(trial)
+        self._note(EventKind.STARTED if is_first else EventKind.RESUMED, trial)
+
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[Trial],
+        trial: Trial,
+        result: dict[str, Any],
+        **info: Any,
+    ) -> None:
+        if self._verbose < 2:
+            return
+        now_s = self._clock.monotonic()
+        if self._results.is_due(trial, result, now_s):
+            self._print_collapsed(now_s)
+            if self._flood.admit("reported a result"):
+                for line in self._results.lines(trial, result, now_s - self._start_s):
+                    self._print(line)
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._end(trials, trial, EventKind.FINISHED, Status.TERMINATED)
+
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._end(trials, trial, EventKind.RETRIED, Status.PENDING)
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._end(trials, trial, EventKind.FAILED, Status.ERROR)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self._see(trials)
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        self._see(trials)
+        self._close()
+
+    # -- what else the loop asks --------------------------------------------------------------
+
+    def tick(self) -> None:
+        now_s = self._clock.monotonic()
+        if now_s >= self._next_refresh_s and self._verbose:
+            self._next_refresh_s = now_s + REFRESH_S
+            self._refresh(now_s)
+
+    @property
+    def wants_worker_output(self) -> bool:
+        return self._view.is_live
+
+    def worker_output(self, text: str) -> None:
+        self._last_line_s = self._clock.monotonic()
+        self._view.print_foreign(text)
+
+    def summary(self, trials: Sequence[Trial], *, interrupted: bool, elapsed_s: float) -> None:
+        self._see(trials)
+        self._close()
+        if not self._verbose:
+            lines = failure_lines(trials)
+        else:
+            if not self._view.is_live:
+                self._print_best(trials)
+            lines = summary_lines(trials, self._facts, interrupted=interrupted, elapsed_s=elapsed_s)
+        for line in lines:
+            self._view.print(line)
+
+    def log(self, message: str) -> None:
+        if self._verbose:
+            self._print([*stamp(self._elapsed_s()), (printable(message), "")])
+
+    def warn(self, message: str) -> None:
+        if self._verbose:
+            text = ("Warning: ", "bold yellow"), (printable(message), "")
+            self._print([*stamp(self._elapsed_s()), *text])
+
+    # -- events -----------------------------------------------------------------------------
+
+    def _see(self, trials: Sequence[Trial]) -> None:
+        self._trials = trials
+        if not self._has_taken_in and trials:
+            self._has_taken_in = True
+            self._tracker.take_in(trials)
+
+    def _end(self, trials: Sequence[Trial], trial: Trial, kind: EventKind, status: Status) -> None:
+        self._see(trials)
+        self._tracker.moved(trial, status)
+        self._results.forget(trial)
+        self._note(kind, trial)
+
+    def _note(self, kind: EventKind, trial: Trial) -> None:
+        if not self._verbose:
+            return
+        now_s = self._clock.monotonic()
+        event = TrialEvent(kind, trial, now_s - self._start_s, failure=failure_of(kind, trial))
+        if kind in _ENDS:
+            counts = self._tracker.counts(len(self._trials))
+            event.progress = self._facts.progress(counts.ended, counts.all)
+        if kind is not EventKind.STARTED:
+            self._events.append(event)
+        if kind in self._printed:
+            self._print_collapsed(now_s)
+            if self._flood.admit(kind.value):
+                self._print(event_line(event, self._facts.optimised_metric))
+
+    # -- printing ---------------------------------------------------------------------------
+
+    def _print(self, line: Line) -> None:
+        self._last_line_s = self._clock.monotonic()
+        self._view.print(line)
+
+    def _print_collapsed(self, now_s: float) -> None:
+        self._print_held_back(self._flood.collapsed(now_s))
+
+    def _print_held_back(self, held_back: Mapping[str, int]) -> None:
+        if held_back:
+            text = ", ".join(f"{number:,} {kind}" for kind, number in held_back.items())
+            counts = self._tracker.counts(len(self._trials))
+            progress = self._facts.progress(counts.ended, counts.all)
+            self._print(
+                [*stamp(self._elapsed_s()), (f"… more trials: {text}", ""), (f" {progress}", "dim")]
+            )
+
+    def _refresh(self, now_s: float) -> None:
+        for trial in self._tracker.rested():
+            self._note(EventKind.PAUSED, trial)
+        self._print_collapsed(now_s)
+        if self._view.is_live:
+            self._view.draw(self._frame(is_final=False))
+        elif now_s - self._last_line_s >= QUIET_S:
+            counts = self._tracker.counts(len(self._trials))
+            best = self._tracker.leaderboard.best(1)
+            text = status_text(self._facts, counts, best[0] if best else None)
+            self._print([*stamp(self._elapsed_s()), (text, "")])
+
+    def _frame(self, *, is_final: bool) -> list[Line]:
+        return build_frame(
+            self._facts,
+            self._tracker,
+            self._events,
+            known=len(self._trials),
+            elapsed_s=self._elapsed_s(),
+            size=self._view.size(),
+            is_final=is_final,
+        )
+
+    def _close(self) -> None:
+        if self._is_closed or not self._verbose:
+            return
+        self._is_closed = True
+        self._tracker.rested()
+        self._print_held_back(self._flood.drain())
+        if self._view.is_live:
+            self._view.draw(self._frame(is_final=True))
+        self._view.close()
+
+    def _print_best(self, trials: Sequence[Trial]) -> None:
+        best = rank(trials, self._facts.metric, self._facts.mode)[:MAX_ROWS]
+        if best:
+            table = trial_table(
+                best,
+                metric=self._facts.metric,
+                mode=self._facts.mode,
+                parameters=self._tracker.shown_parameters,
+                width=self._view.size()[0],
+            )
+            for line in [[], *table]:
+                self._view.print(line)
+
+    def _elapsed_s(self) -> float:
+        return self._clock.monotonic() - self._start_s
+
+
+def _known_total(total_samples: int | None) -> int | None:
+    return None if total_samples is None or total_samples < 0 else total_samples

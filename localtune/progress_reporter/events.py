@@ -1,0 +1,123 @@
+"""What happens to trials, and the line that tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from localtune.progress_reporter.failure_text import failure_text
+from localtune.progress_reporter.line import Line
+from localtune.progress_reporter.values import (
+    iterations_of,
+    metric_of,
+    metric_text,
+    parameters_text,
+    trained_s_of,
+    trial_label,
+)
+from localtune.utils.text import count, format_clock, format_duration
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+
+
+class EventKind(Enum):
+    """What happened to a trial; the value is the word for it."""
+
+    STARTED = "started"
+    RESUMED = "resumed"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    RETRIED = "retried"
+    FAILED = "failed"
+
+
+STYLES = {
+    EventKind.STARTED: "",
+    EventKind.RESUMED: "",
+    EventKind.PAUSED: "yellow",
+    EventKind.FINISHED: "green",
+    EventKind.RETRIED: "yellow",
+    EventKind.FAILED: "red",
+}
+
+
+@dataclass(slots=True)
+class TrialEvent:
+    """One thing that happened to one trial.
+
+    Attributes:
+        kind: What happened.
+        trial: To whom; its record may have moved on since.
+        at_s: When, in seconds since the start of the run.
+        progress: How many trials have ended by then, as ``12/100``; "" if it does not matter.
+        failure: What the failure was, "" if it was none.
+    """
+
+    kind: EventKind
+    trial: Trial
+    at_s: float
+    progress: str = ""
+    failure: str = ""
+
+
+def failure_of(kind: EventKind, trial: Trial) -> str:
+    """Text of the failure behind an event; "" for events that are none."""
+    return failure_text(trial) if kind in (EventKind.RETRIED, EventKind.FAILED) else ""
+
+
+def stamp(at_s: float) -> Line:
+    """The time at the start of a line."""
+    return [(f"{format_clock(at_s)} ", "dim")]
+
+
+def event_line(event: TrialEvent, metric: str | None) -> Line:
+    """``00:01:23 1a2b_00007 finished 12/100  20 iterations  loss=0.03  in 3.2s``."""
+    line = stamp(event.at_s)
+    line += [(trial_label(event.trial), "bold"), (" ", ""), _verb(event)]
+    if event.progress:
+        line.append((f" {event.progress}", "dim"))
+    details = [part for part in _details(event, metric) if part]
+    if details:
+        line.append(("  " + "  ".join(details), ""))
+    return line
+
+
+def result_line(trial: Trial, at_s: float, shown: list[str]) -> Line:
+    """``00:01:23 1a2b_00007 iteration 12  loss=0.03``.
+
+    Args:
+        trial: Whose result it is.
+        at_s: Seconds since the start of the run.
+        shown: Metrics, as text.
+    """
+    return [*stamp(at_s), (trial_label(trial), "bold"), (" " + "  ".join(shown), "")]
+
+
+def _verb(event: TrialEvent) -> tuple[str, str]:
+    return (event.kind.value, STYLES[event.kind])
+
+
+def _details(event: TrialEvent, metric: str | None) -> list[str]:
+    trial, kind = event.trial, event.kind
+    if kind is EventKind.STARTED:
+        return [parameters_text(trial)]
+    iterations = iterations_of(trial)
+    if kind is EventKind.RESUMED:
+        return [f"after {count(iterations, 'iteration')}" if iterations else "from the start"]
+    if kind is EventKind.RETRIED:
+        return [f"{_tries(trial)}  {event.failure}"]
+    if kind is EventKind.FAILED:
+        return [event.failure, trial.error_file or ""]
+    return [
+        count(iterations, "iteration") if iterations is not None else "no results",
+        metric_text(metric, metric_of(trial, metric)) if metric is not None else "",
+        f"in {format_duration(trained_s_of(trial))}",
+    ]
+
+
+def _tries(trial: Trial) -> str:
+    if trial.max_failures < 0:
+        return f"failure {trial.num_failures}"
+    return f"failure {trial.num_failures} of {trial.max_failures} allowed"

@@ -1,0 +1,77 @@
+"""create_output: what shows a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TextIO
+
+from localtune.clock import Clock
+from localtune.progress_reporter.console import ConsoleOutput
+from localtune.progress_reporter.output import Output
+from localtune.progress_reporter.reporter import ProgressReporter
+from localtune.progress_reporter.reporter_callback import ReporterCallback
+
+
+def create_output(
+    verbose: int,
+    *,
+    reporter: ProgressReporter | None = None,
+    metric: str | None = None,
+    mode: str | None = None,
+    total_samples: int | None = None,
+    experiment_path: str,
+    slots: str = "",
+    searcher_name: str = "",
+    scheduler_name: str = "",
+    stream: TextIO | None = None,
+    clock: Clock | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Output:
+    """What shows a run: the user's reporter if there is one, else the built-in output.
+
+    With ``verbose=0`` a reporter is not used: what is to be silent is silent.
+
+    Args:
+        verbose: How much is shown, see :class:`ConsoleOutput`.
+        reporter: Of the user; None takes the built-in output.
+        metric: Metric of the run, or None.
+        mode: ``"min"`` or ``"max"``, or None.
+        total_samples: How many trials there will be; None or -1 if that is open.
+        experiment_path: Directory of the experiment.
+        slots: How many trials run at once and why, as text.
+        searcher_name: Where configurations come from.
+        scheduler_name: What stops trials early.
+        stream: Where to write; None is the standard output.
+        clock: Source of time.
+        environ: Environment variables.
+
+    Raises:
+        ValueError: if the reporter refuses what the run gives it.
+    """
+    if reporter is not None and verbose:
+        names = [f"Searcher: {searcher_name}"] if searcher_name else []
+        names += [f"Scheduler: {scheduler_name}"] if scheduler_name else []
+        return ReporterCallback(
+            reporter,
+            total_samples=total_samples,
+            metric=metric,
+            mode=mode,
+            experiment_path=experiment_path,
+            sys_info=[*names, *([slots] if slots else [])],
+            stream=stream,
+            clock=clock,
+        )
+    return ConsoleOutput(
+        verbose,
+        metric=metric,
+        mode=mode,
+        total_samples=total_samples,
+        experiment_path=experiment_path,
+        slots=slots,
+        searcher_name=searcher_name,
+        scheduler_name=scheduler_name,
+        stream=stream,
+        clock=clock,
+        environ=environ,
+    )

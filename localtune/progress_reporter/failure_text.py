@@ -1,0 +1,76 @@
+"""What a failure was, on one line, and where it happened."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from localtune.error import TrialError
+from localtune.utils.text import printable
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+
+_TRACEBACK = "Traceback (most recent call last)"
+_FRAME = re.compile(r'^  File "(?P<path>.+)", line (?P<line>\d+)', re.MULTILINE)
+_PACKAGE_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_NOT_OF_USER = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python3|^<")
+
+
+def cause_of(trial: Trial) -> str:
+    """The first line of what a trial failed with: ``ValueError: lr must be positive``."""
+    error = trial.error
+    if error is None:
+        return "unknown error"
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, BaseException):
+        return _describe(type(cause).__name__, str(cause))
+    raised = _exception_line(_traceback_of(error))
+    if raised:
+        return printable(raised)
+    # The message of a dead worker says all there is; its class adds nothing.
+    return _describe("" if isinstance(error, TrialError) else type(error).__name__, str(error))
+
+
+def place_of(trial: Trial) -> str | None:
+    """Where a trial failed, in the user's code if it took part: ``train.py:12``."""
+    text = _traceback_of(trial.error)
+    frames = list(_FRAME.finditer(text))
+    if not frames:
+        return None
+    if _TRACEBACK in text:  # The stack of a crash has its innermost frame first already.
+        frames.reverse()
+    chosen = next((each for each in frames if _is_of_user(each["path"])), frames[0])
+    return printable(f"{os.path.basename(chosen['path'])}:{chosen['line']}")
+
+
+def failure_text(trial: Trial) -> str:
+    """Cause and place of a failure on one line."""
+    place = place_of(trial)
+    return f"{cause_of(trial)} ({place})" if place else cause_of(trial)
+
+
+def _traceback_of(error: BaseException | None) -> str:
+    return getattr(error, "traceback_text", "") or ""
+
+
+def _exception_line(traceback_text: str) -> str:
+    """The line of a traceback that names the exception: the first after the last frame.
+
+    The last line of a traceback will not do: messages can have many lines.
+    """
+    if _TRACEBACK not in traceback_text:
+        return ""
+    start = traceback_text.rfind('\n  File "')
+    after_last_frame = traceback_text[start + 1 :].splitlines()
+    return next((line for line in after_last_frame if line and not line[0].isspace()), "")
+
+
+def _describe(type_name: str, message: str) -> str:
+    first_line = next((line.strip() for line in message.splitlines() if line.strip()), "")
+    return printable(": ".join(part for part in (type_name, first_line) if part) or "unknown error")
+
+
+def _is_of_user(path: str) -> bool:
+    return not (_NOT_OF_USER.search(path) or path.startswith(_PACKAGE_DIR))

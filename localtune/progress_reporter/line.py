@@ -1,0 +1,66 @@
+"""Lines of styled text: what all output is made of, before it is known where it goes.
+
+A style is one or more words of ``bold dim red green yellow cyan``, or "" for none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from localtune.utils.text import shorten, text_width
+
+Span = tuple[str, str]  # (printable text, style)
+Line = list[Span]
+
+_SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+
+def plain(line: Line) -> str:
+    """The text of a line."""
+    return "".join(text for text, _ in line)
+
+
+def painted(line: Line) -> str:
+    """The text of a line with the escape codes of its styles."""
+    return "".join(
+        f"\x1b[{';'.join(_SGR[word] for word in style.split())}m{text}\x1b[0m" if style else text
+        for text, style in line
+    )
+
+
+def line_width(line: Line) -> int:
+    """Columns of a terminal that a line takes."""
+    return sum(text_width(text) for text, _ in line)
+
+
+def crop(line: Line, width: int) -> Line:
+    """The line cut to ``width`` columns, with an ellipsis if something is missing."""
+    if line_width(line) <= width:
+        return line
+    left = width
+    cropped: Line = []
+    for text, style in line:
+        # One column stays free for the ellipsis, which says that spans after this one are gone.
+        if text_width(text) < left:
+            cropped.append((text, style))
+            left -= text_width(text)
+            continue
+        cropped.append((shorten(text + " ", left), style))
+        break
+    return cropped
+
+
+def spread(left: Line, right: Line, width: int) -> Line:
+    """Two lines as one: the first at the left edge, the second at the right one, if both fit."""
+    gap = width - line_width(left) - line_width(right)
+    return [*left, (" " * gap, ""), *right] if gap >= 2 else crop(left, width)
+
+
+def join(parts: Iterable[Line], separator: str) -> Line:
+    """Lines as one, with a dim separator between them."""
+    joined: Line = []
+    for part in parts:
+        if joined:
+            joined.append((separator, "dim"))
+        joined += part
+    return joined

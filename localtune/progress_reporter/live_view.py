@@ -1,0 +1,120 @@
+"""LiveView: a frame that changes in place, drawn with rich."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TextIO, cast
+
+from localtune.error import ExtraMissingError
+from localtune.progress_reporter.line import Line
+from localtune.progress_reporter.terminal import SafeStream, terminal_size, wants_color
+from localtune.progress_reporter.view import View
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+
+class LiveView(View):
+    """Draws frames at the bottom of a terminal; lines that stay scroll by above.
+
+    While frames are shown, what this process prints goes above them too. The cursor is never
+    hidden: a run that is killed cannot leave a terminal without one.
+
+    Args:
+        stream: A terminal with a movable cursor.
+        environ: Environment variables.
+
+    Raises:
+        ExtraMissingError: if rich is not installed.
+    """
+
+    is_live = True
+
+    def __init__(self, stream: TextIO, *, environ: Mapping[str, str]) -> None:
+        self._stream = SafeStream(stream)
+        self._environ = environ
+        self._console = _console(self._stream, environ)
+        # Prints of this process would be written into the frame; those to a stream of the
+        # caller's own would not.
+        self._is_stdout = stream is sys.stdout
+        self._live: Live | None = None
+
+    def size(self) -> tuple[int, int]:
+        return terminal_size(self._stream, self._environ)
+
+    def print(self, line: Line) -> None:
+        self._console.size = self.size()
+        # A long line wraps: it is a record, of which nothing may be cut.
+        self._console.print(_text(line), soft_wrap=True, highlight=False)
+
+    def print_foreign(self, text: str) -> None:
+        from rich.text import Text
+
+        self._console.size = self.size()
+        # Colours are kept; codes that move the cursor are not: they would end in the frame.
+        self._console.print(Text.from_ansi(text), soft_wrap=True, highlight=False)
+
+    def draw(self, frame: list[Line]) -> None:
+        self._console.size = self.size()
+        if self._live is None:
+            self._live = self._start()
+        self._live.update(_joined(frame), refresh=True)
+
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _start(self) -> Live:
+        from rich.live import Live
+
+        live = Live(
+            console=self._console,
+            auto_refresh=False,
+            vertical_overflow="crop",
+            redirect_stdout=self._is_stdout,
+            redirect_stderr=self._is_stdout and sys.stderr.isatty(),
+        )
+        live.start()
+        return live
+
+
+def _console(stream: SafeStream, environ: Mapping[str, str]) -> Console:
+    try:
+        from rich.console import Console
+    except ImportError as error:
+        raise ExtraMissingError("rich", "rich", "The live view of a run") from error
+
+    class SteadyConsole(Console):
+        def show_cursor(self, show: bool = True) -> bool:
+            return False
+
+    return SteadyConsole(
+        file=cast("TextIO", stream),
+        force_terminal=True,
+        force_jupyter=False,
+        no_color=not wants_color(environ),
+        _environ=environ,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+
+
+def _text(line: Line) -> Text:
+    from rich.text import Text
+
+    return Text.assemble(*line)
+
+
+def _joined(frame: list[Line]) -> Text:
+    from rich.text import Text
+
+    text = Text("\n").join(_text(line) for line in frame)
+    text.no_wrap = True
+    text.overflow = "ellipsis"
+    return text

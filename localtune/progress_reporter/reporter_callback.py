@@ -1,0 +1,92 @@
+"""ReporterCallback: a user's reporter in the place of the built-in output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from localtune.clock import Clock, SystemClock
+from localtune.progress_reporter.line import plain
+from localtune.progress_reporter.output import Output
+from localtune.progress_reporter.reporter import ProgressReporter
+from localtune.progress_reporter.summary import resume_line
+from localtune.progress_reporter.terminal import SafeStream
+from localtune.utils.text import printable
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+
+
+class ReporterCallback(Output):
+    """Calls a :class:`ProgressReporter` after each step, while nothing happens, and at the end.
+
+    The reporter is set up at once, so that what it refuses is refused before anything starts.
+
+    Args:
+        reporter: Shows the run.
+        total_samples: How many trials there will be; None or -1 if that is open.
+        metric: Metric of the run, or None.
+        mode: ``"min"`` or ``"max"``, or None.
+        experiment_path: Directory of the experiment.
+        sys_info: Lines about the run that each report gets.
+        stream: Where messages are written; None is the standard output.
+        clock: Source of time.
+    """
+
+    def __init__(
+        self,
+        reporter: ProgressReporter,
+        *,
+        total_samples: int | None,
+        metric: str | None,
+        mode: str | None,
+        experiment_path: str,
+        sys_info: Sequence[str] = (),
+        stream: TextIO | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._reporter = reporter
+        self._experiment_path = experiment_path
+        self._sys_info = tuple(sys_info)
+        self._stream = SafeStream(stream if stream is not None else sys.stdout)
+        self._trials: list[Trial] = []
+        reporter.setup(
+            start_time=(clock or SystemClock()).time(),
+            total_samples=None if total_samples is None or total_samples < 0 else total_samples,
+            metric=metric,
+            mode=mode,
+        )
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self._trials = trials
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        self._trials = trials
+        self._report(done=True)
+
+    def tick(self) -> None:
+        self._report(done=False)
+
+    def summary(self, trials: Sequence[Trial], *, interrupted: bool, elapsed_s: float) -> None:
+        # The reporter's last report tells what the user wants to be told.
+        if interrupted:
+            self._write(f"Interrupted. {plain(resume_line(self._experiment_path))}")
+
+    def worker_output(self, text: str) -> None:
+        self._stream.write(text if text.endswith("\n") else text + "\n")
+        self._stream.flush()
+
+    def log(self, message: str) -> None:
+        self._write(message)
+
+    def warn(self, message: str) -> None:
+        self._write(f"Warning: {message}")
+
+    def _report(self, *, done: bool) -> None:
+        if self._reporter.should_report(self._trials, done=done):
+            self._reporter.report(self._trials, done, *self._sys_info)
+
+    def _write(self, message: str) -> None:
+        self._stream.write(printable(message) + "\n")
+        self._stream.flush()

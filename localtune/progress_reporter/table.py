@@ -1,0 +1,123 @@
+"""Tables of text that fit where they are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from localtune.progress_reporter.line import Line, Span
+from localtune.utils.text import ELLIPSIS, shorten, text_width
+
+_GAP = "  "
+# A column is not made narrower than this; it is left out instead.
+_MIN_WIDTH = 8
+
+
+@dataclass(slots=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        title: Its heading.
+        cells: One text and style per row.
+        rank: Columns with the highest rank are left out first; 0 stays in any case.
+        keep: Which part of a cell that is too long stays, see :func:`shorten`.
+        is_number: Whether the cells are numbers: they stand at the right edge, uncut.
+        is_whole: Whether even long cells are shown in full: half a path leads nowhere.
+    """
+
+    title: str
+    cells: list[Span] = field(default_factory=list)
+    rank: float = 0
+    keep: str = "start"
+    is_number: bool = False
+    is_whole: bool = False
+
+    @property
+    def cell_width(self) -> int:
+        """Columns of the terminal that the longest cell takes."""
+        return max((text_width(text) for text, _ in self.cells), default=0)
+
+
+def table_lines(
+    columns: list[Column], *, width: int | None = None, max_column_width: int = 20
+) -> list[Line]:
+    """The heading, a rule, and one line per row.
+
+    Args:
+        columns: All of equal length, in the order from left to right.
+        width: Columns of the terminal to fit into: what is least important is left out, and an
+            ellipsis in the heading says so. None leaves out nothing.
+        max_column_width: Longer texts are cut.
+    """
+    widths = [_width(column, max_column_width) for column in columns]
+    kept = list(range(len(columns)))
+    if width is not None:
+        kept, widths = _fit(columns, widths, width)
+    is_cut = len(kept) < len(columns)
+    lines = [
+        _line([_heading(columns[i], widths[i]) for i in kept]),
+        [(_GAP.join("─" * widths[i] for i in kept), "dim")],
+    ]
+    if is_cut and (width is None or _total(widths, kept) + len(_GAP) < width):
+        lines[0].append((_GAP + ELLIPSIS, "dim"))
+    for row in range(len(columns[0].cells)):
+        lines.append(_line([_cell(columns[i].cells[row], columns[i], widths[i]) for i in kept]))
+    return lines
+
+
+def _width(column: Column, max_width: int) -> int:
+    width = max(column.cell_width, text_width(column.title))
+    return width if column.is_whole else min(width, max_width)
+
+
+def _fit(columns: list[Column], widths: list[int], width: int) -> tuple[list[int], list[int]]:
+    """Which columns stay, and how wide each is."""
+    kept = sorted(range(len(columns)), key=lambda i: columns[i].rank)
+    narrowest = [
+        min(width, max(column.cell_width, _MIN_WIDTH) if column.is_number else _MIN_WIDTH)
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    while len(kept) > 1 and _total(narrowest, kept) > width:
+        kept.pop()
+    kept.sort()
+    widths = list(widths)
+    while _total(widths, kept) > width:
+        # Headings are cut first, what names the row last.
+        widest = max(
+            kept,
+            key=lambda i: (columns[i].rank > 0, widths[i] > columns[i].cell_width, widths[i], i),
+        )
+        if widths[widest] == 1:
+            break
+        widths[widest] -= 1
+    return kept, widths
+
+
+def _total(widths: list[int], kept: list[int]) -> int:
+    return sum(widths[i] for i in kept) + len(_GAP) * (len(kept) - 1)
+
+
+def _heading(column: Column, width: int) -> Line:
+    # The last part of a nested name says most.
+    title = shorten(column.title, width, keep="end")
+    return _aligned((title, "bold"), column, width)
+
+
+def _cell(span: Span, column: Column, width: int) -> Line:
+    return _aligned((shorten(span[0], width, keep=column.keep), span[1]), column, width)
+
+
+def _aligned(span: Span, column: Column, width: int) -> Line:
+    padding = (" " * (width - text_width(span[0])), "")
+    return [padding, span] if column.is_number else [span, padding]
+
+
+def _line(cells: list[Line]) -> Line:
+    line: Line = []
+    for cell in cells:
+        if line:
+            line.append((_GAP, ""))
+        line += cell
+    while line and not line[-1][0].strip():
+        line.pop()
+    return line

@@ -1,0 +1,140 @@
+"""How many trials wait, run, rest and have ended, and which parameters vary among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from localtune.experiment.status import Status
+from localtune.progress_reporter.leaderboard import Leaderboard
+from localtune.progress_reporter.values import parameters_of
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Numbers of trials by what they do."""
+
+    running: int
+    pending: int
+    paused: int
+    finished: int
+    failed: int
+
+    @property
+    def ended(self) -> int:
+        """Trials that will not run any more."""
+        return self.finished + self.failed
+
+    @property
+    def all(self) -> int:
+        """All trials so far."""
+        return self.running + self.pending + self.paused + self.ended
+
+
+class TrialTracker:
+    """Follows a run by what the hooks tell.
+
+    Nothing here walks all trials but :meth:`take_in`, which is called once: the cost of an event
+    and of a look at the numbers does not grow with the number of trials.
+
+    Args:
+        metric: Metric of the run, or None.
+        mode: ``"min"`` or ``"max"``, or None.
+    """
+
+    def __init__(self, metric: str | None, mode: str | None) -> None:
+        self.leaderboard = Leaderboard(metric, mode)
+        self.running: dict[str, Trial] = {}
+        self._status: dict[str, Status] = {}  # those that wait are not in it
+        self._counts = dict.fromkeys(Status, 0)
+        self._first_values: dict[str, Any] = {}
+        self._varying: set[str] = set()
+        self._ended_before = 0
+
+    def take_in(self, trials: Iterable[Trial]) -> None:
+        """Trials of an earlier session, which had their events then."""
+        for trial in trials:
+            if trial.status in (Status.PAUSED, Status.TERMINATED, Status.ERROR):
+                self._move(trial, trial.status)
+                self._note_parameters(trial)
+        self._ended_before = self._ended
+
+    def started(self, trial: Trial) -> bool:
+        """A worker serves the trial. Returns whether it is the first one."""
+        is_new = trial.trial_id not in self._status
+        self._move(trial, Status.RUNNING)
+        if is_new:
+            self._note_parameters(trial)
+        return is_new
+
+    def moved(self, trial: Trial, status: Status) -> None:
+        """The trial ended, or waits to be retried."""
+        self._move(trial, status)
+
+    def rested(self) -> list[Trial]:
+        """Trials that were paused since the last call; no hook tells of it."""
+        left = [trial for trial in self.running.values() if trial.status in _LEFT]
+        for trial in left:
+            self._move(trial, trial.status)
+        return [trial for trial in left if trial.status is Status.PAUSED]
+
+    def counts(self, known: int) -> Counts:
+        """The numbers now.
+
+        Args:
+            known: How many trials exist.
+        """
+        running, paused = self._counts[Status.RUNNING], self._counts[Status.PAUSED]
+        finished, failed = self._counts[Status.TERMINATED], self._counts[Status.ERROR]
+        pending = max(known - running - paused - finished - failed, 0)
+        return Counts(running, pending, paused, finished, failed)
+
+    @property
+    def ended_now(self) -> int:
+        """How many trials ended in this session."""
+        return self._ended - self._ended_before
+
+    @property
+    def shown_parameters(self) -> list[str]:
+        """Names of the parameters that vary, of all while nothing varies yet."""
+        names = list(self._first_values)
+        return [name for name in names if name in self._varying] or names
+
+    @property
+    def _ended(self) -> int:
+        return self._counts[Status.TERMINATED] + self._counts[Status.ERROR]
+
+    def _move(self, trial: Trial, status: Status) -> None:
+        old = self._status.get(trial.trial_id)
+        if old is not None:
+            self._counts[old] -= 1
+        self._counts[status] += 1
+        self._status[trial.trial_id] = status
+        if status is Status.RUNNING:
+            self.running[trial.trial_id] = trial
+            self.leaderboard.activate(trial)
+        else:
+            self.running.pop(trial.trial_id, None)
+            self.leaderboard.settle(trial)
+
+    def _note_parameters(self, trial: Trial) -> None:
+        for name, value in parameters_of(trial).items():
+            if name in self._varying:
+                continue
+            first = self._first_values.setdefault(name, value)
+            if first is not value and not _equal(first, value):
+                self._varying.add(name)
+
+
+_LEFT = frozenset({Status.PAUSED, Status.TERMINATED, Status.ERROR})
+
+
+def _equal(first: Any, second: Any) -> bool:
+    try:
+        return bool(first == second)
+    except Exception:  # Arrays, and whatever else cannot say.
+        return False

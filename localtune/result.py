@@ -1,0 +1,91 @@
+"""Names of the keys and files that results are made of.
+
+The names are Ray Tune's, so that files, dashboards and scripts written for it keep working.
+"""
+
+from __future__ import annotations
+
+# Set by the user or filled in automatically.
+DONE = "done"
+SHOULD_CHECKPOINT = "should_checkpoint"
+# Present only in the closing reply of a function trainable: "the function returned".
+RESULT_DUPLICATE = "__duplicate__"
+# Name of the checkpoint directory that a function's report wrote, or None.
+CHECKPOINT_DIR_NAME = "checkpoint_dir_name"
+
+# Passed to a trainable inside its config and removed before user code sees it.
+TRIAL_INFO = "__trial_info__"
+STDOUT_FILE = "__stdout_file__"
+STDERR_FILE = "__stderr_file__"
+
+DEFAULT_METRIC = "_metric"
+
+TRAINING_ITERATION = "training_iteration"
+TIME_THIS_ITER_S = "time_this_iter_s"
+TIME_TOTAL_S = "time_total_s"
+TIMESTAMP = "timestamp"
+TIMESTEPS_THIS_ITER = "timesteps_this_iter"
+TIMESTEPS_TOTAL = "timesteps_total"
+EPISODES_THIS_ITER = "episodes_this_iter"
+EPISODES_TOTAL = "episodes_total"
+MEAN_ACCURACY = "mean_accuracy"
+MEAN_LOSS = "mean_loss"
+EPISODE_REWARD_MEAN = "episode_reward_mean"
+
+TRIAL_ID = "trial_id"
+EXPERIMENT_TAG = "experiment_tag"
+PID = "pid"
+HOSTNAME = "hostname"
+NODE_IP = "node_ip"
+
+CONFIG_PREFIX = "config"
+DEFAULT_EXPERIMENT_NAME = "default"
+
+# Known before the first iteration; not metrics.
+DEBUG_METRICS = (
+    TRIAL_ID,
+    "experiment_id",
+    "date",
+    TIMESTAMP,
+    PID,
+    HOSTNAME,
+    NODE_IP,
+    "config",
+)
+
+# Filled in automatically: hidden from tables unless asked for.
+AUTO_RESULT_KEYS = (
+    TRAINING_ITERATION,
+    TIME_TOTAL_S,
+    EPISODES_TOTAL,
+    TIMESTEPS_TOTAL,
+    NODE_IP,
+    HOSTNAME,
+    PID,
+    TIME_THIS_ITER_S,
+    TIMESTAMP,
+    "date",
+    "time_since_restore",
+    "timesteps_since_restore",
+    "iterations_since_restore",
+    "config",
+    CHECKPOINT_DIR_NAME,
+)
+
+DEFAULT_RESULT_KEYS = (TRAINING_ITERATION, TIME_TOTAL_S, MEAN_ACCURACY, MEAN_LOSS)
+
+# Files of one trial.
+EXPR_RESULT_FILE = "result.json"
+EXPR_PROGRESS_FILE = "progress.csv"
+EXPR_PARAM_FILE = "params.json"
+EXPR_PARAM_PICKLE_FILE = "params.pkl"
+EXPR_ERROR_FILE = "error.txt"
+EXPR_ERROR_PICKLE_FILE = "error.pkl"
+DICT_CHECKPOINT_FILE = "_dict_checkpoint.pkl"
+CHECKPOINT_METADATA_FILE = ".metadata.json"
+CHECKPOINT_DIR_FORMAT = "checkpoint_{:06d}"
+
+# Files of one experiment.
+TUNER_FILE = "tuner.pkl"
+EXPERIMENT_DB_FILE = "experiment.db"
+STORAGE_MARKER_FILE = ".validate_storage_marker"

@@ -1,0 +1,217 @@
+"""How a run is carried out and kept: RunConfig and the configs inside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from localtune.callback import Callback
+    from localtune.progress_reporter import ProgressReporter
+    from localtune.stopper import Stopper
+
+DEFAULT_STORAGE_PATH = "~/localtune_results"
+
+
+@dataclass
+class CheckpointConfig:
+    """When checkpoints are made and which are kept.
+
+    Args:
+        num_to_keep: How many checkpoints of a trial to keep (plus the newest); None keeps all.
+        checkpoint_score_attribute: Metric that ranks them; None ranks by time.
+        checkpoint_score_order: ``"max"`` or ``"min"``.
+        checkpoint_frequency: Save every so many iterations; 0 is never. Classes only.
+        checkpoint_at_end: Save when a trial ends. None is True for classes in a
+            :class:`~localtune.Tuner`, else False.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    num_to_keep: int | None = None
+    checkpoint_score_attribute: str | None = None
+    checkpoint_score_order: str | None = "max"
+    checkpoint_frequency: int | None = 0
+    checkpoint_at_end: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.num_to_keep is not None and self.num_to_keep <= 0:
+            raise ValueError(
+                f"num_to_keep must be at least 1, or None to keep all, but got {self.num_to_keep}."
+            )
+        if self.checkpoint_score_order not in ("max", "min"):
+            raise ValueError(
+                "checkpoint_score_order must be 'max' or 'min', "
+                f"but got {self.checkpoint_score_order!r}."
+            )
+        if (self.checkpoint_frequency or 0) < 0:
+            raise ValueError(
+                "checkpoint_frequency must be 0 (never) or more, "
+                f"but got {self.checkpoint_frequency}."
+            )
+
+
+@dataclass
+class FailureConfig:
+    """What happens when trials fail.
+
+    Args:
+        max_failures: How often one trial is restarted from its latest checkpoint; -1 is
+            without end.
+        fail_fast: True ends the run at the first failure; ``"raise"`` also raises the error.
+
+    Raises:
+        ValueError: for another value, or for both at once.
+    """
+
+    max_failures: int = 0
+    fail_fast: bool | str = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.fail_fast, str) and self.fail_fast.lower() == "raise":
+            self.fail_fast = "raise"
+        if not (isinstance(self.fail_fast, bool) or self.fail_fast == "raise"):
+            raise ValueError(f"fail_fast must be a bool or 'raise', but got {self.fail_fast!r}.")
+        if self.fail_fast and self.max_failures != 0:
+            raise ValueError(
+                f"max_failures must be 0 if fail_fast is set, but got {self.max_failures}: "
+                "a run that ends at the first failure retries nothing."
+            )
+
+
+@dataclass
+class SyncConfig:
+    """Accepted for compatibility: trials write to their storage directory directly.
+
+    Args:
+        sync_period: Seconds between two syncs to remote storage.
+        sync_timeout: Seconds after which a sync is given up.
+        sync_artifacts: Whether files of the user in the trial's directory are kept. They always
+            are, since the working directory is the trial's directory.
+        sync_artifacts_on_checkpoint: See ``sync_artifacts``.
+    """
+
+    sync_period: int = 300
+    sync_timeout: int = 1800
+    sync_artifacts: bool = False
+    sync_artifacts_on_checkpoint: bool = True
+
+
+@dataclass
+class RunConfig:
+    """Where a run is kept, when it stops, how failures and checkpoints are treated.
+
+    Args:
+        name: Name of the experiment's directory. None makes one of the trainable's name and
+            the time.
+        storage_path: Absolute directory, or one that starts with ``~``; None is
+            ``~/localtune_results``.
+        storage_filesystem: File system object for remote storage.
+        failure_config: See :class:`FailureConfig`.
+        checkpoint_config: See :class:`CheckpointConfig`.
+        sync_config: See :class:`SyncConfig`.
+        verbose: 0 silent, 1 status and best trials (default), 2 also each result, 3 also each
+            result in full.
+        stop: Stop conditions: ``{metric: bound}``, a callable ``(trial_id, result) -> bool``,
+            a :class:`~localtune.Stopper`, or a list of stoppers.
+        callbacks: Called at each step of a trial's life.
+        progress_reporter: Shows progress instead of the built-in output.
+        log_to_file: Send each trial's output to files in its directory: True (``stdout`` and
+            ``stderr``), one name for both, or a pair of names.
+
+    Raises:
+        ValueError: for a ``storage_path`` that is not absolute, or a negative ``verbose``.
+    """
+
+    name: str | None = None
+    storage_path: str | os.PathLike[str] | None = None
+    storage_filesystem: Any = None
+    failure_config: FailureConfig | None = None
+    checkpoint_config: CheckpointConfig | None = None
+    sync_config: SyncConfig | None = None
+    verbose: int | Verbosity | None = None
+    stop: (
+        Mapping[str, Any] | Stopper | Callable[[str, Mapping[str, Any]], bool] | Sequence[Any] | None
+    ) = None
+    callbacks: list[Callback] | None = None
+    progress_reporter: ProgressReporter | None = None
+    log_to_file: bool | str | tuple[str | None, str | None] = False
+    local_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.local_dir is not None:
+            raise DeprecationWarning(
+                f"RunConfig(local_dir={self.local_dir!r}) is not supported: "
+                "pass the directory as storage_path."
+            )
+        self.storage_path = resolve_storage_path(self.storage_path)
+        if self.verbose is None:
+            self.verbose = 1
+        check_verbosity(self.verbose)
+        self.failure_config = self.failure_config or FailureConfig()
+        self.checkpoint_config = self.checkpoint_config or CheckpointConfig()
+        self.sync_config = self.sync_config or SyncConfig()
+
+
+class Verbosity(int, Enum):
+    """How much a run prints."""
+
+    V0_MINIMAL = 0
+    V1_EXPERIMENT = 1
+    V2_TRIAL_NORM = 2
+    V3_TRIAL_DETAILS = 3
+
+
+@dataclass
+class ResumeConfig:
+    """What happens to each kind of trial when a run is taken up again.
+
+    Args:
+        finished: Trials that ended well.
+        unfinished: Trials that were waiting, running or paused.
+        errored: Trials that failed.
+    """
+
+    class ResumeType(Enum):
+        """RESUME goes on from the latest checkpoint, RESTART anew, SKIP leaves it as it is."""
+
+        RESUME = "resume"
+        RESTART = "restart"
+        SKIP = "skip"
+
+    finished: ResumeType = field(default=ResumeType.SKIP)
+    unfinished: ResumeType = field(default=ResumeType.RESUME)
+    errored: ResumeType = field(default=ResumeType.SKIP)
+
+
+def check_verbosity(verbose: int) -> None:
+    """Raises ValueError if ``verbose`` is no level of output."""
+    if not isinstance(verbose, int) or verbose < 0:
+        raise ValueError(f"verbose must be 0, 1, 2 or 3, but got {verbose!r}.")
+
+
+def resolve_storage_path(path: str | os.PathLike[str] | None) -> str:
+    """The absolute directory that a ``storage_path`` means.
+
+    Raises:
+        ValueError: for a relative path or the URI of remote storage.
+    """
+    text = os.fspath(path) if path is not None else DEFAULT_STORAGE_PATH
+    if text.startswith("file://"):
+        text = text[len("file://") :]
+    if "://" in text:
+        raise ValueError(
+            f"storage_path must be a directory of this machine, but got {text!r}. "
+            "Use an absolute path, or one that starts with '~'."
+        )
+    text = os.path.expanduser(text)
+    if not os.path.isabs(text):
+        raise ValueError(
+            f"storage_path must be absolute, but got {text!r}. "
+            f"Use {os.path.abspath(text)!r}, or a path that starts with '~'."
+        )
+    return os.path.normpath(text)

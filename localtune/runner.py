@@ -1,0 +1,397 @@
+"""Runs one experiment: puts the layers together, and takes them apart again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from localtune.callback import Callback, CallbackError, CallbackList
+from localtune.clock import SystemClock
+from localtune.controller.loop import ExperimentLoop
+from localtune.controller.settings import RunSettings
+from localtune.controller.state import ControllerState
+from localtune.error import TuneError
+from localtune.execution.executor import Executor
+from localtune.experiment_spec import Experiment, date_text
+from localtune.progress_reporter import create_output
+from localtune.resources import resource_dict_to_pg_factory
+from localtune.run_config import ResumeConfig
+from localtune.schedulers import FIFOScheduler, TrialScheduler
+from localtune.search.basic_variant import BasicVariantGenerator
+from localtune.search.search_algorithm import SearchAlgorithm
+from localtune.storage.experiment_db import ExperimentDB
+from localtune.storage.paths import make_experiment_dir
+from localtune.trainable.parameters import dumps_with_parameters
+from localtune.tune_config import check_metric_and_mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from localtune.experiment.trial import Trial
+    from localtune.resources import PlacementGroupFactory
+
+# Trials of a space that costs nothing to sample may wait in numbers: schedulers that fill groups
+# see more of them.
+_LOOKAHEAD = 200
+
+
+@dataclass
+class RunOptions:
+    """What a run needs beside its experiment.
+
+    Attributes:
+        metric: Metric to optimise, None for none.
+        mode: ``"min"``, ``"max"`` or None.
+        search_alg: None samples the search space.
+        scheduler: None runs each trial to its end.
+        max_concurrent_trials: None or 0 is what resources allow.
+        reuse_actors: Whether workers serve one trial after the other.
+        fail_fast: False, True, or ``"raise"``.
+        callbacks: The user's callbacks.
+        verbose: See :class:`~localtune.RunConfig`.
+        progress_reporter: The user's, in place of the built-in output.
+        executor: None is a process per trial.
+        resume: How to go on with the experiment that is in the directory; None starts anew.
+    """
+
+    metric: str | None = None
+    mode: str | None = None
+    search_alg: Any = None
+    scheduler: Any = None
+    max_concurrent_trials: int | None = None
+    reuse_actors: bool = False
+    fail_fast: bool | str = False
+    callbacks: Sequence[Callback] = field(default_factory=list)
+    verbose: int = 1
+    progress_reporter: Any = None
+    executor: Executor | str | None = None
+    resume: ResumeConfig | None = None
+
+
+@dataclass
+class RunOutcome:
+    """How a run ended.
+
+    Attributes:
+        trials: All trials of the session.
+        was_interrupted: Whether the user ended it early.
+    """
+
+    trials: list[Trial]
+    was_interrupted: bool
+
+
+def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
+    """Runs an experiment to its end.
+
+    Args:
+        experiment: What to run.
+        options: How to run it.
+
+    Returns:
+        Its trials; failed trials are among them.
+
+    Raises:
+        TuneError: if the run itself failed, or a trial did with ``fail_fast="raise"``.
+        ValueError: for options that make no sense.
+    """
+    check_metric_and_mode(options.metric, options.mode)
+    limit = check_max_concurrent(options.max_concurrent_trials)
+    searcher = make_searcher(options, experiment)
+    scheduler = make_scheduler(options, experiment)
+    executor = make_executor(options.executor)
+    clock = SystemClock()
+    started = clock.monotonic()
+    make_experiment_dir(experiment.path)
+    db = ExperimentDB(experiment.path)
+    try:
+        trials = _trials_to_resume(db, options.resume, searcher)
+        settings = _settings(experiment, options, limit)
+        state = ControllerState(
+            settings, searcher, scheduler, experiment.stopper, executor.capacity(), clock
+        )
+        state.adopt(trials)
+        db.save(trials)
+        output = create_output(
+            verbose=options.verbose,
+            metric=options.metric,
+            mode=options.mode,
+            total_samples=searcher.total_samples,
+            experiment_path=experiment.path,
+            reporter=options.progress_reporter,
+        )
+        callbacks = CallbackList(_all_callbacks(options.callbacks, output))
+        loop = ExperimentLoop(state, executor, searcher, callbacks, db, output, clock)
+        program = dumps_with_parameters(experiment.trainable)
+        try:
+            with _executor_open(executor, program), _signals_handled(loop):
+                callbacks.call(
+                    "setup",
+                    stop=experiment.stopping_criterion,
+                    num_samples=experiment.num_samples,
+                    total_num_samples=searcher.total_samples,
+                    time_budget_s=experiment.time_budget_s,
+                )
+                loop.run()
+        finally:
+            _end(callbacks, state, output, loop, clock.monotonic() - started)
+        if state.error is not None:
+            raise state.error
+        return RunOutcome(state.trials, loop.was_interrupted)
+    finally:
+        db.close()
+
+
+def _end(
+    callbacks: CallbackList,
+    state: ControllerState,
+    output: Any,
+    loop: ExperimentLoop,
+    elapsed_s: float,
+) -> None:
+    try:
+        callbacks.call("on_experiment_end", trials=state.trials)
+    except CallbackError as error:
+        if state.error is None:
+            state.error = TuneError(f"{error} {error.__cause__!r}")
+            state.error.__cause__ = error.__cause__
+    output.summary(state.trials, interrupted=loop.was_interrupted, elapsed_s=elapsed_s)
+
+
+# -- the parts ----------------------------------------------------------------------------------
+
+
+def make_executor(executor: Executor | str | None) -> Executor:
+    """The executor that an ``executor=`` argument means.
+
+    Raises:
+        ValueError: if it means none.
+    """
+    if executor is None:
+        from localtune.execution.local_process import ProcessExecutor
+
+        return ProcessExecutor()
+    if executor == "inprocess":
+        from localtune.execution.in_process import InProcessExecutor
+
+        return InProcessExecutor()
+    if isinstance(executor, Executor):
+        return executor
+    raise ValueError(
+        "executor must be None (processes), 'inprocess', or an Executor such as "
+        f"ProcessExecutor(...), but got {executor!r}."
+    )
+
+
+def make_searcher(options: RunOptions, experiment: Experiment) -> SearchAlgorithm:
+    """The search algorithm of a run, ready for its first suggestion.
+
+    Raises:
+        ValueError: for a search space or an algorithm that cannot be used.
+    """
+    searcher = options.search_alg
+    if searcher is None or searcher in ("random", "variant_generator"):
+        searcher = BasicVariantGenerator()
+    if not isinstance(searcher, SearchAlgorithm):
+        raise ValueError(
+            "search_alg must be None, 'random', or a search algorithm such as "
+            f"BasicVariantGenerator(...), but got {searcher!r}."
+        )
+    if not searcher.set_search_properties(
+        options.metric, options.mode, experiment.config, **experiment.public_spec
+    ):
+        raise ValueError(
+            f"metric and mode are given twice: to TuneConfig ({options.metric!r}, "
+            f"{options.mode!r}) and to {type(searcher).__name__}. Give them to one."
+        )
+    searcher.setup(experiment.config, experiment.num_samples)
+    return searcher
+
+
+def make_scheduler(options: RunOptions, experiment: Experiment) -> TrialScheduler:
+    """The scheduler of a run.
+
+    Raises:
+        ValueError: if it is none, or metric and mode are given to it and to the run.
+    """
+    scheduler = options.scheduler
+    if scheduler is None or scheduler == "fifo":
+        scheduler = FIFOScheduler()
+    if not isinstance(scheduler, TrialScheduler):
+        raise ValueError(
+            f"scheduler must be None, 'fifo', or a TrialScheduler, but got {scheduler!r}."
+        )
+    if not scheduler.set_search_properties(options.metric, options.mode, **experiment.public_spec):
+        raise ValueError(
+            f"metric and mode are given twice: to TuneConfig ({options.metric!r}, "
+            f"{options.mode!r}) and to {type(scheduler).__name__}. Give them to one."
+        )
+    return scheduler
+
+
+def check_max_concurrent(limit: int | None) -> int:
+    """``max_concurrent_trials`` as a number; 0 is no limit.
+
+    Raises:
+        ValueError: if it is negative or no whole number.
+    """
+    if limit is None:
+        return 0
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+        raise ValueError(
+            "max_concurrent_trials must be at least 1, or None or 0 for no limit, but got "
+            f"{limit!r}."
+        )
+    return limit
+
+
+def _settings(experiment: Experiment, options: RunOptions, limit: int) -> RunSettings:
+    metric = options.metric
+    return RunSettings(
+        trainable_name=experiment.run_identifier,
+        experiment_path=experiment.path,
+        resources_of=_resources_of(experiment),
+        metric=metric,
+        checkpoint_config=experiment.checkpoint_config,
+        stopping_criterion=experiment.stopping_criterion,
+        max_concurrent_trials=limit,
+        time_budget_s=experiment.time_budget_s,
+        max_failures=experiment.max_failures,
+        fail_fast=bool(options.fail_fast),
+        raise_first_error=options.fail_fast == "raise",
+        reuse_workers=options.reuse_actors,
+        lookahead=int(os.environ.get("TUNE_MAX_PENDING_TRIALS_PG", _LOOKAHEAD)),
+        log_to_file=experiment.log_to_file,
+        export_formats=experiment.export_formats,
+        restore_path=experiment.restore,
+        trial_name_creator=experiment.trial_name_creator,
+        trial_dirname_creator=experiment.trial_dirname_creator,
+        date_text=date_text(),
+    )
+
+
+def _resources_of(
+    experiment: Experiment,
+) -> Callable[[dict[str, Any]], PlacementGroupFactory]:
+    """How the request of a trial is found: the trainable's own, else the run's, else 1 CPU."""
+    trainable = experiment.trainable
+    of_run = resource_dict_to_pg_factory(experiment.resources_per_trial)
+
+    def resources_of(config: dict[str, Any]) -> PlacementGroupFactory:
+        request = trainable.default_resource_request(config)
+        if request is None:
+            return of_run
+        if experiment.resources_per_trial is not None:
+            raise TuneError(
+                "Resources are asked for twice: by resources_per_trial "
+                f"({experiment.resources_per_trial!r}) and by the trainable itself ({request!r}). "
+                "Remove one."
+            )
+        return resource_dict_to_pg_factory(request)
+
+    return resources_of
+
+
+def _all_callbacks(callbacks: Sequence[Callback], output: Callback) -> list[Callback]:
+    """The user's callbacks, the output, and the loggers that the user did not pass."""
+    from localtune.logger import CSVLoggerCallback, JsonLoggerCallback
+
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise ValueError(
+                f"callbacks must be a list of Callback objects, but it has {callback!r}."
+            )
+    everyone = [*callbacks, output]
+    if os.environ.get("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS") != "1":
+        for logger_class in (CSVLoggerCallback, JsonLoggerCallback):
+            if not any(isinstance(callback, logger_class) for callback in callbacks):
+                everyone.append(logger_class())
+    return everyone
+
+
+# -- resuming -----------------------------------------------------------------------------------
+
+
+def _trials_to_resume(
+    db: ExperimentDB, resume: ResumeConfig | None, searcher: SearchAlgorithm
+) -> list[Trial]:
+    if resume is None:
+        db.begin_session()
+        return []
+    state = db.get("searcher")
+    if state is not None:
+        searcher.set_state(state)
+    trials = db.load()
+    for trial in trials:
+        _revive(trial, resume)
+    return trials
+
+
+def _revive(trial: Trial, resume: ResumeConfig) -> None:
+    from localtune.experiment.checkpoint_history import CheckpointHistory
+    from localtune.experiment.status import Status
+
+    if trial.status is Status.TERMINATED:
+        wanted = resume.finished
+    elif trial.status is Status.ERROR:
+        wanted = resume.errored
+    else:
+        wanted = resume.unfinished
+        if wanted is ResumeConfig.ResumeType.SKIP:
+            trial.status = Status.TERMINATED
+    if wanted is ResumeConfig.ResumeType.SKIP:
+        return
+    trial.status = Status.PENDING
+    trial.error = None
+    if wanted is ResumeConfig.ResumeType.RESTART:
+        trial.checkpoints = CheckpointHistory(trial.checkpoint_config)
+        trial.last_result = {}
+        trial.metric_stats = {}
+        trial.num_failures = 0
+
+
+# -- the surroundings of the loop -----------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _executor_open(executor: Executor, program: bytes) -> Iterator[None]:
+    executor.open(program)
+    try:
+        yield
+    finally:
+        executor.close()
+
+
+@contextlib.contextmanager
+def _signals_handled(loop: ExperimentLoop) -> Iterator[None]:
+    """Ctrl-C ends the run in good order, a second one at once. In the main thread only."""
+    disabled = os.environ.get("TUNE_DISABLE_SIGINT_HANDLER") == "1"
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = False
+
+    def on_signal(signum: int, frame: object) -> None:
+        nonlocal asked
+        if asked and signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked = True
+        loop.interrupt()
+
+    names = [] if disabled else ["SIGINT"]
+    names += ["SIGUSR1"]
+    before = {}
+    for name in names:
+        number = getattr(signal, name, None)
+        if number is not None:
+            before[number] = signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

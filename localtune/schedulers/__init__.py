@@ -1,0 +1,8 @@
+"""Schedulers: which trials go on, pause or stop."""
+
+from __future__ import annotations
+
+from localtune.schedulers.fifo import FIFOScheduler
+from localtune.schedulers.trial_scheduler import TrialScheduler
+
+__all__ = ["FIFOScheduler", "TrialScheduler"]

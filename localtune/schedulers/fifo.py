@@ -1,0 +1,27 @@
+"""FIFOScheduler: every trial runs to its end, in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from localtune.experiment.status import Status
+from localtune.schedulers.trial_scheduler import ControllerView, TrialScheduler
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+
+
+class FIFOScheduler(TrialScheduler):
+    """Runs trials in the order in which they were created, then paused ones."""
+
+    def choose_trial_to_run(self, tune_controller: ControllerView) -> Trial | None:
+        paused = None
+        for trial in tune_controller.get_live_trials():
+            if trial.status is Status.PENDING:
+                return trial
+            if paused is None and trial.status is Status.PAUSED:
+                paused = trial
+        return paused
+
+    def debug_string(self) -> str:
+        return "FIFO scheduler"

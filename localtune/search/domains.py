@@ -1,0 +1,493 @@
+"""What a parameter's values may be."""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, TypeVar
+
+from localtune.error import SearchSpaceError
+from localtune.search.checks import finite_number, ignore_base, number, values_of, whole_number
+from localtune.search.rng import RandomSource, as_random
+from localtune.search.samplers import Grid, LogUniform, Normal, Quantized, Sampler, Uniform
+
+_D = TypeVar("_D", bound="Domain")
+
+
+class Domain:
+    """Base class: a set of values and a rule by which they are drawn.
+
+    Sampling never changes a domain. Methods that set the rule (``uniform()`` and so on) return
+    a copy that has it.
+
+    Attributes:
+        sampler: The rule, None if it was not set.
+    """
+
+    default_sampler_cls: ClassVar[type[Sampler] | None] = None
+    sampler: Sampler | None = None
+
+    def cast(self, value: Any) -> Any:
+        """``value`` in the type of the domain's values."""
+        return value
+
+    def set_sampler(self, sampler: Sampler, allow_override: bool = False) -> None:
+        """Sets the rule by which values are drawn.
+
+        Args:
+            sampler: The rule.
+            allow_override: Whether it may replace one that was set before.
+
+        Raises:
+            SearchSpaceError: if there is one already and it may not be replaced.
+        """
+        if self.sampler is not None and not allow_override:
+            raise SearchSpaceError(
+                f"A domain takes one sampler, but {self!r} has one already. "
+                "Pass allow_override=True to replace it."
+            )
+        self.sampler = sampler
+
+    def get_sampler(self) -> Sampler:
+        """The rule by which values are drawn.
+
+        Raises:
+            SearchSpaceError: if there is none, and none that is usual for the domain.
+        """
+        if self.sampler is not None:
+            return self.sampler
+        if self.default_sampler_cls is None:
+            raise SearchSpaceError(f"{self!r} has no sampler.")
+        return self.default_sampler_cls()
+
+    def sample(self, config: Any = None, size: int = 1, random_state: RandomSource = None) -> Any:
+        """One value, or a list of ``size`` values if ``size`` is not 1.
+
+        Args:
+            config: What is known of the configuration so far, for functions.
+            size: How many values.
+            random_state: None, an integer seed, a ``random.Random``, or a generator of NumPy.
+        """
+        return self.get_sampler().sample(
+            self, config=config, size=size, random_state=random_state
+        )
+
+    def is_grid(self) -> bool:
+        """Whether all values are tried in turn."""
+        return isinstance(self.sampler, Grid)
+
+    def is_function(self) -> bool:
+        """Whether values are computed from the rest of the configuration."""
+        return False
+
+    def is_valid(self, value: Any) -> bool:
+        """Whether ``value`` belongs to the domain."""
+        raise NotImplementedError
+
+    @property
+    def domain_str(self) -> str:
+        """The set of values as text."""
+        return "(unknown)"
+
+    def draw_uniform(self, rng: random.Random) -> Any:
+        """One value, each alike."""
+        raise self._cannot("uniformly")
+
+    def draw_log_uniform(self, rng: random.Random) -> Any:
+        """One value, each order of magnitude alike."""
+        raise self._cannot("log-uniformly")
+
+    def draw_quantized(self, sampler: Sampler, q: float, rng: random.Random) -> Any:
+        """One multiple of ``q``, drawn by ``sampler``."""
+        raise self._cannot("in steps")
+
+    def _cannot(self, how: str) -> SearchSpaceError:
+        return SearchSpaceError(f"A {type(self).__name__} cannot be sampled {how}.")
+
+    def _with(self: _D, sampler: Sampler) -> _D:
+        new = copy.copy(self)
+        new.set_sampler(sampler)
+        return new
+
+    def _with_quantum(self: _D, q: float) -> _D:
+        new = copy.copy(self)
+        new.set_sampler(Quantized(self.get_sampler(), q), allow_override=True)
+        return new
+
+    def __repr__(self) -> str:
+        rule = "" if self.sampler is None else f".{self.sampler!r}"
+        return f"{type(self).__name__}{self.domain_str}{rule}"
+
+
+class Float(Domain):
+    """Real numbers between two bounds.
+
+    Args:
+        lower: Smallest value; None is no bound.
+        upper: Largest value, itself never drawn except in steps; None is no bound.
+
+    Raises:
+        SearchSpaceError: for bounds that are no numbers, or in the wrong order.
+    """
+
+    default_sampler_cls = Uniform
+
+    def __init__(self, lower: float | None = None, upper: float | None = None) -> None:
+        self.lower = -math.inf if lower is None else number("lower", lower)
+        self.upper = math.inf if upper is None else number("upper", upper)
+        if self.lower > self.upper:
+            raise SearchSpaceError(
+                f"lower must be at most upper, but got lower={lower} and upper={upper}."
+            )
+
+    def cast(self, value: Any) -> float:
+        return float(value)
+
+    def is_valid(self, value: Any) -> bool:
+        return _is_within(self.lower, value, self.upper)
+
+    @property
+    def domain_str(self) -> str:
+        return f"({self.lower}, {self.upper})"
+
+    def uniform(self) -> Float:
+        """Each value alike.
+
+        Raises:
+            SearchSpaceError: without two finite bounds.
+        """
+        finite_number("lower", self.lower)
+        finite_number("upper", self.upper)
+        return self._with(Uniform())
+
+    def loguniform(self, base: float = 10) -> Float:
+        """Each order of magnitude alike.
+
+        Args:
+            base: Ignored.
+
+        Raises:
+            SearchSpaceError: without two finite bounds above 0.
+        """
+        ignore_base(base)
+        if not 0 < self.lower:
+            raise SearchSpaceError(
+                f"lower must be above 0 on a log scale, but got {self.lower}. "
+                "Use a small positive number."
+            )
+        finite_number("lower", self.lower)
+        finite_number("upper", self.upper)
+        return self._with(LogUniform())
+
+    def normal(self, mean: float = 0.0, sd: float = 1.0) -> Float:
+        """Normally distributed.
+
+        Args:
+            mean: Mean.
+            sd: Standard deviation, above 0.
+
+        Raises:
+            SearchSpaceError: if there are bounds, or for ``sd`` out of its range.
+        """
+        if not self.lower == -math.inf or not self.upper == math.inf:
+            raise SearchSpaceError(
+                f"A normal distribution has no bounds, but got {self.domain_str}."
+            )
+        return self._with(Normal(mean, sd))
+
+    def quantized(self, q: float) -> Float:
+        """Only multiples of ``q``, both bounds included.
+
+        Raises:
+            SearchSpaceError: if ``q`` is not above 0, or does not divide a finite bound.
+        """
+        new = self._with_quantum(q)
+        for name, bound in (("lower", self.lower), ("upper", self.upper)):
+            if math.isfinite(bound) and not math.isclose(bound / q, round(bound / q)):
+                raise SearchSpaceError(f"{name} must be a multiple of q={q}, but got {bound}.")
+        return new
+
+    def draw_uniform(self, rng: random.Random) -> float:
+        share = rng.random()
+        span = self.upper - self.lower
+        if math.isinf(span):
+            value = self.lower * (1 - share) + self.upper * share
+        else:
+            value = self.lower + span * share
+        return self._below_upper(value)
+
+    def draw_log_uniform(self, rng: random.Random) -> float:
+        low, high = math.log(self.lower), math.log(self.upper)
+        return self._below_upper(max(self.lower, math.exp(low + (high - low) * rng.random())))
+
+    def draw_quantized(self, sampler: Sampler, q: float, rng: random.Random) -> float:
+        multiple = round(sampler.draw(self, rng) / q) * q
+        # A multiple may miss a bound by a rounding error.
+        return float(min(max(multiple, self.lower), self.upper))
+
+    def _below_upper(self, value: float) -> float:
+        """``value``, or where rounding made it ``upper`` the number before that."""
+        if value < self.upper:
+            return value
+        return max(math.nextafter(self.upper, -math.inf), self.lower)
+
+
+class Integer(Domain):
+    """Whole numbers.
+
+    Args:
+        lower: Smallest value.
+        upper: The first number that is too large; in steps of more than 1, the largest value.
+
+    Raises:
+        SearchSpaceError: for bounds that are no whole numbers, or in the wrong order.
+    """
+
+    default_sampler_cls = Uniform
+
+    def __init__(self, lower: int, upper: int) -> None:
+        self.lower = whole_number("lower", lower)
+        self.upper = whole_number("upper", upper)
+        if self.lower >= self.upper:
+            raise SearchSpaceError(
+                f"lower must be below upper, but got lower={lower} and upper={upper}."
+            )
+
+    def cast(self, value: Any) -> int:
+        return int(value)
+
+    def is_valid(self, value: Any) -> bool:
+        return _is_within(self.lower, value, self.upper)
+
+    @property
+    def domain_str(self) -> str:
+        return f"({self.lower}, {self.upper})"
+
+    def uniform(self) -> Integer:
+        """Each value alike."""
+        return self._with(Uniform())
+
+    def loguniform(self, base: float = 10) -> Integer:
+        """Each order of magnitude alike.
+
+        Args:
+            base: Ignored.
+
+        Raises:
+            SearchSpaceError: if ``lower`` is not above 0.
+        """
+        ignore_base(base)
+        if self.lower <= 0:
+            raise SearchSpaceError(f"lower must be above 0 on a log scale, but got {self.lower}.")
+        return self._with(LogUniform())
+
+    def quantized(self, q: int) -> Integer:
+        """Only multiples of ``q``, both bounds included unless ``q`` is 1.
+
+        Raises:
+            SearchSpaceError: if ``q`` is no whole number above 0, or has no multiple in between.
+        """
+        new = self._with_quantum(whole_number("q", q))
+        low, high = self._quotients(whole_number("q", q))
+        if low > high:
+            raise SearchSpaceError(
+                f"There must be a multiple of q={q} from lower to upper, "
+                f"but got lower={self.lower} and upper={self.upper}."
+            )
+        return new
+
+    def draw_uniform(self, rng: random.Random) -> int:
+        return rng.randrange(self.lower, self.upper)
+
+    def draw_log_uniform(self, rng: random.Random) -> int:
+        low, high = math.log(self.lower), math.log(self.upper)
+        value = math.floor(math.exp(low + (high - low) * rng.random()))
+        return min(max(value, self.lower), self.upper - 1)
+
+    def draw_quantized(self, sampler: Sampler, q: float, rng: random.Random) -> int:
+        if q == 1:
+            return int(sampler.draw(self, rng))
+        step = int(q)
+        low, high = self._quotients(step)
+        return step * int(sampler.draw(Integer(low, high + 1), rng))
+
+    def _quotients(self, q: int) -> tuple[int, int]:
+        """The smallest and the largest number whose multiple by ``q`` is within the bounds."""
+        return -(-self.lower // q), self.upper // q
+
+
+class Categorical(Domain):
+    """One of some values, of any type.
+
+    Args:
+        categories: The values.
+
+    Raises:
+        TypeError: if they cannot be iterated over.
+        SearchSpaceError: if there are none.
+    """
+
+    default_sampler_cls = Uniform
+
+    def __init__(self, categories: Iterable[Any]) -> None:
+        self.categories = values_of("A choice", categories)
+
+    def __len__(self) -> int:
+        return len(self.categories)
+
+    def __getitem__(self, item: Any) -> Any:
+        return self.categories[item]
+
+    def is_valid(self, value: Any) -> bool:
+        return any(is_same(category, value) for category in self.categories)
+
+    @property
+    def domain_str(self) -> str:
+        return f"({self.categories!r})"
+
+    def uniform(self) -> Categorical:
+        """Each value alike."""
+        return self._with(Uniform())
+
+    def grid(self) -> Categorical:
+        """All values in turn."""
+        return self._with(Grid())
+
+    def draw_uniform(self, rng: random.Random) -> Any:
+        return self.categories[rng.randrange(len(self.categories))]
+
+
+class Computed(Domain):
+    """Base class: values that follow from the rest of the configuration."""
+
+    def evaluate(self, config: Any, rng: random.Random) -> Any:
+        """The value for one configuration."""
+        raise NotImplementedError
+
+    def sample(self, config: Any = None, size: int = 1, random_state: RandomSource = None) -> Any:
+        rng = as_random(random_state)
+        if size == 1:
+            return self.evaluate(config, rng)
+        return [self.evaluate(config, rng) for _ in range(size)]
+
+    def is_function(self) -> bool:
+        return True
+
+    def is_valid(self, value: Any) -> bool:
+        return True
+
+
+class Function(Computed):
+    """Values that a function computes.
+
+    Args:
+        func: Takes no argument, or one: the configuration with all else resolved.
+
+    Raises:
+        TypeError: if it is not callable.
+        SearchSpaceError: if it needs more than one argument.
+    """
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        self.func = func
+        self.takes_config = _takes_config(func)
+
+    def evaluate(self, config: Any, rng: random.Random) -> Any:
+        return self.func(config) if self.takes_config else self.func()
+
+    @property
+    def domain_str(self) -> str:
+        return f"({getattr(self.func, '__qualname__', self.func)!s})"
+
+
+class Expression(Computed):
+    """Values of a Python expression, which a search space holds as ``{"eval": expression}``.
+
+    It may use ``spec`` (the configuration), ``random`` (seeded like all draws) and ``np``.
+
+    Args:
+        text: The expression.
+
+    Raises:
+        SearchSpaceError: if it is none, or uses ``np`` and NumPy is not installed.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text.strip()
+        try:
+            compile(self.text, "<eval>", "eval")
+        except (SyntaxError, ValueError) as error:
+            raise SearchSpaceError(
+                f'{{"eval": {text!r}}} must hold a Python expression: {error}.'
+            ) from error
+        self._libraries()
+
+    def evaluate(self, config: Any, rng: random.Random) -> Any:
+        return eval(self.text, {**self._libraries(), "spec": config, "random": rng})
+
+    @property
+    def domain_str(self) -> str:
+        return f"({self.text!r})"
+
+    def _libraries(self) -> dict[str, Any]:
+        if not re.search(r"\bnp\b", self.text):
+            return {}
+        try:
+            import numpy
+        except ImportError as error:
+            raise SearchSpaceError(
+                f'{{"eval": {self.text!r}}} uses np, but NumPy is not installed.'
+            ) from error
+        return {"np": numpy}
+
+
+def is_same(first: Any, second: Any) -> bool:
+    """Whether two values are equal; arrays and the like are only equal to themselves."""
+    if first is second:
+        return True
+    try:
+        return bool(first == second)
+    except Exception:
+        # Comparing arrays gives no single answer.
+        return False
+
+
+def _is_within(lower: float, value: Any, upper: float) -> bool:
+    try:
+        return bool(lower <= value <= upper)
+    except (TypeError, ValueError):
+        return False
+
+
+def _takes_config(func: Callable[..., Any]) -> bool:
+    """Whether the function has room for the configuration.
+
+    Raises:
+        TypeError: if it is not callable.
+        SearchSpaceError: if it needs more than that.
+    """
+    import inspect
+
+    if not callable(func):
+        raise TypeError(f"sample_from needs a function, but got {func!r}.")
+    try:
+        parameters = list(inspect.signature(func).parameters.values())
+    except ValueError as error:
+        raise SearchSpaceError(
+            f"sample_from cannot tell the arguments of {func!r}. Wrap it in a lambda."
+        ) from error
+    positional = [each for each in parameters if each.kind <= each.VAR_POSITIONAL]
+    needed = [
+        each
+        for each in parameters
+        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    if len(needed) > 1 or any(each.kind is each.KEYWORD_ONLY for each in needed):
+        raise SearchSpaceError(
+            "The function of sample_from must take no argument or one, the configuration, "
+            f"but {func!r} needs {', '.join(each.name for each in needed)}."
+        )
+    return bool(positional)

@@ -1,0 +1,84 @@
+"""Result files of a trainable that runs by itself, outside of any experiment."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from localtune.result import (
+    EXPR_PARAM_FILE,
+    EXPR_PARAM_PICKLE_FILE,
+    EXPR_PROGRESS_FILE,
+    EXPR_RESULT_FILE,
+)
+
+if TYPE_CHECKING:
+    import csv
+    from typing import TextIO
+
+STAND_ALONE_RESULTS_DIR = "~/localtune_results"
+
+
+class ResultFiles:
+    """Writes ``params.json``, ``params.pkl``, ``result.json`` and ``progress.csv``.
+
+    Makes a directory of its own, named by the date, below ``STAND_ALONE_RESULTS_DIR``.
+
+    Args:
+        config: Config of the trainable.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        import tempfile
+
+        parent = os.path.expanduser(STAND_ALONE_RESULTS_DIR)
+        os.makedirs(parent, exist_ok=True)
+        self.logdir = tempfile.mkdtemp(prefix=time.strftime("%Y-%m-%d_%H-%M-%S"), dir=parent)
+        self._write_params(config)
+        self._json_file = self._open(EXPR_RESULT_FILE)
+        self._csv_file: TextIO | None = None
+        self._rows: csv.DictWriter[str] | None = None
+
+    def on_result(self, result: dict[str, Any]) -> None:
+        """Append a result.
+
+        Args:
+            result: Result of one iteration.
+        """
+        from localtune.utils.csv_row import csv_row, row_writer
+        from localtune.utils.json_encode import dumps
+
+        self._json_file.write(dumps(result) + "\n")
+        row = csv_row(result)
+        if self._csv_file is None or self._rows is None:
+            self._csv_file = self._open(EXPR_PROGRESS_FILE)
+            self._rows = row_writer(self._csv_file, list(row))
+            self._rows.writeheader()
+        self._rows.writerow(row)
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system."""
+        self._json_file.flush()
+        if self._csv_file is not None:
+            self._csv_file.flush()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._json_file.close()
+        if self._csv_file is not None:
+            self._csv_file.close()
+
+    def _open(self, name: str) -> TextIO:
+        return open(os.path.join(self.logdir, name), "w", encoding="utf-8", newline="")
+
+    def _write_params(self, config: dict[str, Any]) -> None:
+        import cloudpickle
+
+        from localtune.utils.json_encode import dumps
+
+        with self._open(EXPR_PARAM_FILE) as text_file:
+            text_file.write(dumps(config, indent=2, sort_keys=True))
+        with open(os.path.join(self.logdir, EXPR_PARAM_PICKLE_FILE), "wb") as pickle_file:
+            cloudpickle.dump(config, pickle_file)

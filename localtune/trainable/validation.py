@@ -1,0 +1,66 @@
+"""A trial run of saving and restoring."""
+
+from __future__ import annotations
+
+import copy
+import os
+from typing import TYPE_CHECKING, Any
+
+from localtune.experiment.trial_info import StorageContext
+from localtune.result import TRAINING_ITERATION
+
+if TYPE_CHECKING:
+    from localtune.trainable.trainable import Trainable
+
+_ITERATIONS_BEFORE_SAVE = 3
+_ITERATIONS_AFTER_RESTORE = 2
+
+
+def check_save_restore(trainable_cls: type[Trainable], config: dict[str, Any]) -> None:
+    """Save one instance, restore another one from that, and watch the iterations go on.
+
+    Args:
+        trainable_cls: Class to try.
+        config: Hyperparameters; each instance gets a copy.
+
+    Raises:
+        AssertionError: The iterations do not go on.
+    """
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="localtune_validate_") as directory:
+        saving = _construct(trainable_cls, config, os.path.join(directory, "saving"))
+        try:
+            for iteration in range(1, _ITERATIONS_BEFORE_SAVE + 1):
+                _train(saving, iteration)
+            saved = saving.save()
+            if saved.checkpoint is None:
+                raise AssertionError(
+                    f"{saving!r} saved no checkpoint: its reports must carry one, "
+                    "report(metrics, checkpoint=...)."
+                )
+            restored = _construct(trainable_cls, config, os.path.join(directory, "restored"))
+            try:
+                restored.restore(saved)
+                for iteration in range(1, _ITERATIONS_AFTER_RESTORE + 1):
+                    _train(restored, _ITERATIONS_BEFORE_SAVE + iteration)
+            finally:
+                restored.stop()
+        finally:
+            saving.stop()
+
+
+def _construct(trainable_cls: type[Trainable], config: dict[str, Any], path: str) -> Trainable:
+    os.mkdir(path)
+    storage = StorageContext(os.path.dirname(path), path)
+    return trainable_cls(copy.deepcopy(config), storage=storage)
+
+
+def _train(trainable: Trainable, expected_iteration: int) -> None:
+    result = trainable.train()
+    iteration = result.get(TRAINING_ITERATION)
+    if iteration != expected_iteration:
+        raise AssertionError(
+            f"{trainable!r} should report training_iteration {expected_iteration}, but "
+            f"reported {iteration}: {result!r}."
+        )

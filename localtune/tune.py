@@ -1,0 +1,356 @@
+"""The functional entry points: run and run_experiments."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from localtune.analysis.experiment_analysis import ExperimentAnalysis
+from localtune.error import TuneError
+from localtune.experiment.status import Status
+from localtune.experiment_spec import Experiment, check_num_samples
+from localtune.run_config import (
+    CheckpointConfig,
+    FailureConfig,
+    ResumeConfig,
+    SyncConfig,
+    check_verbosity,
+)
+from localtune.runner import RunOptions, run_experiment
+from localtune.storage.experiment_db import has_database
+from localtune.tune_config import check_metric_and_mode
+
+if TYPE_CHECKING:
+    from localtune.callback import Callback
+    from localtune.execution.executor import Executor
+    from localtune.experiment.trial import Trial
+    from localtune.resources import PlacementGroupFactory
+    from localtune.schedulers import TrialScheduler
+
+
+def run(
+    run_or_experiment: Any,
+    *,
+    name: str | None = None,
+    metric: str | None = None,
+    mode: str | None = None,
+    stop: Any = None,
+    time_budget_s: float | datetime.timedelta | None = None,
+    config: Mapping[str, Any] | None = None,
+    resources_per_trial: Mapping[str, Any] | PlacementGroupFactory | None = None,
+    num_samples: int = 1,
+    storage_path: str | os.PathLike[str] | None = None,
+    storage_filesystem: Any = None,
+    search_alg: Any = None,
+    scheduler: TrialScheduler | str | None = None,
+    checkpoint_config: CheckpointConfig | None = None,
+    verbose: int | None = None,
+    progress_reporter: Any = None,
+    log_to_file: bool | str | tuple[str | None, str | None] = False,
+    trial_name_creator: Callable[[Trial], str] | None = None,
+    trial_dirname_creator: Callable[[Trial], str] | None = None,
+    sync_config: SyncConfig | None = None,
+    export_formats: list[str] | None = None,
+    max_failures: int = 0,
+    fail_fast: bool | str = False,
+    restore: str | None = None,
+    resume: bool | str | None = None,
+    resume_config: ResumeConfig | None = None,
+    reuse_actors: bool = False,
+    raise_on_failed_trial: bool = True,
+    callbacks: Sequence[Callback] | None = None,
+    max_concurrent_trials: int | None = None,
+    executor: Executor | str | None = None,
+    keep_checkpoints_num: int | None = None,
+    checkpoint_score_attr: str | None = None,
+    checkpoint_freq: int = 0,
+    checkpoint_at_end: bool = False,
+    chdir_to_trial_dir: Any = None,
+    local_dir: str | None = None,
+) -> ExperimentAnalysis:
+    """Runs an experiment; :class:`~localtune.Tuner` is the same with named configs.
+
+    Args:
+        run_or_experiment: A function, a Trainable class, a registered name, an
+            :class:`~localtune.Experiment`, or a list of these (run one after the other).
+        name: See :class:`~localtune.RunConfig`.
+        metric: See :class:`~localtune.TuneConfig`.
+        mode: See :class:`~localtune.TuneConfig`.
+        stop: See :class:`~localtune.RunConfig`.
+        time_budget_s: See :class:`~localtune.TuneConfig`.
+        config: Search space.
+        resources_per_trial: Resources of each trial, as ``{"cpu": 2, "gpu": 0.5}``.
+        num_samples: See :class:`~localtune.TuneConfig`.
+        storage_path: See :class:`~localtune.RunConfig`.
+        storage_filesystem: See :class:`~localtune.RunConfig`.
+        search_alg: See :class:`~localtune.TuneConfig`.
+        scheduler: See :class:`~localtune.TuneConfig`.
+        checkpoint_config: See :class:`~localtune.CheckpointConfig`.
+        verbose: See :class:`~localtune.RunConfig`; the default is 2.
+        progress_reporter: See :class:`~localtune.RunConfig`.
+        log_to_file: See :class:`~localtune.RunConfig`.
+        trial_name_creator: See :class:`~localtune.TuneConfig`.
+        trial_dirname_creator: See :class:`~localtune.TuneConfig`.
+        sync_config: See :class:`~localtune.SyncConfig`.
+        export_formats: Formats that the trainable exports at the end of a trial.
+        max_failures: See :class:`~localtune.FailureConfig`.
+        fail_fast: See :class:`~localtune.FailureConfig`.
+        restore: Checkpoint directory that each trial starts from.
+        resume: True or ``"AUTO"`` goes on with the experiment ``name``; suffixes ``+ERRORED``,
+            ``+RESTART_ERRORED``, ``+ERRORED_ONLY``, ``+RESTART_ERRORED_ONLY`` say what becomes
+            of failed trials.
+        resume_config: The same in detail.
+        reuse_actors: See :class:`~localtune.TuneConfig`.
+        raise_on_failed_trial: Whether to raise if a trial did not end well.
+        callbacks: See :class:`~localtune.RunConfig`.
+        max_concurrent_trials: See :class:`~localtune.TuneConfig`.
+        executor: See :class:`~localtune.Tuner`.
+        keep_checkpoints_num: Deprecated, use ``checkpoint_config``.
+        checkpoint_score_attr: Deprecated, use ``checkpoint_config``.
+        checkpoint_freq: Deprecated, use ``checkpoint_config``.
+        checkpoint_at_end: Deprecated, use ``checkpoint_config``.
+        chdir_to_trial_dir: Raises; use the environment variable ``RAY_CHDIR_TO_TRIAL_DIR``.
+        local_dir: Raises; use ``storage_path``.
+
+    Returns:
+        The trials and their results.
+
+    Raises:
+        TuneError: if the run failed; if a trial did and ``raise_on_failed_trial`` is set.
+        ValueError: for a value that makes no sense.
+    """
+    _refuse_removed(chdir_to_trial_dir, local_dir)
+    check_metric_and_mode(metric, mode)
+    check_num_samples(num_samples)
+    if config is not None and not isinstance(config, Mapping):
+        raise ValueError(f"config must be a dict, but got {config!r}.")
+    failure_config = FailureConfig(max_failures, fail_fast)
+    verbose = 2 if verbose is None else verbose
+    check_verbosity(verbose)
+    checkpoint_config = _with_deprecated(
+        checkpoint_config,
+        keep_checkpoints_num,
+        checkpoint_score_attr,
+        checkpoint_freq,
+        checkpoint_at_end,
+    )
+    resume_config = resume_config or parse_resume(resume)
+
+    def experiment_of(each: Any) -> Experiment:
+        if isinstance(each, Experiment):
+            return each
+        return Experiment(
+            name,
+            each,
+            stop=stop,
+            time_budget_s=time_budget_s,
+            config=config,
+            resources_per_trial=resources_per_trial,
+            num_samples=num_samples,
+            storage_path=storage_path,
+            storage_filesystem=storage_filesystem,
+            sync_config=sync_config,
+            checkpoint_config=checkpoint_config,
+            trial_name_creator=trial_name_creator,
+            trial_dirname_creator=trial_dirname_creator,
+            log_to_file=log_to_file,
+            export_formats=export_formats,
+            max_failures=failure_config.max_failures,
+            restore=restore,
+        )
+
+    several = run_or_experiment if isinstance(run_or_experiment, list) else [run_or_experiment]
+    experiments = [experiment_of(each) for each in several]
+    if not experiments:
+        raise ValueError("There is nothing to run: the list of experiments is empty.")
+    options = RunOptions(
+        metric=metric,
+        mode=mode,
+        search_alg=search_alg,
+        scheduler=scheduler,
+        max_concurrent_trials=max_concurrent_trials,
+        reuse_actors=reuse_actors,
+        fail_fast=failure_config.fail_fast,
+        callbacks=list(callbacks or []),
+        verbose=verbose,
+        progress_reporter=progress_reporter,
+        executor=executor,
+        resume=resume_config,
+    )
+    trials = _run_all(experiments, options, raise_on_failed_trial)
+    return ExperimentAnalysis(
+        experiments[0].path, trials=trials, default_metric=metric, default_mode=mode
+    )
+
+
+def run_experiments(
+    experiments: Experiment | Mapping[str, Any] | Sequence[Any],
+    scheduler: TrialScheduler | None = None,
+    verbose: int | None = None,
+    progress_reporter: Any = None,
+    resume: bool | str | None = None,
+    resume_config: ResumeConfig | None = None,
+    reuse_actors: bool = False,
+    raise_on_failed_trial: bool = True,
+    concurrent: bool = True,
+    callbacks: Sequence[Callback] | None = None,
+    executor: Executor | str | None = None,
+) -> list[Trial]:
+    """Runs several experiments, one after the other: each has the whole machine.
+
+    Args:
+        experiments: An experiment, a list of them, or ``{name: spec}``.
+        scheduler: See :class:`~localtune.TuneConfig`.
+        verbose: See :class:`~localtune.RunConfig`; the default is 2.
+        progress_reporter: See :class:`~localtune.RunConfig`.
+        resume: See :func:`run`.
+        resume_config: See :func:`run`.
+        reuse_actors: See :class:`~localtune.TuneConfig`.
+        raise_on_failed_trial: Whether to raise if a trial did not end well.
+        concurrent: Accepted for compatibility.
+        callbacks: See :class:`~localtune.RunConfig`.
+        executor: See :class:`~localtune.Tuner`.
+
+    Returns:
+        All trials.
+
+    Raises:
+        TuneError: for a spec that is none, a failed run, or failed trials.
+    """
+    options = RunOptions(
+        scheduler=scheduler,
+        verbose=2 if verbose is None else verbose,
+        progress_reporter=progress_reporter,
+        resume=resume_config or parse_resume(resume),
+        reuse_actors=reuse_actors,
+        callbacks=list(callbacks or []),
+        executor=executor,
+    )
+    return _run_all(_experiments_of(experiments), options, raise_on_failed_trial)
+
+
+def _run_all(
+    experiments: list[Experiment], options: RunOptions, raise_on_failed_trial: bool
+) -> list[Trial]:
+    trials: list[Trial] = []
+    was_interrupted = False
+    wanted_resume = options.resume
+    for experiment in experiments:
+        # There may be nothing to go on with: then the experiment starts anew.
+        options.resume = wanted_resume if has_database(experiment.path) else None
+        outcome = run_experiment(experiment, options)
+        trials += outcome.trials
+        was_interrupted = outcome.was_interrupted
+        if was_interrupted:
+            break
+    failed = [trial for trial in trials if trial.status is not Status.TERMINATED]
+    if failed and raise_on_failed_trial and not was_interrupted:
+        error = TuneError("Trials did not complete", failed)
+        error.__cause__ = failed[0].error
+        raise error
+    return trials
+
+
+def _experiments_of(experiments: Any) -> list[Experiment]:
+    if isinstance(experiments, Experiment):
+        return [experiments]
+    if isinstance(experiments, Mapping):
+        return [_experiment_of(name, spec) for name, spec in experiments.items()]
+    if isinstance(experiments, (list, tuple)):
+        return [each for some in experiments for each in _experiments_of(some)]
+    raise TuneError(
+        "experiments must be an Experiment, a list of them, or a dict {name: spec}, but got "
+        f"{experiments!r}."
+    )
+
+
+def _experiment_of(name: str, spec: Any) -> Experiment:
+    if isinstance(spec, Experiment):
+        return spec
+    if not isinstance(spec, Mapping):
+        raise TuneError(f"The experiment {name!r} must be a dict with a 'run' entry: {spec!r}.")
+    return Experiment.from_json(name, spec)
+
+
+_RESUME_KINDS = ResumeConfig.ResumeType
+_RESUME_SUFFIXES: dict[str, dict[str, ResumeConfig.ResumeType]] = {
+    "ERRORED": {"errored": _RESUME_KINDS.RESUME},
+    "RESTART_ERRORED": {"errored": _RESUME_KINDS.RESTART},
+    "ERRORED_ONLY": {"errored": _RESUME_KINDS.RESUME, "unfinished": _RESUME_KINDS.SKIP},
+    "RESTART_ERRORED_ONLY": {"errored": _RESUME_KINDS.RESTART, "unfinished": _RESUME_KINDS.SKIP},
+}
+
+
+def parse_resume(resume: bool | str | None) -> ResumeConfig | None:
+    """What the ``resume`` argument of :func:`run` means; None is not to resume.
+
+    Raises:
+        ValueError: for a word that is not known.
+        DeprecationWarning: for a word of old versions.
+    """
+    if not resume:
+        return None
+    if resume is True:
+        return ResumeConfig()
+    if not isinstance(resume, str):
+        raise ValueError(f"resume must be a bool or a text, but got {resume!r}.")
+    base, *suffixes = resume.upper().split("+")
+    if base in ("LOCAL", "REMOTE", "PROMPT", "ERRORED_ONLY"):
+        raise DeprecationWarning(f"resume={resume!r} is not supported any more: use 'AUTO'.")
+    if base != "AUTO":
+        raise ValueError(f"resume must be True, 'AUTO' or 'AUTO+...', but got {resume!r}.")
+    config = ResumeConfig()
+    for suffix in suffixes:
+        if suffix not in _RESUME_SUFFIXES:
+            raise ValueError(
+                f"resume knows the suffixes {', '.join(sorted(_RESUME_SUFFIXES))}, "
+                f"but got {suffix!r} in {resume!r}."
+            )
+        config = ResumeConfig(**_RESUME_SUFFIXES[suffix])
+    return config
+
+
+def _refuse_removed(chdir_to_trial_dir: Any, local_dir: Any) -> None:
+    if chdir_to_trial_dir is not None:
+        raise DeprecationWarning(
+            "chdir_to_trial_dir is not supported: set the environment variable "
+            "RAY_CHDIR_TO_TRIAL_DIR=0 to keep trials in the original working directory."
+        )
+    if local_dir is not None:
+        raise DeprecationWarning(f"local_dir={local_dir!r} is not supported: use storage_path.")
+
+
+def _with_deprecated(
+    config: CheckpointConfig | None,
+    keep_checkpoints_num: int | None,
+    checkpoint_score_attr: str | None,
+    checkpoint_freq: int,
+    checkpoint_at_end: bool,
+) -> CheckpointConfig | None:
+    given: dict[str, Any] = {}
+    if keep_checkpoints_num is not None:
+        given["num_to_keep"] = keep_checkpoints_num
+    if checkpoint_score_attr is not None:
+        is_min = checkpoint_score_attr.startswith("min-")
+        given["checkpoint_score_attribute"] = checkpoint_score_attr.removeprefix("min-")
+        given["checkpoint_score_order"] = "min" if is_min else "max"
+    if checkpoint_freq:
+        given["checkpoint_frequency"] = checkpoint_freq
+    if checkpoint_at_end:
+        given["checkpoint_at_end"] = True
+    if not given:
+        return config
+    warnings.warn(
+        "keep_checkpoints_num, checkpoint_score_attr, checkpoint_freq and checkpoint_at_end are "
+        "deprecated: pass checkpoint_config=CheckpointConfig(...).",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    if config is not None:
+        raise ValueError(
+            f"Checkpoints are configured twice: by checkpoint_config and by {sorted(given)}."
+        )
+    return CheckpointConfig(**given)

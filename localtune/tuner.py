@@ -1,0 +1,322 @@
+"""Tuner: the main entry."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from localtune.analysis.experiment_analysis import ExperimentAnalysis
+from localtune.error import TuneError
+from localtune.experiment_spec import Experiment, can_save, default_name, register
+from localtune.controller.naming import check_experiment_name
+from localtune.registry import get_trainable_cls
+from localtune.result import TUNER_FILE
+from localtune.result_grid import ResultGrid
+from localtune.run_config import CheckpointConfig, ResumeConfig, RunConfig
+from localtune.runner import RunOptions, run_experiment
+from localtune.storage.paths import claim_experiment_dir, make_experiment_dir
+from localtune.trainable.parameters import dumps_with_parameters
+from localtune.trainable.util import is_function_trainable
+from localtune.tune_config import TuneConfig
+from localtune.utils.dicts import flatten_dict
+
+if TYPE_CHECKING:
+    from localtune.execution.executor import Executor
+
+
+class Tuner:
+    """Searches for the best configuration of a trainable.
+
+    Args:
+        trainable: A function of one argument (the config), a subclass of
+            :class:`~localtune.Trainable`, or a registered name.
+        param_space: Search space: a dict of constants, domains (``tune.uniform(...)``), grids
+            (``tune.grid_search([...])``) and dicts of these.
+        tune_config: What to optimise, with how many trials.
+        run_config: Where to keep the run, when to stop it.
+        executor: Where trials run: None is one process each, ``"inprocess"`` is this process
+            (for debuggers), or an instance such as ``ProcessExecutor(num_cpus=4)``.
+
+    Raises:
+        TuneError: without a trainable, or for one that is none.
+        ValueError: for a value that makes no sense.
+        TypeError: for a trainable that cannot be sent to workers; names the variable to blame.
+        StorageError: if the experiment's directory cannot be written.
+
+    Example:
+        >>> import localtune as tune
+        >>> def objective(config):
+        ...     tune.report({"score": config["x"] ** 2})
+        >>> tuner = tune.Tuner(
+        ...     objective,
+        ...     param_space={"x": tune.uniform(-1, 1)},
+        ...     tune_config=tune.TuneConfig(metric="score", mode="min", num_samples=4),
+        ... )
+        >>> best = tuner.fit().get_best_result()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        trainable: str | type | Callable[..., Any] | None = None,
+        *,
+        param_space: Mapping[str, Any] | None = None,
+        tune_config: TuneConfig | None = None,
+        run_config: RunConfig | None = None,
+        executor: Executor | str | None = None,
+    ) -> None:
+        if trainable is None:
+            raise TuneError("A Tuner needs a trainable: a function, a Trainable class, or a name.")
+        self._run_identifier = register(trainable)
+        self._param_space = check_param_space(param_space)
+        self._tune_config = copy.copy(tune_config) if tune_config is not None else TuneConfig()
+        self._run_config = copy.copy(run_config) if run_config is not None else RunConfig()
+        self._executor = executor
+        self._resume: ResumeConfig | None = None
+        self._analysis: ExperimentAnalysis | None = None
+        # Whatever can be known to be wrong is told now, before anything is written.
+        dumps_with_parameters(get_trainable_cls(self._run_identifier), name="The trainable")
+        assert self._run_config.storage_path is not None
+        storage_path = os.fspath(self._run_config.storage_path)
+        if self._run_config.name is None:
+            name = default_name(self._run_identifier)
+            self._run_config.name = claim_experiment_dir(storage_path, name)
+        else:
+            check_experiment_name(self._run_config.name)
+        self._experiment()
+        make_experiment_dir(self._path)
+        self._write_tuner_file()
+
+    @property
+    def _path(self) -> str:
+        assert self._run_config.storage_path is not None and self._run_config.name is not None
+        return os.path.join(os.fspath(self._run_config.storage_path), self._run_config.name)
+
+    # -- running --------------------------------------------------------------------------------
+
+    def fit(self) -> ResultGrid:
+        """Runs the search.
+
+        Called again, it runs the search once more, in the same directory.
+
+        Returns:
+            The results of all trials, failed ones included.
+
+        Raises:
+            TuneError: if the run itself failed (not: a trial), or a trial did with
+                ``fail_fast="raise"``.
+            ValueError: for a search space or a setting that cannot be used.
+        """
+        config = self._tune_config
+        run_config = self._run_config
+        assert run_config.failure_config is not None
+        options = RunOptions(
+            metric=config.metric,
+            mode=config.mode,
+            search_alg=config.search_alg,
+            scheduler=config.scheduler,
+            max_concurrent_trials=config.max_concurrent_trials,
+            reuse_actors=config.reuse_actors,
+            fail_fast=run_config.failure_config.fail_fast,
+            callbacks=run_config.callbacks or [],
+            verbose=int(run_config.verbose or 0),
+            progress_reporter=run_config.progress_reporter,
+            executor=self._executor,
+            resume=self._resume,
+        )
+        outcome = run_experiment(self._experiment(), options)
+        self._resume = None
+        self._analysis = ExperimentAnalysis(
+            self._path,
+            trials=outcome.trials,
+            default_metric=config.metric,
+            default_mode=config.mode,
+        )
+        return ResultGrid(self._analysis)
+
+    def get_results(self) -> ResultGrid:
+        """The results of the last :meth:`fit`, or those found by :meth:`restore`.
+
+        Raises:
+            RuntimeError: before either.
+        """
+        if self._analysis is None:
+            raise RuntimeError("There are no results yet: call fit() first.")
+        return ResultGrid(self._analysis)
+
+    def _experiment(self) -> Experiment:
+        config, run_config = self._tune_config, self._run_config
+        assert run_config.failure_config is not None and run_config.checkpoint_config is not None
+        trainable = get_trainable_cls(self._run_identifier)
+        return Experiment(
+            run_config.name,
+            self._run_identifier,
+            stop=run_config.stop,
+            time_budget_s=config.time_budget_s,
+            config=self._param_space,
+            num_samples=config.num_samples,
+            storage_path=run_config.storage_path,
+            storage_filesystem=run_config.storage_filesystem,
+            sync_config=run_config.sync_config,
+            checkpoint_config=_resolved(run_config.checkpoint_config, trainable),
+            trial_name_creator=config.trial_name_creator,
+            trial_dirname_creator=config.trial_dirname_creator,
+            log_to_file=run_config.log_to_file,
+            max_failures=run_config.failure_config.max_failures,
+        )
+
+    # -- going on with an earlier run -----------------------------------------------------------
+
+    @classmethod
+    def can_restore(cls, path: str | os.PathLike[str], storage_filesystem: Any = None) -> bool:
+        """Whether a directory holds an experiment that :meth:`restore` can take up.
+
+        Args:
+            path: Directory of the experiment.
+            storage_filesystem: Accepted for compatibility.
+        """
+        return os.path.isfile(os.path.join(os.path.expanduser(os.fspath(path)), TUNER_FILE))
+
+    @classmethod
+    def restore(
+        cls,
+        path: str | os.PathLike[str],
+        trainable: str | type | Callable[..., Any],
+        resume_unfinished: bool = True,
+        resume_errored: bool = False,
+        restart_errored: bool = False,
+        param_space: Mapping[str, Any] | None = None,
+        storage_filesystem: Any = None,
+        _resume_config: ResumeConfig | None = None,
+        *,
+        executor: Executor | str | None = None,
+    ) -> Tuner:
+        """Takes up an experiment that was interrupted, or whose trials failed.
+
+        Args:
+            path: Directory of the experiment; it may have been moved.
+            trainable: The trainable of the experiment, as it was given to the Tuner.
+            resume_unfinished: Whether trials that did not end go on from their checkpoints.
+            resume_errored: Whether failed trials go on from their checkpoints.
+            restart_errored: Whether failed trials start anew.
+            param_space: The search space again, if it holds objects that do not survive a
+                restart; must have the same keys.
+            storage_filesystem: Accepted for compatibility.
+            executor: See :class:`Tuner`.
+
+        Returns:
+            A Tuner; call :meth:`fit` to go on.
+
+        Raises:
+            FileNotFoundError: if there is no experiment at ``path``.
+            ValueError: if trainable or search space are not those of the experiment.
+        """
+        import pickle
+
+        directory = os.path.abspath(os.path.expanduser(os.fspath(path)))
+        if not cls.can_restore(directory):
+            raise FileNotFoundError(
+                f"There is no experiment to restore at {directory!r}: it has no {TUNER_FILE}."
+            )
+        with open(os.path.join(directory, TUNER_FILE), "rb") as file:
+            saved: dict[str, Any] = pickle.load(file)
+        tuner = cls.__new__(cls)
+        tuner._run_identifier = register(trainable)
+        if tuner._run_identifier != saved["trainable_name"]:
+            raise ValueError(
+                f"The experiment ran the trainable {saved['trainable_name']!r}, but got "
+                f"{tuner._run_identifier!r}. Pass the one that it was started with."
+            )
+        tuner._param_space = saved["param_space"]
+        if param_space is not None:
+            tuner._param_space = check_param_space(param_space)
+            _check_same_keys(tuner._param_space, saved["param_space"])
+        tuner._tune_config = saved["tune_config"]
+        tuner._run_config = saved["run_config"]
+        tuner._run_config.storage_path, tuner._run_config.name = os.path.split(directory)
+        tuner._executor = executor
+        tuner._resume = _resume_config or _resume_of(
+            resume_unfinished, resume_errored, restart_errored
+        )
+        tuner._analysis = ExperimentAnalysis(
+            directory,
+            default_metric=tuner._tune_config.metric,
+            default_mode=tuner._tune_config.mode,
+        )
+        return tuner
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "restore":
+            raise AttributeError("restore is a class method: call Tuner.restore(path, trainable).")
+        return super().__getattribute__(name)
+
+    def _write_tuner_file(self) -> None:
+        import cloudpickle
+
+        run_config = copy.copy(self._run_config)
+        saved = {
+            "trainable_name": self._run_identifier,
+            "param_space": self._param_space,
+            "tune_config": self._tune_config,
+            "run_config": run_config,
+        }
+        try:
+            data = cloudpickle.dumps(saved)
+        except Exception:
+            # A callback may hold what cannot be kept, an open connection for instance.
+            run_config.callbacks = run_config.progress_reporter = None
+            data = cloudpickle.dumps(saved)
+        path = os.path.join(self._path, TUNER_FILE)
+        with open(path + ".new", "wb") as file:
+            file.write(data)
+        os.replace(path + ".new", path)
+
+
+def check_param_space(param_space: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The search space as a dict.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if param_space is None:
+        return {}
+    if hasattr(param_space, "to_dict") and not isinstance(param_space, Mapping):
+        param_space = param_space.to_dict()
+    if not isinstance(param_space, Mapping):
+        raise ValueError(
+            f"param_space must be a dict, but got {type(param_space).__name__}: {param_space!r}."
+        )
+    return dict(param_space)
+
+
+def _resolved(config: CheckpointConfig, trainable: type[Any]) -> CheckpointConfig:
+    """The config with ``checkpoint_at_end`` decided: on for classes that can save."""
+    if config.checkpoint_at_end is not None:
+        return config
+    config = copy.copy(config)
+    config.checkpoint_at_end = not is_function_trainable(trainable) and can_save(trainable)
+    return config
+
+
+def _resume_of(
+    resume_unfinished: bool, resume_errored: bool, restart_errored: bool
+) -> ResumeConfig:
+    kind = ResumeConfig.ResumeType
+    errored = kind.SKIP
+    if restart_errored:
+        errored = kind.RESTART
+    elif resume_errored:
+        errored = kind.RESUME
+    return ResumeConfig(
+        unfinished=kind.RESUME if resume_unfinished else kind.SKIP, errored=errored
+    )
+
+
+def _check_same_keys(given: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
+    given_keys, saved_keys = set(flatten_dict(given)), set(flatten_dict(saved))
+    if given_keys != saved_keys:
+        raise ValueError(
+            "param_space must have the keys that the experiment was started with. "
+            f"Missing: {sorted(saved_keys - given_keys)}; new: {sorted(given_keys - saved_keys)}."
+        )

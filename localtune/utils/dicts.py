@@ -1,0 +1,257 @@
+"""Nested dicts: flat and back, looked up by a flat key, merged."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_MISSING: Any = object()
+
+
+def flatten_dict(
+    dt: dict[Any, Any],
+    delimiter: str = "/",
+    prevent_delimiter: bool = False,
+    flatten_list: bool = False,
+) -> dict[Any, Any]:
+    """A dict without dicts in it: nested keys are joined.
+
+    Args:
+        dt: Dict to flatten; left as it is.
+        delimiter: Stands between the parts of a key.
+        prevent_delimiter: Refuse keys that contain the delimiter, so that the way back is exact.
+        flatten_list: Flatten lists too, with positions as keys.
+
+    Returns:
+        A dict of the same type. Keys that were flat come first, then level by level the nested
+        ones; empty dicts vanish.
+
+    Raises:
+        TypeError: for a dict under a key that is not a string.
+        ValueError: for a key that contains the delimiter, with ``prevent_delimiter``.
+
+    Example:
+        >>> flatten_dict({"model": {"layers": 2, "dropout": {"rate": 0.1}}, "lr": 0.01})
+        {'lr': 0.01, 'model/layers': 2, 'model/dropout/rate': 0.1}
+    """
+    nesting = (dict, list) if flatten_list else dict
+    if prevent_delimiter:
+        _refuse_delimiter(dt, delimiter)
+    flat = dt.copy() if type(dt) is dict else copy.copy(dt)
+    nested = [(key, value) for key, value in dt.items() if isinstance(value, nesting)]
+    while nested:
+        for key, _ in nested:
+            flat.pop(key, None)
+        deeper = []
+        for key, value in nested:
+            if not isinstance(key, str):
+                raise TypeError(
+                    f"A key with a dict under it must be a string, but got {key!r}. "
+                    "Flat keys are joined strings."
+                )
+            if prevent_delimiter:
+                _refuse_delimiter(value, delimiter)
+            for sub_key, item in value.items() if isinstance(value, dict) else enumerate(value):
+                path = f"{key}{delimiter}{sub_key}"
+                flat[path] = item
+                if isinstance(item, nesting):
+                    deeper.append((path, item))
+        nested = deeper
+    return flat
+
+
+def unflatten_dict(dt: dict[Any, Any], delimiter: str = "/") -> dict[Any, Any]:
+    """The nested dict that a flat one came from.
+
+    Args:
+        dt: Flat dict; left as it is.
+        delimiter: Stands between the parts of a key.
+
+    Returns:
+        A dict of the same type, all levels of it.
+
+    Raises:
+        ValueError: if one key is the beginning of another and has a value of its own.
+
+    Example:
+        >>> unflatten_dict({"lr": 0.01, "model/layers": 2})
+        {'lr': 0.01, 'model': {'layers': 2}}
+    """
+    nested, _ = _unflatten(dt, delimiter)
+    return nested
+
+
+def unflatten_list_dict(dt: dict[str, Any], delimiter: str = "/") -> Any:
+    """Like :func:`unflatten_dict`, with lists where the parts of keys are 0, 1, 2, ...
+
+    Args:
+        dt: Flat dict, as ``flatten_dict(..., flatten_list=True)`` makes it; left as it is.
+        delimiter: Stands between the parts of a key.
+
+    Returns:
+        A dict, or a list if the first parts of the keys are positions.
+
+    Raises:
+        ValueError: if one key is the beginning of another and has a value of its own.
+
+    Example:
+        >>> unflatten_list_dict({"layers/0": 64, "layers/1": 32, "lr": 0.01})
+        {'layers': [64, 32], 'lr': 0.01}
+    """
+    nested, made = _unflatten(dt, delimiter)
+    return _positions_to_lists(nested, made)
+
+
+def unflattened_lookup(
+    flat_key: str,
+    lookup: Mapping[Any, Any] | Sequence[Any],
+    delimiter: str = "/",
+    default: Any = _MISSING,
+) -> Any:
+    """The value that a flat key has in a nested structure.
+
+    Args:
+        flat_key: Parts of the key, joined; the whole key is tried first.
+        lookup: Mappings and sequences in each other.
+        delimiter: Stands between the parts.
+        default: Returned if there is no such value.
+
+    Raises:
+        KeyError: if there is no such value and no default.
+
+    Example:
+        >>> unflattened_lookup("layers/1/units", {"layers": [{"units": 64}, {"units": 32}]})
+        32
+    """
+    if isinstance(lookup, Mapping) and flat_key in lookup:
+        return lookup[flat_key]
+    value: Any = lookup
+    for part in flat_key.split(delimiter):
+        value = _item(value, part)
+        if value is _MISSING:
+            if default is _MISSING:
+                raise KeyError(flat_key)
+            return default
+    return value
+
+
+def merge_dicts(d1: dict[Any, Any], d2: dict[Any, Any]) -> dict[Any, Any]:
+    """A deep copy of ``d1``, updated with a deep copy of ``d2``, level by level.
+
+    Example:
+        >>> merge_dicts({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}, "b": 4})
+        {'a': {'x': 1, 'y': 3}, 'b': 4}
+    """
+    return deep_update(copy.deepcopy(d1), copy.deepcopy(d2), new_keys_allowed=True)
+
+
+def deep_update(
+    original: dict[Any, Any],
+    new_dict: dict[Any, Any],
+    new_keys_allowed: bool = False,
+    allow_new_subkey_list: Sequence[Any] | None = None,
+    override_all_if_type_changes: Sequence[Any] | None = None,
+    override_all_key_list: Sequence[Any] | None = None,
+) -> dict[Any, Any]:
+    """Updates a dict in place, level by level.
+
+    Args:
+        original: Dict to change.
+        new_dict: What to change; where both have a dict, those are merged too.
+        new_keys_allowed: Whether keys may come that ``original`` does not have, on any level.
+        allow_new_subkey_list: Keys of the top level under which new keys may come anyway.
+        override_all_if_type_changes: Keys of the top level whose dict is replaced, not merged,
+            if its item ``"type"`` changes.
+        override_all_key_list: Keys of the top level that are replaced, never merged.
+
+    Returns:
+        ``original``.
+
+    Raises:
+        ValueError: for a new key where none may come.
+    """
+    for key, value in new_dict.items():
+        if key not in original and not new_keys_allowed:
+            raise ValueError(
+                f"A new key may not come here, but got {key!r}. "
+                f"Known are: {', '.join(map(repr, original)) or 'none'}."
+            )
+        old = original.get(key)
+        merged = (
+            isinstance(old, dict)
+            and isinstance(value, dict)
+            and key not in (override_all_key_list or ())
+            and not (
+                key in (override_all_if_type_changes or ())
+                and "type" in value
+                and "type" in old
+                and value["type"] != old["type"]
+            )
+        )
+        if merged:
+            deep_update(old, value, new_keys_allowed or key in (allow_new_subkey_list or ()))
+        else:
+            original[key] = value
+    return original
+
+
+def _refuse_delimiter(dt: Any, delimiter: str) -> None:
+    for key in dt if isinstance(dt, dict) else ():
+        if isinstance(key, str) and delimiter in key:
+            raise ValueError(
+                f"A key must not contain {delimiter!r}, but got {key!r}: "
+                "it stands between the parts of flat keys."
+            )
+
+
+def _unflatten(dt: dict[Any, Any], delimiter: str) -> tuple[dict[Any, Any], set[int]]:
+    """The nested dict, and the ids of the dicts that were made for it (values may be dicts too)."""
+    cls = type(dt)
+    nested = cls()
+    made = {id(nested)}
+    for key, value in dt.items():
+        *way, last = key.split(delimiter) if isinstance(key, str) else [key]
+        node = nested
+        for part in way:
+            child = node.get(part, _MISSING)
+            if child is _MISSING:
+                child = node[part] = cls()
+            elif not isinstance(child, dict):
+                raise _conflict(key)
+            elif id(child) not in made:
+                child = node[part] = copy.copy(child)
+            made.add(id(child))
+            node = child
+        if last in node:
+            raise _conflict(key)
+        node[last] = value
+    return nested, made
+
+
+def _conflict(key: Any) -> ValueError:
+    return ValueError(
+        f"No flat key may be the beginning of another, but {key!r} meets a value on its way."
+    )
+
+
+def _positions_to_lists(node: Any, made: set[int]) -> Any:
+    if id(node) not in made:
+        return node
+    for key, value in node.items():
+        node[key] = _positions_to_lists(value, made)
+    positions = [str(position) for position in range(len(node))]
+    if node and all(position in node for position in positions):
+        return [node[position] for position in positions]
+    return node
+
+
+def _item(container: Any, part: str) -> Any:
+    if isinstance(container, Mapping):
+        return container.get(part, _MISSING)
+    if isinstance(container, Sequence) and not isinstance(container, (str, bytes)):
+        try:
+            return container[int(part)]
+        except (ValueError, IndexError):
+            return _MISSING
+    return _MISSING

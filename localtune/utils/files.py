@@ -1,0 +1,154 @@
+"""Files and directories that are whole or absent, whatever interrupts their writer.
+
+    staging directory --fsync every file and directory--> rename to its final name --fsync parent-->
+
+A reader that sees the final name sees all of it; a crash leaves a staging directory at most.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+# Prefix of what is not yet, or no longer, a part of the data.
+STAGING_PREFIX = ".staging_"
+
+_IS_WINDOWS = os.name == "nt"
+
+
+def fsync_path(path: str) -> None:
+    """Wait until a file's or a directory's content is on the disk.
+
+    Args:
+        path: Existing file or directory. Windows cannot sync directories: nothing is done there.
+    """
+    is_directory = os.path.isdir(path)
+    if _IS_WINDOWS and is_directory:
+        return
+    # Windows syncs only descriptors that may write.
+    descriptor = os.open(path, os.O_RDWR if _IS_WINDOWS else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync_tree(path: str) -> None:
+    """Wait until a directory with everything below it is on the disk.
+
+    Args:
+        path: Existing directory. Symbolic links are left alone.
+    """
+    for directory, _, names in os.walk(path, topdown=False):
+        for name in names:
+            file = os.path.join(directory, name)
+            if os.path.isfile(file) and not os.path.islink(file):
+                fsync_path(file)
+        fsync_path(directory)
+
+
+def make_staging_directory(final: str) -> str:
+    """Make the empty directory that a later :func:`commit_directory` turns into ``final``.
+
+    It lies beside ``final``, so that the rename stays within one file system. What an earlier,
+    interrupted writer of the same ``final`` left is removed.
+
+    Args:
+        final: Path that the directory is to have in the end.
+
+    Returns:
+        Path of the empty directory.
+
+    Raises:
+        FileNotFoundError: The parent of ``final`` does not exist.
+    """
+    parent, name = os.path.split(final)
+    staging = os.path.join(parent, STAGING_PREFIX + name)
+    remove_tree(staging)
+    os.mkdir(staging)
+    return staging
+
+
+def commit_directory(staging: str, final: str, *, sync: bool = True) -> None:
+    """Turn a finished staging directory into its final place, in one step.
+
+    A ``final`` that exists is replaced: it stems from a writer that was interrupted before
+    anybody took note of it.
+
+    Args:
+        staging: Directory with the content, on the same file system as ``final``.
+        final: Path that it gets.
+        sync: Whether to wait until the content, and the rename, are on the disk.
+    """
+    if sync:
+        fsync_tree(staging)
+    parent, name = os.path.split(final)
+    replaced = os.path.join(parent, f"{STAGING_PREFIX}replaced_{name}")
+    if os.path.lexists(final):
+        remove_tree(replaced)
+        os.rename(final, replaced)
+    os.rename(staging, final)
+    if sync:
+        fsync_path(parent or ".")
+    remove_tree(replaced)
+
+
+def write_file(path: str, content: bytes, *, sync: bool = True) -> None:
+    """Write a file so that a reader sees the old content or the new one, never a part.
+
+    Args:
+        path: File to create or replace; its directory must exist.
+        content: All of the content.
+        sync: Whether to wait until the content, and the rename, are on the disk.
+    """
+    parent, name = os.path.split(path)
+    staging = os.path.join(parent, f"{STAGING_PREFIX}{os.getpid()}_{name}")
+    try:
+        with open(staging, "wb") as file:
+            file.write(content)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(staging, path)
+    except BaseException:
+        if os.path.exists(staging):
+            os.remove(staging)
+        raise
+    if sync:
+        fsync_path(parent or ".")
+
+
+def copy_tree(
+    source: str,
+    target: str,
+    *,
+    ignore: Callable[[str, list[str]], Iterable[str]] | None = None,
+) -> None:
+    """Copy everything in a directory, hidden files included, into another one.
+
+    Args:
+        source: Existing directory. Symbolic links are followed.
+        target: Directory to fill; made, with its parents, if missing. What it holds already
+            stays, except for files of the same name.
+        ignore: Called with each directory and the names in it; returns the names to leave out.
+
+    Raises:
+        FileNotFoundError: There is no ``source``.
+        NotADirectoryError: ``source`` is a file.
+    """
+    import shutil
+
+    shutil.copytree(source, target, ignore=ignore, dirs_exist_ok=True)
+
+
+def remove_tree(path: str) -> None:
+    """Remove a directory with everything in it; no error if there is none.
+
+    Args:
+        path: Directory to remove.
+    """
+    if not os.path.lexists(path):
+        return
+    import shutil
+
+    shutil.rmtree(path)

@@ -1,0 +1,78 @@
+"""JSON for values that JSON does not know, as result and parameter files hold them."""
+
+from __future__ import annotations
+
+import json
+import numbers
+import sys
+from typing import Any
+
+
+class SafeJsonEncoder(json.JSONEncoder):
+    """Encodes anything, in the worst case as its ``str()``.
+
+    Numbers of any library become int or float, arrays lists, NumPy booleans booleans; a NumPy
+    number that is NaN, and not a Python float as well, becomes the text ``"null"``. NaN and the
+    infinities among Python floats are written bare: ``NaN``, ``Infinity``.
+    """
+
+    def default(self, o: Any) -> Any:
+        numpy = sys.modules.get("numpy")
+        if numpy is not None:
+            if isinstance(o, numpy.bool_):
+                return bool(o)
+            if isinstance(o, numpy.ndarray):
+                return o.tolist()
+        if isinstance(o, numbers.Integral):
+            return int(o)
+        if isinstance(o, numbers.Number):
+            return _to_float(o)
+        return str(o)
+
+
+_compact = SafeJsonEncoder()
+
+
+def dumps(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
+    """Encode a value as JSON.
+
+    Args:
+        value: Anything; dict keys that JSON cannot hold become their ``str()``.
+        indent: Spaces for each level, or None for one line.
+        sort_keys: Whether to sort the keys of each dict.
+
+    Returns:
+        The JSON text.
+
+    Example:
+        >>> dumps({"loss": float("nan"), "shape": (2, 3), "kind": complex})
+        '{"loss": NaN, "shape": [2, 3], "kind": "<class \\'complex\\'>"}'
+    """
+    if indent is None and not sort_keys:
+        encoder = _compact
+    else:
+        encoder = SafeJsonEncoder(indent=indent, sort_keys=sort_keys)
+    try:
+        return encoder.encode(value)
+    except TypeError:
+        # Keys that are no JSON, or that cannot be sorted beside each other.
+        return encoder.encode(_with_text_keys(value))
+
+
+def _to_float(number: Any) -> Any:
+    try:
+        value = float(number)
+    except (TypeError, ValueError, OverflowError):
+        return str(number)
+    return "null" if value != value else value
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key if isinstance(key, str) else str(key): _with_text_keys(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_with_text_keys(item) for item in value]
+    return value

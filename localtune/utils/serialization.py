@@ -1,0 +1,200 @@
+"""Pickling of user code, with errors that name what cannot be pickled."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+# Attributes that are no part of what is pickled.
+_NO_STATE = ("__dict__", "__weakref__")
+
+
+@dataclass(frozen=True, slots=True)
+class _Culprit:
+    """Something that cannot be pickled although its parts can.
+
+    Attributes:
+        path: How to get there from the whole: ``("global variable 'engine'", ...)``.
+        names: The names on the way.
+        value: The thing itself.
+        error: What pickling it raised.
+    """
+
+    path: tuple[str, ...]
+    names: tuple[str, ...]
+    value: Any
+    error: Exception
+
+
+def dumps(obj: Any, name: str) -> bytes:
+    """Pickle an object; what ``__main__`` defines goes along by value.
+
+    Args:
+        obj: Anything.
+        name: What the object is called in an error.
+
+    Returns:
+        The pickle; ``pickle.loads`` reads it.
+
+    Raises:
+        TypeError: It cannot be pickled; the text names the variable that is to blame.
+    """
+    import cloudpickle
+
+    try:
+        data: bytes = cloudpickle.dumps(obj)
+    except Exception as error:
+        raise TypeError(explain_unpicklable(obj, name)) from error
+    return data
+
+
+def explain_unpicklable(obj: Any, name: str) -> str:
+    """Say which variable keeps an object from being pickled.
+
+    Args:
+        obj: Anything.
+        name: What the object is called in the text.
+
+    Returns:
+        The explanation; empty if the object can be pickled.
+    """
+    culprit = next(_culprits(obj), None)
+    if culprit is None:
+        return ""
+    way = f" because of its {', '.join(culprit.path)}" if culprit.path else ""
+    kind = type(culprit.value)
+    return (
+        f"{name} cannot be sent to another process{way}, a {kind.__module__}.{kind.__qualname__}: "
+        f"{culprit.error}. Create it inside the function (in `setup` for a class) "
+        "instead of referring to it from outside."
+    )
+
+
+def diagnose_serialization(fn: Any) -> bool | set[str]:
+    """Find the variables that keep a function or a class from being sent to a worker.
+
+    Args:
+        fn: Function, class, or any object.
+
+    Returns:
+        True if it can be pickled, else the names of the variables, attributes or items of ``fn``
+        that cannot.
+
+    Example:
+        >>> import threading
+        >>> lock = threading.Lock()
+        >>> def train(config):
+        ...     return lock
+        >>> diagnose_serialization(train)
+        {'lock'}
+    """
+    names = {culprit.names[0] if culprit.names else _name_of(fn) for culprit in _culprits(fn)}
+    return names or True
+
+
+def _culprits(obj: Any) -> Iterator[_Culprit]:
+    return _search(obj, (), (), {})
+
+
+def _search(
+    obj: Any, path: tuple[str, ...], names: tuple[str, ...], seen: dict[int, Any]
+) -> Iterator[_Culprit]:
+    if id(obj) in seen:
+        return
+    seen[id(obj)] = obj  # Keeps it alive, so that its id is not given to another object.
+    error = _pickling_error(obj)
+    if error is None:
+        return
+    found = False
+    for kind, name, part in _parts(obj):
+        for culprit in _search(part, (*path, f"{kind} {name!r}"), (*names, name), seen):
+            found = True
+            yield culprit
+    if not found:
+        yield _Culprit(path, names, obj, error)
+
+
+def _pickling_error(obj: Any) -> Exception | None:
+    import cloudpickle
+
+    try:
+        cloudpickle.dumps(obj)
+    except Exception as error:
+        return error
+    return None
+
+
+def _parts(obj: Any) -> Iterator[tuple[str, str, Any]]:
+    """What an object is made of, as (kind, name, value)."""
+    if isinstance(obj, types.FunctionType):
+        yield from _parts_of_function(obj)
+    elif isinstance(obj, types.MethodType):
+        yield "object", "self", obj.__self__
+        yield "function", obj.__func__.__name__, obj.__func__
+    elif isinstance(obj, partial):
+        yield "function", _name_of(obj.func), obj.func
+        for index, value in enumerate(obj.args):
+            yield "argument", str(index), value
+        for name, value in obj.keywords.items():
+            yield "argument", name, value
+    elif isinstance(obj, (staticmethod, classmethod)):
+        yield "function", _name_of(obj.__func__), obj.__func__
+    elif isinstance(obj, property):
+        for function in filter(None, (obj.fget, obj.fset, obj.fdel)):
+            yield "function", _name_of(function), function
+    elif isinstance(obj, type):
+        for base in obj.__bases__:
+            yield "base class", base.__name__, base
+        yield from _attributes(obj)
+    elif isinstance(obj, dict):
+        for key, value in obj.items():
+            yield "item", str(key), value
+    elif isinstance(obj, (list, tuple, set, frozenset)):
+        for index, value in enumerate(obj):
+            yield "item", str(index), value
+    else:
+        yield from _attributes(obj)
+
+
+def _parts_of_function(function: types.FunctionType) -> Iterator[tuple[str, str, Any]]:
+    names = function.__code__.co_freevars
+    for name, cell in zip(names, function.__closure__ or (), strict=True):
+        try:
+            yield "closure variable", name, cell.cell_contents
+        except ValueError:  # Not assigned yet.
+            continue
+    for name in sorted(_global_names(function.__code__) & function.__globals__.keys()):
+        yield "global variable", name, function.__globals__[name]
+    for index, value in enumerate(function.__defaults__ or ()):
+        yield "default value", str(index), value
+    for name, value in (function.__kwdefaults__ or {}).items():
+        yield "default value", name, value
+    yield from _attributes(function)
+
+
+def _attributes(obj: Any) -> Iterator[tuple[str, str, Any]]:
+    for name, value in getattr(obj, "__dict__", {}).items():
+        if name not in _NO_STATE:
+            yield "attribute", name, value
+    for kind in type(obj).__mro__:
+        slots = kind.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in _NO_STATE and hasattr(obj, name):
+                yield "attribute", name, getattr(obj, name)
+
+
+def _global_names(code: types.CodeType) -> set[str]:
+    import dis
+
+    names = {step.argval for step in dis.get_instructions(code) if "_GLOBAL" in step.opname}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= _global_names(constant)
+    return names
+
+
+def _name_of(obj: Any) -> str:
+    return str(getattr(obj, "__name__", type(obj).__name__))

@@ -1,0 +1,384 @@
+"""TrainableHost: turns commands into calls on a Trainable.
+
+The same host serves a worker process and the in-process executor.
+
+A class trainable is driven from outside: each command is one call. A function trainable runs in
+the worker's main thread and is driven from inside, because user code must find itself in a plain
+script's surroundings (signals, event loops, plotting)::
+
+      run()                       the user's function
+        |  Train
+        |---- advance() ------------->|
+        |                             |  report(metrics)
+        |          deliver() <--------|
+        |          answers Train,     |
+        |          reads commands:    |
+        |            Save -> answers  |
+        |            Train ---------->|  report() returns
+        |            else: keeps it,  |
+        |                 raises ---->|  TrialStopped unwinds `finally` blocks
+        |<----------------------------|
+        |  serves the kept command
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from localtune.error import LocaltuneInternalError, TrialStopped
+from localtune.result import CONFIG_PREFIX, RESULT_DUPLICATE, TRIAL_INFO
+from localtune.worker import messages as m
+from localtune.worker.workdir import Surroundings, explain_missing_file, flush_output
+
+if TYPE_CHECKING:
+    from localtune.trainable.function_trainable import FunctionTrainable
+    from localtune.trainable.trainable import Trainable
+
+
+class Channel(Protocol):
+    """The worker's end of the pipe."""
+
+    def receive(self) -> m.Command:
+        """Waits for the next command. Raises EOFError when the parent has gone."""
+
+    def send(self, reply: m.Reply) -> None:
+        """Answers the command in flight."""
+
+
+class TrainableHost:
+    """Holds one Trainable and carries out commands on it.
+
+    Args:
+        load: Returns the trainable class; called once, at the first command.
+    """
+
+    def __init__(self, load: Callable[[], type[Trainable]]) -> None:
+        self._load = load
+        self._trainable: Trainable | None = None
+        self._storage: Any = None
+        self._surroundings: Surroundings | None = None
+        self._known_config: dict[str, Any] = {}
+
+    # -- one command, one reply ---------------------------------------------------------------
+
+    def handle(self, command: m.Command) -> m.Reply:
+        """Carries out one command.
+
+        Returns:
+            The answer; a :class:`~localtune.worker.messages.Failed` where user code raised an
+            ``Exception`` or called ``sys.exit``.
+
+        Raises:
+            TrialStopped: through a function trainable that is told to end.
+            BaseException: whatever else user code raises that is no ``Exception``.
+        """
+        try:
+            reply = self._dispatch(command)
+        except (Exception, SystemExit) as error:
+            reply = failure_reply(type(command).__name__, error)
+        flush_output()
+        return reply
+
+    def _dispatch(self, command: m.Command) -> m.Reply:
+        if isinstance(command, m.Train):
+            return self.trained(self._require().train())
+        if isinstance(command, m.Save):
+            return self._save()
+        if isinstance(command, m.Construct):
+            return self._construct(command)
+        if isinstance(command, m.Restore):
+            return self._restore(command)
+        if isinstance(command, m.Reset):
+            return self._reset(command.assignment)
+        if isinstance(command, m.Export):
+            return m.Exported(self._require().export_model(command.formats) or {})
+        if isinstance(command, m.Stop):
+            return self._stop()
+        raise LocaltuneInternalError(f"A worker does not know the command {command!r}.")
+
+    def _require(self) -> Trainable:
+        if self._trainable is None:
+            raise LocaltuneInternalError("A worker got a command before Construct.")
+        return self._trainable
+
+    def _construct(self, command: m.Construct) -> m.Reply:
+        if command.version != m.PROTOCOL_VERSION:
+            raise LocaltuneInternalError(
+                f"Parent and worker speak different protocols ({command.version} and "
+                f"{m.PROTOCOL_VERSION}): is localtune being upgraded while a run goes on?"
+            )
+        assignment = command.assignment
+        self._enter(assignment)
+        trainable_class = self._load()
+        config = pickle.loads(assignment.config)
+        config[TRIAL_INFO] = assignment.trial
+        self._storage = assignment.storage
+        self._trainable = trainable_class(config=config, storage=assignment.storage)
+        self._install_driver()
+        self._remember_config()
+        return m.Ready(self._debug_metrics())
+
+    def _install_driver(self) -> None:
+        """Hook for hosts that run function trainables in a way of their own."""
+
+    def _restore(self, command: m.Restore) -> m.Reply:
+        from localtune.checkpoint import Checkpoint, TrainingResult
+
+        checkpoint = Checkpoint.from_directory(command.path)
+        self._require().restore(TrainingResult(checkpoint, command.metrics))
+        return m.Restored()
+
+    def _reset(self, assignment: m.Assignment) -> m.Reply:
+        trainable = self._require()
+        flush_output()
+        self._leave()
+        self._enter(assignment)
+        config = pickle.loads(assignment.config)
+        config[TRIAL_INFO] = assignment.trial
+        self._storage = assignment.storage
+        accepted = bool(trainable.reset(config, storage=assignment.storage))
+        self._remember_config()
+        return m.ResetDone(accepted, self._debug_metrics() if accepted else {})
+
+    def _save(self) -> m.Saved:
+        saved = self._require().save()
+        path = saved.checkpoint.path if saved.checkpoint is not None else None
+        metrics = {key: value for key, value in saved.metrics.items() if key != CONFIG_PREFIX}
+        return m.Saved(path, metrics, self._storage.next_checkpoint_index)
+
+    def _stop(self) -> m.Reply:
+        try:
+            if self._trainable is not None:
+                self._trainable.stop()
+        finally:
+            self._leave()
+        return m.Stopped()
+
+    # -- surroundings and config --------------------------------------------------------------
+
+    def _enter(self, assignment: m.Assignment) -> None:
+        self._surroundings = Surroundings(
+            assignment.storage.trial_dir, assignment.log_to_file, assignment.environment
+        )
+        self._surroundings.enter()
+
+    def _leave(self) -> None:
+        if self._surroundings is not None:
+            self._surroundings.leave()
+            self._surroundings = None
+
+    def _debug_metrics(self) -> dict[str, Any]:
+        metrics = self._require().get_auto_filled_metrics(debug_metrics_only=True)
+        metrics.pop(CONFIG_PREFIX, None)
+        return metrics
+
+    def _remember_config(self) -> None:
+        self._known_config = dict(self._require().config)
+
+    def trained(self, result: dict[str, Any]) -> m.Trained:
+        """The answer to Train.
+
+        The config is in every result, and the parent has it already: it travels only after user
+        code changed one of its entries.
+        """
+        config = result.get(CONFIG_PREFIX)
+        if config is None or RESULT_DUPLICATE in result:
+            return m.Trained(result)
+        result = {key: value for key, value in result.items() if key != CONFIG_PREFIX}
+        if _same_entries(config, self._known_config):
+            return m.Trained(result)
+        self._known_config = dict(config)
+        return m.Trained(result, config=dict(config))
+
+
+def _same_entries(config: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    if len(config) != len(known):
+        return False
+    missing = object()
+    return all(known.get(key, missing) is value for key, value in config.items())
+
+
+class ProcessHost(TrainableHost):
+    """A host that owns its process: the loop of a worker.
+
+    Args:
+        load: See :class:`TrainableHost`.
+        channel: The worker's end of the pipe.
+    """
+
+    def __init__(self, load: Callable[[], type[Trainable]], channel: Channel) -> None:
+        super().__init__(load)
+        self._channel = channel
+        self._kept: m.Command | None = None
+        self._answered = False
+
+    def run(self) -> int:
+        """Serves commands until Stop, a fatal failure, or the end of the pipe.
+
+        Returns:
+            The exit code for the process.
+        """
+        while True:
+            try:
+                command = self.next_command()
+            except EOFError:
+                return 1
+            self._answered = False
+            try:
+                reply = self.handle(command)
+            except TrialStopped:
+                # A function trainable has unwound; the command that ended it is kept. Without
+                # one the process was told to end by a signal.
+                if self._kept is None:
+                    return 1
+                continue
+            except BaseException as error:
+                reply = failure_reply(type(command).__name__, error)
+            if self._answered:
+                # User code swallowed TrialStopped and came to an end in a way of its own.
+                continue
+            reply = self._answer_or_explain(command, reply)
+            if isinstance(reply, m.Stopped):
+                return 0
+            if isinstance(reply, m.Failed) and (reply.fatal or isinstance(command, m.Stop)):
+                return 1
+
+    def _answer_or_explain(self, command: m.Command, reply: m.Reply) -> m.Reply:
+        """Sends the reply; where it cannot travel, sends the reason instead."""
+        try:
+            self.answer(reply)
+        except OSError:
+            raise
+        except Exception as error:
+            reply = failure_reply(type(command).__name__, error)
+            self.answer(reply)
+        return reply
+
+    def next_command(self) -> m.Command:
+        """The kept command, or the next one of the parent."""
+        command, self._kept = self._kept, None
+        return command if command is not None else self._channel.receive()
+
+    def answer(self, reply: m.Reply) -> None:
+        """Sends the reply to the command in flight."""
+        self._channel.send(reply)
+        self._answered = True
+
+    def keep(self, command: m.Command) -> None:
+        """Puts a command back until the user's function has unwound."""
+        self._kept = command
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether a command waits for the user's function to unwind."""
+        return self._kept is not None
+
+    def serving(self) -> None:
+        """Notes that another command is in flight."""
+        self._answered = False
+
+    def _install_driver(self) -> None:
+        from localtune.trainable.function_trainable import FunctionTrainable
+
+        if isinstance(self._trainable, FunctionTrainable):
+            self._trainable.set_driver(MainThreadDriver(self, self._trainable))
+
+
+class MainThreadDriver:
+    """Runs a function trainable in the worker's main thread. See the diagram above."""
+
+    def __init__(self, host: ProcessHost, trainable: FunctionTrainable) -> None:
+        self._host = host
+        self._trainable = trainable
+
+    def advance(self) -> dict[str, Any]:
+        return self._trainable.run_function()
+
+    def deliver(self, result: dict[str, Any]) -> None:
+        host, trainable = self._host, self._trainable
+        if host.has_kept:
+            raise TrialStopped("The trial was told to end, and user code went on.")
+        host.answer(host.trained(trainable._complete_iteration(result)))
+        flush_output()
+        while True:
+            try:
+                command = host.next_command()
+            except EOFError:
+                raise TrialStopped("The parent process has gone.") from None
+            if not isinstance(command, (m.Train, m.Save)):
+                host.keep(command)
+                raise TrialStopped(f"The trial was told to {type(command).__name__.lower()}.")
+            host.serving()
+            if isinstance(command, m.Train):
+                trainable._begin_iteration()
+                return
+            host.answer(host.handle(command))
+
+    def stop(self) -> None:
+        """Nothing to do: the function has unwound before any command that ends it is served."""
+
+
+def failure_reply(command: str, error: BaseException) -> m.Failed:
+    """Describes an exception of user code for the parent."""
+    import traceback
+
+    if isinstance(error, SystemExit):
+        message = f"user code called sys.exit({error.code!r}), which ends the worker"
+    else:
+        message = _safe_text(error)
+    try:
+        lines = traceback.format_exception(type(error), error, _without_own_frames(error))
+        text = "".join(lines)
+    except Exception:  # a __str__ or __repr__ of user code may raise
+        text = "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
+    return m.Failed(
+        command=command,
+        type_name=type(error).__qualname__,
+        message=message,
+        traceback_text=text,
+        hint=explain_missing_file(error) or _explain_missing_method(error),
+        pickled_error=_pickled(error),
+        fatal=not isinstance(error, Exception),
+    )
+
+
+def _explain_missing_method(error: BaseException) -> str:
+    if isinstance(error, NotImplementedError) and "save_checkpoint" in _safe_text(error):
+        return (
+            "A checkpoint is needed (checkpoint_frequency, checkpoint_at_end, or a scheduler that "
+            "pauses trials): implement save_checkpoint and load_checkpoint."
+        )
+    return ""
+
+
+def _safe_text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return f"<{type(error).__name__}: its text cannot be made>"
+
+
+def _without_own_frames(error: BaseException) -> Any:
+    """The traceback from the first frame of user code on."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(package):
+        frame = frame.tb_next
+    return frame if frame is not None else error.__traceback__
+
+
+def _pickled(error: BaseException) -> bytes | None:
+    """The exception without its traceback, None if it does not survive the way back."""
+    try:
+        import cloudpickle
+
+        data = bytes(cloudpickle.dumps(error))
+        # An exception whose constructor takes other arguments than it keeps is pickled without
+        # complaint and fails to load.
+        pickle.loads(data)
+    except Exception:
+        return None
+    return data if len(data) <= 1024 * 1024 else None

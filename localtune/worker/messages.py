@@ -1,0 +1,235 @@
+"""What parent and worker say to each other.
+
+::
+
+      parent (executor)                                        worker (host)
+            |                                                        |
+            |  Construct ------------------------------------------> |  cls(config)
+            | <------------------------------------- Ready / Failed  |
+            |  [Restore] ------------------------------------------> |  load_checkpoint
+            | <---------------------------------- Restored / Failed  |
+            |  Train ----------------------------------------------> |  step
+            | <----------------------------------- Trained / Failed  |
+            |  [Save] ---------------------------------------------> |  save_checkpoint
+            | <------------------------------------- Saved / Failed  |
+            |   ... Train, Save, ...                                 |
+            |  [Export] -------------------------------------------> |  export_model
+            | <---------------------------------- Exported / Failed  |
+            |  [Reset] --------------------------------------------> |  reset_config (next trial)
+            | <--------------------------------- ResetDone / Failed  |
+            |  Stop -----------------------------------------------> |  cleanup
+            | <----------------------------------- Stopped / Failed  |
+            |                                                        |  the process ends
+
+One reply per command, one command in flight per worker. The only message that may come unasked
+is the end of the pipe. A ``Failed`` with ``fatal`` is the worker's last word.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, field
+from typing import Any
+
+from localtune.experiment.trial_info import StorageContext, TrialInfo
+
+PROTOCOL_VERSION = 1
+
+# Larger replies are refused by the worker, so that one trial cannot stall the parent.
+MAX_REPLY_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Assignment:
+    """What a worker needs to know to serve one trial.
+
+    Attributes:
+        trial: Who the trial is.
+        config: The configuration, pickled by value (it may hold functions of ``__main__``).
+        storage: Where its checkpoints go.
+        log_to_file: (stdout file, stderr file) relative to the trial's directory, or None.
+        environment: Environment variables to set; None unsets one.
+    """
+
+    trial: TrialInfo
+    config: bytes
+    storage: StorageContext
+    log_to_file: tuple[str | None, str | None] = (None, None)
+    environment: dict[str, str | None] = field(default_factory=dict)
+
+
+# -- commands: parent to worker -------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Command:
+    """Base of what the parent asks."""
+
+
+@dataclass(slots=True)
+class Construct(Command):
+    """Make the trainable for a trial. Always the first command."""
+
+    assignment: Assignment
+    version: int = PROTOCOL_VERSION
+
+
+@dataclass(slots=True)
+class Train(Command):
+    """Run one iteration."""
+
+
+@dataclass(slots=True)
+class Save(Command):
+    """Write a checkpoint (class), or name the one that the latest report wrote (function)."""
+
+
+@dataclass(slots=True)
+class Restore(Command):
+    """Load a checkpoint.
+
+    Attributes:
+        path: Directory of the checkpoint.
+        metrics: Result that it belongs to; sets the counters of iterations and time.
+    """
+
+    path: str
+    metrics: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Reset(Command):
+    """Serve another trial from now on."""
+
+    assignment: Assignment
+
+
+@dataclass(slots=True)
+class Export(Command):
+    """Write the model in each of ``formats``."""
+
+    formats: list[str]
+
+
+@dataclass(slots=True)
+class Stop(Command):
+    """Clean up and end."""
+
+
+# -- replies: worker to parent --------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Reply:
+    """Base of what a worker answers."""
+
+
+@dataclass(slots=True)
+class Ready(Reply):
+    """The trainable exists.
+
+    Attributes:
+        metrics: What is known before the first iteration.
+    """
+
+    metrics: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Trained(Reply):
+    """One iteration is done.
+
+    Attributes:
+        result: The result without ``config``.
+        config: The trainable's config where it is not what the parent knows, else None.
+    """
+
+    result: dict[str, Any]
+    config: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Saved(Reply):
+    """The answer to Save.
+
+    Attributes:
+        path: Directory of the committed checkpoint; None if there is none.
+        metrics: Result that it belongs to.
+        next_index: Number that the trial's next checkpoint will get.
+    """
+
+    path: str | None
+    metrics: dict[str, Any]
+    next_index: int
+
+
+@dataclass(slots=True)
+class Restored(Reply):
+    """The checkpoint is loaded."""
+
+
+@dataclass(slots=True)
+class ResetDone(Reply):
+    """The answer to Reset.
+
+    Attributes:
+        accepted: False if the trainable cannot be reused.
+        metrics: As in :class:`Ready`.
+    """
+
+    accepted: bool
+    metrics: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Exported(Reply):
+    """Where the exported models are: {format: path}."""
+
+    paths: dict[str, str]
+
+
+@dataclass(slots=True)
+class Stopped(Reply):
+    """Cleaned up; the process ends now."""
+
+
+@dataclass(slots=True)
+class Failed(Reply):
+    """User code, or the worker itself, raised while it served a command.
+
+    Attributes:
+        command: Name of the command.
+        type_name: Class of the exception.
+        message: Its text.
+        traceback_text: Full traceback.
+        hint: What the user can do about it; "" if nothing is known.
+        pickled_error: The exception itself, None where it cannot be pickled.
+        fatal: Whether the worker ends itself after this reply.
+    """
+
+    command: str
+    type_name: str
+    message: str
+    traceback_text: str
+    hint: str = ""
+    pickled_error: bytes | None = None
+    fatal: bool = False
+
+
+def encode(message: Command | Reply) -> bytes:
+    """Bytes of a message. Falls back to pickling by value where plain pickling fails.
+
+    Raises:
+        TypeError, pickle.PicklingError: if a part of it cannot be pickled at all.
+    """
+    try:
+        return pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    except Exception:
+        import cloudpickle
+
+        return bytes(cloudpickle.dumps(message))
+
+
+def decode(data: bytes) -> Any:
+    """The message that ``data`` holds."""
+    return pickle.loads(data)

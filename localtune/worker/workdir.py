@@ -1,0 +1,160 @@
+"""The surroundings of a trial: working directory, output files, environment variables."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+
+CHDIR_VARIABLE = "RAY_CHDIR_TO_TRIAL_DIR"
+ORIGINAL_DIR_VARIABLE = "TUNE_ORIG_WORKING_DIR"
+
+
+def wants_trial_dir(environ: Mapping[str, str]) -> bool:
+    """Whether workers change into the trial's directory.
+
+    Raises:
+        ValueError: if the variable that decides it is no whole number.
+    """
+    text = environ.get(CHDIR_VARIABLE, "1")
+    try:
+        return bool(int(text))
+    except ValueError:
+        raise ValueError(
+            f"{CHDIR_VARIABLE} must be 1 (work in the trial's directory) or 0 (stay in the "
+            f"original one), but is {text!r}."
+        ) from None
+
+
+class Surroundings:
+    """Puts a process into the surroundings of a trial, and back.
+
+    Output is redirected at the level of file descriptors, so that what C code and subprocesses
+    print goes to the files too.
+
+    Args:
+        trial_dir: Directory of the trial; must exist.
+        log_to_file: (stdout file, stderr file), relative to ``trial_dir``; None leaves one alone.
+        environment: Variables to set; None unsets one.
+    """
+
+    def __init__(
+        self,
+        trial_dir: str,
+        log_to_file: tuple[str | None, str | None] = (None, None),
+        environment: Mapping[str, str | None] | None = None,
+    ) -> None:
+        self._trial_dir = trial_dir
+        self._log_to_file = log_to_file
+        self._environment = dict(environment or {})
+        self._saved_dir: str | None = None
+        self._saved_fds: list[tuple[int, int]] = []
+        self._saved_environ: dict[str, str | None] = {}
+
+    def enter(self) -> None:
+        """Changes directory, output and environment.
+
+        Raises:
+            OSError: if the directory or an output file cannot be opened.
+        """
+        environment = dict(self._environment)
+        if ORIGINAL_DIR_VARIABLE not in os.environ:
+            environment[ORIGINAL_DIR_VARIABLE] = os.getcwd()
+        self._saved_environ = _set_variables(environment)
+        if wants_trial_dir(os.environ):
+            self._saved_dir = os.getcwd()
+            os.chdir(self._trial_dir)
+        self._redirect()
+
+    def leave(self) -> None:
+        """Undoes :meth:`enter`."""
+        flush_output()
+        for fd, saved in self._saved_fds:
+            os.dup2(saved, fd)
+            os.close(saved)
+        self._saved_fds = []
+        if self._saved_dir is not None:
+            os.chdir(self._saved_dir)
+            self._saved_dir = None
+        _set_variables(self._saved_environ)
+        self._saved_environ = {}
+
+    def _redirect(self) -> None:
+        if not any(self._log_to_file):
+            return
+        flush_output()
+        for fd, name in zip((1, 2), self._log_to_file, strict=True):
+            if not name:
+                continue
+            path = os.path.join(self._trial_dir, os.path.expanduser(name))
+            target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _CLOEXEC, 0o666)
+            try:
+                self._saved_fds.append((fd, os.dup(fd)))
+                os.dup2(target, fd)
+            finally:
+                os.close(target)
+
+
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+
+
+def _set_variables(variables: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Sets (or with None unsets) environment variables; returns what they were."""
+    before: dict[str, str | None] = {}
+    for name, value in variables.items():
+        before[name] = os.environ.get(name)
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    return before
+
+
+def flush_output() -> None:
+    """Writes out what Python has buffered for stdout and stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        # A user may have closed or replaced a stream; there is nothing to flush then.
+        try:
+            stream.flush()
+        except (AttributeError, ValueError, OSError):
+            pass
+
+
+def explain_missing_file(error: BaseException) -> str:
+    """Advice for a relative path that exists in the original working directory only.
+
+    Args:
+        error: What user code raised; its causes are looked at too.
+
+    Returns:
+        The advice, or "" if this is another problem.
+    """
+    original_dir = os.environ.get(ORIGINAL_DIR_VARIABLE)
+    if not original_dir:
+        return ""
+    for each in _chain(error):
+        if not isinstance(each, FileNotFoundError):
+            continue
+        name = each.filename
+        if isinstance(name, bytes):
+            name = os.fsdecode(name)
+        if not isinstance(name, str) or os.path.isabs(name):
+            continue
+        original = os.path.join(original_dir, name)
+        if os.path.exists(original):
+            return (
+                f"The relative path {name!r} exists in the directory that the run was started "
+                f"from ({original_dir}), but each trial works in a directory of its own "
+                f"({os.getcwd()}). Three remedies: use the absolute path {original!r}; build it "
+                f'from os.environ["{ORIGINAL_DIR_VARIABLE}"]; or set the environment variable '
+                f"{CHDIR_VARIABLE}=0 to keep all trials in the original directory."
+            )
+    return ""
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,233 @@
+"""What users can import, and what an import brings along."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import subprocess
+import sys
+import sysconfig
+
+import pytest
+
+import localtune
+from tests.architecture.layers import MAY_IMPORT, PACKAGE, ROOT, layer_of, package_modules
+
+# All that `from ray.tune import *` gives (Ray 2.45).
+RAY_TUNE_NAMES = [
+    "Trainable",
+    "Callback",
+    "TuneError",
+    "grid_search",
+    "register_env",
+    "register_trainable",
+    "run",
+    "run_experiments",
+    "with_parameters",
+    "with_resources",
+    "Stopper",
+    "Experiment",
+    "sample_from",
+    "uniform",
+    "quniform",
+    "choice",
+    "randint",
+    "lograndint",
+    "qrandint",
+    "qlograndint",
+    "randn",
+    "qrandn",
+    "loguniform",
+    "qloguniform",
+    "ExperimentAnalysis",
+    "CLIReporter",
+    "JupyterNotebookReporter",
+    "ProgressReporter",
+    "ResultGrid",
+    "create_searcher",
+    "create_scheduler",
+    "PlacementGroupFactory",
+    "Tuner",
+    "TuneConfig",
+    "ResumeConfig",
+    "RunConfig",
+    "CheckpointConfig",
+    "FailureConfig",
+    "Result",
+    "Checkpoint",
+    "get_checkpoint",
+    "report",
+    "get_context",
+    "TuneContext",
+    "SyncConfig",
+]
+
+MODULES = package_modules()
+PACKAGES = [module for module, path in MODULES.items() if path.name == "__init__.py"]
+
+# Too heavy for what every script and every worker loads.
+HEAVY = {
+    "asyncio",
+    "cloudpickle",
+    "concurrent",
+    "ctypes",
+    "dataclasses",
+    "email",
+    "fsspec",
+    "http",
+    "inspect",
+    "logging",
+    "multiprocessing",
+    "numpy",
+    "optuna",
+    "pandas",
+    "psutil",
+    "rich",
+    "socket",
+    "sqlite3",
+    "subprocess",
+    "tempfile",
+    "unittest",
+    "urllib",
+    "xml",
+}
+# What a worker can do without: it needs pipes, pickles and processes, no more.
+HEAVY_FOR_WORKERS = {
+    "asyncio",
+    "concurrent.futures",
+    "csv",
+    "email",
+    "filelock",
+    "fsspec",
+    "http",
+    "numpy",
+    "optuna",
+    "pandas",
+    "rich",
+    "sqlite3",
+    "tensorboardX",
+    "unittest",
+    "xml",
+}
+
+
+def loaded_by(statement: str) -> list[str]:
+    """Modules that a statement adds to a bare interpreter, in the order of their loading."""
+    # Without -S, the .pth files of the environment would load modules of their own.
+    program = (
+        "import sys\n"
+        f"sys.path[:0] = {[str(ROOT)]!r}\n"
+        f"sys.path += {[sysconfig.get_path('purelib'), sysconfig.get_path('platlib')]!r}\n"
+        "before = set(sys.modules)\n"
+        f"{statement}\n"
+        "loaded = [name for name in sys.modules if name not in before]\n"
+        "import json\n"
+        "print(json.dumps(loaded))\n"
+    )
+    output = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], stdout=subprocess.PIPE, check=True
+    ).stdout
+    loaded: list[str] = json.loads(output)
+    return loaded
+
+
+def among(heavy: set[str], loaded: list[str]) -> list[str]:
+    return [
+        name
+        for name in loaded
+        if any(name == each or name.startswith(f"{each}.") for each in heavy)
+    ]
+
+
+def test_all_names_of_ray_tune_are_counted() -> None:
+    assert len(RAY_TUNE_NAMES) == len(set(RAY_TUNE_NAMES)) == 45
+
+
+@pytest.mark.parametrize("name", RAY_TUNE_NAMES)
+def test_each_name_of_ray_tune_is_a_public_name(name: str) -> None:
+    assert name in localtune.__all__
+    assert getattr(localtune, name).__name__ == name
+
+
+def test_names_that_are_loaded_lazily_are_listed_too() -> None:
+    assert sorted(set(RAY_TUNE_NAMES) - set(dir(localtune))) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_each_name_that_a_package_exports_resolves(package: str) -> None:
+    module = importlib.import_module(package)
+    exported = getattr(module, "__all__", [])
+
+    assert sorted(set(exported)) == sorted(exported)
+    assert [name for name in exported if not hasattr(module, name)] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_without_the_name_says_so(package: str) -> None:
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'no_such'"):
+        importlib.import_module(package).no_such  # noqa: B018
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_type_checkers_and_users_see_the_same_names(package: str) -> None:
+    """What stands under TYPE_CHECKING is what the lazy lookup returns, and all of it."""
+    module = importlib.import_module(package)
+    for_type_checkers = names_under_type_checking(package)
+
+    if "__getattr__" in vars(module):
+        assert sorted(set(module.__all__) - set(for_type_checkers) - static_names(package)) == []
+    for name, (source, original) in for_type_checkers.items():
+        if name in module.__all__:
+            assert getattr(module, name) is getattr(importlib.import_module(source), original)
+
+
+def names_under_type_checking(package: str) -> dict[str, tuple[str, str]]:
+    """Name -> (module, name there) of the imports that only a type checker runs."""
+    tree = ast.parse(MODULES[package].read_text(encoding="utf-8"))
+    return {
+        alias.asname or alias.name: (node.module or "", alias.name)
+        for block in tree.body
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
+def static_names(package: str) -> set[str]:
+    """Names that a package binds by plain imports, assignments, classes and functions."""
+    found: set[str] = set()
+    for node in ast.parse(MODULES[package].read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Assign):
+            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+    return found
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert among(HEAVY, loaded_by("import localtune")) == []
+
+
+def test_importing_the_package_loads_next_to_nothing() -> None:
+    loaded = loaded_by("import localtune")
+
+    assert [name for name in loaded if name.startswith(f"{PACKAGE}.")] in (
+        [],
+        ["localtune._version"],
+    )
+    assert len(loaded) <= 10, loaded
+
+
+def test_a_bare_worker_loads_only_its_own_layers() -> None:
+    loaded = loaded_by("import localtune.worker.main")
+    own = [name for name in loaded if name.startswith(f"{PACKAGE}.")]
+
+    assert [name for name in own if layer_of(name) not in MAY_IMPORT["W"]] == []
+
+
+def test_a_bare_worker_loads_nothing_heavy() -> None:
+    assert among(HEAVY_FOR_WORKERS, loaded_by("import localtune.worker.main")) == []

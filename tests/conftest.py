@@ -1,0 +1,67 @@
+"""What holds for every test: it leaves nothing behind and does not touch the developer's home."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from multiprocessing import resource_tracker
+
+import hypothesis
+import pytest
+
+from localtune.testing.clock import ManualClock
+from tests.leaks import ProcessWatch, State, leaks_since, repair
+
+# scikit-learn sets these when it is imported, whichever test comes to it first.
+_SET_BY_IMPORTS = {"KMP_DUPLICATE_LIB_OK": "True", "KMP_INIT_AT_FORK": "FALSE"}
+
+_home_key = pytest.StashKey[str]()
+_watch_key = pytest.StashKey[ProcessWatch]()
+
+# Examples that take long on a busy machine are no bugs.
+hypothesis.settings.register_profile("localtune", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("localtune")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Before any test module is imported: a default path may be computed at import.
+    home = tempfile.mkdtemp(prefix="localtune-test-home-")
+    config.stash[_home_key] = home
+    os.environ["HOME"] = home
+    for name, value in _SET_BY_IMPORTS.items():
+        os.environ.setdefault(name, value)
+    config.stash[_watch_key] = ProcessWatch()
+    # multiprocessing keeps it until the interpreter ends: it is no leak of the test that needs it
+    # first.
+    resource_tracker.ensure_running()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[_home_key], ignore_errors=True)
+
+
+def _check(watch: ProcessWatch, whose: str) -> Iterator[None]:
+    before = State.now(watch)
+    yield
+    found = leaks_since(before, watch)
+    if found:
+        repair(before, watch)
+        pytest.fail(f"{whose} left behind:\n  " + "\n  ".join(found), pytrace=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_leaks_of_session(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Catches what fixtures of a wider scope than one test leave behind."""
+    yield from _check(pytestconfig.stash[_watch_key], "A fixture, or a test named above,")
+
+
+@pytest.fixture(autouse=True)
+def _no_leaks(pytestconfig: pytest.Config) -> Iterator[None]:
+    yield from _check(pytestconfig.stash[_watch_key], "The test")
+
+
+@pytest.fixture
+def manual_clock() -> ManualClock:
+    return ManualClock()

@@ -1,0 +1,229 @@
+"""What a test must not leave behind.
+
+    before = State.now(watch)          what there is when a test starts
+    ... the test ...
+    found = leaks_since(before, watch) what is there on top of it, said in words
+    repair(before, watch)              so that the next test starts clean
+
+Processes, threads and descriptors may take a moment to go, so they get a deadline; the working
+directory, the environment and the signal handlers must be right at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import secrets
+import signal
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+# Every process that is started with our environment carries this variable, also when its parent
+# is gone and it can no longer be found by its ancestors.
+PROCESS_MARK = "LOCALTUNE_TEST_SESSION"
+DEADLINE_S = 5.0
+
+# pytest and pytest-timeout change these themselves, between tests and between their phases.
+_ENVIRONMENT_OF_PYTEST = "PYTEST_CURRENT_TEST"
+_SIGNALS_OF_PYTEST = {signal.SIGALRM}
+_DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
+
+
+class ProcessWatch:
+    """Tells the processes that come from this one, orphans included, from all others.
+
+    Each process id is looked into once, at first sight, so that asking again costs one listing of
+    the process table.
+    """
+
+    def __init__(self) -> None:
+        self._mark = secrets.token_hex(8)
+        os.environ[PROCESS_MARK] = self._mark
+        self._others = {os.getpid()}
+        self._ours: set[int] = set()
+
+    def alive(self) -> set[int]:
+        """Ids of the processes that come from this one and have not ended.
+
+        An ended child that nobody has waited for counts as alive; one of a process that is not
+        ours to wait for does not.
+        """
+        present = set(psutil.pids())
+        self._others &= present
+        self._ours &= present
+        for pid in sorted(present - self._others - self._ours):
+            (self._ours if self._comes_from_us(pid) else self._others).add(pid)
+        return {pid for pid in self._ours if not _is_zombie_of_another(pid)}
+
+    def _comes_from_us(self, pid: int) -> bool:
+        try:
+            process = psutil.Process(pid)
+            parent = process.ppid()
+            if parent == os.getpid() or parent in self._ours:
+                return True
+            return process.environ().get(PROCESS_MARK) == self._mark
+        except (psutil.Error, OSError):
+            return False
+
+
+def _is_zombie_of_another(pid: int) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.status() == psutil.STATUS_ZOMBIE and process.ppid() != os.getpid()
+    except psutil.NoSuchProcess:
+        return True
+
+
+@dataclass(frozen=True)
+class State:
+    """What this process has at one moment.
+
+    Attributes:
+        processes: Ids of the processes that come from this one.
+        threads: Threads of Python.
+        descriptors: (number, device, inode) of each open file descriptor.
+        directory: The working directory; None if it has been deleted.
+        environment: Environment variables.
+        handlers: Signal number to its handler.
+    """
+
+    processes: frozenset[int]
+    threads: frozenset[threading.Thread]
+    descriptors: frozenset[tuple[int, int, int]]
+    directory: str | None
+    environment: dict[str, str]
+    handlers: dict[int, Any]
+
+    @classmethod
+    def now(cls, watch: ProcessWatch) -> State:
+        return cls(
+            processes=frozenset(watch.alive()),
+            threads=frozenset(threading.enumerate()),
+            descriptors=frozenset(_open_descriptors()),
+            directory=_working_directory(),
+            environment={
+                name: value for name, value in os.environ.items() if name != _ENVIRONMENT_OF_PYTEST
+            },
+            handlers={
+                number: signal.getsignal(number)
+                for number in signal.valid_signals() - _SIGNALS_OF_PYTEST
+            },
+        )
+
+
+def _open_descriptors() -> Iterator[tuple[int, int, int]]:
+    for name in os.listdir(_DESCRIPTORS):
+        # The descriptor of the listing itself is closed by now.
+        with contextlib.suppress(OSError):
+            status = os.fstat(int(name))
+            yield int(name), status.st_dev, status.st_ino
+
+
+def _working_directory() -> str | None:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
+
+
+def leaks_since(before: State, watch: ProcessWatch, *, deadline_s: float = DEADLINE_S) -> list[str]:
+    """Say what is there now and was not there before.
+
+    Args:
+        before: What there was.
+        watch: Knows which processes count.
+        deadline_s: Seconds that processes, threads and descriptors have to go.
+
+    Returns:
+        One line per leak; empty if there is none.
+    """
+    give_up_at = time.monotonic() + deadline_s
+    pause_s = 0.001
+    now = State.now(watch)
+    while _lingering(before, now) and time.monotonic() < give_up_at:
+        gc.collect()
+        multiprocessing.active_children()  # Waits for those that have ended.
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, 0.1)
+        now = State.now(watch)
+    return _lingering(before, now) + _changed(before, now)
+
+
+def _lingering(before: State, now: State) -> list[str]:
+    return [
+        *(_describe_process(pid) for pid in sorted(now.processes - before.processes)),
+        *(f"thread {thread.name!r}" for thread in now.threads - before.threads),
+        *(_describe_descriptor(fd) for fd, _, _ in sorted(now.descriptors - before.descriptors)),
+    ]
+
+
+def _describe_process(pid: int) -> str:
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return f"process {pid}, which has ended and was never waited for"
+        return f"process {pid}: {' '.join(process.cmdline())[:300]}"
+    except psutil.NoSuchProcess:
+        return f"process {pid}, which ended just now"
+
+
+def _describe_descriptor(fd: int) -> str:
+    try:
+        what = os.readlink(f"{_DESCRIPTORS}/{fd}")
+    except OSError:
+        with contextlib.suppress(OSError):
+            return f"file descriptor {fd}: {stat.filemode(os.fstat(fd).st_mode)}"
+        what = "closed just now"
+    return f"file descriptor {fd}: {what}"
+
+
+def _changed(before: State, now: State) -> list[str]:
+    found = []
+    if now.directory != before.directory:
+        found.append(f"working directory {now.directory}, which was {before.directory}")
+    for name in sorted({*before.environment, *now.environment}):
+        old, new = before.environment.get(name), now.environment.get(name)
+        if new != old:
+            found.append(f"environment variable {name}={new!r}, which was {old!r}")
+    for number, old_handler in before.handlers.items():
+        if now.handlers[number] != old_handler:
+            name = signal.Signals(number).name
+            found.append(f"handler of {name} {now.handlers[number]}, which was {old_handler}")
+    return found
+
+
+def repair(before: State, watch: ProcessWatch) -> None:
+    """Undo what leaked, as far as it can be undone.
+
+    Args:
+        before: What there shall be.
+        watch: Knows which processes count.
+    """
+    _kill(watch.alive() - before.processes)
+    if before.directory is not None:
+        os.chdir(before.directory)
+    for name in os.environ.keys() - before.environment.keys() - {_ENVIRONMENT_OF_PYTEST}:
+        del os.environ[name]
+    os.environ.update(before.environment)
+    for number, handler in before.handlers.items():
+        # None is a handler that was not installed from Python.
+        if handler is not None and signal.getsignal(number) != handler:
+            signal.signal(number, handler)
+
+
+def _kill(pids: set[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            process.kill()
+            # An orphan is for the system's first process to wait for, which may take its time.
+            if process.ppid() == os.getpid():
+                process.wait(DEADLINE_S)

@@ -1,0 +1,80 @@
+"""setup.cfg says what is true of the package."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SETUP = configparser.ConfigParser()
+SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
+EXTRAS = SETUP["options.extras_require"]
+
+# What only those who develop localtune install, and what its own run time never imports.
+NOT_FOR_LOWEST = {"test", "dev", "ray"}
+
+
+def requirements(text: str) -> dict[str, str]:
+    """Name -> version specifier of each requirement but those on extras of this package."""
+    found = {}
+    for line in filter(None, text.splitlines()):
+        match = re.fullmatch(r"([\w.-]+)(\[[\w,-]+\])?(.*)", line)
+        assert match, line
+        if match[1] != "localtune-runner":
+            found[match[1]] = match[3]
+    return found
+
+
+def test_there_are_three_run_time_dependencies() -> None:
+    assert set(requirements(SETUP["options"]["install_requires"])) == {
+        "cloudpickle",
+        "filelock",
+        "psutil",
+    }
+
+
+def test_dependencies_have_a_lower_bound_and_no_upper_one() -> None:
+    for extra in EXTRAS.keys() - {"test", "dev"}:
+        for name, bound in requirements(EXTRAS[extra]).items():
+            assert re.fullmatch(r">=[\d.]+", bound), (extra, name)
+    for name, bound in requirements(SETUP["options"]["install_requires"]).items():
+        assert re.fullmatch(r">=[\d.]+", bound), name
+
+
+def test_the_lowest_versions_that_are_tested_are_the_lower_bounds() -> None:
+    lower_bounds = requirements(SETUP["options"]["install_requires"])
+    for extra in EXTRAS.keys() - NOT_FOR_LOWEST:
+        lower_bounds |= requirements(EXTRAS[extra])
+    constraints = (ROOT / "tests" / "constraints-lowest.txt").read_text(encoding="utf-8")
+
+    assert sorted(re.findall(r"^[^#].*$", constraints, re.MULTILINE)) == sorted(
+        name + bound.replace(">=", "==") for name, bound in lower_bounds.items()
+    )
+
+
+def test_all_holds_each_extra_for_users() -> None:
+    listed = re.search(r"\[(.*)\]", EXTRAS["all"])
+
+    assert listed
+    assert set(listed[1].split(",")) == EXTRAS.keys() - NOT_FOR_LOWEST - {"all", "demo"}
+
+
+def test_each_minor_version_since_the_oldest_is_named() -> None:
+    named = re.findall(r"Python :: 3\.(\d+)$", SETUP["metadata"]["classifiers"], re.MULTILINE)
+    oldest = SETUP["options"]["python_requires"].removeprefix(">=3.")
+
+    assert named == [str(minor) for minor in range(int(oldest), int(oldest) + len(named))]
+
+
+def test_every_folder_with_code_is_a_package() -> None:
+    folders = {path.parent for path in (ROOT / "localtune").rglob("*.py")}
+
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+@pytest.mark.parametrize("data", ["py.typed", "examples/data/*"])
+def test_each_pattern_of_package_data_finds_files(data: str) -> None:
+    assert any(path.is_file() for path in (ROOT / "localtune").glob(data))

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from localtune.utils import files
+from localtune.utils.files import (
+    commit_directory,
+    copy_tree,
+    fsync_path,
+    make_staging_directory,
+    remove_tree,
+    write_file,
+)
+
+
+def test_a_committed_directory_has_its_final_name_and_content(tmp_path: Path) -> None:
+    final = tmp_path / "final"
+    staging = make_staging_directory(str(final))
+    Path(staging, "file").write_text("x")
+    assert not final.exists()
+    commit_directory(staging, str(final))
+    assert os.listdir(tmp_path) == ["final"]
+    assert (final / "file").read_text() == "x"
+
+
+def test_a_staging_directory_lies_beside_and_starts_empty(tmp_path: Path) -> None:
+    first = make_staging_directory(str(tmp_path / "final"))
+    assert os.path.dirname(first) == str(tmp_path)
+    Path(first, "left").touch()
+    second = make_staging_directory(str(tmp_path / "final"))
+    assert os.listdir(second) == []
+
+
+def test_a_staging_directory_needs_its_parent(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        make_staging_directory(str(tmp_path / "missing" / "final"))
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_what_stands_in_the_place_is_replaced(tmp_path: Path, sync: bool) -> None:
+    final = tmp_path / "final"
+    final.mkdir()
+    (final / "old").touch()
+    staging = make_staging_directory(str(final))
+    Path(staging, "new").touch()
+    commit_directory(staging, str(final), sync=sync)
+    assert os.listdir(final) == ["new"]
+    assert os.listdir(tmp_path) == ["final"]
+
+
+def test_everything_is_synced_before_the_rename_and_the_parent_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    final = tmp_path / "final"
+    events: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def recording_fsync(descriptor: int) -> None:
+        events.append(os.path.relpath(os.readlink(f"/proc/self/fd/{descriptor}"), tmp_path))
+        fsync(descriptor)
+
+    def recording_rename(source: str, target: str) -> None:
+        events.append("rename")
+        rename(source, target)
+
+    staging = make_staging_directory(str(final))
+    Path(staging, "sub").mkdir()
+    Path(staging, "sub", "file").touch()
+    Path(staging, "sub", "link").symlink_to("/does/not/exist")
+    monkeypatch.setattr(os, "fsync", recording_fsync)
+    monkeypatch.setattr(os, "rename", recording_rename)
+    commit_directory(staging, str(final))
+    name = os.path.basename(staging)
+    assert events == [f"{name}/sub/file", f"{name}/sub", name, "rename", "."]
+
+
+def test_without_sync_nothing_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> None:
+        raise AssertionError(path)
+
+    monkeypatch.setattr(files, "fsync_path", refuse)
+    staging = make_staging_directory(str(tmp_path / "final"))
+    Path(staging, "file").touch()
+    commit_directory(staging, str(tmp_path / "final"), sync=False)
+    write_file(str(tmp_path / "other"), b"x", sync=False)
+    assert sorted(os.listdir(tmp_path)) == ["final", "other"]
+
+
+def test_relative_paths_are_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    commit_directory(make_staging_directory("final"), "final")
+    write_file("file", b"x")
+    assert sorted(os.listdir(tmp_path)) == ["file", "final"]
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_file_is_written_and_replaced(tmp_path: Path, sync: bool) -> None:
+    path = tmp_path / "file"
+    write_file(str(path), b"first", sync=sync)
+    write_file(str(path), b"second", sync=sync)
+    assert path.read_bytes() == b"second"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_failing_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    write_file(str(path), b"old")
+
+    def refuse(source: str, target: str) -> None:
+        raise OSError("no rename")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="no rename"):
+        write_file(str(path), b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_write_into_a_missing_directory_fails(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_file(str(tmp_path / "missing" / "file"), b"x")
+
+
+def test_copying_keeps_what_the_target_holds(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "sub").mkdir(parents=True)
+    (source / "sub" / ".hidden").write_text("h")
+    (source / "skipped").touch()
+    target.mkdir()
+    (target / "kept").touch()
+    copy_tree(str(source), str(target), ignore=lambda directory, names: {"skipped"} & set(names))
+    assert sorted(os.listdir(target)) == ["kept", "sub"]
+    assert (target / "sub" / ".hidden").read_text() == "h"
+
+
+def test_copying_needs_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FileNotFoundError):
+        copy_tree(str(tmp_path / "missing"), str(tmp_path / "target"))
+    with pytest.raises(NotADirectoryError):
+        copy_tree(str(tmp_path / "file"), str(tmp_path / "target"))
+
+
+def test_removing_needs_nothing_there(tmp_path: Path) -> None:
+    (tmp_path / "full" / "sub").mkdir(parents=True)
+    remove_tree(str(tmp_path / "full"))
+    remove_tree(str(tmp_path / "full"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_syncing_what_is_not_there_fails(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        fsync_path(str(tmp_path / "missing"))

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from localtune.utils.json_encode import SafeJsonEncoder, dumps
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1, "1"),
+        (0.1, "0.1"),
+        ("ä", '"\\u00e4"'),
+        (None, "null"),
+        (True, "true"),
+        (float("nan"), "NaN"),
+        (float("inf"), "Infinity"),
+        (-float("inf"), "-Infinity"),
+        (np.float64("nan"), "NaN"),
+        (np.float32("nan"), '"null"'),
+        (np.float32(0.5), "0.5"),
+        (np.float16("inf"), "Infinity"),
+        (np.int64(7), "7"),
+        (np.uint8(7), "7"),
+        (np.bool_(True), "true"),
+        (np.array([[1, 2], [3, 4]]), "[[1, 2], [3, 4]]"),
+        (np.array(0.5), "0.5"),
+        (np.array(["a"]), '["a"]'),
+        ((1, 2), "[1, 2]"),
+        (Decimal("0.5"), "0.5"),
+        (Decimal("nan"), '"null"'),
+        (Fraction(1, 4), "0.25"),
+        (1j, '"1j"'),
+        (Path("/a"), '"/a"'),
+        (int, "\"<class 'int'>\""),
+        ({1}, '"{1}"'),
+        ({"a": {"b": [np.int64(1)]}}, '{"a": {"b": [1]}}'),
+        ({2: 1, None: 3, True: 4}, '{"2": 1, "null": 3, "true": 4}'),
+        ({("a", 1): 2}, "{\"('a', 1)\": 2}"),
+        ({"x": [{np.int64(3): (1,)}]}, '{"x": [{"3": [1]}]}'),
+    ],
+)
+def test_values(value: Any, text: str) -> None:
+    assert dumps(value) == text
+
+
+def test_indent_and_sorting() -> None:
+    assert dumps({"b": 1, "a": 2}, indent=2, sort_keys=True) == '{\n  "a": 2,\n  "b": 1\n}'
+
+
+def test_keys_that_cannot_be_compared_are_sorted_as_text() -> None:
+    assert dumps({"b": 1, 10: 2, 9: 3}, sort_keys=True) == '{"10": 2, "9": 3, "b": 1}'
+
+
+def test_the_encoder_serves_json_dump() -> None:
+    assert json.dumps({"a": np.int64(1)}, cls=SafeJsonEncoder) == '{"a": 1}'
