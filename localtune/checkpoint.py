@@ -262,9 +262,11 @@ def _lock_file(target: str) -> str:
     import hashlib
     import tempfile
 
-    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
-    directory = os.path.join(tempfile.gettempdir(), f"localtune_locks_{user}")
+    user_id = os.getuid() if hasattr(os, "getuid") else 0
+    directory = os.path.join(tempfile.gettempdir(), f"localtune_locks_{user_id}")
     os.makedirs(directory, mode=0o700, exist_ok=True)
+    if os.lstat(directory).st_uid != user_id:
+        raise PermissionError(f"{directory} belongs to another user. Set TMPDIR to your own.")
     name = hashlib.sha256(os.path.realpath(target).encode()).hexdigest()[:32]
     return os.path.join(directory, f"{name}.lock")
 

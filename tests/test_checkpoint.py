@@ -154,6 +154,12 @@ def test_copying_what_is_not_there_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "target").exists()
 
 
+def test_locks_of_another_user_are_refused(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        Checkpoint(source).to_directory()
+
+
 def test_many_callers_get_a_whole_copy(tmp_path: Path) -> None:
     source = tmp_path / "large"
     source.mkdir()

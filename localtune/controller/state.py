@@ -167,16 +167,13 @@ class ControllerState:
 
     def interrupt(self) -> list[i.Instruction]:
         """Ends the run early; unfinished trials keep their state, so that it can be resumed."""
-        self._is_ending = True
-        for worker in self._workers:
-            self._dismiss(worker, "the run was interrupted")
+        self._leave_off("the run was interrupted")
         return self._take()
 
     def abort(self, error: BaseException) -> list[i.Instruction]:
         """Ends the run because something of the run itself (not a trial) failed."""
-        if self.error is None:
-            self.error = error
-        return self.interrupt()
+        self._abort(error)
+        return self._take()
 
     def fail_start(self, worker_id: int, error: TuneError) -> list[i.Instruction]:
         """Takes in that a worker could not be started or given its trial."""
@@ -251,7 +248,7 @@ class ControllerState:
 
     def _start(self, trial: Trial) -> bool:
         if trial.status not in (Status.PENDING, Status.PAUSED):
-            self.abort(
+            self._abort(
                 TuneError(
                     f"The scheduler {type(self._scheduler).__name__} chose the trial {trial} to "
                     f"run, which is {trial.status}: only pending and paused trials can start."
@@ -363,7 +360,7 @@ class ControllerState:
         if not is_duplicate:
             error = self._metric_check.error_of(trial, flat)
             if error is not None:
-                self.abort(error)
+                self._abort(error)
                 return
         decision = self._decide(trial, result, flat)
         if self._is_ending:
@@ -373,6 +370,8 @@ class ControllerState:
         else:
             self._guard("searcher", lambda: self._searcher.on_trial_result(trial.trial_id, flat))
         if not is_duplicate:
+            if not trial.metric_stats:
+                self._out.extend(map(i.Warn, self._stopper.missing_key_warnings(result)))
             self._out.append(i.Notify("on_trial_result", trial, {"result": dict(result)}))
             update_metric_stats(trial.metric_stats, flat)
         trial.last_result = result
@@ -398,7 +397,7 @@ class ControllerState:
             "scheduler", lambda: self._scheduler.on_trial_result(self._view, trial, flat)
         )
         if decision not in (CONTINUE, PAUSE, STOP, NOOP) and not self._is_ending:
-            self.abort(
+            self._abort(
                 TuneError(
                     f"The scheduler {type(self._scheduler).__name__} must decide CONTINUE, PAUSE, "
                     f"STOP or NOOP after a result, but returned {decision!r}."
@@ -555,11 +554,22 @@ class ControllerState:
         self._out.append(i.Notify("on_trial_error", trial))
         self._out.append(i.Persist(trial))
         if self._settings.raise_first_error:
-            self.abort(error)
+            self._abort(error)
         elif self._settings.fail_fast and not self._is_ending:
             self._end_all("a trial failed, and fail_fast is set")
 
     # -- the end of the run ---------------------------------------------------------------------
+
+    def _abort(self, error: BaseException) -> None:
+        if self.error is None:
+            self.error = error
+        self._leave_off("the run has failed")
+
+    def _leave_off(self, reason: str) -> None:
+        """Ends all workers; unfinished trials keep their state."""
+        self._is_ending = True
+        for worker in self._workers:
+            self._dismiss(worker, reason)
 
     def _is_over(self) -> bool:
         if self._deadline is not None and self._clock.monotonic() >= self._deadline:
@@ -599,13 +609,13 @@ class ControllerState:
         try:
             return call()
         except TuneError as error:
-            self.abort(error)
+            self._abort(error)
         except Exception as error:
             problem = TuneError(
                 f"The {who} raised {type(error).__name__}: {error}\n\n{traceback.format_exc()}"
             )
             problem.__cause__ = error
-            self.abort(problem)
+            self._abort(problem)
         return None
 
     def _take(self) -> list[i.Instruction]:

@@ -56,6 +56,10 @@ class Program:
     preload: tuple[str, ...] | None = None
 
 
+# template: forked from a warm process (Linux). spawn: a fresh interpreter. portable: the same with
+# nothing but what every platform has (no process groups, no process descriptors).
+START_METHODS = ("template", "spawn", "portable")
+
 ExitHandler = Callable[[int, "int | None", str], None]
 
 
@@ -120,18 +124,17 @@ def make_launcher(
     """The launcher for a start method.
 
     Args:
-        start_method: ``"template"`` (warm fork, Linux), ``"spawn"`` (fresh interpreter), or None
-            for the best that works here.
+        start_method: One of :data:`START_METHODS`, or None for the best that works here.
         program: What workers run.
         waiter: See :class:`Launcher`.
         on_exit: See :class:`Launcher`.
 
     Raises:
-        ValueError: for another name, or one that does not work here.
+        ValueError: for one that does not work here.
     """
-    if start_method not in (None, "template", "spawn"):
-        raise ValueError(
-            f"start_method must be 'template', 'spawn' or None, but got {start_method!r}."
+    if start_method == "portable":
+        return SpawnLauncher(
+            program, waiter, on_exit, use_process_groups=False, use_pidfd=False
         )
     if start_method == "spawn":
         return SpawnLauncher(program, waiter, on_exit)

@@ -20,6 +20,7 @@ import logging
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ from typing import Any
 from localtune.execution import machine
 from localtune.execution.capacity import declared_capacity
 from localtune.execution.executor import Capacity, Executor, Exited, Replied, WorkerEvent, WorkerExit
-from localtune.execution.launcher import Launcher, Program, make_launcher
+from localtune.execution.launcher import START_METHODS, Launcher, Program, make_launcher
 from localtune.execution.waiter import Waiter
 from localtune.worker import messages as m
 from localtune.worker.main import crash_path
@@ -49,7 +50,8 @@ class ProcessExecutor(Executor):
         resources: More to share, ``{name: amount}``. ``memory`` (bytes) is the machine's unless
             given.
         start_method: ``"template"`` forks workers from a warm process (Linux), ``"spawn"``
-            starts fresh interpreters; None takes the best that works here.
+            starts fresh interpreters, ``"portable"`` does so with nothing but what every
+            platform has; None takes the best that works here.
         preload: Modules that the template imports in place of the trainable's own. ``[]``
             imports nothing: each worker loads the trainable by itself.
         stop_timeout_s: How long a worker may take to finish its step and to clean up when it is
@@ -77,9 +79,10 @@ class ProcessExecutor(Executor):
         kill_timeout_s: float = 5.0,
     ) -> None:
         self._capacity = declared_capacity(num_cpus, num_gpus, resources)
-        if start_method not in (None, "template", "spawn"):
+        if start_method is not None and start_method not in START_METHODS:
             raise ValueError(
-                f"start_method must be 'template', 'spawn' or None, but got {start_method!r}."
+                f"start_method must be None or one of {', '.join(map(repr, START_METHODS))}, "
+                f"but got {start_method!r}."
             )
         if isinstance(preload, str):
             raise ValueError(f"preload must be a list of module names, but got {preload!r}.")
@@ -105,7 +108,8 @@ class ProcessExecutor(Executor):
         path = os.path.join(self._private_dir, "program.pkl")
         with open(path, "wb") as file:
             file.write(program)
-        self._waiter = Waiter()
+        use_selector = self._start_method != "portable" and sys.platform != "win32"
+        self._waiter = Waiter(use_selector=use_selector)
         self._launcher = make_launcher(
             self._start_method,
             Program(path, self._private_dir, self._preload),

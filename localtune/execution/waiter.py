@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import selectors
-import sys
 from collections.abc import Callable
 from multiprocessing.connection import Pipe, wait
 from typing import Any
@@ -17,7 +16,7 @@ class Waiter:
             it (Windows, where pipes are handles) ``multiprocessing.connection.wait`` does it.
     """
 
-    def __init__(self, use_selector: bool = sys.platform != "win32") -> None:
+    def __init__(self, *, use_selector: bool) -> None:
         self._selector = selectors.DefaultSelector() if use_selector else None
         self._handlers: dict[Any, Callable[[], None]] = {}
         self._wake_in, self._wake_out = Pipe(duplex=False)

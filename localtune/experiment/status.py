@@ -2,17 +2,16 @@
 
 ::
 
-                 +--------------------------------------------+
-                 |                (retried)                   |
-                 v                                            |
-    (new) --> PENDING --> RUNNING --> TERMINATED            ERROR
-                 ^ |         | |                              ^
-                 | |         | +--------- (failed) -----------+
-                 | |         v                                |
-                 | |       PAUSED --> TERMINATED              |
-                 | |         |                                |
-                 | +-------- | --> TERMINATED, ERROR ---------+
-                 +-----------+
+                  +----- (retried) --------------------------------+
+                  v                                                |
+    (new) --> PENDING ----> RUNNING ------- (failed) ----------> ERROR
+                |  ^        |  |  ^
+                |  +--------+  |  |      (its worker refused to be reset)
+                |              |  |
+                |              v  |
+                |            PAUSED
+                v              |
+            TERMINATED <-------+         (a RUNNING trial ends, too)
 """
 
 from __future__ import annotations
@@ -44,9 +43,9 @@ class Status(str, Enum):
 _FINAL = frozenset({Status.TERMINATED, Status.ERROR})
 
 ALLOWED_MOVES: dict[Status, frozenset[Status]] = {
-    Status.PENDING: frozenset({Status.RUNNING, Status.PAUSED, Status.TERMINATED, Status.ERROR}),
+    Status.PENDING: frozenset({Status.RUNNING, Status.TERMINATED}),
     Status.RUNNING: frozenset({Status.PENDING, Status.PAUSED, Status.TERMINATED, Status.ERROR}),
-    Status.PAUSED: frozenset({Status.PENDING, Status.TERMINATED, Status.ERROR}),
+    Status.PAUSED: frozenset({Status.RUNNING, Status.TERMINATED}),
     Status.TERMINATED: frozenset(),
     Status.ERROR: frozenset({Status.PENDING}),
 }

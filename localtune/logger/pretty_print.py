@@ -13,7 +13,7 @@ from localtune.utils.json_encode import dumps
 _LEFT_OUT = ("config", "hist_stats")
 # Text that YAML takes for text without quotes: words that start with a letter.
 _BARE = re.compile(r"[A-Za-z_][\w./+-]*(?: [\w./+-]+)*")
-_NOT_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "null", "none", "y", "n"})
+_NOT_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 
 
 def pretty_print(result: Mapping[str, Any], exclude: Collection[str] | None = None) -> str:

@@ -53,13 +53,10 @@ def table_lines(
     kept = list(range(len(columns)))
     if width is not None:
         kept, widths = _fit(columns, widths, width)
-    is_cut = len(kept) < len(columns)
-    lines = [
-        _line([_heading(columns[i], widths[i]) for i in kept]),
-        [(_GAP.join("─" * widths[i] for i in kept), "dim")],
-    ]
-    if is_cut and (width is None or _total(widths, kept) + len(_GAP) < width):
-        lines[0].append((_GAP + ELLIPSIS, "dim"))
+    heading = [_heading(columns[i], widths[i]) for i in kept]
+    if len(kept) < len(columns) and _total(widths, kept) + len(_GAP + ELLIPSIS) <= (width or 0):
+        heading.append([(ELLIPSIS, "dim")])
+    lines = [_line(heading), [(_GAP.join("─" * widths[i] for i in kept), "dim")]]
     for row in range(len(columns[0].cells)):
         lines.append(_line([_cell(columns[i].cells[row], columns[i], widths[i]) for i in kept]))
     return lines
@@ -82,13 +79,14 @@ def _fit(columns: list[Column], widths: list[int], width: int) -> tuple[list[int
     kept.sort()
     widths = list(widths)
     while _total(widths, kept) > width:
+        wide = [i for i in kept if widths[i] > narrowest[i]] or [i for i in kept if widths[i] > 1]
+        if not wide:
+            break
         # Headings are cut first, what names the row last.
         widest = max(
-            kept,
+            wide,
             key=lambda i: (columns[i].rank > 0, widths[i] > columns[i].cell_width, widths[i], i),
         )
-        if widths[widest] == 1:
-            break
         widths[widest] -= 1
     return kept, widths
 

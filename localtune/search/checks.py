@@ -52,7 +52,7 @@ def whole_number(name: str, value: Any) -> int:
 
 
 def values_of(what: str, values: Iterable[Any]) -> list[Any]:
-    """The values of a choice or a grid as a list, with NumPy's numbers as Python's.
+    """The values of a choice as a list, with NumPy's numbers as Python's.
 
     Args:
         what: Name of the function that got them, for errors.
@@ -74,6 +74,20 @@ def values_of(what: str, values: Iterable[Any]) -> list[Any]:
     if not listed:
         raise SearchSpaceError(f"{what} needs at least one value, but got none.")
     return listed
+
+
+def grid_values(what: str, values: Any) -> list[Any]:
+    """The values of a grid as a list.
+
+    Raises:
+        SearchSpaceError: if they cannot be iterated over, are text, or there are none.
+    """
+    if isinstance(values, (str, bytes)):
+        raise SearchSpaceError(f"{what} needs a list of values, but got {values!r}.")
+    try:
+        return values_of(what, values)
+    except TypeError as error:
+        raise SearchSpaceError(str(error)) from error
 
 
 def ignore_base(base: float) -> None:

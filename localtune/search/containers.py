@@ -13,15 +13,13 @@ CONTAINERS = (dict, list, tuple, set)
 
 
 def path_text(path: Path) -> str:
-    """The path as one flat key."""
-    return "/".join(map(str, path))
+    """The path as one flat key; that of the whole is ``config``."""
+    return "/".join(map(str, path or ("config",)))
 
 
 def path_order(path: Path) -> tuple[tuple[int, int, str], ...]:
     """Sort key: positions by number, before names by alphabet."""
-    return tuple(
-        (0, part, "") if isinstance(part, int) else (1, 0, str(part)) for part in path
-    )
+    return tuple((0, part, "") if isinstance(part, int) else (1, 0, str(part)) for part in path)
 
 
 def children(container: Any) -> list[tuple[Any, Any]]:
@@ -39,6 +37,8 @@ def rebuilt(container: Any, updates: Iterable[tuple[Any, Any]]) -> Any:
         items = list(container)
         for position, value in updates:
             items[position] = value
+        if all(new is old for new, old in zip(items, container, strict=True)):
+            return container
         make = getattr(container, "_make", type(container))
         return make(items)
     # For the exact types, the fast way.

@@ -71,9 +71,7 @@ class Domain:
             size: How many values.
             random_state: None, an integer seed, a ``random.Random``, or a generator of NumPy.
         """
-        return self.get_sampler().sample(
-            self, config=config, size=size, random_state=random_state
-        )
+        return self.get_sampler().sample(self, config=config, size=size, random_state=random_state)
 
     def is_grid(self) -> bool:
         """Whether all values are tried in turn."""
@@ -173,7 +171,7 @@ class Float(Domain):
             SearchSpaceError: without two finite bounds above 0.
         """
         ignore_base(base)
-        if not 0 < self.lower:
+        if not self.lower > 0:
             raise SearchSpaceError(
                 f"lower must be above 0 on a log scale, but got {self.lower}. "
                 "Use a small positive number."
@@ -290,8 +288,9 @@ class Integer(Domain):
         Raises:
             SearchSpaceError: if ``q`` is no whole number above 0, or has no multiple in between.
         """
-        new = self._with_quantum(whole_number("q", q))
-        low, high = self._quotients(whole_number("q", q))
+        q = whole_number("q", q)
+        new = self._with_quantum(q)
+        low, high = self._quotients(q)
         if low > high:
             raise SearchSpaceError(
                 f"There must be a multiple of q={q} from lower to upper, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from localtune.search.checks import ignore_base, values_of
+from localtune.search.checks import grid_values, ignore_base
 from localtune.search.domains import (
     Categorical,
     Domain,
@@ -203,11 +203,10 @@ def grid_search(values: Iterable[Any]) -> dict[str, list[Any]]:
     """Each of the given values in turn, in all combinations with other grids.
 
     Raises:
-        TypeError: if they cannot be iterated over.
-        SearchSpaceError: if there are none.
+        SearchSpaceError: if they cannot be iterated over, are text, or there are none.
 
     Example:
         >>> grid_search([16, 32])
         {'grid_search': [16, 32]}
     """
-    return {"grid_search": values_of("grid_search", values)}
+    return {"grid_search": grid_values("grid_search", values)}

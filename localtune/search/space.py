@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from localtune.error import SearchSpaceError
 from localtune.search.calls import ConfigView, PendingCall, run_calls, with_results
-from localtune.search.checks import values_of
+from localtune.search.checks import grid_values
 from localtune.search.containers import (
     CONTAINERS,
     Path,
@@ -63,7 +63,7 @@ class SearchSpace:
     def __init__(self, space: dict[Any, Any]) -> None:
         if not isinstance(space, dict):
             raise SearchSpaceError(f"A search space must be a dict, but got {space!r}.")
-        self._root = build(space, ())
+        self._root = _root(space)
         self._rng = random.Random()
 
     @property
@@ -100,13 +100,11 @@ class SearchSpace:
         resolution = Resolution(self._rng, label)
         resolution.spread(self._root.grids, index)
         config = self._root.resolve(resolution)
-        if not resolution.calls:
-            return Variant(resolution.evaluated, config)
-        run_calls(resolution.calls, config, resolution.compute)
-        return Variant(
-            {path: with_results(value) for path, value in resolution.evaluated.items()},
-            with_results(config),
-        )
+        if resolution.calls:
+            run_calls(resolution.calls, config, resolution.compute)
+            config = with_results(config)
+        evaluated = {path: with_results(value) for path, value in resolution.evaluated.items()}
+        return Variant(evaluated, config)
 
 
 class Resolution:
@@ -261,8 +259,8 @@ class PickedNode(Node):
         self.option = option
 
     def resolve(self, resolution: Resolution) -> Any:
-        value = self.option.resolve(resolution)
-        resolution.evaluated[self.path] = value
+        resolution.evaluated[self.path] = None  # keeps its place before those inside it
+        value = resolution.evaluated[self.path] = self.option.resolve(resolution)
         return value
 
 
@@ -343,13 +341,7 @@ def as_domain(value: Any, path: Path) -> Domain | None:
         return None
     if "grid_search" in value:
         where = f"grid_search at {path_text(path)!r}"
-        values = value["grid_search"]
-        if isinstance(values, (str, bytes)):
-            raise SearchSpaceError(f"{where} needs a list of values, but got {values!r}.")
-        try:
-            return Categorical(values_of(where, values)).grid()
-        except TypeError as error:
-            raise SearchSpaceError(str(error)) from error
+        return Categorical(grid_values(where, value["grid_search"])).grid()
     if isinstance(value.get("eval"), str):
         return Expression(value["eval"])
     return None
@@ -372,7 +364,9 @@ def build(
     if type(value) in _ATOMS:
         return ConstantNode(value, path)
     if id(value) in around:
-        raise SearchSpaceError(f"A search space must not contain itself, but {path_text(path)!r} does.")
+        raise SearchSpaceError(
+            f"A search space must not contain itself, but {path_text(path)!r} does."
+        )
     around = (*around, id(value))
     domain = as_domain(value, path)
     if domain is not None:
@@ -381,6 +375,23 @@ def build(
         value = value.copy()
     if not isinstance(value, CONTAINERS):
         return ConstantNode(value, path)
+    return _container_node(value, path, may_hold_grids, around)
+
+
+def _root(space: dict[Any, Any]) -> Node:
+    """The node for a whole search space, whose value is a dict in each variant."""
+    if space.keys() != {"grid_search"}:
+        # A parameter that is named "eval" does not make the whole an expression.
+        return _container_node(space, (), True, (id(space),))
+    for value in grid_values("grid_search", space["grid_search"]):
+        if not isinstance(value, dict):
+            raise SearchSpaceError(
+                f"A grid of whole configurations must have dicts as values, but got {value!r}."
+            )
+    return build(space, ())
+
+
+def _container_node(value: Any, path: Path, may_hold_grids: bool, around: tuple[int, ...]) -> Node:
     nodes = [
         (key, build(item, (*path, key), may_hold_grids, around)) for key, item in children(value)
     ]
@@ -397,12 +408,16 @@ def _domain_node(domain: Domain, path: Path, may_hold_grids: bool, around: tuple
             f"A grid_search must be part of the search space from the start, but one came out of "
             f"a function or a draw at {path_text(path)!r}."
         )
-    values = domain.categories if isinstance(domain, Categorical) else ()
-    nodes = [build(each, path, may_hold_grids, around) for each in values]
+    values = domain.categories if isinstance(domain, Categorical) else []
     if domain.is_grid():
-        return GridNode(nodes, path)
+        return GridNode([build(each, path, True, around) for each in values], path)
     domain.get_sampler()
-    return DomainNode(domain, {id(each): node for each, node in zip(values, nodes)}, path)
+    options = {
+        id(each): build(each, path, may_hold_grids, around)
+        for each in values
+        if type(each) not in _ATOMS
+    }
+    return DomainNode(domain, options, path)
 
 
 def _count(grids: Iterable[GridNode]) -> int:

@@ -128,9 +128,10 @@ def current_session() -> Session | None:
         is running in this process; else None.
     """
     session: Session | None = getattr(_of_thread, "session", None)
-    if session is None and len(_running) == 1:
-        return _running[0]
-    return session
+    if session is not None or len(_running) != 1:
+        return session
+    # No function has started the main thread: it trains the one that runs in another thread.
+    return None if threading.current_thread() is threading.main_thread() else _running[0]
 
 
 def session_or_warning(function_name: str) -> Session | None:

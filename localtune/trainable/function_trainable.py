@@ -23,7 +23,8 @@ from localtune.result import (
 )
 from localtune.trainable.active_session import Session
 from localtune.trainable.drivers import FunctionDriver, ThreadDriver
-from localtune.trainable.trainable import CheckpointSource, Trainable
+from localtune.trainable.saving import CheckpointSource
+from localtune.trainable.trainable import Trainable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,10 @@ class FunctionTrainable(Trainable):
         """
         self._driver = driver
         self.session.driver = driver
+
+    def end_function(self) -> None:
+        """Unwind the user's function if it waits in a report; what comes next begins anew."""
+        self._driver.stop()
 
     def step(self) -> dict[str, Any]:
         return self._driver.advance()
@@ -146,7 +151,7 @@ class FunctionTrainable(Trainable):
         return True
 
     def cleanup(self) -> None:
-        self._driver.stop()
+        self.end_function()
 
     def __repr__(self) -> str:
         return self._name
@@ -168,7 +173,7 @@ class FunctionTrainable(Trainable):
         self._start_over(checkpoint)
 
     def _start_over(self, checkpoint: Checkpoint | None) -> None:
-        self._driver.stop()
+        self.end_function()
         self._open_session(checkpoint)
 
     def _open_session(self, checkpoint: Checkpoint | None) -> None:

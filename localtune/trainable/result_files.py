@@ -12,18 +12,17 @@ from localtune.result import (
     EXPR_PROGRESS_FILE,
     EXPR_RESULT_FILE,
 )
+from localtune.run_config import DEFAULT_STORAGE_PATH
 
 if TYPE_CHECKING:
     import csv
     from typing import TextIO
 
-STAND_ALONE_RESULTS_DIR = "~/localtune_results"
-
 
 class ResultFiles:
     """Writes ``params.json``, ``params.pkl``, ``result.json`` and ``progress.csv``.
 
-    Makes a directory of its own, named by the date, below ``STAND_ALONE_RESULTS_DIR``.
+    Makes a directory of its own, named by the date, below ``DEFAULT_STORAGE_PATH``.
 
     Args:
         config: Config of the trainable.
@@ -32,7 +31,7 @@ class ResultFiles:
     def __init__(self, config: dict[str, Any]) -> None:
         import tempfile
 
-        parent = os.path.expanduser(STAND_ALONE_RESULTS_DIR)
+        parent = os.path.expanduser(DEFAULT_STORAGE_PATH)
         os.makedirs(parent, exist_ok=True)
         self.logdir = tempfile.mkdtemp(prefix=time.strftime("%Y-%m-%d_%H-%M-%S"), dir=parent)
         self._write_params(config)

@@ -1,4 +1,4 @@
-"""Writing checkpoints into a trial's directory, each whole or absent.
+"""Checkpoints in a trial's directory, each whole or absent, and what one can restore from.
 
 fill a staging directory -> sync it -> rename it to checkpoint_000007 -> count the index up
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from localtune.checkpoint import Checkpoint, relocated
+from localtune.checkpoint import Checkpoint, TrainingResult, relocated
 from localtune.error import StorageError
-from localtune.result import CHECKPOINT_DIR_FORMAT
+from localtune.result import CHECKPOINT_DIR_FORMAT, DICT_CHECKPOINT_FILE
 from localtune.utils.files import (
     STAGING_PREFIX,
     commit_directory,
@@ -22,6 +22,8 @@ from localtune.utils.files import (
 
 if TYPE_CHECKING:
     from localtune.experiment.trial_info import StorageContext
+
+CheckpointSource: TypeAlias = "str | os.PathLike[str] | Checkpoint | TrainingResult"
 
 _CHECKPOINT_DIR_PREFIX = CHECKPOINT_DIR_FORMAT.partition("{")[0]
 
@@ -88,6 +90,107 @@ def persist_checkpoint(storage: StorageContext, checkpoint: Checkpoint) -> Check
 
     path = write_checkpoint(storage, lambda staging: copy_tree(source, staging, ignore=not_own))
     return relocated(checkpoint, path)
+
+
+def save_state(
+    save: Callable[[str], Any],
+    storage: StorageContext | None,
+    checkpoint_dir: str | os.PathLike[str] | None,
+) -> Checkpoint:
+    """Save the state of a trainable.
+
+    Args:
+        save: The trainable's ``save_checkpoint``.
+        storage: Where checkpoints go, or None to leave it where it was written.
+        checkpoint_dir: Directory to write into, made if missing; it stays. None for the next
+            place in the storage, or else a temporary directory.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        ValueError: ``save`` returned another path than it got.
+        StorageError: The trial's directory is gone.
+    """
+    if checkpoint_dir is None and storage is not None:
+        return Checkpoint(write_checkpoint(storage, lambda path: _fill(path, save)))
+    if checkpoint_dir is None:
+        return _save_to_temporary_directory(save)
+    directory = os.path.abspath(checkpoint_dir)
+    os.makedirs(directory, exist_ok=True)
+    _fill(directory, save)
+    checkpoint = Checkpoint(directory)
+    return persist_checkpoint(storage, checkpoint) if storage else checkpoint
+
+
+def _save_to_temporary_directory(save: Callable[[str], Any]) -> Checkpoint:
+    import tempfile
+
+    directory = tempfile.mkdtemp(prefix="checkpoint_tmp_")
+    try:
+        _fill(directory, save)
+    except BaseException:
+        remove_tree(directory)
+        raise
+    return Checkpoint(directory)
+
+
+def _fill(directory: str, save: Callable[[str], Any]) -> None:
+    state = save(directory)
+    if isinstance(state, dict):
+        import cloudpickle
+
+        with open(os.path.join(directory, DICT_CHECKPOINT_FILE), "wb") as file:
+            cloudpickle.dump(state, file)
+    elif isinstance(state, str) and state != directory:
+        raise ValueError(
+            "save_checkpoint(checkpoint_dir) must return a dict, None or checkpoint_dir "
+            f"itself ({directory!r}), but returned {state!r}. Write into checkpoint_dir and "
+            "return nothing."
+        )
+
+
+def read_state(checkpoint: Checkpoint) -> Any:
+    """Read what :func:`save_state` saved.
+
+    Args:
+        checkpoint: The checkpoint.
+
+    Returns:
+        The dict that ``save_checkpoint`` returned, or the path of the checkpoint if it wrote
+        files instead.
+    """
+    dict_file = os.path.join(checkpoint.path, DICT_CHECKPOINT_FILE)
+    if not os.path.exists(dict_file):
+        return checkpoint.path
+    import pickle
+
+    with open(dict_file, "rb") as file:
+        return pickle.load(file)
+
+
+def split_source(source: CheckpointSource) -> tuple[Checkpoint | None, dict[str, Any]]:
+    """Take apart what a trainable can be restored from.
+
+    Args:
+        source: Path, checkpoint or training result.
+
+    Returns:
+        The checkpoint, None if the training result has none, and its metrics.
+
+    Raises:
+        AssertionError: It is something else.
+    """
+    if isinstance(source, TrainingResult):
+        return source.checkpoint, source.metrics
+    if isinstance(source, Checkpoint):
+        return source, {}
+    if isinstance(source, (str, os.PathLike)):
+        return Checkpoint.from_directory(source), {}
+    raise AssertionError(
+        "restore() takes a path, a Checkpoint or what save() returned, but got "
+        f"{type(source).__name__}: {source!r}."
+    )
 
 
 def _is_own(name: str) -> bool:

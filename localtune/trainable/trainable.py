@@ -12,12 +12,11 @@ from __future__ import annotations
 import copy
 import os
 import time
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from localtune.checkpoint import Checkpoint, TrainingResult
 from localtune.result import (
     DEBUG_METRICS,
-    DICT_CHECKPOINT_FILE,
     DONE,
     EPISODES_THIS_ITER,
     EPISODES_TOTAL,
@@ -37,8 +36,9 @@ from localtune.result import (
     TRIAL_ID,
     TRIAL_INFO,
 )
+from localtune.trainable.autofill import DATE_FORMAT, LOCAL_IP, date_of, hostname
 from localtune.trainable.metrics import clean_metrics
-from localtune.trainable.saving import persist_checkpoint, write_checkpoint
+from localtune.trainable.saving import CheckpointSource, read_state, save_state, split_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,16 +48,8 @@ if TYPE_CHECKING:
     from localtune.resources import PlacementGroupFactory
     from localtune.utils.util_monitor import UtilMonitor
 
-CheckpointSource: TypeAlias = "str | os.PathLike[str] | Checkpoint | TrainingResult"
-
-_DATE_FORMAT = "%Y-%m-%d_%H-%M-%S"
-# Everything runs on this machine, and nothing listens on a network.
-_LOCAL_IP = "127.0.0.1"
 _DEFAULT_NAME = "default"
 _SLOW_SETUP_S = 10.0
-
-# The date of the latest result's second; formatting costs more than all other filling in.
-_latest_date: tuple[int, str] = (0, "")
 
 
 class Trainable:
@@ -274,7 +266,8 @@ class Trainable:
             ValueError: :meth:`save_checkpoint` returned another path than it got.
             StorageError: The trial's directory is gone.
         """
-        return TrainingResult(self._save(checkpoint_dir), dict(self._last_result or {}))
+        checkpoint = save_state(self.save_checkpoint, self._storage, checkpoint_dir)
+        return TrainingResult(checkpoint, dict(self._last_result or {}))
 
     def restore(self, checkpoint_path: CheckpointSource) -> None:
         """Take over a saved state; iterations and times go on from there.
@@ -287,7 +280,7 @@ class Trainable:
             ValueError: There is no such directory, or no checkpoint in the training result.
             AssertionError: It is something else. In all these cases nothing has changed.
         """
-        checkpoint, metrics = _split_source(checkpoint_path)
+        checkpoint, metrics = split_source(checkpoint_path)
         if checkpoint is None:
             raise ValueError("The training result to restore has no checkpoint.")
         if not os.path.isdir(checkpoint.path):
@@ -388,7 +381,7 @@ class Trainable:
             Value by key.
         """
         seconds = int(time.time()) if now is None else int(now.timestamp())
-        date = _date_of(seconds) if now is None else now.strftime(_DATE_FORMAT)
+        date = date_of(seconds) if now is None else now.strftime(DATE_FORMAT)
         filled = self._fill(date, timestamp or seconds, time_this_iter)
         if debug_metrics_only:
             return {key: value for key, value in filled.items() if key in DEBUG_METRICS}
@@ -396,7 +389,7 @@ class Trainable:
 
     def get_current_ip_pid(self) -> tuple[str, int]:
         """Address of the machine, always that of the loopback device, and id of the process."""
-        return _LOCAL_IP, self._pid
+        return LOCAL_IP, self._pid
 
     def is_actor(self) -> bool:
         """Whether this trainable serves a trial, in place of standing alone."""
@@ -463,7 +456,7 @@ class Trainable:
         self._count(result, time_this_iter_s)
         now = int(time.time())
         timestamp = result.get(TIMESTAMP) or now
-        result.update(self._fill(_date_of(now), timestamp, time_this_iter_s))
+        result.update(self._fill(date_of(now), timestamp, time_this_iter_s))
         if self._monitor is not None:
             perf = self._monitor.get_data()
             if perf:
@@ -505,8 +498,8 @@ class Trainable:
             TIME_THIS_ITER_S: time_this_iter_s,
             TIME_TOTAL_S: self._time_total,
             PID: self._pid,
-            HOSTNAME: _hostname(),
-            NODE_IP: _LOCAL_IP,
+            HOSTNAME: hostname(),
+            NODE_IP: LOCAL_IP,
             "config": self.config,
             "time_since_restore": self._time_since_restore,
             "iterations_since_restore": self._iterations_since_restore,
@@ -580,93 +573,8 @@ class Trainable:
             self._monitor.stop()
             self._monitor = None
 
-    def _save(self, checkpoint_dir: str | os.PathLike[str] | None) -> Checkpoint | None:
-        if checkpoint_dir is None and self._storage is not None:
-            return Checkpoint(write_checkpoint(self._storage, self._fill_checkpoint))
-        if checkpoint_dir is None:
-            return self._save_to_temporary_directory()
-        directory = os.path.abspath(checkpoint_dir)
-        os.makedirs(directory, exist_ok=True)
-        self._fill_checkpoint(directory)
-        checkpoint = Checkpoint(directory)
-        return persist_checkpoint(self._storage, checkpoint) if self._storage else checkpoint
-
-    def _save_to_temporary_directory(self) -> Checkpoint:
-        import tempfile
-
-        from localtune.utils.files import remove_tree
-
-        directory = tempfile.mkdtemp(prefix="checkpoint_tmp_")
-        try:
-            self._fill_checkpoint(directory)
-        except BaseException:
-            remove_tree(directory)
-            raise
-        return Checkpoint(directory)
-
-    def _fill_checkpoint(self, directory: str) -> None:
-        state = self.save_checkpoint(directory)
-        if isinstance(state, dict):
-            import cloudpickle
-
-            with open(os.path.join(directory, DICT_CHECKPOINT_FILE), "wb") as file:
-                cloudpickle.dump(state, file)
-        elif isinstance(state, str) and state != directory:
-            raise ValueError(
-                "save_checkpoint(checkpoint_dir) must return a dict, None or checkpoint_dir "
-                f"itself ({directory!r}), but returned {state!r}. Write into checkpoint_dir and "
-                "return nothing."
-            )
-
     def _load(self, checkpoint: Checkpoint) -> None:
-        dict_file = os.path.join(checkpoint.path, DICT_CHECKPOINT_FILE)
-        if not os.path.exists(dict_file):
-            self.load_checkpoint(checkpoint.path)
-            return
-        import pickle
-
-        with open(dict_file, "rb") as file:
-            state = pickle.load(file)
-        self.load_checkpoint(state)
-
-
-def _split_source(source: CheckpointSource) -> tuple[Checkpoint | None, dict[str, Any]]:
-    """Checkpoint and metrics of what ``restore`` takes."""
-    if isinstance(source, TrainingResult):
-        return source.checkpoint, source.metrics
-    if isinstance(source, Checkpoint):
-        return source, {}
-    if isinstance(source, (str, os.PathLike)):
-        return Checkpoint.from_directory(source), {}
-    raise AssertionError(
-        "restore() takes a path, a Checkpoint or what save() returned, but got "
-        f"{type(source).__name__}: {source!r}."
-    )
-
-
-def _date_of(seconds: int) -> str:
-    """Local date and time of a Unix time, as text."""
-    global _latest_date
-    latest_seconds, date = _latest_date
-    if seconds != latest_seconds:
-        date = time.strftime(_DATE_FORMAT, time.localtime(seconds))
-        _latest_date = (seconds, date)
-    return date
-
-
-_known_hostname = ""
-
-
-def _hostname() -> str:
-    global _known_hostname
-    if not _known_hostname:
-        if hasattr(os, "uname"):
-            _known_hostname = os.uname().nodename
-        else:
-            import platform
-
-            _known_hostname = platform.node()
-    return _known_hostname
+        self.load_checkpoint(read_state(checkpoint))
 
 
 def _advise_on_slow_setup(duration_s: float) -> None:

@@ -178,22 +178,20 @@ def deep_update(
                 f"Known are: {', '.join(map(repr, original)) or 'none'}."
             )
         old = original.get(key)
-        merged = (
-            isinstance(old, dict)
-            and isinstance(value, dict)
-            and key not in (override_all_key_list or ())
-            and not (
-                key in (override_all_if_type_changes or ())
-                and "type" in value
-                and "type" in old
-                and value["type"] != old["type"]
-            )
+        replaced = key in (override_all_key_list or ()) or (
+            key in (override_all_if_type_changes or ()) and _type_changes(old, value)
         )
-        if merged:
+        if isinstance(old, dict) and isinstance(value, dict) and not replaced:
             deep_update(old, value, new_keys_allowed or key in (allow_new_subkey_list or ()))
         else:
             original[key] = value
     return original
+
+
+def _type_changes(old: Any, new: Any) -> bool:
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return True
+    return "type" in old and "type" in new and bool(old["type"] != new["type"])
 
 
 def _refuse_delimiter(dt: Any, delimiter: str) -> None:

@@ -132,7 +132,12 @@ class TrainableHost:
         return m.Restored()
 
     def _reset(self, assignment: m.Assignment) -> m.Reply:
+        from localtune.trainable.function_trainable import FunctionTrainable
+
         trainable = self._require()
+        if isinstance(trainable, FunctionTrainable):
+            # Its `finally` blocks belong into the old trial's surroundings.
+            trainable.end_function()
         flush_output()
         self._leave()
         self._enter(assignment)

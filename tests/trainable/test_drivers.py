@@ -151,6 +151,14 @@ def test_a_function_that_runs_on_is_stopped_at_its_next_report(storage: StorageC
     assert events == ["stopped"]
 
 
+def test_the_caller_of_train_is_no_part_of_the_function(storage: StorageContext) -> None:
+    trainable = wrap_function(endless)({}, storage=storage)
+    trainable.train()
+    with pytest.warns(UserWarning, match="`report` has an effect only in a function"):
+        report({})
+    trainable.stop()
+
+
 # A driver for the main thread, as a worker process has one
 
 

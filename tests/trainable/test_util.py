@@ -310,6 +310,10 @@ def test_a_parameter_that_is_not_taken_is_refused_at_once(trainable: Any) -> Non
         with_parameters(trainable, wrong=1)
 
 
+def test_the_signature_of_a_builtin_is_not_checked() -> None:
+    assert with_parameters(getattr, anything=1).__name__ == "getattr"
+
+
 def test_a_missing_parameter_is_refused_at_once() -> None:
     with pytest.raises(TypeError, match="missing a required argument: 'b'"):
         with_parameters(lambda config, a, b: None, a=1)

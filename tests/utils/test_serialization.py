@@ -78,13 +78,14 @@ def class_with_closure() -> Any:
     return Local
 
 
-def unassigned() -> Any:
-    def function() -> Any:
-        return lock, later
-
+def unassigned(is_assigned: bool = False) -> Any:
+    if is_assigned:
+        later = 1
     lock = LOCK
-    later = 1
-    del later
+
+    def function() -> Any:
+        return later, lock
+
     return function
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +49,32 @@ def test_a_monitor_that_is_not_started_has_no_data() -> None:
     monitor = UtilMonitor(start=False)
     assert monitor.get_data() == {}
     monitor.stop()
+
+
+@pytest.fixture
+def gpu_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program that stands for the driver's; the first one found."""
+    path = tmp_path / "nvidia-smi"
+    path.write_text("#!/bin/sh\necho '0, 35, 20000, 80000'\n")
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    return path
+
+
+def test_gpus_are_sampled(gpu_tool: Path) -> None:
+    monitor = UtilMonitor(delay=0.001)
+    data = first_data(monitor)
+    monitor.stop()
+    assert (data["gpu_util_percent0"], data["vram_util_percent0"]) == (35.0, 25.0)
+
+
+@pytest.mark.parametrize("script", ["#!/bin/sh\nexit 9\n", "#!/does/not/exist\n"])
+def test_a_failing_driver_does_no_harm(gpu_tool: Path, script: str) -> None:
+    gpu_tool.write_text(script)
+    monitor = UtilMonitor(delay=0.001)
+    data = first_data(monitor)
+    monitor.stop()
+    assert data.keys() == {"cpu_util_percent", "ram_util_percent"}
 
 
 def test_gpus_are_read() -> None:

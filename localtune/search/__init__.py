@@ -1,0 +1,28 @@
+"""Search: where the configurations of trials come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from localtune.search.basic_variant import BasicVariantGenerator as BasicVariantGenerator
+    from localtune.search.sample import grid_search as grid_search
+    from localtune.search.search_algorithm import SearchAlgorithm as SearchAlgorithm
+    from localtune.search.suggestion import Suggestion as Suggestion
+
+__all__ = ["BasicVariantGenerator", "SearchAlgorithm", "Suggestion", "grid_search"]
+
+_MODULES = {
+    "BasicVariantGenerator": "localtune.search.basic_variant",
+    "SearchAlgorithm": "localtune.search.search_algorithm",
+    "Suggestion": "localtune.search.suggestion",
+    "grid_search": "localtune.search.sample",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        from importlib import import_module
+
+        return getattr(import_module(_MODULES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

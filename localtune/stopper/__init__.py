@@ -1,0 +1,25 @@
+"""Stoppers: when trials, or the whole run, are to stop."""
+
+from __future__ import annotations
+
+from localtune.stopper.combined import CombinedStopper
+from localtune.stopper.dict_stopper import DictStopper
+from localtune.stopper.experiment_plateau import ExperimentPlateauStopper
+from localtune.stopper.function_stopper import FunctionStopper
+from localtune.stopper.maximum_iteration import MaximumIterationStopper
+from localtune.stopper.noop import NoopStopper
+from localtune.stopper.stopper import Stopper
+from localtune.stopper.timeout import TimeoutStopper
+from localtune.stopper.trial_plateau import TrialPlateauStopper
+
+__all__ = [
+    "CombinedStopper",
+    "DictStopper",
+    "ExperimentPlateauStopper",
+    "FunctionStopper",
+    "MaximumIterationStopper",
+    "NoopStopper",
+    "Stopper",
+    "TimeoutStopper",
+    "TrialPlateauStopper",
+]

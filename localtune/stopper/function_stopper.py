@@ -1,0 +1,34 @@
+"""Stops trials as a function says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from localtune.stopper.stopper import Stopper
+
+
+class FunctionStopper(Stopper):
+    """Stops a trial when a function returns True.
+
+    Args:
+        function: ``(trial_id, result) -> bool``; the result is nested.
+
+    Raises:
+        ValueError: if it is not callable.
+
+    Example:
+        >>> FunctionStopper(lambda trial_id, result: result["loss"] < 0.1)("t", {"loss": 0.05})
+        True
+    """
+
+    def __init__(self, function: Callable[[str, dict[str, Any]], bool]) -> None:
+        if not callable(function):
+            raise ValueError(
+                f"FunctionStopper needs a function (trial_id, result) -> bool, "
+                f"but got {function!r}."
+            )
+        self._function = function
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return bool(self._function(trial_id, result))

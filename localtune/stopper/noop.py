@@ -1,0 +1,14 @@
+"""Stops nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localtune.stopper.stopper import Stopper
+
+
+class NoopStopper(Stopper):
+    """Stops nothing: trials run until they end by themselves."""
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False

@@ -1,0 +1,56 @@
+"""Stops the whole run after some time."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from localtune.clock import Clock, SystemClock
+from localtune.stopper.stopper import Stopper
+
+
+class TimeoutStopper(Stopper):
+    """Stops the whole run when its time is up.
+
+    The time begins with the first question whether to stop. A stopper that was pickled goes on
+    with what was left.
+
+    Args:
+        timeout: Seconds, or a timedelta; at least 0.
+        clock: Where the time comes from.
+
+    Raises:
+        ValueError: for anything else.
+    """
+
+    def __init__(self, timeout: float | datetime.timedelta, clock: Clock | None = None) -> None:
+        seconds = timeout.total_seconds() if isinstance(timeout, datetime.timedelta) else timeout
+        if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not seconds >= 0:
+            raise ValueError(
+                f"A timeout must be a number of seconds or a timedelta, at least 0, "
+                f"but got {timeout!r}."
+            )
+        self._budget_s = float(seconds)
+        self._clock = clock or SystemClock()
+        self._start_s: float | None = None
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        if self._start_s is None:
+            self._start_s = self._clock.monotonic()
+        return self._remaining_s() <= 0
+
+    def _remaining_s(self) -> float:
+        if self._start_s is None:
+            return self._budget_s
+        return self._budget_s - (self._clock.monotonic() - self._start_s)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process counts its monotonic time from another start.
+        return {
+            "_budget_s": max(self._remaining_s(), 0.0),
+            "_clock": self._clock,
+            "_start_s": None,
+        }

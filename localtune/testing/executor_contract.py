@@ -1,0 +1,334 @@
+"""What every executor must do, as a test suite.
+
+Derive a test class from :class:`ExecutorContract`, say how to make the executor, and let pytest
+collect it::
+
+    class TestMyExecutor(ExecutorContract):
+        def make_executor(self) -> Executor:
+            return MyExecutor()
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from localtune.execution.executor import Executor, Exited, Replied, WorkerExit
+from localtune.experiment.trial_info import StorageContext, TrialInfo
+from localtune.testing.chaos import EXIT_CODE, ChaosTrainable, chaos_function
+from localtune.trainable.parameters import dumps_with_parameters
+from localtune.trainable.util import wrap_function
+from localtune.utils.serialization import dumps
+from localtune.worker import messages as m
+
+DEADLINE_S = 60.0
+
+
+class ExecutorSession:
+    """An open executor, asked one question at a time.
+
+    Args:
+        executor: Opened here, closed at the end of the ``with`` block.
+        trainable: Class that the workers run.
+        directory: Where the trials' directories are made.
+    """
+
+    def __init__(self, executor: Executor, trainable: type, directory: Path) -> None:
+        self.executor = executor
+        self._trainable = trainable
+        self._directory = directory
+        self._replies: dict[int, list[m.Reply]] = {}
+        self._exits: dict[int, WorkerExit] = {}
+        self._next_id = 0
+
+    def __enter__(self) -> ExecutorSession:
+        self.executor.open(dumps_with_parameters(self._trainable))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.executor.close()
+
+    def assignment(self, worker_id: int, config: dict[str, Any], **options: Any) -> m.Assignment:
+        """What a worker needs to serve the trial of this number."""
+        trial_dir = self._directory / f"trial_{worker_id}"
+        trial_dir.mkdir(exist_ok=True)
+        info = TrialInfo(
+            trial_id=f"id{worker_id}",
+            trial_name=f"trial_{worker_id}",
+            experiment_name=self._directory.name,
+            trial_dir=str(trial_dir),
+            experiment_dir=str(self._directory),
+            resources=None,
+        )
+        storage = StorageContext(str(self._directory), str(trial_dir))
+        return m.Assignment(info, dumps(config, "config"), storage, **options)
+
+    def start(self, config: dict[str, Any] | None = None, **options: Any) -> int:
+        """Starts a worker; returns its id."""
+        self._next_id += 1
+        command = m.Construct(self.assignment(self._next_id, config or {}, **options))
+        self.executor.start_worker(self._next_id, command, 1.0)
+        return self._next_id
+
+    def ask(self, worker_id: int, command: m.Command) -> m.Reply | WorkerExit:
+        """Sends a command and waits for its reply, or for the worker's end."""
+        self.executor.send(worker_id, command)
+        return self.answer(worker_id)
+
+    def answer(self, worker_id: int) -> m.Reply | WorkerExit:
+        """Waits for the next reply of a worker, or for its end."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not self._replies.get(worker_id) and worker_id not in self._exits:
+            self._take_in(deadline)
+        replies = self._replies.get(worker_id)
+        return replies.pop(0) if replies else self._exits[worker_id]
+
+    def end(self, worker_id: int, *, force: bool = False) -> WorkerExit:
+        """Stops a worker and waits until it has ended."""
+        self.executor.stop_worker(worker_id, "the test is over", force=force)
+        return self.exit_of(worker_id)
+
+    def exit_of(self, worker_id: int) -> WorkerExit:
+        """Waits until a worker has ended."""
+        deadline = time.monotonic() + DEADLINE_S
+        while worker_id not in self._exits:
+            self._take_in(deadline)
+        return self._exits[worker_id]
+
+    def _take_in(self, deadline: float) -> None:
+        assert time.monotonic() < deadline, "the executor reports nothing"
+        for event in self.executor.wait(1.0):
+            if isinstance(event, Replied):
+                assert event.worker_id not in self._exits, "a reply after the end"
+                self._replies.setdefault(event.worker_id, []).append(event.reply)
+            elif isinstance(event, Exited):
+                assert event.worker_id not in self._exits, "two ends"
+                self._exits[event.worker_id] = event.exit
+
+
+def expect(reply: object, kind: type[Any]) -> Any:
+    """Returns the reply if it is of this kind; fails with what it says instead."""
+    assert isinstance(reply, kind), f"expected {kind.__name__}, got {reply!r}"
+    return reply
+
+
+class ExecutorContract:
+    """The suite. Each test gets pytest's ``tmp_path``."""
+
+    def make_executor(self) -> Executor:
+        """The executor under test; called once per test."""
+        raise NotImplementedError
+
+    def session(self, tmp_path: Path, trainable: type = ChaosTrainable) -> ExecutorSession:
+        return ExecutorSession(self.make_executor(), trainable, tmp_path)
+
+    def test_a_class_trainable_lives_its_whole_life(self, tmp_path: Path) -> None:
+        with self.session(tmp_path) as session:
+            worker = session.start()
+            ready = expect(session.answer(worker), m.Ready)
+            assert ready.metrics["trial_id"] == "id1"
+            trained = expect(session.ask(worker, m.Train()), m.Trained)
+            assert trained.result["steps"] == 1
+            assert trained.result["training_iteration"] == 1
+            saved = expect(session.ask(worker, m.Save()), m.Saved)
+            assert saved.path == str(tmp_path / "trial_1" / "checkpoint_000000")
+            assert os.path.isdir(saved.path)
+            assert saved.next_index == 1
+            expect(session.ask(worker, m.Train()), m.Trained)
+            expect(session.ask(worker, m.Restore(saved.path, saved.metrics)), m.Restored)
+            trained = expect(session.ask(worker, m.Train()), m.Trained)
+            assert trained.result["steps"] == 2
+            assert trained.result["training_iteration"] == 2
+            exported = expect(session.ask(worker, m.Export(["model"])), m.Exported)
+            assert set(exported.paths) == {"model"}
+            assert session.end(worker).exit_code == 0
+            expect(session.answer(worker), m.Stopped)
+
+    def test_a_function_trainable_answers_one_reply_per_command(self, tmp_path: Path) -> None:
+        with self.session(tmp_path, wrap_function(chaos_function)) as session:
+            worker = session.start({"stop_at": 2})
+            expect(session.answer(worker), m.Ready)
+            for step in (1, 2):
+                trained = expect(session.ask(worker, m.Train()), m.Trained)
+                assert trained.result["steps"] == step
+                assert expect(session.ask(worker, m.Save()), m.Saved).path is None
+            last = expect(session.ask(worker, m.Train()), m.Trained)
+            assert "__duplicate__" in last.result
+            assert session.end(worker).exit_code == 0
+
+    def test_a_function_that_waits_in_report_can_be_stopped(self, tmp_path: Path) -> None:
+        with self.session(tmp_path, wrap_function(leaves_a_note)) as session:
+            worker = session.start()
+            expect(session.answer(worker), m.Ready)
+            expect(session.ask(worker, m.Train()), m.Trained)
+            assert session.end(worker).exit_code == 0
+            assert (tmp_path / "trial_1" / "finally").read_text() == "TrialStopped"
+
+    def test_a_reset_serves_another_trial_in_another_directory(self, tmp_path: Path) -> None:
+        with self.session(tmp_path) as session:
+            worker = session.start()
+            expect(session.answer(worker), m.Ready)
+            expect(session.ask(worker, m.Train()), m.Trained)
+            done = expect(session.ask(worker, m.Reset(session.assignment(9, {}))), m.ResetDone)
+            assert done.accepted
+            trained = expect(session.ask(worker, m.Train()), m.Trained)
+            assert trained.result["trial_id"] == "id9"
+            assert trained.result["training_iteration"] == 1
+            saved = expect(session.ask(worker, m.Save()), m.Saved)
+            assert saved.path == str(tmp_path / "trial_9" / "checkpoint_000000")
+
+    def test_a_function_is_unwound_by_a_reset(self, tmp_path: Path) -> None:
+        with self.session(tmp_path, wrap_function(leaves_a_note)) as session:
+            worker = session.start()
+            expect(session.answer(worker), m.Ready)
+            expect(session.ask(worker, m.Train()), m.Trained)
+            done = expect(session.ask(worker, m.Reset(session.assignment(2, {}))), m.ResetDone)
+            assert done.accepted
+            assert (tmp_path / "trial_1" / "finally").exists()
+            trained = expect(session.ask(worker, m.Train()), m.Trained)
+            assert trained.result["trial_id"] == "id2"
+
+    def test_each_trial_works_in_its_own_directory(self, tmp_path: Path) -> None:
+        here = os.getcwd()
+        with self.session(tmp_path, wrap_function(tells_where_it_is)) as session:
+            workers = [session.start(), session.start()]
+            for worker in workers:
+                expect(session.answer(worker), m.Ready)
+            for worker in workers:
+                result = expect(session.ask(worker, m.Train()), m.Trained).result
+                assert result["cwd"] == str(tmp_path / f"trial_{worker}")
+                assert result["original"] == here
+                assert os.getcwd() == here
+
+    def test_environment_variables_are_set_for_the_trial_only(self, tmp_path: Path) -> None:
+        with self.session(tmp_path, wrap_function(tells_where_it_is)) as session:
+            worker = session.start(environment={"LOCALTUNE_TEST_VARIABLE": "set"})
+            expect(session.answer(worker), m.Ready)
+            result = expect(session.ask(worker, m.Train()), m.Trained).result
+            assert result["variable"] == "set"
+            assert "LOCALTUNE_TEST_VARIABLE" not in os.environ
+
+    def test_output_goes_to_the_trial_files_at_descriptor_level(self, tmp_path: Path) -> None:
+        with self.session(tmp_path, wrap_function(prints_in_three_ways)) as session:
+            worker = session.start(log_to_file=("stdout", "stderr"))
+            expect(session.answer(worker), m.Ready)
+            expect(session.ask(worker, m.Train()), m.Trained)
+            session.end(worker)
+        lines = (tmp_path / "trial_1" / "stdout").read_text().split()
+        assert sorted(lines) == ["from-descriptor", "from-print", "from-subprocess"]
+        assert (tmp_path / "trial_1" / "stderr").read_text() == "to-stderr\n"
+
+    def test_an_exception_travels_with_its_traceback(self, tmp_path: Path) -> None:
+        with self.session(tmp_path) as session:
+            worker = session.start({"place": "step", "fault": "raise"})
+            expect(session.answer(worker), m.Ready)
+            failed = expect(session.ask(worker, m.Train()), m.Failed)
+            assert failed.type_name == "ChaosError"
+            assert failed.message == "chaos"
+            assert "in strike" in failed.traceback_text
+            assert not failed.fatal
+            session.end(worker)
+
+    def test_sys_exit_is_told_and_ends_the_worker(self, tmp_path: Path) -> None:
+        with self.session(tmp_path) as session:
+            worker = session.start({"place": "step", "fault": "sys.exit"})
+            expect(session.answer(worker), m.Ready)
+            failed = expect(session.ask(worker, m.Train()), m.Failed)
+            assert failed.fatal
+            assert f"sys.exit({EXIT_CODE})" in failed.message
+            session.exit_of(worker)
+
+    def test_a_result_that_cannot_be_pickled_is_a_failure(self, tmp_path: Path) -> None:
+        with self.session(tmp_path, wrap_function(reports_a_generator)) as session:
+            if not session.executor.isolates_crashes:
+                return  # nothing is pickled in one process
+            worker = session.start()
+            expect(session.answer(worker), m.Ready)
+            failed = expect(session.ask(worker, m.Train()), m.Failed)
+            assert "'unpicklable'" in failed.message
+
+    def test_a_worker_in_a_long_step_can_be_killed(self, tmp_path: Path) -> None:
+        with self.session(tmp_path, wrap_function(waits_for_ever)) as session:
+            if not session.executor.runs_in_parallel:
+                return  # the caller itself would wait for ever
+            worker = session.start()
+            expect(session.answer(worker), m.Ready)
+            session.executor.send(worker, m.Train())
+            exit = session.end(worker, force=True)
+            assert exit.exit_code != 0
+
+    def test_a_wake_ends_a_wait(self, tmp_path: Path) -> None:
+        with self.session(tmp_path) as session:
+            session.executor.wake()
+            assert session.executor.wait(DEADLINE_S) == []
+
+    def test_commands_to_a_worker_that_has_ended_are_dropped(self, tmp_path: Path) -> None:
+        with self.session(tmp_path) as session:
+            worker = session.start()
+            expect(session.answer(worker), m.Ready)
+            session.end(worker)
+            session.executor.send(worker, m.Train())
+            session.executor.stop_worker(worker, "again")
+            assert session.executor.wait(0.0) == []
+
+    def test_closing_ends_what_still_runs_and_it_can_be_opened_again(self, tmp_path: Path) -> None:
+        session = self.session(tmp_path)
+        for _ in range(2):
+            with session:
+                worker = session.start()
+                expect(session.answer(worker), m.Ready)
+            assert session.executor.process_ids() == {}
+
+
+def leaves_a_note(config: dict[str, Any]) -> None:
+    """Reports for ever; writes a file when it is unwound."""
+    from localtune.error import TrialStopped
+    from localtune.trainable.session import report
+
+    stopped = ""
+    try:
+        while True:
+            report({"steps": 1})
+    except TrialStopped:
+        stopped = "TrialStopped"
+        raise
+    finally:
+        Path("finally").write_text(stopped)
+
+
+def tells_where_it_is(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns its surroundings."""
+    return {
+        "cwd": os.getcwd(),
+        "original": os.environ["TUNE_ORIG_WORKING_DIR"],
+        "variable": os.environ.get("LOCALTUNE_TEST_VARIABLE"),
+    }
+
+
+def prints_in_three_ways(config: dict[str, Any]) -> dict[str, Any]:
+    """Writes by Python, by descriptor, by a subprocess."""
+    import subprocess
+    import sys
+
+    # The real stream: a test runner may have put another one into its place.
+    print("from-print", file=sys.__stdout__, flush=True)
+    os.write(1, b"from-descriptor\n")
+    subprocess.run([sys.executable, "-c", "print('from-subprocess')"], check=True)
+    os.write(2, b"to-stderr\n")
+    return {"done": True}
+
+
+def reports_a_generator(config: dict[str, Any]) -> None:
+    """Reports what cannot be pickled."""
+    from localtune.trainable.session import report
+
+    report({"unpicklable": (number for number in range(3))})
+
+
+def waits_for_ever(config: dict[str, Any]) -> None:
+    """Never reports."""
+    import threading
+
+    threading.Event().wait()

@@ -1,0 +1,44 @@
+"""Facts that each result carries: when and where it was made."""
+
+from __future__ import annotations
+
+import os
+import time
+
+DATE_FORMAT = "%Y-%m-%d_%H-%M-%S"
+# Everything runs on this machine, and nothing listens on a network.
+LOCAL_IP = "127.0.0.1"
+
+# The date of the latest result's second; formatting costs more than all other filling in.
+_latest_date: tuple[int, str] = (0, "")
+_known_hostname = ""
+
+
+def date_of(seconds: int) -> str:
+    """Write a time as text.
+
+    Args:
+        seconds: Seconds since the Unix epoch.
+
+    Returns:
+        Local date and time in ``DATE_FORMAT``.
+    """
+    global _latest_date
+    latest_seconds, date = _latest_date
+    if seconds != latest_seconds:
+        date = time.strftime(DATE_FORMAT, time.localtime(seconds))
+        _latest_date = (seconds, date)
+    return date
+
+
+def hostname() -> str:
+    """Name of this machine in its network."""
+    global _known_hostname
+    if not _known_hostname:
+        if hasattr(os, "uname"):
+            _known_hostname = os.uname().nodename
+        else:
+            import platform
+
+            _known_hostname = platform.node()
+    return _known_hostname

@@ -1,0 +1,425 @@
+"""The state machine of a run: random lives of workers, and single decisions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from localtune.controller import instructions as i
+from localtune.controller.settings import RunSettings
+from localtune.controller.state import ControllerState
+from localtune.error import MissingMetricError, ResourceRequestError, TuneError, WorkerDiedError
+from localtune.execution.executor import Capacity, Exited, Replied, WorkerExit
+from localtune.experiment.status import Status
+from localtune.experiment.trial import Trial
+from localtune.resources import resource_dict_to_pg_factory
+from localtune.run_config import CheckpointConfig
+from localtune.schedulers import FIFOScheduler
+from localtune.search.basic_variant import BasicVariantGenerator
+from localtune.stopper import NoopStopper
+from localtune.stopper.stopper import Stopper
+from localtune.testing import ManualClock
+from localtune.worker import messages as m
+
+
+def make_state(
+    num_samples: int = 3,
+    *,
+    cpus: float = 2,
+    scheduler: Any = None,
+    stopper: Stopper | None = None,
+    clock: ManualClock | None = None,
+    request: dict[str, float] | None = None,
+    **options: Any,
+) -> ControllerState:
+    searcher = BasicVariantGenerator()
+    searcher.setup({}, num_samples)
+    run_settings = RunSettings(
+        trainable_name="trainable",
+        experiment_path="/nowhere",
+        resources_of=lambda config: resource_dict_to_pg_factory(request or {"cpu": 1}),
+        **options,
+    )
+    return ControllerState(
+        run_settings,
+        searcher,
+        scheduler or FIFOScheduler(),
+        stopper or NoopStopper(),
+        Capacity({"CPU": cpus}),
+        clock or ManualClock(),
+    )
+
+
+class Workers:
+    """Workers without processes: they answer what a script, or a choice, says."""
+
+    def __init__(self, state: ControllerState) -> None:
+        self.state = state
+        self.in_flight: dict[int, m.Command | None] = {}  # {worker id: command}
+        self.stopping: set[int] = set()
+        self.iterations: dict[int, int] = {}
+        self.notices: list[tuple[str, str]] = []  # (hook, trial id)
+        self.trial_of: dict[int, Trial] = {}
+        self.most_at_once = 0
+
+    def carry_out(self, instructions: list[i.Instruction]) -> None:
+        for each in instructions:
+            if isinstance(each, i.StartWorker):
+                assert each.worker_id not in self.in_flight
+                self.in_flight[each.worker_id] = m.Construct(None)  # type: ignore[arg-type]
+                self.trial_of[each.worker_id] = each.trial
+                self.iterations[each.worker_id] = 0
+            elif isinstance(each, i.ResetWorker):
+                assert self.in_flight[each.worker_id] is None, "a command is in flight"
+                self.in_flight[each.worker_id] = m.Reset(None)  # type: ignore[arg-type]
+                self.trial_of[each.worker_id] = each.trial
+                self.iterations[each.worker_id] = 0
+            elif isinstance(each, i.Send):
+                assert self.in_flight[each.worker_id] is None, "a command is in flight"
+                assert each.worker_id not in self.stopping
+                self.in_flight[each.worker_id] = each.command
+            elif isinstance(each, i.StopWorker):
+                assert each.worker_id not in self.stopping, "stopped twice"
+                self.stopping.add(each.worker_id)
+            elif isinstance(each, i.Notify):
+                self.notices.append((each.hook, each.trial.trial_id))
+        serving = len(self.in_flight.keys() - self.stopping)
+        self.most_at_once = max(self.most_at_once, serving)
+        self.state.validate()
+
+    def advance(self) -> None:
+        self.carry_out(self.state.advance())
+        while self.state.has_work:
+            self.carry_out(self.state.advance())
+
+    def reply(self, worker_id: int, reply: m.Reply) -> None:
+        self.in_flight[worker_id] = None
+        self.carry_out(self.state.handle(Replied(worker_id, reply)))
+
+    def exit(self, worker_id: int, code: int = 0) -> None:
+        del self.in_flight[worker_id]
+        self.stopping.discard(worker_id)
+        self.carry_out(self.state.handle(Exited(worker_id, WorkerExit(code))))
+
+    def answer_well(self, worker_id: int, last_iteration: int = 2) -> None:
+        """The expected answer to the command in flight."""
+        command = self.in_flight[worker_id]
+        if isinstance(command, m.Construct):
+            self.reply(worker_id, m.Ready({"pid": 1}))
+        elif isinstance(command, m.Reset):
+            self.reply(worker_id, m.ResetDone(True, {"pid": 1}))
+        elif isinstance(command, m.Train):
+            self.iterations[worker_id] += 1
+            done = self.iterations[worker_id] >= last_iteration
+            self.reply(worker_id, m.Trained(self.result(worker_id, done=done)))
+        elif isinstance(command, m.Save):
+            path = f"/nowhere/{worker_id}-{self.iterations[worker_id]}"
+            self.reply(worker_id, m.Saved(path, self.result(worker_id), next_index=1))
+        elif isinstance(command, m.Restore):
+            self.iterations[worker_id] = command.metrics.get("training_iteration", 0)
+            self.reply(worker_id, m.Restored())
+
+    def result(self, worker_id: int, *, done: bool = False) -> dict[str, Any]:
+        return {"loss": 1.0, "training_iteration": self.iterations[worker_id], "done": done}
+
+    def run_well(self) -> None:
+        for _ in range(1000):
+            self.advance()
+            if self.state.is_done:
+                return
+            worker_id = next(iter(self.in_flight))
+            if worker_id in self.stopping:
+                self.exit(worker_id)
+            else:
+                busy = [each for each, command in self.in_flight.items() if command is not None]
+                self.answer_well(busy[0] if busy else worker_id)
+        raise AssertionError("the run does not end")
+
+
+def statuses(state: ControllerState) -> list[Status]:
+    return [trial.status for trial in state.trials]
+
+
+def test_every_trial_runs_to_its_end() -> None:
+    state = make_state(5)
+    workers = Workers(state)
+    workers.run_well()
+    assert statuses(state) == [Status.TERMINATED] * 5
+    assert workers.most_at_once == 2
+    hooks = [hook for hook, trial_id in workers.notices if trial_id == state.trials[0].trial_id]
+    assert hooks == ["on_trial_start", "on_trial_result", "on_trial_result", "on_trial_complete"]
+
+
+def test_max_concurrent_trials_limits_what_lives() -> None:
+    workers = Workers(make_state(5, cpus=4, max_concurrent_trials=1))
+    workers.run_well()
+    assert workers.most_at_once == 1
+
+
+def test_a_request_that_can_never_be_met_ends_the_run_and_names_what_there_is() -> None:
+    state = make_state(1, request={"cpu": 3})
+    Workers(state).advance()
+    assert isinstance(state.error, ResourceRequestError)
+    assert "3" in str(state.error) and "2" in str(state.error)
+    assert state.is_done
+
+
+def test_a_dead_worker_is_retried_then_an_error() -> None:
+    state = make_state(1, max_failures=1)
+    workers = Workers(state)
+    workers.advance()
+    workers.exit(1, -9)
+    assert statuses(state) == [Status.PENDING]
+    workers.advance()
+    workers.exit(2, -9)
+    workers.advance()
+    assert statuses(state) == [Status.ERROR]
+    assert state.trials[0].num_failures == 2
+    assert isinstance(state.trials[0].error, WorkerDiedError)
+    assert [hook for hook, _ in workers.notices] == ["on_trial_recover", "on_trial_error"]
+    assert state.is_done
+
+
+def test_fail_fast_terminates_the_others() -> None:
+    state = make_state(3, fail_fast=True)
+    workers = Workers(state)
+    workers.advance()
+    workers.exit(1, 1)
+    assert statuses(state) == [Status.ERROR, Status.TERMINATED, Status.TERMINATED]
+    assert state.is_ending and not state.is_done
+    workers.exit(2)
+    assert state.is_done
+
+
+def test_the_time_budget_stops_everything() -> None:
+    clock = ManualClock()
+    state = make_state(3, clock=clock, time_budget_s=10.0)
+    workers = Workers(state)
+    workers.advance()
+    assert state.seconds_left() == 10.0
+    clock.advance(10.0)
+    workers.advance()
+    assert statuses(state) == [Status.TERMINATED] * 3
+    assert "on_trial_complete" not in dict(workers.notices)
+
+
+def test_an_interrupt_keeps_the_state_of_unfinished_trials() -> None:
+    state = make_state(3)
+    workers = Workers(state)
+    workers.advance()
+    workers.carry_out(state.interrupt())
+    assert statuses(state) == [Status.RUNNING, Status.RUNNING, Status.PENDING]
+    for worker_id in (1, 2):
+        workers.exit(worker_id)
+    assert state.is_done
+
+
+def test_a_missing_metric_ends_the_run_and_names_the_near_miss() -> None:
+    state = make_state(1, metric="los")
+    workers = Workers(state)
+    workers.advance()
+    workers.answer_well(1)
+    workers.answer_well(1)
+    assert isinstance(state.error, MissingMetricError)
+    assert "'loss'" in str(state.error) and "Did you mean" in str(state.error)
+
+
+@pytest.mark.parametrize("frequency", [1, 2])
+def test_checkpoint_frequency_saves_before_the_decision(frequency: int) -> None:
+    config = CheckpointConfig(checkpoint_frequency=frequency, checkpoint_at_end=False)
+    state = make_state(1, checkpoint_config=config)
+    workers = Workers(state)
+    workers.run_well()
+    assert len(state.trials[0].checkpoints) == 2 // frequency
+
+
+class Decides(FIFOScheduler):
+    """Returns the decisions of a list."""
+
+    def __init__(self, *decisions: str) -> None:
+        self.decisions = list(decisions)
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        return self.decisions.pop(0) if self.decisions else self.CONTINUE
+
+
+def test_a_paused_trial_is_saved_and_goes_on_from_its_checkpoint() -> None:
+    state = make_state(1, scheduler=Decides("PAUSE"))
+    workers = Workers(state)
+    workers.advance()
+    workers.answer_well(1)
+    workers.answer_well(1)
+    assert isinstance(workers.in_flight[1], m.Save)
+    workers.answer_well(1)
+    assert statuses(state) == [Status.PAUSED]
+    workers.exit(1)
+    workers.advance()
+    assert statuses(state) == [Status.RUNNING]
+    workers.answer_well(2)
+    assert isinstance(workers.in_flight[2], m.Restore)
+    workers.run_well()
+    assert statuses(state) == [Status.TERMINATED]
+    assert state.trials[0].last_result["training_iteration"] == 2
+
+
+def test_noop_without_a_request_goes_on() -> None:
+    state = make_state(1, scheduler=Decides("NOOP"))
+    Workers(state).run_well()
+    assert statuses(state) == [Status.TERMINATED]
+
+
+def test_an_unknown_decision_ends_the_run() -> None:
+    state = make_state(1, scheduler=Decides("GO"))
+    workers = Workers(state)
+    workers.advance()
+    workers.answer_well(1)
+    workers.answer_well(1)
+    assert "'GO'" in str(state.error)
+
+
+class StopsOthers(FIFOScheduler):
+    """Stops every other trial, and pauses itself, at its first result."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        for other in list(tune_controller.get_live_trials()):
+            if other is not trial:
+                tune_controller.stop_trial(other)
+        return self.CONTINUE
+
+
+def test_a_scheduler_can_stop_running_and_pending_trials() -> None:
+    state = make_state(4, scheduler=StopsOthers())
+    workers = Workers(state)
+    workers.advance()
+    workers.answer_well(1)
+    workers.answer_well(1)
+    assert statuses(state) == [Status.RUNNING] + [Status.TERMINATED] * 3
+    assert workers.stopping == {2}
+
+
+@pytest.mark.parametrize("who", ["scheduler", "stopper"])
+def test_an_exception_of_the_deciders_ends_the_run_with_its_traceback(who: str) -> None:
+    class Raises(FIFOScheduler):
+        def on_trial_result(self, *_: Any) -> str:
+            raise KeyError("oops")
+
+    class RaisesToo(Stopper):
+        def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+            raise KeyError("oops")
+
+        def stop_all(self) -> bool:
+            return False
+
+    options: dict[str, Any] = {"scheduler": Raises()} if who == "scheduler" else {}
+    options = options or {"stopper": RaisesToo()}
+    state = make_state(1, **options)
+    workers = Workers(state)
+    workers.advance()
+    workers.answer_well(1)
+    workers.answer_well(1)
+    assert isinstance(state.error, TuneError)
+    assert who in str(state.error) and "oops" in str(state.error)
+    assert isinstance(state.error.__cause__, KeyError)
+    assert workers.stopping == {1}
+
+
+def test_a_refused_reset_gets_a_new_worker_and_says_so_once() -> None:
+    state = make_state(3, cpus=1, reuse_workers=True)
+    workers = Workers(state)
+    workers.advance()
+    for _ in range(3):
+        workers.answer_well(1)
+    workers.advance()
+    assert isinstance(workers.in_flight[1], m.Reset)
+    workers.in_flight[1] = None
+    out = state.handle(Replied(1, m.ResetDone(False, {})))
+    assert sum(isinstance(each, i.Warn) for each in out) == 1
+    workers.carry_out(out)
+    workers.exit(1)
+    workers.run_well()
+    assert statuses(state) == [Status.TERMINATED] * 3
+
+
+class Whims(FIFOScheduler):
+    """Decides what a list of numbers says."""
+
+    def __init__(self, whims: list[int]) -> None:
+        self.whims = whims
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        whim = self.whims.pop() if self.whims else 0
+        others = [each for each in tune_controller.get_live_trials() if each is not trial]
+        if whim == 1:
+            return self.PAUSE
+        if whim == 2:
+            return self.STOP
+        if whim == 3 and others:
+            tune_controller.stop_trial(others[0])
+        if whim == 4 and others:
+            tune_controller.pause_trial(others[0])
+        if whim == 5 and others:
+            tune_controller.pause_trial(others[0], should_checkpoint=False)
+        if whim == 6:
+            tune_controller.pause_trial(trial, should_checkpoint=False)
+            return self.NOOP
+        if whim == 7:
+            tune_controller.stop_trial(trial)
+            return self.NOOP
+        return self.CONTINUE
+
+
+@settings(max_examples=300)
+@given(
+    choices=st.lists(st.integers(0, 99), max_size=150),
+    whims=st.lists(st.integers(0, 7), max_size=40),
+    reuse=st.booleans(),
+    max_failures=st.integers(-1, 2),
+    frequency=st.integers(0, 2),
+    fail_fast=st.booleans(),
+)
+def test_whatever_happens_the_run_ends_and_every_trial_has_ended(
+    choices: list[int],
+    whims: list[int],
+    reuse: bool,
+    max_failures: int,
+    frequency: int,
+    fail_fast: bool,
+) -> None:
+    state = make_state(
+        6,
+        cpus=3,
+        scheduler=Whims(whims),
+        reuse_workers=reuse,
+        max_failures=max_failures,
+        fail_fast=fail_fast and max_failures == 0,
+        checkpoint_config=CheckpointConfig(checkpoint_frequency=frequency),
+    )
+    workers = Workers(state)
+    workers.advance()
+    for choice in choices:
+        if state.is_done or not workers.in_flight:
+            break
+        ids = sorted(workers.in_flight)
+        worker_id = ids[choice % len(ids)]
+        fate = choice // 10
+        busy = workers.in_flight[worker_id] is not None
+        if fate == 0:
+            workers.exit(worker_id, -9)
+        elif fate == 1 and busy and worker_id not in workers.stopping:
+            failed = m.Failed("Train", "ValueError", "text", "traceback")
+            workers.reply(worker_id, failed)
+        elif worker_id in workers.stopping:
+            workers.exit(worker_id)
+        elif busy:
+            workers.answer_well(worker_id)
+        workers.advance()
+    workers.run_well()
+    assert state.error is None
+    assert all(trial.is_finished() for trial in state.trials)
+    if not (fail_fast and max_failures == 0):
+        assert len(state.trials) == 6
+    ended = [trial_id for hook, trial_id in workers.notices if hook == "on_trial_complete"]
+    assert len(ended) == len(set(ended)), "a trial completed twice"

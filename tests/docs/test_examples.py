@@ -1,0 +1,40 @@
+"""Every Python block of the documentation runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import PAGES, ROOT, script_of
+
+SCRIPTS = {name: script_of(path) for name, path in PAGES.items()}
+WITH_CODE = sorted(name for name, script in SCRIPTS.items() if script.strip())
+
+
+@pytest.mark.parametrize("name", WITH_CODE)
+def test_blocks_run_from_the_top_of_the_page_to_its_end(name: str, tmp_path: Path) -> None:
+    # A reader pastes the blocks into a script, without a guard for __main__, and runs it.
+    script = tmp_path / "page.py"
+    script.write_text(SCRIPTS[name], encoding="utf-8")
+    (tmp_path / "home").mkdir()
+    environment = {**os.environ, "HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_examples_are_found() -> None:
+    assert "README.md" in WITH_CODE
+    assert len(WITH_CODE) > 8

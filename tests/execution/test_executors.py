@@ -1,0 +1,28 @@
+"""The executor contract, bound to every executor and every start method."""
+
+from __future__ import annotations
+
+from localtune.execution.executor import Executor
+from localtune.execution.in_process import InProcessExecutor
+from localtune.execution.local_process import ProcessExecutor
+from localtune.testing.executor_contract import ExecutorContract
+
+
+class TestTemplate(ExecutorContract):
+    def make_executor(self) -> Executor:
+        return ProcessExecutor(start_method="template")
+
+
+class TestSpawn(ExecutorContract):
+    def make_executor(self) -> Executor:
+        return ProcessExecutor(start_method="spawn")
+
+
+class TestPortable(ExecutorContract):
+    def make_executor(self) -> Executor:
+        return ProcessExecutor(start_method="portable")
+
+
+class TestInProcess(ExecutorContract):
+    def make_executor(self) -> Executor:
+        return InProcessExecutor(num_cpus=2)
