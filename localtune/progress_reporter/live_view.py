@@ -55,7 +55,9 @@ class LiveView(View):
 
         self._console.size = self.size()
         # Colours are kept; codes that move the cursor are not: they would end in the frame.
-        self._console.print(Text.from_ansi(text), soft_wrap=True, highlight=False)
+        self._console.print(
+            Text.from_ansi(text.removesuffix("\n")), soft_wrap=True, highlight=False
+        )
 
     def draw(self, frame: list[Line]) -> None:
         self._console.size = self.size()

@@ -16,8 +16,8 @@ from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from typing import Any, NoReturn
 
 from localtune.error import RecursiveDependencyError
+from localtune.search.computed import Computed, Expression
 from localtune.search.containers import CONTAINERS, Path, children, path_text, rebuilt
-from localtune.search.domains import Computed, Expression
 
 # A call whose result holds a call, whose result holds a call, ...
 MAX_DEPTH = 20

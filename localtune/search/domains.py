@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import math
 import random
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, ClassVar, TypeVar
 
 from localtune.error import SearchSpaceError
 from localtune.search.checks import finite_number, ignore_base, number, values_of, whole_number
-from localtune.search.rng import RandomSource, as_random
+from localtune.search.rng import RandomSource
 from localtune.search.samplers import Grid, LogUniform, Normal, Quantized, Sampler, Uniform
 
 _D = TypeVar("_D", bound="Domain")
@@ -359,90 +358,6 @@ class Categorical(Domain):
         return self.categories[rng.randrange(len(self.categories))]
 
 
-class Computed(Domain):
-    """Base class: values that follow from the rest of the configuration."""
-
-    def evaluate(self, config: Any, rng: random.Random) -> Any:
-        """The value for one configuration."""
-        raise NotImplementedError
-
-    def sample(self, config: Any = None, size: int = 1, random_state: RandomSource = None) -> Any:
-        rng = as_random(random_state)
-        if size == 1:
-            return self.evaluate(config, rng)
-        return [self.evaluate(config, rng) for _ in range(size)]
-
-    def is_function(self) -> bool:
-        return True
-
-    def is_valid(self, value: Any) -> bool:
-        return True
-
-
-class Function(Computed):
-    """Values that a function computes.
-
-    Args:
-        func: Takes no argument, or one: the configuration with all else resolved.
-
-    Raises:
-        TypeError: if it is not callable.
-        SearchSpaceError: if it needs more than one argument.
-    """
-
-    def __init__(self, func: Callable[..., Any]) -> None:
-        self.func = func
-        self.takes_config = _takes_config(func)
-
-    def evaluate(self, config: Any, rng: random.Random) -> Any:
-        return self.func(config) if self.takes_config else self.func()
-
-    @property
-    def domain_str(self) -> str:
-        return f"({getattr(self.func, '__qualname__', self.func)!s})"
-
-
-class Expression(Computed):
-    """Values of a Python expression, which a search space holds as ``{"eval": expression}``.
-
-    It may use ``spec`` (the configuration), ``random`` (seeded like all draws) and ``np``.
-
-    Args:
-        text: The expression.
-
-    Raises:
-        SearchSpaceError: if it is none, or uses ``np`` and NumPy is not installed.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.text = text.strip()
-        try:
-            compile(self.text, "<eval>", "eval")
-        except (SyntaxError, ValueError) as error:
-            raise SearchSpaceError(
-                f'{{"eval": {text!r}}} must hold a Python expression: {error}.'
-            ) from error
-        self._libraries()
-
-    def evaluate(self, config: Any, rng: random.Random) -> Any:
-        return eval(self.text, {**self._libraries(), "spec": config, "random": rng})
-
-    @property
-    def domain_str(self) -> str:
-        return f"({self.text!r})"
-
-    def _libraries(self) -> dict[str, Any]:
-        if not re.search(r"\bnp\b", self.text):
-            return {}
-        try:
-            import numpy
-        except ImportError as error:
-            raise SearchSpaceError(
-                f'{{"eval": {self.text!r}}} uses np, but NumPy is not installed.'
-            ) from error
-        return {"np": numpy}
-
-
 def is_same(first: Any, second: Any) -> bool:
     """Whether two values are equal; arrays and the like are only equal to themselves."""
     if first is second:
@@ -459,34 +374,3 @@ def _is_within(lower: float, value: Any, upper: float) -> bool:
         return bool(lower <= value <= upper)
     except (TypeError, ValueError):
         return False
-
-
-def _takes_config(func: Callable[..., Any]) -> bool:
-    """Whether the function has room for the configuration.
-
-    Raises:
-        TypeError: if it is not callable.
-        SearchSpaceError: if it needs more than that.
-    """
-    import inspect
-
-    if not callable(func):
-        raise TypeError(f"sample_from needs a function, but got {func!r}.")
-    try:
-        parameters = list(inspect.signature(func).parameters.values())
-    except ValueError as error:
-        raise SearchSpaceError(
-            f"sample_from cannot tell the arguments of {func!r}. Wrap it in a lambda."
-        ) from error
-    positional = [each for each in parameters if each.kind <= each.VAR_POSITIONAL]
-    needed = [
-        each
-        for each in parameters
-        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
-    ]
-    if len(needed) > 1 or any(each.kind is each.KEYWORD_ONLY for each in needed):
-        raise SearchSpaceError(
-            "The function of sample_from must take no argument or one, the configuration, "
-            f"but {func!r} needs {', '.join(each.name for each in needed)}."
-        )
-    return bool(positional)

@@ -6,7 +6,7 @@ from typing import Any
 
 from localtune.search.containers import Path, children, path_text, rebuilt
 from localtune.search.domains import Categorical, is_same
-from localtune.search.space import as_domain
+from localtune.search.variables import as_domain
 from localtune.utils.text import near_miss
 
 

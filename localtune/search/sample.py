@@ -6,14 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from localtune.search.checks import grid_values, ignore_base
-from localtune.search.domains import (
-    Categorical,
-    Domain,
-    Expression,
-    Float,
-    Function,
-    Integer,
-)
+from localtune.search.computed import Expression, Function
+from localtune.search.domains import Categorical, Domain, Float, Integer
 from localtune.search.samplers import Grid, LogUniform, Normal, Quantized, Sampler, Uniform
 
 __all__ = [

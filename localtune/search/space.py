@@ -1,41 +1,15 @@
-"""A search space made ready for drawing configurations from it, as many as wanted.
-
-The space is looked through once and becomes a tree of nodes; drawing walks the tree::
-
-    {"lr": uniform(..), "opt": grid_search(["sgd", {"name": "adam", "beta": choice(..)}])}
-
-    ContainerNode {"lr": .., "opt": ..}
-      |-- DomainNode uniform
-      +-- GridNode
-            |-- ConstantNode "sgd"
-            +-- ContainerNode {"name": "adam", "beta": ..}
-                  +-- DomainNode choice
-
-Which variant of the grids, and which seed, say everything about one configuration: no draw depends
-on what was drawn for other configurations.
-"""
+"""A search space made ready for drawing configurations from it, as many as wanted."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
-from math import prod
 from typing import Any, NamedTuple
 
 from localtune.error import SearchSpaceError
-from localtune.search.calls import ConfigView, PendingCall, run_calls, with_results
+from localtune.search.calls import run_calls, with_results
 from localtune.search.checks import grid_values
-from localtune.search.containers import (
-    CONTAINERS,
-    Path,
-    children,
-    path_order,
-    path_text,
-    rebuilt,
-)
-from localtune.search.domains import Categorical, Computed, Domain, Expression
-
-_ATOMS = frozenset({int, float, str, bool, type(None), bytes, complex})
+from localtune.search.containers import Path
+from localtune.search.nodes import Node, Resolution, build, container_node, count_of
 
 
 class Variant(NamedTuple):
@@ -69,7 +43,7 @@ class SearchSpace:
     @property
     def count(self) -> int | None:
         """How many variants the grids make; None if that depends on choices with grids inside."""
-        return None if self._root.has_open_choice else _count(self._root.grids)
+        return None if self._root.has_open_choice else count_of(self._root.grids)
 
     def settled(self, label: str) -> SearchSpace:
         """The space with a decision for each choice that has grids inside.
@@ -107,318 +81,14 @@ class SearchSpace:
         return Variant(evaluated, config)
 
 
-class Resolution:
-    """What is decided about one variant while it is put together."""
-
-    __slots__ = ("calls", "depth", "digits", "evaluated", "label", "rng")
-
-    def __init__(self, rng: random.Random, label: str) -> None:
-        self.rng = rng
-        self.label = label
-        self.digits: dict[Path, int] = {}  # which variant of each grid
-        self.evaluated: dict[Path, Any] = {}
-        self.calls: list[PendingCall] = []
-        self.depth = 0
-
-    def spread(self, grids: Iterable[GridNode], index: int) -> None:
-        """Decides about grids by the number of their combination."""
-        for grid in grids:
-            index, self.digits[grid.path] = divmod(index, grid.count)
-
-    def compute(self, call: PendingCall, view: ConfigView) -> None:
-        """Runs one call and takes in its result."""
-        try:
-            value = call.domain.evaluate(view, self.rng)
-        except Exception as error:
-            raise SearchSpaceError(
-                f"{call.domain!r} at {path_text(call.path)!r} failed: "
-                f"{type(error).__name__}: {error}"
-            ) from error
-        node = build(value, call.path, may_hold_grids=False)
-        evaluated = self.evaluated
-        # What a function computes, and draws on the way, is not among the evaluated parameters.
-        self.evaluated, self.depth = {}, call.depth + 1
-        call.value = node.resolve(self)
-        self.evaluated, self.depth = evaluated, 0
-        call.is_done = True
-        if isinstance(call.domain, Expression):
-            evaluated[call.path] = call.value
-
-
-class Node:
-    """Base class: one place in a search space.
-
-    Attributes:
-        path: The place.
-        grids: Grids from here on down, those inside a grid's values left out; sorted.
-        has_open_choice: Whether a choice from here on down has grids inside.
-        is_constant: Whether nothing here is drawn, computed or taken from a grid.
-    """
-
-    __slots__ = ("grids", "has_open_choice", "is_constant", "path")
-
-    def __init__(
-        self,
-        path: Path,
-        grids: Iterable[GridNode] = (),
-        has_open_choice: bool = False,
-        is_constant: bool = False,
-    ) -> None:
-        self.path = path
-        self.grids = tuple(sorted(grids, key=lambda grid: path_order(grid.path)))
-        self.has_open_choice = has_open_choice
-        self.is_constant = is_constant
-
-    def resolve(self, resolution: Resolution) -> Any:
-        """The value of this place in one variant."""
-        raise NotImplementedError
-
-    def settle(self, rng: random.Random) -> Node:
-        """This node with a decision for each choice that has grids inside."""
-        return self
-
-
-class ConstantNode(Node):
-    """A value that is passed on as it is."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any, path: Path) -> None:
-        super().__init__(path, is_constant=True)
-        self.value = value
-
-    def resolve(self, resolution: Resolution) -> Any:
-        return self.value
-
-
-class ContainerNode(Node):
-    """A dict, list, tuple or set, copied for each variant."""
-
-    __slots__ = ("template", "varying")
-
-    def __init__(self, template: Any, nodes: list[tuple[Any, Node]], path: Path) -> None:
-        super().__init__(
-            path,
-            grids=[grid for _, node in nodes for grid in node.grids],
-            has_open_choice=any(node.has_open_choice for _, node in nodes),
-            is_constant=all(node.is_constant for _, node in nodes),
-        )
-        self.template = template
-        self.varying = [(key, node) for key, node in nodes if not isinstance(node, ConstantNode)]
-
-    def resolve(self, resolution: Resolution) -> Any:
-        return rebuilt(
-            self.template, [(key, node.resolve(resolution)) for key, node in self.varying]
-        )
-
-    def settle(self, rng: random.Random) -> Node:
-        if not self.has_open_choice:
-            return self
-        nodes = [(key, node.settle(rng)) for key, node in self.varying]
-        return ContainerNode(self.template, nodes, self.path)
-
-
-class DomainNode(Node):
-    """A value that is drawn."""
-
-    __slots__ = ("categories", "domain", "options")
-
-    def __init__(self, domain: Domain, options: dict[int, Node], path: Path) -> None:
-        super().__init__(
-            path, has_open_choice=any(o.grids or o.has_open_choice for o in options.values())
-        )
-        self.domain = domain
-        self.options = options  # {id of the category: its node}
-        # Ids stay unique as long as the objects live.
-        self.categories = list(domain.categories) if isinstance(domain, Categorical) else []
-
-    def resolve(self, resolution: Resolution) -> Any:
-        value = self.domain.sample(random_state=resolution.rng)
-        if type(value) not in _ATOMS:
-            resolution.evaluated[self.path] = None  # keeps its place before those inside it
-            value = self._node_of(value).resolve(resolution)
-        resolution.evaluated[self.path] = value
-        return value
-
-    def settle(self, rng: random.Random) -> Node:
-        if not self.has_open_choice:
-            return self
-        return PickedNode(self._node_of(self.domain.sample(random_state=rng)).settle(rng))
-
-    def _node_of(self, value: Any) -> Node:
-        return self.options.get(id(value)) or build(value, self.path, may_hold_grids=False)
-
-
-class PickedNode(Node):
-    """A choice that is decided already."""
-
-    __slots__ = ("option",)
-
-    def __init__(self, option: Node) -> None:
-        super().__init__(option.path, grids=option.grids)
-        self.option = option
-
-    def resolve(self, resolution: Resolution) -> Any:
-        resolution.evaluated[self.path] = None  # keeps its place before those inside it
-        value = resolution.evaluated[self.path] = self.option.resolve(resolution)
-        return value
-
-
-class GridNode(Node):
-    """A value that is taken from a grid.
-
-    Attributes:
-        options: Node of each value.
-        count: How many variants they make together.
-    """
-
-    __slots__ = ("count", "options")
-
-    def __init__(self, options: list[Node], path: Path) -> None:
-        super().__init__(
-            path, grids=[], has_open_choice=any(option.has_open_choice for option in options)
-        )
-        self.grids = (self,)
-        self.options = options
-        self.count = sum(_count(option.grids) for option in options)
-
-    def resolve(self, resolution: Resolution) -> Any:
-        option, index = self._option_of(resolution.digits[self.path])
-        resolution.spread(option.grids, index)
-        resolution.evaluated[self.path] = None  # keeps its place before those inside it
-        rng = resolution.rng
-        if not option.is_constant:
-            # So that draws beside the grid do not depend on how many are made inside it.
-            resolution.rng = random.Random(f"{resolution.label}{self.path}")
-        value = resolution.evaluated[self.path] = option.resolve(resolution)
-        resolution.rng = rng
-        return value
-
-    def settle(self, rng: random.Random) -> Node:
-        if not self.has_open_choice:
-            return self
-        return GridNode([option.settle(rng) for option in self.options], self.path)
-
-    def _option_of(self, index: int) -> tuple[Node, int]:
-        if self.count == len(self.options):
-            return self.options[index], 0
-        for option in self.options:
-            size = _count(option.grids)
-            if index < size:
-                return option, index
-            index -= size
-        raise IndexError(index)
-
-
-class CallNode(Node):
-    """A value that is computed when all others are known."""
-
-    __slots__ = ("domain",)
-
-    def __init__(self, domain: Computed, path: Path) -> None:
-        super().__init__(path)
-        self.domain = domain
-
-    def resolve(self, resolution: Resolution) -> Any:
-        call = PendingCall(self.domain, self.path, resolution.depth)
-        resolution.calls.append(call)
-        return call
-
-
-def as_domain(value: Any, path: Path) -> Domain | None:
-    """The domain that a value stands for, None for all that is no variable.
-
-    Args:
-        value: A domain, ``{"grid_search": values}``, ``{"eval": expression}``, or anything.
-        path: Where it stands, for errors.
-
-    Raises:
-        SearchSpaceError: for a grid without values, or an expression that is none.
-    """
-    if isinstance(value, Domain):
-        return value
-    if not isinstance(value, dict) or len(value) != 1:
-        return None
-    if "grid_search" in value:
-        where = f"grid_search at {path_text(path)!r}"
-        return Categorical(grid_values(where, value["grid_search"])).grid()
-    if isinstance(value.get("eval"), str):
-        return Expression(value["eval"])
-    return None
-
-
-def build(
-    value: Any, path: Path, may_hold_grids: bool = True, around: tuple[int, ...] = ()
-) -> Node:
-    """The node for a value of a search space.
-
-    Args:
-        value: Anything.
-        path: Where it stands.
-        may_hold_grids: Whether a grid can still be unfolded there.
-        around: Ids of the containers that it stands in.
-
-    Raises:
-        SearchSpaceError: for a part that cannot be sampled, or a container inside itself.
-    """
-    if type(value) in _ATOMS:
-        return ConstantNode(value, path)
-    if id(value) in around:
-        raise SearchSpaceError(
-            f"A search space must not contain itself, but {path_text(path)!r} does."
-        )
-    around = (*around, id(value))
-    domain = as_domain(value, path)
-    if domain is not None:
-        return _domain_node(domain, path, may_hold_grids, around)
-    if isinstance(value, ConfigView):
-        value = value.copy()
-    if not isinstance(value, CONTAINERS):
-        return ConstantNode(value, path)
-    return _container_node(value, path, may_hold_grids, around)
-
-
 def _root(space: dict[Any, Any]) -> Node:
     """The node for a whole search space, whose value is a dict in each variant."""
     if space.keys() != {"grid_search"}:
         # A parameter that is named "eval" does not make the whole an expression.
-        return _container_node(space, (), True, (id(space),))
+        return container_node(space, (), True, (id(space),))
     for value in grid_values("grid_search", space["grid_search"]):
         if not isinstance(value, dict):
             raise SearchSpaceError(
                 f"A grid of whole configurations must have dicts as values, but got {value!r}."
             )
     return build(space, ())
-
-
-def _container_node(value: Any, path: Path, may_hold_grids: bool, around: tuple[int, ...]) -> Node:
-    nodes = [
-        (key, build(item, (*path, key), may_hold_grids, around)) for key, item in children(value)
-    ]
-    if isinstance(value, tuple) and all(isinstance(node, ConstantNode) for _, node in nodes):
-        return ConstantNode(value, path)
-    return ContainerNode(rebuilt(value, ()), nodes, path)
-
-
-def _domain_node(domain: Domain, path: Path, may_hold_grids: bool, around: tuple[int, ...]) -> Node:
-    if isinstance(domain, Computed):
-        return CallNode(domain, path)
-    if domain.is_grid() and not may_hold_grids:
-        raise SearchSpaceError(
-            f"A grid_search must be part of the search space from the start, but one came out of "
-            f"a function or a draw at {path_text(path)!r}."
-        )
-    values = domain.categories if isinstance(domain, Categorical) else []
-    if domain.is_grid():
-        return GridNode([build(each, path, True, around) for each in values], path)
-    domain.get_sampler()
-    options = {
-        id(each): build(each, path, may_hold_grids, around)
-        for each in values
-        if type(each) not in _ATOMS
-    }
-    return DomainNode(domain, options, path)
-
-
-def _count(grids: Iterable[GridNode]) -> int:
-    return prod(grid.count for grid in grids)

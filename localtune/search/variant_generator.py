@@ -11,7 +11,8 @@ from localtune.search.containers import CONTAINERS, Path, children, path_order
 from localtune.search.domains import Domain
 from localtune.search.rng import RandomSource, derive_seed
 from localtune.search.sample import grid_search
-from localtune.search.space import SearchSpace, Variant, as_domain
+from localtune.search.space import SearchSpace, Variant
+from localtune.search.variables import as_domain
 
 __all__ = [
     "RecursiveDependencyError",

@@ -48,7 +48,7 @@ def test_shows_head_table_latest_events_and_place() -> None:
     lines = frame(busy_tracker(running=1, finished=3), known=4)
 
     assert lines == [
-        "sweep  OptunaSearch, ASHAScheduler                   00:01:23, about 17m 04s left",
+        "sweep  OptunaSearch, ASHAScheduler                  00:01:23, about 17m 04s left",
         "━━━━━━━━" + "─" * 67 + " 3/40",
         "1 running · 3 finished · 4 at once",
         "",

@@ -1,0 +1,10 @@
+"""Loggers: callbacks that write the results of trials."""
+
+from __future__ import annotations
+
+from localtune.logger.csv import CSVLoggerCallback
+from localtune.logger.json import JsonLoggerCallback
+from localtune.logger.logger import LoggerCallback
+from localtune.logger.pretty_print import pretty_print
+
+__all__ = ["CSVLoggerCallback", "JsonLoggerCallback", "LoggerCallback", "pretty_print"]

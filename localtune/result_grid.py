@@ -1,0 +1,124 @@
+"""ResultGrid: the results of a Tuner, one per trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, overload
+
+from localtune.analysis.experiment_analysis import ExperimentAnalysis
+from localtune.experiment.status import Status
+from localtune.trial_result import Result
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class ResultGrid:
+    """The results of all trials, in the order in which the trials were created.
+
+    Args:
+        experiment_analysis: The trials.
+
+    Example:
+        >>> grid = tuner.fit()  # doctest: +SKIP
+        >>> grid.get_best_result(metric="loss", mode="min").config  # doctest: +SKIP
+        {'lr': 0.01}
+    """
+
+    def __init__(self, experiment_analysis: ExperimentAnalysis) -> None:
+        self._experiment_analysis = experiment_analysis
+        self._results = [Result.from_trial(trial) for trial in experiment_analysis.trials]
+
+    @property
+    def experiment_path(self) -> str:
+        """Directory of the experiment."""
+        return self._experiment_analysis.experiment_path
+
+    @property
+    def filesystem(self) -> None:
+        """None: results are on this machine's disks."""
+        return None
+
+    @property
+    def errors(self) -> list[BaseException | str]:
+        """What the failed trials failed with."""
+        return [result.error for result in self._results if result.error is not None]
+
+    @property
+    def num_errors(self) -> int:
+        """How many trials failed."""
+        return self._count(Status.ERROR)
+
+    @property
+    def num_terminated(self) -> int:
+        """How many trials ended well."""
+        return self._count(Status.TERMINATED)
+
+    def get_best_result(
+        self,
+        metric: str | None = None,
+        mode: str | None = None,
+        scope: str = "last",
+        filter_nan_and_inf: bool = True,
+    ) -> Result:
+        """The result of the best trial. A single trial is the best one in any case.
+
+        Args:
+            metric: Flat name of the metric; None is that of the TuneConfig.
+            mode: ``"min"`` or ``"max"``; None is that of the TuneConfig.
+            scope: See :meth:`ExperimentAnalysis.get_best_trial`.
+            filter_nan_and_inf: Whether trials with such a value are left out.
+
+        Raises:
+            ValueError: if metric or mode is not known.
+            RuntimeError: if no trial has a value; names the metrics that there are.
+        """
+        if len(self._results) == 1:
+            return self._results[0]
+        analysis = self._experiment_analysis
+        trial = analysis.get_best_trial(metric, mode, scope, filter_nan_and_inf)
+        if trial is None:
+            wanted = metric or analysis.default_metric or ""
+            raise RuntimeError(
+                f"No trial has a {'finite ' if filter_nan_and_inf else ''}value of the metric "
+                f"{wanted!r}. {analysis.explain_metric(wanted)}"
+            )
+        return self._results[analysis.trials.index(trial)]
+
+    def get_dataframe(
+        self, filter_metric: str | None = None, filter_mode: str | None = None
+    ) -> pandas.DataFrame:
+        """One row per trial that has results.
+
+        Args:
+            filter_metric: Takes each trial's row with the best value of this metric; None takes
+                the last row.
+            filter_mode: ``"min"`` or ``"max"``.
+
+        Raises:
+            ValueError: for a mode without a metric, or another mode.
+            ExtraMissingError: if pandas is not installed.
+        """
+        return self._experiment_analysis.dataframe(filter_metric, filter_mode)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    @overload
+    def __getitem__(self, index: int) -> Result: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Result]: ...
+    def __getitem__(self, index: int | slice) -> Result | list[Result]:
+        return self._results[index]
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self._results)
+
+    def __repr__(self) -> str:
+        body = ",\n".join(repr(result) for result in self._results[:20])
+        rest = len(self._results) - 20
+        more = f"\n... and {rest} more" if rest > 0 else ""
+        return f"ResultGrid of {len(self._results)} trials [\n{body}{more}\n]"
+
+    def _count(self, status: Status) -> int:
+        return sum(trial.status is status for trial in self._experiment_analysis.trials)

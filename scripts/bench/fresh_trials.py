@@ -1,0 +1,116 @@
+"""Trials per second, a fresh process for each, against a bare fork loop.
+
+Subject: a sweep of a function that reports once; two slots, result.json and progress.csv written.
+Floor: what no runner with a process per trial can do without. A small process forks a child per
+request; the child answers one message over its pipe and exits; two in flight.
+
+    parent --- unix socket: pipe end ---> template
+       |                                     | fork
+       +------ pipe: ping, pong, EOF ------- child
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import time
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+import localtune as tune
+from _common import SLOTS, in_turn, median_ratio, middle, options, rate, sweep, verdict
+
+TARGET = 0.40
+
+
+def report_once(config: dict[str, Any]) -> None:
+    tune.report({"score": config["x"]})
+
+
+def localtune_rate(trials: int) -> float:
+    """Fresh trials per second of localtune."""
+    return rate(sweep(report_once, trials).ends)
+
+
+# -- the floor --------------------------------------------------------------------------------------
+
+
+def floor_rate(trials: int) -> float:
+    """Forked children per second."""
+    control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    command = [sys.executable, __file__, "--template", str(theirs.fileno())]
+    with subprocess.Popen(command, pass_fds=(theirs.fileno(),)) as template:
+        theirs.close()
+        ends = _fork_and_greet(control, trials)
+        control.close()
+        template.wait()
+    return rate(ends)
+
+
+def _fork_and_greet(control: socket.socket, trials: int) -> list[float]:
+    """Keeps :data:`SLOTS` children alive until ``trials`` have ended; when each of them did."""
+    ends: list[float] = []
+    with selectors.DefaultSelector() as selector:
+        started = 0
+        while len(ends) < trials:
+            while started - len(ends) < SLOTS and started < trials:
+                selector.register(_start(control), selectors.EVENT_READ)
+                started += 1
+            for key, _ in selector.select():
+                connection: Any = key.fileobj
+                try:
+                    connection.recv()
+                except EOFError:
+                    selector.unregister(connection)
+                    connection.close()
+                    ends.append(time.perf_counter())
+    return ends
+
+
+def _start(control: socket.socket) -> Connection:
+    ours, theirs = Pipe()
+    socket.send_fds(control, [b"fork"], [theirs.fileno()])
+    theirs.close()
+    ours.send({"config": {"x": 0.5}})
+    return ours
+
+
+def serve_as_template(control: socket.socket) -> None:
+    """Forks a child per packet until the socket is closed."""
+    while True:
+        packet, fds, _, _ = socket.recv_fds(control, 16, 1)
+        if not packet:
+            break
+        if os.fork() == 0:
+            connection = Connection(fds[0])
+            connection.send({"score": connection.recv()["config"]["x"]})
+            os._exit(0)
+        os.close(fds[0])
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+
+def main() -> None:
+    given = options(__doc__, trials=300, rounds=5)
+    floors, subjects = in_turn(
+        given.rounds, lambda: floor_rate(given.trials), lambda: localtune_rate(given.trials)
+    )
+    verdict(
+        "fresh trials per second / bare fork loop",
+        median_ratio(subjects, floors),
+        at_least=TARGET,
+        detail=f"localtune {middle(subjects, 'trials/s')}; floor {middle(floors, 'forks/s')}",
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--template"]:
+        serve_as_template(socket.socket(fileno=int(sys.argv[2])))
+    else:
+        main()

@@ -1,0 +1,160 @@
+"""The digits example, run as its reader runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from localtune.examples import digits
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_example(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "localtune.examples.digits", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONWARNINGS": ""},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+def runs_in(storage_path: Path) -> list[Path]:
+    return [path for path in storage_path.iterdir() if (path / "tuner.pkl").exists()]
+
+
+def trials_in(run: Path) -> list[Path]:
+    return [path for path in run.iterdir() if path.is_dir()]
+
+
+def accuracies_in(output: str) -> dict[str, float]:
+    """{"Validation": per cent, "Test": per cent}"""
+    return {
+        kind: float(value)
+        for kind, value in re.findall(r"^(\w+) accuracy:\s+([\d.]+)%", output, re.MULTILINE)
+    }
+
+
+def test_smoke_form_shows_the_best_configuration_and_its_accuracies() -> None:
+    done = run_example("--smoke")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in digits.SEARCH_SPACE:
+        assert re.search(rf"^  {name} +[\d.e-]+$", done.stdout, re.MULTILINE), done.stdout
+    accuracies = accuracies_in(done.stdout)
+    # Guessing gets 10 %.
+    assert accuracies.keys() == {"Validation", "Test"}
+    assert all(30 < value <= 100 for value in accuracies.values()), accuracies
+
+
+def test_smoke_form_leaves_no_files() -> None:
+    done = run_example("--smoke")
+
+    results = re.search(r"^Results: +(\S+)$", done.stdout, re.MULTILINE)
+    assert results is not None, done.stdout
+    assert not Path(results[1]).exists()
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Storage path with one finished run."""
+    storage_path = tmp_path_factory.mktemp("digits")
+    done = run_example("--storage", storage_path, "--samples", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return storage_path
+
+
+def test_continuing_a_finished_run_shows_its_results_again(finished_run: Path) -> None:
+    (run,) = runs_in(finished_run)
+    before = trials_in(run)
+
+    done = run_example("--storage", finished_run, "--continue")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert str(run) in done.stdout
+    assert accuracies_in(done.stdout).keys() == {"Validation", "Test"}
+    assert trials_in(run) == before
+
+
+def test_a_finished_run_is_followed_by_a_new_one_where_nobody_can_be_asked(
+    finished_run: Path,
+) -> None:
+    before = runs_in(finished_run)
+
+    done = run_example("--storage", finished_run, "--samples", "1")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Found a finished run" in done.stdout
+    assert "Starting a new one" in done.stdout
+    assert len(runs_in(finished_run)) == len(before) + 1
+
+
+def test_an_unfinished_run_goes_on_where_nobody_can_be_asked(tmp_path: Path) -> None:
+    tuner = digits.make_tuner(tmp_path, samples=2, iterations=1)
+    run = digits.find_latest_run(tmp_path)
+    assert run is not None and not digits.is_finished(run)
+    del tuner
+
+    done = run_example("--storage", tmp_path)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Found an unfinished run" in done.stdout
+    assert "Going on with it" in done.stdout
+    assert len(trials_in(run)) == 2
+    assert digits.is_finished(run)
+
+
+def test_continue_without_an_earlier_run_starts_a_new_one(tmp_path: Path) -> None:
+    done = run_example("--storage", tmp_path / "none", "--continue", "--samples", "1")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(runs_in(tmp_path / "none")) == 1
+
+
+def test_new_and_continue_exclude_each_other() -> None:
+    done = run_example("--new", "--continue")
+
+    assert done.returncode == 2
+    assert "not allowed with" in done.stderr
+
+
+def test_a_failed_trial_makes_the_program_fail(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Learning rates that are no numbers make each step fail.
+    tuner = digits.make_tuner(tmp_path, samples=1, iterations=1)
+    tuner._param_space = {**digits.SEARCH_SPACE, "learning_rate": float("nan")}
+
+    assert digits.run_to_end(tuner) == 1
+    assert "--continue" in capsys.readouterr().err
+
+
+def test_the_network_survives_a_checkpoint(tmp_path: Path) -> None:
+    config = {"learning_rate": 0.01, "width": 16, "regularisation": 1e-4, "batch_size": 64}
+    trainable = digits.DigitsClassifier.__new__(digits.DigitsClassifier)
+    trainable.setup(config)
+    accuracy = trainable.step()["accuracy"]
+    trainable.save_checkpoint(str(tmp_path))
+
+    restored = digits.DigitsClassifier.__new__(digits.DigitsClassifier)
+    restored.setup(config)
+    restored.load_checkpoint(str(tmp_path))
+
+    assert restored.model.score(*restored.valid_data) == pytest.approx(accuracy)
+
+
+def test_data_is_split_without_overlap() -> None:
+    splits = digits.load_splits()
+
+    sizes = [len(split.digits) for split in splits]
+    assert sum(sizes) == 1797
+    assert sizes[0] > sizes[1] and abs(sizes[1] - sizes[2]) <= 1
+    assert all(set(split.digits) == set(range(10)) for split in splits)
