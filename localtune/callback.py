@@ -172,19 +172,56 @@ class CallbackList:
             except Exception as error:
                 raise CallbackError(callback, hook) from error
 
+    def end(self, trials: list[Trial]) -> None:
+        """Calls ``on_experiment_end`` of all callbacks: each has something to close.
+
+        Raises:
+            CallbackError: the first one, after all were called.
+        """
+        first_error: CallbackError | None = None
+        for callback, method in self._targets["on_experiment_end"]:
+            try:
+                method(trials=trials)
+            except Exception as error:
+                if first_error is None:
+                    first_error = CallbackError(callback, "on_experiment_end")
+                    first_error.__cause__ = error
+        if first_error is not None:
+            raise first_error
+
     def wants(self, hook: str) -> bool:
         """Whether any callback overrides the hook."""
         return bool(self._targets[hook])
 
+    @property
+    def has_state(self) -> bool:
+        """Whether any callback overrides ``get_state``."""
+        return any(_overrides(callback, "get_state") for callback in self.callbacks)
+
     def get_state(self) -> list[dict[str, Any] | None]:
-        """States of the callbacks, by position."""
-        return [callback.get_state() for callback in self.callbacks]
+        """States of the callbacks, by position.
+
+        Raises:
+            CallbackError: if one of them raises.
+        """
+        return [_asked(callback, "get_state") for callback in self.callbacks]
 
     def set_state(self, states: list[dict[str, Any] | None]) -> None:
-        """Gives each callback its state back, by position."""
+        """Gives each callback its state back, by position.
+
+        Raises:
+            CallbackError: if one of them raises.
+        """
         for callback, state in zip(self.callbacks, states, strict=False):
             if state:
-                callback.set_state(state)
+                _asked(callback, "set_state", state)
+
+
+def _asked(callback: Callback, method: str, *arguments: Any) -> Any:
+    try:
+        return getattr(callback, method)(*arguments)
+    except Exception as error:
+        raise CallbackError(callback, method) from error
 
 
 def _overrides(callback: Callback, hook: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.callback import Callback, CallbackError, CallbackList
 from localtune.clock import SystemClock
-from localtune.controller.loop import ExperimentLoop
+from localtune.controller.loop import ExperimentLoop, error_of_callback
 from localtune.controller.settings import RunSettings
 from localtune.controller.state import ControllerState
 from localtune.error import TuneError
@@ -21,8 +21,9 @@ from localtune.experiment_spec import Experiment, date_text
 from localtune.progress_reporter import create_output
 from localtune.resources import resource_dict_to_pg_factory
 from localtune.run_config import ResumeConfig
-from localtune.schedulers import FIFOScheduler, TrialScheduler
+from localtune.schedulers import FIFOScheduler, TrialScheduler, create_scheduler
 from localtune.search.basic_variant import BasicVariantGenerator
+from localtune.search.create import create_searcher
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.paths import make_experiment_dir
@@ -100,8 +101,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
         TuneError: if the run itself failed, or a trial did with ``fail_fast="raise"``.
         ValueError: for options that make no sense.
     """
-    check_metric_and_mode(options.metric, options.mode)
-    limit = check_max_concurrent(options.max_concurrent_trials)
+    check_options(options)
     searcher = make_searcher(options, experiment)
     scheduler = make_scheduler(options, experiment)
     executor = make_executor(options.executor)
@@ -111,7 +111,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
     db = ExperimentDB(experiment.path)
     try:
         trials = _trials_to_resume(db, options.resume, searcher)
-        settings = _settings(experiment, options, limit)
+        settings = _settings(experiment, options)
         state = ControllerState(
             settings, searcher, scheduler, experiment.stopper, executor.capacity(), clock
         )
@@ -126,18 +126,20 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
             reporter=options.progress_reporter,
         )
         callbacks = CallbackList(_all_callbacks(options.callbacks, output))
+        if options.resume is not None:
+            _restore_callbacks(callbacks, db)
         loop = ExperimentLoop(state, executor, searcher, callbacks, db, output, clock)
         program = dumps_with_parameters(experiment.trainable)
         try:
             with _executor_open(executor, program), _signals_handled(loop):
-                callbacks.call(
-                    "setup",
+                loop.setup(
                     stop=experiment.stopping_criterion,
                     num_samples=experiment.num_samples,
                     total_num_samples=searcher.total_samples,
                     time_budget_s=experiment.time_budget_s,
                 )
-                loop.run()
+                if state.error is None:
+                    loop.run()
         finally:
             _end(callbacks, state, output, loop, clock.monotonic() - started)
         if state.error is not None:
@@ -155,12 +157,22 @@ def _end(
     elapsed_s: float,
 ) -> None:
     try:
-        callbacks.call("on_experiment_end", trials=state.trials)
+        callbacks.end(state.trials)
     except CallbackError as error:
         if state.error is None:
-            state.error = TuneError(f"{error} {error.__cause__!r}")
-            state.error.__cause__ = error.__cause__
+            state.error = error_of_callback(error)
     output.summary(state.trials, interrupted=loop.was_interrupted, elapsed_s=elapsed_s)
+
+
+def check_options(options: RunOptions) -> None:
+    """Raises ValueError for what can be known to be wrong before anything is written."""
+    check_metric_and_mode(options.metric, options.mode)
+    check_max_concurrent(options.max_concurrent_trials)
+    check_callbacks(options.callbacks)
+    _as_searcher(options.search_alg)
+    _as_scheduler(options.scheduler)
+    if options.executor != "inprocess":
+        make_executor(options.executor)
 
 
 # -- the parts ----------------------------------------------------------------------------------
@@ -194,14 +206,7 @@ def make_searcher(options: RunOptions, experiment: Experiment) -> SearchAlgorith
     Raises:
         ValueError: for a search space or an algorithm that cannot be used.
     """
-    searcher = options.search_alg
-    if searcher is None or searcher in ("random", "variant_generator"):
-        searcher = BasicVariantGenerator()
-    if not isinstance(searcher, SearchAlgorithm):
-        raise ValueError(
-            "search_alg must be None, 'random', or a search algorithm such as "
-            f"BasicVariantGenerator(...), but got {searcher!r}."
-        )
+    searcher = _as_searcher(options.search_alg)
     if not searcher.set_search_properties(
         options.metric, options.mode, experiment.config, **experiment.public_spec
     ):
@@ -213,23 +218,41 @@ def make_searcher(options: RunOptions, experiment: Experiment) -> SearchAlgorith
     return searcher
 
 
+def _as_searcher(search_alg: Any) -> SearchAlgorithm:
+    if search_alg is None:
+        return BasicVariantGenerator()
+    searcher = create_searcher(search_alg) if isinstance(search_alg, str) else search_alg
+    if not isinstance(searcher, SearchAlgorithm):
+        raise ValueError(
+            "search_alg must be None, a name, or a search algorithm such as "
+            f"BasicVariantGenerator(...), but got {searcher!r}."
+        )
+    return searcher
+
+
 def make_scheduler(options: RunOptions, experiment: Experiment) -> TrialScheduler:
     """The scheduler of a run.
 
     Raises:
         ValueError: if it is none, or metric and mode are given to it and to the run.
     """
-    scheduler = options.scheduler
-    if scheduler is None or scheduler == "fifo":
-        scheduler = FIFOScheduler()
-    if not isinstance(scheduler, TrialScheduler):
-        raise ValueError(
-            f"scheduler must be None, 'fifo', or a TrialScheduler, but got {scheduler!r}."
-        )
+    scheduler = _as_scheduler(options.scheduler)
     if not scheduler.set_search_properties(options.metric, options.mode, **experiment.public_spec):
         raise ValueError(
             f"metric and mode are given twice: to TuneConfig ({options.metric!r}, "
             f"{options.mode!r}) and to {type(scheduler).__name__}. Give them to one."
+        )
+    return scheduler
+
+
+def _as_scheduler(scheduler: Any) -> TrialScheduler:
+    if scheduler is None:
+        return FIFOScheduler()
+    if isinstance(scheduler, str):
+        scheduler = create_scheduler(scheduler)
+    if not isinstance(scheduler, TrialScheduler):
+        raise ValueError(
+            f"scheduler must be None, a name, or a TrialScheduler, but got {scheduler!r}."
         )
     return scheduler
 
@@ -250,7 +273,7 @@ def check_max_concurrent(limit: int | None) -> int:
     return limit
 
 
-def _settings(experiment: Experiment, options: RunOptions, limit: int) -> RunSettings:
+def _settings(experiment: Experiment, options: RunOptions) -> RunSettings:
     metric = options.metric
     return RunSettings(
         trainable_name=experiment.run_identifier,
@@ -259,7 +282,7 @@ def _settings(experiment: Experiment, options: RunOptions, limit: int) -> RunSet
         metric=metric,
         checkpoint_config=experiment.checkpoint_config,
         stopping_criterion=experiment.stopping_criterion,
-        max_concurrent_trials=limit,
+        max_concurrent_trials=check_max_concurrent(options.max_concurrent_trials),
         time_budget_s=experiment.time_budget_s,
         max_failures=experiment.max_failures,
         fail_fast=bool(options.fail_fast),
@@ -297,15 +320,27 @@ def _resources_of(
     return resources_of
 
 
+def check_callbacks(callbacks: Any) -> list[Callback]:
+    """Returns the callbacks if they are a list of such.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    if not isinstance(callbacks, (list, tuple)):
+        raise ValueError(f"callbacks must be a list of Callback objects, but got {callbacks!r}.")
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            hint = " Pass an instance, not the class." if isinstance(callback, type) else ""
+            raise ValueError(
+                f"callbacks must be a list of Callback objects, but it has {callback!r}.{hint}"
+            )
+    return list(callbacks)
+
+
 def _all_callbacks(callbacks: Sequence[Callback], output: Callback) -> list[Callback]:
     """The user's callbacks, the output, and the loggers that the user did not pass."""
     from localtune.logger import CSVLoggerCallback, JsonLoggerCallback
 
-    for callback in callbacks:
-        if not isinstance(callback, Callback):
-            raise ValueError(
-                f"callbacks must be a list of Callback objects, but it has {callback!r}."
-            )
     everyone = [*callbacks, output]
     if os.environ.get("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS") != "1":
         for logger_class in (CSVLoggerCallback, JsonLoggerCallback):
@@ -330,6 +365,16 @@ def _trials_to_resume(
     for trial in trials:
         _revive(trial, resume)
     return trials
+
+
+def _restore_callbacks(callbacks: CallbackList, db: ExperimentDB) -> None:
+    states = db.get("callbacks")
+    if states is None:
+        return
+    try:
+        callbacks.set_state(states)
+    except CallbackError as error:
+        raise error_of_callback(error) from error.__cause__
 
 
 def _revive(trial: Trial, resume: ResumeConfig) -> None:

@@ -71,8 +71,17 @@ class ExperimentLoop:
         self._iteration = 0
         self._unsaved: dict[str, Trial] = {}
         self._saved_count = 0
+        self._known: set[str] = set()  # ids of the trials whose configuration can be kept
+        self._keeps_callbacks = callbacks.has_state
         self._interrupt_asked = False
         self.was_interrupted = False
+
+    def setup(self, **info: Any) -> None:
+        """Calls the callbacks' ``setup``; one that raises ends the run before it begins."""
+        try:
+            self._callbacks.call("setup", **info)
+        except CallbackError as error:
+            self._abort_by(error)
 
     def run(self) -> None:
         """Runs until all is done, interrupted, or failed.
@@ -116,13 +125,18 @@ class ExperimentLoop:
             try:
                 self._carry_out_one(instruction)
             except CallbackError as error:
-                self._abort(TuneError(f"{error} {_text_of(error.__cause__)}"), error.__cause__)
+                self._abort_by(error)
             except OSError as error:
                 self._abort(error if isinstance(error, TuneError) else _storage_error(error), error)
         try:
             self._save()
+        except CallbackError as error:
+            self._abort_by(error)
         except StorageError as error:
             self._abort(error, error.__cause__)
+
+    def _abort_by(self, error: CallbackError) -> None:
+        self._abort(error_of_callback(error), error.__cause__)
 
     def _abort(self, error: BaseException, cause: BaseException | None) -> None:
         error.__cause__ = cause if cause is not error else error.__cause__
@@ -135,7 +149,7 @@ class ExperimentLoop:
         elif isinstance(instruction, i.Notify):
             self._notify(instruction)
         elif isinstance(instruction, i.Persist):
-            self._unsaved[instruction.trial.trial_id] = instruction.trial
+            self._persist(instruction.trial)
         elif isinstance(instruction, i.PrepareTrial):
             self._prepare(instruction)
         elif isinstance(instruction, i.StartWorker):
@@ -152,6 +166,16 @@ class ExperimentLoop:
             self._delete(instruction.tracked.checkpoint.path)
         elif isinstance(instruction, i.Warn):
             self._output.warn(instruction.message)
+
+    def _persist(self, trial: Trial) -> None:
+        if trial.trial_id not in self._known:
+            try:
+                _pickled_config(trial)
+            except UnpicklableConfigError as error:
+                self._abort(error, error.__cause__)
+                return
+            self._known.add(trial.trial_id)
+        self._unsaved[trial.trial_id] = trial
 
     def _prepare(self, instruction: i.PrepareTrial) -> None:
         trial = instruction.trial
@@ -193,7 +217,7 @@ class ExperimentLoop:
         try:
             self._callbacks.call(hook, iteration=self._iteration, trials=self._state.trials)
         except CallbackError as error:
-            self._abort(TuneError(f"{error} {_text_of(error.__cause__)}"), error.__cause__)
+            self._abort_by(error)
 
     def _write_error(self, trial: Trial) -> None:
         assert trial.error is not None
@@ -213,6 +237,8 @@ class ExperimentLoop:
         state: dict[str, Any] = {}
         if len(self._state.trials) != self._saved_count:
             state["searcher"] = self._searcher.get_state()
+        if self._keeps_callbacks:
+            state["callbacks"] = self._callbacks.get_state()
         trials, self._unsaved = list(self._unsaved.values()), {}
         self._db.save(trials, state)
         self._saved_count = len(self._state.trials)
@@ -243,7 +269,7 @@ def _pickled_config(trial: Trial) -> bytes:
     from localtune.utils.serialization import dumps
 
     try:
-        return dumps(trial.config, "config")
+        return dumps(trial.config, f"The config of trial {trial}")
     except TypeError as error:
         raise UnpicklableConfigError(str(error)) from error
 
@@ -255,9 +281,13 @@ def _storage_error(error: OSError) -> StorageError:
     )
 
 
-def _text_of(error: BaseException | None) -> str:
+def error_of_callback(error: CallbackError) -> TuneError:
+    """The error that ends a run because a hook raised: names the hook, shows its traceback."""
     import traceback
 
-    if error is None:
-        return ""
-    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    cause = error.__cause__
+    assert cause is not None
+    text = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
+    problem = TuneError(f"{error}\n\n{text}")
+    problem.__cause__ = cause
+    return problem

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import traceback
 from collections.abc import Callable
 
+from localtune.error import TuneError
 from localtune.experiment.trial import Trial
 
 # Characters that some file system, shell or tool cannot bear in a name.
@@ -13,6 +15,8 @@ _UNSAFE = re.compile(r'[/()<>:"\\|?*\s\x00]')
 _DEFAULT_MAX_LENGTH = 130
 # Most file systems allow 255 bytes.
 _MAX_NAME_BYTES = 255
+# A name that is taken gets "_" and four more characters.
+_COLLISION_BYTES = 5
 
 
 def name_trial(
@@ -34,9 +38,9 @@ def name_trial(
         ValueError: if a creator returns what cannot be a name.
     """
     if name_creator is not None:
-        trial.custom_trial_name = _checked(name_creator(trial), "trial_name_creator")
+        trial.custom_trial_name = _created(name_creator, trial, "trial_name_creator")
     if dirname_creator is not None:
-        dirname = _checked(dirname_creator(trial), "trial_dirname_creator")
+        dirname = _created(dirname_creator, trial, "trial_dirname_creator")
         if "/" in dirname or os.sep in dirname:
             raise ValueError(
                 "trial_dirname_creator must return the name of a directory without "
@@ -45,9 +49,11 @@ def name_trial(
         if dirname in (".", ".."):
             raise ValueError(f"trial_dirname_creator must not return {dirname!r}.")
     else:
+        ending = f"_{date_text}" if date_text else ""
         dirname = f"{trial}_{trial.experiment_tag}"[: _max_length()]
-        if date_text:
-            dirname += f"_{date_text}"
+        room = _MAX_NAME_BYTES - _COLLISION_BYTES - len(ending)
+        dirname = os.fsdecode(os.fsencode(dirname)[:room]) if _is_longer(dirname, room) else dirname
+        dirname += ending
     trial.dirname = _UNSAFE.sub("_", dirname)
 
 
@@ -57,7 +63,7 @@ def check_experiment_name(name: str) -> str:
     Raises:
         ValueError: if it is empty, leads out of the storage path, or is too long.
     """
-    if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
+    if not isinstance(name, str) or not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
         raise ValueError(
             "name must be the name of one directory (no '/', no '..', not empty), "
             f"but got {name!r}. Put the path into storage_path."
@@ -70,15 +76,26 @@ def check_experiment_name(name: str) -> str:
     return name
 
 
-def _checked(name: object, source: str) -> str:
+def _created(creator: Callable[[Trial], str], trial: Trial, source: str) -> str:
+    try:
+        name: object = creator(trial)
+    except Exception as error:
+        raise TuneError(
+            f"{source} raised {type(error).__name__}: {error}\n\n{traceback.format_exc()}"
+        ) from error
     if not isinstance(name, str) or not name:
         raise ValueError(f"{source} must return a name, but returned {name!r}.")
-    if len(os.fsencode(name)) > _MAX_NAME_BYTES - 6:
+    limit = _MAX_NAME_BYTES - _COLLISION_BYTES
+    if _is_longer(name, limit):
         raise ValueError(
-            f"{source} must return at most {_MAX_NAME_BYTES - 6} bytes, but returned "
+            f"{source} must return at most {limit} bytes, but returned "
             f"{len(os.fsencode(name))}: {name[:40]!r}..."
         )
     return name
+
+
+def _is_longer(name: str, limit: int) -> bool:
+    return len(os.fsencode(name)) > limit
 
 
 def _max_length() -> int:

@@ -18,13 +18,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from localtune.execution import machine
 from localtune.execution.capacity import declared_capacity
@@ -33,6 +32,7 @@ from localtune.execution.launcher import START_METHODS, Launcher, Program, make_
 from localtune.execution.waiter import Waiter
 from localtune.worker import messages as m
 from localtune.worker.main import crash_path
+from localtune.worker.pipe import MessagePipe, message_pipe
 
 logger = logging.getLogger(__name__)
 
@@ -108,8 +108,8 @@ class ProcessExecutor(Executor):
         path = os.path.join(self._private_dir, "program.pkl")
         with open(path, "wb") as file:
             file.write(program)
-        use_selector = self._start_method != "portable" and sys.platform != "win32"
-        self._waiter = Waiter(use_selector=use_selector)
+        use_poll = self._start_method != "portable" and hasattr(select, "poll")
+        self._waiter = Waiter(use_poll=use_poll)
         self._launcher = make_launcher(
             self._start_method,
             Program(path, self._private_dir, self._preload),
@@ -120,9 +120,9 @@ class ProcessExecutor(Executor):
     def start_worker(self, worker_id: int, command: m.Construct, cpus: float) -> None:
         assert self._launcher is not None and self._waiter is not None
         connection = self._launcher.launch(worker_id, machine.thread_environment(cpus))
-        worker = _Worker(worker_id, connection)
+        worker = _Worker(worker_id, message_pipe(connection))
         self._workers[worker_id] = worker
-        self._waiter.register(connection, lambda: self._on_readable(worker))
+        self._waiter.register(worker.pipe, lambda: self._on_readable(worker))
         self._send(worker, command)
 
     def send(self, worker_id: int, command: m.Command) -> None:
@@ -180,24 +180,27 @@ class ProcessExecutor(Executor):
         data = m.encode(command)
         # A worker that has just died is noticed by its exit.
         with contextlib.suppress(OSError):
-            worker.connection.send_bytes(data)
+            worker.pipe.send(data)
 
     def _on_readable(self, worker: _Worker) -> None:
         try:
-            data = worker.connection.recv_bytes()
+            messages = worker.pipe.receive_ready()
         except (EOFError, OSError):
             self._close_pipe(worker)
             # The kernel closes the pipe of a dying process a moment before it tells its end.
             worker.deadline = time.monotonic() + _SILENT_EXIT_S
             worker.next_signal = _SIGKILL
             return
-        self._events.append(Replied(worker.worker_id, m.decode(data)))
+        self._take_in(worker, messages)
+
+    def _take_in(self, worker: _Worker, messages: list[bytes]) -> None:
+        self._events.extend(Replied(worker.worker_id, m.decode(each)) for each in messages)
 
     def _close_pipe(self, worker: _Worker) -> None:
         assert self._waiter is not None
-        if not worker.connection.closed:
-            self._waiter.unregister(worker.connection)
-            worker.connection.close()
+        if not worker.pipe.closed:
+            self._waiter.unregister(worker.pipe)
+            worker.pipe.close()
 
     def _on_exit(self, worker_id: int, exit_code: int | None, note: str) -> None:
         worker = self._workers.pop(worker_id)
@@ -210,9 +213,8 @@ class ProcessExecutor(Executor):
     def _drain(self, worker: _Worker) -> None:
         """Takes in what the worker said before it ended."""
         with contextlib.suppress(EOFError, OSError):
-            while not worker.connection.closed and worker.connection.poll():
-                reply = m.decode(worker.connection.recv_bytes())
-                self._events.append(Replied(worker.worker_id, reply))
+            while not worker.pipe.closed and worker.pipe.is_ready():
+                self._take_in(worker, worker.pipe.receive_ready())
 
     def _take_crash_text(self, worker_id: int, exit_code: int | None) -> str:
         path = crash_path(self._private_dir, worker_id)
@@ -245,7 +247,7 @@ class ProcessExecutor(Executor):
         if signum == _SIGKILL:
             worker.kill_note = worker.kill_note or (
                 "it closed its pipe and did not end"
-                if worker.connection.closed
+                if worker.pipe.closed
                 else "killed by localtune"
             )
             worker.deadline = None
@@ -262,11 +264,11 @@ _SIGKILL = int(getattr(signal, "SIGKILL", signal.SIGTERM))
 class _Worker:
     """What the executor knows of one worker."""
 
-    __slots__ = ("connection", "deadline", "is_stopping", "kill_note", "next_signal", "worker_id")
+    __slots__ = ("deadline", "is_stopping", "kill_note", "next_signal", "pipe", "worker_id")
 
-    def __init__(self, worker_id: int, connection: Any) -> None:
+    def __init__(self, worker_id: int, pipe: MessagePipe) -> None:
         self.worker_id = worker_id
-        self.connection = connection
+        self.pipe = pipe
         self.is_stopping = False
         self.deadline: float | None = None  # when `next_signal` is due, by the monotonic clock
         self.next_signal = _SIGKILL

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import selectors
+import math
+import select
 from collections.abc import Callable
 from multiprocessing.connection import Pipe, wait
 from typing import Any
@@ -12,43 +13,48 @@ class Waiter:
     """Waits for any of many pipes, sockets and process handles, and calls their handlers.
 
     Args:
-        use_selector: Whether to use the platform's fastest mechanism for descriptors; without
-            it (Windows, where pipes are handles) ``multiprocessing.connection.wait`` does it.
+        use_poll: Whether to use ``poll()`` on descriptors; without it (Windows, where pipes are
+            handles) ``multiprocessing.connection.wait`` does the same more slowly.
     """
 
-    def __init__(self, *, use_selector: bool) -> None:
-        self._selector = selectors.DefaultSelector() if use_selector else None
-        self._handlers: dict[Any, Callable[[], None]] = {}
+    def __init__(self, *, use_poll: bool) -> None:
+        self._poll = select.poll() if use_poll else None
+        self._handlers: dict[Any, Callable[[], None]] = {}  # by descriptor, or by object
         self._wake_in, self._wake_out = Pipe(duplex=False)
         self._woken = False
         self.register(self._wake_in, self._take_wake)
 
     def register(self, source: Any, handler: Callable[[], None]) -> None:
         """Calls ``handler`` whenever ``source`` is readable (or, a process, has ended)."""
-        if self._selector is not None:
-            self._selector.register(source, selectors.EVENT_READ, handler)
+        if self._poll is not None:
+            fd = _descriptor(source)
+            self._poll.register(fd, select.POLLIN)
+            self._handlers[fd] = handler
         else:
             self._handlers[source] = handler
 
     def unregister(self, source: Any) -> None:
         """Forgets ``source``; call it before closing it."""
-        if self._selector is not None:
-            self._selector.unregister(source)
+        if self._poll is not None:
+            fd = _descriptor(source)
+            self._poll.unregister(fd)
+            del self._handlers[fd]
         else:
             del self._handlers[source]
 
     def wait(self, timeout_s: float | None) -> None:
         """Waits until something happens or the time is over, and calls the handlers."""
-        if self._selector is not None:
-            for key, _ in self._selector.select(timeout_s):
-                # An earlier handler of this round may have unregistered a later source.
-                if self._selector.get_map().get(key.fd) is key:
-                    key.data()
+        ready: list[Any]
+        if self._poll is not None:
+            timeout_ms = None if timeout_s is None else math.ceil(timeout_s * 1000.0)
+            ready = [fd for fd, _ in self._poll.poll(timeout_ms)]
         else:
-            for source in wait(list(self._handlers), timeout_s):
-                handler = self._handlers.get(source)
-                if handler is not None:
-                    handler()
+            ready = wait(list(self._handlers), timeout_s)
+        handlers = [(source, self._handlers[source]) for source in ready]
+        for source, handler in handlers:
+            # An earlier handler of this round may have unregistered a later source.
+            if self._handlers.get(source) is handler:
+                handler()
 
     def wake(self) -> None:
         """Ends a wait from another thread or from a signal handler."""
@@ -58,8 +64,6 @@ class Waiter:
 
     def close(self) -> None:
         """Gives up the wait itself; the sources stay open."""
-        if self._selector is not None:
-            self._selector.close()
         self._handlers.clear()
         self._wake_in.close()
         self._wake_out.close()
@@ -67,3 +71,7 @@ class Waiter:
     def _take_wake(self) -> None:
         self._woken = False
         self._wake_in.recv_bytes()
+
+
+def _descriptor(source: Any) -> int:
+    return source if isinstance(source, int) else source.fileno()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +11,10 @@ from localtune.checkpoint import Checkpoint
 from localtune.run_config import CheckpointConfig
 from localtune.utils.dicts import flatten_dict
 
+logger = logging.getLogger(__name__)
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, eq=False)
 class TrackedCheckpoint:
     """One committed checkpoint.
 
@@ -58,9 +61,13 @@ class CheckpointHistory:
 
     def register(self, tracked: TrackedCheckpoint) -> list[TrackedCheckpoint]:
         """Takes in a new checkpoint; returns those that are not needed any more."""
+        self.adopt(tracked)
+        return self.collect()
+
+    def adopt(self, tracked: TrackedCheckpoint) -> None:
+        """Takes in the newest checkpoint and drops none: those on record come oldest first."""
         self._insert(tracked)
         self.latest = tracked
-        return self.collect()
 
     def collect(self) -> list[TrackedCheckpoint]:
         """Drops and returns what the retention rule no longer keeps and nobody has pinned."""
@@ -87,17 +94,30 @@ class CheckpointHistory:
             self._kept.append(tracked)
             return
         score = self._score(tracked)
+        if score is None:
+            logger.warning(
+                "The checkpoint %s ranks last: its result has no number %r, which "
+                "checkpoint_score_attribute names.",
+                tracked.checkpoint.path,
+                self._config.checkpoint_score_attribute,
+            )
         position = len(self._kept)
-        while position > 0 and self._score(self._kept[position - 1]) > score:
+        while position > 0 and _is_better(self._score(self._kept[position - 1]), score):
             position -= 1
         self._kept.insert(position, tracked)
 
-    def _score(self, tracked: TrackedCheckpoint) -> float:
-        """Score for sorting; a missing, NaN or non-numeric one is the worst."""
+    def _score(self, tracked: TrackedCheckpoint) -> float | None:
+        """Score to be maximised; None if it is missing or no number, -inf if it is NaN."""
         attribute = self._config.checkpoint_score_attribute
         value = tracked.metrics.get(attribute)
         if value is None:
             value = flatten_dict(tracked.metrics).get(attribute)
-        if not isinstance(value, (int, float)) or math.isnan(value):
+        if not isinstance(value, (int, float)):
+            return None
+        if math.isnan(value):
             return -math.inf
         return value if self._config.checkpoint_score_order == "max" else -value
+
+
+def _is_better(one: float | None, other: float | None) -> bool:
+    return one is not None and (other is None or one > other)

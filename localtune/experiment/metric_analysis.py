@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ SCOPES = ("last", "all", "avg", "last-5-avg", "last-10-avg")
 _WINDOW = 10
 _SKIPPED = frozenset(DEBUG_METRICS)
 _CONFIG_PATH = CONFIG_PREFIX + "/"
+_MAX_FLOAT = sys.float_info.max
+_MIN_FLOAT = -_MAX_FLOAT
 
 
 class MetricStats:
@@ -89,7 +92,10 @@ def update_metric_stats(stats: dict[str, MetricStats], flat_result: Mapping[str,
     for key, value in flat_result.items():
         if value.__class__ is not float and not isinstance(value, (int, float)):
             continue
-        if key in _SKIPPED or key.startswith(_CONFIG_PATH):
+        if key in _SKIPPED or str(key).startswith(_CONFIG_PATH):
+            continue
+        if value.__class__ is not float and not _MIN_FLOAT <= value <= _MAX_FLOAT:
+            # An integer that no mean can be taken of.
             continue
         known = stats.get(key)
         if known is None:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from localtune.utils.json_encode import dumps
+from localtune.utils.text import printable
 
 _LEFT_OUT = ("config", "hist_stats")
 # Text that YAML takes for text without quotes: words that start with a letter.
@@ -93,4 +94,5 @@ def _float(value: float) -> str:
 def _text(text: str) -> str:
     if _BARE.fullmatch(text) and text.lower() not in _NOT_TEXT:
         return text
-    return json.dumps(text, ensure_ascii=False)  # A JSON string is a YAML string.
+    # A JSON string is a YAML string, but YAML refuses some characters that JSON takes.
+    return printable(json.dumps(text, ensure_ascii=False))

@@ -121,28 +121,34 @@ def _best_lines(best: Trial, facts: RunFacts) -> list[Line]:
     if best.status is Status.ERROR:
         title.append((" (failed after its latest result)", "red"))
     # Exactly, so that the configuration can be used again.
-    parameters = {name: one_line(value, None) for name, value in parameters_of(best).items()}
-    metric = facts.metric or ""
-    value = metric_of(best, metric)
-    metrics = {} if value is None else {metric: f"{format_number(value)}  ({facts.mode})"}
-    for name, other in own_metrics(best.last_result).items():
-        if len(metrics) < _MAX_METRICS:
-            metrics.setdefault(name, format_number(other))
+    parameters = [
+        (one_line(name), one_line(value, None)) for name, value in parameters_of(best).items()
+    ]
+    metrics = [(one_line(name), text) for name, text in _metrics_of_best(best, facts).items()]
     iterations = count(iterations_of(best) or 0, "iteration")
     trained = format_duration(trained_s_of(best))
-    width = max(map(text_width, [*parameters, *metrics]))
+    width = max(text_width(name) for name, _ in [*parameters, *metrics])
     return [
         title,
         [("  Parameters", "")],
-        *(_named_value(name, text, width) for name, text in parameters.items()),
+        *(_named_value(name, text, width) for name, text in parameters),
         [("  Metrics ", ""), (f"after {iterations}, {trained}", "dim")],
-        *(_named_value(name, text, width) for name, text in metrics.items()),
+        *(_named_value(name, text, width) for name, text in metrics),
     ]
+
+
+def _metrics_of_best(best: Trial, facts: RunFacts) -> dict[str, str]:
+    metric = facts.metric or ""
+    value = metric_of(best, metric)
+    metrics = {} if value is None else {metric: f"{format_number(value)}  ({facts.mode})"}
+    for name, other in list(own_metrics(best.last_result).items())[:_MAX_METRICS]:
+        metrics.setdefault(name, format_number(other))
+    return metrics
 
 
 def _named_value(name: str, text: str, width: int) -> Line:
     padding = " " * (width - text_width(name) + 2)
-    return [(f"    {one_line(name)}{padding}", "cyan"), (text, "")]
+    return [(f"    {name}{padding}", "cyan"), (text, "")]
 
 
 def _no_best_lines(trials: Sequence[Trial], facts: RunFacts) -> list[Line]:

@@ -45,8 +45,8 @@ def table_lines(
 
     Args:
         columns: All of equal length, in the order from left to right.
-        width: Columns of the terminal to fit into: what is least important is left out, and an
-            ellipsis in the heading says so. None leaves out nothing.
+        width: Columns of the terminal to fit into, at least 1: what is least important is left
+            out, and an ellipsis in the heading says so. None leaves out nothing.
         max_column_width: Longer texts are cut.
     """
     widths = [_width(column, max_column_width) for column in columns]
@@ -80,8 +80,6 @@ def _fit(columns: list[Column], widths: list[int], width: int) -> tuple[list[int
     widths = list(widths)
     while _total(widths, kept) > width:
         wide = [i for i in kept if widths[i] > narrowest[i]] or [i for i in kept if widths[i] > 1]
-        if not wide:
-            break
         # Headings are cut first, what names the row last.
         widest = max(
             wide,

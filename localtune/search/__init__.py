@@ -6,16 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from localtune.search.basic_variant import BasicVariantGenerator as BasicVariantGenerator
+    from localtune.search.create import create_searcher as create_searcher
     from localtune.search.sample import grid_search as grid_search
     from localtune.search.search_algorithm import SearchAlgorithm as SearchAlgorithm
     from localtune.search.suggestion import Suggestion as Suggestion
 
-__all__ = ["BasicVariantGenerator", "SearchAlgorithm", "Suggestion", "grid_search"]
+__all__ = [
+    "BasicVariantGenerator",
+    "SearchAlgorithm",
+    "Suggestion",
+    "create_searcher",
+    "grid_search",
+]
 
 _MODULES = {
     "BasicVariantGenerator": "localtune.search.basic_variant",
     "SearchAlgorithm": "localtune.search.search_algorithm",
     "Suggestion": "localtune.search.suggestion",
+    "create_searcher": "localtune.search.create",
     "grid_search": "localtune.search.sample",
 }
 

@@ -308,7 +308,8 @@ def _domain_node(domain: Domain, path: Path, may_hold_grids: bool, around: tuple
     values = domain.categories if isinstance(domain, Categorical) else []
     if domain.is_grid():
         return GridNode([build(each, path, True, around) for each in values], path)
-    domain.get_sampler()
+    if type(domain).sample is Domain.sample:
+        domain.get_sampler()  # so that a missing one is found before the run
     options = {
         id(each): build(each, path, may_hold_grids, around)
         for each in values

@@ -203,12 +203,12 @@ def _char_width(char: str) -> int:
 
 
 def _head(text: str, width: int) -> str:
-    used = 0
-    for position, char in enumerate(text):
-        used += _char_width(char)
-        if used > width:
-            return text[:position]
-    return text
+    """As much of the beginning as fits; the text is wider than that."""
+    end, used = 0, _char_width(text[0])
+    while used <= width:
+        end += 1
+        used += _char_width(text[end])
+    return text[:end]
 
 
 def _tail(text: str, width: int) -> str:

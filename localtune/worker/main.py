@@ -14,6 +14,7 @@ from localtune.error import TrialStopped
 from localtune.worker import messages as m
 from localtune.worker.host import ProcessHost
 from localtune.worker.lifeline import flush_c_output
+from localtune.worker.pipe import message_pipe
 from localtune.worker.workdir import flush_output
 
 if TYPE_CHECKING:
@@ -24,21 +25,21 @@ class PipeChannel:
     """The worker's end of the pipe to the parent.
 
     Args:
-        connection: A pipe that carries one message at a time.
+        connection: An end of ``multiprocessing.Pipe()``.
     """
 
     def __init__(self, connection: Any) -> None:
-        self._connection = connection
+        self._pipe = message_pipe(connection)
 
     def receive(self) -> m.Command:
         try:
-            command: m.Command = m.decode(self._connection.recv_bytes())
+            command: m.Command = m.decode(self._pipe.receive())
         except (OSError, EOFError):
             raise EOFError from None
         return command
 
     def send(self, reply: m.Reply) -> None:
-        self._connection.send_bytes(_encode_reply(reply))
+        self._pipe.send(_encode_reply(reply))
 
 
 def _encode_reply(reply: m.Reply) -> bytes:

@@ -19,7 +19,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import localtune as tune
+# As in an ordinary environment: modules are compiled once, not in each process.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+import localtune as tune  # noqa: E402
 
 SLOTS = 2
 
@@ -91,7 +95,9 @@ def verdict(
 def machine() -> str:
     """One line about the machine."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{platform.system()} {platform.machine()}, {cpus} CPUs, Python {platform.python_version()}"
+    return (
+        f"{platform.system()} {platform.machine()}, {cpus} CPUs, Python {platform.python_version()}"
+    )
 
 
 # -- sweeps -----------------------------------------------------------------------------------------
@@ -124,7 +130,9 @@ def sweep(trainable: Any, trials: int, **tune_options: Any) -> Stopwatch:
             executor=tune.ProcessExecutor(num_cpus=slots),
         ).fit()
     if results.num_terminated != trials:
-        sys.exit(f"{trials - results.num_terminated} of {trials} trials failed: {results.errors[:1]}")
+        sys.exit(
+            f"{trials - results.num_terminated} of {trials} trials failed: {results.errors[:1]}"
+        )
     return stopwatch
 
 

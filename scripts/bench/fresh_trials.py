@@ -11,8 +11,6 @@ request; the child answers one message over its pipe and exits; two in flight.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import selectors
 import socket
 import subprocess
@@ -20,6 +18,7 @@ import sys
 import time
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import localtune as tune
@@ -43,7 +42,8 @@ def localtune_rate(trials: int) -> float:
 def floor_rate(trials: int) -> float:
     """Forked children per second."""
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    command = [sys.executable, __file__, "--template", str(theirs.fileno())]
+    script = Path(__file__).with_name("_fork_floor.py")
+    command = [sys.executable, str(script), str(theirs.fileno())]
     with subprocess.Popen(command, pass_fds=(theirs.fileno(),)) as template:
         theirs.close()
         ends = _fork_and_greet(control, trials)
@@ -80,22 +80,6 @@ def _start(control: socket.socket) -> Connection:
     return ours
 
 
-def serve_as_template(control: socket.socket) -> None:
-    """Forks a child per packet until the socket is closed."""
-    while True:
-        packet, fds, _, _ = socket.recv_fds(control, 16, 1)
-        if not packet:
-            break
-        if os.fork() == 0:
-            connection = Connection(fds[0])
-            connection.send({"score": connection.recv()["config"]["x"]})
-            os._exit(0)
-        os.close(fds[0])
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-
-
 def main() -> None:
     given = options(__doc__, trials=300, rounds=5)
     floors, subjects = in_turn(
@@ -110,7 +94,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--template"]:
-        serve_as_template(socket.socket(fileno=int(sys.argv[2])))
-    else:
-        main()
+    main()

@@ -30,24 +30,30 @@ def pss_mb(pid):
 
 class Idle(tune.Trainable):
     def step(self):
-        return {"score": 1.0, "done": self.iteration == 2}
+        return {"score": 1.0}
 
 class Weigh(tune.Callback):
     seen = set()
-    done = False
+    weights = None
     def on_trial_result(self, trial, **info):
         self.seen.add(trial.trial_id)
-        if len(self.seen) == 2 and not self.done:
-            self.done = True
-            print(json.dumps([pss_mb(pid) for pid in family(os.getpid())]))
+        if len(self.seen) == 2 and self.weights is None:
+            self.weights = [pss_mb(pid) for pid in family(os.getpid())]
 
+weigh = Weigh()
 with tempfile.TemporaryDirectory() as directory:
     tune.Tuner(
         Idle,
         tune_config=tune.TuneConfig(num_samples=2),
-        run_config=tune.RunConfig(storage_path=directory, verbose=0, callbacks=[Weigh()]),
+        run_config=tune.RunConfig(
+            storage_path=directory,
+            verbose=0,
+            callbacks=[weigh],
+            stop=lambda trial_id, result: weigh.weights is not None,
+        ),
         executor=tune.ProcessExecutor(num_cpus=2),
     ).fit()
+print(json.dumps(weigh.weights))
 """
 
 

@@ -189,8 +189,10 @@ def main(trials: int, rounds: int) -> None:
     for _ in range(rounds):
         for peer, so_far in found.items():
             so_far.append(measure(peer, trials))
-    own = {key: statistics.median(each[key] for each in found["localtune"]) for key in
-           ("total_s", "per_s")}
+    own = {
+        key: statistics.median(each[key] for each in found["localtune"])
+        for key in ("total_s", "per_s")
+    }
     for peer, figures in found.items():
         total_s = statistics.median(each["total_s"] for each in figures)
         per_s = statistics.median(each["per_s"] for each in figures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,14 +14,18 @@ import pytest
 from localtune.examples import digits
 
 ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "localtune.examples.digits"]
+ENVIRONMENT = {**os.environ, "PYTHONWARNINGS": ""}
 
 
-def run_example(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run_example(
+    *arguments: str | Path, stdin: int = subprocess.DEVNULL
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "localtune.examples.digits", *map(str, arguments)],
+        [*COMMAND, *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONWARNINGS": ""},
-        stdin=subprocess.DEVNULL,
+        env=ENVIRONMENT,
+        stdin=stdin,
         capture_output=True,
         text=True,
         timeout=100,
@@ -43,7 +48,7 @@ def accuracies_in(output: str) -> dict[str, float]:
     }
 
 
-def test_smoke_form_shows_the_best_configuration_and_its_accuracies() -> None:
+def test_smoke_form_shows_the_winner_and_leaves_no_files() -> None:
     done = run_example("--smoke")
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -53,11 +58,6 @@ def test_smoke_form_shows_the_best_configuration_and_its_accuracies() -> None:
     # Guessing gets 10 %.
     assert accuracies.keys() == {"Validation", "Test"}
     assert all(30 < value <= 100 for value in accuracies.values()), accuracies
-
-
-def test_smoke_form_leaves_no_files() -> None:
-    done = run_example("--smoke")
-
     results = re.search(r"^Results: +(\S+)$", done.stdout, re.MULTILINE)
     assert results is not None, done.stdout
     assert not Path(results[1]).exists()
@@ -97,18 +97,58 @@ def test_a_finished_run_is_followed_by_a_new_one_where_nobody_can_be_asked(
     assert len(runs_in(finished_run)) == len(before) + 1
 
 
-def test_an_unfinished_run_goes_on_where_nobody_can_be_asked(tmp_path: Path) -> None:
-    tuner = digits.make_tuner(tmp_path, samples=2, iterations=1)
-    run = digits.find_latest_run(tmp_path)
-    assert run is not None and not digits.is_finished(run)
-    del tuner
+@pytest.mark.parametrize(("answer", "new_runs"), [("c", 0), ("n", 1)])
+def test_on_a_terminal_the_user_is_asked(finished_run: Path, answer: str, new_runs: int) -> None:
+    before = runs_in(finished_run)
+    ours, theirs = os.openpty()
+    os.write(ours, f"{answer}\n".encode())
+
+    done = run_example("--storage", finished_run, "--samples", "1", stdin=theirs)
+    os.close(ours)
+    os.close(theirs)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[c] show its results, or [n] start a new one?" in done.stdout
+    assert len(runs_in(finished_run)) == len(before) + new_runs
+
+
+def end_after_first_trial(storage_path: Path, how: signal.Signals) -> tuple[int, str]:
+    """Starts a run and signals it when one trial has ended; (exit code, stderr)."""
+    process = subprocess.Popen(
+        [*COMMAND, "--storage", str(storage_path), "--samples", "12"],
+        cwd=ROOT,
+        env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if " finished 1/12 " in line:
+            process.send_signal(how)
+            break
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_unfinished_run_goes_on_where_nobody_can_be_asked(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    exit_code, errors = end_after_first_trial(tmp_path, how)
+    assert exit_code == (1 if how is signal.SIGINT else -how)
+    assert ("--continue" in errors) == (how is signal.SIGINT)
+    (run,) = runs_in(tmp_path)
+    assert not digits.is_finished(run)
 
     done = run_example("--storage", tmp_path)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Found an unfinished run" in done.stdout
     assert "Going on with it" in done.stdout
-    assert len(trials_in(run)) == 2
+    assert runs_in(tmp_path) == [run]
+    assert len(trials_in(run)) == 12
     assert digits.is_finished(run)
 
 

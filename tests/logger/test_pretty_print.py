@@ -12,14 +12,7 @@ def test_prints_nested_results_as_yaml_in_alphabetical_order() -> None:
     result = {"loss": 0.5, "info": {"sizes": [1, 2], "empty": {}, "none": []}, "done": False}
 
     assert pretty_print(result) == (
-        "done: false\n"
-        "info:\n"
-        "  empty: {}\n"
-        "  none: []\n"
-        "  sizes:\n"
-        "  - 1\n"
-        "  - 2\n"
-        "loss: 0.5\n"
+        "done: false\ninfo:\n  empty: {}\n  none: []\n  sizes:\n  - 1\n  - 2\nloss: 0.5\n"
     )
 
 
@@ -52,6 +45,7 @@ def test_a_result_with_nothing_to_show_is_an_empty_mapping() -> None:
         ("", '""'),
         ("a: b", '"a: b"'),
         ("two\nlines", r'"two\nlines"'),
+        ("\x7f\u2028", r'"\x7f\u2028"'),
         ("größe", "größe"),
         ("größe!", '"größe!"'),
         (np.float32(0.5), "0.5"),
@@ -68,16 +62,7 @@ def test_each_value_is_what_yaml_reads_back(value: object, text: str) -> None:
 def test_lists_hold_lists_and_mappings() -> None:
     result = {"x": [[1, [2]], {"b": [3], "a": {"c": 4}}, {}]}
 
-    assert pretty_print(result) == (
-        "x:\n"
-        "- - 1\n"
-        "  - - 2\n"
-        "- a:\n"
-        "    c: 4\n"
-        "  b:\n"
-        "  - 3\n"
-        "- {}\n"
-    )
+    assert pretty_print(result) == ("x:\n- - 1\n  - - 2\n- a:\n    c: 4\n  b:\n  - 3\n- {}\n")
 
 
 def test_the_result_is_left_as_it_is() -> None:

@@ -22,7 +22,7 @@ def main(trials: int) -> None:
             run.finish(trial)
         run.step(0.5)
         if number == 5:
-            print("printed by a callback")
+            print("from a callback")
     run.end()
     print("printed after the run")
 

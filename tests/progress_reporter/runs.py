@@ -48,7 +48,7 @@ def ended_trial(number: int = 0, status: Status = Status.TERMINATED, **metrics: 
     return trial
 
 
-def user_error(last_line: str, path: str = "/home/ann/train.py", line: int = 12) -> TrialTaskError:
+def user_error(last_line: str, path: str = "/srv/ann/train.py", line: int = 12) -> TrialTaskError:
     """What user code raised, without the exception itself."""
     text = (
         "Traceback (most recent call last):\n"
@@ -62,9 +62,7 @@ def user_error(last_line: str, path: str = "/home/ann/train.py", line: int = 12)
 class Run:
     """Calls the hooks of an output in the order in which a run does."""
 
-    def __init__(
-        self, verbose: int = 1, *, stream: TextIO | None = None, **options: Any
-    ) -> None:
+    def __init__(self, verbose: int = 1, *, stream: TextIO | None = None, **options: Any) -> None:
         self.clock = options.pop("clock", None) or ManualClock()
         self.stream = stream if stream is not None else io.StringIO()
         options.setdefault("metric", "loss")

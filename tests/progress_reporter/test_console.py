@@ -328,6 +328,17 @@ def test_tables_fit_the_width_of_a_plain_terminal(columns: str) -> None:
     assert "t00000" in table[3]
 
 
+def test_tables_in_a_log_are_at_most_120_columns_wide() -> None:
+    run = Run(environ={})
+    trial = run.start(run.add(make_trial(params={f"parameter_{i}": i for i in range(40)})))
+    run.result(trial, 1, loss=0.5)
+    run.finish(trial)
+    before = len(run.lines)
+    run.end()
+
+    assert 100 < max(map(len, run.lines[before : before + 4])) <= 120
+
+
 def test_an_ascii_stream_gets_ascii() -> None:
     raw = io.BytesIO()
     run = Run(stream=io.TextIOWrapper(raw, encoding="ascii", write_through=True))

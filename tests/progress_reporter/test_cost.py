@@ -43,7 +43,9 @@ class CountedTrial(Trial):
 def counted_trial(number: int) -> Trial:
     plain = make_trial(number)
     params = plain.evaluated_params
-    return CountedTrial("train", trial_id=plain.trial_id, config=dict(params), evaluated_params=params)
+    return CountedTrial(
+        "train", trial_id=plain.trial_id, config=dict(params), evaluated_params=params
+    )
 
 
 def run_of(trials: int, stream: Any, verbose: int = 1) -> Run:

@@ -72,11 +72,11 @@ def test_messages_cannot_steer_the_terminal() -> None:
 @pytest.mark.parametrize(
     ("paths", "place"),
     [
-        (["/home/ann/train.py", "/home/ann/model.py"], "model.py:2"),
-        (["/home/ann/train.py", "/venv/lib/python3.11/site-packages/torch/x.py"], "train.py:1"),
-        (["/home/ann/train.py", "/usr/lib/python3.11/json/decoder.py"], "train.py:1"),
-        (["/home/ann/train.py", os.path.abspath(localtune.callback.__file__)], "train.py:1"),
-        (["/home/ann/train.py", "<string>"], "train.py:1"),
+        (["/srv/ann/train.py", "/srv/ann/model.py"], "model.py:2"),
+        (["/srv/ann/train.py", "/venv/lib/python3.11/site-packages/torch/x.py"], "train.py:1"),
+        (["/srv/ann/train.py", "/usr/lib/python3.11/json/decoder.py"], "train.py:1"),
+        (["/srv/ann/train.py", os.path.abspath(localtune.callback.__file__)], "train.py:1"),
+        (["/srv/ann/train.py", "<string>"], "train.py:1"),
         (["/usr/lib/python3.11/json/decoder.py"], "decoder.py:1"),
     ],
 )

@@ -82,7 +82,12 @@ def test_the_final_frame_leaves_events_place_and_estimate_to_the_summary() -> No
 def test_before_the_first_trial_there_is_only_the_head() -> None:
     lines = frame(TrialTracker("loss", "min"), known=0, events=[])
 
-    assert lines[1:] == ["─" * 75 + " 0/40", "no trials yet · 4 at once", "", "Results in /results/sweep"]
+    assert lines[1:] == [
+        "─" * 75 + " 0/40",
+        "no trials yet · 4 at once",
+        "",
+        "Results in /results/sweep",
+    ]
 
 
 def test_without_a_metric_the_running_trials_are_shown_with_what_they_report() -> None:

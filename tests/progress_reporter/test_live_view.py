@@ -96,7 +96,11 @@ def test_level_two_keeps_every_event_and_result() -> None:
     run.finish(trial)
     run.step(1)
 
-    assert [line.split()[2] for line in run.screen.lines[:3]] == ["started", "iteration", "finished"]
+    assert [line.split()[2] for line in run.screen.lines[:3]] == [
+        "started",
+        "iteration",
+        "finished",
+    ]
     assert run.screen.lines[3].startswith("sweep")
 
 

@@ -34,12 +34,12 @@ def read_to_end(descriptor: int) -> str:
         chunks.append(chunk)
 
 
-def run_on_terminal(columns: int, lines: int) -> tuple[str, bool]:
-    """What the program writes, and whether it leaves the terminal's settings as they were."""
+def run_on_terminal(columns: int, lines: int) -> Screen:
+    """What a person sees of the program; checks that it leaves the terminal as it was."""
     parent, child = pty.openpty()
     try:
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        before = termios.tcgetattr(child)
+        settings = termios.tcgetattr(parent)
         program = subprocess.Popen(
             [sys.executable, "-m", "tests.progress_reporter.live_program", "12"],
             cwd=ROOT,
@@ -48,19 +48,49 @@ def run_on_terminal(columns: int, lines: int) -> tuple[str, bool]:
             stderr=child,
             start_new_session=True,
         )
-        # The settings can be read only while somebody has the terminal open.
-        keeper, child = child, -1
-        waiting = os.fork()
-        if waiting == 0:
-            program.wait()
-            os._exit(0)
-        raise NotImplementedError(keeper, before)
+        os.close(child)
+        text = read_to_end(parent)
+        assert program.wait() == 0, text
+        assert termios.tcgetattr(parent) == settings
     finally:
         os.close(parent)
+    assert "\x1b[?25l" not in text  # A hidden cursor,
+    assert "\x1b[?1049h" not in text  # the alternate screen.
+    screen = Screen(columns, lines)
+    screen.feed(text)
+    return screen
 
 
 @pytest.mark.parametrize(("columns", "lines"), [(80, 24), (20, 24), (120, 8)])
-def test_the_run_is_drawn_in_place_and_the_terminal_is_left_as_it_was(
-    columns: int, lines: int
-) -> None:
-    raise NotImplementedError
+def test_the_frame_is_drawn_in_place(columns: int, lines: int) -> None:
+    screen = run_on_terminal(columns, lines)
+
+    seen = screen.text.splitlines()
+    assert sum(line.startswith("sweep ") for line in seen) == 1
+    assert sum(line == "from a callback" for line in seen) == 1
+    assert screen.cursor_column == 0
+
+
+def test_at_eighty_by_twenty_four_all_is_readable() -> None:
+    screen = run_on_terminal(80, 24)
+
+    seen = screen.text.splitlines()
+    assert seen[:2] == [
+        "00:00:05 t00003 failed 4/12  ValueError: bad lr (train.py:12)  /results/sweep/tr",
+        "ain_t00003/error.txt",
+    ]
+    assert seen[2:8] == [
+        "from a callback",
+        "sweep" + " " * 67 + "00:00:18",
+        "━" * 74 + " 12/12",
+        "11 finished · 1 failed",
+        "",
+        "Trial   State       loss ↓   lr  Iter  Time",
+    ]
+    assert seen[9] == "t00011  finished  0.076923  1.2     1  1.5s"
+    assert [line.split()[0] for line in seen[9:19]] == [f"t{i:05d}" for i in range(11, 3, -1)] + [
+        "t00003",
+        "t00002",
+    ]
+    assert "Best trial t00011" in seen
+    assert seen[-1] == "printed after the run"

@@ -38,9 +38,7 @@ def test_the_bar_shows_ended_running_and_paused_trials() -> None:
     ]
 
 
-@given(
-    st.builds(Counts, *[st.integers(0, 50)] * 5), st.integers(0, 300), st.integers(1, 200)
-)
+@given(st.builds(Counts, *[st.integers(0, 50)] * 5), st.integers(0, 300), st.integers(1, 200))
 def test_the_bar_is_as_long_as_asked_for(counts: Counts, total: int, width: int) -> None:
     assert line_width(bar(counts, total, width)) == width
 
@@ -83,7 +81,9 @@ def test_the_whole_state_fits_on_one_line() -> None:
         (RunFacts("/x", total_samples=1), "1 trial"),
         (RunFacts("/x"), "trials without end"),
         (
-            RunFacts("/x", total_samples=5, slots="4 at once", searcher_name="S", scheduler_name="A"),
+            RunFacts(
+                "/x", total_samples=5, slots="4 at once", searcher_name="S", scheduler_name="A"
+            ),
             "5 trials, 4 at once, searcher S, scheduler A",
         ),
     ],

@@ -148,7 +148,9 @@ def test_equal_causes_are_told_once_the_most_frequent_first() -> None:
 
 
 def test_messages_that_name_their_trial_are_the_same_cause() -> None:
-    trials = [failed(number, f"OSError: train_t0000{number} lost t0000{number}") for number in (0, 1)]
+    trials = [
+        failed(number, f"OSError: train_t0000{number} lost t0000{number}") for number in (0, 1)
+    ]
 
     assert failures(trials)[1] == "  2x OSError: … lost … (train.py:12)"
 

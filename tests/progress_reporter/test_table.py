@@ -34,7 +34,9 @@ def test_no_column_is_wider_than_the_limit() -> None:
 
 
 def test_a_column_that_must_be_whole_is_not_cut() -> None:
-    assert text([column("path", "/a/b/c/d/e", is_whole=True)], max_column_width=4)[2] == "/a/b/c/d/e"
+    assert (
+        text([column("path", "/a/b/c/d/e", is_whole=True)], max_column_width=4)[2] == "/a/b/c/d/e"
+    )
 
 
 def test_headings_are_cut_before_cells() -> None:

@@ -53,10 +53,11 @@ def test_what_can_be_encoded_is_written_as_it_is() -> None:
     assert raw.getvalue().decode() == "━ 模"
 
 
-def test_a_pipe_whose_reader_has_gone_ends_no_run() -> None:
+@pytest.mark.parametrize("buffering", [1, -1])
+def test_a_pipe_whose_reader_has_gone_ends_no_run(buffering: int) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    target = open(writer, "w", buffering=1)  # noqa: SIM115 - closing it raises, too
+    target = open(writer, "w", buffering=buffering)  # noqa: SIM115 - closing it raises, too
     stream = SafeStream(target)
 
     for _ in range(3):

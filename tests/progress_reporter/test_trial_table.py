@@ -53,6 +53,12 @@ def test_without_a_metric_a_few_that_are_reported_are_shown() -> None:
     assert heading.split() == ["Trial", "State", "loss", "acc", "more", "Iter", "Time"]
 
 
+def test_without_a_metric_and_results_there_is_no_metric_to_show() -> None:
+    heading = table([make_trial()], metric=None, mode=None)[0]
+
+    assert heading.split() == ["Trial", "State", "lr", "batch", "Iter", "Time"]
+
+
 def test_odd_values_are_shown_as_they_are() -> None:
     trial = ended_trial(loss=math.nan)
     trial.config = {"lr": None, "batch": "a\nb"}

@@ -170,7 +170,11 @@ def test_text_that_fits_is_not_shortened() -> None:
     assert shorten("abcde", 5) == "abcde"
 
 
-@given(st.text(alphabet="ab模型e\u0301x"), st.integers(1, 12), st.sampled_from(["start", "end", "ends"]))
+@given(
+    st.text(alphabet="ab模型e\u0301x"),
+    st.integers(1, 12),
+    st.sampled_from(["start", "end", "ends"]),
+)
 def test_a_shortened_text_is_never_too_wide(text: str, width: int, keep: str) -> None:
     assert text_width(shorten(text, width, keep=keep)) <= width
 

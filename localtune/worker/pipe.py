@@ -1,0 +1,126 @@
+"""Whole messages over a pipe, with as few system calls as can be."""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+from typing import Any
+
+_HEADER = struct.Struct("!I")
+_CHUNK_BYTES = 64 * 1024
+
+
+class MessagePipe:
+    """One end of a two-way pipe.
+
+    A message is its length and its bytes. Both ends mostly have one message waiting, so one read
+    gets it whole, where ``multiprocessing`` reads the length first.
+
+    Args:
+        connection: From ``multiprocessing.Pipe()``; owned from now on.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._fd: int = connection.fileno()
+        self._buffer = b""
+
+    def fileno(self) -> int:
+        """Descriptor to wait on."""
+        return self._fd
+
+    @property
+    def closed(self) -> bool:
+        """Whether this end is closed."""
+        return bool(self._connection.closed)
+
+    def close(self) -> None:
+        """Closes this end."""
+        self._connection.close()
+
+    def send(self, message: bytes) -> None:
+        """Writes a message; waits while the pipe is full.
+
+        Raises:
+            OSError: if the other end has gone.
+        """
+        data = memoryview(_HEADER.pack(len(message)) + message)
+        while data:
+            data = data[os.write(self._fd, data) :]
+
+    def receive(self) -> bytes:
+        """Waits for the next message.
+
+        Raises:
+            EOFError: if the other end has gone.
+            OSError: if this end cannot be read.
+        """
+        while True:
+            message = self._take()
+            if message is not None:
+                return message
+            self._read()
+
+    def is_ready(self) -> bool:
+        """Whether a message, or the end of the pipe, is there."""
+        return bool(self._buffer) or bool(self._connection.poll())
+
+    def receive_ready(self) -> list[bytes]:
+        """All messages that are there, one at least: waits for the rest of one that has begun.
+
+        Raises:
+            EOFError: if the other end has gone and no message is left.
+            OSError: if this end cannot be read.
+        """
+        messages = [self.receive()]
+        while self._buffer:
+            messages.append(self.receive())
+        return messages
+
+    def _read(self) -> None:
+        chunk = os.read(self._fd, _CHUNK_BYTES)
+        if not chunk:
+            raise EOFError
+        self._buffer = self._buffer + chunk if self._buffer else chunk
+
+    def _take(self) -> bytes | None:
+        """The first message of the buffer, None if it is not whole."""
+        buffer = self._buffer
+        if len(buffer) < _HEADER.size:
+            return None
+        (length,) = _HEADER.unpack_from(buffer)
+        end = _HEADER.size + length
+        if len(buffer) < end:
+            self._fill(end)
+            buffer = self._buffer
+        self._buffer = buffer[end:]
+        return buffer[_HEADER.size : end]
+
+    def _fill(self, end: int) -> None:
+        """Reads until the buffer has ``end`` bytes."""
+        parts = [self._buffer]
+        missing = end - len(self._buffer)
+        while missing > 0:
+            chunk = os.read(self._fd, min(missing, 1024 * 1024))
+            if not chunk:
+                raise EOFError
+            parts.append(chunk)
+            missing -= len(chunk)
+        self._buffer = b"".join(parts)
+
+
+class HandlePipe(MessagePipe):
+    """The same where pipes are handles, not descriptors (Windows): they carry whole messages."""
+
+    def send(self, message: bytes) -> None:
+        self._connection.send_bytes(message)
+
+    def receive(self) -> bytes:
+        message: bytes = self._connection.recv_bytes()
+        return message
+
+
+def message_pipe(connection: Any) -> MessagePipe:
+    """The pipe for an end of ``multiprocessing.Pipe()``."""
+    return HandlePipe(connection) if sys.platform == "win32" else MessagePipe(connection)
