@@ -7,11 +7,13 @@ Importing this package imports nothing else: each name is looked up when it is f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from localtune._version import __version__
 
+# Type checkers take it for true. The module `typing` would be most of what an import costs.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from localtune.analysis.experiment_analysis import ExperimentAnalysis as ExperimentAnalysis
     from localtune.callback import Callback as Callback
     from localtune.checkpoint import Checkpoint as Checkpoint

@@ -48,7 +48,9 @@ class Callback:
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Called after each step of the loop; ``iteration`` counts from 1."""
 
-    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
         """Called when a worker is ready for the trial: at its start, retry and continuation."""
 
     def on_trial_restore(

@@ -10,9 +10,19 @@ from typing import TYPE_CHECKING, Any
 from localtune.controller.naming import check_experiment_name
 from localtune.error import TuneError
 from localtune.registry import get_trainable_cls, register_trainable, trainable_name
-from localtune.run_config import CheckpointConfig, SyncConfig, resolve_storage_path
+from localtune.resources import resource_dict_to_pg_factory
+from localtune.run_config import (
+    CheckpointConfig,
+    SyncConfig,
+    check_max_failures,
+    check_storage_filesystem,
+    resolve_storage_path,
+)
+from localtune.search.space import SearchSpace
 from localtune.stopper.coerce import as_stopper
+from localtune.storage.paths import claim_experiment_dir
 from localtune.trainable.util import is_function_trainable
+from localtune.utils.text import near_miss
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
@@ -25,7 +35,7 @@ class Experiment:
 
     Args:
         name: Name of the experiment's directory; None makes one of the trainable's name and the
-            time.
+            time, and creates that directory.
         run: A function, a Trainable class, or a registered name.
         stop: Stop conditions, see :class:`~localtune.RunConfig`.
         time_budget_s: Seconds after which everything is stopped.
@@ -65,7 +75,7 @@ class Experiment:
         trial_name_creator: Callable[[Trial], str] | None = None,
         trial_dirname_creator: Callable[[Trial], str] | None = None,
         log_to_file: bool | str | tuple[str | None, str | None] = False,
-        export_formats: list[str] | None = None,
+        export_formats: str | list[str] | None = None,
         max_failures: int = 0,
         restore: str | os.PathLike[str] | None = None,
         local_dir: str | None = None,
@@ -73,13 +83,17 @@ class Experiment:
         if local_dir is not None:
             raise DeprecationWarning("Experiment(local_dir=...): use storage_path instead.")
         self.run_identifier = register(run)
-        self.name = check_experiment_name(name or default_name(self.run_identifier))
+        if name is not None:
+            check_experiment_name(name)
         self.config: dict[str, Any] = dict(config or {})
+        SearchSpace(self.config)
         self.num_samples = check_num_samples(num_samples)
         self.stopper = as_stopper(stop)
         self.stopping_criterion = dict(stop) if isinstance(stop, Mapping) else {}
         self.time_budget_s = check_time_budget(time_budget_s)
+        resource_dict_to_pg_factory(resources_per_trial)
         self.resources_per_trial = resources_per_trial
+        check_storage_filesystem(storage_filesystem)
         self.storage_path = resolve_storage_path(storage_path)
         self.storage_filesystem = storage_filesystem
         self.sync_config = sync_config or SyncConfig()
@@ -89,9 +103,11 @@ class Experiment:
         self.trial_name_creator = trial_name_creator
         self.trial_dirname_creator = trial_dirname_creator
         self.log_to_file = log_files(log_to_file)
-        self.export_formats = list(export_formats or [])
-        self.max_failures = max_failures
+        self.export_formats = formats_of(export_formats)
+        self.max_failures = check_max_failures(max_failures)
         self.restore = check_restore_path(restore)
+        # Last: whatever is wrong is told before anything is written.
+        self.name = name if name is not None else self._default_name()
 
     @classmethod
     def from_json(cls, name: str, spec: Mapping[str, Any]) -> Experiment:
@@ -102,18 +118,33 @@ class Experiment:
             spec: Arguments of the constructor, and ``run``; ``env`` goes into the config.
 
         Raises:
-            TuneError: if ``run`` is missing or a key is not known.
+            TuneError: if ``run`` is missing, a key is not known, or a value makes no sense.
         """
         arguments = dict(spec)
         if "run" not in arguments:
             raise TuneError(f"The experiment {name!r} needs a 'run' entry: the trainable.")
+        known = {"run", "env", *cls.__init__.__annotations__} - {"return", "name"}
+        for key in arguments:
+            if key not in known:
+                guess = near_miss(key, known)
+                hint = f" Did you mean {guess!r}?" if guess else ""
+                raise TuneError(
+                    f"The experiment {name!r} has an entry that is not known: {key!r}.{hint}"
+                )
         if "env" in arguments:
             arguments["config"] = {**arguments.get("config", {}), "env": arguments.pop("env")}
         run = arguments.pop("run")
         try:
             return cls(name, run, **arguments)
-        except TypeError as error:
-            raise TuneError(f"The experiment {name!r} has an entry that is not known: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise TuneError(f"The experiment {name!r} cannot be run: {error}") from error
+
+    def _default_name(self) -> str:
+        name = default_name(self.run_identifier)
+        check_experiment_name(name)
+        if has_undated_names():
+            return name
+        return claim_experiment_dir(self.storage_path, name)
 
     @property
     def trainable(self) -> type[Trainable]:
@@ -170,9 +201,13 @@ def register(run: Any) -> str:
 
 def default_name(run_identifier: str) -> str:
     """``<trainable>_<date>``, without the date if the environment says so."""
-    if os.environ.get("TUNE_DISABLE_DATED_SUBDIR") == "1":
-        return run_identifier.replace("/", "_")
-    return f"{run_identifier.replace('/', '_')}_{date_text()}"
+    name = run_identifier.replace("/", "_")
+    return name if has_undated_names() else f"{name}_{date_text()}"
+
+
+def has_undated_names() -> bool:
+    """Whether default names carry no date: then each run of a trainable has the same one."""
+    return os.environ.get("TUNE_DISABLE_DATED_SUBDIR") == "1"
 
 
 def date_text() -> str:
@@ -265,6 +300,18 @@ def log_files(log_to_file: Any) -> tuple[str | None, str | None]:
         "log_to_file must be True, one file name, or a pair (stdout, stderr) of names or None, "
         f"but got {log_to_file!r}."
     )
+
+
+def formats_of(export_formats: Any) -> list[str]:
+    """The formats to export, as a list.
+
+    Raises:
+        ValueError: if they are not names.
+    """
+    formats = [export_formats] if isinstance(export_formats, str) else list(export_formats or [])
+    if not all(isinstance(each, str) and each for each in formats):
+        raise ValueError(f"export_formats must be a list of names, but got {export_formats!r}.")
+    return formats
 
 
 def check_restore_path(path: str | os.PathLike[str] | None) -> str | None:

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, overload
 
 from localtune.analysis.experiment_analysis import ExperimentAnalysis
+from localtune.analysis.metric_help import explain_no_best
 from localtune.experiment.status import Status
 from localtune.trial_result import Result
 
 if TYPE_CHECKING:
     import pandas
+
+_MAX_SHOWN = 20
 
 
 class ResultGrid:
@@ -67,21 +70,20 @@ class ResultGrid:
             metric: Flat name of the metric; None is that of the TuneConfig.
             mode: ``"min"`` or ``"max"``; None is that of the TuneConfig.
             scope: See :meth:`ExperimentAnalysis.get_best_trial`.
-            filter_nan_and_inf: Whether trials with such a value are left out.
+            filter_nan_and_inf: Whether trials whose value is NaN or infinite are left out.
 
         Raises:
-            ValueError: if metric or mode is not known.
+            ValueError: without metric or mode, or for a mode or scope that does not exist.
             RuntimeError: if no trial has a value; names the metrics that there are.
         """
         if len(self._results) == 1:
             return self._results[0]
         analysis = self._experiment_analysis
-        trial = analysis.get_best_trial(metric, mode, scope, filter_nan_and_inf)
+        metric, mode = analysis.metric_and_mode(metric, mode)
+        trial = analysis.find_best_trial(metric, mode, scope, filter_nan_and_inf)
         if trial is None:
-            wanted = metric or analysis.default_metric or ""
             raise RuntimeError(
-                f"No trial has a {'finite ' if filter_nan_and_inf else ''}value of the metric "
-                f"{wanted!r}. {analysis.explain_metric(wanted)}"
+                explain_no_best(analysis.trials, metric, only_finite=filter_nan_and_inf)
             )
         return self._results[analysis.trials.index(trial)]
 
@@ -93,10 +95,10 @@ class ResultGrid:
         Args:
             filter_metric: Takes each trial's row with the best value of this metric; None takes
                 the last row.
-            filter_mode: ``"min"`` or ``"max"``.
+            filter_mode: ``"min"`` or ``"max"``; goes with a metric.
 
         Raises:
-            ValueError: for a mode without a metric, or another mode.
+            ValueError: for a mode without a metric, a metric without a mode, or another mode.
             ExtraMissingError: if pandas is not installed.
         """
         return self._experiment_analysis.dataframe(filter_metric, filter_mode)
@@ -115,10 +117,11 @@ class ResultGrid:
         return iter(self._results)
 
     def __repr__(self) -> str:
-        body = ",\n".join(repr(result) for result in self._results[:20])
-        rest = len(self._results) - 20
-        more = f"\n... and {rest} more" if rest > 0 else ""
-        return f"ResultGrid of {len(self._results)} trials [\n{body}{more}\n]"
+        lines = [repr(result) for result in self._results[:_MAX_SHOWN]]
+        rest = len(self._results) - _MAX_SHOWN
+        if rest > 0:
+            lines.append(f"... and {rest} more")
+        return "ResultGrid<[\n" + ",\n".join(lines) + "\n]>"
 
     def _count(self, status: Status) -> int:
         return sum(trial.status is status for trial in self._experiment_analysis.trials)

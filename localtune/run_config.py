@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from localtune.progress_reporter import ProgressReporter
     from localtune.stopper import Stopper
 
+    StopCondition = (
+        Mapping[str, Any] | Stopper | Callable[[str, Mapping[str, Any]], bool] | Sequence[Stopper]
+    )
+
 DEFAULT_STORAGE_PATH = "~/localtune_results"
 
 
@@ -39,19 +43,20 @@ class CheckpointConfig:
     checkpoint_at_end: bool | None = None
 
     def __post_init__(self) -> None:
-        if self.num_to_keep is not None and self.num_to_keep <= 0:
+        if self.num_to_keep is not None and not _is_count(self.num_to_keep, 1):
             raise ValueError(
-                f"num_to_keep must be at least 1, or None to keep all, but got {self.num_to_keep}."
+                "num_to_keep must be a whole number of at least 1, or None to keep all, "
+                f"but got {self.num_to_keep!r}."
             )
         if self.checkpoint_score_order not in ("max", "min"):
             raise ValueError(
                 "checkpoint_score_order must be 'max' or 'min', "
                 f"but got {self.checkpoint_score_order!r}."
             )
-        if (self.checkpoint_frequency or 0) < 0:
+        if self.checkpoint_frequency is not None and not _is_count(self.checkpoint_frequency, 0):
             raise ValueError(
-                "checkpoint_frequency must be 0 (never) or more, "
-                f"but got {self.checkpoint_frequency}."
+                "checkpoint_frequency must be a whole number, 0 (never) or more, "
+                f"but got {self.checkpoint_frequency!r}."
             )
 
 
@@ -74,6 +79,7 @@ class FailureConfig:
     def __post_init__(self) -> None:
         if isinstance(self.fail_fast, str) and self.fail_fast.lower() == "raise":
             self.fail_fast = "raise"
+        check_max_failures(self.max_failures)
         if not (isinstance(self.fail_fast, bool) or self.fail_fast == "raise"):
             raise ValueError(f"fail_fast must be a bool or 'raise', but got {self.fail_fast!r}.")
         if self.fail_fast and self.max_failures != 0:
@@ -110,7 +116,7 @@ class RunConfig:
             the time.
         storage_path: Absolute directory, or one that starts with ``~``; None is
             ``~/localtune_results``.
-        storage_filesystem: File system object for remote storage.
+        storage_filesystem: Must be None: experiments are kept on the disks of this machine.
         failure_config: See :class:`FailureConfig`.
         checkpoint_config: See :class:`CheckpointConfig`.
         sync_config: See :class:`SyncConfig`.
@@ -134,9 +140,7 @@ class RunConfig:
     checkpoint_config: CheckpointConfig | None = None
     sync_config: SyncConfig | None = None
     verbose: int | Verbosity | None = None
-    stop: (
-        Mapping[str, Any] | Stopper | Callable[[str, Mapping[str, Any]], bool] | Sequence[Any] | None
-    ) = None
+    stop: StopCondition | None = None
     callbacks: list[Callback] | None = None
     progress_reporter: ProgressReporter | None = None
     log_to_file: bool | str | tuple[str | None, str | None] = False
@@ -149,6 +153,7 @@ class RunConfig:
                 "pass the directory as storage_path."
             )
         self.storage_path = resolve_storage_path(self.storage_path)
+        check_storage_filesystem(self.storage_filesystem)
         if self.verbose is None:
             self.verbose = 1
         check_verbosity(self.verbose)
@@ -194,12 +199,37 @@ def check_verbosity(verbose: int) -> None:
         raise ValueError(f"verbose must be 0, 1, 2 or 3, but got {verbose!r}.")
 
 
+def check_max_failures(max_failures: Any) -> int:
+    """Returns ``max_failures`` if it is a whole number.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if not isinstance(max_failures, int) or isinstance(max_failures, bool):
+        raise ValueError(
+            "max_failures must be a whole number (-1 retries without end), but got "
+            f"{max_failures!r}."
+        )
+    return max_failures
+
+
+def check_storage_filesystem(storage_filesystem: Any) -> None:
+    """Raises ValueError for a file system object: results would not be where it points."""
+    if storage_filesystem is not None:
+        raise ValueError(
+            "storage_filesystem must be None (the disks of this machine), but got "
+            f"{storage_filesystem!r}. Pass a local directory as storage_path."
+        )
+
+
 def resolve_storage_path(path: str | os.PathLike[str] | None) -> str:
     """The absolute directory that a ``storage_path`` means.
 
     Raises:
-        ValueError: for a relative path or the URI of remote storage.
+        ValueError: for what is no path, a relative path, or the URI of remote storage.
     """
+    if not (path is None or isinstance(path, (str, os.PathLike))):
+        raise ValueError(f"storage_path must be the path of a directory, but got {path!r}.")
     text = os.fspath(path) if path is not None else DEFAULT_STORAGE_PATH
     if text.startswith("file://"):
         text = text[len("file://") :]
@@ -215,3 +245,7 @@ def resolve_storage_path(path: str | os.PathLike[str] | None) -> str:
             f"Use {os.path.abspath(text)!r}, or a path that starts with '~'."
         )
     return os.path.normpath(text)
+
+
+def _is_count(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -363,7 +363,7 @@ def _trials_to_resume(
         searcher.set_state(state)
     trials = db.load()
     for trial in trials:
-        _revive(trial, resume)
+        _revive(trial, resume, searcher)
     return trials
 
 
@@ -377,7 +377,7 @@ def _restore_callbacks(callbacks: CallbackList, db: ExperimentDB) -> None:
         raise error_of_callback(error) from error.__cause__
 
 
-def _revive(trial: Trial, resume: ResumeConfig) -> None:
+def _revive(trial: Trial, resume: ResumeConfig, searcher: SearchAlgorithm) -> None:
     from localtune.experiment.checkpoint_history import CheckpointHistory
     from localtune.experiment.status import Status
 
@@ -389,6 +389,7 @@ def _revive(trial: Trial, resume: ResumeConfig) -> None:
         wanted = resume.unfinished
         if wanted is ResumeConfig.ResumeType.SKIP:
             trial.status = Status.TERMINATED
+            searcher.on_trial_complete(trial.trial_id)
     if wanted is ResumeConfig.ResumeType.SKIP:
         return
     trial.status = Status.PENDING

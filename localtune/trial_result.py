@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import math
 import os
-import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from localtune.checkpoint import Checkpoint
-from localtune.error import ExtraMissingError
-from localtune.result import CHECKPOINT_DIR_NAME, CONFIG_PREFIX
+from localtune.error import StorageError
+from localtune.result import (
+    AUTO_RESULT_KEYS,
+    CHECKPOINT_DIR_FORMAT,
+    CHECKPOINT_DIR_NAME,
+    CONFIG_PREFIX,
+)
 from localtune.storage import failures, history
-from localtune.utils.dicts import flatten_dict
+from localtune.tune_config import check_metric_and_mode
+from localtune.utils.best import best_of, is_number
+from localtune.utils.data_frames import data_frame
+from localtune.utils.dicts import unflattened_lookup
 
 if TYPE_CHECKING:
     import pandas
 
     from localtune.experiment.trial import Trial
 
-_CHECKPOINT_DIR = re.compile(r"checkpoint_\d+$")
+_CHECKPOINT_DIR_PREFIX = CHECKPOINT_DIR_FORMAT.partition("{")[0]
 
 
 @dataclass
@@ -38,7 +45,7 @@ class Result:
     metrics: dict[str, Any] | None
     checkpoint: Checkpoint | None
     error: BaseException | str | None
-    path: str = ""
+    path: str | None = None
     best_checkpoints: list[tuple[Checkpoint, dict[str, Any]]] = field(default_factory=list)
 
     @classmethod
@@ -56,39 +63,41 @@ class Result:
 
     @classmethod
     def from_path(cls, path: str | os.PathLike[str], storage_filesystem: Any = None) -> Result:
-        """The result of a trial from its directory alone.
+        """The result of a trial, by its directory.
+
+        If the directory lies in that of its experiment, the experiment's own record helps: it
+        knows the metrics of every checkpoint, and whether a failed trial recovered. A directory
+        that was taken out of there will do, too.
 
         Args:
             path: Directory of the trial.
             storage_filesystem: Accepted for compatibility.
 
         Raises:
-            RuntimeError: if there is no such directory, or it holds no results.
+            RuntimeError: if there is no such directory, or it is not that of a trial.
+            StorageError: if its history is damaged.
+
+        Example:
+            >>> Result.from_path("~/localtune_results/sweep/train_1a2b_00000")  # doctest: +SKIP
         """
-        directory = os.path.abspath(os.path.expanduser(os.fspath(path)))
-        if not os.path.isdir(directory):
-            raise RuntimeError(f"There is no directory of a trial at {directory!r}.")
-        results = history.read_results(directory)
-        if not results:
+        trial_dir = os.path.abspath(os.path.expanduser(os.fspath(path)))
+        if not os.path.isdir(trial_dir):
+            raise RuntimeError(f"There is no directory of a trial at {trial_dir!r}.")
+        trial = _recorded_trial(trial_dir)
+        if trial is not None and trial.is_finished():
+            return cls.from_trial(trial)
+        if not history.has_results_file(trial_dir):
             raise RuntimeError(
-                f"{directory!r} holds no results: neither result.json nor progress.csv has a row."
+                f"{trial_dir!r} is not the directory of a trial: it has neither result.json nor "
+                "progress.csv."
             )
-        names = sorted(
-            name for name in os.listdir(directory) if _CHECKPOINT_DIR.fullmatch(name)
-        )
-        rows = {
-            result[CHECKPOINT_DIR_NAME]: result
-            for result in results
-            if result.get(CHECKPOINT_DIR_NAME)
-        }
-        checkpoints = [
-            (Checkpoint(os.path.join(directory, name)), rows.get(name, {})) for name in names
-        ]
+        results = history.read_results(trial_dir)
+        checkpoints = _checkpoints_in(trial_dir, results, trial)
         return cls(
-            metrics=results[-1],
+            metrics=results[-1] if results else {},
             checkpoint=checkpoints[-1][0] if checkpoints else None,
-            error=failures.read_error(directory),
-            path=directory,
+            error=failures.read_error(trial_dir) if trial is None else trial.get_error(),
+            path=trial_dir,
             best_checkpoints=checkpoints,
         )
 
@@ -102,17 +111,20 @@ class Result:
         """None: results are on this machine's disks."""
         return None
 
-    @property
+    @cached_property
     def metrics_dataframe(self) -> pandas.DataFrame | None:
-        """All results of the trial, one row each, with flat columns; None if there are none.
+        """All results of the trial, one row each, with flat columns; None without a directory.
+
+        They are read from the trial's directory when this is asked for first.
 
         Raises:
             ExtraMissingError: if pandas is not installed.
+            StorageError: if the trial's history is damaged.
         """
-        return results_dataframe(self.path)
+        return data_frame(history.iter_results(self.path)) if self.path else None
 
     def get_best_checkpoint(self, metric: str, mode: str) -> Checkpoint | None:
-        """The checkpoint whose metrics have the best value.
+        """The checkpoint whose metrics have the best value; of equal ones the oldest.
 
         Args:
             metric: Name of the metric, nested keys joined by ``/``.
@@ -122,65 +134,64 @@ class Result:
             ValueError: for another mode.
             RuntimeError: if there are no checkpoints, or none has the metric.
         """
-        if mode not in ("min", "max"):
-            raise ValueError(f"mode must be 'min' or 'max', but got {mode!r}.")
+        check_metric_and_mode(metric, mode)
         if not self.best_checkpoints:
             raise RuntimeError(f"The trial in {self.path!r} has no checkpoints.")
-        sign = 1 if mode == "max" else -1
-        scored = [
-            (sign * value, checkpoint)
-            for checkpoint, metrics in self.best_checkpoints
-            if isinstance(value := lookup(metrics, metric), (int, float)) and not math.isnan(value)
-        ]
-        if not scored:
+        best = best_of(
+            (
+                (checkpoint, value)
+                for checkpoint, metrics in self.best_checkpoints
+                if is_number(value := unflattened_lookup(metric, metrics, default=None))
+            ),
+            mode,
+        )
+        if best is None:
             known = sorted({key for _, metrics in self.best_checkpoints for key in metrics})
             raise RuntimeError(
-                f"No checkpoint in {self.path!r} has the metric {metric!r}. They have: "
-                f"{', '.join(map(repr, known))}."
+                f"No checkpoint of the trial in {self.path!r} has a value of {metric!r}. "
+                f"They have: {', '.join(known) or 'nothing'}."
             )
-        return max(scored, key=lambda pair: pair[0])[1]
+        return best
 
     def __repr__(self) -> str:
-        shown = {
-            key: value for key, value in (self.metrics or {}).items() if key != CONFIG_PREFIX
+        metrics = {
+            key: value for key, value in (self.metrics or {}).items() if key not in AUTO_RESULT_KEYS
         }
-        lines = [f"metrics={shown!r}", f"config={self.config!r}", f"path={self.path!r}"]
+        lines = [f"metrics={metrics!r}", f"config={self.config!r}", f"path={self.path!r}"]
         if self.checkpoint is not None:
             lines.append(f"checkpoint={self.checkpoint!r}")
         if self.error is not None:
-            lines.append(f"error={type(self.error).__name__}")
+            kind = "" if isinstance(self.error, str) else f"{type(self.error).__name__}: "
+            first_line = next(iter(str(self.error).splitlines()), "")
+            lines.append(f"error={kind}{first_line}")
         return "Result(\n  " + ",\n  ".join(lines) + "\n)"
 
 
-def lookup(metrics: dict[str, Any], key: str) -> Any:
-    """A metric by its flat name, None if it is missing."""
-    if key in metrics:
-        return metrics[key]
-    return flatten_dict(metrics).get(key) if "/" in key else None
+def _recorded_trial(trial_dir: str) -> Trial | None:
+    from localtune.storage.experiment_db import load_trial
 
-
-def results_dataframe(trial_dir: str) -> pandas.DataFrame | None:
-    """All results of a trial as a DataFrame with flat columns, None if there are none.
-
-    Raises:
-        ExtraMissingError: if pandas is not installed.
-    """
-    pandas = import_pandas("A table of results")
-    results = history.read_results(trial_dir)
-    if not results:
-        return None
-    frame: Any = pandas.DataFrame([flatten_dict(result) for result in results])
-    return frame  # type: ignore[no-any-return]
-
-
-def import_pandas(purpose: str) -> Any:
-    """The pandas module.
-
-    Raises:
-        ExtraMissingError: if it is not installed.
-    """
     try:
-        import pandas
-    except ImportError:
-        raise ExtraMissingError("pandas", "pandas", purpose) from None
-    return pandas
+        return load_trial(trial_dir)
+    except StorageError:
+        # A database on a disk that cannot be written, for instance: there are the files.
+        return None
+
+
+def _checkpoints_in(
+    trial_dir: str, results: list[dict[str, Any]], trial: Trial | None
+) -> list[tuple[Checkpoint, dict[str, Any]]]:
+    """The checkpoints that a directory holds, oldest first, with the results they belong to."""
+    metrics_of = {result.get(CHECKPOINT_DIR_NAME): result for result in results}
+    if trial is not None:
+        for tracked in trial.checkpoints.kept:
+            metrics_of[os.path.basename(tracked.checkpoint.path)] = tracked.metrics
+    names = sorted(
+        (name for name in os.listdir(trial_dir) if _is_checkpoint_dir(name)),
+        key=lambda name: (len(name), name),
+    )
+    return [(Checkpoint(os.path.join(trial_dir, name)), metrics_of.get(name, {})) for name in names]
+
+
+def _is_checkpoint_dir(name: str) -> bool:
+    number = name.removeprefix(_CHECKPOINT_DIR_PREFIX)
+    return number != name and number.isdigit()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from localtune.analysis.experiment_analysis import ExperimentAnalysis
 from localtune.error import TuneError
 from localtune.experiment.status import Status
-from localtune.experiment_spec import Experiment, check_num_samples
+from localtune.experiment_spec import Experiment
 from localtune.run_config import (
     CheckpointConfig,
     FailureConfig,
@@ -19,9 +19,8 @@ from localtune.run_config import (
     SyncConfig,
     check_verbosity,
 )
-from localtune.runner import RunOptions, run_experiment
+from localtune.runner import RunOptions, check_callbacks, check_options, run_experiment
 from localtune.storage.experiment_db import has_database
-from localtune.tune_config import check_metric_and_mode
 
 if TYPE_CHECKING:
     from localtune.callback import Callback
@@ -53,10 +52,10 @@ def run(
     trial_name_creator: Callable[[Trial], str] | None = None,
     trial_dirname_creator: Callable[[Trial], str] | None = None,
     sync_config: SyncConfig | None = None,
-    export_formats: list[str] | None = None,
+    export_formats: str | list[str] | None = None,
     max_failures: int = 0,
     fail_fast: bool | str = False,
-    restore: str | None = None,
+    restore: str | os.PathLike[str] | None = None,
     resume: bool | str | None = None,
     resume_config: ResumeConfig | None = None,
     reuse_actors: bool = False,
@@ -123,8 +122,6 @@ def run(
         ValueError: for a value that makes no sense.
     """
     _refuse_removed(chdir_to_trial_dir, local_dir)
-    check_metric_and_mode(metric, mode)
-    check_num_samples(num_samples)
     if config is not None and not isinstance(config, Mapping):
         raise ValueError(f"config must be a dict, but got {config!r}.")
     failure_config = FailureConfig(max_failures, fail_fast)
@@ -162,10 +159,6 @@ def run(
             restore=restore,
         )
 
-    several = run_or_experiment if isinstance(run_or_experiment, list) else [run_or_experiment]
-    experiments = [experiment_of(each) for each in several]
-    if not experiments:
-        raise ValueError("There is nothing to run: the list of experiments is empty.")
     options = RunOptions(
         metric=metric,
         mode=mode,
@@ -174,12 +167,17 @@ def run(
         max_concurrent_trials=max_concurrent_trials,
         reuse_actors=reuse_actors,
         fail_fast=failure_config.fail_fast,
-        callbacks=list(callbacks or []),
+        callbacks=check_callbacks(callbacks or []),
         verbose=verbose,
         progress_reporter=progress_reporter,
         executor=executor,
         resume=resume_config,
     )
+    check_options(options)
+    several = run_or_experiment if isinstance(run_or_experiment, list) else [run_or_experiment]
+    experiments = [experiment_of(each) for each in several]
+    if not experiments:
+        raise ValueError("There is nothing to run: the list of experiments is empty.")
     trials = _run_all(experiments, options, raise_on_failed_trial)
     return ExperimentAnalysis(
         experiments[0].path, trials=trials, default_metric=metric, default_mode=mode
@@ -220,15 +218,18 @@ def run_experiments(
     Raises:
         TuneError: for a spec that is none, a failed run, or failed trials.
     """
+    verbose = 2 if verbose is None else verbose
+    check_verbosity(verbose)
     options = RunOptions(
         scheduler=scheduler,
-        verbose=2 if verbose is None else verbose,
+        verbose=verbose,
         progress_reporter=progress_reporter,
         resume=resume_config or parse_resume(resume),
         reuse_actors=reuse_actors,
-        callbacks=list(callbacks or []),
+        callbacks=check_callbacks(callbacks or []),
         executor=executor,
     )
+    check_options(options)
     return _run_all(_experiments_of(experiments), options, raise_on_failed_trial)
 
 

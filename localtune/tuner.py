@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import copy
 import os
+import pickle
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from localtune.analysis.experiment_analysis import ExperimentAnalysis
 from localtune.error import TuneError
-from localtune.experiment_spec import Experiment, can_save, default_name, register
-from localtune.controller.naming import check_experiment_name
+from localtune.experiment_spec import Experiment, can_save, register
 from localtune.registry import get_trainable_cls
 from localtune.result import TUNER_FILE
 from localtune.result_grid import ResultGrid
 from localtune.run_config import CheckpointConfig, ResumeConfig, RunConfig
-from localtune.runner import RunOptions, run_experiment
-from localtune.storage.paths import claim_experiment_dir, make_experiment_dir
+from localtune.runner import RunOptions, check_callbacks, check_options, run_experiment
+from localtune.storage.experiment_db import has_database
+from localtune.storage.paths import make_experiment_dir
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.util import is_function_trainable
 from localtune.tune_config import TuneConfig
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.serialization import dumps
 
 if TYPE_CHECKING:
     from localtune.execution.executor import Executor
@@ -75,18 +77,14 @@ class Tuner:
         self._executor = executor
         self._resume: ResumeConfig | None = None
         self._analysis: ExperimentAnalysis | None = None
+        self._is_used = False
         # Whatever can be known to be wrong is told now, before anything is written.
         dumps_with_parameters(get_trainable_cls(self._run_identifier), name="The trainable")
-        assert self._run_config.storage_path is not None
-        storage_path = os.fspath(self._run_config.storage_path)
-        if self._run_config.name is None:
-            name = default_name(self._run_identifier)
-            self._run_config.name = claim_experiment_dir(storage_path, name)
-        else:
-            check_experiment_name(self._run_config.name)
-        self._experiment()
+        check_options(self._options())
+        saved = self._pickled()
+        self._run_config.name = self._experiment().name
         make_experiment_dir(self._path)
-        self._write_tuner_file()
+        self._write_tuner_file(saved)
 
     @property
     def _path(self) -> str:
@@ -108,10 +106,32 @@ class Tuner:
                 ``fail_fast="raise"``.
             ValueError: for a search space or a setting that cannot be used.
         """
-        config = self._tune_config
-        run_config = self._run_config
+        if self._is_used:
+            self._renew()
+        self._is_used = True
+        outcome = run_experiment(self._experiment(), self._options())
+        self._resume = None
+        self._analysis = ExperimentAnalysis(
+            self._path,
+            trials=outcome.trials,
+            default_metric=self._tune_config.metric,
+            default_mode=self._tune_config.mode,
+        )
+        return ResultGrid(self._analysis)
+
+    def _renew(self) -> None:
+        """Takes deciders as they were before the last run: they carry its state."""
+        with open(os.path.join(self._path, TUNER_FILE), "rb") as file:
+            saved: dict[str, Any] = pickle.load(file)
+        tune_config, run_config = (pickle.loads(saved[k]) for k in ("tune_config", "run_config"))
+        self._tune_config.search_alg = tune_config.search_alg
+        self._tune_config.scheduler = tune_config.scheduler
+        self._run_config.stop = run_config.stop
+
+    def _options(self) -> RunOptions:
+        config, run_config = self._tune_config, self._run_config
         assert run_config.failure_config is not None
-        options = RunOptions(
+        return RunOptions(
             metric=config.metric,
             mode=config.mode,
             search_alg=config.search_alg,
@@ -119,21 +139,12 @@ class Tuner:
             max_concurrent_trials=config.max_concurrent_trials,
             reuse_actors=config.reuse_actors,
             fail_fast=run_config.failure_config.fail_fast,
-            callbacks=run_config.callbacks or [],
+            callbacks=check_callbacks(run_config.callbacks or []),
             verbose=int(run_config.verbose or 0),
             progress_reporter=run_config.progress_reporter,
             executor=self._executor,
             resume=self._resume,
         )
-        outcome = run_experiment(self._experiment(), options)
-        self._resume = None
-        self._analysis = ExperimentAnalysis(
-            self._path,
-            trials=outcome.trials,
-            default_metric=config.metric,
-            default_mode=config.mode,
-        )
-        return ResultGrid(self._analysis)
 
     def get_results(self) -> ResultGrid:
         """The results of the last :meth:`fit`, or those found by :meth:`restore`.
@@ -212,8 +223,6 @@ class Tuner:
             FileNotFoundError: if there is no experiment at ``path``.
             ValueError: if trainable or search space are not those of the experiment.
         """
-        import pickle
-
         directory = os.path.abspath(os.path.expanduser(os.fspath(path)))
         if not cls.can_restore(directory):
             raise FileNotFoundError(
@@ -221,6 +230,7 @@ class Tuner:
             )
         with open(os.path.join(directory, TUNER_FILE), "rb") as file:
             saved: dict[str, Any] = pickle.load(file)
+        saved_space = pickle.loads(saved["param_space"])
         tuner = cls.__new__(cls)
         tuner._run_identifier = register(trainable)
         if tuner._run_identifier != saved["trainable_name"]:
@@ -228,19 +238,22 @@ class Tuner:
                 f"The experiment ran the trainable {saved['trainable_name']!r}, but got "
                 f"{tuner._run_identifier!r}. Pass the one that it was started with."
             )
-        tuner._param_space = saved["param_space"]
+        tuner._param_space = saved_space
         if param_space is not None:
             tuner._param_space = check_param_space(param_space)
-            _check_same_keys(tuner._param_space, saved["param_space"])
-        tuner._tune_config = saved["tune_config"]
-        tuner._run_config = saved["run_config"]
+            _check_same_keys(tuner._param_space, saved_space)
+        tuner._tune_config = pickle.loads(saved["tune_config"])
+        tuner._run_config = pickle.loads(saved["run_config"])
         tuner._run_config.storage_path, tuner._run_config.name = os.path.split(directory)
         tuner._executor = executor
+        tuner._is_used = False
         tuner._resume = _resume_config or _resume_of(
             resume_unfinished, resume_errored, restart_errored
         )
         tuner._analysis = ExperimentAnalysis(
             directory,
+            # A run that was killed before its first trial has recorded none.
+            trials=None if has_database(directory) else [],
             default_metric=tuner._tune_config.metric,
             default_mode=tuner._tune_config.mode,
         )
@@ -251,22 +264,23 @@ class Tuner:
             raise AttributeError("restore is a class method: call Tuner.restore(path, trainable).")
         return super().__getattribute__(name)
 
-    def _write_tuner_file(self) -> None:
-        import cloudpickle
-
+    def _pickled(self) -> bytes:
+        """What :meth:`restore` needs."""
         run_config = copy.copy(self._run_config)
         saved = {
             "trainable_name": self._run_identifier,
-            "param_space": self._param_space,
-            "tune_config": self._tune_config,
-            "run_config": run_config,
+            "param_space": dumps(self._param_space, "param_space"),
+            "tune_config": dumps(self._tune_config, "tune_config"),
         }
         try:
-            data = cloudpickle.dumps(saved)
-        except Exception:
+            saved["run_config"] = dumps(run_config, "run_config")
+        except TypeError:
             # A callback may hold what cannot be kept, an open connection for instance.
             run_config.callbacks = run_config.progress_reporter = None
-            data = cloudpickle.dumps(saved)
+            saved["run_config"] = dumps(run_config, "run_config")
+        return pickle.dumps(saved)
+
+    def _write_tuner_file(self, data: bytes) -> None:
         path = os.path.join(self._path, TUNER_FILE)
         with open(path + ".new", "wb") as file:
             file.write(data)
@@ -313,7 +327,7 @@ def _resume_of(
     )
 
 
-def _check_same_keys(given: Mapping[str, Any], saved: Mapping[str, Any]) -> None:
+def _check_same_keys(given: dict[str, Any], saved: dict[str, Any]) -> None:
     given_keys, saved_keys = set(flatten_dict(given)), set(flatten_dict(saved))
     if given_keys != saved_keys:
         raise ValueError(

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from localtune.analysis.metric_help import explain_no_best
 from localtune.checkpoint import Checkpoint
-from localtune.experiment.metric_analysis import SCOPES, MetricStats
+from localtune.experiment.metric_analysis import SCOPES
 from localtune.experiment.trial import Trial
-from localtune.result import CONFIG_PREFIX, DEFAULT_METRIC, TRAINING_ITERATION
-from localtune.trial_result import import_pandas, lookup, results_dataframe
-from localtune.utils.dicts import flatten_dict
+from localtune.result import (
+    CONFIG_PREFIX,
+    DEFAULT_METRIC,
+    EXPERIMENT_DB_FILE,
+    TRAINING_ITERATION,
+    TRIAL_ID,
+)
+from localtune.storage.history import iter_results
+from localtune.tune_config import check_metric_and_mode
+from localtune.utils.best import best_of, is_number
+from localtune.utils.data_frames import data_frame
+from localtune.utils.dicts import flatten_dict, unflattened_lookup
 
 if TYPE_CHECKING:
     import pandas
+
+logger = logging.getLogger(__name__)
+
+_LOGDIR = "logdir"
 
 
 class ExperimentAnalysis:
@@ -25,12 +40,18 @@ class ExperimentAnalysis:
         experiment_checkpoint_path: Directory of the experiment, or a file in it.
         storage_filesystem: Accepted for compatibility.
         trials: Its trials; None reads them from the directory.
-        default_metric: Metric that questions without one mean.
+        default_metric: Flat name of the metric that questions without one mean. None with a mode
+            is the metric of trainables that report bare numbers.
         default_mode: ``"min"`` or ``"max"``, likewise.
 
     Raises:
-        ValueError: for another mode, or without trials and a directory.
-        StorageError: if the directory holds no experiment.
+        ValueError: for another mode, or if there is no experiment in the directory.
+        StorageError: if the experiment's state cannot be read.
+
+    Example:
+        >>> analysis = ExperimentAnalysis("~/localtune_results/sweep")  # doctest: +SKIP
+        >>> analysis.get_best_config(metric="loss", mode="min")  # doctest: +SKIP
+        {'lr': 0.01}
     """
 
     def __init__(
@@ -42,14 +63,13 @@ class ExperimentAnalysis:
         default_metric: str | None = None,
         default_mode: str | None = None,
     ) -> None:
-        self.default_mode = check_mode(default_mode)
+        check_metric_and_mode(default_metric, default_mode)
         if default_metric is None and default_mode is not None:
             default_metric = DEFAULT_METRIC
         self.default_metric = default_metric
+        self.default_mode = default_mode
         self._path = _directory_of(experiment_checkpoint_path)
-        if trials is None:
-            trials = _load_trials(self._path)
-        self.trials: list[Trial] = list(trials)
+        self.trials = _load_trials(self._path) if trials is None else list(trials)
 
     @property
     def experiment_path(self) -> str:
@@ -61,7 +81,13 @@ class ExperimentAnalysis:
         """{trial id: its last result}."""
         return {trial.trial_id: trial.last_result for trial in self.trials}
 
-    # -- the best -------------------------------------------------------------------------------
+    def get_all_configs(self, prefix: bool = False) -> dict[str, dict[str, Any]]:
+        """{trial id: config}; with ``prefix``, flat and with ``config/`` before each key."""
+        if not prefix:
+            return {trial.trial_id: trial.config for trial in self.trials}
+        return {trial.trial_id: _flat_config(trial) for trial in self.trials}
+
+    # -- the best trial -------------------------------------------------------------------------
 
     def get_best_trial(
         self,
@@ -70,200 +96,194 @@ class ExperimentAnalysis:
         scope: str = "last",
         filter_nan_and_inf: bool = True,
     ) -> Trial | None:
-        """The trial with the best value of a metric; of equal ones, the first.
+        """The trial with the best value of a metric; of equal ones the first.
 
         Args:
             metric: Flat name of the metric; None is the default metric.
             mode: ``"min"`` or ``"max"``; None is the default mode.
             scope: Which value of each trial counts: ``"last"``, ``"all"`` (its best),
                 ``"avg"``, ``"last-5-avg"`` or ``"last-10-avg"``.
-            filter_nan_and_inf: Whether trials with such a value are left out.
+            filter_nan_and_inf: Whether trials whose value is NaN or infinite are left out.
 
         Returns:
-            The trial; None if no trial has the metric.
+            The trial; None, and a warning, if no trial has a value.
 
         Raises:
             ValueError: without metric or mode, or for a mode or scope that does not exist.
         """
-        metric, mode = self._metric_and_mode(metric, mode)
-        if scope not in SCOPES:
-            raise ValueError(f"scope must be one of {', '.join(SCOPES)}, but got {scope!r}.")
-        best, best_value = None, -math.inf
-        sign = 1.0 if mode == "max" else -1.0
-        for trial in self.trials:
-            stats: MetricStats | None = trial.metric_stats.get(metric)
-            if stats is None:
-                continue
-            value = sign * stats.value(scope, mode)
-            if filter_nan_and_inf and not math.isfinite(value):
-                continue
-            if best is None or value > best_value or math.isnan(best_value):
-                best, best_value = trial, value
+        metric, mode = self.metric_and_mode(metric, mode)
+        best = self.find_best_trial(metric, mode, scope, filter_nan_and_inf)
+        if best is None:
+            logger.warning(explain_no_best(self.trials, metric, only_finite=filter_nan_and_inf))
         return best
 
     def get_best_config(
         self, metric: str | None = None, mode: str | None = None, scope: str = "last"
     ) -> dict[str, Any] | None:
         """Configuration of :meth:`get_best_trial`, None if there is none."""
-        trial = self.get_best_trial(metric, mode, scope)
-        return trial.config if trial is not None else None
+        best = self.get_best_trial(metric, mode, scope)
+        return best.config if best is not None else None
+
+    def metric_and_mode(self, metric: str | None, mode: str | None) -> tuple[str, str]:
+        """Metric and mode of a question, completed from the defaults.
+
+        Raises:
+            ValueError: if one of them is missing, or the mode does not exist.
+        """
+        check_metric_and_mode(metric, mode)
+        metric, mode = metric or self.default_metric, mode or self.default_mode
+        if metric is None or mode is None:
+            missing = "metric" if metric is None else "mode"
+            raise ValueError(
+                f"The {missing} is not known. Pass metric and mode to this method, or set both in "
+                "TuneConfig."
+            )
+        return metric, mode
+
+    def find_best_trial(
+        self, metric: str, mode: str, scope: str, filter_nan_and_inf: bool
+    ) -> Trial | None:
+        """As :meth:`get_best_trial`, without defaults and without a warning."""
+        if scope not in SCOPES:
+            raise ValueError(f"scope must be one of {', '.join(SCOPES)}, but got {scope!r}.")
+        values = (
+            (trial, stats.value(scope, mode))
+            for trial in self.trials
+            if (stats := trial.metric_stats.get(metric)) is not None
+        )
+        if filter_nan_and_inf:
+            values = ((trial, value) for trial, value in values if math.isfinite(value))
+        return best_of(values, mode)
+
+    # -- checkpoints ----------------------------------------------------------------------------
 
     def get_best_checkpoint(
         self, trial: Trial, metric: str | None = None, mode: str | None = None
     ) -> Checkpoint | None:
-        """The best checkpoint of a trial.
+        """The best checkpoint of a trial; of equal ones the oldest.
 
         Args:
             trial: The trial.
-            metric: Flat name of the metric; None is the default metric, or the iteration.
-            mode: ``"min"`` or ``"max"``; None is the default mode, or ``"max"``.
+            metric: Name of the metric, nested keys joined by ``/``; None is the default metric,
+                or without one the iteration: the newest is the best.
+            mode: ``"min"`` or ``"max"``; None is the default mode.
 
         Returns:
-            The checkpoint; None if none has the metric.
+            The checkpoint; None if none has a value.
+
+        Raises:
+            ValueError: for another mode, or a metric without a mode.
         """
-        metric = metric or self.default_metric or TRAINING_ITERATION
-        sign = -1 if (check_mode(mode) or self.default_mode) == "min" else 1
-        best, best_value = None, -math.inf
-        for tracked in trial.checkpoints.kept:
-            value = lookup(tracked.metrics, metric)
-            if not isinstance(value, (int, float)) or math.isnan(value):
-                continue
-            if best is None or sign * value > best_value:
-                best, best_value = tracked.checkpoint, sign * value
-        return best
+        if metric is None and self.default_metric is None:
+            metric, mode = TRAINING_ITERATION, mode or "max"
+        metric, mode = self.metric_and_mode(metric, mode)
+        return best_of(
+            (
+                (tracked.checkpoint, value)
+                for tracked in trial.checkpoints.kept
+                if is_number(value := unflattened_lookup(metric, tracked.metrics, default=None))
+            ),
+            mode,
+        )
 
     def get_last_checkpoint(
         self, trial: Trial | None = None, metric: str = TRAINING_ITERATION, mode: str = "max"
     ) -> Checkpoint | None:
-        """The checkpoint of the highest iteration: of a trial, or of the one that came furthest."""
+        """The checkpoint of the highest iteration.
+
+        Args:
+            trial: Whose; None is the best trial by metric and mode: if they are not given, the
+                one that came furthest.
+            metric: See ``trial``.
+            mode: See ``trial``.
+
+        Returns:
+            The checkpoint; None if there is none.
+        """
         trial = trial or self.get_best_trial(metric, mode)
-        return self.get_best_checkpoint(trial, TRAINING_ITERATION, "max") if trial else None
+        if trial is None:
+            return None
+        return self.get_best_checkpoint(trial, TRAINING_ITERATION, "max")
+
+    # -- the best by the defaults: ValueError without default metric and mode ---------------------
 
     @property
     def best_trial(self) -> Trial:
-        """The best trial by the default metric and mode."""
-        return self._best()
+        """The best trial.
+
+        Raises:
+            ValueError: without a default metric or mode, or if no trial has a value.
+        """
+        metric, mode = self.metric_and_mode(None, None)
+        best = self.find_best_trial(metric, mode, "last", filter_nan_and_inf=True)
+        if best is None:
+            raise ValueError(explain_no_best(self.trials, metric, only_finite=True))
+        return best
 
     @property
     def best_config(self) -> dict[str, Any]:
         """Configuration of the best trial."""
-        return self._best().config
+        return self.best_trial.config
 
     @property
     def best_result(self) -> dict[str, Any]:
         """Last result of the best trial."""
-        return self._best().last_result
-
-    @property
-    def best_checkpoint(self) -> Checkpoint | None:
-        """Best checkpoint of the best trial."""
-        return self.get_best_checkpoint(self._best())
-
-    @property
-    def best_dataframe(self) -> pandas.DataFrame | None:
-        """All results of the best trial."""
-        return results_dataframe(self._best().path)
+        return self.best_trial.last_result
 
     @property
     def best_result_df(self) -> pandas.DataFrame:
         """Last result of the best trial as a table of one row."""
-        best = self._best()
-        return self._frame([best], [best.last_result])
+        return _last_results([self.best_trial])
 
-    def _best(self) -> Trial:
-        best = self.get_best_trial()
-        if best is None:
-            raise ValueError(
-                f"No trial has a finite value of the metric {self.default_metric!r}. "
-                f"{self.explain_metric(self.default_metric or '')}"
-            )
-        return best
+    @property
+    def best_dataframe(self) -> pandas.DataFrame:
+        """All results of the best trial."""
+        return data_frame(iter_results(self.best_trial.path))
 
-    def explain_metric(self, metric: str) -> str:
-        """Which metrics there are, and which one may be meant."""
-        from localtune.utils.text import near_miss
-
-        known = sorted({key for trial in self.trials for key in trial.metric_stats})
-        if not known:
-            return "No trial has reported a number."
-        guess = near_miss(metric, known)
-        hint = f"Did you mean {guess!r}? " if guess and metric not in known else ""
-        return f"{hint}The trials have reported: {', '.join(map(repr, known))}."
+    @property
+    def best_checkpoint(self) -> Checkpoint | None:
+        """Best checkpoint of the best trial, None if it has none."""
+        return self.get_best_checkpoint(self.best_trial)
 
     # -- tables ---------------------------------------------------------------------------------
 
     @property
     def results_df(self) -> pandas.DataFrame:
-        """Last results, one row each, by trial id."""
-        frame = self._frame(self.trials, [trial.last_result for trial in self.trials])
-        return frame.set_index("trial_id", drop=False) if len(frame) else frame
+        """Last results, one row per trial; the index is the trial's id."""
+        return _last_results(self.trials)
 
     @property
-    def trial_dataframes(self) -> dict[str, pandas.DataFrame | None]:
+    def trial_dataframes(self) -> dict[str, pandas.DataFrame]:
         """{trial id: all its results}."""
-        return {trial.trial_id: results_dataframe(trial.path) for trial in self.trials}
+        return {trial.trial_id: data_frame(iter_results(trial.path)) for trial in self.trials}
 
     def dataframe(self, metric: str | None = None, mode: str | None = None) -> pandas.DataFrame:
-        """One row per trial that has results.
+        """One row per trial that has results, with its config and its id as ``logdir``.
 
         Args:
             metric: Takes the row with the best value of this metric; None takes the last row.
-            mode: ``"min"`` or ``"max"``; needed with a metric.
+            mode: ``"min"`` or ``"max"``; goes with a metric.
 
         Raises:
             ValueError: for a mode without a metric, a metric without a mode, or another mode.
             ExtraMissingError: if pandas is not installed.
         """
-        check_mode(mode)
-        if (metric is None) != (mode is None):
+        check_metric_and_mode(metric, mode)
+        if metric is None and mode is None:
+            rows: Iterable[tuple[Trial, dict[str, Any] | None]] = (
+                (trial, trial.last_result) for trial in self.trials if trial.metric_stats
+            )
+        elif metric is not None and mode is not None:
+            rows = ((trial, _best_row(trial, metric, mode)) for trial in self.trials)
+        else:
             raise ValueError(
                 f"metric and mode go together, but got metric={metric!r} and mode={mode!r}."
             )
-        trials, rows = [], []
-        for trial in self.trials:
-            row = trial.last_result if metric is None else _best_row(trial, metric, str(mode))
-            if row and trial.metric_stats:
-                trials.append(trial)
-                rows.append(row)
-        return self._frame(trials, rows)
-
-    def get_all_configs(self, prefix: bool = False) -> dict[str, dict[str, Any]]:
-        """{trial id: config}; with ``prefix``, flat and with ``config/`` before each key."""
-        if not prefix:
-            return {trial.trial_id: trial.config for trial in self.trials}
-        return {
-            trial.trial_id: flatten_dict({CONFIG_PREFIX: trial.config}) for trial in self.trials
-        }
-
-    def _frame(self, trials: Sequence[Trial], rows: Sequence[dict[str, Any]]) -> Any:
-        pandas = import_pandas("A table of trials")
-        flat_rows = []
-        for trial, row in zip(trials, rows, strict=True):
-            without_config = {key: value for key, value in row.items() if key != CONFIG_PREFIX}
-            flat = flatten_dict({**without_config, CONFIG_PREFIX: trial.config})
-            flat_rows.append({**flat, "logdir": trial.trial_id})
-        return pandas.DataFrame(flat_rows)
-
-    def _metric_and_mode(self, metric: str | None, mode: str | None) -> tuple[str, str]:
-        metric, mode = metric or self.default_metric, check_mode(mode) or self.default_mode
-        if metric is None or mode is None:
-            missing = "metric" if metric is None else "mode"
-            raise ValueError(
-                f"{missing} is not known: pass it here, or name metric and mode in TuneConfig. "
-                f"{self.explain_metric(metric or '')}"
-            )
-        return metric, mode
-
-
-def check_mode(mode: str | None) -> str | None:
-    """Returns the mode if it is one, or None.
-
-    Raises:
-        ValueError: if it is not.
-    """
-    if mode not in (None, "min", "max"):
-        raise ValueError(f"mode must be 'min' or 'max', but got {mode!r}.")
-    return mode
+        return data_frame(
+            {**_flat_row(trial, row), _LOGDIR: trial.trial_id}
+            for trial, row in rows
+            if row is not None
+        )
 
 
 def _directory_of(path: str | os.PathLike[str] | None) -> str:
@@ -273,21 +293,40 @@ def _directory_of(path: str | os.PathLike[str] | None) -> str:
     return os.path.dirname(text) if os.path.isfile(text) else text
 
 
-def _load_trials(path: str) -> list[Trial]:
-    if not path:
-        raise ValueError("ExperimentAnalysis needs the directory of an experiment, or its trials.")
-    from localtune.storage.experiment_db import load_trials
+def _load_trials(experiment_path: str) -> list[Trial]:
+    from localtune.storage.experiment_db import has_database, load_trials
 
-    return load_trials(path)
+    if not experiment_path:
+        raise ValueError("ExperimentAnalysis needs the directory of an experiment, or its trials.")
+    if not has_database(experiment_path):
+        raise ValueError(
+            f"There is no experiment in {experiment_path!r}: it has no {EXPERIMENT_DB_FILE}."
+        )
+    return load_trials(experiment_path)
 
 
 def _best_row(trial: Trial, metric: str, mode: str) -> dict[str, Any] | None:
-    from localtune.storage.history import iter_results
+    return best_of(_values(trial, metric), mode)
 
-    sign = 1 if mode == "max" else -1
-    best, best_value = None, -math.inf
+
+def _values(trial: Trial, metric: str) -> Iterator[tuple[dict[str, Any], float]]:
     for row in iter_results(trial.path):
-        value = lookup(row, metric)
-        if isinstance(value, (int, float)) and (best is None or sign * value > best_value):
-            best, best_value = row, sign * value
-    return best
+        value = unflattened_lookup(metric, row, default=None)
+        if is_number(value):
+            yield row, value
+
+
+def _flat_config(trial: Trial) -> dict[str, Any]:
+    return flatten_dict({CONFIG_PREFIX: trial.config})
+
+
+def _flat_row(trial: Trial, row: dict[str, Any]) -> dict[str, Any]:
+    flat = flatten_dict(row)
+    if CONFIG_PREFIX not in row:  # As in rows of progress.csv.
+        flat.update(_flat_config(trial))
+    return flat
+
+
+def _last_results(trials: Sequence[Trial]) -> pandas.DataFrame:
+    frame = data_frame({**trial.last_result, TRIAL_ID: trial.trial_id} for trial in trials)
+    return frame.set_index(TRIAL_ID) if len(frame) else frame

@@ -76,7 +76,8 @@ class _DualError(TrialTaskError):
         return str(self.args[0]) if self.args else ""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (self.cause, str(self), self.trial_id, self.trial_dir, self.traceback_text))
+        state = (self.cause, str(self), self.trial_id, self.trial_dir, self.traceback_text)
+        return (_rebuild, state)
 
 
 def _dual_error(cls: type[Exception], message: str) -> TrialTaskError | None:

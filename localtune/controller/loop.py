@@ -144,18 +144,14 @@ class ExperimentLoop:
             self._carry_out(self._state.abort(error))
 
     def _carry_out_one(self, instruction: i.Instruction) -> None:
-        if isinstance(instruction, i.Send):
-            self._executor.send(instruction.worker_id, instruction.command)
+        if isinstance(instruction, (i.Send, i.StartWorker, i.ResetWorker)):
+            self._command(instruction)
         elif isinstance(instruction, i.Notify):
             self._notify(instruction)
         elif isinstance(instruction, i.Persist):
             self._persist(instruction.trial)
         elif isinstance(instruction, i.PrepareTrial):
             self._prepare(instruction)
-        elif isinstance(instruction, i.StartWorker):
-            self._start_worker(instruction)
-        elif isinstance(instruction, i.ResetWorker):
-            self._reset_worker(instruction)
         elif isinstance(instruction, i.StopWorker):
             self._executor.stop_worker(instruction.worker_id, instruction.reason)
         elif isinstance(instruction, i.WriteError):
@@ -166,6 +162,18 @@ class ExperimentLoop:
             self._delete(instruction.tracked.checkpoint.path)
         elif isinstance(instruction, i.Warn):
             self._output.warn(instruction.message)
+
+    def _command(self, instruction: i.Send | i.StartWorker | i.ResetWorker) -> None:
+        if self._state.is_ending:
+            # Something earlier in the same batch ended the run, and with it all workers.
+            if isinstance(instruction, i.StartWorker):
+                self._carry_out(self._state.forget_worker(instruction.worker_id))
+        elif isinstance(instruction, i.StartWorker):
+            self._start_worker(instruction)
+        elif isinstance(instruction, i.ResetWorker):
+            self._reset_worker(instruction)
+        else:
+            self._executor.send(instruction.worker_id, instruction.command)
 
     def _persist(self, trial: Trial) -> None:
         if trial.trial_id not in self._known:
@@ -235,11 +243,11 @@ class ExperimentLoop:
         if not self._unsaved:
             return
         state: dict[str, Any] = {}
-        if len(self._state.trials) != self._saved_count:
+        trials, self._unsaved = list(self._unsaved.values()), {}
+        if len(self._state.trials) != self._saved_count or any(t.is_finished() for t in trials):
             state["searcher"] = self._searcher.get_state()
         if self._keeps_callbacks:
             state["callbacks"] = self._callbacks.get_state()
-        trials, self._unsaved = list(self._unsaved.values()), {}
         self._db.save(trials, state)
         self._saved_count = len(self._state.trials)
 

@@ -52,8 +52,7 @@ def name_trial(
         ending = f"_{date_text}" if date_text else ""
         dirname = f"{trial}_{trial.experiment_tag}"[: _max_length()]
         room = _MAX_NAME_BYTES - _COLLISION_BYTES - len(ending)
-        dirname = os.fsdecode(os.fsencode(dirname)[:room]) if _is_longer(dirname, room) else dirname
-        dirname += ending
+        dirname = os.fsencode(dirname)[:room].decode(errors="ignore") + ending
     trial.dirname = _UNSAFE.sub("_", dirname)
 
 
@@ -63,7 +62,8 @@ def check_experiment_name(name: str) -> str:
     Raises:
         ValueError: if it is empty, leads out of the storage path, or is too long.
     """
-    if not isinstance(name, str) or not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
+    is_name = isinstance(name, str) and name not in ("", ".", "..")
+    if not is_name or any(char in name for char in "/\\\0"):
         raise ValueError(
             "name must be the name of one directory (no '/', no '..', not empty), "
             f"but got {name!r}. Put the path into storage_path."

@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from localtune.checkpoint import Checkpoint
 from localtune.clock import Clock
 from localtune.controller import failure
 from localtune.controller import instructions as i
@@ -34,7 +35,7 @@ from localtune.experiment.checkpoint_history import TrackedCheckpoint
 from localtune.experiment.metric_analysis import update_metric_stats
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
-from localtune.checkpoint import Checkpoint
+from localtune.resources import PlacementGroupFactory
 from localtune.result import (
     CONFIG_PREFIX,
     DONE,
@@ -92,6 +93,7 @@ class ControllerState:
         self.error: BaseException | None = None
         self._live: dict[str, Trial] = {}  # retried trials move to the end
         self._waiting_count = 0  # trials that are PENDING
+        self._searcher_waits = False  # whether it had nothing to suggest when last asked
         self._workers = WorkerTable(capacity)
         self._view = SchedulerView(self.trials, self._live, searcher)
         self._metric_check = MetricCheck(settings.metric)
@@ -117,7 +119,7 @@ class ControllerState:
     @property
     def has_work(self) -> bool:
         """Whether :meth:`advance` can go on at once, without waiting for an event."""
-        return not self._is_ending and self._can_create()
+        return not self._is_ending and not self._searcher_waits and self._can_create()
 
     def seconds_left(self) -> float | None:
         """Time until the budget is over; None without one."""
@@ -139,7 +141,7 @@ class ControllerState:
                 continue
             self._live[trial.trial_id] = trial
             self._waiting_count += trial.status is Status.PENDING
-            self._guard("scheduler", lambda t=trial: self._scheduler.on_trial_add(self._view, t))
+            self._add_to_scheduler(trial)
 
     def handle(self, event: WorkerEvent) -> list[i.Instruction]:
         """Takes in what a worker did."""
@@ -187,6 +189,13 @@ class ControllerState:
             self._fail(trial, error)
         return self._take()
 
+    def forget_worker(self, worker_id: int) -> list[i.Instruction]:
+        """Takes in that a worker was not started, because the run is ending."""
+        worker = self._workers.get(worker_id)
+        if worker is not None:
+            self._workers.remove(worker)
+        return self._take()
+
     # -- creating and starting trials -----------------------------------------------------------
 
     def _can_create(self) -> bool:
@@ -198,13 +207,18 @@ class ControllerState:
         )
 
     def _create_trials(self) -> None:
+        self._searcher_waits = False
         for _ in range(_CREATED_PER_TURN):
             if self._is_ending or not self._can_create():
                 return
             suggestion = self._guard("searcher", self._searcher.next_suggestion)
             if suggestion is None:
+                self._searcher_waits = True
                 return
-            self._guard("run", lambda s=suggestion: self._create_trial(s))
+            try:
+                self._create_trial(suggestion)
+            except (TuneError, ValueError) as error:
+                self._abort(error)
 
     def _create_trial(self, suggestion: Suggestion) -> None:
         settings = self._settings
@@ -215,7 +229,7 @@ class ControllerState:
             evaluated_params=suggestion.evaluated_params,
             experiment_tag=suggestion.experiment_tag,
             experiment_path=settings.experiment_path,
-            placement_group_factory=settings.resources_of(suggestion.config),
+            placement_group_factory=self._resources_of(suggestion.config),
             stopping_criterion=settings.stopping_criterion,
             checkpoint_config=settings.checkpoint_config,
             max_failures=settings.max_failures,
@@ -230,12 +244,26 @@ class ControllerState:
         )
         reason = self._workers.why_never(trial)
         if reason:
-            raise ResourceRequestError(f"The trial {trial} can never run: it {reason}")
+            raise ResourceRequestError(f"{trial} can never run. {reason}")
         self.trials.append(trial)
         self._live[trial.trial_id] = trial
         self._waiting_count += 1
-        self._scheduler.on_trial_add(self._view, trial)
+        self._add_to_scheduler(trial)
         self._out.append(i.Persist(trial))
+
+    def _add_to_scheduler(self, trial: Trial) -> None:
+        self._guard("scheduler", lambda: self._scheduler.on_trial_add(self._view, trial))
+
+    def _resources_of(self, config: dict[str, Any]) -> PlacementGroupFactory:
+        try:
+            return self._settings.resources_of(config)
+        except (TuneError, ValueError):
+            raise
+        except Exception as error:
+            raise TuneError(
+                f"The function that says which resources a trial needs raised "
+                f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}"
+            ) from error
 
     def _start_trials(self) -> None:
         while not self._is_ending:
@@ -254,6 +282,9 @@ class ControllerState:
                     f"run, which is {trial.status}: only pending and paused trials can start."
                 )
             )
+            return False
+        # A run that is taken up again may have more trials than may run at once.
+        if 0 < self._settings.max_concurrent_trials <= self._workers.serving_count:
             return False
         worker = self._workers.find_idle(trial) if self._may_reuse else None
         if worker is not None:
@@ -320,7 +351,8 @@ class ControllerState:
         self._out.append(i.Notify("on_trial_start", trial))
         latest = trial.checkpoints.latest
         if latest is not None:
-            self._command(worker, Phase.RESTORING, m.Restore(latest.checkpoint.path, latest.metrics))
+            restore = m.Restore(latest.checkpoint.path, latest.metrics)
+            self._command(worker, Phase.RESTORING, restore)
         elif trial.restore_path is not None:
             self._command(worker, Phase.RESTORING, m.Restore(trial.restore_path, {}))
         else:
@@ -496,7 +528,7 @@ class ControllerState:
         """A trial that is not running ends well."""
         self._finish(trial, Status.TERMINATED)
         self._guard("scheduler", lambda: self._scheduler.on_trial_remove(self._view, trial))
-        self._guard("searcher", lambda: self._searcher.on_trial_complete(trial.trial_id))
+        self._tell_searcher_of_end(trial)
         self._out.append(i.Notify("on_trial_complete", trial))
         self._out.append(i.Persist(trial))
 
@@ -542,7 +574,7 @@ class ControllerState:
         self._move(trial, Status.PENDING)
         del self._live[trial.trial_id]
         self._live[trial.trial_id] = trial
-        self._guard("scheduler", lambda: self._scheduler.on_trial_add(self._view, trial))
+        self._add_to_scheduler(trial)
         self._out.append(i.Notify("on_trial_recover", trial))
         self._out.append(i.Persist(trial))
 
@@ -577,13 +609,17 @@ class ControllerState:
         return bool(self._guard("stopper", self._stopper.stop_all))
 
     def _end_all(self, reason: str) -> None:
-        """Ends all trials at once; nobody is asked any more."""
+        """Ends all trials at once; only the searcher is told, so that it can go on later."""
         self._is_ending = True
         for worker in self._workers:
             self._dismiss(worker, reason)
         for trial in list(self._live.values()):
             self._finish(trial, Status.TERMINATED)
+            self._tell_searcher_of_end(trial)
             self._out.append(i.Persist(trial))
+
+    def _tell_searcher_of_end(self, trial: Trial) -> None:
+        self._guard("searcher", lambda: self._searcher.on_trial_complete(trial.trial_id))
 
     # -- small pieces ---------------------------------------------------------------------------
 

@@ -87,6 +87,11 @@ class WorkerTable:
         """The worker that serves a trial."""
         return self._by_trial.get(trial.trial_id)
 
+    @property
+    def serving_count(self) -> int:
+        """How many trials have a worker."""
+        return len(self._by_trial)
+
     def idle(self) -> list[Worker]:
         """Workers that serve nobody and could."""
         return [worker for worker in self._workers.values() if worker.phase is Phase.IDLE]

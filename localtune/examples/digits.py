@@ -28,7 +28,7 @@ SMOKE_SAMPLES, SMOKE_ITERATIONS = 4, 2
 
 MODEL_FILE = "model.pkl"
 
-# -- the training -----------------------------------------------------------------------------------
+# -- the training ----------------------------------------------------------------------------------
 
 
 class Split(NamedTuple):
@@ -90,7 +90,7 @@ def load_model(checkpoint_dir: str) -> Any:
     return pickle.loads((Path(checkpoint_dir) / MODEL_FILE).read_bytes())
 
 
-# -- the search -------------------------------------------------------------------------------------
+# -- the search ------------------------------------------------------------------------------------
 
 SEARCH_SPACE = {
     "learning_rate": tune.loguniform(1e-4, 1e-1),
@@ -130,14 +130,14 @@ def make_tuner(storage_path: Path, samples: int, iterations: int) -> tune.Tuner:
     )
 
 
-# -- the winner -------------------------------------------------------------------------------------
+# -- the winner ------------------------------------------------------------------------------------
 
 
 def print_best(results: tune.ResultGrid) -> None:
     """Shows the best configuration, and what its network makes of the held-out test data."""
     best = results.get_best_result(scope="all")
-    assert best.config is not None
     checkpoint = best.get_best_checkpoint("accuracy", "max")
+    assert best.config is not None and checkpoint is not None
     accuracies = [metrics["accuracy"] for _, metrics in best.best_checkpoints]
     _, _, test_data = load_splits()
     test_accuracy = load_model(checkpoint.path).score(*test_data)
@@ -150,7 +150,7 @@ def print_best(results: tune.ResultGrid) -> None:
     print(f"Results:    {results.experiment_path}")
 
 
-# -- an earlier run ---------------------------------------------------------------------------------
+# -- an earlier run --------------------------------------------------------------------------------
 
 
 def find_latest_run(storage_path: Path) -> Path | None:
@@ -191,7 +191,7 @@ def wants_to_continue(run: Path, answer: str | None) -> bool:
     return not finished
 
 
-# -- the program ------------------------------------------------------------------------------------
+# -- the program -----------------------------------------------------------------------------------
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -2,7 +2,7 @@
 
 A small process beside the workers that were started as fresh interpreters. It reads lines
 ``+g123`` (a worker that leads process group 123), ``+p123`` (one without a group) and ``-g123``
-(ended) from its standard input. When the input ends, it kills whoever is left.
+(ended) from its input. When the input ends, it kills whoever is left.
 """
 
 from __future__ import annotations
@@ -10,21 +10,30 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
+from typing import Any
 
 
-def main() -> None:
-    """Entry of the guard process."""
+def main(input_fd: int, settings: dict[str, Any]) -> None:
+    """Entry of the guard process.
+
+    Args:
+        input_fd: Where the lines come from.
+        settings: ``private_dir`` is removed in the end.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     workers: dict[int, bool] = {}
-    for line in sys.stdin:
-        sign, kind, pid = line[0], line[1], int(line[2:])
-        if sign == "+":
-            workers[pid] = kind == "g"
-        else:
-            workers.pop(pid, None)
+    with open(input_fd, encoding="ascii") as lines:
+        for line in lines:
+            sign, kind, pid = line[0], line[1], int(line[2:])
+            if sign == "+":
+                workers[pid] = kind == "g"
+            else:
+                workers.pop(pid, None)
     for pid, group in workers.items():
         kill_tree(pid, group=group)
+    import shutil
+
+    shutil.rmtree(settings["private_dir"], ignore_errors=True)
 
 
 def kill_tree(pid: int, *, group: bool) -> None:

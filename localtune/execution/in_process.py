@@ -13,9 +13,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from localtune.execution.capacity import declared_capacity
-from localtune.execution.executor import Capacity, Executor, Exited, Replied, WorkerEvent, WorkerExit
+from localtune.execution.executor import (
+    Capacity,
+    Executor,
+    Exited,
+    Replied,
+    WorkerEvent,
+    WorkerExit,
+)
 from localtune.worker import messages as m
 from localtune.worker.host import TrainableHost, failure_reply
+from localtune.worker.program import load_program_bytes
 
 if TYPE_CHECKING:
     from localtune.trainable.trainable import Trainable
@@ -92,10 +100,7 @@ class InProcessExecutor(Executor):
         return {worker_id: os.getpid() for worker_id in self._hosts}
 
     def _load(self) -> type[Trainable]:
-        from localtune.trainable.parameters import loads_with_parameters
-
-        trainable: type[Trainable] = loads_with_parameters(self._program)
-        return trainable
+        return load_program_bytes(self._program)
 
     def _carry_out(self, worker_id: int, command: m.Command) -> None:
         reply = self._hosts[worker_id].handle(command)
@@ -109,9 +114,9 @@ class InProcessHost(TrainableHost):
     """A host that shares its process: it enters a trial's surroundings for one command only."""
 
     def handle(self, command: m.Command) -> m.Reply:
-        if self._surroundings is not None:
-            self._surroundings.enter()
         try:
+            if self._surroundings is not None:
+                self._surroundings.enter()
             return super().handle(command)
         except KeyboardInterrupt:
             raise

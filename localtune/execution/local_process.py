@@ -27,7 +27,14 @@ from collections.abc import Mapping, Sequence
 
 from localtune.execution import machine
 from localtune.execution.capacity import declared_capacity
-from localtune.execution.executor import Capacity, Executor, Exited, Replied, WorkerEvent, WorkerExit
+from localtune.execution.executor import (
+    Capacity,
+    Executor,
+    Exited,
+    Replied,
+    WorkerEvent,
+    WorkerExit,
+)
 from localtune.execution.launcher import START_METHODS, Launcher, Program, make_launcher
 from localtune.execution.waiter import Waiter
 from localtune.worker import messages as m
@@ -38,6 +45,10 @@ logger = logging.getLogger(__name__)
 
 # A worker that has closed its pipe and still lives after this long cannot be talked to any more.
 _SILENT_EXIT_S = 1.0
+# A killed worker is reported within this time, unless what reports it is stopped itself.
+_CLOSE_TIMEOUT_S = 10.0
+# The parent must never wait for a worker to read: what is larger travels through a file.
+_MAX_PIPED_BYTES = 32 * 1024
 
 
 class ProcessExecutor(Executor):
@@ -105,17 +116,19 @@ class ProcessExecutor(Executor):
                 "This executor serves another run at the moment: give each run its own."
             )
         self._private_dir = tempfile.mkdtemp(prefix="localtune-")
-        path = os.path.join(self._private_dir, "program.pkl")
-        with open(path, "wb") as file:
-            file.write(program)
         use_poll = self._start_method != "portable" and hasattr(select, "poll")
         self._waiter = Waiter(use_poll=use_poll)
-        self._launcher = make_launcher(
-            self._start_method,
-            Program(path, self._private_dir, self._preload),
-            self._waiter,
-            self._on_exit,
-        )
+        try:
+            path = self._write_file("program", program)
+            self._launcher = make_launcher(
+                self._start_method,
+                Program(path, self._private_dir, self._preload),
+                self._waiter,
+                self._on_exit,
+            )
+        except BaseException:
+            self.close()
+            raise
 
     def start_worker(self, worker_id: int, command: m.Construct, cpus: float) -> None:
         assert self._launcher is not None and self._waiter is not None
@@ -162,12 +175,17 @@ class ProcessExecutor(Executor):
             return
         for worker_id in list(self._workers):
             self.stop_worker(worker_id, "the executor is closed", force=True)
-        while self._workers:
-            self._waiter.wait(1.0)
+        give_up_at = time.monotonic() + _CLOSE_TIMEOUT_S
+        while self._workers and time.monotonic() < give_up_at:
+            self._waiter.wait(max(give_up_at - time.monotonic(), 0.0))
+        # A launcher that does not report any more, stopped by a debugger for instance, is killed.
         if self._launcher is not None:
             self._launcher.close()
-        self._waiter.close()
-        self._waiter = self._launcher = None
+        for worker in self._workers.values():
+            self._close_pipe(worker)
+        self._workers.clear()
+        waiter, self._waiter, self._launcher = self._waiter, None, None
+        waiter.close()
         self._events = []
         shutil.rmtree(self._private_dir, ignore_errors=True)
 
@@ -178,9 +196,17 @@ class ProcessExecutor(Executor):
 
     def _send(self, worker: _Worker, command: m.Command) -> None:
         data = m.encode(command)
+        if len(data) > _MAX_PIPED_BYTES:
+            data = m.encode(m.InFile(self._write_file(f"command-{worker.worker_id}", data)))
         # A worker that has just died is noticed by its exit.
         with contextlib.suppress(OSError):
             worker.pipe.send(data)
+
+    def _write_file(self, name: str, data: bytes) -> str:
+        path = os.path.join(self._private_dir, name)
+        with open(path, "wb") as file:
+            file.write(data)
+        return path
 
     def _on_readable(self, worker: _Worker) -> None:
         try:
@@ -194,7 +220,7 @@ class ProcessExecutor(Executor):
         self._take_in(worker, messages)
 
     def _take_in(self, worker: _Worker, messages: list[bytes]) -> None:
-        self._events.extend(Replied(worker.worker_id, m.decode(each)) for each in messages)
+        self._events.extend(Replied(worker.worker_id, _decode_reply(each)) for each in messages)
 
     def _close_pipe(self, worker: _Worker) -> None:
         assert self._waiter is not None
@@ -256,6 +282,19 @@ class ProcessExecutor(Executor):
             worker.deadline = time.monotonic() + self._kill_timeout_s
             worker.next_signal = _SIGKILL
         self._launcher.send_signal(worker.worker_id, signum)
+
+
+def _decode_reply(data: bytes) -> m.Reply:
+    """The reply; a failure in its place if this process cannot load a value that it holds."""
+    try:
+        reply: m.Reply = m.decode(data)
+    except Exception as error:
+        message = (
+            f"an answer of the worker cannot be loaded by the parent ({type(error).__name__}: "
+            f"{error}). Report numbers, strings, lists and dicts; write objects to a checkpoint."
+        )
+        return m.Failed("reply", type(error).__name__, message, traceback_text=message)
+    return reply
 
 
 _SIGKILL = int(getattr(signal, "SIGKILL", signal.SIGTERM))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
 from collections.abc import Mapping
 
-_CGROUP = "/sys/fs/cgroup"
-# Larger limits mean "none" in the first version of cgroups.
-_NO_LIMIT_BYTES = 1 << 60
+from localtune.execution.cgroup import Cgroup
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -21,32 +20,33 @@ THREAD_VARIABLES = (
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 
 
-def cpu_count() -> int:
-    """How many CPUs this process may use: affinity and cgroup quota counted in; at least 1."""
+def cpu_count(cgroup: Cgroup | None = None) -> int:
+    """How many CPUs this process may use: affinity and cgroup quota counted in; at least 1.
+
+    Args:
+        cgroup: The control groups to heed; None is this process's own.
+    """
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
     else:
         count = os.cpu_count() or 1
-    quota = _cpu_quota()
-    if quota is not None:
-        count = min(count, int(quota))
+    limit = (cgroup or Cgroup()).cpu_limit()
+    if limit is not None:
+        count = min(count, int(limit))
     return max(count, 1)
 
 
-def memory_bytes() -> int:
-    """Memory that this process may use: the machine's, or the cgroup's limit if that is lower."""
+def memory_bytes(cgroup: Cgroup | None = None) -> int:
+    """Memory that this process may use: the machine's, or the cgroup's limit if that is lower.
+
+    Args:
+        cgroup: The control groups to heed; None is this process's own.
+    """
     import psutil
 
     total = int(psutil.virtual_memory().total)
-    limits = [
-        limit
-        for limit in map(
-            _read_number,
-            (f"{_CGROUP}/memory.max", f"{_CGROUP}/memory/memory.limit_in_bytes"),
-        )
-        if limit is not None and limit < _NO_LIMIT_BYTES
-    ]
-    return min([total, *limits])
+    limit = (cgroup or Cgroup()).memory_limit()
+    return total if limit is None else min(total, limit)
 
 
 def gpu_ids(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -54,15 +54,17 @@ def gpu_ids(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
 
     Asks the variables that hide GPUs first, then the drivers' own tools; no GPU library is
     imported.
+
+    Args:
+        environ: Where the variables are; None is this process's environment.
     """
     environ = os.environ if environ is None else environ
     for variable in GPU_VARIABLES:
         visible = environ.get(variable)
         if visible is not None:
-            ids = tuple(each.strip() for each in visible.split(",") if each.strip())
-            # -1 hides itself and what follows.
-            return ids[: ids.index("-1")] if "-1" in ids else ids
-    return _nvidia_ids() or _amd_ids()
+            ids = [each.strip() for each in visible.split(",") if each.strip()]
+            return tuple(itertools.takewhile(_names_a_gpu, ids))
+    return nvidia_ids() or _amd_ids()
 
 
 def thread_environment(cpus: float, environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -72,23 +74,19 @@ def thread_environment(cpus: float, environ: Mapping[str, str] | None = None) ->
     return {name: threads for name in THREAD_VARIABLES if name not in environ}
 
 
-def _cpu_quota() -> float | None:
-    """CPUs that the cgroup allows, None without a limit."""
-    text = _read(f"{_CGROUP}/cpu.max")
-    if text is not None:
-        quota, _, period = text.partition(" ")
-        return None if quota == "max" else int(quota) / int(period)
-    quota_us = _read_number(f"{_CGROUP}/cpu/cpu.cfs_quota_us")
-    period_us = _read_number(f"{_CGROUP}/cpu/cpu.cfs_period_us")
-    if quota_us is None or period_us is None or quota_us <= 0:
-        return None
-    return quota_us / period_us
+def _names_a_gpu(name: str) -> bool:
+    """Whether an entry names a GPU; one that does not hides itself and what follows."""
+    return not name.startswith("-") and name != "NoDevFiles"
 
 
-def _nvidia_ids() -> tuple[str, ...]:
-    folder = "/proc/driver/nvidia/gpus"
-    if os.path.isdir(folder):
-        return tuple(str(number) for number in range(len(os.listdir(folder))))
+def nvidia_ids(driver_dir: str = "/proc/driver/nvidia/gpus") -> tuple[str, ...]:
+    """Names of all GPUs that NVIDIA's driver shows.
+
+    Args:
+        driver_dir: Where the driver lists them; without it, ``nvidia-smi`` is asked.
+    """
+    if os.path.isdir(driver_dir):
+        return tuple(str(number) for number in range(len(os.listdir(driver_dir))))
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()
@@ -111,16 +109,3 @@ def _run(command: list[str]) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""
-
-
-def _read(path: str) -> str | None:
-    try:
-        with open(path, encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return None
-
-
-def _read_number(path: str) -> int | None:
-    text = _read(path)
-    return int(text) if text is not None and text.lstrip("-").isdigit() else None

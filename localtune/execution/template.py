@@ -23,9 +23,9 @@ whatever the template finds among its children that is no worker belongs to no t
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
-import pickle
 import select
 import signal
 import socket
@@ -34,35 +34,42 @@ import sys
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
-from localtune.worker.lifeline import adopt_orphans, die_with_parent
-from localtune.worker.main import (
-    adopt_interpreter,
-    exit_worker,
-    load_program,
-    serve,
-    write_crashes_to,
-)
+from localtune.worker.lifeline import adopt_orphans, children_of, die_with_parent
+from localtune.worker.main import adopt_interpreter, exit_worker, serve, write_crashes_to
+from localtune.worker.program import load_program, warm_up
+from localtune.worker.workdir import flush_output
 
 # Every packet: kind, worker id, number (pid or status). Text may follow.
 HEADER = struct.Struct("=cqq")
-FORK, STARTED, EXITED, LOADED, REFUSED = b"F", b"S", b"X", b"L", b"R"
+FORK, STARTED, EXITED, LOADED = b"F", b"S", b"X", b"L"
+# With a text that says why: this template must not fork; it cannot load what it was told to;
+# the system refuses to start the worker.
+REFUSED, BROKEN, NOT_STARTED = b"R", b"B", b"N"
 MAX_PACKET_BYTES = 64 * 1024
 
 
-def main(control_fd: int) -> None:
+def main(control_fd: int, settings: dict[str, Any]) -> NoReturn:
     """Entry of the template process.
 
     Args:
-        control_fd: Inherited end of the socket to the parent. Its first packet is a pickled dict
-            with ``program``, ``preload``, ``private_dir``, ``parent_pid`` and what
+        control_fd: Inherited end of the socket to the parent.
+        settings: ``program``, ``preload``, ``private_dir``, ``parent_pid``, and what
             :func:`~localtune.worker.main.adopt_interpreter` needs.
     """
-    control = socket.socket(fileno=control_fd)
-    settings = pickle.loads(control.recv(MAX_PACKET_BYTES))
-    adopt_interpreter(settings)
-    template = Template(control, settings)
-    if template.load():
+    code = 1
+    try:
+        adopt_interpreter(settings)
+        template = Template(socket.socket(fileno=control_fd), settings)
         template.run()
+        code = 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        # Threads that an import has started would keep the interpreter from ending.
+        flush_output()
+        os._exit(code)
 
 
 class Template:
@@ -89,10 +96,16 @@ class Template:
 
     # -- loading --------------------------------------------------------------------------------
 
-    def load(self) -> bool:
+    def _load(self) -> bool:
         """Imports what the trainable needs; tells the parent, and returns, whether to go on."""
-        for name in self._preload or ():
-            __import__(name)
+        warm_up()
+        try:
+            for name in self._preload or ():
+                __import__(name)
+        except BaseException as error:
+            problem = f"preload: importing {name!r} raised {type(error).__name__}: {error}"
+            self._send(BROKEN, 0, 0, problem.encode())
+            return False
         if self._preload is None:
             # A trainable that cannot be loaded is the workers' failure to report: there it has
             # a trial, a directory and a traceback.
@@ -114,18 +127,29 @@ class Template:
     # -- the loop -------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Serves the parent until it has gone."""
-        while True:
-            for fd, _ in self._poll.poll():
-                if fd == self._control.fileno():
-                    if not self._serve_parent():
-                        self._kill_all()
-                        return
-                elif fd == self._parent_pidfd:
-                    self._kill_all()
-                    return
-                else:
-                    self._bury(fd)
+        """Serves the parent until it has gone, and then leaves nothing behind."""
+        if not self._load():
+            # The run goes on without this template, and with its directory.
+            self._kill_all()
+            return
+        while self._serve_once():
+            pass
+        self._kill_all()
+        import shutil
+
+        shutil.rmtree(self._private_dir, ignore_errors=True)
+
+    def _serve_once(self) -> bool:
+        """Waits for something to happen and handles it; False when the parent has gone."""
+        for fd, _ in self._poll.poll():
+            if fd == self._parent_pidfd:
+                return False
+            if fd == self._control.fileno():
+                if not self._serve_parent():
+                    return False
+            else:
+                self._bury(fd)
+        return True
 
     def _serve_parent(self) -> bool:
         """Handles one packet; False when the parent has gone."""
@@ -141,7 +165,12 @@ class Template:
 
     def _fork(self, worker_id: int, connection_fd: int) -> None:
         template_pid = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            os.close(connection_fd)
+            self._send(NOT_STARTED, worker_id, 0, str(error).encode())
+            return
         if pid == 0:
             self._become_worker(worker_id, connection_fd, template_pid)
         os.close(connection_fd)
@@ -196,11 +225,9 @@ class Template:
             if not orphans:
                 return
             for pid in orphans:
-                try:
+                with contextlib.suppress(ProcessLookupError, ChildProcessError):
                     os.kill(pid, signal.SIGKILL)
                     os.waitpid(pid, 0)
-                except (ProcessLookupError, ChildProcessError):
-                    pass
 
     def _kill_all(self) -> None:
         """The parent has gone: nothing of the run may stay."""
@@ -210,32 +237,35 @@ class Template:
         self._kill_orphans()
 
     def _send(
-        self, kind: bytes, worker_id: int, number: int, text: bytes = b"", fds: list[int] | None = None
+        self,
+        kind: bytes,
+        worker_id: int,
+        number: int,
+        text: bytes = b"",
+        fds: list[int] | None = None,
     ) -> None:
-        packet = HEADER.pack(kind, worker_id, number) + text
-        try:
-            if fds:
-                socket.send_fds(self._control, [packet], fds)
-            else:
-                self._control.send(packet)
-        except OSError:
-            # The parent has gone; the loop will see it.
-            pass
+        packet = HEADER.pack(kind, worker_id, number) + text[: MAX_PACKET_BYTES // 2]
+        # If the parent has gone, the loop will see it.
+        with contextlib.suppress(OSError):
+            socket.send_fds(self._control, [packet], fds or [])
 
 
 def why_unsafe_to_fork() -> str:
     """Why this process must not be forked; "" if it may.
 
     A forked child has one thread only. Locks that other threads of Python held stay locked for
-    ever in it, and a GPU context does not survive a fork at all. Threads of numerical libraries
-    are no problem where the library restarts them (OpenBLAS, OpenMP of GNU), and the template
-    runs with one such thread per CPU that a trial asks for.
+    ever in it, and a GPU context does not survive a fork at all. Processes that an import has
+    started would be shared by all trials, and could not be told from what trials leave behind.
+    Threads of numerical libraries are no problem where the library restarts them (OpenBLAS,
+    OpenMP of GNU), and the template runs with one such thread per CPU that a trial asks for.
     """
     import threading
 
     threads = [thread.name for thread in threading.enumerate() if thread.is_alive()]
     if len(threads) > 1:
         return f"importing it starts threads ({', '.join(threads[1:])})"
+    if children_of(os.getpid()):
+        return "importing it starts processes"
     for name in os.listdir("/proc/self/fd"):
         try:
             target = os.readlink(f"/proc/self/fd/{name}")
@@ -261,19 +291,6 @@ def reseed_numpy() -> None:
         numpy_random.seed()
 
 
-def children_of(pid: int) -> list[int]:
-    """Ids of the direct children of a process."""
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
-            return [int(word) for word in file.read().split()]
-    except FileNotFoundError:
-        import psutil
-
-        return [child.pid for child in psutil.Process(pid).children()]
-
-
 def _kill_group(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,10 @@ class CheckpointHistory:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def __iter__(self) -> Iterator[TrackedCheckpoint]:
+        """All checkpoints that exist, in no particular order."""
+        return iter(self._kept)
+
     @property
     def kept(self) -> list[TrackedCheckpoint]:
         """All checkpoints that exist, oldest first."""
@@ -90,25 +95,25 @@ class CheckpointHistory:
             self.latest = max(self._kept, key=lambda other: other.index, default=None)
 
     def _insert(self, tracked: TrackedCheckpoint) -> None:
-        if self._config.checkpoint_score_attribute is None:
+        attribute = self._config.checkpoint_score_attribute
+        if attribute is None:
             self._kept.append(tracked)
             return
-        score = self._score(tracked)
+        score = self._score(tracked, attribute)
         if score is None:
             logger.warning(
                 "The checkpoint %s ranks last: its result has no number %r, which "
                 "checkpoint_score_attribute names.",
                 tracked.checkpoint.path,
-                self._config.checkpoint_score_attribute,
+                attribute,
             )
         position = len(self._kept)
-        while position > 0 and _is_better(self._score(self._kept[position - 1]), score):
+        while position > 0 and _is_better(self._score(self._kept[position - 1], attribute), score):
             position -= 1
         self._kept.insert(position, tracked)
 
-    def _score(self, tracked: TrackedCheckpoint) -> float | None:
+    def _score(self, tracked: TrackedCheckpoint, attribute: str) -> float | None:
         """Score to be maximised; None if it is missing or no number, -inf if it is NaN."""
-        attribute = self._config.checkpoint_score_attribute
         value = tracked.metrics.get(attribute)
         if value is None:
             value = flatten_dict(tracked.metrics).get(attribute)

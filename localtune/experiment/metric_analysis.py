@@ -94,7 +94,7 @@ def update_metric_stats(stats: dict[str, MetricStats], flat_result: Mapping[str,
             continue
         if key in _SKIPPED or str(key).startswith(_CONFIG_PATH):
             continue
-        if value.__class__ is not float and not _MIN_FLOAT <= value <= _MAX_FLOAT:
+        if isinstance(value, int) and not _MIN_FLOAT <= value <= _MAX_FLOAT:
             # An integer that no mean can be taken of.
             continue
         known = stats.get(key)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from typing import TYPE_CHECKING, Any
 
-from localtune.logger.logger import LoggerCallback
-from localtune.logger.trial_files import TrialFiles
+from localtune.logger.append_file import AppendFile
+from localtune.logger.trial_file_logger import TrialFileLogger
 from localtune.result import EXPR_PROGRESS_FILE
 from localtune.utils.csv_row import csv_row, row_writer
 
@@ -16,71 +15,60 @@ if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
 
 
-class CSVLoggerCallback(LoggerCallback):
-    """Writes each result, without its config and flat, as one row.
+class CSVLoggerCallback(TrialFileLogger["ProgressFile"]):
+    """Writes each result, flat and without its config, as one row.
 
     The columns are the keys of a trial's first result: later new ones are left out, missing ones
     are empty.
     """
 
     def __init__(self) -> None:
-        self._files = TrialFiles(EXPR_PROGRESS_FILE)
-        self._rows: dict[str, _RowText] = {}  # {trial id: its columns}
-
-    def log_trial_start(self, trial: Trial) -> None:
-        # The file may have been cut back, or hold an earlier session's rows.
-        self._files.close(trial.trial_id)
-        self._rows.pop(trial.trial_id, None)
-        columns = _columns_of(trial.path)
-        if columns:
-            self._rows[trial.trial_id] = _RowText(columns)
+        super().__init__(EXPR_PROGRESS_FILE, ProgressFile)
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
-        row = csv_row(result)
-        rows = self._rows.get(trial.trial_id)
-        text = ""
-        if rows is None:
-            rows = self._rows[trial.trial_id] = _RowText(list(row))
-            text = rows.header()
-        self._files.append(trial.trial_id, trial.path, text + rows.text_of(row))
-
-    def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
-        self._files.close(trial.trial_id)
-        self._rows.pop(trial.trial_id, None)
-
-    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
-        self._files.close_all()
-        self._rows.clear()
+        self.file_of(trial).append(csv_row(result))
 
 
-class _RowText:
-    """Turns rows with fixed columns into lines of CSV."""
+class ProgressFile:
+    """One CSV file. Made if it is missing; the columns of one that has rows are kept.
 
-    def __init__(self, columns: list[str]) -> None:
-        self._buffer = io.StringIO(newline="")
-        self._writer = row_writer(self._buffer, columns)
+    Args:
+        path: The file.
 
-    def header(self) -> str:
-        self._writer.writeheader()
-        return self._take()
+    Raises:
+        OSError: It cannot be opened.
+    """
 
-    def text_of(self, row: dict[str, Any]) -> str:
-        self._writer.writerow(row)
-        return self._take()
+    def __init__(self, path: str) -> None:
+        self._file = AppendFile(path)
+        self._text = io.StringIO(newline="")
+        self._rows: csv.DictWriter[str] | None = None
+        if not self._file.is_empty():
+            self._rows = row_writer(self._text, _columns_of(path))
 
-    def _take(self) -> str:
-        text = self._buffer.getvalue()
-        self._buffer.seek(0)
-        self._buffer.truncate()
-        return text
+    def append(self, row: dict[str, Any]) -> None:
+        """Adds a row; the first one comes with the header, in one piece.
+
+        Raises:
+            OSError: if that fails; the file may hold a part of the row then.
+        """
+        if self._rows is None:
+            self._rows = row_writer(self._text, list(row))
+            self._rows.writeheader()
+        try:
+            self._rows.writerow(row)
+        except csv.Error:
+            # Python 3.10 refuses to write NUL.
+            self._rows.writerow({key: str(row[key]).replace("\0", "\ufffd") for key in row})
+        self._file.append(self._text.getvalue())
+        self._text.seek(0)
+        self._text.truncate()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
 
 
-def _columns_of(trial_dir: str) -> list[str]:
-    """Columns of the file that a trial has already, [] if it has none."""
-    try:
-        with open(
-            os.path.join(trial_dir, EXPR_PROGRESS_FILE), encoding="utf-8", newline=""
-        ) as file:
-            return next(csv.reader(file), [])
-    except FileNotFoundError:
-        return []
+def _columns_of(path: str) -> list[str]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return next(csv.reader(file))

@@ -48,7 +48,9 @@ class LoggerCallback(Callback):
             failed: Whether it ended with an error.
         """
 
-    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
         self.log_trial_start(trial)
 
     def on_trial_restore(

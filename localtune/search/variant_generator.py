@@ -47,6 +47,7 @@ def generate_variants(
         SearchSpaceError: for a space that cannot be sampled, or if a function in it fails.
 
     Example:
+        >>> from localtune.search.sample import sample_from
         >>> space = {"lr": grid_search([0.1, 0.01]), "size": sample_from(lambda c: c["lr"] * 10)}
         >>> [config for _, config in generate_variants(space)]
         [{'lr': 0.1, 'size': 1.0}, {'lr': 0.01, 'size': 0.1}]

@@ -2,27 +2,32 @@
 
 ::
 
-    meta     key, value             schema version, searcher state, ...        (value: pickle)
-    trials   trial_id               one row per trial
-             number                 order of creation, from 0
-             session                which fit() of the experiment created it, from 1
-             status                 PENDING, RUNNING, PAUSED, TERMINATED, ERROR
-             origin                 what never changes: config, names, ...     (pickle)
-             progress               what does: results, checkpoints, ...       (pickle)
+    meta         key, value         schema version, searcher state, ...        (value: pickle)
+    trials       trial_id           one row per trial
+                 number             order of creation, from 0
+                 session            which fit() of the experiment created it, from 1
+                 status             PENDING, RUNNING, PAUSED, TERMINATED, ERROR
+                 dirname            name of its directory, "" before it has one
+                 origin             what never changes: config, names, ...     (pickle)
+                 progress           what does: last result, statistics, ...    (pickle)
+    checkpoints  trial_id, number   one row per checkpoint that is kept
+                 path               of its directory
+                 metrics            result that it belongs to                  (pickle)
 
-An event rewrites the rows of the trials that it touched and nothing else, so its cost does not
-grow with the number of trials. A new session leaves the rows of the earlier ones alone; what is
-loaded is the newest session. Paths are stored relative to the experiment's directory: it can be
-moved.
+An event rewrites the rows of the trials that it touched, and adds or removes those of the
+checkpoints that came or went, so its cost grows with neither the trials nor the checkpoints. A
+new session leaves the rows of the earlier ones alone; what is loaded is the newest session. Paths
+are stored relative to the experiment's directory: it can be moved.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import sqlite3
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError, TrialError
@@ -33,18 +38,46 @@ from localtune.result import CONFIG_PREFIX, EXPERIMENT_DB_FILE
 
 SCHEMA_VERSION = 1
 
-_SCHEMA = """
+_Statement: TypeAlias = "tuple[str, tuple[Any, ...]]"
+
+_META_SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""
+_SCHEMA = """
 CREATE TABLE IF NOT EXISTS trials (
     trial_id TEXT PRIMARY KEY,
     number INTEGER NOT NULL UNIQUE,
     session INTEGER NOT NULL,
     status TEXT NOT NULL,
+    dirname TEXT NOT NULL,
     origin BLOB NOT NULL,
     progress BLOB NOT NULL
 );
+CREATE INDEX IF NOT EXISTS trials_by_dirname ON trials (dirname);
+CREATE TABLE IF NOT EXISTS checkpoints (
+    trial_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    metrics BLOB NOT NULL,
+    PRIMARY KEY (trial_id, number)
+) WITHOUT ROWID;
 """
 
+_SELECT = "SELECT status, origin, progress FROM trials"
+_INSERT = (
+    "INSERT INTO trials (trial_id, number, session, origin, status, dirname, progress) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+_UPDATE = "UPDATE trials SET status = ?, dirname = ?, progress = ? WHERE trial_id = ?"
+_PUT = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+_SELECT_CHECKPOINTS = (
+    "SELECT number, path, metrics FROM checkpoints WHERE trial_id = ? ORDER BY number"
+)
+_PUT_CHECKPOINT = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)"
+_DELETE_CHECKPOINT = "DELETE FROM checkpoints WHERE trial_id = ? AND number = ?"
+_DELETE_CHECKPOINTS = "DELETE FROM checkpoints WHERE trial_id = ?"
+
+# What never changes in the life of a trial, and what does.
 _ORIGIN = (
     "trainable_name",
     "trial_id",
@@ -81,34 +114,49 @@ class ExperimentDB:
 
     def __init__(self, experiment_path: str) -> None:
         self._experiment_path = experiment_path
-        path = os.path.join(experiment_path, EXPERIMENT_DB_FILE)
+        self._path = os.path.join(experiment_path, EXPERIMENT_DB_FILE)
+        self._numbers: dict[str, int] = {}  # {trial id: order of creation}
+        # {trial id: {number: checkpoint}} as recorded, of trials that were saved or loaded here
+        self._checkpoints: dict[str, dict[int, TrackedCheckpoint]] = {}
         try:
             self._connection = sqlite3.connect(
-                path, isolation_level=None, check_same_thread=False, timeout=30.0
+                self._path, isolation_level=None, check_same_thread=False, timeout=30.0
             )
-            # Not every file system can share memory: then SQLite stays with its older journal.
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._connection.executescript(_SCHEMA)
         except sqlite3.Error as error:
-            raise StorageError(f"The database {path!r} cannot be opened: {error}") from error
-        self._numbers: dict[str, int] = {
-            trial_id: number
-            for trial_id, number in self._connection.execute("SELECT trial_id, number FROM trials")
-        }
+            raise self._unopenable(error) from error
+        try:
+            self._open()
+        except sqlite3.Error as error:
+            self.close()
+            raise self._unopenable(error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        execute = self._connection.execute
+        # Not every file system can share memory: then SQLite stays with its older journal.
+        execute("PRAGMA journal_mode=WAL")
+        execute("PRAGMA synchronous=NORMAL")
+        self._connection.executescript(_META_SCHEMA)
         version = self.get("schema_version")
-        self._session: int = self.get("session") or 1
+        if version is not None and version > SCHEMA_VERSION:
+            raise StorageError(
+                f"The database {self._path!r} has the schema version {version}, and this "
+                f"localtune knows {SCHEMA_VERSION} at most. Use a newer localtune."
+            )
+        self._connection.executescript(_SCHEMA)
         if version is None:
             self.put("schema_version", SCHEMA_VERSION)
-        elif version > SCHEMA_VERSION:
-            self.close()
-            raise StorageError(
-                f"The database {path!r} has the schema version {version}, and this localtune "
-                f"knows {SCHEMA_VERSION} at most. Use a newer localtune."
-            )
+        self._session: int = self.get("session") or 1
+        self._numbers.update(execute("SELECT trial_id, number FROM trials"))
 
     def begin_session(self) -> None:
-        """Starts anew: what was recorded so far stays, but is not loaded any more."""
+        """Starts anew: what was recorded so far stays, but is not loaded any more.
+
+        Raises:
+            StorageError: if the disk is full or gone.
+        """
         if self._numbers:
             self._session += 1
         self.put("session", self._session)
@@ -118,15 +166,23 @@ class ExperimentDB:
         self._connection.close()
 
     def get(self, key: str) -> Any:
-        """The value of a key, None if it was never put."""
-        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return pickle.loads(row[0]) if row is not None else None
+        """The value of a key, None if it was never put.
+
+        Raises:
+            StorageError: if the database is damaged.
+        """
+        rows = self._select("SELECT value FROM meta WHERE key = ?", (key,))
+        return self._unpickled(rows[0][0]) if rows else None
 
     def put(self, key: str, value: Any) -> None:
-        """Sets the value of a key; it is durable when this returns."""
-        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, _dump(value)))
+        """Sets the value of a key; a killed process does not undo it.
 
-    def save(self, trials: Iterable[Trial], state: dict[str, Any] | None = None) -> None:
+        Raises:
+            StorageError: if the disk is full or gone.
+        """
+        self.save((), {key: value})
+
+    def save(self, trials: Iterable[Trial], state: Mapping[str, Any] | None = None) -> None:
         """Writes the records of trials, and values of keys, in one transaction.
 
         Args:
@@ -136,26 +192,52 @@ class ExperimentDB:
         Raises:
             StorageError: if the disk is full or gone; nothing is written then.
         """
+        new: dict[str, int] = {}
+        checkpoints: dict[str, dict[int, TrackedCheckpoint]] = {}
+        statements: list[_Statement] = []
+        for trial in trials:
+            changing = (trial.status.value, trial.dirname, _dump(self._progress_of(trial)))
+            if trial.trial_id in self._numbers or trial.trial_id in new:
+                statements.append((_UPDATE, (*changing, trial.trial_id)))
+            else:
+                number = new[trial.trial_id] = len(self._numbers) + len(new)
+                fixed = (trial.trial_id, number, self._session, _dump(_origin_of(trial)))
+                statements.append((_INSERT, fixed + changing))
+            checkpoints[trial.trial_id] = {each.index: each for each in trial.checkpoints}
+            statements += self._changes(trial.trial_id, checkpoints[trial.trial_id])
+        for key, value in (state or {}).items():
+            statements.append((_PUT, (key, _dump(value))))
+        self._write(statements)
+        self._numbers.update(new)
+        self._checkpoints.update(checkpoints)
+
+    def _changes(
+        self, trial_id: str, checkpoints: dict[int, TrackedCheckpoint]
+    ) -> Iterator[_Statement]:
+        """What makes the recorded checkpoints of a trial these."""
+        recorded = self._checkpoints.get(trial_id)
+        if recorded is None:
+            recorded = {}
+            if trial_id in self._numbers:
+                yield _DELETE_CHECKPOINTS, (trial_id,)
+        for number in recorded.keys() - checkpoints.keys():
+            yield _DELETE_CHECKPOINT, (trial_id, number)
+        for number, tracked in checkpoints.items():
+            if recorded.get(number) is not tracked:
+                path = os.path.relpath(tracked.checkpoint.path, self._experiment_path)
+                metrics = _dump(_without_config(tracked.metrics))
+                yield _PUT_CHECKPOINT, (trial_id, number, path, metrics)
+
+    def _write(self, statements: Iterable[_Statement]) -> None:
         execute = self._connection.execute
         try:
-            execute("BEGIN")
-            for trial in trials:
-                number = self._numbers.get(trial.trial_id)
-                if number is None:
-                    number = self._numbers[trial.trial_id] = len(self._numbers)
-                    row = (trial.trial_id, number, self._session, trial.status.value)
-                    blobs = (_dump(_origin_of(trial)), _dump(self._progress_of(trial)))
-                    execute("INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?)", row + blobs)
-                else:
-                    execute(
-                        "UPDATE trials SET status = ?, progress = ? WHERE trial_id = ?",
-                        (trial.status.value, _dump(self._progress_of(trial)), trial.trial_id),
-                    )
-            for key, value in (state or {}).items():
-                execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, _dump(value)))
+            execute("BEGIN IMMEDIATE")
+            for statement, values in statements:
+                execute(statement, values)
             execute("COMMIT")
         except sqlite3.Error as error:
-            if self._connection.in_transaction:
+            # SQLite may have rolled back by itself, and a dead disk may refuse even that.
+            with contextlib.suppress(sqlite3.Error):
                 execute("ROLLBACK")
             raise StorageError(
                 f"The state of the experiment cannot be written to {self._experiment_path!r}: "
@@ -163,43 +245,68 @@ class ExperimentDB:
             ) from error
 
     def load(self) -> list[Trial]:
-        """The trials of the newest session, in the order of their creation."""
-        rows = self._connection.execute(
-            "SELECT status, origin, progress FROM trials WHERE session = ? ORDER BY number",
-            (self._session,),
-        )
+        """The trials of the newest session, in the order of their creation.
+
+        Raises:
+            StorageError: if the database is damaged, or holds objects of a module that is missing
+                here.
+        """
+        rows = self._select(f"{_SELECT} WHERE session = ? ORDER BY number", (self._session,))
         return [self._trial_of(*row) for row in rows]
+
+    def load_by_dirname(self, dirname: str) -> Trial | None:
+        """The trial of any session that has a directory, None if there is none.
+
+        Raises:
+            StorageError: as :meth:`load`.
+        """
+        rows = self._select(f"{_SELECT} WHERE dirname = ?", (dirname,))
+        return self._trial_of(*rows[0]) if rows else None
+
+    def _select(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._unopenable(error) from error
+
+    def _unopenable(self, error: Exception) -> StorageError:
+        return StorageError(f"The database {self._path!r} cannot be read: {error}.")
+
+    def _unpickled(self, data: bytes) -> Any:
+        try:
+            return pickle.loads(data)
+        except ImportError as error:
+            raise StorageError(
+                f"The database {self._path!r} holds an object of a module that is missing here: "
+                f"{error}. Make the module importable."
+            ) from error
+        except Exception as error:
+            raise self._unopenable(error) from error
 
     def _progress_of(self, trial: Trial) -> dict[str, Any]:
         progress = {name: getattr(trial, name) for name in _PROGRESS}
         # The config is in the other column already.
         progress["last_result"] = _without_config(trial.last_result)
-        progress["error"] = _portable_error(trial.error)
-        progress["checkpoints"] = [
-            (
-                os.path.relpath(tracked.checkpoint.path, self._experiment_path),
-                tracked.index,
-                _without_config(tracked.metrics),
-            )
-            for tracked in trial.checkpoints.kept
-        ]
+        progress["error"] = _error_record(trial.error)
         return progress
 
     def _trial_of(self, status: str, origin_blob: bytes, progress_blob: bytes) -> Trial:
-        origin, progress = pickle.loads(origin_blob), pickle.loads(progress_blob)
+        origin, progress = self._unpickled(origin_blob), self._unpickled(progress_blob)
         trial = Trial(origin.pop("trainable_name"), **origin)
         trial.experiment_path = self._experiment_path
         trial.status = Status(status)
         for name in _PROGRESS:
             setattr(trial, name, progress[name])
-        trial.error = progress["error"]
+        trial.error = _error_of(progress["error"])
         config = {CONFIG_PREFIX: trial.config}
         trial.last_result = {**progress["last_result"], **config} if progress["last_result"] else {}
         trial.checkpoints = CheckpointHistory(trial.checkpoint_config)
-        for relative_path, index, metrics in progress["checkpoints"]:
+        for number, relative_path, metrics in self._select(_SELECT_CHECKPOINTS, (trial.trial_id,)):
             path = os.path.normpath(os.path.join(self._experiment_path, relative_path))
-            tracked = TrackedCheckpoint(Checkpoint(path), {**metrics, **config}, index)
-            trial.checkpoints.register(tracked)
+            result = {**self._unpickled(metrics), **config}
+            # Some may be there only because somebody needed them: the next one settles that.
+            trial.checkpoints.adopt(TrackedCheckpoint(Checkpoint(path), result, number))
+        self._checkpoints[trial.trial_id] = {each.index: each for each in trial.checkpoints}
         return trial
 
 
@@ -214,13 +321,30 @@ def load_trials(experiment_path: str) -> list[Trial]:
     Raises:
         StorageError: if there is no readable database.
     """
+    with _opened(experiment_path) as db:
+        return db.load()
+
+
+def load_trial(trial_dir: str) -> Trial | None:
+    """The trial whose directory this is, None if no experiment around it knows it.
+
+    Raises:
+        StorageError: if the experiment's database cannot be read.
+    """
+    experiment_path, dirname = os.path.split(trial_dir)
     if not has_database(experiment_path):
-        raise StorageError(
-            f"{experiment_path!r} is no experiment: it has no {EXPERIMENT_DB_FILE}."
-        )
+        return None
+    with _opened(experiment_path) as db:
+        return db.load_by_dirname(dirname)
+
+
+@contextlib.contextmanager
+def _opened(experiment_path: str) -> Iterator[ExperimentDB]:
+    if not has_database(experiment_path):
+        raise StorageError(f"{experiment_path!r} is no experiment: it has no {EXPERIMENT_DB_FILE}.")
     db = ExperimentDB(experiment_path)
     try:
-        return db.load()
+        yield db
     finally:
         db.close()
 
@@ -233,19 +357,55 @@ def _without_config(result: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if key != CONFIG_PREFIX}
 
 
-def _portable_error(error: BaseException | None) -> BaseException | None:
-    """The error itself, or one of the same text where it cannot be pickled."""
+# An error is a pickle of its own: its class may not exist where the record is read.
+_ErrorRecord: TypeAlias = "tuple[bytes | None, str, str]"
+
+
+def _error_record(error: BaseException | None) -> _ErrorRecord | None:
     if error is None:
         return None
-    try:
-        pickle.loads(_dump(error))
-    except Exception:
-        return TrialError(str(error), traceback_text=getattr(error, "traceback_text", ""))
-    return error
+    data: bytes | None = None
+    with contextlib.suppress(Exception):
+        data = _dump_whole(error)
+    return data, str(error), getattr(error, "traceback_text", "")
+
+
+def _error_of(record: _ErrorRecord | None) -> BaseException | None:
+    if record is None:
+        return None
+    data, text, traceback_text = record
+    if data is not None:
+        # Some exceptions are pickled without complaint and fail to load.
+        with contextlib.suppress(Exception):
+            error = pickle.loads(data)
+            if isinstance(error, BaseException):
+                return error
+    return TrialError(text, traceback_text=traceback_text)
 
 
 def _dump(value: Any) -> bytes:
     """Pickles by value what plain pickling would refuse, or would tie to ``__main__``."""
+    try:
+        return _dump_whole(value)
+    except Exception:
+        # A record with a text in the place of, say, a lock is better than none.
+        return _dump_whole(_picklable(value))
+
+
+def _dump_whole(value: Any) -> bytes:
     import cloudpickle
 
     return bytes(cloudpickle.dumps(value))
+
+
+def _picklable(value: Any) -> Any:
+    """The value with each part that cannot be pickled replaced by its ``repr``."""
+    if isinstance(value, dict):
+        return {_picklable(key): _picklable(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_picklable, value))
+    try:
+        _dump_whole(value)
+    except Exception:
+        return repr(value)
+    return value

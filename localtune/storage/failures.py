@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
+import contextlib
 import os
 import pickle
+import time
 
 from localtune.result import EXPR_ERROR_FILE, EXPR_ERROR_PICKLE_FILE
+from localtune.utils.files import write_file
 
 
 def write_error(trial_dir: str, failure_number: int, time_s: float, error: BaseException) -> None:
-    """Appends a failure to ``error.txt`` and keeps the exception in ``error.pkl``.
+    """Adds a failure to ``error.txt`` and keeps the exception in ``error.pkl``.
 
     Args:
         trial_dir: Directory of the trial.
@@ -21,20 +23,18 @@ def write_error(trial_dir: str, failure_number: int, time_s: float, error: BaseE
     Raises:
         OSError: if the files cannot be written.
     """
-    date = datetime.datetime.fromtimestamp(time_s).strftime("%Y-%m-%d_%H-%M-%S")
-    text = f"Failure # {failure_number} (occurred at {date})\n{str(error).rstrip()}\n"
-    with open(os.path.join(trial_dir, EXPR_ERROR_FILE), "a", encoding="utf-8") as file:
-        file.write(text)
+    date = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(time_s))
+    text = str(error).rstrip() or repr(error)
+    block = f"Failure # {failure_number} (occurred at {date})\n{text}\n"
+    with open(os.path.join(trial_dir, EXPR_ERROR_FILE), "ab") as file:
+        file.write(block.encode("utf-8", "backslashreplace"))
     path = os.path.join(trial_dir, EXPR_ERROR_PICKLE_FILE)
-    data = _pickled(error)
-    if data is None:
-        # The file must not speak of an earlier failure.
-        if os.path.exists(path):
-            os.unlink(path)
+    data = pickled_error(error)
+    if data is not None:
+        write_file(path, data, sync=False)
         return
-    with open(path + ".new", "wb") as binary:
-        binary.write(data)
-    os.replace(path + ".new", path)
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(path)  # It must not speak of an earlier failure.
 
 
 def read_error(trial_dir: str) -> BaseException | str | None:
@@ -48,21 +48,22 @@ def read_error(trial_dir: str) -> BaseException | str | None:
         never failed.
     """
     try:
-        with open(os.path.join(trial_dir, EXPR_ERROR_PICKLE_FILE), "rb") as binary:
-            error = pickle.load(binary)
+        with open(os.path.join(trial_dir, EXPR_ERROR_PICKLE_FILE), "rb") as file:
+            error = pickle.load(file)
         if isinstance(error, BaseException):
             return error
     except Exception:
         # Absent, torn, or of a class that does not exist here: there is the text.
         pass
     try:
-        with open(os.path.join(trial_dir, EXPR_ERROR_FILE), encoding="utf-8") as file:
-            return file.read()
+        with open(os.path.join(trial_dir, EXPR_ERROR_FILE), encoding="utf-8") as text_file:
+            return text_file.read()
     except FileNotFoundError:
         return None
 
 
-def _pickled(error: BaseException) -> bytes | None:
+def pickled_error(error: BaseException) -> bytes | None:
+    """A pickle of an exception, None if it cannot be pickled or not be loaded again."""
     import cloudpickle
 
     try:

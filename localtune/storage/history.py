@@ -1,7 +1,13 @@
 """The results of a trial as its files hold them: ``result.json`` and ``progress.csv``.
 
 Each iteration stands once. When a trial goes back to an earlier iteration (a retry, a resumed
-run), :func:`rewind` cuts off what will be done again, before the loggers append to the files.
+run), :func:`rewind` cuts off what will be done again, before the loggers append to the files:
+
+    1 2 3 [checkpoint] 4 5 6 [failure]      rewind to 3      1 2 3      4 5 6 7 8 ...
+
+So iterations grow from line to line, and what is to be cut stands at the end. It is cut in
+place: a reader sees the longer file or the shorter one, and the effort does not grow with what
+is kept.
 """
 
 from __future__ import annotations
@@ -9,40 +15,157 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
-from localtune.result import EXPR_PROGRESS_FILE, EXPR_RESULT_FILE, TRAINING_ITERATION
+from localtune.error import StorageError
+from localtune.result import (
+    CHECKPOINT_DIR_NAME,
+    EXPERIMENT_TAG,
+    EXPR_PROGRESS_FILE,
+    EXPR_RESULT_FILE,
+    HOSTNAME,
+    NODE_IP,
+    TRAINING_ITERATION,
+    TRIAL_ID,
+)
+from localtune.utils.dicts import unflatten_dict
+
+_BLOCK_BYTES = 64 * 1024
+# The csv module gives up at 128 KiB unless it is told more; a result is smaller than this.
+_MAX_FIELD_BYTES = 1 << 30
+# They may look like numbers, and are none.
+_TEXT_COLUMNS = frozenset(
+    {TRIAL_ID, EXPERIMENT_TAG, HOSTNAME, NODE_IP, CHECKPOINT_DIR_NAME, "date"}
+)
+
+
+# -- reading --------------------------------------------------------------------------------------
 
 
 def iter_results(trial_dir: str) -> Iterator[dict[str, Any]]:
-    """The results in ``result.json``, oldest first; a torn last line is left out."""
-    try:
-        with open(os.path.join(trial_dir, EXPR_RESULT_FILE), encoding="utf-8") as file:
-            for line in file:
-                result = _parse(line)
-                if result is not None:
-                    yield result
-    except FileNotFoundError:
-        return
-
-
-def read_results(trial_dir: str) -> list[dict[str, Any]]:
-    """The results of a trial: from ``result.json``, else (flat) from ``progress.csv``.
+    """The results of a trial, read one by one: from ``result.json``, else from ``progress.csv``.
 
     Args:
         trial_dir: Directory of the trial.
 
-    Returns:
-        Results, oldest first; [] if there are none.
+    Yields:
+        Results, nested, oldest first; nothing if there is neither file. A torn last line is left
+        out. ``progress.csv`` holds no config, and what is not a number or a bool is text.
+
+    Raises:
+        StorageError: A line before the last one cannot be read.
     """
-    results = list(iter_results(trial_dir))
-    if results:
-        return results
-    return list(_iter_csv(os.path.join(trial_dir, EXPR_PROGRESS_FILE)))
+    try:
+        with open(os.path.join(trial_dir, EXPR_RESULT_FILE), "rb") as file:
+            yield from _iter_json(file)
+    except FileNotFoundError:
+        try:
+            with open(os.path.join(trial_dir, EXPR_PROGRESS_FILE), "rb") as file:
+                yield from _iter_csv(file)
+        except FileNotFoundError:
+            return
+
+
+def read_results(trial_dir: str) -> list[dict[str, Any]]:
+    """All that :func:`iter_results` yields."""
+    return list(iter_results(trial_dir))
+
+
+def has_results_file(trial_dir: str) -> bool:
+    """Whether a directory has one of the files that results are read from."""
+    return any(
+        os.path.isfile(os.path.join(trial_dir, name))
+        for name in (EXPR_RESULT_FILE, EXPR_PROGRESS_FILE)
+    )
+
+
+def _iter_json(file: BinaryIO) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(file, 1):
+        result = _parsed(line)
+        if result is not None:
+            yield result
+        elif file.read(1):
+            raise StorageError(
+                f"Line {number} of {file.name} is no result: {line[:80]!r}. "
+                "Remove that line, or restore the file."
+            )
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        result = json.loads(line)
+    except ValueError:
+        return None
+    return result if isinstance(result, dict) else None
+
+
+def _iter_csv(file: BinaryIO) -> Iterator[dict[str, Any]]:
+    columns: list[str] | None = None
+    for row, _ in _csv_rows(file):
+        if columns is None:
+            columns = row
+        else:
+            yield _nested(zip(columns, row, strict=True))
+
+
+def _nested(cells: Iterator[tuple[str, str]]) -> dict[str, Any]:
+    flat = {
+        name: text if name in _TEXT_COLUMNS else _value(text) for name, text in cells if text != ""
+    }
+    try:
+        return unflatten_dict(flat)
+    except ValueError:
+        # A metric that is named like the group of another one.
+        return flat
+
+
+def _value(text: str) -> Any:
+    if text in ("True", "False"):
+        return text == "True"
+    if "_" in text:  # Python takes 1_000 for a number; whoever wrote it did not.
+        return text
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _csv_rows(file: BinaryIO) -> Iterator[tuple[list[str], int]]:
+    """Whole rows of a CSV file, the header first, each with the offset at which it ends."""
+    import csv
+
+    csv.field_size_limit(_MAX_FIELD_BYTES)
+    end = 0
+    is_whole = False
+
+    def lines() -> Iterator[str]:
+        nonlocal end, is_whole
+        # Only a line feed ends a line: text in a field may hold other line separators.
+        for line in file:
+            end += len(line)
+            is_whole = line.endswith(b"\n")
+            # Python 3.10 refuses to read NUL.
+            yield line.decode("utf-8", "replace").replace("\0", "\ufffd")
+
+    width = 0
+    try:
+        # Strict: a file that ends within quotes ends with a torn row.
+        for row in csv.reader(lines(), strict=True):
+            width = width or len(row)
+            if not is_whole or len(row) != width:
+                return
+            yield row, end
+    except csv.Error:
+        return  # The same as a torn row: what follows cannot be read.
+
+
+# -- going back -----------------------------------------------------------------------------------
 
 
 def rewind(trial_dir: str, iteration: int) -> bool:
-    """Cuts the files back to an iteration, and mends a torn last line.
+    """Cuts the files of a trial back to an iteration, and off a torn last line.
 
     Args:
         trial_dir: Directory of the trial.
@@ -52,108 +175,79 @@ def rewind(trial_dir: str, iteration: int) -> bool:
         Whether anything was cut.
 
     Raises:
-        OSError: if a file cannot be rewritten; it is as it was then.
+        OSError: if a file cannot be read or cut.
     """
-    is_cut = _cut(
-        os.path.join(trial_dir, EXPR_RESULT_FILE), lambda lines: _json_lines(lines, iteration)
-    )
-    csv_is_cut = _cut(
-        os.path.join(trial_dir, EXPR_PROGRESS_FILE), lambda lines: _csv_lines(lines, iteration)
-    )
-    return is_cut or csv_is_cut
+    json_is_cut = _cut(os.path.join(trial_dir, EXPR_RESULT_FILE), _json_end, iteration)
+    csv_is_cut = _cut(os.path.join(trial_dir, EXPR_PROGRESS_FILE), _csv_end, iteration)
+    return json_is_cut or csv_is_cut
 
 
-def _cut(path: str, keep: Callable[[list[str]], list[str]]) -> bool:
+def _cut(path: str, find_end: Callable[[BinaryIO, int], int], iteration: int) -> bool:
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            text = file.read()
+        with open(path, "r+b") as file:
+            end = find_end(file, iteration)
+            if end == file.seek(0, os.SEEK_END):
+                return False
+            file.truncate(end)
+            return True
     except FileNotFoundError:
         return False
-    kept = "".join(keep(text.splitlines(keepends=True)))
-    if kept == text:
-        return False
-    with open(path + ".new", "w", encoding="utf-8", newline="") as file:
-        file.write(kept)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(path + ".new", path)
-    return True
 
 
-def _json_lines(lines: list[str], iteration: int) -> list[str]:
-    kept = []
-    for line in lines:
-        result = _parse(line)
+def _json_end(file: BinaryIO, iteration: int) -> int:
+    for end, line in _lines_backwards(file):
+        result = _parsed(line) if line.endswith(b"\n") else None
         if result is not None and _is_kept(result.get(TRAINING_ITERATION), iteration):
-            kept.append(line)
-    return kept
+            return end
+    return 0
 
 
-def _csv_lines(lines: list[str], iteration: int) -> list[str]:
-    import csv
+def _csv_end(file: BinaryIO, iteration: int) -> int:
+    rows = _csv_rows(file)
+    header, header_end = next(rows, ([], 0))
+    column = header.index(TRAINING_ITERATION) if TRAINING_ITERATION in header else None
 
-    # A value with a line break in it spans several lines of the file: write rows anew.
-    rows = list(csv.reader(lines))
-    if not rows or TRAINING_ITERATION not in rows[0]:
-        return lines
-    header = rows[0]
-    column = header.index(TRAINING_ITERATION)
-    whole = [row for row in rows[1:] if len(row) == len(header)]
-    if lines and not lines[-1].endswith("\n") and whole and whole[-1] == rows[-1]:
-        whole.pop()
-    kept = [row for row in whole if _is_kept(_number(row[column]), iteration)]
-    if len(kept) == len(rows) - 1 and lines[-1].endswith("\n"):
-        return lines
-    if not kept:
-        # The header is made of the first result that comes.
+    def is_kept(row: list[str]) -> bool:
+        return column is None or _is_kept(_value(row[column]), iteration)
+
+    size, last_line = next(_lines_backwards(file), (0, b""))
+    last_row = _plain_row(last_line)
+    if size > header_end > 0 and len(last_row) == len(header) and is_kept(last_row):
+        return size
+    # A field may go over several lines: only from the start can they be told apart.
+    end = 0  # Without a row the header goes, too: the next first result makes a new one.
+    file.seek(header_end)
+    for row, row_end in rows:
+        if not is_kept(row):
+            break
+        end = row_end
+    return end
+
+
+def _plain_row(line: bytes) -> list[str]:
+    """The fields of a line that is a row for certain, [] for any other line."""
+    if b'"' in line or not line.endswith(b"\r\n"):
         return []
-    import io
-
-    out = io.StringIO(newline="")
-    csv.writer(out).writerows([header, *kept])
-    return [out.getvalue()]
+    return line[:-2].decode("utf-8", "replace").split(",")
 
 
-def _is_kept(value: Any, iteration: int) -> bool:
-    return not isinstance(value, (int, float)) or value <= iteration
+def _is_kept(reached: Any, iteration: int) -> bool:
+    return not isinstance(reached, (int, float)) or reached <= iteration
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _parse(line: str) -> dict[str, Any] | None:
-    if not line.endswith("\n"):
-        return None
-    try:
-        result = json.loads(line)
-    except ValueError:
-        return None
-    return result if isinstance(result, dict) else None
-
-
-def _iter_csv(path: str) -> Iterator[dict[str, Any]]:
-    import csv
-
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                yield {key: _value(text) for key, text in row.items() if key is not None}
-    except FileNotFoundError:
-        return
-
-
-def _value(text: str | None) -> Any:
-    if text is None or text == "":
-        return None
-    if text in ("True", "False"):
-        return text == "True"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+def _lines_backwards(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Lines of a file, the last one first, each with the offset at which it ends."""
+    start = end = file.seek(0, os.SEEK_END)
+    tail = b""
+    while start > 0:
+        length = min(max(_BLOCK_BYTES, len(tail)), start)  # Doubles, for very long lines.
+        start -= length
+        file.seek(start)
+        tail = file.read(length) + tail
+        # The first line of the tail may begin before it.
+        tail, *lines = tail.splitlines(keepends=True)
+        for line in reversed(lines):
+            yield end, line
+            end -= len(line)
+    if tail:
+        yield end, tail

@@ -19,18 +19,25 @@ def make_experiment_dir(path: str) -> None:
     """
     try:
         os.makedirs(path, exist_ok=True)
-        marker = os.path.join(path, STORAGE_MARKER_FILE)
-        with open(marker, "wb") as file:
-            # Some full disks allow an empty file.
-            file.write(b"\0" * 4096)
-            file.flush()
-            file.truncate(0)
+        _prove_writable(os.path.join(path, STORAGE_MARKER_FILE))
     except NotADirectoryError as error:
         raise _unusable(path, f"a part of it is a file ({error.filename})", error) from error
     except FileExistsError as error:
         raise _unusable(path, "it is a file", error) from error
     except OSError as error:
         raise _unusable(path, os.strerror(error.errno or 0), error) from error
+
+
+def _prove_writable(marker: str) -> None:
+    fd = os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        # A full disk may still take an empty file.
+        content = b"\0" * 4096
+        while content:
+            content = content[os.write(fd, content) :]
+    finally:
+        os.ftruncate(fd, 0)
+        os.close(fd)
 
 
 def claim_experiment_dir(storage_path: str, name: str) -> str:

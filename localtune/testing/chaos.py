@@ -71,7 +71,7 @@ class ChaosTrainable(Trainable):
 
     def _export_model(self, export_formats: list[str], export_dir: str) -> dict[str, str]:
         self._strike_at("export")
-        return {name: export_dir for name in export_formats}
+        return dict.fromkeys(export_formats, export_dir)
 
     def _strike_at(self, place: str) -> None:
         if self.config.get("place") == place:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from localtune.utils.dicts import flatten_dict
-
 from localtune.result import CONFIG_PREFIX
+from localtune.utils.dicts import flatten_dict
 
 if TYPE_CHECKING:
     import csv

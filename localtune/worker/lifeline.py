@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ctypes
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -32,6 +38,33 @@ def adopt_orphans() -> bool:
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
+def children_of(pid: int) -> list[int]:
+    """Ids of the direct children of a process, ended ones that nobody waited for included."""
+    children: list[int] = []
+    try:
+        # Each thread has its own.
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                children += map(int, file.read().split())
+    except OSError:
+        import psutil
+
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = [child.pid for child in psutil.Process(pid).children()]
+    return children
+
+
+def kill_descendants() -> None:
+    """Ends whatever this process has started, and what that has started in turn."""
+    if not children_of(os.getpid()):
+        return
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
 def _prctl(option: int, value: int) -> bool:
     if not sys.platform.startswith("linux"):
         return False
@@ -39,18 +72,14 @@ def _prctl(option: int, value: int) -> bool:
     return libc is not None and libc.prctl(option, value, 0, 0, 0) == 0
 
 
-_loaded: list[object] = []
+@functools.cache
+def _libc() -> ctypes.CDLL | None:
+    try:
+        import ctypes
 
-
-def _libc():  # type: ignore[no-untyped-def]  # a ctypes library has no static type
-    if not _loaded:
-        try:
-            import ctypes
-
-            _loaded.append(ctypes.CDLL(None, use_errno=True))
-        except (ImportError, OSError):
-            _loaded.append(None)
-    return _loaded[0]
+        return ctypes.CDLL(None, use_errno=True)
+    except (ImportError, OSError):
+        return None
 
 
 def flush_c_output() -> None:

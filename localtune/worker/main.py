@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pickle
 import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from localtune.error import TrialStopped
 from localtune.worker import messages as m
 from localtune.worker.host import ProcessHost
-from localtune.worker.lifeline import flush_c_output
+from localtune.worker.lifeline import adopt_orphans, flush_c_output, kill_descendants
 from localtune.worker.pipe import message_pipe
+from localtune.worker.program import load_program
 from localtune.worker.workdir import flush_output
 
 if TYPE_CHECKING:
@@ -33,13 +32,21 @@ class PipeChannel:
 
     def receive(self) -> m.Command:
         try:
-            command: m.Command = m.decode(self._pipe.receive())
+            data = self._pipe.receive()
         except (OSError, EOFError):
             raise EOFError from None
-        return command
+        command: m.Command = m.decode(data)
+        return _take_from_file(command.path) if isinstance(command, m.InFile) else command
 
     def send(self, reply: m.Reply) -> None:
         self._pipe.send(_encode_reply(reply))
+
+
+def _take_from_file(path: str) -> m.Command:
+    with open(path, "rb") as file:
+        command: m.Command = m.decode(file.read())
+    os.unlink(path)
+    return command
 
 
 def _encode_reply(reply: m.Reply) -> bytes:
@@ -66,47 +73,6 @@ def _explain_unsendable(reply: m.Reply, error: Exception) -> str:
                 "Report numbers, strings, lists and dicts; write objects to a checkpoint."
             )
     return f"An answer of the worker cannot be pickled: {error}"
-
-
-def load_program(path: str) -> type[Trainable]:
-    """The trainable class that the parent wrote to ``path``.
-
-    What came from the user's ``__main__`` is put into this process's ``__main__`` too: then user
-    code can pickle its own classes, and hand its own functions to a process pool.
-    """
-    from localtune.trainable.parameters import loads_with_parameters
-
-    with open(path, "rb") as file:
-        data = file.read()
-    trainable: type[Trainable] = loads_with_parameters(data)
-    publish_main(trainable)
-    return trainable
-
-
-def publish_main(trainable: type) -> None:
-    """Makes by-value code of ``__main__`` findable in this process's ``__main__``."""
-    main = sys.modules["__main__"].__dict__
-    for scope in _main_scopes(trainable):
-        for name, value in scope.items():
-            if not name.startswith("__"):
-                main.setdefault(name, value)
-
-
-def _main_scopes(trainable: type) -> list[dict[str, Any]]:
-    """Namespaces of the functions from ``__main__`` that the trainable consists of."""
-    scopes: list[dict[str, Any]] = []
-    for cls in trainable.__mro__:
-        if cls.__module__ == "__main__":
-            scopes.append({cls.__name__: cls})
-        for member in list(vars(cls).values()):
-            function = getattr(member, "__func__", member)
-            function = getattr(function, "func", function)
-            for each in (function, getattr(function, "__wrapped__", None)):
-                scope = getattr(each, "__globals__", None)
-                if scope is not None and scope.get("__name__") == "__main__":
-                    scopes.append({each.__name__: each})
-                    scopes.append(scope)
-    return scopes
 
 
 def serve(connection: Any, load: Callable[[], type[Trainable]]) -> int:
@@ -139,8 +105,13 @@ def serve(connection: Any, load: Callable[[], type[Trainable]]) -> int:
         return 1
 
 
-def exit_worker(code: int) -> None:
-    """Ends this process as a script would end, but without waiting for its threads."""
+def exit_worker(code: int, *, with_descendants: bool = False) -> NoReturn:
+    """Ends this process as a script would end, but without waiting for its threads.
+
+    Args:
+        code: Exit code.
+        with_descendants: Whether to kill what user code started and left running.
+    """
     import atexit
 
     try:
@@ -148,30 +119,38 @@ def exit_worker(code: int) -> None:
         flush_output()
         flush_c_output()
     finally:
-        os._exit(code)
+        try:
+            if with_descendants:
+                kill_descendants()
+        finally:
+            os._exit(code)
 
 
-def main_spawned(fd_or_handle: int) -> None:
+def main_spawned(fd_or_handle: int, settings: dict[str, Any]) -> NoReturn:
     """Entry of a worker that was started as a fresh interpreter.
 
     Args:
-        fd_or_handle: The inherited end of the pipe. Its first message is a pickled dict with
-            ``program``, ``private_dir``, ``worker_id``, ``own_group`` and what
+        fd_or_handle: The inherited end of the pipe.
+        settings: ``program``, ``private_dir``, ``worker_id``, ``own_group``, and what
             :func:`adopt_interpreter` needs.
     """
-    connection = open_connection(fd_or_handle)
-    settings = pickle.loads(connection.recv_bytes())
-    adopt_interpreter(settings)
-    write_crashes_to(settings["private_dir"], settings["worker_id"])
-    if not settings["own_group"]:
-        # Ctrl-C in the terminal reaches this process too; the parent decides what it means.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
     code = 1
     try:
+        connection = open_connection(fd_or_handle)
+        adopt_interpreter(settings)
+        # What user code starts stays below this process, and can be found and ended with it.
+        adopt_orphans()
+        write_crashes_to(settings["private_dir"], settings["worker_id"])
+        if not settings["own_group"]:
+            # Ctrl-C in the terminal reaches this process too; the parent decides what it means.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = serve(connection, lambda: load_program(settings["program"]))
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
     finally:
-        kill_descendants()
-        exit_worker(code)
+        exit_worker(code, with_descendants=True)
 
 
 def open_connection(fd_or_handle: int) -> Any:
@@ -183,15 +162,6 @@ def open_connection(fd_or_handle: int) -> Any:
     from multiprocessing.connection import Connection
 
     return Connection(fd_or_handle)
-
-
-def kill_descendants() -> None:
-    """Ends whatever user code started and left running."""
-    import psutil
-
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
 
 
 def adopt_interpreter(settings: dict[str, Any]) -> None:

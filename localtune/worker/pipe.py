@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import sys
@@ -74,8 +75,10 @@ class MessagePipe:
             OSError: if this end cannot be read.
         """
         messages = [self.receive()]
-        while self._buffer:
-            messages.append(self.receive())
+        # What came before the end is not lost with what the end cut off.
+        with contextlib.suppress(EOFError):
+            while self._buffer:
+                messages.append(self.receive())
         return messages
 
     def _read(self) -> None:

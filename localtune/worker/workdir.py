@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -52,18 +53,27 @@ class Surroundings:
         self._saved_environ: dict[str, str | None] = {}
 
     def enter(self) -> None:
-        """Changes directory, output and environment.
+        """Changes directory, output and environment; all of them or, if it fails, nothing.
 
         Raises:
             OSError: if the directory or an output file cannot be opened.
+            ValueError: if the variable that decides about the directory is no whole number.
         """
+        try:
+            self._enter()
+        except BaseException:
+            self.leave()
+            raise
+
+    def _enter(self) -> None:
         environment = dict(self._environment)
         if ORIGINAL_DIR_VARIABLE not in os.environ:
             environment[ORIGINAL_DIR_VARIABLE] = os.getcwd()
         self._saved_environ = _set_variables(environment)
         if wants_trial_dir(os.environ):
-            self._saved_dir = os.getcwd()
+            before = os.getcwd()
             os.chdir(self._trial_dir)
+            self._saved_dir = before
         self._redirect()
 
     def leave(self) -> None:
@@ -73,11 +83,11 @@ class Surroundings:
             os.dup2(saved, fd)
             os.close(saved)
         self._saved_fds = []
-        if self._saved_dir is not None:
-            os.chdir(self._saved_dir)
-            self._saved_dir = None
         _set_variables(self._saved_environ)
         self._saved_environ = {}
+        if self._saved_dir is not None:
+            saved_dir, self._saved_dir = self._saved_dir, None
+            os.chdir(saved_dir)
 
     def _redirect(self) -> None:
         if not any(self._log_to_file):
@@ -114,10 +124,8 @@ def flush_output() -> None:
     """Writes out what Python has buffered for stdout and stderr."""
     for stream in (sys.stdout, sys.stderr):
         # A user may have closed or replaced a stream; there is nothing to flush then.
-        try:
+        with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.flush()
-        except (AttributeError, ValueError, OSError):
-            pass
 
 
 def explain_missing_file(error: BaseException) -> str:

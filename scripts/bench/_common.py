@@ -22,6 +22,9 @@ from typing import Any
 # As in an ordinary environment: modules are compiled once, not in each process.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# In memory, where that is possible: what a disk does after thousands of deletions is not asked.
+if os.path.isdir("/dev/shm"):
+    os.environ.setdefault("TMPDIR", "/dev/shm")
 
 import localtune as tune  # noqa: E402
 
@@ -100,7 +103,7 @@ def machine() -> str:
     )
 
 
-# -- sweeps -----------------------------------------------------------------------------------------
+# -- sweeps ----------------------------------------------------------------------------------------
 
 
 class Stopwatch(tune.Callback):
@@ -121,12 +124,13 @@ def sweep(trainable: Any, trials: int, **tune_options: Any) -> Stopwatch:
     """Runs a sweep with all file loggers in a scratch directory; checks that no trial failed."""
     stopwatch = Stopwatch()
     slots = tune_options.pop("slots", SLOTS)
+    callbacks = [stopwatch, *tune_options.pop("callbacks", [])]
     with scratch_dir() as directory:
         results = tune.Tuner(
             trainable,
             param_space={"x": tune.uniform(0.0, 1.0)},
             tune_config=tune.TuneConfig(num_samples=trials, **tune_options),
-            run_config=tune.RunConfig(storage_path=directory, verbose=0, callbacks=[stopwatch]),
+            run_config=tune.RunConfig(storage_path=directory, verbose=0, callbacks=callbacks),
             executor=tune.ProcessExecutor(num_cpus=slots),
         ).fit()
     if results.num_terminated != trials:

@@ -21,14 +21,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import localtune as tune
 from _common import SLOTS, in_turn, median_ratio, middle, options, rate, sweep, verdict
+from _trainables import report_once
 
 TARGET = 0.40
-
-
-def report_once(config: dict[str, Any]) -> None:
-    tune.report({"score": config["x"]})
 
 
 def localtune_rate(trials: int) -> float:
@@ -36,7 +32,7 @@ def localtune_rate(trials: int) -> float:
     return rate(sweep(report_once, trials).ends)
 
 
-# -- the floor --------------------------------------------------------------------------------------
+# -- the floor -------------------------------------------------------------------------------------
 
 
 def floor_rate(trials: int) -> float:

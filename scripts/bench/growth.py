@@ -7,7 +7,7 @@ ends soon.
 from __future__ import annotations
 
 from _common import options, rate, sweep, verdict
-from reuse import Reusable
+from _trainables import Reusable
 
 TARGET = 0.90
 

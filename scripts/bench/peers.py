@@ -11,6 +11,7 @@ process; Optuna runs the objective in threads of the one process.
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -21,6 +22,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
+
+import localtune
 
 SLOTS = 2
 # Result lines of a peer's interpreter start with it: peers print, too.
@@ -133,7 +136,7 @@ def run_optuna(trials: int, directory: str) -> list[float]:
     return ends
 
 
-# Name -> its module, how to run it, what a trial runs in, and whether it is worth fewer trials.
+# Name -> its module, how to run it, and what a trial runs in.
 PEERS: dict[str, tuple[str, Callable[[int, str], list[float]], str]] = {
     "localtune": ("localtune", run_localtune, "a fresh process"),
     "Ray Tune": ("ray", run_ray, "a fresh process"),
@@ -166,17 +169,12 @@ def measure(peer: str, trials: int) -> dict[str, float]:
 
 def version_of(peer: str) -> str | None:
     """Version of an installed peer, None if it is not installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
     module = PEERS[peer][0]
     if importlib.util.find_spec(module) is None:
         return None
-    for distribution in (module, module.replace("_", "-"), f"{module}-runner"):
-        try:
-            return version(distribution)
-        except PackageNotFoundError:
-            continue
-    return "?"
+    if peer == "localtune":
+        return localtune.__version__
+    return importlib.metadata.version(module.replace("_", "-"))
 
 
 def main(trials: int, rounds: int) -> None:
@@ -189,19 +187,23 @@ def main(trials: int, rounds: int) -> None:
     for _ in range(rounds):
         for peer, so_far in found.items():
             so_far.append(measure(peer, trials))
-    own = {
-        key: statistics.median(each[key] for each in found["localtune"])
-        for key in ("total_s", "per_s")
-    }
+    own_s, own_rate = medians(found["localtune"])
     for peer, figures in found.items():
-        total_s = statistics.median(each["total_s"] for each in figures)
-        per_s = statistics.median(each["per_s"] for each in figures)
+        total_s, rate = medians(figures)
         print(
-            f"{'peers':<13} {peer + ' ' + str(version_of(peer)):<18} {trials} trials in "
-            f"{total_s:6.2f} s ({total_s / own['total_s']:5.1f} x localtune), "
-            f"{per_s:8.1f} trials/s ({own['per_s'] / per_s:6.2f} x slower), "
+            f"{'peers':<13} {f'{peer} {version_of(peer)}':<18} {trials} trials in "
+            f"{total_s:6.2f} s ({total_s / own_s:6.1f} x localtune's time), "
+            f"{rate:6.1f} trials/s (localtune: {own_rate / rate:6.1f} x), "
             f"each in {PEERS[peer][2]}"
         )
+
+
+def medians(figures: list[dict[str, float]]) -> tuple[float, float]:
+    """(seconds of the sweep, trials per second)"""
+    return (
+        statistics.median(each["total_s"] for each in figures),
+        statistics.median(each["per_s"] for each in figures),
+    )
 
 
 if __name__ == "__main__":

@@ -6,27 +6,11 @@ the next trial's configuration.
 
 from __future__ import annotations
 
-from typing import Any
-
-import localtune as tune
 from _common import in_turn, median_ratio, middle, options, rate, sweep, verdict
+from _trainables import Reusable
 from fresh_trials import localtune_rate
 
 TARGET = 5.0
-
-
-class Reusable(tune.Trainable):
-    """Reports once and is done."""
-
-    def setup(self, config: dict[str, Any]) -> None:
-        self.x = config["x"]
-
-    def step(self) -> dict[str, Any]:
-        return {"score": self.x, "done": True}
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.x = new_config["x"]
-        return True
 
 
 def reuse_rate(trials: int) -> float:

@@ -320,10 +320,10 @@ def test_a_domain_that_cannot_be_sampled_is_refused(make: Any, message: str) -> 
     assert isinstance(caught.value, ValueError)
 
 
-@pytest.mark.parametrize("make", [lambda: choice(5), lambda: sample_from(5), lambda: choice(None)])
-def test_what_is_of_the_wrong_type_is_refused(make: Any) -> None:
-    with pytest.raises(TypeError, match="needs"):
-        make()
+@pytest.mark.parametrize(("make", "value"), [(choice, 5), (choice, None), (sample_from, 5)])
+def test_what_is_of_the_wrong_type_is_refused(make: Any, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"needs .*but got {value}"):
+        make(value)
 
 
 @pytest.mark.parametrize(
@@ -488,7 +488,7 @@ def test_a_choice_is_a_sequence_of_its_values() -> None:
 
     assert len(domain) == 3
     assert domain[1] == "b"
-    assert list(domain) == ["a", "b", "c"]
+    assert domain[-2:] == ["b", "c"]
 
 
 def test_values_are_cast_to_the_type_of_the_domain() -> None:

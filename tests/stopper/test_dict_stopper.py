@@ -67,7 +67,7 @@ def test_criteria_that_cannot_be_compared_are_refused(
 
 @pytest.mark.parametrize("value", ["high", None, np.zeros(2)])
 def test_a_result_that_cannot_be_compared_ends_in_an_error_that_names_it(value: Any) -> None:
-    with pytest.raises(TuneError, match="needs a number for 'acc' to compare with its bound 0.5"):
+    with pytest.raises(TuneError, match="needs a number for 'acc' to compare with its bound"):
         DictStopper({"acc": 0.5})("t", {"acc": value})
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from localtune.stopper import ExperimentPlateauStopper
 
 
-def run(stopper: ExperimentPlateauStopper, values: list[float]) -> list[bool]:
+def run(stopper: ExperimentPlateauStopper, values: Sequence[float]) -> list[bool]:
     """Answers to one result each, of trials in turn; ``stop_all`` always says the same."""
     answers = []
     for number, value in enumerate(values):

@@ -12,7 +12,7 @@ def test_a_function_decides_by_trial_and_nested_result() -> None:
 
     def function(trial_id: str, result: dict[str, Any]) -> bool:
         seen.append((trial_id, result))
-        return result["a"]["b"] > 1
+        return bool(result["a"]["b"] > 1)
 
     stopper = FunctionStopper(function)
 

@@ -1,0 +1,48 @@
+"""What to tell somebody whose question about a metric has no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from localtune.result import AUTO_RESULT_KEYS, DONE, SHOULD_CHECKPOINT
+from localtune.utils.text import near_miss
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+
+_NOT_OF_USER = frozenset({*AUTO_RESULT_KEYS, DONE, SHOULD_CHECKPOINT})
+_MAX_NAMES = 20
+
+
+def explain_no_best(trials: Sequence[Trial], metric: str, *, only_finite: bool) -> str:
+    """Why no trial is the best by a metric.
+
+    Args:
+        trials: All trials.
+        metric: Flat name of the metric.
+        only_finite: Whether trials whose value is NaN or infinite were left out.
+    """
+    if not trials:
+        return "There is no best trial: the experiment has no trials."
+    known = {name for trial in trials for name in trial.metric_stats}
+    if not known:
+        return f"There is no best trial by {metric!r}: no trial has reported a number."
+    if metric in known and only_finite:
+        return (
+            f"There is no best trial by {metric!r}: its value is NaN or infinite in each trial "
+            "that reported it. With filter_nan_and_inf=False such trials count, too."
+        )
+    guess = near_miss(metric, sorted(known))
+    hint = f" Did you mean {guess!r}?" if guess else ""
+    return (
+        f"There is no best trial by {metric!r}: no trial has reported a number of that name.{hint} "
+        f"Reported were: {_listed(known)}."
+    )
+
+
+def _listed(known: Iterable[str]) -> str:
+    names = sorted(known, key=lambda name: (name in _NOT_OF_USER, name))
+    rest = len(names) - _MAX_NAMES
+    more = f" and {rest} more" if rest > 0 else ""
+    return ", ".join(names[:_MAX_NAMES]) + more

@@ -1,0 +1,73 @@
+"""What the control groups of Linux allow this process.
+
+::
+
+    /proc/self/cgroup       version 2: 0::/user/job        version 1: 4:memory:/user/job
+                                  |                              |
+    /sys/fs/cgroup          /user/job/cpu.max              /memory/user/job/memory.limit_in_bytes
+                            /user/cpu.max                  /memory/user/memory.limit_in_bytes
+                            /cpu.max                       /memory/memory.limit_in_bytes
+
+The limits of all groups on the way up hold; the lowest counts. In a container the process may be
+told a path of the host, which is not there: then the top is the container's own group.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+# Larger limits mean "none" in version 1.
+_NO_LIMIT_BYTES = 1 << 60
+
+
+class Cgroup:
+    """The control groups that a process is in.
+
+    Args:
+        root: Where the groups are mounted.
+        membership: File that names the groups of the process.
+    """
+
+    def __init__(self, root: str = "/sys/fs/cgroup", membership: str = "/proc/self/cgroup") -> None:
+        self._root = root
+        self._paths: dict[str, str] = {}  # {controller: path}; version 2 has the controller ""
+        for line in (_read(membership) or "").splitlines():
+            _, controllers, path = line.split(":", 2)
+            for controller in controllers.split(","):
+                self._paths[controller] = path
+
+    def cpu_limit(self) -> float | None:
+        """How many CPUs the groups allow, None without a limit."""
+        limits = [_quota(*text.split()[:2]) for text in self._texts("", "cpu.max")]
+        quotas = self._texts("cpu", "cpu.cfs_quota_us")
+        periods = self._texts("cpu", "cpu.cfs_period_us")
+        limits += map(_quota, quotas, periods)
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def memory_limit(self) -> int | None:
+        """How many bytes the groups allow, None without a limit."""
+        texts = [*self._texts("", "memory.max"), *self._texts("memory", "memory.limit_in_bytes")]
+        limits = [int(text) for text in texts if text.isdigit()]
+        return min((limit for limit in limits if limit < _NO_LIMIT_BYTES), default=None)
+
+    def _texts(self, controller: str, name: str) -> Iterator[str]:
+        """The contents of a file in the process's group and in each group above it."""
+        path = PurePosixPath("/", self._paths.get(controller, "/"))
+        for group in (path, *path.parents):
+            text = _read(os.path.join(self._root, controller, str(group).lstrip("/"), name))
+            if text:
+                yield text
+
+
+def _quota(quota: str, period: str = "100000") -> float | None:
+    return int(quota) / int(period) if quota.isdigit() and period.isdigit() else None
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return None

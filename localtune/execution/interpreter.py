@@ -1,0 +1,85 @@
+"""How a fresh interpreter is started, and how it finds its way into the package."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from multiprocessing import Pipe
+from typing import Any
+
+from localtune.error import WorkerStartError
+
+# The namespace of its own keeps the new process's __main__ free for names of the user's. Modules
+# come from where the parent's come from, and never from the directory that `-c` puts first.
+_BOOTSTRAP = """
+import sys
+sys.path[:] = [entry for entry in sys.path if entry]
+import pickle
+with open({path!r}, "rb") as file:
+    settings = pickle.load(file)
+sys.path[:] = [*settings["sys_path"], {home!r}]
+from {module} import {function}
+{function}({number}, settings)
+"""
+
+
+def bootstrap(entry: str, number: int, settings: dict[str, Any]) -> str:
+    """Code that calls ``entry`` ("module:function") with a descriptor and settings.
+
+    Args:
+        entry: What to call.
+        number: Descriptor (handle on Windows), its first argument.
+        settings: Its second argument; must hold ``private_dir`` and ``sys_path``.
+    """
+    # They may be larger than a command line or a packet: sys.argv can name thousands of files.
+    fd, path = tempfile.mkstemp(prefix="settings-", dir=settings["private_dir"])
+    with open(fd, "wb") as file:
+        pickle.dump(settings, file)
+    # The package may be importable only through the parent's sys.path as it was before.
+    home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    module, function = entry.split(":")
+    code = _BOOTSTRAP.format(path=path, home=home, module=module, function=function, number=number)
+    return f"exec({code!r}, {{}})"
+
+
+def _interpreter(code: str) -> list[str]:
+    """Command line of a fresh interpreter like this one that runs ``code``."""
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return [sys.executable, *flags, "-c", code]
+
+
+def pipe() -> tuple[Any, Any]:
+    """Both ends of a pipe to a worker.
+
+    Raises:
+        WorkerStartError: if the operating system refuses.
+    """
+    try:
+        return Pipe()
+    except OSError as error:
+        raise WorkerStartError(f"A pipe to a worker could not be made: {error}") from error
+
+
+def popen(code: str, environment: Mapping[str, str], **options: Any) -> subprocess.Popen[bytes]:
+    """Starts an interpreter that runs ``code``, in a session of its own unless told otherwise.
+
+    Args:
+        code: What :func:`bootstrap` made.
+        environment: Variables on top of this process's.
+        **options: For ``subprocess.Popen``.
+
+    Raises:
+        WorkerStartError: if the operating system refuses.
+    """
+    if sys.platform != "win32":
+        options.setdefault("start_new_session", True)
+    # Nobody types into a worker, and the parent's own input may be its script.
+    options.setdefault("stdin", subprocess.DEVNULL)
+    try:
+        return subprocess.Popen(_interpreter(code), env={**os.environ, **environment}, **options)
+    except OSError as error:
+        raise WorkerStartError(f"A process could not be started: {error}") from error

@@ -1,0 +1,53 @@
+"""TrialFileLogger: what loggers have in common that append to one file per trial."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic
+
+from localtune.logger.append_file import F, OpenFiles
+from localtune.logger.logger import LoggerCallback
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+
+
+class TrialFileLogger(LoggerCallback, Generic[F]):
+    """Keeps the file of each trial open while the trial has a worker.
+
+    Of trials that pause nobody is told. Their files stay open until there are too many.
+
+    Args:
+        name: Name of the file in each trial's directory.
+        open_file: Opens the file of a path.
+    """
+
+    def __init__(self, name: str, open_file: Callable[[str], F]) -> None:
+        self._name = name
+        self._files = OpenFiles(open_file)
+
+    def file_of(self, trial: Trial) -> F:
+        """The trial's file, open."""
+        return self._files.get(self._path(trial))
+
+    def log_trial_start(self, trial: Trial) -> None:
+        # What is there may have been cut or replaced since the trial last had a worker.
+        self._close(trial)
+
+    def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
+        self._close(trial)
+
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._close(trial)
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        self._files.close_all()
+
+    def _close(self, trial: Trial) -> None:
+        self._files.close(self._path(trial))
+
+    def _path(self, trial: Trial) -> str:
+        return os.path.join(trial.path, self._name)

@@ -1,0 +1,29 @@
+"""Results as pandas DataFrames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from localtune.error import ExtraMissingError
+from localtune.utils.dicts import flatten_dict
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def data_frame(rows: Iterable[dict[str, Any]]) -> pandas.DataFrame:
+    """A DataFrame of one row per dict.
+
+    Args:
+        rows: Dicts, nested or flat; their keys joined by ``/`` become the columns.
+
+    Raises:
+        ExtraMissingError: if pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise ExtraMissingError("pandas", "pandas", "A DataFrame of results") from None
+    frame: pandas.DataFrame = pandas.DataFrame([flatten_dict(row) for row in rows])
+    return frame

@@ -1,0 +1,58 @@
+"""Small helpers about time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from types import TracebackType
+
+logger = logging.getLogger(__name__)
+
+
+def date_str() -> str:
+    """Local time for names: ``2030-12-31_23-59-59``."""
+    return time.strftime("%Y-%m-%d_%H-%M-%S")
+
+
+class warn_if_slow:  # noqa: N801  # the name that scripts use, as a context manager
+    """Warns if a block of code takes long.
+
+    Args:
+        name: What the block does.
+        threshold: Seconds; None is 0.5, or the variable ``TUNE_WARN_THRESHOLD_S``.
+        message: Text of the warning, with ``{name}`` and ``{duration}``.
+        disable: Whether to say nothing.
+
+    Example:
+        >>> with warn_if_slow("loading"):
+        ...     pass
+    """
+
+    def __init__(
+        self,
+        name: str,
+        threshold: float | None = None,
+        message: str | None = None,
+        disable: bool = False,
+    ) -> None:
+        self._name = name
+        if threshold is None:
+            threshold = float(os.environ.get("TUNE_WARN_THRESHOLD_S", 0.5))
+        self._threshold_s = threshold
+        self._message = message or "`{name}` took {duration:.3f} s, which may hold up the run."
+        self._disable = disable
+
+    def __enter__(self) -> warn_if_slow:
+        self._start_s = time.monotonic()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        duration_s = time.monotonic() - self._start_s
+        if duration_s > self._threshold_s and not self._disable:
+            logger.warning(self._message.format(name=self._name, duration=duration_s))

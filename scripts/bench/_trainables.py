@@ -1,0 +1,26 @@
+"""What the benchmarks train. Apart from the rest, so that workers load nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import localtune as tune
+
+
+def report_once(config: dict[str, Any]) -> None:
+    """Reports and ends."""
+    tune.report({"score": config["x"]})
+
+
+class Reusable(tune.Trainable):
+    """Reports once and is done; takes the next configuration."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self.x = config["x"]
+
+    def step(self) -> dict[str, Any]:
+        return {"score": self.x, "done": True}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.x = new_config["x"]
+        return True

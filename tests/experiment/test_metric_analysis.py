@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localtune.experiment.metric_analysis import (
+    SCOPES,
+    MetricStats,
+    metric_stats_of,
+    update_metric_stats,
+)
+from tests.records import add_results, make_trial
+
+
+def stats_of(*values: float) -> MetricStats:
+    rows = [{"m": value, "training_iteration": i} for i, value in enumerate(values, 1)]
+    return metric_stats_of(rows)["m"]
+
+
+def test_the_first_value_is_all_there_is() -> None:
+    assert stats_of(3.0).as_dict() == {
+        "max": 3.0,
+        "min": 3.0,
+        "avg": 3.0,
+        "last": 3.0,
+        "last-5-avg": 3.0,
+        "last-10-avg": 3.0,
+    }
+
+
+def test_statistics_of_many_values() -> None:
+    stats = stats_of(*range(1, 13))
+
+    assert stats.as_dict() == {
+        "max": 12,
+        "min": 1,
+        "avg": pytest.approx(6.5),
+        "last": 12,
+        "last-5-avg": 10,
+        "last-10-avg": 7.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("scope", "mode", "value"),
+    [
+        ("last", "max", 2),
+        ("all", "max", 9),
+        ("all", "min", 1),
+        ("avg", "min", 4),
+        ("last-5-avg", "max", 4),
+        ("last-10-avg", "max", 4),
+    ],
+)
+def test_scopes(scope: str, mode: str, value: float) -> None:
+    assert stats_of(1, 9, 2).value(scope, mode) == pytest.approx(value)
+
+
+def test_each_scope_is_known() -> None:
+    assert [stats_of(1.0).value(scope) for scope in SCOPES] == [1.0] * 5
+
+
+def test_another_scope_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"scope must be one of last, all, .* but got 'best'"):
+        stats_of(1).value("best")
+
+
+def test_the_mean_weighs_by_the_iteration() -> None:
+    # A trial that was restored at iteration 9 has seen one value for ten iterations.
+    stats = metric_stats_of(
+        [{"m": 10.0, "training_iteration": 9}, {"m": 0.0, "training_iteration": 10}]
+    )
+
+    assert stats["m"].avg == pytest.approx(9.0)
+
+
+def test_nan_is_last_and_never_an_extreme() -> None:
+    nan = float("nan")
+
+    for values in ([nan, 1.0, 3.0, nan], [1.0, nan, 3.0, nan]):
+        stats = stats_of(*values)
+        assert (stats.min, stats.max) == (1.0, 3.0)
+        assert math.isnan(stats.last)
+
+
+def test_infinity_is_an_extreme() -> None:
+    assert stats_of(1.0, math.inf, -math.inf).as_dict()["max"] == math.inf
+
+
+def test_numbers_and_bools_count_and_nothing_else() -> None:
+    stats: dict[str, MetricStats] = {}
+    row = {"f": 0.5, "i": 1, "b": True, "s": "x", "n": None, "l": [1], "training_iteration": 1}
+
+    update_metric_stats(stats, row)
+
+    assert sorted(stats) == ["b", "f", "i", "training_iteration"]
+
+
+def test_what_only_tells_where_and_when_is_left_out(tmp_path: Path) -> None:
+    trial = make_trial(tmp_path, config={"lr": 0.1})
+    add_results(trial, [{"loss": 1, "pid": 7, "timestamp": 9, "eval": {"pid": 8, "acc": 0.5}}])
+
+    assert sorted(trial.metric_stats) == ["eval/acc", "eval/pid", "loss", "training_iteration"]
+
+
+@pytest.mark.parametrize("key", [3, ("a", 1), None])
+def test_keys_need_not_be_text(key: Any) -> None:
+    assert metric_stats_of([{key: 0.5}])[key].last == 0.5
+
+
+def test_integers_beyond_floats_are_left_out() -> None:
+    rows: list[dict[str, Any]] = [{"m": 10**400, "training_iteration": i} for i in (1, 2)]
+
+    assert list(metric_stats_of(rows)) == ["training_iteration"]
+
+
+@pytest.mark.parametrize("iteration", [None, 0, -1])
+def test_without_an_iteration_to_speak_of_the_mean_is_the_value(iteration: int | None) -> None:
+    stats = metric_stats_of([{"m": value, "training_iteration": iteration} for value in (1.0, 2.0)])
+
+    assert stats["m"].avg == 2.0
+
+
+def test_a_trial_shows_its_statistics_by_name(tmp_path: Path) -> None:
+    trial = make_trial(tmp_path)
+    add_results(trial, [{"loss": 3}, {"loss": 1}])
+
+    assert trial.metric_analysis["loss"] == {
+        "max": 3,
+        "min": 1,
+        "avg": 2,
+        "last": 1,
+        "last-5-avg": 2,
+        "last-10-avg": 2,
+    }

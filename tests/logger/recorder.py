@@ -1,0 +1,66 @@
+"""A run for loggers, without workers: trials are led through their lives by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from localtune.callback import CallbackList
+from localtune.experiment.status import Status
+from localtune.experiment.trial import Trial
+from localtune.logger import CSVLoggerCallback, JsonLoggerCallback, LoggerCallback
+from tests.records import add_results
+
+
+class Recorder:
+    """Tells loggers of trials as the controller does.
+
+    Args:
+        loggers: Who is told; None are those for JSON and CSV.
+    """
+
+    def __init__(self, loggers: Sequence[LoggerCallback] | None = None) -> None:
+        if loggers is None:
+            loggers = [CSVLoggerCallback(), JsonLoggerCallback()]
+        self._callbacks = CallbackList(loggers)
+
+    def start(self, trial: Trial) -> None:
+        """A worker is ready."""
+        trial.set_status(Status.RUNNING)
+        self._notify("on_trial_start", trial)
+
+    def report(self, trial: Trial, **metrics: Any) -> None:
+        """The trial has its next result."""
+        (result,) = add_results(trial, [metrics])
+        self._notify("on_trial_result", trial, result=dict(result))
+
+    def save(self, trial: Trial) -> None:
+        """The trial has answered a request to save."""
+        self._notify("on_trial_save", trial)
+
+    def pause(self, trial: Trial) -> None:
+        """The trial leaves its worker. Callbacks are not told."""
+        trial.set_status(Status.PAUSED)
+
+    def complete(self, trial: Trial) -> None:
+        """The trial ended well."""
+        trial.set_status(Status.TERMINATED)
+        self._notify("on_trial_complete", trial)
+
+    def recover(self, trial: Trial) -> None:
+        """The trial failed, and will be retried."""
+        trial.set_status(Status.ERROR)
+        trial.set_status(Status.PENDING)
+        self._notify("on_trial_recover", trial)
+
+    def fail(self, trial: Trial) -> None:
+        """The trial failed for good."""
+        trial.set_status(Status.ERROR)
+        self._notify("on_trial_error", trial)
+
+    def end(self) -> None:
+        """The experiment is over."""
+        self._callbacks.end([])
+
+    def _notify(self, hook: str, trial: Trial, **extra: Any) -> None:
+        self._callbacks.call(hook, iteration=0, trials=[trial], trial=trial, **extra)

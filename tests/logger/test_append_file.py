@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+from localtune.logger.append_file import AppendFile, OpenFiles
+
+
+class TestAppendFile:
+    def test_is_made_empty(self, tmp_path: Path) -> None:
+        file = AppendFile(os.fspath(tmp_path / "log"))
+
+        assert file.is_empty()
+        assert (tmp_path / "log").read_bytes() == b""
+        file.close()
+
+    def test_text_is_in_the_file_at_once(self, tmp_path: Path) -> None:
+        file = AppendFile(os.fspath(tmp_path / "log"))
+
+        file.append("a\n")
+        assert (tmp_path / "log").read_bytes() == b"a\n"
+        file.append("b\r\n")
+        assert (tmp_path / "log").read_bytes() == b"a\nb\r\n"
+        file.close()
+
+    def test_what_the_file_holds_already_stays(self, tmp_path: Path) -> None:
+        (tmp_path / "log").write_bytes(b"a\n")
+        file = AppendFile(os.fspath(tmp_path / "log"))
+
+        assert not file.is_empty()
+        file.append("b\n")
+        assert (tmp_path / "log").read_bytes() == b"a\nb\n"
+        file.close()
+
+    def test_goes_on_at_the_end_after_the_file_was_cut(self, tmp_path: Path) -> None:
+        file = AppendFile(os.fspath(tmp_path / "log"))
+        file.append("a\nb\n")
+
+        os.truncate(tmp_path / "log", 2)
+        file.append("c\n")
+
+        assert (tmp_path / "log").read_bytes() == b"a\nc\n"
+        file.close()
+
+    def test_text_is_utf_8_also_where_it_is_no_valid_unicode(self, tmp_path: Path) -> None:
+        file = AppendFile(os.fspath(tmp_path / "log"))
+
+        file.append("é\ud800")
+
+        assert (tmp_path / "log").read_bytes() == "é\\ud800".encode()
+        file.close()
+
+    def test_a_directory_that_is_missing_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError):
+            AppendFile(os.fspath(tmp_path / "missing" / "log"))
+
+
+class Noted:
+    """A file that writes down when it is opened and closed."""
+
+    log: list[str]
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.log.append(f"open {path}")
+
+    def close(self) -> None:
+        self.log.append(f"close {self.path}")
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setattr(Noted, "log", [], raising=False)
+    return Noted.log
+
+
+class TestOpenFiles:
+    def test_a_file_stays_open(self, log: list[str]) -> None:
+        files = OpenFiles(Noted)
+
+        assert files.get("a") is files.get("a")
+        assert log == ["open a"]
+
+    def test_the_one_that_was_used_least_recently_gives_way(self, log: list[str]) -> None:
+        files = OpenFiles(Noted, limit=2)
+        for path in "abac":
+            files.get(path)
+
+        assert log == ["open a", "open b", "open c", "close b"]
+
+    def test_one_that_gave_way_is_opened_again(self, log: list[str]) -> None:
+        files = OpenFiles(Noted, limit=1)
+        for path in "aba":
+            files.get(path)
+
+        assert log == ["open a", "open b", "close a", "open a", "close b"]
+
+    def test_close_closes_one(self, log: list[str]) -> None:
+        files = OpenFiles(Noted)
+        files.get("a")
+        files.get("b")
+
+        files.close("a")
+        files.close("never opened")
+
+        assert log == ["open a", "open b", "close a"]
+
+    def test_close_all_closes_all(self, log: list[str]) -> None:
+        files = OpenFiles(Noted)
+        files.get("a")
+        files.get("b")
+
+        files.close_all()
+        files.close_all()
+
+        assert log[2:] == ["close a", "close b"]
+
+    def test_nothing_stays_open_when_it_is_forgotten(self, log: list[str]) -> None:
+        files = OpenFiles(Noted)
+        files.get("a")
+
+        del files
+
+        assert log == ["open a", "close a"]
+
+    def test_one_that_cannot_be_opened_leaves_the_others_open(self, tmp_path: Path) -> None:
+        files = OpenFiles(AppendFile, limit=1)
+        first = files.get(os.fspath(tmp_path / "log"))
+
+        with pytest.raises(FileNotFoundError):
+            files.get(os.fspath(tmp_path / "missing" / "log"))
+
+        assert files.get(os.fspath(tmp_path / "log")) is first
+
+    @pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+    def test_a_copy_has_no_files_open(self, log: list[str], copied: object) -> None:
+        files = OpenFiles(Noted, limit=7)
+        files.get("a")
+
+        assert callable(copied)
+        other = copied(files)
+
+        assert log == ["open a"]
+        other.get("a")
+        assert log == ["open a", "open a"]

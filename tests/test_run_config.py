@@ -1,0 +1,142 @@
+"""RunConfig, CheckpointConfig, FailureConfig, SyncConfig and ResumeConfig."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import localtune as tune
+from localtune.run_config import Verbosity
+from tests.runs import fit, reporting
+
+
+def test_the_defaults_of_a_run() -> None:
+    config = tune.RunConfig()
+    assert config.name is None
+    assert config.storage_path == os.path.expanduser("~/localtune_results")
+    assert config.verbose == 1
+    assert config.log_to_file is False
+    assert (config.stop, config.callbacks, config.progress_reporter) == (None, None, None)
+    assert config.failure_config == tune.FailureConfig(max_failures=0, fail_fast=False)
+    assert config.checkpoint_config == tune.CheckpointConfig(
+        num_to_keep=None,
+        checkpoint_score_attribute=None,
+        checkpoint_score_order="max",
+        checkpoint_frequency=0,
+        checkpoint_at_end=None,
+    )
+    assert config.sync_config == tune.SyncConfig(300, 1800, False, True)
+    assert pickle.loads(pickle.dumps(config)) == config
+
+
+def test_the_defaults_of_resuming() -> None:
+    kinds = tune.ResumeConfig.ResumeType
+    assert tune.ResumeConfig() == tune.ResumeConfig(kinds.SKIP, kinds.RESUME, kinds.SKIP)
+    assert [kind.value for kind in kinds] == ["resume", "restart", "skip"]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("/a/b", "/a/b"),
+        (Path("/a/b"), "/a/b"),
+        ("/a//b/../c/", "/a/c"),
+        ("~/x", os.path.expanduser("~/x")),
+        ("file:///a/b", "/a/b"),
+    ],
+)
+def test_a_storage_path_is_made_absolute_and_plain(given: Any, meant: str) -> None:
+    assert tune.RunConfig(storage_path=given).storage_path == meant
+
+
+def test_the_default_storage_path_is_below_home() -> None:
+    result = tune.Tuner(
+        reporting, run_config=tune.RunConfig(verbose=0), executor="inprocess"
+    ).fit()[0]
+    assert result.path is not None
+    assert result.path.startswith(os.path.expanduser("~/localtune_results/reporting_"))
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("results", r"must be absolute, but got 'results'\. Use '.*results'"),
+        ("./results", r"must be absolute"),
+        ("s3://bucket/x", r"must be a directory of this machine, but got 's3://bucket/x'"),
+        (5, r"must be the path of a directory, but got 5"),
+    ],
+)
+def test_another_storage_path_is_refused(path: Any, remedy: str) -> None:
+    with pytest.raises(ValueError, match=f"storage_path {remedy}"):
+        tune.RunConfig(storage_path=path)
+
+
+def test_a_file_system_is_refused() -> None:
+    with pytest.raises(ValueError, match="storage_filesystem must be None"):
+        tune.RunConfig(storage_filesystem=object())
+
+
+@pytest.mark.parametrize("verbose", [-1, 1.5, "high"])
+def test_verbose_must_be_a_level(verbose: Any) -> None:
+    with pytest.raises(ValueError, match="verbose must be 0, 1, 2 or 3, but got"):
+        tune.RunConfig(verbose=verbose)
+    with pytest.raises(ValueError, match="verbose must be 0, 1, 2 or 3, but got"):
+        tune.run(reporting, verbose=verbose)
+    with pytest.raises(ValueError, match="verbose must be 0, 1, 2 or 3, but got"):
+        tune.run_experiments({}, verbose=verbose)
+
+
+@pytest.mark.parametrize("verbose", [0, 3, Verbosity.V2_TRIAL_NORM])
+def test_levels_of_verbosity(verbose: Any) -> None:
+    assert tune.RunConfig(verbose=verbose).verbose == verbose
+
+
+def test_level_0_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    fit(reporting, tmp_path, verbose=0)
+    assert capfd.readouterr() == ("", "")
+    fit(reporting, tmp_path, verbose=1)
+    assert capfd.readouterr() != ("", "")
+
+
+def test_local_dir_is_gone() -> None:
+    with pytest.raises(DeprecationWarning, match="pass the directory as storage_path"):
+        tune.RunConfig(local_dir="/x")
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "2", True])
+def test_num_to_keep_must_be_a_positive_number(value: Any) -> None:
+    with pytest.raises(ValueError, match="num_to_keep must be a whole number of at least 1"):
+        tune.CheckpointConfig(num_to_keep=value)
+
+
+@pytest.mark.parametrize("value", [-1, 0.5, "often"])
+def test_checkpoint_frequency_must_be_a_number(value: Any) -> None:
+    with pytest.raises(ValueError, match="checkpoint_frequency must be a whole number"):
+        tune.CheckpointConfig(checkpoint_frequency=value)
+
+
+def test_checkpoint_score_order_is_max_or_min() -> None:
+    assert tune.CheckpointConfig(checkpoint_score_order="min").checkpoint_score_order == "min"
+    with pytest.raises(ValueError, match="must be 'max' or 'min', but got 'up'"):
+        tune.CheckpointConfig(checkpoint_score_order="up")
+
+
+@pytest.mark.parametrize("value", [1.5, "3", None, True])
+def test_max_failures_must_be_a_number(value: Any) -> None:
+    with pytest.raises(ValueError, match="max_failures must be a whole number"):
+        tune.FailureConfig(max_failures=value)
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None])
+def test_fail_fast_is_a_bool_or_raise(value: Any) -> None:
+    with pytest.raises(ValueError, match="fail_fast must be a bool or 'raise', but got"):
+        tune.FailureConfig(fail_fast=value)
+
+
+@pytest.mark.parametrize(("value", "meant"), [("Raise", "raise"), (True, True), (False, False)])
+def test_values_of_fail_fast(value: Any, meant: Any) -> None:
+    assert tune.FailureConfig(fail_fast=value).fail_fast == meant

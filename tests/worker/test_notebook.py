@@ -1,0 +1,63 @@
+"""Cells of a notebook in workers, run by a real kernel."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lifecycle.programs import DEADLINE_S, START_METHODS, environment
+
+CELLS = [
+    """
+import os, pickle
+import localtune as tune
+class Note:
+    text = "from the worker"
+offset = 2
+def train(config):
+    note = pickle.loads(pickle.dumps(Note()))
+    tune.report({"value": config["x"] + offset, "note": note.text})
+""",
+    """
+grid = tune.Tuner(
+    train,
+    param_space={"x": 1},
+    run_config=tune.RunConfig(storage_path=os.path.abspath("results"), verbose=0),
+    executor=tune.ProcessExecutor(num_cpus=1, start_method=os.environ["START_METHOD"]),
+).fit()
+assert not grid.errors, grid.errors[0]
+print("told:", grid[0].metrics["value"], grid[0].metrics["note"])
+""",
+]
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+def test_functions_and_classes_of_cells_run_in_workers(tmp_path: Path, start_method: str) -> None:
+    cells = [
+        {
+            "cell_type": "code",
+            "execution_count": None,
+            "id": str(number),
+            "metadata": {},
+            "outputs": [],
+            "source": source,
+        }
+        for number, source in enumerate(CELLS)
+    ]
+    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "sweep.ipynb").write_text(json.dumps(notebook))
+    command = [sys.executable, "-m", "nbconvert", "--execute", "--to", "notebook", "--stdout"]
+    done = subprocess.run(
+        [*command, "sweep.ipynb"],
+        cwd=tmp_path,
+        env=environment(START_METHOD=start_method, JUPYTER_PLATFORM_DIRS="1"),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "told: 3 from the worker" in done.stdout
