@@ -39,6 +39,8 @@ class WorkerExit:
 
     def describe(self) -> str:
         """One sentence for a person: the exit by name, and the likely cause."""
+        if self.exit_code is None and self.note:
+            return f"The worker process ended: {self.note}"
         text = _describe_code(self.exit_code)
         return f"{text} ({self.note})" if self.note else text
 

@@ -106,7 +106,7 @@ class ForkLauncher(Launcher):
                 # It died while it was starting, or again: the next one would, too.
                 theirs.close()
                 note = old.problem or "the template process ended before it started the worker"
-                self.exited(worker_id, old.exit_code, note)
+                self.exited(worker_id, None if old.problem else old.exit_code, note)
 
     def _move(self, worker_id: int, theirs: Any, old: _TemplateClient) -> None:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -33,18 +32,23 @@ class MetricStats:
 
     def __init__(self, value: float) -> None:
         self.last = self.min = self.max = self.avg = value
-        self.window: tuple[float, ...] = (value,)
+        self.window = [value]
 
     def add(self, value: float, iteration: int) -> None:
         """Takes in the next value; ``iteration`` counts from 1."""
         self.last = value
-        # A NaN is kept in `last` and never becomes an extreme (comparisons with it are false).
-        if value < self.min or math.isnan(self.min):
+        # Every comparison with a NaN is false: one that comes later never becomes an extreme,
+        # and one that came first gives way.
+        if value < self.min:
             self.min = value
-        if value > self.max or math.isnan(self.max):
+        elif value > self.max:
             self.max = value
+        elif self.min != self.min:
+            self.min = self.max = value
         self.avg = (value + (iteration - 1) * self.avg) / iteration
-        self.window = (*self.window[-_WINDOW + 1 :], value)
+        self.window.append(value)
+        if len(self.window) > _WINDOW:
+            del self.window[0]
 
     def window_avg(self, length: int) -> float:
         """Mean of the latest ``length`` values (at most ten are kept)."""
@@ -88,20 +92,22 @@ def update_metric_stats(stats: dict[str, MetricStats], flat_result: Mapping[str,
         stats: {flat metric name: statistics}; changed in place.
         flat_result: A result with nested keys joined by ``/``.
     """
-    iteration = flat_result.get(TRAINING_ITERATION) or 1
+    iteration = max(int(flat_result.get(TRAINING_ITERATION) or 1), 1)
     for key, value in flat_result.items():
-        if value.__class__ is not float and not isinstance(value, (int, float)):
-            continue
-        if key in _SKIPPED or str(key).startswith(_CONFIG_PATH):
-            continue
-        if isinstance(value, int) and not _MIN_FLOAT <= value <= _MAX_FLOAT:
-            # An integer that no mean can be taken of.
+        if value.__class__ is not float and not _is_countable(value):
             continue
         known = stats.get(key)
-        if known is None:
+        if known is not None:
+            known.add(value, iteration)
+        elif key not in _SKIPPED and not str(key).startswith(_CONFIG_PATH):
             stats[key] = MetricStats(value)
-        else:
-            known.add(value, max(int(iteration), 1))
+
+
+def _is_countable(value: Any) -> bool:
+    """Whether a mean can be taken of a value: not of text, nor of a gigantic integer."""
+    if isinstance(value, int):
+        return _MIN_FLOAT <= value <= _MAX_FLOAT
+    return isinstance(value, float)
 
 
 def metric_stats_of(flat_results: Iterable[Mapping[str, Any]]) -> dict[str, MetricStats]:

@@ -59,7 +59,7 @@ class ProgressFile:
             self._rows.writerow(row)
         except csv.Error:
             # Python 3.10 refuses to write NUL.
-            self._rows.writerow({key: str(row[key]).replace("\0", "\ufffd") for key in row})
+            self._rows.writerow({key: _without_nul(value) for key, value in row.items()})
         self._file.append(self._text.getvalue())
         self._text.seek(0)
         self._text.truncate()
@@ -67,6 +67,10 @@ class ProgressFile:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+
+def _without_nul(value: Any) -> Any:
+    return value if value is None else str(value).replace("\0", "\ufffd")
 
 
 def _columns_of(path: str) -> list[str]:

@@ -1,0 +1,113 @@
+"""The worker's end of the pipe, and whole messages over a pipe."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localtune.worker import messages as m
+from localtune.worker.main import PipeChannel
+from localtune.worker.pipe import HandlePipe, MessagePipe
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Any, Any]]:
+    """Both ends of a pipe."""
+    first, second = Pipe()
+    try:
+        yield first, second
+    finally:
+        first.close()
+        second.close()
+
+
+def test_a_command_arrives_and_its_reply_goes_back(ends: tuple[Any, Any]) -> None:
+    parent, channel = MessagePipe(ends[0]), PipeChannel(ends[1])
+    parent.send(m.encode(m.Export(["model"])))
+    assert channel.receive() == m.Export(["model"])
+    channel.send(m.Exported({"model": "path"}))
+    assert m.decode(parent.receive()) == m.Exported({"model": "path"})
+
+
+def test_a_command_in_a_file_arrives_and_the_file_is_removed(
+    ends: tuple[Any, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "command").write_bytes(m.encode(m.Restore("path", {"value": 1})))
+    MessagePipe(ends[0]).send(m.encode(m.InFile(str(tmp_path / "command"))))
+    assert PipeChannel(ends[1]).receive() == m.Restore("path", {"value": 1})
+    assert not (tmp_path / "command").exists()
+
+
+def test_the_end_of_the_parent_is_the_end_of_the_pipe(ends: tuple[Any, Any]) -> None:
+    ends[0].close()
+    with pytest.raises(EOFError):
+        PipeChannel(ends[1]).receive()
+
+
+def test_a_metric_that_cannot_be_pickled_is_named(ends: tuple[Any, Any]) -> None:
+    result = {"fine": 1, "lock": threading.Lock()}
+    with pytest.raises(TypeError, match="The metric 'lock' of type lock cannot be pickled"):
+        PipeChannel(ends[1]).send(m.Trained(result))
+
+
+def test_an_answer_that_cannot_be_pickled_says_so(ends: tuple[Any, Any]) -> None:
+    with pytest.raises(TypeError, match="An answer of the worker cannot be pickled"):
+        PipeChannel(ends[1]).send(m.Exported({"model": threading.Lock()}))  # type: ignore[dict-item]
+
+
+def test_what_plain_pickle_cannot_send_goes_by_value(ends: tuple[Any, Any]) -> None:
+    PipeChannel(ends[1]).send(m.Trained({"double": lambda number: 2 * number}))
+    assert m.decode(MessagePipe(ends[0]).receive()).result["double"](3) == 6
+
+
+def test_an_oversized_reply_is_refused_with_both_sizes(
+    ends: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(m, "MAX_REPLY_BYTES", 1000)
+    with pytest.raises(ValueError, match=r"of 5,\d\d\d bytes is refused \(the limit is 1,000"):
+        PipeChannel(ends[1]).send(m.Trained({"text": "x" * 5000}))
+
+
+@pytest.mark.parametrize("size", [0, 1, 70_000, 5_000_000])
+@pytest.mark.parametrize("kind", [MessagePipe, HandlePipe])
+def test_a_message_of_any_size_arrives_whole(
+    ends: tuple[Any, Any], kind: type[MessagePipe], size: int
+) -> None:
+    message = os.urandom(size)
+    sender = threading.Thread(target=kind(ends[0]).send, args=(message,))
+    sender.start()
+    assert kind(ends[1]).receive() == message
+    sender.join()
+
+
+def test_all_messages_that_are_there_come_at_once(ends: tuple[Any, Any]) -> None:
+    for message in (b"one", b"", b"three"):
+        MessagePipe(ends[0]).send(message)
+    receiver = MessagePipe(ends[1])
+    assert receiver.is_ready()
+    assert receiver.receive_ready() == [b"one", b"", b"three"]
+    assert not receiver.is_ready()
+
+
+def test_a_message_that_its_sender_did_not_finish_is_the_end(ends: tuple[Any, Any]) -> None:
+    MessagePipe(ends[0]).send(b"whole")
+    os.write(ends[0].fileno(), b"\x00\x00\x00\x09half")
+    ends[0].close()
+    receiver = MessagePipe(ends[1])
+    assert receiver.receive_ready() == [b"whole"]
+    with pytest.raises(EOFError):
+        receiver.receive_ready()
+
+
+def test_a_closed_end_cannot_be_read(ends: tuple[Any, Any]) -> None:
+    pipe = MessagePipe(ends[1])
+    pipe.close()
+    assert pipe.closed
+    with pytest.raises(OSError):
+        pipe.receive()

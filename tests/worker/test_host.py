@@ -1,0 +1,248 @@
+"""What a host answers when user code fails in a way that is hard to tell."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import localtune as tune
+from localtune.error import TrialStopped
+from localtune.experiment.trial_info import StorageContext, TrialInfo
+from localtune.testing.chaos import ChaosTrainable
+from localtune.trainable.trainable import Trainable
+from localtune.trainable.util import wrap_function
+from localtune.utils.serialization import dumps
+from localtune.worker import messages as m
+from localtune.worker.host import ProcessHost, TrainableHost, failure_reply
+
+
+class NeedsArguments(Exception):
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class HasNoText(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+class HoldsALock(Exception):
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.lock = threading.Lock()
+
+
+def caught(error: BaseException) -> BaseException:
+    try:
+        raise error
+    except BaseException as raised:
+        return raised
+
+
+def test_an_exception_that_can_travel_does() -> None:
+    failed = failure_reply("Train", caught(ValueError("text", 3)))
+    assert failed.type_name == "ValueError"
+    assert not failed.fatal
+    assert failed.pickled_error is not None
+    assert pickle.loads(failed.pickled_error).args == ("text", 3)
+
+
+@pytest.mark.parametrize(
+    "error", [NeedsArguments(7, "the text"), HoldsALock("the text"), ValueError("the text" * 200_000)]
+)
+def test_an_exception_that_cannot_travel_is_told_in_words(error: Exception) -> None:
+    failed = failure_reply("Train", caught(error))
+    assert failed.pickled_error is None
+    assert failed.type_name == type(error).__qualname__
+    assert failed.message.startswith("the text")
+    assert "in caught" in failed.traceback_text
+
+
+def test_an_exception_without_a_text_is_told_by_its_class() -> None:
+    failed = failure_reply("Train", caught(HasNoText()))
+    assert failed.message == "<HasNoText: its text cannot be made>"
+    assert "HasNoText" in failed.traceback_text
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), TrialStopped("end")])
+def test_what_is_no_exception_is_fatal(error: BaseException) -> None:
+    assert failure_reply("Train", caught(error)).fatal
+
+
+@pytest.mark.parametrize("executor", ["template", "spawn", "portable", "inprocess"])
+@pytest.mark.parametrize("kind", [NeedsArguments, HasNoText, HoldsALock])
+def test_an_odd_exception_fails_its_trial_and_not_the_run(
+    tmp_path: Path, executor: str, kind: type[Exception]
+) -> None:
+    grid = tune.Tuner(
+        raises_something_odd,
+        param_space={"kind": kind.__name__},
+        run_config=tune.RunConfig(storage_path=tmp_path, verbose=0),
+        executor=executor
+        if executor == "inprocess"
+        else tune.ProcessExecutor(num_cpus=1, start_method=executor),
+    ).fit()
+    (error,) = grid.errors
+    assert kind.__name__ in str(error)
+    assert "in raises_something_odd" in Path(grid[0].path, "error.txt").read_text()
+
+
+def raises_something_odd(config: dict[str, Any]) -> None:
+    if config["kind"] == "NeedsArguments":
+        raise NeedsArguments(7, "the text")
+    raise {"HasNoText": HasNoText, "HoldsALock": HoldsALock}[config["kind"]]("the text")
+
+
+def reports_what_only_workers_have(config: dict[str, Any]) -> None:
+    import sys
+    import types
+
+    module = sys.modules["only_in_workers"] = types.ModuleType("only_in_workers")
+    source = "class Value:\n    pass\n"
+    exec(source, vars(module))
+    tune.report({"value": module.Value()})
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn", "portable"])
+def test_a_metric_that_the_parent_cannot_load_fails_the_trial_and_not_the_run(
+    tmp_path: Path, start_method: str
+) -> None:
+    grid = tune.Tuner(
+        reports_what_only_workers_have,
+        run_config=tune.RunConfig(storage_path=tmp_path, verbose=0),
+        executor=tune.ProcessExecutor(num_cpus=1, start_method=start_method),
+    ).fit()
+    assert "cannot be loaded by the parent" in str(grid.errors[0])
+    assert "only_in_workers" in str(grid.errors[0])
+
+
+def construct(tmp_path: Path, config: dict[str, Any] | None = None, **options: Any) -> m.Construct:
+    info = TrialInfo("id", "name", "experiment", str(tmp_path), str(tmp_path), None)
+    storage = StorageContext(str(tmp_path), str(tmp_path))
+    return m.Construct(m.Assignment(info, dumps(config or {}, "config"), storage), **options)
+
+
+def test_another_version_of_the_protocol_is_refused(tmp_path: Path) -> None:
+    host = TrainableHost(lambda: ChaosTrainable)
+    reply = host.handle(construct(tmp_path, version=99))
+    assert isinstance(reply, m.Failed)
+    assert "different protocols (99 and 1)" in reply.message
+
+
+def test_a_command_before_the_first_one_is_refused() -> None:
+    reply = TrainableHost(lambda: ChaosTrainable).handle(m.Train())
+    assert isinstance(reply, m.Failed)
+    assert "before Construct" in reply.message
+
+
+def test_an_unknown_command_is_refused() -> None:
+    reply = TrainableHost(lambda: ChaosTrainable).handle(m.Command())
+    assert isinstance(reply, m.Failed)
+    assert "does not know the command" in reply.message
+
+
+class Script:
+    """A channel that gives commands in an order and keeps the replies."""
+
+    def __init__(self, *commands: m.Command) -> None:
+        self._commands = list(commands)
+        self.replies: list[m.Reply] = []
+
+    def receive(self) -> m.Command:
+        if not self._commands:
+            raise EOFError
+        return self._commands.pop(0)
+
+    def send(self, reply: m.Reply) -> None:
+        self.replies.append(reply)
+
+    @property
+    def kinds(self) -> list[str]:
+        return [type(reply).__name__ for reply in self.replies]
+
+
+def serve(tmp_path: Path, trainable: type[Trainable], *commands: m.Command) -> tuple[int, Script]:
+    channel = Script(construct(tmp_path), *commands)
+    code = ProcessHost(lambda: trainable, channel).run()
+    return code, channel
+
+
+@pytest.fixture
+def stays_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps a host in this process from changing the directory: its end may come early."""
+    monkeypatch.setenv("RAY_CHDIR_TO_TRIAL_DIR", "0")
+    monkeypatch.setenv("TUNE_ORIG_WORKING_DIR", "here")
+
+
+@pytest.mark.usefixtures("stays_here")
+class TestLoop:
+    def test_it_answers_each_command_until_it_is_told_to_stop(self, tmp_path: Path) -> None:
+        code, channel = serve(tmp_path, ChaosTrainable, m.Train(), m.Save(), m.Stop())
+        assert channel.kinds == ["Ready", "Trained", "Saved", "Stopped"]
+        assert code == 0
+
+    def test_it_ends_when_the_parent_has_gone(self, tmp_path: Path) -> None:
+        code, channel = serve(tmp_path, ChaosTrainable, m.Train())
+        assert channel.kinds == ["Ready", "Trained"]
+        assert code == 1
+
+    def test_a_function_unwinds_when_the_parent_has_gone(self, tmp_path: Path) -> None:
+        ended: list[str] = []
+
+        def train(config: dict[str, Any]) -> None:
+            try:
+                while True:
+                    tune.report({"value": 1})
+            except TrialStopped as error:
+                ended.append(str(error))
+                raise
+
+        code, _ = serve(tmp_path, wrap_function(train), m.Train())
+        assert ended == ["The parent process has gone."]
+        assert code == 1
+
+    def test_a_failure_is_answered_and_the_next_command_served(self, tmp_path: Path) -> None:
+        class Fails(ChaosTrainable):
+            def step(self) -> dict[str, Any]:
+                raise ValueError("once")
+
+        code, channel = serve(tmp_path, Fails, m.Train(), m.Stop())
+        assert channel.kinds == ["Ready", "Failed", "Stopped"]
+        assert code == 0
+
+    @pytest.mark.parametrize("error", [SystemExit(2), KeyboardInterrupt()])
+    def test_a_fatal_failure_is_its_last_word(self, tmp_path: Path, error: Any) -> None:
+        class Exits(ChaosTrainable):
+            def step(self) -> dict[str, Any]:
+                raise error
+
+        code, channel = serve(tmp_path, Exits, m.Train(), m.Train())
+        assert channel.kinds == ["Ready", "Failed"]
+        assert code == 1
+
+    def test_a_cleanup_that_fails_ends_it_too(self, tmp_path: Path) -> None:
+        class CannotClean(ChaosTrainable):
+            def cleanup(self) -> None:
+                raise ValueError("not clean")
+
+        code, channel = serve(tmp_path, CannotClean, m.Stop())
+        assert channel.kinds == ["Ready", "Failed"]
+        assert code == 1
+
+    def test_the_config_travels_when_user_code_has_changed_it(self, tmp_path: Path) -> None:
+        class Changes(ChaosTrainable):
+            def step(self) -> dict[str, Any]:
+                result = super().step()
+                if self.steps == 2:
+                    self.config["lr"] = 0.5
+                return result
+
+        _, channel = serve(tmp_path, Changes, m.Train(), m.Train(), m.Train(), m.Stop())
+        trained = [reply for reply in channel.replies if isinstance(reply, m.Trained)]
+        assert [each.config for each in trained] == [None, {"lr": 0.5}, None]
+        assert all("config" not in each.result for each in trained)
