@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from localtune.experiment.trial import Trial
+    from localtune.progress_reporter.output import Output
     from localtune.resources import PlacementGroupFactory
 
 # Trials of a space that costs nothing to sample may wait in numbers: schedulers that fill groups
@@ -124,6 +125,9 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
             total_samples=searcher.total_samples,
             experiment_path=experiment.path,
             reporter=options.progress_reporter,
+            slots=_slots_text(executor.capacity().resources),
+            searcher_name=type(searcher).__name__,
+            scheduler_name=scheduler.debug_string(),
         )
         callbacks = CallbackList(_all_callbacks(options.callbacks, output))
         if options.resume is not None:
@@ -131,7 +135,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
         loop = ExperimentLoop(state, executor, searcher, callbacks, db, output, clock)
         program = dumps_with_parameters(experiment.trainable)
         try:
-            with _executor_open(executor, program), _signals_handled(loop):
+            with _executor_open(executor, program, output), _signals_handled(loop):
                 loop.setup(
                     stop=experiment.stopping_criterion,
                     num_samples=experiment.num_samples,
@@ -152,7 +156,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
 def _end(
     callbacks: CallbackList,
     state: ControllerState,
-    output: Any,
+    output: Output,
     loop: ExperimentLoop,
     elapsed_s: float,
 ) -> None:
@@ -349,6 +353,14 @@ def _all_callbacks(callbacks: Sequence[Callback], output: Callback) -> list[Call
     return everyone
 
 
+def _slots_text(resources: Mapping[str, float]) -> str:
+    """What there is to share, for a person."""
+    parts = [f"{resources.get('CPU', 0.0):g} CPU"]
+    if resources.get("GPU"):
+        parts.append(f"{resources['GPU']:g} GPU")
+    return ", ".join(parts)
+
+
 # -- resuming -----------------------------------------------------------------------------------
 
 
@@ -405,8 +417,8 @@ def _revive(trial: Trial, resume: ResumeConfig, searcher: SearchAlgorithm) -> No
 
 
 @contextlib.contextmanager
-def _executor_open(executor: Executor, program: bytes) -> Iterator[None]:
-    executor.open(program)
+def _executor_open(executor: Executor, program: bytes, output: Output) -> Iterator[None]:
+    executor.open(program, output.worker_output if output.wants_worker_output else None)
     try:
         yield
     finally:

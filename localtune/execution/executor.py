@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from localtune.worker import messages as m
@@ -111,12 +111,15 @@ class Executor(ABC):
         """What there is to share. May be called before :meth:`open`."""
 
     @abstractmethod
-    def open(self, program: bytes) -> None:
+    def open(self, program: bytes, on_output: Callable[[str], None] | None = None) -> None:
         """Prepares a run.
 
         Args:
             program: The trainable class, as
                 :func:`localtune.trainable.parameters.dumps_with_parameters` wrote it.
+            on_output: Called, within :meth:`wait` and :meth:`close`, with whole lines that
+                workers print. None, and platforms that cannot do it, leave workers the output
+                of this process.
         """
 
     @abstractmethod

@@ -14,11 +14,11 @@ import signal
 import socket
 import subprocess
 from collections.abc import Mapping
+from multiprocessing import Pipe
 from typing import Any
 
-from localtune.error import WorkerStartError
 from localtune.execution import template as tp
-from localtune.execution.interpreter import bootstrap, pipe, popen
+from localtune.execution.interpreter import bootstrap, popen
 from localtune.execution.launcher import LAST_BREATH_S, ExitHandler, Launcher, Program
 from localtune.execution.waiter import Waiter
 
@@ -37,7 +37,7 @@ class ForkLauncher(Launcher):
 
     def launch(self, worker_id: int, environment: Mapping[str, str]) -> Any:
         client = self._template(environment)
-        ours, theirs = pipe()
+        ours, theirs = Pipe()
         self._owners[worker_id] = client
         client.fork(worker_id, theirs)
         return ours
@@ -111,9 +111,9 @@ class ForkLauncher(Launcher):
     def _move(self, worker_id: int, theirs: Any, old: _TemplateClient) -> None:
         try:
             client = self._template(old.environment)
-        except WorkerStartError as error:
+        except OSError as error:
             theirs.close()
-            self.exited(worker_id, None, str(error))
+            self.exited(worker_id, None, f"its template could not be started: {error}")
             return
         self._owners[worker_id] = client
         client.fork(worker_id, theirs)
@@ -142,10 +142,12 @@ class _TemplateClient:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             number = theirs.fileno()
-            code = bootstrap("localtune.execution.template:main", number, settings)
             try:
-                self._process = popen(code, environment, pass_fds=(number,))
-            except WorkerStartError:
+                code = bootstrap("localtune.execution.template:main", number, settings)
+                self._process = popen(
+                    code, environment, launcher.program.output_fd, pass_fds=(number,)
+                )
+            except BaseException:
                 self._control.close()
                 raise
         launcher.waiter.register(self._control, self._on_packet)
@@ -203,9 +205,11 @@ class _TemplateClient:
 
     def _on_packet(self) -> None:
         try:
-            packet, fds, _, _ = socket.recv_fds(self._control, tp.MAX_PACKET_BYTES, 1)
-        except OSError:
-            packet, fds = b"", []
+            packet, fds = self._receive()
+        except ConnectionResetError:
+            # The template has ended without reading all of its packets. This is told first, and
+            # once; what it had to say comes after it.
+            packet, fds = self._receive()
         if not packet:
             self._launcher.lost(self)
             return
@@ -230,6 +234,10 @@ class _TemplateClient:
         elif kind == tp.REFUSED:
             self.was_refused = True
             self._launcher.refused(self, text)
+
+    def _receive(self) -> tuple[bytes, list[int]]:
+        packet, fds, _, _ = socket.recv_fds(self._control, tp.MAX_PACKET_BYTES, 1)
+        return packet, fds
 
     def _started(self, worker_id: int, pid: int, pidfd: int) -> None:
         self.waiting.pop(worker_id).close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from localtune.execution.capacity import declared_capacity
@@ -60,7 +60,7 @@ class InProcessExecutor(Executor):
     def capacity(self) -> Capacity:
         return self._capacity
 
-    def open(self, program: bytes) -> None:
+    def open(self, program: bytes, on_output: Callable[[str], None] | None = None) -> None:
         self._program = program
 
     def start_worker(self, worker_id: int, command: m.Construct, cpus: float) -> None:

@@ -8,10 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from multiprocessing import Pipe
 from typing import Any
-
-from localtune.error import WorkerStartError
 
 # The namespace of its own keeps the new process's __main__ free for names of the user's. Modules
 # come from where the parent's come from, and never from the directory that `-c` puts first.
@@ -52,34 +49,24 @@ def _interpreter(code: str) -> list[str]:
     return [sys.executable, *flags, "-c", code]
 
 
-def pipe() -> tuple[Any, Any]:
-    """Both ends of a pipe to a worker.
-
-    Raises:
-        WorkerStartError: if the operating system refuses.
-    """
-    try:
-        return Pipe()
-    except OSError as error:
-        raise WorkerStartError(f"A pipe to a worker could not be made: {error}") from error
-
-
-def popen(code: str, environment: Mapping[str, str], **options: Any) -> subprocess.Popen[bytes]:
+def popen(
+    code: str, environment: Mapping[str, str], output_fd: int | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
     """Starts an interpreter that runs ``code``, in a session of its own unless told otherwise.
 
     Args:
         code: What :func:`bootstrap` made.
         environment: Variables on top of this process's.
+        output_fd: Descriptor for its output and errors; None is this process's own.
         **options: For ``subprocess.Popen``.
 
     Raises:
-        WorkerStartError: if the operating system refuses.
+        OSError: if the operating system refuses.
     """
     if sys.platform != "win32":
         options.setdefault("start_new_session", True)
     # Nobody types into a worker, and the parent's own input may be its script.
     options.setdefault("stdin", subprocess.DEVNULL)
-    try:
-        return subprocess.Popen(_interpreter(code), env={**os.environ, **environment}, **options)
-    except OSError as error:
-        raise WorkerStartError(f"A process could not be started: {error}") from error
+    if output_fd is not None:
+        options["stdout"] = options["stderr"] = output_fd
+    return subprocess.Popen(_interpreter(code), env={**os.environ, **environment}, **options)

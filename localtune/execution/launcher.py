@@ -33,11 +33,13 @@ class Program:
         private_dir: Directory that only this user can read.
         preload: Modules for the template to import in place of the trainable; None is the
             trainable itself.
+        output_fd: Descriptor that what workers print goes to; None is this process's own output.
     """
 
     path: str
     private_dir: str
     preload: tuple[str, ...] | None = None
+    output_fd: int | None = None
 
 
 # template: forked from a warm process (Linux). spawn: a fresh interpreter. portable: the same with
@@ -78,7 +80,7 @@ class Launcher(ABC):
             The parent's end of the pipe.
 
         Raises:
-            WorkerStartError: if the operating system refuses.
+            OSError: if the operating system refuses.
         """
 
     @abstractmethod

@@ -23,8 +23,9 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from localtune.error import WorkerStartError
 from localtune.execution import machine
 from localtune.execution.capacity import declared_capacity
 from localtune.execution.executor import (
@@ -36,6 +37,7 @@ from localtune.execution.executor import (
     WorkerExit,
 )
 from localtune.execution.launcher import START_METHODS, Launcher, Program, make_launcher
+from localtune.execution.output_pipe import OutputPipe
 from localtune.execution.waiter import Waiter
 from localtune.worker import messages as m
 from localtune.worker.main import crash_path
@@ -106,11 +108,12 @@ class ProcessExecutor(Executor):
         self._private_dir = ""
         self._waiter: Waiter | None = None
         self._launcher: Launcher | None = None
+        self._output_pipe: OutputPipe | None = None
 
     def capacity(self) -> Capacity:
         return self._capacity
 
-    def open(self, program: bytes) -> None:
+    def open(self, program: bytes, on_output: Callable[[str], None] | None = None) -> None:
         if self._waiter is not None:
             raise RuntimeError(
                 "This executor serves another run at the moment: give each run its own."
@@ -120,9 +123,13 @@ class ProcessExecutor(Executor):
         self._waiter = Waiter(use_poll=use_poll)
         try:
             path = self._write_file("program", program)
+            output_fd = None
+            if on_output is not None and use_poll:
+                self._output_pipe = OutputPipe(self._waiter, on_output)
+                output_fd = self._output_pipe.write_fd
             self._launcher = make_launcher(
                 self._start_method,
-                Program(path, self._private_dir, self._preload),
+                Program(path, self._private_dir, self._preload, output_fd),
                 self._waiter,
                 self._on_exit,
             )
@@ -132,7 +139,10 @@ class ProcessExecutor(Executor):
 
     def start_worker(self, worker_id: int, command: m.Construct, cpus: float) -> None:
         assert self._launcher is not None and self._waiter is not None
-        connection = self._launcher.launch(worker_id, machine.thread_environment(cpus))
+        try:
+            connection = self._launcher.launch(worker_id, machine.thread_environment(cpus))
+        except OSError as error:
+            raise WorkerStartError(f"A worker process could not be started: {error}") from error
         worker = _Worker(worker_id, message_pipe(connection))
         self._workers[worker_id] = worker
         self._waiter.register(worker.pipe, lambda: self._on_readable(worker))
@@ -184,6 +194,9 @@ class ProcessExecutor(Executor):
         for worker in self._workers.values():
             self._close_pipe(worker)
         self._workers.clear()
+        if self._output_pipe is not None:
+            self._output_pipe.close()
+            self._output_pipe = None
         waiter, self._waiter, self._launcher = self._waiter, None, None
         waiter.close()
         self._events = []

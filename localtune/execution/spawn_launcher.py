@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping
 from multiprocessing import Pipe
 from typing import Any
 
-from localtune.error import WorkerStartError
 from localtune.execution.guard import kill_tree
-from localtune.execution.interpreter import bootstrap, pipe, popen
+from localtune.execution.interpreter import bootstrap, popen
 from localtune.execution.launcher import ExitHandler, Launcher, Program, has_pidfd
 from localtune.execution.waiter import Waiter
 
@@ -50,16 +49,22 @@ class SpawnLauncher(Launcher):
         if self._guard is None:
             code = bootstrap("localtune.execution.guard:main", 0, self._settings())
             self._guard = popen(code, {}, stdin=subprocess.PIPE)
-        ours, theirs = pipe()
+        ours, theirs = Pipe()
         try:
             with theirs:
                 process = self._spawn(worker_id, theirs, environment)
-        except WorkerStartError:
+            self._tell_guard("+", process.pid)
+            try:
+                self._watch(worker_id, process)
+            except BaseException:
+                process.kill()
+                process.wait()
+                self._tell_guard("-", process.pid)
+                raise
+        except BaseException:
             ours.close()
             raise
         self._processes[worker_id] = process
-        self._tell_guard("+", process.pid)
-        self._watch(worker_id, process)
         return ours
 
     def send_signal(self, worker_id: int, signum: int) -> None:
@@ -97,6 +102,7 @@ class SpawnLauncher(Launcher):
         return popen(
             code,
             environment,
+            self.program.output_fd,
             pass_fds=(number,),
             start_new_session=self._use_process_groups,
         )

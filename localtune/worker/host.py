@@ -382,8 +382,8 @@ def _pickled(error: BaseException) -> bytes | None:
 
         data = bytes(cloudpickle.dumps(error))
         # An exception whose constructor takes other arguments than it keeps is pickled without
-        # complaint and fails to load.
-        pickle.loads(data)
+        # complaint and fails to load; one that has no text cannot be shown.
+        str(pickle.loads(data))
     except Exception:
         return None
     return data if len(data) <= 1024 * 1024 else None

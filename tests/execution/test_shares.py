@@ -17,7 +17,7 @@ from tests.lifecycle.programs import START_METHODS
 def fit(
     trainable: Any, tmp_path: Path, space: dict[str, Any], **options: Any
 ) -> list[dict[str, Any]]:
-    grid = tune.Tuner(
+    grid: Any = tune.Tuner(
         trainable,
         param_space={**space, "folder": str(tmp_path)},
         run_config=tune.RunConfig(storage_path=tmp_path / "results", verbose=0),

@@ -18,6 +18,7 @@ import localtune as tune
 from localtune.execution import fork_launcher, local_process
 from localtune.testing.chaos import ChaosTrainable
 from localtune.testing.executor_contract import ExecutorSession, expect
+from localtune.trainable.util import wrap_function
 from localtune.worker import messages as m
 from tests.lifecycle.programs import is_gone, wait_until
 
@@ -48,15 +49,14 @@ def importers(tmp_path: Path) -> list[int]:
     return [pid for pid in pids if pid != os.getpid()]
 
 
-def fit(trainable: Any, tmp_path: Path, num_samples: int = 3, **options: Any) -> tune.ResultGrid:
+def fit(trainable: Any, tmp_path: Path, num_samples: int = 3, **options: Any) -> Any:
     options.setdefault("start_method", "template")
-    grid = tune.Tuner(
+    return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(num_samples=num_samples),
         run_config=tune.RunConfig(storage_path=tmp_path / "results", verbose=0),
         executor=tune.ProcessExecutor(num_cpus=2, **options),
     ).fit()
-    return grid
 
 
 DRAWS = """
@@ -197,7 +197,7 @@ class DiesOnce(ChaosTrainable):
 
 
 def test_trials_survive_the_death_of_their_template(tmp_path: Path) -> None:
-    grid = tune.Tuner(
+    grid: Any = tune.Tuner(
         DiesOnce,
         run_config=tune.RunConfig(
             storage_path=tmp_path,
@@ -320,6 +320,22 @@ def test_a_large_config_reaches_a_worker_of_a_template_that_refused(
 
     with session(tmp_path, refuses_large.Refused) as opened:
         expect(opened.answer(opened.start({"text": "x" * 1_000_000})), m.Ready)
+
+
+def test_a_refusal_is_heard_after_the_end_of_the_template(
+    tmp_path: Path, write_module: Any
+) -> None:
+    write_module("refuses_early", REFUSED["threads"])
+    import refuses_early  # type: ignore[import-not-found]
+
+    with session(tmp_path, wrap_function(refuses_early.train)) as opened:
+        before = set(psutil.Process().children())
+        workers = [opened.start(), opened.start()]
+        # Nobody listens to the template before it has gone, with their packets unread.
+        (template,) = set(psutil.Process().children()) - before
+        wait_until(lambda: is_gone(template.pid), "the template ends")
+        for worker in workers:
+            expect(opened.answer(worker), m.Ready)
 
 
 def test_arguments_longer_than_a_packet_reach_the_workers(

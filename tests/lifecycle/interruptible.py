@@ -48,7 +48,7 @@ def start() -> None:
 
 
 def take_up() -> None:
-    grid = tune.Tuner.restore(str(HERE / "run"), Counts, executor=executor()).fit()
+    grid: Any = tune.Tuner.restore(str(HERE / "run"), Counts, executor=executor()).fit()
     print(json.dumps([[each.metrics["steps"], each.metrics["done"]] for each in grid]))
 
 

@@ -48,9 +48,7 @@ def run_for_json(arguments: list[str], cwd: Path, stdin: str | None = None) -> A
 
 
 @contextlib.contextmanager
-def running(
-    arguments: list[str], cwd: Path, **options: Any
-) -> Iterator[subprocess.Popen[bytes]]:
+def running(arguments: list[str], cwd: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """A program that runs in a process group of its own; killed in the end if it still does."""
     options.setdefault("env", environment())
     with open(cwd / "output", "wb") as output:

@@ -18,7 +18,7 @@ def train(config: dict[str, Any]) -> None:
         tune.report({"value": config["x"] * step})
 
 
-def fit(path: Path, start_method: str, x: int) -> tune.ResultGrid:
+def fit(path: Path, start_method: str, x: int) -> Any:
     return tune.Tuner(
         train,
         param_space={"x": x},
@@ -30,7 +30,7 @@ def fit(path: Path, start_method: str, x: int) -> tune.ResultGrid:
 
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_two_runs_go_side_by_side_in_two_threads(tmp_path: Path, start_method: str) -> None:
-    grids: dict[int, tune.ResultGrid] = {}
+    grids: dict[int, Any] = {}
 
     def run(x: int) -> None:
         grids[x] = fit(tmp_path / str(x), start_method, x)
@@ -68,7 +68,9 @@ def test_an_executor_serves_one_run_after_the_other(tmp_path: Path) -> None:
             run_config=tune.RunConfig(storage_path=tmp_path, verbose=0),
             executor=executor,
         ).fit()
-        assert grid[0].metrics["value"] == 2 * number
+        metrics = grid[0].metrics
+        assert metrics is not None
+        assert metrics["value"] == 2 * number
 
 
 def test_an_executor_refuses_a_second_run_at_the_same_time() -> None:

@@ -36,9 +36,13 @@ def test_nothing_outlives_a_parent_that_was_killed(tmp_path: Path, start_method:
         os.kill(parent.pid, signal.SIGKILL)
         wait_until_gone(started | helpers, LIMIT_S)
         wait_until(
-            lambda: not [
-                name for name in os.listdir(tmp_path / "temporary") if name.startswith("localtune-")
-            ],
+            lambda: (
+                not [
+                    name
+                    for name in os.listdir(tmp_path / "temporary")
+                    if name.startswith("localtune-")
+                ]
+            ),
             "the private directory is removed",
             LIMIT_S,
         )

@@ -15,6 +15,7 @@ import pytest
 
 import localtune as tune
 from localtune.error import WorkerDiedError
+from localtune.execution.executor import Exited, WorkerEvent
 from localtune.testing.chaos import ChaosTrainable
 from localtune.testing.executor_contract import ExecutorSession, expect
 from localtune.trainable.util import wrap_function
@@ -53,13 +54,14 @@ def test_a_killed_worker_is_noticed_while_the_parent_waits_without_end(
     with session(tmp_path, start_method) as opened:
         worker, pid = idle_worker(opened)
         os.kill(pid, signum)
-        events = []
+        events: list[WorkerEvent] = []
         while not events:
             # Nothing but the end itself can wake this.
             events = opened.executor.wait(None)
         (exited,) = events
+        assert isinstance(exited, Exited)
         assert exited.worker_id == worker
-        assert exited.exit.exit_code == -signum  # type: ignore[attr-defined]
+        assert exited.exit.exit_code == -signum
         assert opened.executor.process_ids() == {}
 
 

@@ -3,6 +3,9 @@
 It is imported by nobody: all that it defines belongs to ``__main__``.
 """
 
+# Without types, as users write scripts.
+# mypy: ignore-errors
+
 import functools
 import json
 import os

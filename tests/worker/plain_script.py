@@ -1,5 +1,8 @@
 """A script whose trial does what a plain script may do; run by a test with a start method."""
 
+# Without types, as users write scripts.
+# mypy: ignore-errors
+
 import asyncio
 import json
 import multiprocessing

@@ -13,14 +13,14 @@ from localtune.error import TrialStopped
 from tests.lifecycle.programs import START_METHODS
 
 EXECUTORS = {
-    name: lambda name=name: tune.ProcessExecutor(  # type: ignore[misc]
+    name: lambda name=name: tune.ProcessExecutor(
         num_cpus=1, start_method=name, stop_timeout_s=0.3, kill_timeout_s=0.3
     )
     for name in START_METHODS
 }
 
 
-def fit(trainable: Any, tmp_path: Path, executor: Any, **stop: Any) -> tune.Result:
+def fit(trainable: Any, tmp_path: Path, executor: Any, **stop: Any) -> Any:
     grid = tune.Tuner(
         trainable,
         run_config=tune.RunConfig(storage_path=tmp_path, verbose=0, stop=stop or None),

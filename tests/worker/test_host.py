@@ -53,7 +53,8 @@ def test_an_exception_that_can_travel_does() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [NeedsArguments(7, "the text"), HoldsALock("the text"), ValueError("the text" * 200_000)]
+    "error",
+    [NeedsArguments(7, "the text"), HoldsALock("the text"), ValueError("the text" * 200_000)],
 )
 def test_an_exception_that_cannot_travel_is_told_in_words(error: Exception) -> None:
     failed = failure_reply("Train", caught(error))
@@ -79,7 +80,7 @@ def test_what_is_no_exception_is_fatal(error: BaseException) -> None:
 def test_an_odd_exception_fails_its_trial_and_not_the_run(
     tmp_path: Path, executor: str, kind: type[Exception]
 ) -> None:
-    grid = tune.Tuner(
+    grid: Any = tune.Tuner(
         raises_something_odd,
         param_space={"kind": kind.__name__},
         run_config=tune.RunConfig(storage_path=tmp_path, verbose=0),
@@ -112,7 +113,7 @@ def reports_what_only_workers_have(config: dict[str, Any]) -> None:
 def test_a_metric_that_the_parent_cannot_load_fails_the_trial_and_not_the_run(
     tmp_path: Path, start_method: str
 ) -> None:
-    grid = tune.Tuner(
+    grid: Any = tune.Tuner(
         reports_what_only_workers_have,
         run_config=tune.RunConfig(storage_path=tmp_path, verbose=0),
         executor=tune.ProcessExecutor(num_cpus=1, start_method=start_method),

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ print("told:", grid[0].metrics["value"], grid[0].metrics["note"])
 
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_functions_and_classes_of_cells_run_in_workers(tmp_path: Path, start_method: str) -> None:
-    cells = [
+    cells: list[dict[str, Any]] = [
         {
             "cell_type": "code",
             "execution_count": None,

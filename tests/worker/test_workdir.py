@@ -20,7 +20,7 @@ EVERYWHERE = [*START_METHODS, "inprocess"]
 
 def fit(
     trainable: Any, tmp_path: Path, executor: str, config: dict[str, Any] | None = None, **run: Any
-) -> tune.ResultGrid:
+) -> Any:
     return tune.Tuner(
         trainable,
         param_space=config or {},
@@ -159,7 +159,7 @@ class Prints(Trainable):
         subprocess.run(f"echo child-{self.mark}-{moment}; echo err-{self.mark} >&2", shell=True)
 
 
-def words_of(result: tune.Result, name: str) -> list[str]:
+def words_of(result: Any, name: str) -> list[str]:
     return Path(result.path, name).read_text().split()
 
 

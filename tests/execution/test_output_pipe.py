@@ -1,0 +1,56 @@
+"""What workers print reaches whoever asked for it, whole lines at a time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import localtune as tune
+from localtune.execution.output_pipe import OutputPipe
+from localtune.execution.waiter import Waiter
+from localtune.testing.executor_contract import ExecutorSession, expect
+from localtune.trainable.parameters import dumps_with_parameters
+from localtune.trainable.util import wrap_function
+from localtune.worker import messages as m
+
+
+def test_lines_come_whole_and_the_last_one_is_completed() -> None:
+    waiter = Waiter(use_poll=True)
+    texts: list[str] = []
+    pipe = OutputPipe(waiter, texts.append)
+    os.write(pipe.write_fd, b"one\ntw")
+    waiter.wait(10.0)
+    assert texts == ["one\n"]
+    os.write(pipe.write_fd, b"o\nth\xc3\xa9")
+    pipe.close()
+    assert texts == ["one\n", "two\n", "th\u00e9\n"]
+    waiter.close()
+
+
+def prints(config: dict[str, Any]) -> dict[str, Any]:
+    print("by print")
+    os.write(2, b"by descriptor\n")
+    subprocess.run([sys.executable, "-c", "print('by a subprocess')"], check=True)
+    return {"done": True}
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn"])
+def test_prints_of_workers_come_to_the_parent(tmp_path: Path, start_method: str) -> None:
+    texts: list[str] = []
+    executor = tune.ProcessExecutor(start_method=start_method)
+    session = ExecutorSession(executor, wrap_function(prints), tmp_path)
+    executor.open(dumps_with_parameters(wrap_function(prints)), texts.append)
+    try:
+        worker = session.start()
+        expect(session.answer(worker), m.Ready)
+        expect(session.ask(worker, m.Train()), m.Trained)
+        session.end(worker)
+    finally:
+        executor.close()
+    lines = "".join(texts).splitlines()
+    assert sorted(lines) == ["by a subprocess", "by descriptor", "by print"]
