@@ -14,6 +14,7 @@ from localtune.worker.host import ProcessHost
 from localtune.worker.lifeline import adopt_orphans, flush_c_output, kill_descendants
 from localtune.worker.pipe import message_pipe
 from localtune.worker.program import load_program
+from localtune.worker.termination import unwind_on_sigterm
 from localtune.worker.workdir import flush_output
 
 if TYPE_CHECKING:
@@ -85,17 +86,7 @@ def serve(connection: Any, load: Callable[[], type[Trainable]]) -> int:
     Returns:
         The exit code for the process.
     """
-    worker_pid = os.getpid()
-
-    def unwind(signum: int, frame: object) -> None:
-        if os.getpid() != worker_pid:
-            # A process that user code forked has inherited this handler: it dies as usual.
-            signal.signal(signum, signal.SIG_DFL)
-            os.kill(os.getpid(), signum)
-            return
-        raise TrialStopped("The worker was told to end (SIGTERM).")
-
-    signal.signal(signal.SIGTERM, unwind)
+    unwind_on_sigterm()
     try:
         return ProcessHost(load, PipeChannel(connection)).run()
     except TrialStopped:

@@ -1,0 +1,53 @@
+"""What SIGTERM means to a worker, and to what user code forks from it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+from localtune.error import TrialStopped
+
+
+def unwind_on_sigterm() -> None:
+    """Lets SIGTERM unwind user code of this process; forked children die of it as usual.
+
+    A handler of Python's must not be inherited: a child that is about to block in native code,
+    like a process of a pool that waits for work, notes the signal and then waits for ever, and
+    with it waits who joins it.
+    """
+    signal.signal(signal.SIGTERM, _unwind)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=_hold_sigterm,
+            after_in_parent=_release_sigterm,
+            after_in_child=_die_of_sigterm,
+        )
+
+
+def _unwind(signum: int, frame: object) -> None:
+    raise TrialStopped("The worker was told to end (SIGTERM).")
+
+
+class _Mask(threading.local):
+    """The signals that were blocked in this thread before a fork."""
+
+    before: frozenset[int] = frozenset()
+
+
+_mask = _Mask()
+
+
+def _hold_sigterm() -> None:
+    # The interpreter forgets what a child has received before it is fully made.
+    _mask.before = frozenset(signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}))
+
+
+def _release_sigterm() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _mask.before)
+
+
+def _die_of_sigterm() -> None:
+    if signal.getsignal(signal.SIGTERM) is _unwind:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _release_sigterm()
