@@ -72,6 +72,7 @@ class WorkerTable:
         self._workers: dict[int, Worker] = {}
         self._by_trial: dict[str, Worker] = {}
         self._next_id = 1
+        self._turned_away: dict[str, float] | None = None  # a request that does not fit at present
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -112,7 +113,11 @@ class WorkerTable:
     def hire(self, trial: Trial) -> Worker | None:
         """A new worker for a trial, None if the resources are not free."""
         request = _request(trial)
+        # The same trial is tried again after each event.
+        if request == self._turned_away:
+            return None
         if not self._pool.fits(request):
+            self._turned_away = request
             return None
         worker_id = self._next_id
         self._next_id += 1
@@ -143,6 +148,7 @@ class WorkerTable:
             del self._by_trial[worker.trial.trial_id]
         del self._workers[worker.worker_id]
         self._pool.release(str(worker.worker_id))
+        self._turned_away = None
 
 
 def _request(trial: Trial) -> dict[str, float]:

@@ -166,7 +166,7 @@ class _TemplateClient:
         if pidfd is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(pidfd, signum)
-        elif worker_id in self.waiting and signum == signal.SIGKILL:
+        elif worker_id in self.waiting and signum == signal.SIGKILL and not self.was_loaded:
             # Nobody knows whether the template, which may hang in an import, ever forks it.
             self.waiting.pop(worker_id).close()
             self._cancelled.add(worker_id)
@@ -216,8 +216,10 @@ class _TemplateClient:
         kind, worker_id, number = tp.HEADER.unpack_from(packet)
         text = packet[tp.HEADER.size :].decode(errors="replace")
         if worker_id in self._cancelled:
-            for fd in fds:
-                os.close(fd)
+            for pidfd in fds:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                os.close(pidfd)
         elif kind == tp.STARTED:
             self._started(worker_id, number, fds[0])
         elif kind == tp.EXITED:

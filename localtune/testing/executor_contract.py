@@ -90,6 +90,13 @@ class ExecutorSession:
         self.executor.stop_worker(worker_id, "the test is over", force=force)
         return self.exit_of(worker_id)
 
+    def process_id(self, worker_id: int) -> int:
+        """Waits until a worker's process is known, which may be after its first reply."""
+        deadline = time.monotonic() + DEADLINE_S
+        while worker_id not in self.executor.process_ids():
+            self._take_in(deadline)
+        return self.executor.process_ids()[worker_id]
+
     def exit_of(self, worker_id: int) -> WorkerExit:
         """Waits until a worker has ended."""
         deadline = time.monotonic() + DEADLINE_S

@@ -221,7 +221,7 @@ def test_a_new_template_serves_after_the_old_one_was_killed(tmp_path: Path) -> N
         workers = [opened.start(), opened.start()]
         for worker in workers:
             expect(opened.answer(worker), m.Ready)
-        pids = opened.executor.process_ids()
+        pids = {worker: opened.process_id(worker) for worker in workers}
         os.kill(template_of(pids[workers[0]]), signal.SIGKILL)
         for worker in workers:
             assert "template process was killed" in opened.exit_of(worker).describe()
@@ -235,7 +235,7 @@ def test_a_worker_that_a_dead_template_had_not_forked_is_forked_by_the_next(
     with session(tmp_path) as opened:
         first = opened.start()
         expect(opened.answer(first), m.Ready)
-        template = template_of(opened.executor.process_ids()[first])
+        template = template_of(opened.process_id(first))
         os.kill(template, signal.SIGSTOP)
         second = opened.start()
         os.kill(template, signal.SIGKILL)
@@ -252,7 +252,7 @@ def test_a_template_that_does_not_report_any_more_does_not_stall_the_end(
     with opened:
         worker = opened.start()
         expect(opened.answer(worker), m.Ready)
-        pid = opened.executor.process_ids()[worker]
+        pid = opened.process_id(worker)
         os.kill(template_of(pid), signal.SIGSTOP)
     wait_until(lambda: is_gone(pid), "the worker ends")
 
@@ -279,6 +279,22 @@ def test_a_worker_whose_template_hangs_in_an_import_can_be_killed(
         worker = opened.start({"text": "x" * 1_000_000})
         wait_until(hanging.exists, "the import hangs")
         assert opened.end(worker, force=True).exit_code == -signal.SIGKILL
+
+
+def test_a_worker_that_is_killed_before_anybody_knows_its_process_ends(tmp_path: Path) -> None:
+    with session(tmp_path) as opened:
+        first = opened.start()
+        expect(opened.answer(first), m.Ready)
+        template = template_of(opened.process_id(first))
+        for _ in range(5):
+            opened.end(opened.start(), force=True)
+        wait_until(
+            lambda: (
+                {child.pid for child in psutil.Process(template).children()}
+                == {opened.process_id(first)}
+            ),
+            "only the first worker is left",
+        )
 
 
 def test_a_trainable_that_ends_the_template_fails_its_trial(

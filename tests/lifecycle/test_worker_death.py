@@ -44,7 +44,7 @@ def idle_worker(opened: ExecutorSession) -> tuple[int, int]:
     """Id and process id of a worker that waits for a command."""
     worker = opened.start()
     expect(opened.answer(worker), m.Ready)
-    return worker, opened.executor.process_ids()[worker]
+    return worker, opened.process_id(worker)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGSEGV])
