@@ -31,11 +31,11 @@ import signal
 import socket
 import struct
 import sys
-from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
 from localtune.worker.lifeline import adopt_orphans, children_of, die_with_parent
 from localtune.worker.main import adopt_interpreter, exit_worker, serve, write_crashes_to
+from localtune.worker.pipe import Descriptor
 from localtune.worker.program import load_program, warm_up
 from localtune.worker.workdir import flush_output
 
@@ -192,7 +192,7 @@ class Template:
                 os.close(pidfd)
             write_crashes_to(self._private_dir, worker_id)
             reseed_numpy()
-            code = serve(Connection(connection_fd), self._get_trainable)
+            code = serve(Descriptor(connection_fd), self._get_trainable)
         except BaseException:
             import traceback
 

@@ -15,7 +15,7 @@ def date_str() -> str:
     return time.strftime("%Y-%m-%d_%H-%M-%S")
 
 
-class warn_if_slow:  # noqa: N801  # the name that scripts use, as a context manager
+class warn_if_slow:  # the name that scripts use, as a context manager
     """Warns if a block of code takes long.
 
     Args:

@@ -12,7 +12,7 @@ from localtune.error import TrialStopped
 from localtune.worker import messages as m
 from localtune.worker.host import ProcessHost
 from localtune.worker.lifeline import adopt_orphans, flush_c_output, kill_descendants
-from localtune.worker.pipe import message_pipe
+from localtune.worker.pipe import Descriptor, message_pipe
 from localtune.worker.program import load_program
 from localtune.worker.termination import unwind_on_sigterm
 from localtune.worker.workdir import flush_output
@@ -150,9 +150,7 @@ def open_connection(fd_or_handle: int) -> Any:
         from multiprocessing.connection import PipeConnection
 
         return PipeConnection(fd_or_handle)
-    from multiprocessing.connection import Connection
-
-    return Connection(fd_or_handle)
+    return Descriptor(fd_or_handle)
 
 
 def adopt_interpreter(settings: dict[str, Any]) -> None:

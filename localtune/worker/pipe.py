@@ -19,7 +19,7 @@ class MessagePipe:
     gets it whole, where ``multiprocessing`` reads the length first.
 
     Args:
-        connection: From ``multiprocessing.Pipe()``; owned from now on.
+        connection: From ``multiprocessing.Pipe()``, or a :class:`Descriptor`; owned from now on.
     """
 
     def __init__(self, connection: Any) -> None:
@@ -122,6 +122,31 @@ class HandlePipe(MessagePipe):
     def receive(self) -> bytes:
         message: bytes = self._connection.recv_bytes()
         return message
+
+
+class Descriptor:
+    """An inherited descriptor as the end of a pipe.
+
+    It is as much of ``multiprocessing``'s connection as a worker needs: that module would bring
+    a dozen others into every worker.
+
+    Args:
+        fd: Owned from now on.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.closed = False
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._fd
+
+    def close(self) -> None:
+        """Closes it."""
+        if not self.closed:
+            self.closed = True
+            os.close(self._fd)
 
 
 def message_pipe(connection: Any) -> MessagePipe:
