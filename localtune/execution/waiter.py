@@ -8,6 +8,11 @@ from collections.abc import Callable
 from multiprocessing.connection import Pipe, wait
 from typing import Any
 
+from localtune.utils.spin import poll_briefly
+
+# The parent has other work to do: shorter than a worker's.
+_SPIN_S = 30e-6
+
 
 class Waiter:
     """Waits for any of many pipes, sockets and process handles, and calls their handlers.
@@ -47,7 +52,8 @@ class Waiter:
         ready: list[Any]
         if self._poll is not None:
             timeout_ms = None if timeout_s is None else math.ceil(timeout_s * 1000.0)
-            ready = [fd for fd, _ in self._poll.poll(timeout_ms)]
+            found = poll_briefly(self._poll, _SPIN_S) or self._poll.poll(timeout_ms)
+            ready = [fd for fd, _ in found]
         else:
             ready = wait(list(self._handlers), timeout_s)
         handlers = [(source, self._handlers[source]) for source in ready]

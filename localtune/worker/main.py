@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from localtune.trainable.trainable import Trainable
 
 
+# The parent answers a result within about this time, unless it has much to do.
+_SPIN_S = 50e-6
+
+
 class PipeChannel:
     """The worker's end of the pipe to the parent.
 
@@ -33,6 +37,7 @@ class PipeChannel:
 
     def receive(self) -> m.Command:
         try:
+            self._pipe.wait_briefly(_SPIN_S)
             data = self._pipe.receive()
         except (OSError, EOFError):
             raise EOFError from None

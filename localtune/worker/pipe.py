@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import struct
 import sys
 from typing import Any
+
+from localtune.utils.spin import poll_briefly
 
 _HEADER = struct.Struct("!I")
 _CHUNK_BYTES = 64 * 1024
@@ -26,6 +29,7 @@ class MessagePipe:
         self._connection = connection
         self._fd: int = connection.fileno()
         self._buffer = b""
+        self._poll: select.poll | None = None
 
     def fileno(self) -> int:
         """Descriptor to wait on."""
@@ -81,6 +85,14 @@ class MessagePipe:
                 messages.append(self.receive())
         return messages
 
+    def wait_briefly(self, duration_s: float) -> None:
+        """Waits a moment for the next message without sleeping."""
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self._fd, select.POLLIN)
+        if not self._buffer:
+            poll_briefly(self._poll, duration_s)
+
     def _read(self) -> None:
         chunk = os.read(self._fd, _CHUNK_BYTES)
         if not chunk:
@@ -122,6 +134,9 @@ class HandlePipe(MessagePipe):
     def receive(self) -> bytes:
         message: bytes = self._connection.recv_bytes()
         return message
+
+    def wait_briefly(self, duration_s: float) -> None:
+        """Does nothing: a handle cannot be asked."""
 
 
 class Descriptor:
