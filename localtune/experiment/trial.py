@@ -105,7 +105,8 @@ class Trial:
     @property
     def path(self) -> str:
         """Directory of the trial: its working directory, and where its files are kept."""
-        return os.path.join(self.experiment_path, self.dirname)
+        # Asked for several times per result.
+        return f"{self.experiment_path}{os.sep}{self.dirname}"
 
     local_path = path
 

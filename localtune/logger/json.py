@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from typing import TYPE_CHECKING, Any
 
 from localtune.logger.append_file import AppendFile
@@ -11,6 +10,7 @@ from localtune.logger.trial_file_logger import TrialFileLogger
 from localtune.result import EXPR_PARAM_FILE, EXPR_PARAM_PICKLE_FILE, EXPR_RESULT_FILE
 from localtune.utils.files import write_file
 from localtune.utils.json_encode import dumps
+from localtune.utils.serialization import dumps_by_value
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
@@ -26,23 +26,9 @@ class JsonLoggerCallback(TrialFileLogger[AppendFile]):
         super().log_trial_start(trial)
         params = dumps(trial.config, indent=2, sort_keys=True)
         write_file(os.path.join(trial.path, EXPR_PARAM_FILE), params.encode(), sync=False)
-        pickled = _pickled(trial.config)
+        pickled = dumps_by_value(trial.config)
         write_file(os.path.join(trial.path, EXPR_PARAM_PICKLE_FILE), pickled, sync=False)
         self.file_of(trial)  # It exists from the start, if empty.
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
         self.file_of(trial).append(dumps(result) + "\n")
-
-
-def _pickled(config: dict[str, Any]) -> bytes:
-    try:
-        data = pickle.dumps(config)
-        if b"__main__" not in data:
-            return data
-    except Exception:
-        # Lambdas and the like: there is a pickler that can.
-        pass
-    # What a script or notebook defines goes along by value, so that others can load it.
-    import cloudpickle
-
-    return bytes(cloudpickle.dumps(config))

@@ -35,6 +35,7 @@ from localtune.experiment.checkpoint_history import CheckpointHistory, TrackedCh
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_DB_FILE
+from localtune.utils.serialization import dumps_by_value
 
 SCHEMA_VERSION = 1
 
@@ -366,7 +367,7 @@ def _error_record(error: BaseException | None) -> _ErrorRecord | None:
         return None
     data: bytes | None = None
     with contextlib.suppress(Exception):
-        data = _dump_whole(error)
+        data = dumps_by_value(error)
     return data, str(error), getattr(error, "traceback_text", "")
 
 
@@ -386,16 +387,10 @@ def _error_of(record: _ErrorRecord | None) -> BaseException | None:
 def _dump(value: Any) -> bytes:
     """Pickles by value what plain pickling would refuse, or would tie to ``__main__``."""
     try:
-        return _dump_whole(value)
+        return dumps_by_value(value)
     except Exception:
         # A record with a text in the place of, say, a lock is better than none.
-        return _dump_whole(_picklable(value))
-
-
-def _dump_whole(value: Any) -> bytes:
-    import cloudpickle
-
-    return bytes(cloudpickle.dumps(value))
+        return dumps_by_value(_picklable(value))
 
 
 def _picklable(value: Any) -> Any:
@@ -405,7 +400,7 @@ def _picklable(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(map(_picklable, value))
     try:
-        _dump_whole(value)
+        dumps_by_value(value)
     except Exception:
         return repr(value)
     return value

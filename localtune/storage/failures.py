@@ -9,6 +9,7 @@ import time
 
 from localtune.result import EXPR_ERROR_FILE, EXPR_ERROR_PICKLE_FILE
 from localtune.utils.files import write_file
+from localtune.utils.serialization import dumps_by_value
 
 
 def write_error(trial_dir: str, failure_number: int, time_s: float, error: BaseException) -> None:
@@ -64,10 +65,8 @@ def read_error(trial_dir: str) -> BaseException | str | None:
 
 def pickled_error(error: BaseException) -> bytes | None:
     """A pickle of an exception, None if it cannot be pickled or not be loaded again."""
-    import cloudpickle
-
     try:
-        data = bytes(cloudpickle.dumps(error))
+        data = dumps_by_value(error)
         # Some exceptions are pickled without complaint and fail to load.
         pickle.loads(data)
     except Exception:
