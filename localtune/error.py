@@ -1,19 +1,19 @@
 """Every exception that localtune raises, in one tree.
 
-    TuneError(Exception)                 the run, or a call, cannot go on
-    |-- TrialError                       one trial failed; carries the worker's traceback
-    |   |-- TrialTaskError               user code raised (also an instance of the user's class)
-    |   |-- WorkerDiedError              the process ended by itself or by a signal
-    |   +-- WorkerStartError             a worker process could not be started
-    |-- TrialResetError                  a worker refused to be reused where it had to be
-    |-- ResourceRequestError             a request that this machine can never meet
-    |-- SearchSpaceError(ValueError)     a search space that cannot be sampled
-    |-- MissingMetricError(ValueError)   a result without the metric the run was asked to watch
-    |-- StorageError(OSError)            an experiment directory that cannot be used
-    |-- ExtraMissingError(ImportError)   an optional dependency is not installed
-    +-- LocaltuneInternalError           a bug of localtune, never the user's
+TuneError(Exception)                 the run, or a call, cannot go on
+|-- TrialError                       one trial failed; carries the worker's traceback
+|   |-- TrialTaskError               user code raised (also an instance of the user's class)
+|   |-- WorkerDiedError              the process ended by itself or by a signal
+|   +-- WorkerStartError             a worker process could not be started
+|-- TrialResetError                  a worker refused to be reused where it had to be
+|-- ResourceRequestError             a request that this machine can never meet
+|-- SearchSpaceError(ValueError)     a search space that cannot be sampled
+|-- MissingMetricError(ValueError)   a result without the metric the run was asked to watch
+|-- StorageError(OSError)            an experiment directory that cannot be used
+|-- ExtraMissingError(ImportError)   an optional dependency is not installed
++-- LocaltuneInternalError           a bug of localtune, never the user's
 
-    TrialStopped(BaseException)          unwinds a function trainable that was told to stop
+TrialStopped(BaseException)          unwinds a function trainable that was told to stop
 """
 
 from __future__ import annotations

@@ -221,12 +221,12 @@ def check_num_samples(num_samples: Any) -> int:
     Raises:
         ValueError: if it is not.
     """
-    if not isinstance(num_samples, int) or isinstance(num_samples, bool) or (
-        num_samples < 1 and num_samples != -1
+    if (
+        not isinstance(num_samples, int)
+        or isinstance(num_samples, bool)
+        or (num_samples < 1 and num_samples != -1)
     ):
-        raise ValueError(
-            f"num_samples must be -1 (no end) or at least 1, but got {num_samples!r}."
-        )
+        raise ValueError(f"num_samples must be -1 (no end) or at least 1, but got {num_samples!r}.")
     return num_samples
 
 

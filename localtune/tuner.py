@@ -322,9 +322,7 @@ def _resume_of(
         errored = kind.RESTART
     elif resume_errored:
         errored = kind.RESUME
-    return ResumeConfig(
-        unfinished=kind.RESUME if resume_unfinished else kind.SKIP, errored=errored
-    )
+    return ResumeConfig(unfinished=kind.RESUME if resume_unfinished else kind.SKIP, errored=errored)
 
 
 def _check_same_keys(given: dict[str, Any], saved: dict[str, Any]) -> None:

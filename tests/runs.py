@@ -156,9 +156,7 @@ class PauseAlways(FIFOScheduler):
             for trial in tune_controller.get_live_trials()
             if trial.status in ("PENDING", "PAUSED")
         ]
-        return min(
-            waiting, key=lambda t: t.last_result.get("training_iteration", 0), default=None
-        )
+        return min(waiting, key=lambda t: t.last_result.get("training_iteration", 0), default=None)
 
 
 def make_tuner(

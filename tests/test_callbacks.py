@@ -100,9 +100,7 @@ def test_a_logger_that_the_user_passed_is_not_added_again(tmp_path: Path) -> Non
     assert len(rows(result)) == 2
 
 
-def test_default_loggers_can_be_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_default_loggers_can_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     result = fit(reporting, tmp_path)[0]
     assert not Path(result.path, "result.json").exists()
@@ -199,9 +197,7 @@ class Raises(tune.Callback):
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_an_exception_in_a_hook_ends_the_run_and_names_the_hook(
-    tmp_path: Path, hook: str
-) -> None:
+def test_an_exception_in_a_hook_ends_the_run_and_names_the_hook(tmp_path: Path, hook: str) -> None:
     callback_class = type("Broken", (Raises,), {"hook": hook, hook: None})
     recorder = Recorder()
     pattern = rf"callback Broken\.{hook} raised an exception[\s\S]*in strike[\s\S]*KeyError: 'typo'"

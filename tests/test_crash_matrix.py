@@ -37,9 +37,7 @@ CASES = [
 ]
 
 
-def run(
-    tmp_path: Path, executor: str, config: dict[str, Any], **options: Any
-) -> tune.ResultGrid:
+def run(tmp_path: Path, executor: str, config: dict[str, Any], **options: Any) -> tune.ResultGrid:
     failure_config = tune.FailureConfig(max_failures=options.pop("max_failures", 0))
     checkpoint_config = tune.CheckpointConfig(
         checkpoint_frequency=options.pop("checkpoint_frequency", 0), checkpoint_at_end=False

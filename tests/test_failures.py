@@ -50,9 +50,7 @@ def test_a_retried_class_goes_on_from_its_last_checkpoint(
 
 
 @pytest.mark.parametrize("executor", ["inprocess", "processes"])
-def test_a_retried_function_goes_on_from_its_last_checkpoint(
-    tmp_path: Path, executor: str
-) -> None:
+def test_a_retried_function_goes_on_from_its_last_checkpoint(tmp_path: Path, executor: str) -> None:
     config = {"steps": 10, "fail_at": 5, "once": str(tmp_path / "once")}
     grid = fit(
         reporting_checkpoints,

@@ -31,9 +31,7 @@ from tests.test_stopping import StopAll
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The storage path of a run that was killed: trials ended, failed, running, not yet made."""
     path = tmp_path_factory.mktemp("killed")
-    program = Program(
-        f"resumable_tuner(Path({str(path)!r}), Path({str(path / 'go')!r})).fit()"
-    )
+    program = Program(f"resumable_tuner(Path({str(path)!r}), Path({str(path / 'go')!r})).fit()")
     program.wait_for("saved 2 3")
     program.end(signal.SIGKILL)
     yield path
@@ -143,9 +141,7 @@ def test_another_trainable_is_refused(moved: Path) -> None:
         tune.Tuner.restore(moved, Counting)
 
 
-def test_the_search_space_may_be_given_again_with_the_same_keys(
-    moved: Path, killed: Path
-) -> None:
+def test_the_search_space_may_be_given_again_with_the_same_keys(moved: Path, killed: Path) -> None:
     space = {"number": tune.grid_search([0, 1, 2, 3]), "go": str(killed / "go"), "steps": 6}
     assert counts(restore(moved, param_space=space).fit())[3] == WHOLE
 

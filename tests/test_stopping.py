@@ -94,9 +94,7 @@ def test_stop_all_ends_running_and_waiting_trials_at_once(tmp_path: Path, as_lis
 
 @pytest.mark.parametrize("budget", [0.2, datetime.timedelta(milliseconds=200)])
 @pytest.mark.parametrize("num_samples", [1, -1])
-def test_the_time_budget_ends_everything(
-    tmp_path: Path, budget: Any, num_samples: int
-) -> None:
+def test_the_time_budget_ends_everything(tmp_path: Path, budget: Any, num_samples: int) -> None:
     recorder = Recorder()
     grid = fit(
         Counting,

@@ -66,9 +66,7 @@ def test_a_bad_value_is_told_when_the_tuner_is_made(
 
 
 @pytest.mark.parametrize(("field", "value", "problem"), BAD_FIELDS)
-def test_run_refuses_the_same_values(
-    tmp_path: Path, field: str, value: Any, problem: str
-) -> None:
+def test_run_refuses_the_same_values(tmp_path: Path, field: str, value: Any, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         tune.run(reporting, storage_path=tmp_path, **{field: value})
     assert list(tmp_path.iterdir()) == []

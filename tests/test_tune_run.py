@@ -90,9 +90,9 @@ def test_several_arguments_reach_the_trials(tmp_path: Path) -> None:
 
 
 def test_resources_per_trial_are_what_a_trial_gets(tmp_path: Path) -> None:
-    trial = run(
-        reporting, tmp_path, resources_per_trial={"cpu": 2}, executor=processes(2)
-    ).trials[0]
+    trial = run(reporting, tmp_path, resources_per_trial={"cpu": 2}, executor=processes(2)).trials[
+        0
+    ]
     assert trial.placement_group_factory is not None
     assert trial.placement_group_factory.required_resources == {"CPU": 2.0}
 
@@ -129,9 +129,7 @@ def test_a_failed_export_fails_the_trial(tmp_path: Path) -> None:
         def _export_model(self, export_formats: list[str], export_dir: str) -> dict[str, str]:
             raise RuntimeError("no such format")
 
-    analysis = run(
-        CannotExport, tmp_path, export_formats=["model"], raise_on_failed_trial=False
-    )
+    analysis = run(CannotExport, tmp_path, export_formats=["model"], raise_on_failed_trial=False)
     assert analysis.trials[0].status == "ERROR"
     assert isinstance(analysis.trials[0].error, RuntimeError)
     assert len(rows(analysis.trials[0])) == 3
@@ -166,9 +164,7 @@ def test_deprecated_arguments_still_work(
 
 def test_checkpoints_configured_twice_are_an_error(tmp_path: Path) -> None:
     with pytest.warns(DeprecationWarning), pytest.raises(ValueError, match="configured twice"):
-        run(
-            Counting, tmp_path, checkpoint_config=tune.CheckpointConfig(), checkpoint_freq=1
-        )
+        run(Counting, tmp_path, checkpoint_config=tune.CheckpointConfig(), checkpoint_freq=1)
 
 
 @pytest.mark.parametrize(

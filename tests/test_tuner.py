@@ -38,8 +38,9 @@ def test_the_default_name_is_the_trainable_and_the_time(tmp_path: Path) -> None:
         make_tuner(reporting, tmp_path, name=None)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert len(names) == 3, "tuners that are made in the same second have a directory each"
-    made = datetime.datetime.strptime(names[0][: len("reporting_2030-12-31_23-59-59")],
-                                      "reporting_%Y-%m-%d_%H-%M-%S")
+    made = datetime.datetime.strptime(
+        names[0][: len("reporting_2030-12-31_23-59-59")], "reporting_%Y-%m-%d_%H-%M-%S"
+    )
     assert before <= made <= datetime.datetime.now()
 
 

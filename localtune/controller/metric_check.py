@@ -39,9 +39,7 @@ class MetricCheck:
         if self._metric is None or self._metric in flat_result:
             return None
         reported = [
-            key
-            for key in flat_result
-            if key not in _NOT_REPORTED and not key.startswith("config/")
+            key for key in flat_result if key not in _NOT_REPORTED and not key.startswith("config/")
         ]
         if not reported:
             return None

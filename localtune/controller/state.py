@@ -514,9 +514,7 @@ class ControllerState:
         flat = flatten_dict(trial.last_result)
         self._release(worker, in_flight=in_flight, reason="its trial is complete")
         self._finish(trial, Status.TERMINATED)
-        self._guard(
-            "scheduler", lambda: self._scheduler.on_trial_complete(self._view, trial, flat)
-        )
+        self._guard("scheduler", lambda: self._scheduler.on_trial_complete(self._view, trial, flat))
         self._guard(
             "searcher", lambda: self._searcher.on_trial_complete(trial.trial_id, result=flat)
         )

@@ -40,9 +40,7 @@ def test_a_result_that_passes(metric: str | None, result: dict[str, Any]) -> Non
         ("zzz", ["loss", "step"], ""),
     ],
 )
-def test_a_missing_metric_names_what_there_is(
-    metric: str, reported: list[str], hint: str
-) -> None:
+def test_a_missing_metric_names_what_there_is(metric: str, reported: list[str], hint: str) -> None:
     error = MetricCheck(metric).error_of(TRIAL, dict.fromkeys(reported, 1))
     assert isinstance(error, MissingMetricError)
     assert isinstance(error, TuneError)
@@ -83,9 +81,7 @@ def test_trials_that_report_nothing_have_no_best_result(tmp_path: Path, value: A
     def train(config: dict[str, Any]) -> Any:
         return value
 
-    grid = fit(
-        train, tmp_path, {"a": 1, "b": 2}, metric="score", mode="max", num_samples=2
-    )
+    grid = fit(train, tmp_path, {"a": 1, "b": 2}, metric="score", mode="max", num_samples=2)
     assert statuses(grid) == ["TERMINATED"] * 2
     assert "training_iteration" not in grid[0].metrics
     assert grid[0].metrics["done"] is True

@@ -17,7 +17,8 @@ def test_date_str_is_local_time_without_spaces() -> None:
 
 
 @pytest.mark.parametrize(
-    ("threshold", "disable", "warns"), [(-1.0, False, True), (-1.0, True, False), (1e6, False, False)]
+    ("threshold", "disable", "warns"),
+    [(-1.0, False, True), (-1.0, True, False), (1e6, False, False)],
 )
 def test_warn_if_slow_warns_past_its_threshold(
     caplog: pytest.LogCaptureFixture, threshold: float, disable: bool, warns: bool
