@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 import localtune as tune
 from localtune.error import TrialTaskError, WorkerDiedError
+from localtune.execution.executor import Executor
 from localtune.testing.chaos import (
     EXIT_CODE,
     FAULTS,
@@ -21,7 +23,7 @@ from localtune.testing.chaos import (
     strike,
 )
 
-EXECUTORS = {
+EXECUTORS: dict[str, Callable[[], Executor | str]] = {
     "template": lambda: tune.ProcessExecutor(num_cpus=1, start_method="template"),
     "spawn": lambda: tune.ProcessExecutor(num_cpus=1, start_method="spawn"),
     "portable": lambda: tune.ProcessExecutor(num_cpus=1, start_method="portable"),
@@ -58,8 +60,13 @@ def run(tmp_path: Path, executor: str, config: dict[str, Any], **options: Any) -
     ).fit()
 
 
-def check_error(error: Any, fault: str, trial_dir: str) -> None:
-    assert isinstance(error, (TrialTaskError, WorkerDiedError))
+def metrics_of(result: tune.Result) -> dict[str, Any]:
+    assert result.metrics is not None
+    return result.metrics
+
+
+def check_error(error: Any, fault: str, trial_dir: str | None) -> None:
+    assert trial_dir is not None
     assert trial_dir in str(error)
     text = Path(trial_dir, "error.txt").read_text()
     assert "Failure # 1" in text
@@ -72,13 +79,16 @@ def check_error(error: Any, fault: str, trial_dir: str) -> None:
         assert f"sys.exit({EXIT_CODE})" in text
         assert "in strike" in text
     elif fault == "os._exit":
+        assert isinstance(error, WorkerDiedError)
         assert error.exit_code == EXIT_CODE
         assert f"exit code {EXIT_CODE}" in text
     elif fault == "segfault":
+        assert isinstance(error, WorkerDiedError)
         assert error.exit_code == -11
         assert "SIGSEGV" in text
         assert "in strike" in text, "the Python stack of the crash is missing"
     else:
+        assert isinstance(error, WorkerDiedError)
         assert error.exit_code == -9
         assert "SIGKILL: likely out of memory" in text
 
@@ -97,7 +107,7 @@ def test_a_fault_is_an_error_of_its_trial_and_of_no_other(
     failed = next(result for result in grid if result.error)
     check_error(failed.error, fault, failed.path)
     if place == "report":
-        assert failed.metrics["steps"] == 1
+        assert metrics_of(failed)["steps"] == 1
 
 
 @pytest.mark.parametrize(("executor", "fault"), CASES)
@@ -117,7 +127,7 @@ def test_a_fault_in_restore_fails_the_trial_that_was_to_go_on(
         executor=EXECUTORS[executor](),
     ).fit()
     assert grid.num_errors == 1
-    text = Path(grid[0].path, "error.txt").read_text()
+    text = Path(str(grid[0].path), "error.txt").read_text()
     assert "Failure # 1" in text
     assert "Failure # 2" in text
     assert "restore" in text.partition("Failure # 2")[2]
@@ -160,10 +170,10 @@ def test_a_fault_is_retried_from_the_last_checkpoint(
     config["stop_at"] = 4
     grid = run(tmp_path, executor, config, max_failures=1, checkpoint_frequency=1)
     assert not grid.errors
-    assert grid[0].metrics["steps"] == 4
-    assert grid[0].metrics["training_iteration"] == 4
-    assert grid[0].metrics["iterations_since_restore"] == 2
-    rows = Path(grid[0].path, "result.json").read_text().splitlines()
+    assert metrics_of(grid[0])["steps"] == 4
+    assert metrics_of(grid[0])["training_iteration"] == 4
+    assert metrics_of(grid[0])["iterations_since_restore"] == 2
+    rows = Path(str(grid[0].path), "result.json").read_text().splitlines()
     assert len(rows) == 4
 
 
@@ -173,7 +183,7 @@ def test_a_fault_in_cleanup_does_not_spoil_a_trial_that_is_complete(
 ) -> None:
     grid = run(tmp_path, executor, {"place": "cleanup", "fault": fault})
     assert not grid.errors
-    assert grid[0].metrics["steps"] == 3
+    assert metrics_of(grid[0])["steps"] == 3
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in SURVIVABLE])

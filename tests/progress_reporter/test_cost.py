@@ -31,7 +31,7 @@ class CountedTrial(Trial):
     reads = 0
 
     @property
-    def last_result(self) -> dict[str, Any]:  # type: ignore[override]
+    def last_result(self) -> dict[str, Any]:
         CountedTrial.reads += 1
         return self._last_result
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 def read_to_end(descriptor: int) -> str:
     """All that is written to a terminal until nobody has it open any more."""
-    chunks = []
+    chunks: list[bytes] = []
     while True:
         try:
             chunk = os.read(descriptor, 65_536)

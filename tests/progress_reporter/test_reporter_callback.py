@@ -20,8 +20,16 @@ class Recorder(ProgressReporter):
         self.calls: list[Any] = []
         self.due = True
 
-    def setup(self, start_time: Any = None, total_samples: Any = None, **kwargs: Any) -> None:
-        self.calls.append(("setup", start_time, total_samples, kwargs))
+    def setup(
+        self,
+        start_time: float | None = None,
+        total_samples: int | None = None,
+        metric: str | None = None,
+        mode: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        given = {"metric": metric, "mode": mode, **kwargs}
+        self.calls.append(("setup", start_time, total_samples, given))
 
     def should_report(self, trials: list[Trial], done: bool = False) -> bool:
         self.calls.append(("should_report", list(trials), done))

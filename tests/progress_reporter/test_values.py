@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,7 +80,8 @@ def test_own_metrics_are_the_numbers_that_were_not_filled_in() -> None:
 
 
 def test_results_with_keys_that_cannot_be_joined_are_no_error() -> None:
-    assert own_metrics({"loss": 1, 5: {"a": 2}}) == {"loss": 1}
+    result: dict[Any, Any] = {"loss": 1, 5: {"a": 2}}
+    assert own_metrics(result) == {"loss": 1}
 
 
 def test_parameters_are_shown_as_they_are_now() -> None:
