@@ -23,6 +23,7 @@ from localtune.stopper.coerce import as_stopper
 from localtune.storage.paths import claim_experiment_dir
 from localtune.trainable.util import is_function_trainable
 from localtune.utils.text import near_miss
+from localtune.utils.timing import date_str
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
@@ -202,17 +203,12 @@ def register(run: Any) -> str:
 def default_name(run_identifier: str) -> str:
     """``<trainable>_<date>``, without the date if the environment says so."""
     name = run_identifier.replace("/", "_")
-    return name if has_undated_names() else f"{name}_{date_text()}"
+    return name if has_undated_names() else f"{name}_{date_str()}"
 
 
 def has_undated_names() -> bool:
     """Whether default names carry no date: then each run of a trainable has the same one."""
     return os.environ.get("TUNE_DISABLE_DATED_SUBDIR") == "1"
-
-
-def date_text() -> str:
-    """Local time for names: ``2030-12-31_23-59-59``."""
-    return datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
 
 
 def check_num_samples(num_samples: Any) -> int:

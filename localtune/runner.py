@@ -17,7 +17,7 @@ from localtune.controller.settings import RunSettings
 from localtune.controller.state import ControllerState
 from localtune.error import TuneError
 from localtune.execution.executor import Executor
-from localtune.experiment_spec import Experiment, date_text
+from localtune.experiment_spec import Experiment
 from localtune.progress_reporter import create_output
 from localtune.resources import resource_dict_to_pg_factory
 from localtune.run_config import ResumeConfig
@@ -29,6 +29,7 @@ from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.paths import make_experiment_dir
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.tune_config import check_metric_and_mode
+from localtune.utils.timing import date_str
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -298,7 +299,7 @@ def _settings(experiment: Experiment, options: RunOptions) -> RunSettings:
         restore_path=experiment.restore,
         trial_name_creator=experiment.trial_name_creator,
         trial_dirname_creator=experiment.trial_dirname_creator,
-        date_text=date_text(),
+        date_text=date_str(),
     )
 
 

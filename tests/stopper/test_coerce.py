@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from localtune.stopper import (
     NoopStopper,
 )
 from localtune.stopper.coerce import as_stopper
-from localtune.testing.clock import ManualClock
 
 
 class LooksLikeAStopper:
@@ -69,25 +67,3 @@ def test_a_list_stops_when_any_of_it_does() -> None:
 def test_anything_else_is_refused(stop: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         as_stopper(stop)
-
-
-@pytest.mark.parametrize("time_budget_s", [10, 10.0, datetime.timedelta(seconds=10)])
-def test_a_time_budget_stops_the_run_too(time_budget_s: Any, manual_clock: ManualClock) -> None:
-    stopper = as_stopper({"it": 3}, time_budget_s, manual_clock)
-
-    assert not stopper.stop_all()
-    manual_clock.advance(10)
-    assert stopper.stop_all()
-    assert stopper("t", {"it": 3})
-    assert not stopper("t", {"it": 2})
-    assert len(stopper.missing_key_warnings({})) == 1
-
-
-@pytest.mark.parametrize("time_budget_s", [None, 0, 0.0, datetime.timedelta(0)])
-def test_no_time_budget_is_no_limit(time_budget_s: Any) -> None:
-    assert not as_stopper(None, time_budget_s).stop_all()
-
-
-def test_a_negative_time_budget_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 0, but got -5"):
-        as_stopper(None, -5)
