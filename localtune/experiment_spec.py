@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.controller.naming import check_experiment_name
 from localtune.error import TuneError
+from localtune.experiment.export_format import ExportFormat
 from localtune.registry import get_trainable_cls, register_trainable, trainable_name
 from localtune.resources import resource_dict_to_pg_factory
 from localtune.run_config import (
@@ -303,10 +304,12 @@ def formats_of(export_formats: Any) -> list[str]:
 
     Raises:
         ValueError: if they are not names.
+        TuneError: for a format that does not exist.
     """
     formats = [export_formats] if isinstance(export_formats, str) else list(export_formats or [])
     if not all(isinstance(each, str) and each for each in formats):
         raise ValueError(f"export_formats must be a list of names, but got {export_formats!r}.")
+    ExportFormat.validate(formats)
     return formats
 
 

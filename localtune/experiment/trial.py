@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from localtune.experiment.checkpoint_history import CheckpointHistory
+from localtune.experiment.export_format import ExportFormat as ExportFormat
 from localtune.experiment.metric_analysis import MetricStats
 from localtune.experiment.status import Status, check_move
 from localtune.result import EXPR_ERROR_FILE

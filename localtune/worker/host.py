@@ -225,6 +225,9 @@ class ProcessHost(TrainableHost):
 
         Returns:
             The exit code for the process.
+
+        Raises:
+            TrialStopped: if a signal told the process to end; user code has unwound.
         """
         while True:
             try:
@@ -238,7 +241,7 @@ class ProcessHost(TrainableHost):
                 # A function trainable has unwound; the command that ended it is kept. Without
                 # one the process was told to end by a signal.
                 if self._kept is None:
-                    return 1
+                    raise
                 continue
             except BaseException as error:
                 reply = failure_reply(type(command).__name__, error)

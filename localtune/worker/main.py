@@ -89,13 +89,13 @@ def serve(connection: Any, load: Callable[[], type[Trainable]]) -> int:
         load: Returns the trainable class.
 
     Returns:
-        The exit code for the process.
+        The exit code for the process; negative to die of that signal.
     """
     unwind_on_sigterm()
     try:
         return ProcessHost(load, PipeChannel(connection)).run()
     except TrialStopped:
-        return 1
+        return -int(signal.SIGTERM)
     except OSError:
         # The parent has gone in the middle of an answer.
         return 1
@@ -105,7 +105,7 @@ def exit_worker(code: int, *, with_descendants: bool = False) -> NoReturn:
     """Ends this process as a script would end, but without waiting for its threads.
 
     Args:
-        code: Exit code.
+        code: Exit code; negative to die of that signal.
         with_descendants: Whether to kill what user code started and left running.
     """
     import atexit
@@ -119,6 +119,10 @@ def exit_worker(code: int, *, with_descendants: bool = False) -> NoReturn:
             if with_descendants:
                 kill_descendants()
         finally:
+            if code < 0:
+                # Whoever looks shall see what it was.
+                signal.signal(-code, signal.SIG_DFL)
+                os.kill(os.getpid(), -code)
             os._exit(code)
 
 

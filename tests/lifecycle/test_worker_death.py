@@ -17,7 +17,7 @@ import localtune as tune
 from localtune.error import WorkerDiedError
 from localtune.execution.executor import Exited, WorkerEvent
 from localtune.testing.chaos import ChaosTrainable
-from localtune.testing.executor_contract import ExecutorSession, expect
+from localtune.testing.executor_contract import ExecutorSession, expect, leaves_a_note
 from localtune.trainable.util import wrap_function
 from localtune.worker import messages as m
 from tests.lifecycle import families
@@ -188,3 +188,16 @@ def test_the_error_of_a_killed_trial_says_how_it_died(tmp_path: Path, start_meth
 def kills_itself(config: dict[str, Any]) -> None:
     subprocess.run(["kill", "-9", str(os.getpid())], check=True)
     time.sleep(60)
+
+
+def test_sigterm_from_outside_unwinds_user_code_and_is_named(
+    tmp_path: Path, start_method: str
+) -> None:
+    with session(tmp_path, start_method, leaves_a_note) as opened:
+        worker, pid = idle_worker(opened)
+        expect(opened.ask(worker, m.Train()), m.Trained)
+        os.kill(pid, signal.SIGTERM)
+        assert opened.exit_of(worker).describe() == (
+            "The worker process was killed by SIGTERM: told to end from outside"
+        )
+    assert (tmp_path / "trial_1" / "finally").read_text() == "TrialStopped"
