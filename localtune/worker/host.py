@@ -219,6 +219,7 @@ class ProcessHost(TrainableHost):
         self._channel = channel
         self._kept: m.Command | None = None
         self._answered = False
+        self._parent_has_gone = False
 
     def run(self) -> int:
         """Serves commands until Stop, a fatal failure, or the end of the pipe.
@@ -239,10 +240,12 @@ class ProcessHost(TrainableHost):
                 reply = self.handle(command)
             except TrialStopped:
                 # A function trainable has unwound; the command that ended it is kept. Without
-                # one the process was told to end by a signal.
-                if self._kept is None:
-                    raise
-                continue
+                # one the parent has gone, or a signal told the process to end.
+                if self._kept is not None:
+                    continue
+                if self._parent_has_gone:
+                    return 1
+                raise
             except BaseException as error:
                 reply = failure_reply(type(command).__name__, error)
             if self._answered:
@@ -268,7 +271,13 @@ class ProcessHost(TrainableHost):
     def next_command(self) -> m.Command:
         """The kept command, or the next one of the parent."""
         command, self._kept = self._kept, None
-        return command if command is not None else self._channel.receive()
+        if command is not None:
+            return command
+        try:
+            return self._channel.receive()
+        except EOFError:
+            self._parent_has_gone = True
+            raise
 
     def answer(self, reply: m.Reply) -> None:
         """Sends the reply to the command in flight."""
