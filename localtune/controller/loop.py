@@ -102,7 +102,8 @@ class ExperimentLoop:
             if state.is_done:
                 return
             for event in self._executor.wait(self._timeout_s()):
-                self._carry_out(state.handle(event))
+                # Together: what an event ends and what may start now is one transaction.
+                self._carry_out([*state.handle(event), *state.advance()])
             self._iteration += 1
             self._notify_step("on_step_end")
             self._output.tick()
