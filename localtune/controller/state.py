@@ -162,8 +162,10 @@ class ControllerState:
             self._end_all("the run's stop conditions are met")
         if not self._is_ending:
             self._start_trials()
+            known_count = len(self.trials)
             self._create_trials()
-            self._start_trials()
+            if len(self.trials) > known_count:
+                self._start_trials()
             self._release_idle()
         return self._take()
 

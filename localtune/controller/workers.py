@@ -17,7 +17,7 @@ from enum import Enum
 
 from localtune.execution.executor import Capacity
 from localtune.experiment.trial import Trial
-from localtune.resources import Allocation, ResourcePool, request_of
+from localtune.resources import Allocation, PlacementGroupFactory, ResourcePool, request_of
 
 
 class Phase(Enum):
@@ -73,6 +73,8 @@ class WorkerTable:
         self._by_trial: dict[str, Worker] = {}
         self._next_id = 1
         self._turned_away: dict[str, float] | None = None  # a request that does not fit at present
+        # Most trials share one object that says what they ask for.
+        self._known: tuple[PlacementGroupFactory | None, dict[str, float]] = (None, {})
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -99,12 +101,12 @@ class WorkerTable:
 
     def why_never(self, trial: Trial) -> str:
         """Why a trial's request can never be met; "" if it can."""
-        request = _request(trial)
+        request = self._request(trial)
         return "" if self._pool.can_ever_fit(request) else self._pool.explain_misfit(request)
 
     def find_idle(self, trial: Trial) -> Worker | None:
         """An idle worker that holds just what a trial asks for."""
-        request = _request(trial)
+        request = self._request(trial)
         for worker in self._workers.values():
             if worker.phase is Phase.IDLE and worker.request == request:
                 return worker
@@ -112,7 +114,7 @@ class WorkerTable:
 
     def hire(self, trial: Trial) -> Worker | None:
         """A new worker for a trial, None if the resources are not free."""
-        request = _request(trial)
+        request = self._request(trial)
         # The same trial is tried again after each event.
         if request == self._turned_away:
             return None
@@ -150,7 +152,10 @@ class WorkerTable:
         self._pool.release(str(worker.worker_id))
         self._turned_away = None
 
-
-def _request(trial: Trial) -> dict[str, float]:
-    assert trial.placement_group_factory is not None
-    return request_of(trial.placement_group_factory)
+    def _request(self, trial: Trial) -> dict[str, float]:
+        """{resource: amount} that a trial asks for; not to be changed."""
+        factory = trial.placement_group_factory
+        assert factory is not None
+        if factory is not self._known[0]:
+            self._known = (factory, request_of(factory))
+        return self._known[1]
