@@ -107,6 +107,27 @@ _NAMES = {
     "tune_config": ("TuneConfig",),
     "tuner": ("Tuner",),
 }
+# What scripts reach as attributes: `tune.schedulers.FIFOScheduler`.
+_SUBPACKAGES = frozenset(
+    {
+        "analysis",
+        "callback",
+        "checkpoint",
+        "error",
+        "execution",
+        "experiment",
+        "logger",
+        "progress_reporter",
+        "registry",
+        "result",
+        "result_grid",
+        "schedulers",
+        "search",
+        "stopper",
+        "trainable",
+        "utils",
+    }
+)
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = ["__version__", *sorted(_MODULES)]
@@ -114,10 +135,12 @@ __all__ = ["__version__", *sorted(_MODULES)]
 
 def __getattr__(name: str) -> Any:
     module = _MODULES.get(name)
-    if module is None:
+    if module is None and name not in _SUBPACKAGES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if module is None:
+        return import_module(f"{__name__}.{name}")
     value = getattr(import_module(f"{__name__}.{module}"), name)
     globals()[name] = value
     return value

@@ -129,6 +129,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
             slots=_slots_text(executor.capacity().resources),
             searcher_name=type(searcher).__name__,
             scheduler_name=scheduler.debug_string(),
+            live=executor.isolates_crashes,
         )
         callbacks = CallbackList(_all_callbacks(options.callbacks, output))
         if options.resume is not None:
@@ -293,7 +294,7 @@ def _settings(experiment: Experiment, options: RunOptions) -> RunSettings:
         fail_fast=bool(options.fail_fast),
         raise_first_error=options.fail_fast == "raise",
         reuse_workers=options.reuse_actors,
-        lookahead=int(os.environ.get("TUNE_MAX_PENDING_TRIALS_PG", _LOOKAHEAD)),
+        lookahead=_lookahead(experiment),
         log_to_file=experiment.log_to_file,
         export_formats=experiment.export_formats,
         restore_path=experiment.restore,
@@ -301,6 +302,15 @@ def _settings(experiment: Experiment, options: RunOptions) -> RunSettings:
         trial_dirname_creator=experiment.trial_dirname_creator,
         date_text=date_str(),
     )
+
+
+def _lookahead(experiment: Experiment) -> int:
+    """How many trials may wait to run."""
+    given = os.environ.get("TUNE_MAX_PENDING_TRIALS_PG")
+    if given is not None:
+        return int(given)
+    # A run without end is ended by its time budget: what waits then has been made in vain.
+    return 1 if experiment.num_samples == -1 else _LOOKAHEAD
 
 
 def _resources_of(

@@ -95,7 +95,8 @@ class ExperimentLoop:
             if self._interrupt_asked and not self.was_interrupted:
                 self.was_interrupted = True
                 self._output.warn(
-                    "Interrupted: running steps may finish. Press Ctrl-C again to end now."
+                    "Interrupted: running steps may finish, within limits. Press Ctrl-C again to "
+                    "end now."
                 )
                 self._carry_out(state.interrupt())
             self._carry_out(state.advance())

@@ -135,18 +135,16 @@ def make_tuner(storage_path: Path, samples: int, iterations: int) -> tune.Tuner:
 
 def print_best(results: tune.ResultGrid) -> None:
     """Shows the best configuration, and what its network makes of the held-out test data."""
-    best = results.get_best_result(scope="all")
-    checkpoint = best.get_best_checkpoint("accuracy", "max")
-    assert best.config is not None and checkpoint is not None
-    accuracies = [metrics["accuracy"] for _, metrics in best.best_checkpoints]
+    best = results.get_best_result()
+    assert best.config is not None and best.metrics is not None and best.checkpoint is not None
     _, _, test_data = load_splits()
-    test_accuracy = load_model(checkpoint.path).score(*test_data)
+    test_accuracy = load_model(best.checkpoint.path).score(*test_data)
     print("\nBest configuration:")
     for name in SEARCH_SPACE:
         print(f"  {name:<16}{best.config[name]:.6g}")
-    print(f"Validation accuracy: {max(accuracies):.2%}")
+    print(f"Validation accuracy: {best.metrics['accuracy']:.2%}")
     print(f"Test accuracy:       {test_accuracy:.2%}  (held-out data)")
-    print(f"Checkpoint: {checkpoint.path}")
+    print(f"Checkpoint: {best.checkpoint.path}")
     print(f"Results:    {results.experiment_path}")
 
 

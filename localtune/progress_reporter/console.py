@@ -71,6 +71,7 @@ class ConsoleOutput(Output):
         slots: How many trials run at once and why, as text.
         searcher_name: Where configurations come from.
         scheduler_name: What stops trials early.
+        live: Whether a terminal gets a frame; it would fight a debugger for the terminal.
         stream: Where to write; None is the standard output.
         clock: Source of time.
         environ: Environment variables: ``NO_COLOR``, ``TERM``, ``COLUMNS``, ``LINES``.
@@ -87,6 +88,7 @@ class ConsoleOutput(Output):
         slots: str = "",
         searcher_name: str = "",
         scheduler_name: str = "",
+        live: bool = True,
         stream: TextIO | None = None,
         clock: Clock | None = None,
         environ: Mapping[str, str] = os.environ,
@@ -103,7 +105,7 @@ class ConsoleOutput(Output):
         )
         self._clock = clock or SystemClock()
         self._view: View = choose_view(
-            stream if stream is not None else sys.stdout, environ, live=self._verbose > 0
+            stream if stream is not None else sys.stdout, environ, live=live and self._verbose > 0
         )
         self._printed = _LIVE_PRINTED if self._view.is_live and self._verbose < 2 else _ALL
         self._tracker = TrialTracker(metric, self._facts.mode)

@@ -24,6 +24,7 @@ def create_output(
     slots: str = "",
     searcher_name: str = "",
     scheduler_name: str = "",
+    live: bool = True,
     stream: TextIO | None = None,
     clock: Clock | None = None,
     environ: Mapping[str, str] = os.environ,
@@ -42,6 +43,7 @@ def create_output(
         slots: How many trials run at once and why, as text.
         searcher_name: Where configurations come from.
         scheduler_name: What stops trials early.
+        live: Whether a terminal gets a frame that changes in place.
         stream: Where to write; None is the standard output.
         clock: Source of time.
         environ: Environment variables.
@@ -71,6 +73,7 @@ def create_output(
         slots=slots,
         searcher_name=searcher_name,
         scheduler_name=scheduler_name,
+        live=live,
         stream=stream,
         clock=clock,
         environ=environ,

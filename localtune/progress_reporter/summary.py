@@ -105,8 +105,11 @@ def _headline(trials: Sequence[Trial], interrupted: bool, elapsed_s: float) -> L
     verdict: Line
     if interrupted:
         verdict = [(f"Interrupted after {took}", "bold yellow")]
+    elif trials and ended == len(trials):
+        verdict = [(f"Done in {took}", "bold green")]
     else:
-        verdict = [(f"Done in {took}", "bold green" if ended == len(trials) else "bold")]
+        # Something of the run itself failed; who called it gets the error.
+        verdict = [(f"Ended early after {took}", "bold red")]
     recovered = sum(
         trial.num_failures > 0 and trial.status is Status.TERMINATED for trial in trials
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -110,7 +112,10 @@ def exit_worker(code: int, *, with_descendants: bool = False) -> NoReturn:
     """
     import atexit
 
+    # From here on SIGTERM is not for user code to unwind.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
+        _run_threading_exits()
         atexit._run_exitfuncs()
         flush_output()
         flush_c_output()
@@ -124,6 +129,17 @@ def exit_worker(code: int, *, with_descendants: bool = False) -> NoReturn:
                 signal.signal(-code, signal.SIG_DFL)
                 os.kill(os.getpid(), -code)
             os._exit(code)
+
+
+def _run_threading_exits() -> None:
+    """What an interpreter does before it waits for its threads.
+
+    Executors of ``concurrent.futures`` (and of joblib) end their processes there. Without it
+    ``multiprocessing`` would wait for these processes, and they for work, without end.
+    """
+    for function in reversed(getattr(threading, "_threading_atexits", [])):
+        with contextlib.suppress(Exception):
+            function()
 
 
 def main_spawned(fd_or_handle: int, settings: dict[str, Any]) -> NoReturn:

@@ -231,3 +231,12 @@ def test_a_bare_worker_loads_only_its_own_layers() -> None:
 
 def test_a_bare_worker_loads_nothing_heavy() -> None:
     assert among(HEAVY_FOR_WORKERS, loaded_by("import localtune.worker.main")) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["schedulers", "search", "stopper", "logger", "utils", "experiment"]
+)
+def test_subpackages_are_attributes_of_the_package(name: str) -> None:
+    code = f"import localtune as tune; print(tune.{name}.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == f"localtune.{name}", done.stderr

@@ -201,3 +201,21 @@ def test_sigterm_from_outside_unwinds_user_code_and_is_named(
             "The worker process was killed by SIGTERM: told to end from outside"
         )
     assert (tmp_path / "trial_1" / "finally").read_text() == "TrialStopped"
+
+
+def leaves_a_pool_open(config: dict[str, Any]) -> dict[str, Any]:
+    from concurrent.futures import ProcessPoolExecutor
+
+    # Kept by a module, as joblib keeps its own: nobody shuts it down.
+    tempfile.kept_pool = pool = ProcessPoolExecutor(1)  # type: ignore[attr-defined]
+    return {"three": pool.submit(abs, -3).result()}
+
+
+def test_a_worker_does_not_wait_for_a_pool_that_user_code_left_open(
+    tmp_path: Path, start_method: str
+) -> None:
+    with session(tmp_path, start_method, leaves_a_pool_open) as opened:
+        worker, _ = idle_worker(opened)
+        assert expect(opened.ask(worker, m.Train()), m.Trained).result["three"] == 3
+        # Ended by itself: neither SIGTERM nor SIGKILL had to help.
+        assert opened.end(worker).exit_code == 0

@@ -121,8 +121,15 @@ def test_trials_that_recovered_are_counted_and_not_listed() -> None:
     assert not any("error.txt" in line for line in lines)
 
 
-def test_a_run_without_trials_has_a_summary() -> None:
-    assert summary([])[1] == "Done in 1m 23s · no trials yet"
+def test_a_run_that_failed_before_its_first_trial_has_a_summary() -> None:
+    assert summary([])[1] == "Ended early after 1m 23s · no trials yet"
+
+
+def test_a_run_that_failed_is_not_called_done() -> None:
+    running = make_trial()
+    running.set_status(Status.RUNNING)
+    lines = summary([ended_trial(loss=1), running])
+    assert lines[1] == "Ended early after 1m 23s · 1 running · 1 finished"
 
 
 def test_trials_without_failures_have_no_list_of_them() -> None:
