@@ -5,7 +5,6 @@ TuneError(Exception)                 the run, or a call, cannot go on
 |   |-- TrialTaskError               user code raised (also an instance of the user's class)
 |   |-- WorkerDiedError              the process ended by itself or by a signal
 |   +-- WorkerStartError             a worker process could not be started
-|-- TrialResetError                  a worker refused to be reused where it had to be
 |-- ResourceRequestError             a request that this machine can never meet
 |-- SearchSpaceError(ValueError)     a search space that cannot be sampled
 |-- MissingMetricError(ValueError)   a result without the metric the run was asked to watch
@@ -82,10 +81,6 @@ class WorkerDiedError(TrialError):
 
 class WorkerStartError(TrialError):
     """A worker process could not be started."""
-
-
-class TrialResetError(TuneError):
-    """A worker could not be reset for a new trial."""
 
 
 class ResourceRequestError(TuneError):

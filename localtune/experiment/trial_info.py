@@ -23,7 +23,6 @@ class TrialInfo:
         trial_dir: Absolute path of the trial's directory.
         experiment_dir: Absolute path of the experiment's directory.
         resources: What is reserved for the trial, or None where nothing is.
-        seed: Seed of the trial's random numbers, or None.
     """
 
     trial_id: str
@@ -32,7 +31,6 @@ class TrialInfo:
     trial_dir: str
     experiment_dir: str
     resources: PlacementGroupFactory | None
-    seed: int | None = None
 
 
 @dataclass(slots=True)

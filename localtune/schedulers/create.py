@@ -6,8 +6,7 @@ from typing import Any
 
 from localtune.schedulers.fifo import FIFOScheduler
 from localtune.schedulers.trial_scheduler import TrialScheduler
-from localtune.utils.calls import accepted
-from localtune.utils.text import near_miss
+from localtune.utils.calls import make_by_name
 
 _SCHEDULERS: dict[str, type[TrialScheduler]] = {"fifo": FIFOScheduler}
 
@@ -26,12 +25,4 @@ def create_scheduler(scheduler: str, **kwargs: Any) -> TrialScheduler:
         >>> create_scheduler("fifo").debug_string()
         'FIFO scheduler'
     """
-    scheduler_class = _SCHEDULERS.get(str(scheduler).lower())
-    if scheduler_class is None:
-        guess = near_miss(str(scheduler).lower(), _SCHEDULERS)
-        hint = f" Did you mean {guess!r}?" if guess else ""
-        raise ValueError(
-            f"scheduler must be one of {', '.join(sorted(_SCHEDULERS))}, but got "
-            f"{scheduler!r}.{hint}"
-        )
-    return scheduler_class(**accepted(scheduler_class, kwargs))
+    return make_by_name("scheduler", scheduler, _SCHEDULERS, kwargs)

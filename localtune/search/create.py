@@ -6,8 +6,7 @@ from typing import Any
 
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.search.search_algorithm import SearchAlgorithm
-from localtune.utils.calls import accepted
-from localtune.utils.text import near_miss
+from localtune.utils.calls import make_by_name
 
 _SEARCHERS: dict[str, type[SearchAlgorithm]] = {
     "random": BasicVariantGenerator,
@@ -29,12 +28,4 @@ def create_searcher(search_alg: str, **kwargs: Any) -> SearchAlgorithm:
         >>> create_searcher("random", max_concurrent=2).metric is None
         True
     """
-    searcher_class = _SEARCHERS.get(str(search_alg).lower())
-    if searcher_class is None:
-        guess = near_miss(str(search_alg).lower(), _SEARCHERS)
-        hint = f" Did you mean {guess!r}?" if guess else ""
-        raise ValueError(
-            f"search_alg must be one of {', '.join(sorted(_SEARCHERS))}, but got "
-            f"{search_alg!r}.{hint}"
-        )
-    return searcher_class(**accepted(searcher_class, kwargs))
+    return make_by_name("search_alg", search_alg, _SEARCHERS, kwargs)

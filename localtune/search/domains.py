@@ -204,7 +204,10 @@ class Float(Domain):
         new = self._with_quantum(q)
         for name, bound in (("lower", self.lower), ("upper", self.upper)):
             if math.isfinite(bound) and not math.isclose(bound / q, round(bound / q)):
-                raise SearchSpaceError(f"{name} must be a multiple of q={q}, but got {bound}.")
+                raise SearchSpaceError(
+                    f"{name} must be a multiple of q={q}, but got {bound}. Use for example "
+                    f"{round(bound / q) * q:g}, or another q."
+                )
         return new
 
     def draw_uniform(self, rng: random.Random) -> float:

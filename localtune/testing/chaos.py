@@ -10,8 +10,6 @@ from typing import Any
 from localtune.trainable.session import report
 from localtune.trainable.trainable import Trainable
 
-# Where a class trainable can fail, and where a function can.
-PLACES = ("setup", "step", "save", "restore", "reset", "cleanup", "export")
 FAULTS = ("raise", "sys.exit", "os._exit", "segfault", "SIGKILL")
 EXIT_CODE = 7
 
