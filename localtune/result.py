@@ -13,6 +13,9 @@ RESULT_DUPLICATE = "__duplicate__"
 # Name of the checkpoint directory that a function's report wrote, or None.
 CHECKPOINT_DIR_NAME = "checkpoint_dir_name"
 
+# Environment variable of a trial: its seed, an integer from 0 below 2**32.
+TRIAL_SEED_VARIABLE = "LOCALTUNE_TRIAL_SEED"
+
 # Passed to a trainable inside its config and removed before user code sees it.
 TRIAL_INFO = "__trial_info__"
 STDOUT_FILE = "__stdout_file__"

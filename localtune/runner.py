@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.callback import Callback, CallbackError, CallbackList
 from localtune.clock import SystemClock
+from localtune.controller.background_search import BackgroundSearch
 from localtune.controller.loop import ExperimentLoop, error_of_callback
 from localtune.controller.settings import RunSettings
 from localtune.controller.state import ControllerState
@@ -24,6 +25,7 @@ from localtune.run_config import ResumeConfig
 from localtune.schedulers import FIFOScheduler, TrialScheduler, create_scheduler
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.search.create import create_searcher
+from localtune.search.rng import derive_seed
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.paths import make_experiment_dir
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
     from localtune.progress_reporter.output import Output
     from localtune.resources import PlacementGroupFactory
+    from localtune.trainable.trainable import Trainable
 
 # Trials of a space that costs nothing to sample may wait in numbers: schedulers that fill groups
 # see more of them.
@@ -59,6 +62,7 @@ class RunOptions:
         verbose: See :class:`~localtune.RunConfig`.
         progress_reporter: The user's, in place of the built-in output.
         executor: None is a process per trial.
+        seed: What everything drawn at random depends on; None draws one.
         resume: How to go on with the experiment that is in the directory; None starts anew.
     """
 
@@ -73,6 +77,7 @@ class RunOptions:
     verbose: int = 1
     progress_reporter: Any = None
     executor: Executor | str | None = None
+    seed: int | None = None
     resume: ResumeConfig | None = None
 
 
@@ -105,15 +110,17 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
     """
     check_options(options)
     searcher = make_searcher(options, experiment)
-    scheduler = make_scheduler(options, experiment)
+    seed = derive_seed(options.seed)
+    scheduler = make_scheduler(options, experiment, searcher, seed)
     executor = make_executor(options.executor)
-    clock = SystemClock()
+    clock = executor.clock
     started = clock.monotonic()
     make_experiment_dir(experiment.path)
     db = ExperimentDB(experiment.path)
     try:
+        searcher, stop_searching = _in_background(searcher, executor)
         trials = _trials_to_resume(db, options.resume, searcher)
-        settings = _settings(experiment, options)
+        settings = _settings(experiment, options, scheduler, _kept_seed(db, options, seed))
         state = ControllerState(
             settings, searcher, scheduler, experiment.stopper, executor.capacity(), clock
         )
@@ -147,6 +154,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
                 if state.error is None:
                     loop.run()
         finally:
+            stop_searching()
             _end(callbacks, state, output, loop, clock.monotonic() - started)
         if state.error is not None:
             raise state.error
@@ -213,8 +221,11 @@ def make_searcher(options: RunOptions, experiment: Experiment) -> SearchAlgorith
         ValueError: for a search space or an algorithm that cannot be used.
     """
     searcher = _as_searcher(options.search_alg)
+    spec = experiment.public_spec
+    if options.seed is not None:
+        spec["seed"] = options.seed
     if not searcher.set_search_properties(
-        options.metric, options.mode, experiment.config, **experiment.public_spec
+        options.metric, options.mode, experiment.config, **spec
     ):
         raise ValueError(
             f"metric and mode are given twice: to TuneConfig ({options.metric!r}, "
@@ -236,18 +247,28 @@ def _as_searcher(search_alg: Any) -> SearchAlgorithm:
     return searcher
 
 
-def make_scheduler(options: RunOptions, experiment: Experiment) -> TrialScheduler:
+def make_scheduler(
+    options: RunOptions, experiment: Experiment, searcher: SearchAlgorithm, seed: int
+) -> TrialScheduler:
     """The scheduler of a run.
 
     Raises:
-        ValueError: if it is none, or metric and mode are given to it and to the run.
+        ValueError: if it is none, if metric and mode are given to it and to the run, or if it
+            cannot work with the search space or the searcher.
     """
     scheduler = _as_scheduler(options.scheduler)
-    if not scheduler.set_search_properties(options.metric, options.mode, **experiment.public_spec):
+    spec = {**experiment.public_spec, "seed": seed}
+    if not scheduler.set_search_properties(options.metric, options.mode, **spec):
         raise ValueError(
             f"metric and mode are given twice: to TuneConfig ({options.metric!r}, "
             f"{options.mode!r}) and to {type(scheduler).__name__}. Give them to one."
         )
+    if scheduler.changes_resources and options.reuse_actors:
+        raise ValueError(
+            f"reuse_actors=True does not go with {type(scheduler).__name__}, which changes the "
+            "resources of trials: a worker keeps those that it was started with."
+        )
+    scheduler.check_run(experiment.config, searcher)
     return scheduler
 
 
@@ -279,13 +300,17 @@ def check_max_concurrent(limit: int | None) -> int:
     return limit
 
 
-def _settings(experiment: Experiment, options: RunOptions) -> RunSettings:
-    metric = options.metric
+def _settings(
+    experiment: Experiment, options: RunOptions, scheduler: TrialScheduler, seed: int
+) -> RunSettings:
+    # A scheduler that clones trials changes their configs all the time: who can reset_config
+    # need not be started again for that.
+    can_reset = "reset_config" in _own_methods(experiment.trainable)
     return RunSettings(
         trainable_name=experiment.run_identifier,
         experiment_path=experiment.path,
         resources_of=_resources_of(experiment),
-        metric=metric,
+        metric=options.metric,
         checkpoint_config=experiment.checkpoint_config,
         stopping_criterion=experiment.stopping_criterion,
         max_concurrent_trials=check_max_concurrent(options.max_concurrent_trials),
@@ -293,7 +318,7 @@ def _settings(experiment: Experiment, options: RunOptions) -> RunSettings:
         max_failures=experiment.max_failures,
         fail_fast=bool(options.fail_fast),
         raise_first_error=options.fail_fast == "raise",
-        reuse_workers=options.reuse_actors,
+        reuse_workers=options.reuse_actors or (scheduler.clones_trials and can_reset),
         lookahead=_lookahead(experiment),
         log_to_file=experiment.log_to_file,
         export_formats=experiment.export_formats,
@@ -301,7 +326,37 @@ def _settings(experiment: Experiment, options: RunOptions) -> RunSettings:
         trial_name_creator=experiment.trial_name_creator,
         trial_dirname_creator=experiment.trial_dirname_creator,
         date_text=date_str(),
+        seed=seed,
     )
+
+
+def _own_methods(trainable: type[Trainable]) -> set[str]:
+    """Names that the user's classes define: those above localtune's own."""
+    return {
+        name
+        for each in trainable.__mro__
+        if not each.__module__.startswith("localtune.trainable")
+        for name in vars(each)
+    }
+
+
+def _kept_seed(db: ExperimentDB, options: RunOptions, seed: int) -> int:
+    """The seed of a run: when it is taken up again, that of before."""
+    kept = db.get("seed") if options.resume is not None else None
+    if kept is None:
+        db.put("seed", seed)
+        return seed
+    return int(kept)
+
+
+def _in_background(
+    searcher: SearchAlgorithm, executor: Executor
+) -> tuple[SearchAlgorithm, Callable[[], None]]:
+    """Lets a search that learns think in a thread, where time is real; and how to end that."""
+    if not searcher.learns or not isinstance(executor.clock, SystemClock):
+        return searcher, lambda: None
+    background = BackgroundSearch(searcher, executor.wake)
+    return background, background.close
 
 
 def _lookahead(experiment: Experiment) -> int:

@@ -63,6 +63,7 @@ def run(
     callbacks: Sequence[Callback] | None = None,
     max_concurrent_trials: int | None = None,
     executor: Executor | str | None = None,
+    seed: int | None = None,
     keep_checkpoints_num: int | None = None,
     checkpoint_score_attr: str | None = None,
     checkpoint_freq: int = 0,
@@ -107,6 +108,7 @@ def run(
         callbacks: See :class:`~localtune.RunConfig`.
         max_concurrent_trials: See :class:`~localtune.TuneConfig`.
         executor: See :class:`~localtune.Tuner`.
+        seed: See :class:`~localtune.TuneConfig`.
         keep_checkpoints_num: Deprecated, use ``checkpoint_config``.
         checkpoint_score_attr: Deprecated, use ``checkpoint_config``.
         checkpoint_freq: Deprecated, use ``checkpoint_config``.
@@ -171,6 +173,7 @@ def run(
         verbose=verbose,
         progress_reporter=progress_reporter,
         executor=executor,
+        seed=seed,
         resume=resume_config,
     )
     check_options(options)

@@ -29,6 +29,9 @@ class TuneConfig:
             class).
         trial_name_creator: ``trial -> str``, the trial's name.
         trial_dirname_creator: ``trial -> str``, the name of the trial's directory.
+        seed: Makes the run repeatable: the configurations, wherever the search algorithm allows
+            it, the draws of the scheduler, and the seeds of the trials depend on it. None takes
+            one from NumPy's global generator if NumPy is imported, else from Python's.
     """
 
     mode: str | None = None
@@ -41,6 +44,7 @@ class TuneConfig:
     reuse_actors: bool = False
     trial_name_creator: Callable[[Trial], str] | None = None
     trial_dirname_creator: Callable[[Trial], str] | None = None
+    seed: int | None = None
 
 
 def check_metric_and_mode(metric: Any, mode: Any) -> None:

@@ -143,6 +143,7 @@ class Tuner:
             verbose=int(run_config.verbose or 0),
             progress_reporter=run_config.progress_reporter,
             executor=self._executor,
+            seed=config.seed,
             resume=self._resume,
         )
 

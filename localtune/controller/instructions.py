@@ -17,17 +17,18 @@ class Instruction:
 
 @dataclass(slots=True)
 class PrepareTrial(Instruction):
-    """Make the trial's directory, and cut its history back to the iteration it goes on from.
+    """Make the trial's directory, and cut its history back to where it goes on from.
 
     Attributes:
         trial: Which trial.
-        iteration: Iterations to keep; what a failed run of the trial did after it is done again.
         is_first: Whether the trial has never been started.
+        is_known: Whether its history holds just as many results as its record says: the files of
+            a trial that an earlier session, or a failure, left behind may hold more.
     """
 
     trial: Trial
-    iteration: int
     is_first: bool
+    is_known: bool
 
 
 @dataclass(slots=True)

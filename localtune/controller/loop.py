@@ -15,6 +15,7 @@ from localtune.execution.executor import Executor
 from localtune.experiment.metric_analysis import metric_stats_of
 from localtune.experiment.trial import Trial
 from localtune.experiment.trial_info import StorageContext, TrialInfo
+from localtune.result import TRIAL_SEED_VARIABLE
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.storage import failures, history
 from localtune.storage.experiment_db import ExperimentDB
@@ -192,7 +193,7 @@ class ExperimentLoop:
         if instruction.is_first:
             trial.dirname = make_trial_dir(trial.experiment_path, trial.dirname)
             return
-        if history.rewind(trial.path, instruction.iteration):
+        if not instruction.is_known and history.rewind(trial.path, trial.result_count):
             results = history.read_results(trial.path)
             trial.metric_stats = metric_stats_of(map(flatten_dict, results))
 
@@ -267,11 +268,12 @@ def _assignment(trial: Trial, environment: dict[str, str | None]) -> m.Assignmen
             trial_dir=trial.path,
             experiment_dir=trial.experiment_path,
             resources=trial.placement_group_factory,
+            seed=trial.seed,
         ),
         config=_pickled_config(trial),
         storage=StorageContext(trial.experiment_path, trial.path, trial.next_checkpoint_index),
         log_to_file=trial.log_to_file,
-        environment=environment,
+        environment={**environment, TRIAL_SEED_VARIABLE: str(trial.seed)},
     )
 
 

@@ -35,6 +35,7 @@ class RunSettings:
         trial_name_creator: ``trial -> name``, or None.
         trial_dirname_creator: ``trial -> directory name``, or None.
         date_text: Time of the run's start, for directory names.
+        seed: What the seeds of the trials depend on.
     """
 
     trainable_name: str
@@ -56,3 +57,4 @@ class RunSettings:
     trial_name_creator: Callable[[Trial], str] | None = None
     trial_dirname_creator: Callable[[Trial], str] | None = None
     date_text: str = ""
+    seed: int = 0

@@ -8,6 +8,7 @@
 
       a trial:   create -> choose -> start/reset a worker -> [restore] -> train -> result
                  result -> stop conditions, scheduler -> [save] -> train | pause | complete
+                 clone -> [wait for the donor's save] -> pause -> start with its checkpoint
                  failure -> retry (to the end of the queue) | error
 
 The searcher, the scheduler and the stopper are asked here, and answer with values. Nothing in
@@ -24,10 +25,11 @@ from localtune.checkpoint import Checkpoint
 from localtune.clock import Clock
 from localtune.controller import failure
 from localtune.controller import instructions as i
+from localtune.controller.cloning import Clone, CloneTable, result_of_start
 from localtune.controller.metric_check import MetricCheck
-from localtune.controller.naming import name_trial
 from localtune.controller.settings import RunSettings
-from localtune.controller.view import SchedulerView
+from localtune.controller.trial_factory import make_trial
+from localtune.controller.view import Request, SchedulerView
 from localtune.controller.workers import Phase, Worker, WorkerTable
 from localtune.error import LocaltuneInternalError, ResourceRequestError, TuneError
 from localtune.execution.executor import Capacity, Exited, Replied, WorkerEvent
@@ -35,7 +37,6 @@ from localtune.experiment.checkpoint_history import TrackedCheckpoint
 from localtune.experiment.metric_analysis import update_metric_stats
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
-from localtune.resources import PlacementGroupFactory
 from localtune.result import (
     CONFIG_PREFIX,
     DONE,
@@ -57,6 +58,11 @@ CONTINUE, PAUSE, STOP, NOOP = "CONTINUE", "PAUSE", "STOP", "NOOP"
 
 # Trials created in one turn: the first ones shall run before the last ones are thought up.
 _CREATED_PER_TURN = 4
+
+# How often, and how long, a searcher is asked that has nothing to suggest while no trial is left
+# that it could learn from.
+_POLL_S = 1.0
+_POLLED_FOR_S = 600.0
 
 
 class ControllerState:
@@ -94,12 +100,19 @@ class ControllerState:
         self._live: dict[str, Trial] = {}  # retried trials move to the end
         self._waiting_count = 0  # trials that are PENDING
         self._searcher_waits = False  # whether it had nothing to suggest when last asked
+        self._polled_since: float | None = None  # since when that is all there is to wait for
+        self._scheduler_waits = False  # whether it chose nobody when last asked
         self._workers = WorkerTable(capacity)
-        self._view = SchedulerView(self.trials, self._live, searcher)
+        self._clones = CloneTable()
+        self._view = SchedulerView(
+            self.trials, self._live, searcher, capacity.resources, self._is_saving
+        )
         self._metric_check = MetricCheck(settings.metric)
         self._out: list[i.Instruction] = []
         self._deadline: float | None = None
         self._is_ending = False
+        self._started: set[str] = set()  # ids of trials that this session has started
+        self._warned: set[str] = set()
         self._may_reuse = settings.reuse_workers
 
     # -- questions ------------------------------------------------------------------------------
@@ -122,10 +135,15 @@ class ControllerState:
         return not self._is_ending and not self._searcher_waits and self._can_create()
 
     def seconds_left(self) -> float | None:
-        """Time until the budget is over; None without one."""
-        if self._deadline is None or self._is_ending:
+        """Time until :meth:`advance` has something to do without an event; None is never."""
+        if self._is_ending:
             return None
-        return max(self._deadline - self._clock.monotonic(), 0.0)
+        times = []
+        if self._deadline is not None:
+            times.append(max(self._deadline - self._clock.monotonic(), 0.0))
+        if self._polled_since is not None:
+            times.append(_POLL_S)
+        return min(times, default=None)
 
     def is_awaited(self, trial: Trial) -> bool:
         """Whether a trial has a worker."""
@@ -135,6 +153,7 @@ class ControllerState:
 
     def adopt(self, trials: list[Trial]) -> None:
         """Takes over the trials of an earlier session; unfinished ones will run."""
+        self._clones.adopt(trials)
         for trial in trials:
             self.trials.append(trial)
             if trial.is_finished():
@@ -166,6 +185,7 @@ class ControllerState:
             self._create_trials()
             if len(self.trials) > known_count:
                 self._start_trials()
+            self._check_standstill()
             self._release_idle()
         return self._take()
 
@@ -203,10 +223,18 @@ class ControllerState:
     def _can_create(self) -> bool:
         limit = self._settings.max_concurrent_trials
         return (
-            self._waiting_count < self._settings.lookahead
+            self._waiting_count < self._lookahead()
             and (limit <= 0 or len(self._live) < limit)
             and not self._searcher.is_finished()
         )
+
+    def _lookahead(self) -> int:
+        """How many trials may wait to run."""
+        if not self._searcher.learns:
+            return self._settings.lookahead
+        # What is suggested too early is suggested knowing less; too late leaves a slot idle.
+        ahead = max(self._workers.serving_count, 1) if self._searcher.is_slow else 1
+        return min(ahead, self._settings.lookahead)
 
     def _create_trials(self) -> None:
         self._searcher_waits = False
@@ -218,32 +246,11 @@ class ControllerState:
                 self._searcher_waits = True
                 return
             try:
-                self._create_trial(suggestion)
+                self._add_trial(make_trial(self._settings, suggestion, len(self.trials)))
             except (TuneError, ValueError) as error:
                 self._abort(error)
 
-    def _create_trial(self, suggestion: Suggestion) -> None:
-        settings = self._settings
-        trial = Trial(
-            settings.trainable_name,
-            trial_id=suggestion.trial_id,
-            config=suggestion.config,
-            evaluated_params=suggestion.evaluated_params,
-            experiment_tag=suggestion.experiment_tag,
-            experiment_path=settings.experiment_path,
-            placement_group_factory=self._resources_of(suggestion.config),
-            stopping_criterion=settings.stopping_criterion,
-            checkpoint_config=settings.checkpoint_config,
-            max_failures=settings.max_failures,
-            log_to_file=settings.log_to_file,
-            restore_path=settings.restore_path,
-        )
-        name_trial(
-            trial,
-            name_creator=settings.trial_name_creator,
-            dirname_creator=settings.trial_dirname_creator,
-            date_text=settings.date_text,
-        )
+    def _add_trial(self, trial: Trial) -> None:
         reason = self._workers.why_never(trial)
         if reason:
             raise ResourceRequestError(f"{trial} can never run. {reason}")
@@ -256,25 +263,60 @@ class ControllerState:
     def _add_to_scheduler(self, trial: Trial) -> None:
         self._guard("scheduler", lambda: self._scheduler.on_trial_add(self._view, trial))
 
-    def _resources_of(self, config: dict[str, Any]) -> PlacementGroupFactory:
-        try:
-            return self._settings.resources_of(config)
-        except (TuneError, ValueError):
-            raise
-        except Exception as error:
-            raise TuneError(
-                f"The function that says which resources a trial needs raised "
-                f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}"
-            ) from error
-
     def _start_trials(self) -> None:
         while not self._is_ending:
             trial = self._guard(
                 "scheduler", lambda: self._scheduler.choose_trial_to_run(self._view)
             )
             self._serve_requests(None)
+            self._scheduler_waits = trial is None
             if trial is None or self._is_ending or not self._start(trial):
                 return
+
+    def _check_standstill(self) -> None:
+        """Sees that nobody waits for what will not come."""
+        if self._is_ending:
+            return
+        is_waiting_for_workers = self._workers.serving_count > 0
+        if not self._live and not is_waiting_for_workers:
+            self._watch_searcher()
+            return
+        self._polled_since = None
+        if is_waiting_for_workers or self._can_go_on() or not self._scheduler_waits:
+            return
+        self._view.is_stuck = True
+        self._start_trials()
+        self._view.is_stuck = False
+        waiting = next(iter(self._live.values()), None)
+        if self._scheduler_waits and waiting is not None and not self._is_ending:
+            self._warn_once(
+                f"The scheduler {type(self._scheduler).__name__} lets {len(self._live)} trials "
+                "wait, and nothing else is left to do: they go on, one after the other."
+            )
+            self._start(waiting)
+
+    def _can_go_on(self) -> bool:
+        """Whether a trial may come from the searcher without any further event."""
+        return self._searcher.is_thinking or (self._can_create() and not self._searcher_waits)
+
+    def _watch_searcher(self) -> None:
+        """Asks a searcher again and again that is all there is to wait for, but not for ever."""
+        if self._searcher.is_thinking:
+            return
+        if self._searcher.is_finished() or not self._searcher_waits:
+            self._polled_since = None
+            return
+        now = self._clock.monotonic()
+        if self._polled_since is None:
+            self._polled_since = now
+        elif now - self._polled_since > _POLLED_FOR_S:
+            self._abort(
+                TuneError(
+                    f"The searcher {type(self._searcher).__name__} suggested nothing for "
+                    f"{_POLLED_FOR_S:g} s while no trial was left to wait for. It must return a "
+                    "configuration, or FINISHED if there is none any more."
+                )
+            )
 
     def _start(self, trial: Trial) -> bool:
         if trial.status not in (Status.PENDING, Status.PAUSED):
@@ -301,9 +343,12 @@ class ControllerState:
         is_first = trial.start_time is None
         if is_first:
             trial.start_time = self._clock.time()
-        latest = trial.checkpoints.latest
-        iteration = latest.metrics.get(TRAINING_ITERATION, 0) if latest is not None else 0
-        self._out.append(i.PrepareTrial(trial, iteration, is_first))
+        point = trial.resume_point
+        kept_count = point.result_count if point is not None else 0
+        is_known = trial.result_count == kept_count and trial.trial_id in self._started
+        trial.result_count = kept_count
+        self._started.add(trial.trial_id)
+        self._out.append(i.PrepareTrial(trial, is_first, is_known))
         self._out.append(i.Persist(trial))
         environment: dict[str, str | None] = {}
         if self._workers.gpu_ids:
@@ -351,19 +396,15 @@ class ControllerState:
         if not trial.last_result:
             trial.last_result = {**metrics, CONFIG_PREFIX: trial.config}
         self._out.append(i.Notify("on_trial_start", trial))
-        latest = trial.checkpoints.latest
-        if latest is not None:
-            restore = m.Restore(latest.checkpoint.path, latest.metrics)
-            self._command(worker, Phase.RESTORING, restore)
-        elif trial.restore_path is not None:
-            self._command(worker, Phase.RESTORING, m.Restore(trial.restore_path, {}))
-        else:
+        point = trial.resume_point
+        if point is None:
             self._train(worker)
+            return
+        restore = m.Restore(point.tracked.checkpoint.path, point.tracked.metrics)
+        self._command(worker, Phase.RESTORING, restore)
 
     def _on_restored(self, worker: Worker, trial: Trial) -> None:
-        latest = trial.checkpoints.latest
-        if latest is not None and latest.metrics:
-            trial.last_result = {**latest.metrics, CONFIG_PREFIX: trial.config}
+        trial.last_result = result_of_start(trial)
         self._out.append(i.Notify("on_trial_restore", trial))
         self._train(worker)
 
@@ -373,11 +414,9 @@ class ControllerState:
             return
         if self._may_reuse:
             self._may_reuse = False
-            self._out.append(
-                i.Warn(
-                    f"reuse_actors=True has no effect: {trial.trainable_name} refuses to be reset "
-                    "(its reset_config does not return True). Each trial gets a worker of its own."
-                )
+            self._warn_once(
+                f"reuse_actors=True has no effect: {trial.trainable_name} refuses to be reset "
+                "(its reset_config does not return True). Each trial gets a worker of its own."
             )
         self._dismiss(worker, "it refused to be reset")
         self._move(trial, Status.PENDING)
@@ -408,6 +447,7 @@ class ControllerState:
                 self._out.extend(map(i.Warn, self._stopper.missing_key_warnings(result)))
             self._out.append(i.Notify("on_trial_result", trial, {"result": dict(result)}))
             update_metric_stats(trial.metric_stats, flat)
+            trial.result_count += 1
         trial.last_result = result
         result[EXPERIMENT_TAG] = trial.experiment_tag
         trial.run_time_s = result.get(TIME_TOTAL_S) or trial.run_time_s
@@ -417,7 +457,8 @@ class ControllerState:
         worker.pause_wanted = False
         if worker.trial is not trial or self._is_ending:
             return
-        if decision == PAUSE or self._is_save_due(trial, result, is_duplicate):
+        is_save_wanted, worker.save_wanted = worker.save_wanted, False
+        if decision == PAUSE or is_save_wanted or self._is_save_due(trial, result, is_duplicate):
             worker.decision = decision
             self._command(worker, Phase.SAVING, m.Save())
         else:
@@ -456,19 +497,30 @@ class ControllerState:
             self._register(trial, reply)
         self._out.append(i.Notify("on_trial_save", trial))
         decision, worker.decision = worker.decision, ""
-        self._act(worker, trial, decision)
+        # Not yet free for somebody who waits for this checkpoint: the trial itself may be one.
+        worker.phase = Phase.HELD
+        self._serve_waiting(trial)
+        if worker.trial is trial and not self._is_ending:
+            self._act(worker, trial, decision)
 
     def _register(self, trial: Trial, reply: m.Saved) -> None:
         assert reply.path is not None
-        latest = trial.checkpoints.latest
-        if latest is not None and latest.checkpoint.path == reply.path:
+        point = trial.resume_point
+        if point is not None and point.tracked.checkpoint.path == reply.path:
             # A function that has not reported a new checkpoint since.
             return
         checkpoint = Checkpoint.from_directory(reply.path)
         metrics = {**reply.metrics, CONFIG_PREFIX: trial.config}
-        tracked = TrackedCheckpoint(checkpoint, metrics, index=reply.next_index - 1)
+        # A function's checkpoint may belong to an earlier iteration than its last result.
+        reached = trial.last_result.get(TRAINING_ITERATION, 0)
+        done_since = max(reached - metrics.get(TRAINING_ITERATION, reached), 0)
+        tracked = TrackedCheckpoint(
+            checkpoint, metrics, reply.next_index - 1, max(trial.result_count - done_since, 0)
+        )
         self._out.append(i.Notify("on_checkpoint", trial, {"checkpoint": checkpoint}))
         gone = trial.checkpoints.register(tracked)
+        trial.start_point = None
+        self._unpin(trial)
         # The record must not name a directory that is gone, nor miss one that is there.
         self._out.append(i.Persist(trial))
         self._out.extend(i.DeleteCheckpoint(each) for each in gone)
@@ -477,10 +529,13 @@ class ControllerState:
 
     def _act(self, worker: Worker, trial: Trial, decision: str) -> None:
         if decision == STOP:
+            self._clones.give_up(trial)
             if self._settings.export_formats:
                 self._command(worker, Phase.EXPORTING, m.Export(self._settings.export_formats))
             else:
                 self._complete(worker, trial)
+        elif self._clones.is_waiting(trial):
+            worker.phase = Phase.HELD
         elif decision == PAUSE:
             self._pause(worker, trial)
         else:
@@ -489,27 +544,77 @@ class ControllerState:
     def _serve_requests(self, current: Worker | None, decision: str = CONTINUE) -> str:
         """Carries out what the scheduler asked for; returns the decision for ``current``."""
         for request in self._view.take_requests():
-            trial = request.trial
-            worker = self._workers.of_trial(trial)
-            if trial.is_finished():
+            if request.trial.is_finished():
                 continue
-            if request.kind == "stop":
-                if worker is not None and worker is current:
-                    decision = STOP
-                    trial.last_result[DONE] = True
-                elif worker is not None:
-                    self._complete(worker, trial, in_flight=True)
+            worker = self._workers.of_trial(request.trial)
+            if isinstance(request, Clone):
+                self._clone(request, worker, is_current=worker is current)
+            elif request.kind == "stop" and worker is not None and worker is current:
+                decision = STOP
+                request.trial.last_result[DONE] = True
+            elif request.kind == "pause" and worker is not None and worker is current:
+                if request.should_checkpoint:
+                    decision = PAUSE
                 else:
-                    self._remove(trial)
-            elif worker is None:
-                continue
-            elif not request.should_checkpoint:
-                self._pause(worker, trial, in_flight=worker is not current)
-            elif worker is current:
-                decision = PAUSE
+                    self._pause(worker, request.trial)
             else:
-                worker.pause_wanted = True
+                self._serve(request, worker)
         return decision
+
+    def _serve(self, request: Request, worker: Worker | None) -> None:
+        """Carries out what was asked of a trial that has not just given a result."""
+        trial = request.trial
+        if worker is None:
+            if request.kind == "stop":
+                self._remove(trial)
+            elif request.kind == "ready" and trial.status is Status.PAUSED:
+                self._move(trial, Status.PENDING)
+        elif request.kind == "stop":
+            self._complete(worker, trial, in_flight=worker.phase is not Phase.HELD)
+        elif request.kind == "save":
+            worker.save_wanted = worker.phase is not Phase.HELD
+        elif request.kind == "pause" and not request.should_checkpoint:
+            self._pause(worker, trial, in_flight=worker.phase is not Phase.HELD)
+        elif request.kind == "pause":
+            worker.pause_wanted = True
+
+    # -- clones ---------------------------------------------------------------------------------
+
+    def _is_saving(self, trial: Trial) -> bool:
+        worker = self._workers.of_trial(trial)
+        return worker is not None and (worker.save_wanted or worker.phase is Phase.SAVING)
+
+    def _clone(self, clone: Clone, worker: Worker | None, *, is_current: bool) -> None:
+        """Lets a trial go on as another one: now, when that one is saved, or not at all."""
+        trial = clone.trial
+        if self._is_saving(clone.donor):
+            self._clones.wait(clone)
+        elif clone.donor.resume_point is not None:
+            is_at_rest = worker is not None and (is_current or worker.phase is Phase.HELD)
+            if worker is not None:
+                self._pause(worker, trial, in_flight=not is_at_rest)
+            released = self._clones.apply(clone)
+            self._out.append(i.Persist(trial))
+            self._forget_checkpoints(*released)
+
+    def _serve_waiting(self, donor: Trial) -> None:
+        """A donor has been saved, or will not be: those who waited for it go on."""
+        for clone in self._clones.take_waiting(donor):
+            worker = self._workers.of_trial(clone.trial)
+            self._clone(clone, worker, is_current=False)
+            is_held = worker is not None and worker.phase is Phase.HELD
+            if worker is not None and is_held and clone.trial is not donor:
+                self._train(worker)
+
+    def _unpin(self, trial: Trial) -> None:
+        self._forget_checkpoints(*self._clones.unpin(trial))
+
+    def _forget_checkpoints(self, owner: Trial | None, gone: list[TrackedCheckpoint]) -> None:
+        if owner is not None and gone:
+            self._out.append(i.Persist(owner))
+            self._out.extend(i.DeleteCheckpoint(each) for each in gone)
+
+    # -- the ends of trials -----------------------------------------------------------------------
 
     def _complete(self, worker: Worker, trial: Trial, *, in_flight: bool = False) -> None:
         """A running trial ends well."""
@@ -537,6 +642,11 @@ class ControllerState:
         self._move(trial, Status.PAUSED)
         self._out.append(i.Persist(trial))
 
+    def _warn_once(self, message: str) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
+            self._out.append(i.Warn(message))
+
     def _release(self, worker: Worker, *, in_flight: bool, reason: str) -> None:
         """Takes the worker from its trial: for the next one if that may be, else to end it."""
         if self._may_reuse and not in_flight and not self._is_ending:
@@ -561,6 +671,8 @@ class ControllerState:
     def _fail(self, trial: Trial, error: TuneError) -> None:
         trial.error = error
         trial.num_failures += 1
+        self._clones.give_up(trial)
+        self._serve_waiting(trial)
         self._out.append(i.WriteError(trial))
         self._guard("scheduler", lambda: self._scheduler.on_trial_error(self._view, trial))
         if trial.should_retry and not self._is_ending:
@@ -639,6 +751,10 @@ class ControllerState:
         if status is Status.TERMINATED:
             trial.error = None
         del self._live[trial.trial_id]
+        self._clones.give_up(trial)
+        trial.start_point = None
+        self._unpin(trial)
+        self._serve_waiting(trial)
 
     def _guard(self, who: str, call: Callable[[], Any]) -> Any:
         """Calls code that may be the user's; if it raises, the run ends in good order."""

@@ -2,7 +2,7 @@
 
 ::
 
-    STARTING --+--> RESTORING --> TRAINING <--> SAVING        IDLE --> RESETTING --> (as STARTING)
+    STARTING --+--> RESTORING --> TRAINING <--> SAVING, HELD  IDLE --> RESETTING --> (as STARTING)
                +----------------> TRAINING --> EXPORTING        ^
                                      |             |            |
                                      +-------------+-- (reuse) -+
@@ -29,6 +29,7 @@ class Phase(Enum):
     TRAINING = "train"
     SAVING = "save"
     EXPORTING = "export"
+    HELD = "waiting for a checkpoint"
     IDLE = "waiting"
     STOPPING = "stop"
 
@@ -45,6 +46,7 @@ class Worker:
         phase: What it is doing.
         decision: What to do with the trial when the save in flight is done.
         pause_wanted: Whether somebody asked to pause the trial after the step in flight.
+        save_wanted: Whether somebody asked to save the trial after the step in flight.
     """
 
     worker_id: int
@@ -54,6 +56,7 @@ class Worker:
     phase: Phase = Phase.STARTING
     decision: str = ""
     pause_wanted: bool = False
+    save_wanted: bool = False
 
 
 class WorkerTable:
@@ -143,6 +146,7 @@ class WorkerTable:
         worker.phase = phase
         worker.decision = ""
         worker.pause_wanted = False
+        worker.save_wanted = False
 
     def remove(self, worker: Worker) -> None:
         """Forgets a worker that has ended and gives its resources back."""

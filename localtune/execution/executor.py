@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from localtune.clock import Clock, SystemClock
 from localtune.worker import messages as m
 
 
@@ -91,6 +92,9 @@ class Exited(WorkerEvent):
     exit: WorkerExit = field(default_factory=lambda: WorkerExit(None))
 
 
+_SYSTEM_CLOCK = SystemClock()
+
+
 class Executor(ABC):
     """Runs workers. Subclasses decide where: processes, this process, a simulation.
 
@@ -105,6 +109,11 @@ class Executor(ABC):
 
     isolates_crashes: bool = True
     runs_in_parallel: bool = True
+
+    @property
+    def clock(self) -> Clock:
+        """What time it is for the workers."""
+        return _SYSTEM_CLOCK
 
     @abstractmethod
     def capacity(self) -> Capacity:

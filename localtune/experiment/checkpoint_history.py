@@ -22,14 +22,37 @@ class TrackedCheckpoint:
     Attributes:
         checkpoint: Handle of the stored directory.
         metrics: Result that the checkpoint belongs to.
-        index: Number of the checkpoint within its trial, from 0.
+        index: Number of the checkpoint within its trial, from 0; -1 if it is of no trial.
+        result_count: How many results its trial's history held by then.
         pins: Ids of those who still need the directory; retention keeps it meanwhile.
     """
 
     checkpoint: Checkpoint
     metrics: dict[str, Any]
     index: int
+    result_count: int = 0
     pins: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class StartPoint:
+    """Where a trial goes on from.
+
+    Attributes:
+        tracked: The checkpoint.
+        owner_id: Id of the trial that made it, None if it is of no trial of the run.
+        kept_count: How many results the history of a trial keeps that starts from another one's
+            checkpoint; None is as many as the checkpoint's own.
+    """
+
+    tracked: TrackedCheckpoint
+    owner_id: str | None
+    kept_count: int | None = None
+
+    @property
+    def result_count(self) -> int:
+        """How many results the trial's history keeps when it starts there."""
+        return self.tracked.result_count if self.kept_count is None else self.kept_count
 
 
 class CheckpointHistory:

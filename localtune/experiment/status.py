@@ -8,8 +8,8 @@
                 |  ^        |  |  ^
                 |  +--------+  |  |      (its worker refused to be reset)
                 |              |  |
-                |              v  |
-                |            PAUSED
+                |  ^           v  |
+                |  +-------- PAUSED    (its scheduler says that it may go on)
                 v              |
             TERMINATED <-------+         (a RUNNING trial ends, too)
 """
@@ -45,7 +45,7 @@ _FINAL = frozenset({Status.TERMINATED, Status.ERROR})
 ALLOWED_MOVES: dict[Status, frozenset[Status]] = {
     Status.PENDING: frozenset({Status.RUNNING, Status.TERMINATED}),
     Status.RUNNING: frozenset({Status.PENDING, Status.PAUSED, Status.TERMINATED, Status.ERROR}),
-    Status.PAUSED: frozenset({Status.RUNNING, Status.TERMINATED}),
+    Status.PAUSED: frozenset({Status.PENDING, Status.RUNNING, Status.TERMINATED}),
     Status.TERMINATED: frozenset(),
     Status.ERROR: frozenset({Status.PENDING}),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from localtune.experiment.checkpoint_history import CheckpointHistory
+from localtune.experiment.checkpoint_history import CheckpointHistory, StartPoint
 from localtune.experiment.export_format import ExportFormat as ExportFormat
 from localtune.experiment.metric_analysis import MetricStats
 from localtune.experiment.status import Status, check_move
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 class Trial:
     """One configuration and its life. A record: it does no I/O and calls nobody.
+
+    The states are attributes, too: ``trial.status == Trial.PAUSED``.
 
     Attributes:
         trial_id: Unique within the experiment.
@@ -38,12 +40,21 @@ class Trial:
         error: What the last failure was; None when the trial ended well.
         last_result: Latest result, nested, with what was filled in automatically.
         metric_stats: {flat metric: statistics}.
+        result_count: How many results its history holds.
         checkpoints: Committed checkpoints.
-        restore_path: Checkpoint directory to start from when the trial has none of its own.
+        start_point: Checkpoint of somebody else's that it goes on from; None once it has a newer
+            one of its own, and if it never had any.
+        seed: What everything drawn at random in the trial should depend on.
         log_to_file: (stdout file, stderr file), None where not redirected.
         start_time: Unix time of the first start, None before.
         run_time_s: Training time so far.
     """
+
+    PENDING = Status.PENDING
+    RUNNING = Status.RUNNING
+    PAUSED = Status.PAUSED
+    TERMINATED = Status.TERMINATED
+    ERROR = Status.ERROR
 
     def __init__(
         self,
@@ -59,7 +70,8 @@ class Trial:
         checkpoint_config: CheckpointConfig | None = None,
         max_failures: int = 0,
         log_to_file: tuple[str | None, str | None] = (None, None),
-        restore_path: str | None = None,
+        start_point: StartPoint | None = None,
+        seed: int = 0,
     ) -> None:
         self.trainable_name = trainable_name
         self.trial_id = trial_id
@@ -80,7 +92,11 @@ class Trial:
         self.checkpoint_config = checkpoint_config or CheckpointConfig()
         self.checkpoints = CheckpointHistory(self.checkpoint_config)
         self.next_checkpoint_index = 0
-        self.restore_path = restore_path
+        self.start_point = start_point
+        self.result_count = 0
+        self.seed = seed
+        # Grows when something changes that usually never does: it must be written again.
+        self.revision = 0
         self.log_to_file = log_to_file
         self.start_time: float | None = None
         self.run_time_s = 0.0
@@ -133,6 +149,38 @@ class Trial:
         """Where the traceback of the failures is, None if the trial never failed."""
         return os.path.join(self.path, EXPR_ERROR_FILE) if self.num_failures else None
 
+    # -- what a scheduler may change ----------------------------------------------------------
+
+    def set_config(self, config: dict[str, Any]) -> None:
+        """Sets the config that the trial starts with next; for a trial that is not running."""
+        self.config = config
+        self.revision += 1
+
+    def set_experiment_tag(self, experiment_tag: str) -> None:
+        """Sets the text that tells the trial from others."""
+        self.experiment_tag = experiment_tag
+        self.revision += 1
+
+    def update_resources(
+        self, resources: dict[str, float] | PlacementGroupFactory
+    ) -> None:
+        """Sets what the trial asks for when it starts next.
+
+        Args:
+            resources: As ``resources_per_trial``, or a ``PlacementGroupFactory``.
+
+        Raises:
+            ValueError: if the trial runs or has ended, or for resources that make no sense.
+        """
+        from localtune.resources import resource_dict_to_pg_factory
+
+        if self.status not in (Status.PENDING, Status.PAUSED):
+            raise ValueError(
+                f"The resources of {self} cannot change while it is {self.status}: pause it first."
+            )
+        self.placement_group_factory = resource_dict_to_pg_factory(resources)
+        self.revision += 1
+
     # -- state ------------------------------------------------------------------------------
 
     def set_status(self, status: Status) -> None:
@@ -164,6 +212,14 @@ class Trial:
         """The latest checkpoint."""
         latest = self.checkpoints.latest
         return latest.checkpoint if latest is not None else None
+
+    @property
+    def resume_point(self) -> StartPoint | None:
+        """Where the trial goes on from when it starts next; None is from scratch."""
+        if self.start_point is not None:
+            return self.start_point
+        latest = self.checkpoints.latest
+        return StartPoint(latest, self.trial_id) if latest is not None else None
 
     def has_checkpoint(self) -> bool:
         """Whether a checkpoint exists."""

@@ -23,6 +23,7 @@ class TrialInfo:
         trial_dir: Absolute path of the trial's directory.
         experiment_dir: Absolute path of the experiment's directory.
         resources: What is reserved for the trial, or None where nothing is.
+        seed: What everything drawn at random in the trial should depend on.
     """
 
     trial_id: str
@@ -31,6 +32,7 @@ class TrialInfo:
     trial_dir: str
     experiment_dir: str
     resources: PlacementGroupFactory | None
+    seed: int = 0
 
 
 @dataclass(slots=True)

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import pickle
+import random
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
+    from localtune.search.search_algorithm import SearchAlgorithm
 
 
 class ControllerView(Protocol):
     """What a scheduler may see of a run, and ask of it.
 
     What is asked is carried out after the hook has returned, never within it.
+
+    Attributes:
+        search_alg: Where the trials come from.
+        total_resources: {resource: amount} of the machine.
+        is_stuck: Whether no trial runs, none can be created now, and the scheduler chose none to
+            run when it was asked a moment ago: what waits, waits for nobody. If it still chooses
+            none, the first one that waits is run.
     """
+
+    search_alg: SearchAlgorithm
+    total_resources: Mapping[str, float]
+    is_stuck: bool
 
     def get_trials(self) -> Sequence[Trial]:
         """All trials, in the order in which they were created."""
@@ -26,6 +40,28 @@ class ControllerView(Protocol):
 
     def stop_trial(self, trial: Trial) -> None:
         """Asks to end a trial well."""
+
+    def save_trial(self, trial: Trial) -> None:
+        """Asks for a checkpoint of a trial after the step in flight; nothing if it has none."""
+
+    def clone_trial(
+        self, trial: Trial, donor: Trial, *, config: dict[str, Any], experiment_tag: str
+    ) -> None:
+        """Asks that a trial goes on from another one's latest checkpoint, with a new config.
+
+        If a checkpoint of the donor is being written, the trial waits for it. It stays what it
+        is, and goes on as it is, if the donor has no checkpoint. What the trial did since its own
+        last checkpoint is given up.
+
+        Args:
+            trial: Whom to change; running or paused.
+            donor: Whose checkpoint to take.
+            config: The trial's config from now on.
+            experiment_tag: Its tag from now on.
+        """
+
+    def is_saving(self, trial: Trial) -> bool:
+        """Whether a checkpoint of a trial is asked for and not there yet."""
 
 
 class TrialScheduler:
@@ -40,7 +76,14 @@ class TrialScheduler:
     STOP = "STOP"
     NOOP = "NOOP"
 
+    # Whether it changes the resources of trials, which workers cannot do while they live.
+    changes_resources = False
+    # Whether it clones trials, so that workers should be kept wherever reset_config allows it.
+    clones_trials = False
+
     _metric: str | None = None
+    # Of a scheduler that no run has told a seed.
+    _rng = random.Random()
     _supports_buffered_results = True
 
     @property
@@ -59,7 +102,8 @@ class TrialScheduler:
         Args:
             metric: Metric of the run, if it names one.
             mode: ``"min"`` or ``"max"``, if the run names one.
-            **spec: ``stop``, ``num_samples``, ``time_budget_s`` as the user gave them.
+            **spec: ``stop``, ``num_samples``, ``time_budget_s`` as the user gave them, and
+                ``seed``, an integer that everything drawn at random should depend on.
 
         Returns:
             False if the scheduler was given a metric or mode of its own already.
@@ -68,7 +112,19 @@ class TrialScheduler:
             return False
         if metric:
             self._metric = metric
+        self._rng = random.Random(spec.get("seed"))
         return True
+
+    def check_run(self, param_space: dict[str, Any], search_alg: SearchAlgorithm) -> None:
+        """Called once, after ``set_search_properties`` and before the first trial.
+
+        Args:
+            param_space: The search space of the run.
+            search_alg: Where its trials come from.
+
+        Raises:
+            ValueError: if the scheduler cannot work with them, or lacks a metric or mode.
+        """
 
     def on_trial_add(self, tune_controller: ControllerView, trial: Trial) -> None:
         """Called when a trial is created, retried, or taken up again by a resumed run."""
@@ -110,10 +166,23 @@ class TrialScheduler:
         """One line on the scheduler's state."""
         return type(self).__name__
 
+    def get_state(self) -> dict[str, Any]:
+        """What is needed to go on later: all attributes, unless a subclass says less.
+
+        Trials in it are kept as their ids, and are the trials of the resumed run after it.
+        """
+        return dict(self.__dict__)
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on from what :meth:`get_state` returned."""
+        self.__dict__.update(state)
+
     def save(self, checkpoint_path: str) -> None:
         """Writes the scheduler's state to a file."""
-        raise NotImplementedError(f"{type(self).__name__} does not save its state.")
+        with open(checkpoint_path, "wb") as file:
+            pickle.dump(self.get_state(), file)
 
     def restore(self, checkpoint_path: str) -> None:
-        """Reads the scheduler's state from a file."""
-        raise NotImplementedError(f"{type(self).__name__} does not restore its state.")
+        """Reads the scheduler's state from a file that :meth:`save` wrote."""
+        with open(checkpoint_path, "rb") as file:
+            self.set_state(pickle.load(file))

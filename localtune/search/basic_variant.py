@@ -80,6 +80,13 @@ class BasicVariantGenerator(SearchAlgorithm):
         self._counter = 0  # number of the next trial
         self._live: set[str] = set()  # trials that count for max_concurrent
 
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
+    ) -> bool:
+        if self._random_state is None:
+            self._random_state = spec.get("seed")
+        return super().set_search_properties(metric, mode, config, **spec)
+
     def setup(self, param_space: dict[str, Any], num_samples: int) -> None:
         check_num_samples(num_samples)
         self._num_samples = num_samples

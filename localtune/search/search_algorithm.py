@@ -17,6 +17,9 @@ class SearchAlgorithm(ABC):
     others in any order. An algorithm returns values and calls nobody.
     """
 
+    # Whether it learns from results: what it suggests too early, it suggests knowing less.
+    learns = False
+
     _metric: str | None = None
     _mode: str | None = None
 
@@ -39,7 +42,7 @@ class SearchAlgorithm(ABC):
             metric: Metric to optimise, None if not given.
             mode: ``"min"`` or ``"max"``, None if not given.
             config: The search space.
-            **spec: ``stop``, ``num_samples``, ``time_budget_s``.
+            **spec: ``stop``, ``num_samples``, ``time_budget_s``, and ``seed`` if the run has one.
 
         Returns:
             Whether it was taken; False if the metric or mode is known already.
@@ -75,6 +78,16 @@ class SearchAlgorithm(ABC):
         Raises:
             SearchSpaceError: if a function of the search space fails.
         """
+
+    @property
+    def is_thinking(self) -> bool:
+        """Whether a suggestion is being made, and will be there without any further event."""
+        return False
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether suggestions take so long that they should be there before they are needed."""
+        return False
 
     @abstractmethod
     def is_finished(self) -> bool:

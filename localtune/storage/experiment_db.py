@@ -8,10 +8,11 @@
                  session            which fit() of the experiment created it, from 1
                  status             PENDING, RUNNING, PAUSED, TERMINATED, ERROR
                  dirname            name of its directory, "" before it has one
-                 origin             what never changes: config, names, ...     (pickle)
+                 origin             what seldom changes: config, names, ...    (pickle)
                  progress           what does: last result, statistics, ...    (pickle)
     checkpoints  trial_id, number   one row per checkpoint that is kept
                  path               of its directory
+                 result_count       how many results the trial's history held by then
                  metrics            result that it belongs to                  (pickle)
 
 An event rewrites the rows of the trials that it touched, and adds or removes those of the
@@ -31,13 +32,18 @@ from typing import Any, TypeAlias
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError, TrialError
-from localtune.experiment.checkpoint_history import CheckpointHistory, TrackedCheckpoint
+from localtune.experiment.checkpoint_history import (
+    CheckpointHistory,
+    StartPoint,
+    TrackedCheckpoint,
+)
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_DB_FILE
+from localtune.storage.migrations import migrate
 from localtune.utils.serialization import dumps_by_value
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _Statement: TypeAlias = "tuple[str, tuple[Any, ...]]"
 
@@ -59,6 +65,7 @@ CREATE TABLE IF NOT EXISTS checkpoints (
     trial_id TEXT NOT NULL,
     number INTEGER NOT NULL,
     path TEXT NOT NULL,
+    result_count INTEGER NOT NULL,
     metrics BLOB NOT NULL,
     PRIMARY KEY (trial_id, number)
 ) WITHOUT ROWID;
@@ -69,16 +76,17 @@ _INSERT = (
     "INSERT INTO trials (trial_id, number, session, origin, status, dirname, progress) "
     "VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
+_UPDATE_ORIGIN = "UPDATE trials SET origin = ? WHERE trial_id = ?"
 _UPDATE = "UPDATE trials SET status = ?, dirname = ?, progress = ? WHERE trial_id = ?"
 _PUT = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 _SELECT_CHECKPOINTS = (
-    "SELECT number, path, metrics FROM checkpoints WHERE trial_id = ? ORDER BY number"
+    "SELECT number, path, result_count, metrics FROM checkpoints WHERE trial_id = ? ORDER BY number"
 )
-_PUT_CHECKPOINT = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)"
+_PUT_CHECKPOINT = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?)"
 _DELETE_CHECKPOINT = "DELETE FROM checkpoints WHERE trial_id = ? AND number = ?"
 _DELETE_CHECKPOINTS = "DELETE FROM checkpoints WHERE trial_id = ?"
 
-# What never changes in the life of a trial, and what does.
+# What seldom changes in the life of a trial (its revision grows then), and what does.
 _ORIGIN = (
     "trainable_name",
     "trial_id",
@@ -89,7 +97,7 @@ _ORIGIN = (
     "stopping_criterion",
     "checkpoint_config",
     "log_to_file",
-    "restore_path",
+    "seed",
 )
 _PROGRESS = (
     "dirname",
@@ -97,6 +105,7 @@ _PROGRESS = (
     "max_failures",
     "num_failures",
     "metric_stats",
+    "result_count",
     "next_checkpoint_index",
     "start_time",
     "run_time_s",
@@ -117,6 +126,7 @@ class ExperimentDB:
         self._experiment_path = experiment_path
         self._path = os.path.join(experiment_path, EXPERIMENT_DB_FILE)
         self._numbers: dict[str, int] = {}  # {trial id: order of creation}
+        self._revisions: dict[str, int] = {}  # {trial id: revision on record}, 0 if missing
         # {trial id: {number: checkpoint}} as recorded, of trials that were saved or loaded here
         self._checkpoints: dict[str, dict[int, TrackedCheckpoint]] = {}
         try:
@@ -146,9 +156,11 @@ class ExperimentDB:
                 f"The database {self._path!r} has the schema version {version}, and this "
                 f"localtune knows {SCHEMA_VERSION} at most. Use a newer localtune."
             )
-        self._connection.executescript(_SCHEMA)
         if version is None:
+            self._connection.executescript(_SCHEMA)
             self.put("schema_version", SCHEMA_VERSION)
+        elif version < SCHEMA_VERSION:
+            migrate(self._connection, version)
         self._session: int = self.get("session") or 1
         self._numbers.update(execute("SELECT trial_id, number FROM trials"))
 
@@ -194,22 +206,27 @@ class ExperimentDB:
             StorageError: if the disk is full or gone; nothing is written then.
         """
         new: dict[str, int] = {}
+        revisions: dict[str, int] = {}
         checkpoints: dict[str, dict[int, TrackedCheckpoint]] = {}
         statements: list[_Statement] = []
         for trial in trials:
             changing = (trial.status.value, trial.dirname, _dump(self._progress_of(trial)))
             if trial.trial_id in self._numbers or trial.trial_id in new:
                 statements.append((_UPDATE, (*changing, trial.trial_id)))
+                if trial.revision != self._revisions.get(trial.trial_id, 0):
+                    statements.append((_UPDATE_ORIGIN, (_dump(_origin_of(trial)), trial.trial_id)))
             else:
                 number = new[trial.trial_id] = len(self._numbers) + len(new)
                 fixed = (trial.trial_id, number, self._session, _dump(_origin_of(trial)))
                 statements.append((_INSERT, fixed + changing))
+            revisions[trial.trial_id] = trial.revision
             checkpoints[trial.trial_id] = {each.index: each for each in trial.checkpoints}
             statements += self._changes(trial.trial_id, checkpoints[trial.trial_id])
         for key, value in (state or {}).items():
             statements.append((_PUT, (key, _dump(value))))
         self._write(statements)
         self._numbers.update(new)
+        self._revisions.update((key, value) for key, value in revisions.items() if value)
         self._checkpoints.update(checkpoints)
 
     def _changes(
@@ -225,9 +242,9 @@ class ExperimentDB:
             yield _DELETE_CHECKPOINT, (trial_id, number)
         for number, tracked in checkpoints.items():
             if recorded.get(number) is not tracked:
-                path = os.path.relpath(tracked.checkpoint.path, self._experiment_path)
+                path = self._relative(tracked.checkpoint.path)
                 metrics = _dump(_without_config(tracked.metrics))
-                yield _PUT_CHECKPOINT, (trial_id, number, path, metrics)
+                yield _PUT_CHECKPOINT, (trial_id, number, path, tracked.result_count, metrics)
 
     def _write(self, statements: Iterable[_Statement]) -> None:
         execute = self._connection.execute
@@ -288,8 +305,32 @@ class ExperimentDB:
         progress = {name: getattr(trial, name) for name in _PROGRESS}
         # The config is in the other column already.
         progress["last_result"] = _without_config(trial.last_result)
+        progress["start_point"] = self._start_point_record(trial.start_point)
         progress["error"] = _error_record(trial.error)
         return progress
+
+    def _relative(self, path: str) -> str:
+        return os.path.relpath(path, self._experiment_path)
+
+    def _absolute(self, path: str) -> str:
+        return os.path.normpath(os.path.join(self._experiment_path, path))
+
+    def _start_point_record(self, point: StartPoint | None) -> _StartPointRecord | None:
+        if point is None:
+            return None
+        tracked = point.tracked
+        # Somebody else's checkpoint may be anywhere; one of the experiment moves with it.
+        path = tracked.checkpoint.path
+        path = path if point.owner_id is None else self._relative(path)
+        metrics = _without_config(tracked.metrics)
+        return point.owner_id, tracked.index, path, metrics, point.kept_count
+
+    def _start_point_of(self, record: _StartPointRecord | None) -> StartPoint | None:
+        if record is None:
+            return None
+        owner_id, index, path, metrics, kept_count = record
+        tracked = TrackedCheckpoint(Checkpoint(self._absolute(path)), metrics, index)
+        return StartPoint(tracked, owner_id, kept_count)
 
     def _trial_of(self, status: str, origin_blob: bytes, progress_blob: bytes) -> Trial:
         origin, progress = self._unpickled(origin_blob), self._unpickled(progress_blob)
@@ -298,15 +339,17 @@ class ExperimentDB:
         trial.status = Status(status)
         for name in _PROGRESS:
             setattr(trial, name, progress[name])
+        trial.start_point = self._start_point_of(progress["start_point"])
         trial.error = _error_of(progress["error"])
         config = {CONFIG_PREFIX: trial.config}
         trial.last_result = {**progress["last_result"], **config} if progress["last_result"] else {}
         trial.checkpoints = CheckpointHistory(trial.checkpoint_config)
-        for number, relative_path, metrics in self._select(_SELECT_CHECKPOINTS, (trial.trial_id,)):
-            path = os.path.normpath(os.path.join(self._experiment_path, relative_path))
+        rows = self._select(_SELECT_CHECKPOINTS, (trial.trial_id,))
+        for number, path, result_count, metrics in rows:
+            checkpoint = Checkpoint(self._absolute(path))
             result = {**self._unpickled(metrics), **config}
             # Some may be there only because somebody needed them: the next one settles that.
-            trial.checkpoints.adopt(TrackedCheckpoint(Checkpoint(path), result, number))
+            trial.checkpoints.adopt(TrackedCheckpoint(checkpoint, result, number, result_count))
         self._checkpoints[trial.trial_id] = {each.index: each for each in trial.checkpoints}
         return trial
 
@@ -357,6 +400,9 @@ def _origin_of(trial: Trial) -> dict[str, Any]:
 def _without_config(result: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if key != CONFIG_PREFIX}
 
+
+# (id of its owner, number, path, metrics, how many results to keep)
+_StartPointRecord: TypeAlias = "tuple[str | None, int, str, dict[str, Any], int | None]"
 
 # An error is a pickle of its own: its class may not exist where the record is read.
 _ErrorRecord: TypeAlias = "tuple[bytes | None, str, str]"

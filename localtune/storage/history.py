@@ -5,13 +5,14 @@ run), :func:`rewind` cuts off what will be done again, before the loggers append
 
     1 2 3 [checkpoint] 4 5 6 [failure]      rewind to 3      1 2 3      4 5 6 7 8 ...
 
-So iterations grow from line to line, and what is to be cut stands at the end. It is cut in
-place: a reader sees the longer file or the shorter one, and the effort does not grow with what
-is kept.
+The files are cut in place: a reader sees the longer one or the shorter one. What is kept is said
+as a number of results, not as an iteration: a trial that goes on from another one's checkpoint
+keeps its own results, and its iterations go on from the other's.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -25,12 +26,10 @@ from localtune.result import (
     EXPR_RESULT_FILE,
     HOSTNAME,
     NODE_IP,
-    TRAINING_ITERATION,
     TRIAL_ID,
 )
 from localtune.utils.dicts import unflatten_dict
 
-_BLOCK_BYTES = 64 * 1024
 # The csv module gives up at 128 KiB unless it is told more; a result is smaller than this.
 _MAX_FIELD_BYTES = 1 << 30
 # They may look like numbers, and are none.
@@ -164,12 +163,12 @@ def _csv_rows(file: BinaryIO) -> Iterator[tuple[list[str], int]]:
 # -- going back -----------------------------------------------------------------------------------
 
 
-def rewind(trial_dir: str, iteration: int) -> bool:
-    """Cuts the files of a trial back to an iteration, and off a torn last line.
+def rewind(trial_dir: str, count: int) -> bool:
+    """Cuts the files of a trial back to its first results, and off a torn last line.
 
     Args:
         trial_dir: Directory of the trial.
-        iteration: The last one to keep; 0 keeps none.
+        count: How many results to keep.
 
     Returns:
         Whether anything was cut.
@@ -177,15 +176,15 @@ def rewind(trial_dir: str, iteration: int) -> bool:
     Raises:
         OSError: if a file cannot be read or cut.
     """
-    json_is_cut = _cut(os.path.join(trial_dir, EXPR_RESULT_FILE), _json_end, iteration)
-    csv_is_cut = _cut(os.path.join(trial_dir, EXPR_PROGRESS_FILE), _csv_end, iteration)
+    json_is_cut = _cut(os.path.join(trial_dir, EXPR_RESULT_FILE), _json_end, count)
+    csv_is_cut = _cut(os.path.join(trial_dir, EXPR_PROGRESS_FILE), _csv_end, count)
     return json_is_cut or csv_is_cut
 
 
-def _cut(path: str, find_end: Callable[[BinaryIO, int], int], iteration: int) -> bool:
+def _cut(path: str, find_end: Callable[[BinaryIO, int], int], count: int) -> bool:
     try:
         with open(path, "r+b") as file:
-            end = find_end(file, iteration)
+            end = find_end(file, count)
             if end == file.seek(0, os.SEEK_END):
                 return False
             file.truncate(end)
@@ -194,60 +193,20 @@ def _cut(path: str, find_end: Callable[[BinaryIO, int], int], iteration: int) ->
         return False
 
 
-def _json_end(file: BinaryIO, iteration: int) -> int:
-    for end, line in _lines_backwards(file):
-        result = _parsed(line) if line.endswith(b"\n") else None
-        if result is not None and _is_kept(result.get(TRAINING_ITERATION), iteration):
-            return end
-    return 0
-
-
-def _csv_end(file: BinaryIO, iteration: int) -> int:
-    rows = _csv_rows(file)
-    header, header_end = next(rows, ([], 0))
-    column = header.index(TRAINING_ITERATION) if TRAINING_ITERATION in header else None
-
-    def is_kept(row: list[str]) -> bool:
-        return column is None or _is_kept(_value(row[column]), iteration)
-
-    size, last_line = next(_lines_backwards(file), (0, b""))
-    last_row = _plain_row(last_line)
-    if size > header_end > 0 and len(last_row) == len(header) and is_kept(last_row):
-        return size
-    # A field may go over several lines: only from the start can they be told apart.
-    end = 0  # Without a row the header goes, too: the next first result makes a new one.
-    file.seek(header_end)
-    for row, row_end in rows:
-        if not is_kept(row):
+def _json_end(file: BinaryIO, count: int) -> int:
+    end = 0
+    for line in itertools.islice(file, count):
+        if not line.endswith(b"\n"):
             break
-        end = row_end
+        end += len(line)
     return end
 
 
-def _plain_row(line: bytes) -> list[str]:
-    """The fields of a line that is a row for certain, [] for any other line."""
-    if b'"' in line or not line.endswith(b"\r\n"):
-        return []
-    return line[:-2].decode("utf-8", "replace").split(",")
-
-
-def _is_kept(reached: Any, iteration: int) -> bool:
-    return not isinstance(reached, (int, float)) or reached <= iteration
-
-
-def _lines_backwards(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Lines of a file, the last one first, each with the offset at which it ends."""
-    start = end = file.seek(0, os.SEEK_END)
-    tail = b""
-    while start > 0:
-        length = min(max(_BLOCK_BYTES, len(tail)), start)  # Doubles, for very long lines.
-        start -= length
-        file.seek(start)
-        tail = file.read(length) + tail
-        # The first line of the tail may begin before it.
-        tail, *lines = tail.splitlines(keepends=True)
-        for line in reversed(lines):
-            yield end, line
-            end -= len(line)
-    if tail:
-        yield end, tail
+def _csv_end(file: BinaryIO, count: int) -> int:
+    rows = _csv_rows(file)
+    next(rows, None)
+    # Without a row the header goes, too: the next first result makes a new one.
+    end = 0
+    for _, end in itertools.islice(rows, count):
+        pass
+    return end

@@ -56,6 +56,17 @@ class TuneContext:
             return None
         return session.trial_info.resources
 
+    def get_trial_seed(self) -> int | None:
+        """A number from 0 below 2**32 that depends on the run's seed and the trial's number alone.
+
+        Python's and NumPy's global generators start from it; give it to what has a generator of
+        its own, and the trial can be run again alone with the same result.
+        """
+        session = session_or_warning("get_trial_seed")
+        if session is None or session.trial_info is None:
+            return None
+        return session.trial_info.seed
+
     def get_trial_dir(self) -> str | None:
         """Absolute path of the trial's directory."""
         session = session_or_warning("get_trial_dir")

@@ -411,6 +411,11 @@ class Trainable:
         return self._trial_info.trial_id if self._trial_info else _DEFAULT_NAME
 
     @property
+    def trial_seed(self) -> int:
+        """Seed of the trial, 0 without one; see ``TuneContext.get_trial_seed``."""
+        return self._trial_info.seed if self._trial_info else 0
+
+    @property
     def trial_resources(self) -> PlacementGroupFactory | None:
         """Resources of the trial, None without one."""
         return self._trial_info.resources if self._trial_info else None

@@ -25,6 +25,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import random
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -113,6 +115,7 @@ class TrainableHost:
         assignment = command.assignment
         self._enter(assignment)
         trainable_class = self._load()
+        self._seed(assignment.trial.seed)
         config = pickle.loads(assignment.config)
         config[TRIAL_INFO] = assignment.trial
         self._storage = assignment.storage
@@ -123,6 +126,9 @@ class TrainableHost:
 
     def _install_driver(self) -> None:
         """Hook for hosts that run function trainables in a way of their own."""
+
+    def _seed(self, seed: int) -> None:
+        """Hook for hosts whose process belongs to the trial: seeds what is global in it."""
 
     def _restore(self, command: m.Restore) -> m.Reply:
         from localtune.checkpoint import Checkpoint, TrainingResult
@@ -144,6 +150,7 @@ class TrainableHost:
         config = pickle.loads(assignment.config)
         config[TRIAL_INFO] = assignment.trial
         self._storage = assignment.storage
+        self._seed(assignment.trial.seed)
         accepted = bool(trainable.reset(config, storage=assignment.storage))
         self._remember_config()
         return m.ResetDone(accepted, self._debug_metrics() if accepted else {})
@@ -296,6 +303,13 @@ class ProcessHost(TrainableHost):
     def serving(self) -> None:
         """Notes that another command is in flight."""
         self._answered = False
+
+    def _seed(self, seed: int) -> None:
+        random.seed(seed)
+        numpy = sys.modules.get("numpy")
+        # Workers that are forked would all draw the same numbers from NumPy.
+        if numpy is not None:
+            numpy.random.seed(seed)
 
     def _install_driver(self) -> None:
         from localtune.trainable.function_trainable import FunctionTrainable

@@ -423,3 +423,149 @@ def test_whatever_happens_the_run_ends_and_every_trial_has_ended(
         assert len(state.trials) == 6
     ended = [trial_id for hook, trial_id in workers.notices if hook == "on_trial_complete"]
     assert len(ended) == len(set(ended)), "a trial completed twice"
+
+
+# -- clones, saves and what nobody may wait for ----------------------------------------------------
+
+
+class Asking(FIFOScheduler):
+    """Asks, at the results that a test names, what the test wants."""
+
+    def __init__(self, at: dict[tuple[int, int], Any]) -> None:
+        self.at = at  # {(number of the trial, iteration): what to do}
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        number = tune_controller.get_trials().index(trial)
+        do = self.at.get((number, result["training_iteration"]))
+        return do(tune_controller, trial) if do is not None else self.CONTINUE
+
+
+def clone_of(number: int, *, save_first: bool = False) -> Any:
+    def do(view: Any, trial: Trial) -> str:
+        donor = view.get_trials()[number]
+        if save_first:
+            view.save_trial(donor)
+        view.clone_trial(trial, donor, config={"lr": 7}, experiment_tag="cloned")
+        return "NOOP"
+
+    return do
+
+
+def save(view: Any, trial: Trial) -> str:
+    view.save_trial(trial)
+    return "CONTINUE"
+
+
+def step(workers: Workers, trial: Trial) -> None:
+    """One answer of the worker that serves a trial."""
+    worker = workers.state._workers.of_trial(trial)
+    assert worker is not None
+    workers.answer_well(worker.worker_id, last_iteration=9)
+
+
+def test_a_clone_restores_from_the_donor_in_place_and_pins_it() -> None:
+    state = make_state(2, scheduler=Asking({(0, 1): save, (1, 2): clone_of(0)}))
+    workers = Workers(state)
+    workers.advance()
+    first, second = state.trials
+    for trial in (first, first, first, second, second, second):
+        step(workers, trial)  # started, trained (and saved)
+    step(workers, second)
+
+    assert (second.config, second.experiment_tag) == ({"lr": 7}, "cloned")
+    assert first.checkpoints.latest is not None
+    assert first.checkpoints.latest.pins == {second.trial_id}
+    for worker_id in list(workers.stopping):
+        workers.exit(worker_id)
+    workers.advance()
+    step(workers, second)
+    worker = state._workers.of_trial(second)
+    assert worker is not None
+    command = workers.in_flight[worker.worker_id]
+    assert isinstance(command, m.Restore) and first.checkpoint is not None
+    assert command.path == first.checkpoint.path
+    workers.run_well()
+    assert first.checkpoints.latest.pins == set()
+    assert statuses(state) == [Status.TERMINATED] * 2
+
+
+def test_a_clone_waits_for_the_save_in_flight() -> None:
+    state = make_state(2, scheduler=Asking({(1, 1): clone_of(0, save_first=True)}))
+    workers = Workers(state)
+    workers.advance()
+    first, second = state.trials
+    step(workers, first)
+    step(workers, second)
+    step(workers, second)  # its result: the donor is training
+
+    held = state._workers.of_trial(second)
+    assert held is not None and workers.in_flight[held.worker_id] is None
+    step(workers, first)  # trained, so it is saved now
+    assert second.status is Status.RUNNING
+    step(workers, first)  # saved
+
+    assert second.config == {"lr": 7}
+    workers.run_well()
+    assert statuses(state) == [Status.TERMINATED] * 2
+
+
+def test_a_trial_goes_on_as_it_is_if_the_donor_dies_before_it_is_saved() -> None:
+    state = make_state(2, scheduler=Asking({(1, 1): clone_of(0, save_first=True)}))
+    workers = Workers(state)
+    workers.advance()
+    first, second = state.trials
+    for trial in (first, second, second):
+        step(workers, trial)
+    worker = state._workers.of_trial(first)
+    assert worker is not None
+    workers.exit(worker.worker_id, code=-9)
+
+    assert first.status is Status.ERROR
+    assert second.config != {"lr": 7}
+    workers.run_well()
+    assert second.status is Status.TERMINATED
+
+
+def test_a_trial_can_go_on_from_itself_with_another_config() -> None:
+    state = make_state(1, scheduler=Asking({(0, 1): clone_of(0, save_first=True)}))
+    workers = Workers(state)
+    workers.run_well()
+    (trial,) = state.trials
+    assert trial.config == {"lr": 7}
+    assert trial.last_result["training_iteration"] == 2
+    assert statuses(state) == [Status.TERMINATED]
+
+
+class Forgetful(FIFOScheduler):
+    """Pauses everybody and chooses nobody again."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        return self.PAUSE if result["training_iteration"] == 1 else self.CONTINUE
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        trials = tune_controller.get_live_trials()
+        return next((trial for trial in trials if trial.status == Trial.PENDING), None)
+
+
+def test_trials_that_a_scheduler_forgets_go_on_in_the_end() -> None:
+    state = make_state(3, scheduler=Forgetful())
+    workers = Workers(state)
+    workers.run_well()
+    assert statuses(state) == [Status.TERMINATED] * 3
+
+
+def test_a_searcher_that_suggests_nothing_for_ever_ends_the_run() -> None:
+    class Silent(BasicVariantGenerator):
+        def next_suggestion(self) -> Any:
+            return None
+
+    clock = ManualClock()
+    state = make_state(1, clock=clock)
+    searcher = Silent()
+    searcher.setup({}, 1)
+    state._searcher = searcher
+    state.advance()
+    assert not state.is_done and state.seconds_left() == 1.0
+    clock.advance(700)
+    state.advance()
+    assert state.is_done and "suggested nothing" in str(state.error)

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError, TrialError
-from localtune.experiment.checkpoint_history import CheckpointHistory, TrackedCheckpoint
+from localtune.experiment.checkpoint_history import CheckpointHistory, StartPoint, TrackedCheckpoint
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
 from localtune.resources import resource_dict_to_pg_factory
@@ -119,7 +120,10 @@ def test_everything_about_a_trial_comes_back(tmp_path: Path) -> None:
         checkpoint_config=CheckpointConfig(num_to_keep=3),
         max_failures=2,
         log_to_file=("stdout", None),
-        restore_path="/elsewhere/checkpoint_000001",
+        start_point=StartPoint(
+            TrackedCheckpoint(Checkpoint("/elsewhere/checkpoint_000001"), {"a": 1}, -1), None
+        ),
+        seed=5,
     )
     trial.custom_trial_name = "mine"
     trial.num_failures, trial.start_time, trial.run_time_s = 1, 123.5, 4.5
@@ -132,8 +136,13 @@ def test_everything_about_a_trial_comes_back(tmp_path: Path) -> None:
 
     assert isinstance(loaded, Trial)
     for name, value in vars(trial).items():
-        if name not in ("checkpoints", "metric_stats", "placement_group_factory"):
+        if name not in ("checkpoints", "metric_stats", "placement_group_factory", "start_point"):
             assert getattr(loaded, name) == value, name
+    assert loaded.start_point is not None and trial.start_point is not None
+    assert loaded.start_point.owner_id is None
+    tracked = loaded.start_point.tracked
+    assert (tracked.index, tracked.metrics) == (-1, {"a": 1})
+    assert tracked.checkpoint.path == "/elsewhere/checkpoint_000001"
     assert loaded.metric_analysis == trial.metric_analysis
     assert repr(loaded.placement_group_factory) == repr(trial.placement_group_factory)
     assert (str(loaded), loaded.path) == (str(trial), trial.path)
@@ -428,7 +437,7 @@ def test_the_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     db.put("schema_version", SCHEMA_VERSION + 1)
     db.close()
 
-    with pytest.raises(StorageError, match=r"schema version 2, .* knows 1 at most\. Use a newer"):
+    with pytest.raises(StorageError, match=r"schema version 3, .* knows 2 at most\. Use a newer"):
         load_trials(str(tmp_path))
 
 

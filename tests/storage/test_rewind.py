@@ -202,12 +202,6 @@ def test_a_torn_file_becomes_whole_rows_up_to_the_iteration(
     assert json_iterations(trial) == list(range(1, count + 1)) and count <= iteration
 
 
-def test_results_without_an_iteration_stay(tmp_path: Path) -> None:
-    (tmp_path / "result.json").write_text('{"loss": 1}\n{"loss": 2}\n')
-    (tmp_path / "progress.csv").write_text("loss\r\n1\r\n2\r\n")
-
-    assert not rewind(str(tmp_path), 0)
-
 
 # -- in runs ------------------------------------------------------------------------------------
 

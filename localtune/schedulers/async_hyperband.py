@@ -1,0 +1,199 @@
+"""AsyncHyperBandScheduler, also named ASHAScheduler: asynchronous successive halving."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from localtune.schedulers.asha_promotion import Promotion
+from localtune.schedulers.metric_scheduler import MetricScheduler
+from localtune.schedulers.rungs import Rung, milestones
+from localtune.utils.text import near_miss
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+    from localtune.schedulers.trial_scheduler import ControllerView
+
+_TYPES = ("stopping", "promotion")
+
+
+class AsyncHyperBandScheduler(MetricScheduler):
+    """Gives much time to few trials: the better ones of those that came equally far.
+
+    Trials are compared at rungs: at ``grace_period``, and at each time that is
+    ``reduction_factor`` times the one before. What happens there is the ``type``:
+
+    - ``"stopping"``: a trial that is below the best 1/``reduction_factor`` of those that were at
+      the rung before it is stopped. Nobody ever waits; checkpoints are not needed.
+    - ``"promotion"``: every trial is paused there. Whenever a slot is free, the best paused trial
+      goes on that is among the best 1/``reduction_factor`` of its rung, the highest rung first;
+      only if there is none, a new trial starts. It wastes less on trials that came early, and
+      needs checkpoints. When no trial is left to come and nobody can be promoted, the best
+      trial of the highest rung goes on to its end, and the others are stopped. If a limit of
+      concurrent trials, which paused ones count for, keeps new trials away, the worst trial
+      of the lowest rung is stopped.
+
+    "A System for Massively Parallel Hyperparameter Tuning" (Li et al., MLSys 2020): the promotion
+    form is Algorithm 2, the stopping form a variant of it.
+
+    Args:
+        time_attr: Key of the results that says how far a trial is.
+        metric: Metric to optimise; None takes the one of the run.
+        mode: ``"min"`` or ``"max"``; None takes the one of the run.
+        max_t: Time, in units of ``time_attr``, at which trials are stopped.
+        grace_period: Time before which no trial is stopped or paused.
+        reduction_factor: The best 1/``reduction_factor`` of a rung go on; more than 1.
+        brackets: Into how many groups trials are divided at random. Each starts to compare one
+            rung later than the one before.
+        stop_last_trials: Whether trials are stopped at ``max_t``.
+        type: ``"stopping"`` or ``"promotion"``.
+
+    Raises:
+        ValueError: for values out of their ranges.
+
+    Example:
+        >>> ASHAScheduler(metric="loss", mode="min", max_t=81, reduction_factor=3).debug_string()
+        'ASHA (rungs at 1, 3, 9, 27, 81; 0 trials stopped)'
+    """
+
+    _name = "ASHA"
+
+    def __init__(
+        self,
+        time_attr: str = "training_iteration",
+        metric: str | None = None,
+        mode: str | None = None,
+        max_t: float = 100,
+        grace_period: float = 1,
+        reduction_factor: float = 4,
+        brackets: int = 1,
+        stop_last_trials: bool = True,
+        type: str = "stopping",
+    ) -> None:
+        super().__init__(time_attr, metric, mode)
+        _check(max_t, grace_period, reduction_factor, brackets, type)
+        self._max_t = max_t
+        self._reduction_factor = reduction_factor
+        self._stop_last_trials = stop_last_trials
+        self._brackets = [
+            [Rung(each) for each in milestones(max_t, grace_period, reduction_factor, bracket)]
+            for bracket in range(brackets)
+        ]
+        self._bracket_of: dict[str, int] = {}  # {trial id: index}
+        self._stopped_count = 0
+        self._promotion = self._make_promotion() if type == "promotion" else None
+
+    def _make_promotion(self) -> Promotion:
+        return Promotion(self._brackets, self._reduction_factor)
+
+    def on_trial_add(self, tune_controller: ControllerView, trial: Trial) -> None:
+        super().on_trial_add(tune_controller, trial)
+        self._rungs_of(trial.trial_id)
+        if self._promotion is not None:
+            self._promotion.add(trial)
+
+    def on_trial_result(
+        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+    ) -> str:
+        if self._promotion is not None:
+            self._promotion.take_out(trial.trial_id)
+        time, score = self.time_of(result), self._signed(result)
+        if time is None or score is None:
+            return self.CONTINUE
+        if self._promotion is not None:
+            self._promotion.observe(trial.trial_id, time, score)
+        if time >= self._max_t and self._stop_last_trials:
+            return self._stop()
+        rung = self._rung_reached(trial.trial_id, time)
+        if rung is None:
+            return self.CONTINUE
+        if self._promotion is not None and time < self._max_t:
+            is_promoted = self._promotion.enter(tune_controller, trial, rung, score)
+            return self.CONTINUE if is_promoted else self.PAUSE
+        cutoff = rung.cutoff(self._reduction_factor)
+        rung.record(trial.trial_id, score)
+        if self._promotion is not None or cutoff is None or score >= cutoff:
+            return self.CONTINUE
+        # It is below the cutoff, or NaN.
+        return self._stop()
+
+    def on_trial_complete(
+        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+    ) -> None:
+        time, score = self.time_of(result), self._signed(result)
+        if time is not None and score is not None:
+            rung = self._rung_reached(trial.trial_id, time)
+            if rung is not None:
+                rung.record(trial.trial_id, score)
+        if self._promotion is not None:
+            self._promotion.take_out(trial.trial_id, is_final=True)
+
+    def on_trial_error(self, tune_controller: ControllerView, trial: Trial) -> None:
+        if self._promotion is not None:
+            # If it is retried, it is added again.
+            self._promotion.take_out(trial.trial_id, is_final=True, is_lost=True)
+
+    def on_trial_remove(self, tune_controller: ControllerView, trial: Trial) -> None:
+        if self._promotion is not None:
+            self._promotion.take_out(trial.trial_id, is_final=True, is_lost=True)
+
+    def choose_trial_to_run(self, tune_controller: ControllerView) -> Trial | None:
+        if self._promotion is not None:
+            return self._promotion.choose(tune_controller)
+        return super().choose_trial_to_run(tune_controller)
+
+    def debug_string(self) -> str:
+        times = [", ".join(f"{rung.milestone:g}" for rung in rungs) for rungs in self._brackets]
+        kind = "promotion" if self._promotion is not None else ""
+        rungs = " | ".join(each or "none" for each in times)
+        return f"{self._name} ({kind + ', ' if kind else ''}rungs at {rungs}; " + (
+            f"{self._stopped_count} trials stopped)"
+        )
+
+    def _stop(self) -> str:
+        self._stopped_count += 1
+        return self.STOP
+
+    def _rungs_of(self, trial_id: str) -> list[Rung]:
+        index = self._bracket_of.get(trial_id)
+        if index is None:
+            weights = [math.exp(len(rungs)) for rungs in self._brackets]
+            index = self._rng.choices(range(len(weights)), weights)[0]
+            self._bracket_of[trial_id] = index
+        return self._brackets[index]
+
+    def _rung_reached(self, trial_id: str, time: float) -> Rung | None:
+        """The highest rung that a trial has reached and has no score in."""
+        for rung in reversed(self._rungs_of(trial_id)):
+            if rung.milestone > time:
+                continue
+            if trial_id not in rung.scores:
+                return rung
+            if not self._stop_last_trials:
+                # Rungs that a large step led past are never made up for.
+                return None
+        return None
+
+
+ASHAScheduler = AsyncHyperBandScheduler
+
+
+def _check(
+    max_t: float, grace_period: float, reduction_factor: float, brackets: int, type: str
+) -> None:
+    """Raises ValueError for arguments out of their ranges."""
+    # All is asked for the other way round, so that NaN does not pass.
+    if not 0 < max_t < math.inf:
+        raise ValueError(f"max_t must be a number above 0, but got {max_t!r}.")
+    if not 0 < grace_period <= max_t:
+        raise ValueError(
+            f"grace_period must be above 0 and at most max_t, {max_t!r}, but got {grace_period!r}."
+        )
+    if not 1 < reduction_factor < math.inf:
+        raise ValueError(f"reduction_factor must be more than 1, but got {reduction_factor!r}.")
+    if not isinstance(brackets, int) or brackets < 1:
+        raise ValueError(f"brackets must be an integer of at least 1, but got {brackets!r}.")
+    if type not in _TYPES:
+        guess = near_miss(str(type), _TYPES)
+        hint = f" Did you mean {guess!r}?" if guess else ""
+        raise ValueError(f"type must be 'stopping' or 'promotion', but got {type!r}.{hint}")

@@ -1,0 +1,182 @@
+"""MedianStoppingRule: stops a trial that is worse than the others were on the average."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_left, bisect_right
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from localtune.experiment.status import Status
+from localtune.schedulers.metric_scheduler import WORST, MetricScheduler
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+    from localtune.schedulers.trial_scheduler import ControllerView
+
+
+class MedianStoppingRule(MetricScheduler):
+    """Stops a trial whose best result is below the median of the others' running averages.
+
+    At each result of a trial, at time t, the others are those that have come to t, too. Each
+    counts with the mean of its results from the grace period on up to t.
+
+    "Google Vizier: A Service for Black-Box Optimization" (Golovin et al., KDD 2017), section
+    3.2.2.
+
+    Args:
+        time_attr: Key of the results that says how far a trial is.
+        metric: Metric to optimise; None takes the one of the run.
+        mode: ``"min"`` or ``"max"``; None takes the one of the run.
+        grace_period: Time, in units of ``time_attr``, before which no trial is stopped. Results
+            before it count for nobody's mean.
+        min_samples_required: How many others must have come as far for a comparison.
+        min_time_slice: As long as there are too few others, a trial gives its place to one that
+            waits after having run for longer than this; in units of ``time_attr``.
+        hard_stop: Whether the worse ones are stopped. Otherwise they are paused, once, and go
+            on when there is room; that needs checkpoints.
+
+    Raises:
+        ValueError: for values out of their ranges.
+
+    Example:
+        >>> MedianStoppingRule(metric="loss", mode="min", grace_period=5).debug_string()
+        'Median stopping rule (0 trials stopped)'
+    """
+
+    def __init__(
+        self,
+        time_attr: str = "time_total_s",
+        metric: str | None = None,
+        mode: str | None = None,
+        grace_period: float = 60.0,
+        min_samples_required: int = 3,
+        min_time_slice: float = 0,
+        hard_stop: bool = True,
+    ) -> None:
+        super().__init__(time_attr, metric, mode)
+        for name, value in (("grace_period", grace_period), ("min_time_slice", min_time_slice)):
+            if not value >= 0:
+                raise ValueError(f"{name} must be at least 0, but got {value!r}.")
+        if min_samples_required < 1:
+            raise ValueError(
+                f"min_samples_required must be at least 1, but got {min_samples_required!r}."
+            )
+        self._grace_period = grace_period
+        self._min_samples_required = min_samples_required
+        self._min_time_slice = min_time_slice
+        self._hard_stop = hard_stop
+        self._histories: dict[str, _History] = {}
+        self._last_pause: dict[str, float] = {}  # {trial id: time}
+        self._softly_stopped: set[str] = set()
+        self._stopped_count = 0
+        # Ids of those that were told to pause, the first one first.
+        self._paused: dict[str, None] = {}
+
+    def on_trial_result(
+        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+    ) -> str:
+        trial_id = trial.trial_id
+        self._paused.pop(trial_id, None)
+        time, score = self.time_of(result), self.score_of(result)
+        if time is None or score is None or trial_id in self._softly_stopped:
+            return self.CONTINUE
+        history = self._histories.setdefault(trial_id, _History())
+        history.append(time, score)
+        if time < self._grace_period:
+            return self.CONTINUE
+        others = [
+            each
+            for other_id, each in self._histories.items()
+            if other_id != trial_id and each.last_time >= time
+        ]
+        if len(others) < self._min_samples_required:
+            since = time - self._last_pause.get(trial_id, 0)
+            if since > self._min_time_slice and _others_wait(tune_controller, trial):
+                self._last_pause[trial_id] = time
+                return self._pause(trial_id)
+            return self.CONTINUE
+        means = [each.mean(self._grace_period, time) for each in others]
+        known = [each for each in means if each is not None]
+        if not known or not history.best < median(known):
+            return self.CONTINUE
+        self._stopped_count += 1
+        if self._hard_stop:
+            return self.STOP
+        self._softly_stopped.add(trial_id)
+        return self._pause(trial_id)
+
+    def on_trial_complete(
+        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+    ) -> None:
+        self._paused.pop(trial.trial_id, None)
+
+    def on_trial_error(self, tune_controller: ControllerView, trial: Trial) -> None:
+        self._paused.pop(trial.trial_id, None)
+
+    def on_trial_remove(self, tune_controller: ControllerView, trial: Trial) -> None:
+        self._paused.pop(trial.trial_id, None)
+
+    def choose_trial_to_run(self, tune_controller: ControllerView) -> Trial | None:
+        """New trials in the order of their creation, then paused ones in that of their pauses."""
+        paused: dict[str, Trial] = {}
+        for trial in tune_controller.get_live_trials():
+            if trial.status is Status.PENDING:
+                return trial
+            if trial.status is Status.PAUSED:
+                paused[trial.trial_id] = trial
+        if not paused:
+            return None
+        first = next((each for each in self._paused if each in paused), next(iter(paused)))
+        return paused[first]
+
+    def debug_string(self) -> str:
+        return f"Median stopping rule ({self._stopped_count} trials stopped)"
+
+    def _pause(self, trial_id: str) -> str:
+        self._paused[trial_id] = None
+        return self.PAUSE
+
+
+def _others_wait(view: ControllerView, trial: Trial) -> bool:
+    return any(
+        each.status in (Status.PENDING, Status.PAUSED)
+        for each in view.get_live_trials()
+        if each is not trial
+    )
+
+
+class _History:
+    """All results of one trial; times rise."""
+
+    def __init__(self) -> None:
+        self._times = array("d")
+        self._scores = array("d")
+
+    @property
+    def last_time(self) -> float:
+        return self._times[-1]
+
+    @property
+    def best(self) -> float:
+        return max(self._scores)
+
+    def append(self, time: float, score: float) -> None:
+        # A trial that went back to a checkpoint does again what came after it.
+        kept = bisect_left(self._times, time)
+        del self._times[kept:], self._scores[kept:]
+        self._times.append(time)
+        self._scores.append(score)
+
+    def mean(self, start: float, end: float) -> float | None:
+        """Mean of the scores with ``start <= time <= end``, None if there are none."""
+        scores = self._scores[bisect_left(self._times, start) : bisect_right(self._times, end)]
+        if not scores:
+            return None
+        if WORST in scores:
+            return WORST
+        try:
+            return math.fsum(scores) / len(scores)
+        except OverflowError:
+            return sum(score / len(scores) for score in scores)

@@ -1,0 +1,117 @@
+"""MetricScheduler: what schedulers have in common that compare trials by a metric."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from localtune.result import DEFAULT_METRIC
+from localtune.schedulers.fifo import FIFOScheduler
+from localtune.schedulers.trial_scheduler import ControllerView
+from localtune.tune_config import check_metric_and_mode
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+    from localtune.search.search_algorithm import SearchAlgorithm
+
+# The score of NaN: below that of any number.
+WORST = -math.inf
+
+
+class MetricScheduler(FIFOScheduler):
+    """Base class of schedulers that compare trials by a metric, at points in their time.
+
+    Trials run in the order of their creation, unless a subclass says otherwise.
+
+    Args:
+        time_attr: Key of the results that says how far a trial is: a number that grows.
+        metric: Metric to optimise; None takes the one of the run.
+        mode: ``"min"`` or ``"max"``; None takes the one of the run.
+
+    Raises:
+        ValueError: for a mode that is neither, or a metric or ``time_attr`` that is no name.
+    """
+
+    _mode: str | None = None
+
+    def __init__(self, time_attr: str, metric: str | None = None, mode: str | None = None) -> None:
+        check_metric_and_mode(metric, mode)
+        if not isinstance(time_attr, str) or not time_attr:
+            raise ValueError(f"time_attr must be the name of a result key, but got {time_attr!r}.")
+        self._time_attr = time_attr
+        self._metric = metric
+        self._mode = mode
+
+    @property
+    def mode(self) -> str | None:
+        """``"min"`` or ``"max"``, None as long as it is not known."""
+        return self._mode
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        if self._mode and mode:
+            return False
+        if not super().set_search_properties(metric, mode, **spec):
+            return False
+        self._mode = mode or self._mode
+        if self._metric is None and self._mode:
+            # What trainables are scored by that return or report one bare number.
+            self._metric = DEFAULT_METRIC
+        return True
+
+    def check_run(self, param_space: dict[str, Any], search_alg: SearchAlgorithm) -> None:
+        self._check_metric()
+
+    def on_trial_add(self, tune_controller: ControllerView, trial: Trial) -> None:
+        # Of a scheduler that is used without a run.
+        self._check_metric()
+
+    def score_of(self, result: Mapping[str, Any]) -> float | None:
+        """The metric of a flat result, such that higher is better.
+
+        Returns:
+            None if the result lacks the metric; minus infinity for NaN, which never wins.
+
+        Raises:
+            ValueError: for a metric that is no number.
+        """
+        score = self._signed(result)
+        return WORST if score is not None and math.isnan(score) else score
+
+    def time_of(self, result: Mapping[str, Any]) -> float | None:
+        """How far a flat result's trial is, None if the result does not say so.
+
+        Raises:
+            ValueError: for a time that is no number.
+        """
+        time = _number(self._time_attr, result)
+        return None if time is None or math.isnan(time) else time
+
+    def _signed(self, result: Mapping[str, Any]) -> float | None:
+        """The score with NaN as it is."""
+        assert self._metric is not None
+        value = _number(self._metric, result)
+        return -value if value is not None and self._mode == "min" else value
+
+    def _check_metric(self) -> None:
+        missing = " and a ".join(
+            name for name, value in (("metric", self._metric), ("mode", self._mode)) if not value
+        )
+        if missing:
+            name = type(self).__name__
+            raise ValueError(
+                f"{name} compares trials, and needs a {missing}. Give it to the run, as in "
+                f"TuneConfig(metric='loss', mode='min'), or to {name} itself."
+            )
+
+
+def _number(key: str, result: Mapping[str, Any]) -> float | None:
+    value = result.get(key)
+    if value is None or isinstance(value, (int, float)):
+        return value
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"A scheduler needs a number in {key!r}, but a trial reported {value!r}."
+        ) from None

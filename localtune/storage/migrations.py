@@ -1,0 +1,68 @@
+"""Brings an experiment database of an older localtune to the newest schema."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from localtune.result import TRAINING_ITERATION
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Migrates step by step, in one transaction: a crash leaves the old database or the new one.
+
+    Args:
+        connection: Of the database, in autocommit mode.
+        version: Its schema version.
+
+    Raises:
+        sqlite3.Error: if the database cannot be written.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        while version in _STEPS:
+            _STEPS[version](connection)
+            version += 1
+        connection.execute(
+            "UPDATE meta SET value = ? WHERE key = 'schema_version'", (_dump(version),)
+        )
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _count_results(connection: sqlite3.Connection) -> None:
+    """1 to 2: histories are cut by the number of their results, not by iterations."""
+    connection.execute(
+        "ALTER TABLE checkpoints ADD COLUMN result_count INTEGER NOT NULL DEFAULT 0"
+    )
+    # Until then each result was one iteration.
+    checkpoints = connection.execute("SELECT trial_id, number, metrics FROM checkpoints").fetchall()
+    for trial_id, number, metrics in checkpoints:
+        connection.execute(
+            "UPDATE checkpoints SET result_count = ? WHERE trial_id = ? AND number = ?",
+            (pickle.loads(metrics).get(TRAINING_ITERATION, 0), trial_id, number),
+        )
+    trials = connection.execute("SELECT trial_id, origin, progress FROM trials").fetchall()
+    for trial_id, origin_blob, progress_blob in trials:
+        origin, progress = pickle.loads(origin_blob), pickle.loads(progress_blob)
+        path = origin.pop("restore_path", None)
+        origin["seed"] = 0
+        progress["result_count"] = progress["last_result"].get(TRAINING_ITERATION, 0)
+        progress["start_point"] = None if path is None else (None, -1, path, {}, None)
+        connection.execute(
+            "UPDATE trials SET origin = ?, progress = ? WHERE trial_id = ?",
+            (_dump(origin), _dump(progress), trial_id),
+        )
+
+
+def _dump(value: Any) -> bytes:
+    return pickle.dumps(value, protocol=5)
+
+
+_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _count_results}
