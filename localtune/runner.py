@@ -8,15 +8,16 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from localtune.callback import Callback, CallbackError, CallbackList
 from localtune.clock import SystemClock
 from localtune.controller.background_search import BackgroundSearch
+from localtune.controller.kept_state import KeptState, dump, load
 from localtune.controller.loop import ExperimentLoop, error_of_callback
 from localtune.controller.settings import RunSettings
 from localtune.controller.state import ControllerState
-from localtune.error import TuneError
+from localtune.error import StorageError, TuneError
 from localtune.execution.executor import Executor
 from localtune.experiment_spec import Experiment
 from localtune.progress_reporter import create_output
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
     from localtune.progress_reporter.output import Output
     from localtune.resources import PlacementGroupFactory
+    from localtune.stopper.stopper import Stopper
     from localtune.trainable.trainable import Trainable
 
 # Trials of a space that costs nothing to sample may wait in numbers: schedulers that fill groups
@@ -120,10 +122,11 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
     try:
         searcher, stop_searching = _in_background(searcher, executor)
         trials = _trials_to_resume(db, options.resume, searcher)
+        if options.resume is not None:
+            _restore_scheduler(db, trials, scheduler)
+        stopper = _stopper(db, trials, experiment.stopper, options)
         settings = _settings(experiment, options, scheduler, _kept_seed(db, options, seed))
-        state = ControllerState(
-            settings, searcher, scheduler, experiment.stopper, executor.capacity(), clock
-        )
+        state = ControllerState(settings, searcher, scheduler, stopper, executor.capacity(), clock)
         state.adopt(trials)
         db.save(trials)
         output = create_output(
@@ -141,7 +144,8 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
         callbacks = CallbackList(_all_callbacks(options.callbacks, output))
         if options.resume is not None:
             _restore_callbacks(callbacks, db)
-        loop = ExperimentLoop(state, executor, searcher, callbacks, db, output, clock)
+        kept = KeptState(searcher, scheduler, stopper, callbacks)
+        loop = ExperimentLoop(state, executor, kept, callbacks, db, output, clock)
         program = dumps_with_parameters(experiment.trainable)
         try:
             with _executor_open(executor, program, output), _signals_handled(loop):
@@ -224,9 +228,7 @@ def make_searcher(options: RunOptions, experiment: Experiment) -> SearchAlgorith
     spec = experiment.public_spec
     if options.seed is not None:
         spec["seed"] = options.seed
-    if not searcher.set_search_properties(
-        options.metric, options.mode, experiment.config, **spec
-    ):
+    if not searcher.set_search_properties(options.metric, options.mode, experiment.config, **spec):
         raise ValueError(
             f"metric and mode are given twice: to TuneConfig ({options.metric!r}, "
             f"{options.mode!r}) and to {type(searcher).__name__}. Give them to one."
@@ -443,6 +445,37 @@ def _trials_to_resume(
     for trial in trials:
         _revive(trial, resume, searcher)
     return trials
+
+
+def _restore_scheduler(db: ExperimentDB, trials: list[Trial], scheduler: TrialScheduler) -> None:
+    state = db.get("scheduler")
+    if state is not None:
+        scheduler.set_state(_loaded(state, trials, "scheduler"))
+
+
+def _stopper(db: ExperimentDB, trials: list[Trial], given: Stopper, options: RunOptions) -> Stopper:
+    """The stop conditions: as far as they were, if a resumed run is given the same ones again."""
+    if not given.has_state:
+        return given
+    try:
+        as_given = dump(given)
+    except Exception:
+        return given  # Whoever keeps its state says so.
+    state = db.get("stopper") if options.resume is not None else None
+    if state is not None and db.get("stopper_as_given") == as_given:
+        return cast("Stopper", _loaded(state, trials, "stop conditions"))
+    db.put("stopper_as_given", as_given)
+    return given
+
+
+def _loaded(state: bytes, trials: list[Trial], whose: str) -> Any:
+    try:
+        return load(state, trials)
+    except Exception as error:
+        raise StorageError(
+            f"The state of the {whose} cannot be read: {type(error).__name__}: {error}. Make what "
+            "it is made of importable."
+        ) from error
 
 
 def _restore_callbacks(callbacks: CallbackList, db: ExperimentDB) -> None:

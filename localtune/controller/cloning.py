@@ -57,9 +57,7 @@ class CloneTable:
 
     def is_waiting(self, trial: Trial) -> bool:
         """Whether a trial waits for a checkpoint."""
-        return any(
-            clone.trial is trial for clones in self._waiting.values() for clone in clones
-        )
+        return any(clone.trial is trial for clones in self._waiting.values() for clone in clones)
 
     def take_waiting(self, donor: Trial) -> list[Clone]:
         """The clones that waited for a donor; they do not wait any more."""

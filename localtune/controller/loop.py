@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from localtune.callback import CallbackError, CallbackList
 from localtune.clock import Clock
 from localtune.controller import instructions as i
+from localtune.controller.kept_state import KeptState
 from localtune.controller.state import ControllerState
 from localtune.error import StorageError, TuneError, WorkerStartError
 from localtune.execution.executor import Executor
@@ -16,7 +17,6 @@ from localtune.experiment.metric_analysis import metric_stats_of
 from localtune.experiment.trial import Trial
 from localtune.experiment.trial_info import StorageContext, TrialInfo
 from localtune.result import TRIAL_SEED_VARIABLE
-from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.storage import failures, history
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.paths import make_trial_dir
@@ -45,7 +45,7 @@ class ExperimentLoop:
     Args:
         state: Decides.
         executor: Runs workers; must be open.
-        searcher: Its state is kept with the experiment.
+        kept: What decides, to be kept with the experiment.
         callbacks: Told what happens.
         db: Keeps the state.
         output: Shows it.
@@ -56,7 +56,7 @@ class ExperimentLoop:
         self,
         state: ControllerState,
         executor: Executor,
-        searcher: SearchAlgorithm,
+        kept: KeptState,
         callbacks: CallbackList,
         db: ExperimentDB,
         output: Output,
@@ -64,7 +64,7 @@ class ExperimentLoop:
     ) -> None:
         self._state = state
         self._executor = executor
-        self._searcher = searcher
+        self._kept = kept
         self._callbacks = callbacks
         self._db = db
         self._output = output
@@ -73,7 +73,6 @@ class ExperimentLoop:
         self._unsaved: dict[str, Trial] = {}
         self._saved_count = 0
         self._known: set[str] = set()  # ids of the trials whose configuration can be kept
-        self._keeps_callbacks = callbacks.has_state
         self._interrupt_asked = False
         self.was_interrupted = False
 
@@ -102,6 +101,7 @@ class ExperimentLoop:
                 self._carry_out(state.interrupt())
             self._carry_out(state.advance())
             if state.is_done:
+                self._save_all()
                 return
             for event in self._executor.wait(self._timeout_s()):
                 # Together: what an event ends and what may start now is one transaction.
@@ -245,14 +245,20 @@ class ExperimentLoop:
     def _save(self) -> None:
         if not self._unsaved:
             return
-        state: dict[str, Any] = {}
         trials, self._unsaved = list(self._unsaved.values()), {}
-        if len(self._state.trials) != self._saved_count or any(t.is_finished() for t in trials):
-            state["searcher"] = self._searcher.get_state()
-        if self._keeps_callbacks:
-            state["callbacks"] = self._callbacks.get_state()
-        self._db.save(trials, state)
+        is_new = len(self._state.trials) != self._saved_count
+        changed = is_new or any(trial.is_finished() for trial in trials)
+        self._db.save(trials, self._kept.due(trials_changed=changed))
         self._saved_count = len(self._state.trials)
+
+    def _save_all(self) -> None:
+        """Writes what may have waited, because the run is over."""
+        try:
+            self._db.save((), self._kept.due(trials_changed=True, force=True))
+        except CallbackError as error:
+            self._abort_by(error)
+        except StorageError as error:
+            self._abort(error, error.__cause__)
 
 
 class UnpicklableConfigError(TuneError):

@@ -161,9 +161,7 @@ class Trial:
         self.experiment_tag = experiment_tag
         self.revision += 1
 
-    def update_resources(
-        self, resources: dict[str, float] | PlacementGroupFactory
-    ) -> None:
+    def update_resources(self, resources: dict[str, float] | PlacementGroupFactory) -> None:
         """Sets what the trial asks for when it starts next.
 
         Args:

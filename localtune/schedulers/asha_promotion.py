@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -103,9 +102,7 @@ class Promotion:
         """Whether trials may be promoted out of a rung."""
         return True
 
-    def _find_promotable(
-        self, view: ControllerView, entering: Trial | None = None
-    ) -> Trial | None:
+    def _find_promotable(self, view: ControllerView, entering: Trial | None = None) -> Trial | None:
         for rung in filter(self._is_open, self._rungs):
             for trial_id in rung.promotable(self._reduction_factor):
                 trial = self._find(view, trial_id)
@@ -123,6 +120,10 @@ class Promotion:
 
     def _wind_up(self, view: ControllerView) -> Trial | None:
         """Decides when nothing runs, nobody can be promoted, and no trial can be created."""
+        for trial in view.get_live_trials():
+            # Paused by somebody else, such as a subclass.
+            if trial.trial_id not in self._rung_of and _can_start(trial):
+                return trial
         waiting = list(self._worst_first(view))
         if view.search_alg.is_finished():
             winner = self._find_winner(view)
@@ -155,8 +156,3 @@ class Promotion:
 
 def _can_start(trial: Trial) -> bool:
     return trial.status in (Status.PAUSED, Status.PENDING)
-
-
-def is_number(score: float) -> bool:
-    """Whether a score is not NaN."""
-    return not math.isnan(score)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from localtune.experiment.status import Status
 from localtune.schedulers.trial_scheduler import ControllerView, TrialScheduler
@@ -22,6 +22,10 @@ class FIFOScheduler(TrialScheduler):
             if paused is None and trial.status is Status.PAUSED:
                 paused = trial
         return paused
+
+    def get_state(self) -> dict[str, Any]:
+        # A subclass may have something to remember.
+        return {} if type(self) is FIFOScheduler else super().get_state()
 
     def debug_string(self) -> str:
         return "FIFO scheduler"

@@ -59,9 +59,9 @@ class MedianStoppingRule(MetricScheduler):
         for name, value in (("grace_period", grace_period), ("min_time_slice", min_time_slice)):
             if not value >= 0:
                 raise ValueError(f"{name} must be at least 0, but got {value!r}.")
-        if min_samples_required < 1:
+        if min_samples_required < 0:
             raise ValueError(
-                f"min_samples_required must be at least 1, but got {min_samples_required!r}."
+                f"min_samples_required must be at least 0, but got {min_samples_required!r}."
             )
         self._grace_period = grace_period
         self._min_samples_required = min_samples_required
@@ -80,11 +80,11 @@ class MedianStoppingRule(MetricScheduler):
         trial_id = trial.trial_id
         self._paused.pop(trial_id, None)
         time, score = self.time_of(result), self.score_of(result)
-        if time is None or score is None or trial_id in self._softly_stopped:
+        if time is None or score is None:
             return self.CONTINUE
         history = self._histories.setdefault(trial_id, _History())
         history.append(time, score)
-        if time < self._grace_period:
+        if time < self._grace_period or trial_id in self._softly_stopped:
             return self.CONTINUE
         others = [
             each

@@ -24,6 +24,8 @@ class DictStopper(Stopper):
         ValueError: for a key that is not a string, or a bound that is not a number.
     """
 
+    has_state = False
+
     def __init__(self, criteria: Mapping[str, Any]) -> None:
         self.criteria: dict[str, Any] = flatten_dict(dict(criteria))
         for key, bound in self.criteria.items():

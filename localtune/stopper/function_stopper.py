@@ -22,6 +22,8 @@ class FunctionStopper(Stopper):
         True
     """
 
+    has_state = False
+
     def __init__(self, function: Callable[[str, dict[str, Any]], bool]) -> None:
         if not callable(function):
             raise ValueError(

@@ -10,5 +10,7 @@ from localtune.stopper.stopper import Stopper
 class NoopStopper(Stopper):
     """Stops nothing: trials run until they end by themselves."""
 
+    has_state = False
+
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False

@@ -25,6 +25,10 @@ class Stopper(ABC):
         True
     """
 
+    # Whether what it answers depends on more than the result: such a stopper is kept with the
+    # experiment, and a resumed run goes on with it.
+    has_state = True
+
     @abstractmethod
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Whether a trial is to stop; called with each of its results.

@@ -38,9 +38,7 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
 
 def _count_results(connection: sqlite3.Connection) -> None:
     """1 to 2: histories are cut by the number of their results, not by iterations."""
-    connection.execute(
-        "ALTER TABLE checkpoints ADD COLUMN result_count INTEGER NOT NULL DEFAULT 0"
-    )
+    connection.execute("ALTER TABLE checkpoints ADD COLUMN result_count INTEGER NOT NULL DEFAULT 0")
     # Until then each result was one iteration.
     checkpoints = connection.execute("SELECT trial_id, number, metrics FROM checkpoints").fetchall()
     for trial_id, number, metrics in checkpoints:

@@ -59,8 +59,9 @@ class TuneContext:
     def get_trial_seed(self) -> int | None:
         """A number from 0 below 2**32 that depends on the run's seed and the trial's number alone.
 
-        Python's and NumPy's global generators start from it; give it to what has a generator of
-        its own, and the trial can be run again alone with the same result.
+        Python's global generator starts from it, and NumPy's if NumPy is imported where the
+        function is defined, not within it. Give it to what has a generator of its own, and the
+        trial can be run again alone with the same result.
         """
         session = session_or_warning("get_trial_seed")
         if session is None or session.trial_info is None:

@@ -202,7 +202,6 @@ def test_a_torn_file_becomes_whole_rows_up_to_the_iteration(
     assert json_iterations(trial) == list(range(1, count + 1)) and count <= iteration
 
 
-
 # -- in runs ------------------------------------------------------------------------------------
 
 

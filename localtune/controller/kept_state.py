@@ -1,0 +1,127 @@
+"""What a run keeps beside its trials, so that it can be taken up again and decide as it would have."""
+
+from __future__ import annotations
+
+import functools
+import io
+import logging
+import pickle
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from localtune.callback import CallbackList
+from localtune.experiment.trial import Trial
+from localtune.schedulers.trial_scheduler import TrialScheduler
+from localtune.search.search_algorithm import SearchAlgorithm
+from localtune.stopper.stopper import Stopper
+
+logger = logging.getLogger(__name__)
+
+# State that grows with the run is written so seldom that it takes this part of the time.
+_WRITING_SHARE = 0.05
+
+
+class KeptState:
+    """Collects the state of all that decides, when it is due.
+
+    Args:
+        searcher: Its state goes with each trial that it has handed out, and each that has ended.
+        scheduler: Its state, and the stopper's, is kept as often as its size allows: written
+            after each event while it is small.
+        stopper: See above.
+        callbacks: Their state is kept if they have any.
+    """
+
+    def __init__(
+        self,
+        searcher: SearchAlgorithm,
+        scheduler: TrialScheduler,
+        stopper: Stopper,
+        callbacks: CallbackList,
+    ) -> None:
+        self._searcher = searcher
+        self._scheduler = scheduler
+        self._stopper = stopper
+        self._callbacks = callbacks
+        self._keeps_callbacks = callbacks.has_state
+        self._next_writing = 0.0
+        self._last: dict[str, bytes] = {}
+        self._unkeepable: set[str] = set()
+
+    def due(self, *, trials_changed: bool, force: bool = False) -> dict[str, Any]:
+        """{key: value} to write together with what has happened.
+
+        Args:
+            trials_changed: Whether a trial was created or has ended.
+            force: Whether this is the last time.
+        """
+        state: dict[str, Any] = {}
+        if trials_changed or force:
+            state["searcher"] = self._searcher.get_state()
+        if self._keeps_callbacks:
+            state["callbacks"] = self._callbacks.get_state()
+        started = time.perf_counter()
+        if force or started >= self._next_writing:
+            scheduler_state = self._scheduler.get_state()
+            if scheduler_state:
+                self._add(state, "scheduler", scheduler_state)
+            if self._stopper.has_state:
+                self._add(state, "stopper", self._stopper)
+            ended = time.perf_counter()
+            self._next_writing = ended + (ended - started) / _WRITING_SHARE
+        return state
+
+    def _add(self, state: dict[str, Any], key: str, value: Any) -> None:
+        if key in self._unkeepable:
+            return
+        try:
+            data = dump(value)
+        except Exception as error:
+            self._unkeepable.add(key)
+            logger.warning(
+                "The state of the %s cannot be kept (%s: %s): if this run is resumed, it starts "
+                "afresh. Let it hold only what can be pickled.",
+                key,
+                type(error).__name__,
+                error,
+            )
+            return
+        if data != self._last.get(key):
+            self._last[key] = state[key] = data
+
+
+def dump(value: Any) -> bytes:
+    """Pickles a value; trials in it are kept as their ids."""
+    file = io.BytesIO()
+    _pickler_class()(file, protocol=5).dump(value)
+    return file.getvalue()
+
+
+@functools.cache
+def _pickler_class() -> Any:
+    import cloudpickle
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        def persistent_id(self, each: Any) -> str | None:
+            return each.trial_id if isinstance(each, Trial) else None
+
+    return Pickler
+
+
+def load(data: bytes, trials: Iterable[Trial]) -> Any:
+    """Loads what :func:`dump` wrote; the ids in it become these trials.
+
+    Raises:
+        Exception: whatever the loading of user classes raises.
+    """
+    return _Unpickler(io.BytesIO(data), {trial.trial_id: trial for trial in trials}).load()
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, trials: Mapping[str, Trial]) -> None:
+        super().__init__(file)
+        self._trials = trials
+
+    def persistent_load(self, trial_id: str) -> Trial:
+        return self._trials[trial_id]
