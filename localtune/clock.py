@@ -27,3 +27,58 @@ class SystemClock:
 
     def time(self) -> float:
         return time.time()
+
+
+class ManualClock:
+    """Clock that stands still until it is told to move, for tests and simulations.
+
+    It is a :class:`Clock`. Both of its readings move together.
+
+    Args:
+        start_s: First reading of ``time()``, in seconds since the Unix epoch; ``monotonic()``
+            starts at 0.
+
+    Example:
+        >>> clock = ManualClock(start_s=1_000.0)
+        >>> clock.advance(2.5)
+        >>> clock.monotonic(), clock.time()
+        (2.5, 1002.5)
+    """
+
+    def __init__(self, start_s: float = 0.0) -> None:
+        self._start_s = start_s
+        self._passed_s = 0.0
+
+    def monotonic(self) -> float:
+        return self._passed_s
+
+    def time(self) -> float:
+        return self._start_s + self._passed_s
+
+    def advance(self, duration_s: float) -> None:
+        """Let time pass.
+
+        Args:
+            duration_s: Seconds to move forward.
+
+        Raises:
+            ValueError: ``duration_s`` is negative or not a number.
+        """
+        if not duration_s >= 0:
+            raise ValueError(f"duration_s must be at least 0, but got {duration_s}.")
+        self._passed_s += duration_s
+
+    def advance_to(self, reading_s: float) -> None:
+        """Let time pass until ``monotonic()`` shows ``reading_s``.
+
+        Args:
+            reading_s: Seconds since the start of the clock.
+
+        Raises:
+            ValueError: ``reading_s`` has passed already, or is not a number.
+        """
+        if not reading_s >= self._passed_s:
+            raise ValueError(
+                f"reading_s must be at least {self._passed_s}, which it is now, but got {reading_s}."
+            )
+        self._passed_s = reading_s

@@ -103,6 +103,10 @@ class StorageError(TuneError, OSError):
     """An experiment's directory cannot be created, read or written."""
 
 
+class ExperimentInUseError(StorageError):
+    """Another run is at work in the experiment's directory."""
+
+
 class ExtraMissingError(TuneError, ImportError):
     """An optional dependency is needed and not installed."""
 

@@ -29,6 +29,7 @@ from localtune.search.create import create_searcher
 from localtune.search.rng import derive_seed
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.storage.experiment_db import ExperimentDB
+from localtune.storage.locks import experiment_locked
 from localtune.storage.paths import make_experiment_dir
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.tune_config import check_metric_and_mode
@@ -118,8 +119,10 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
     clock = executor.clock
     started = clock.monotonic()
     make_experiment_dir(experiment.path)
-    db = ExperimentDB(experiment.path)
-    try:
+    with (
+        experiment_locked(experiment.path),
+        contextlib.closing(ExperimentDB(experiment.path)) as db,
+    ):
         searcher, stop_searching = _in_background(searcher, executor)
         trials = _trials_to_resume(db, options.resume, searcher)
         if options.resume is not None:
@@ -163,8 +166,6 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
         if state.error is not None:
             raise state.error
         return RunOutcome(state.trials, loop.was_interrupted)
-    finally:
-        db.close()
 
 
 def _end(

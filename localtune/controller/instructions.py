@@ -89,6 +89,21 @@ class Notify(Instruction):
 
 
 @dataclass(slots=True)
+class Record(Instruction):
+    """Add a result to the trial's history in the experiment's database.
+
+    Attributes:
+        trial: Whose result it is.
+        number: Its number in the history, from 1.
+        result: The result.
+    """
+
+    trial: Trial
+    number: int
+    result: dict[str, Any]
+
+
+@dataclass(slots=True)
 class Persist(Instruction):
     """Write the trial's record to the experiment's database."""
 

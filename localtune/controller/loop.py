@@ -16,8 +16,9 @@ from localtune.execution.executor import Executor
 from localtune.experiment.metric_analysis import metric_stats_of
 from localtune.experiment.trial import Trial
 from localtune.experiment.trial_info import StorageContext, TrialInfo
-from localtune.result import TRIAL_SEED_VARIABLE
+from localtune.result import CONFIG_PREFIX, TRIAL_SEED_VARIABLE
 from localtune.storage import failures, history
+from localtune.storage.checkpoints import find_damage, remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.paths import make_trial_dir
 from localtune.utils.dicts import flatten_dict
@@ -151,6 +152,8 @@ class ExperimentLoop:
             self._command(instruction)
         elif isinstance(instruction, i.Notify):
             self._notify(instruction)
+        elif isinstance(instruction, i.Record):
+            self._db.add_result(instruction.trial, instruction.number, instruction.result)
         elif isinstance(instruction, i.Persist):
             self._persist(instruction.trial)
         elif isinstance(instruction, i.PrepareTrial):
@@ -193,9 +196,28 @@ class ExperimentLoop:
         if instruction.is_first:
             trial.dirname = make_trial_dir(trial.experiment_path, trial.dirname)
             return
-        if not instruction.is_known and history.rewind(trial.path, trial.result_count):
-            results = history.read_results(trial.path)
-            trial.metric_stats = metric_stats_of(map(flatten_dict, results))
+        is_known = instruction.is_known
+        while (point := trial.resume_point) is not None:
+            tracked = point.tracked
+            damage = find_damage(tracked.checkpoint.path, tracked.files)
+            if not damage:
+                break
+            self._state.drop_resume_point(trial)
+            is_known = False
+            self._output.warn(
+                f"{trial}: the checkpoint {tracked.checkpoint.path} is damaged ({damage}); it goes "
+                "on from the one before, or from scratch if there is none."
+            )
+        if is_known:
+            return
+        remove_leftovers(trial.path, [each.checkpoint.path for each in trial.checkpoints])
+        self._db.cut_results(trial, trial.result_count)
+        self._db.save(())
+        history.rewind(trial.path, trial.result_count)
+        config = {CONFIG_PREFIX: trial.config}
+        trial.metric_stats = metric_stats_of(
+            flatten_dict({**result, **config}) for result in self._db.results(trial.trial_id)
+        )
 
     def _start_worker(self, instruction: i.StartWorker) -> None:
         try:

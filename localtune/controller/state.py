@@ -49,7 +49,6 @@ from localtune.result import (
 )
 from localtune.schedulers.trial_scheduler import TrialScheduler
 from localtune.search.search_algorithm import SearchAlgorithm
-from localtune.search.suggestion import Suggestion
 from localtune.stopper.stopper import Stopper
 from localtune.utils.dicts import flatten_dict
 from localtune.worker import messages as m
@@ -369,6 +368,20 @@ class ControllerState:
         for worker in self._workers.idle():
             self._dismiss(worker, "no trial is left for it")
 
+    def drop_resume_point(self, trial: Trial) -> None:
+        """Takes in that a trial's checkpoint is damaged: it goes on from the one before."""
+        point = trial.resume_point
+        if point is None:
+            return
+        if trial.start_point is not None:
+            trial.start_point = None
+            self._unpin(trial)
+        else:
+            trial.checkpoints.forget(point.tracked)
+        before = trial.resume_point
+        trial.result_count = before.result_count if before is not None else 0
+        trial.last_result = result_of_start(trial) if before is not None else {}
+
     # -- replies --------------------------------------------------------------------------------
 
     def _on_reply(self, worker: Worker, reply: m.Reply) -> None:
@@ -448,6 +461,7 @@ class ControllerState:
             self._out.append(i.Notify("on_trial_result", trial, {"result": dict(result)}))
             update_metric_stats(trial.metric_stats, flat)
             trial.result_count += 1
+            self._out.append(i.Record(trial, trial.result_count, result))
         trial.last_result = result
         result[EXPERIMENT_TAG] = trial.experiment_tag
         trial.run_time_s = result.get(TIME_TOTAL_S) or trial.run_time_s
@@ -515,7 +529,11 @@ class ControllerState:
         reached = trial.last_result.get(TRAINING_ITERATION, 0)
         done_since = max(reached - metrics.get(TRAINING_ITERATION, reached), 0)
         tracked = TrackedCheckpoint(
-            checkpoint, metrics, reply.next_index - 1, max(trial.result_count - done_since, 0)
+            checkpoint,
+            metrics,
+            index=reply.next_index - 1,
+            result_count=max(trial.result_count - done_since, 0),
+            files=reply.files,
         )
         self._out.append(i.Notify("on_checkpoint", trial, {"checkpoint": checkpoint}))
         gone = trial.checkpoints.register(tracked)

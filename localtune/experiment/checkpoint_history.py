@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ class TrackedCheckpoint:
         metrics: Result that the checkpoint belongs to.
         index: Number of the checkpoint within its trial, from 0; -1 if it is of no trial.
         result_count: How many results its trial's history held by then.
+        files: {path within the directory: size in bytes}, None if that is not known.
         pins: Ids of those who still need the directory; retention keeps it meanwhile.
     """
 
@@ -31,6 +32,7 @@ class TrackedCheckpoint:
     metrics: dict[str, Any]
     index: int
     result_count: int = 0
+    files: Mapping[str, int] | None = None
     pins: set[str] = field(default_factory=set)
 
 

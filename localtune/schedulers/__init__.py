@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     )
     from localtune.schedulers.create import create_scheduler as create_scheduler
     from localtune.schedulers.fifo import FIFOScheduler as FIFOScheduler
+    from localtune.schedulers.hb_bohb import HyperBandForBOHB as HyperBandForBOHB
+    from localtune.schedulers.hyperband import HyperBandScheduler as HyperBandScheduler
     from localtune.schedulers.median_stopping_rule import MedianStoppingRule as MedianStoppingRule
     from localtune.schedulers.pasha import PASHAScheduler as PASHAScheduler
     from localtune.schedulers.trial_scheduler import TrialScheduler as TrialScheduler

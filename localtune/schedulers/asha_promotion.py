@@ -120,9 +120,13 @@ class Promotion:
 
     def _wind_up(self, view: ControllerView) -> Trial | None:
         """Decides when nothing runs, nobody can be promoted, and no trial can be created."""
-        for trial in view.get_live_trials():
+        live = list(view.get_live_trials())
+        if not all(map(_can_start, live)):
+            # One has been let go a moment ago.
+            return None
+        for trial in live:
             # Paused by somebody else, such as a subclass.
-            if trial.trial_id not in self._rung_of and _can_start(trial):
+            if trial.trial_id not in self._rung_of:
                 return trial
         waiting = list(self._worst_first(view))
         if view.search_alg.is_finished():

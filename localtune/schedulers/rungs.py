@@ -59,6 +59,8 @@ def quantile(ascending: Sequence[float], fraction: float) -> float:
     part = position - below
     if low == high or part == 0 or low == -math.inf:
         return low
+    if high == math.inf:
+        return high
     # From the nearer of both, so that rounding never leads past the other.
     return high - (high - low) * (1 - part) if part >= 0.5 else low + (high - low) * part
 

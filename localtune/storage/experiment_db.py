@@ -14,6 +14,9 @@
                  path               of its directory
                  result_count       how many results the trial's history held by then
                  metrics            result that it belongs to                  (pickle)
+                 files              sizes of its files, in bytes               (pickle)
+    results      trial_id, number   one row per result, from 1
+                 result             without its config                         (pickle)
 
 An event rewrites the rows of the trials that it touched, and adds or removes those of the
 checkpoints that came or went, so its cost grows with neither the trials nor the checkpoints. A
@@ -26,9 +29,12 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError, TrialError
@@ -44,6 +50,10 @@ from localtune.storage.migrations import migrate
 from localtune.utils.serialization import dumps_by_value
 
 SCHEMA_VERSION = 2
+
+# Results that wait for a transaction at most. They are in result.json already, and those after
+# the last checkpoint, which is one, would be cut off after a crash anyway.
+_PENDING_LIMIT = 256
 
 _Statement: TypeAlias = "tuple[str, tuple[Any, ...]]"
 
@@ -67,6 +77,13 @@ CREATE TABLE IF NOT EXISTS checkpoints (
     path TEXT NOT NULL,
     result_count INTEGER NOT NULL,
     metrics BLOB NOT NULL,
+    files BLOB NOT NULL,
+    PRIMARY KEY (trial_id, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS results (
+    trial_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    result BLOB NOT NULL,
     PRIMARY KEY (trial_id, number)
 ) WITHOUT ROWID;
 """
@@ -79,12 +96,13 @@ _INSERT = (
 _UPDATE_ORIGIN = "UPDATE trials SET origin = ? WHERE trial_id = ?"
 _UPDATE = "UPDATE trials SET status = ?, dirname = ?, progress = ? WHERE trial_id = ?"
 _PUT = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
-_SELECT_CHECKPOINTS = (
-    "SELECT number, path, result_count, metrics FROM checkpoints WHERE trial_id = ? ORDER BY number"
-)
-_PUT_CHECKPOINT = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?)"
+_SELECT_CHECKPOINTS = "SELECT number, path, result_count, metrics, files FROM checkpoints WHERE trial_id = ? ORDER BY number"
+_PUT_CHECKPOINT = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)"
 _DELETE_CHECKPOINT = "DELETE FROM checkpoints WHERE trial_id = ? AND number = ?"
 _DELETE_CHECKPOINTS = "DELETE FROM checkpoints WHERE trial_id = ?"
+_PUT_RESULT = "INSERT OR REPLACE INTO results VALUES (?, ?, ?)"
+_CUT_RESULTS = "DELETE FROM results WHERE trial_id = ? AND number > ?"
+_SELECT_RESULTS = "SELECT result FROM results WHERE trial_id = ? ORDER BY number"
 
 # What seldom changes in the life of a trial (its revision grows then), and what does.
 _ORIGIN = (
@@ -117,15 +135,18 @@ class ExperimentDB:
 
     Args:
         experiment_path: Directory of the experiment; must exist.
+        database_path: The database, if it is not in there.
 
     Raises:
         StorageError: if the database cannot be opened, or is of a newer version of localtune.
     """
 
-    def __init__(self, experiment_path: str) -> None:
+    def __init__(self, experiment_path: str, database_path: str | None = None) -> None:
         self._experiment_path = experiment_path
-        self._path = os.path.join(experiment_path, EXPERIMENT_DB_FILE)
+        self._path = database_path or os.path.join(experiment_path, EXPERIMENT_DB_FILE)
         self._numbers: dict[str, int] = {}  # {trial id: order of creation}
+        self._pending: list[_Statement] = []  # results that wait for the next transaction
+        self._syncs = False  # whether transactions wait for the disk
         self._revisions: dict[str, int] = {}  # {trial id: revision on record}, 0 if missing
         # {trial id: {number: checkpoint}} as recorded, of trials that were saved or loaded here
         self._checkpoints: dict[str, dict[int, TrackedCheckpoint]] = {}
@@ -195,8 +216,11 @@ class ExperimentDB:
         """
         self.save((), {key: value})
 
-    def save(self, trials: Iterable[Trial], state: Mapping[str, Any] | None = None) -> None:
-        """Writes the records of trials, and values of keys, in one transaction.
+    def save(self, trials: Collection[Trial], state: Mapping[str, Any] | None = None) -> None:
+        """Writes the records of trials, values of keys, and pending results, in one transaction.
+
+        A killed process undoes nothing of it; a power failure nothing of one with a new checkpoint
+        or a trial that has ended, nor of what was written before that.
 
         Args:
             trials: New ones and known ones.
@@ -224,10 +248,34 @@ class ExperimentDB:
             statements += self._changes(trial.trial_id, checkpoints[trial.trial_id])
         for key, value in (state or {}).items():
             statements.append((_PUT, (key, _dump(value))))
-        self._write(statements)
+        is_landmark = any(each[0] is _PUT_CHECKPOINT for each in statements) or any(
+            trial.is_finished() for trial in trials
+        )
+        self._write([*self._pending, *statements], sync=is_landmark)
+        self._pending = []
         self._numbers.update(new)
         self._revisions.update((key, value) for key, value in revisions.items() if value)
         self._checkpoints.update(checkpoints)
+
+    def add_result(self, trial: Trial, number: int, result: dict[str, Any]) -> None:
+        """Adds a result to a trial's history; written with the next transaction.
+
+        Raises:
+            StorageError: if the disk is full or gone.
+        """
+        record = (trial.trial_id, number, _dump(_without_config(result)))
+        self._pending.append((_PUT_RESULT, record))
+        if len(self._pending) >= _PENDING_LIMIT:
+            self.save(())
+
+    def cut_results(self, trial: Trial, count: int) -> None:
+        """Cuts a trial's history back to its first results; written with the next transaction."""
+        self._pending.append((_CUT_RESULTS, (trial.trial_id, count)))
+
+    def results(self, trial_id: str) -> Iterator[dict[str, Any]]:
+        """The history of a trial, oldest first, without its config."""
+        for (blob,) in self._select(_SELECT_RESULTS, (trial_id,)):
+            yield self._unpickled(blob)
 
     def _changes(
         self, trial_id: str, checkpoints: dict[int, TrackedCheckpoint]
@@ -244,11 +292,16 @@ class ExperimentDB:
             if recorded.get(number) is not tracked:
                 path = self._relative(tracked.checkpoint.path)
                 metrics = _dump(_without_config(tracked.metrics))
-                yield _PUT_CHECKPOINT, (trial_id, number, path, tracked.result_count, metrics)
+                files = _dump(tracked.files)
+                record = (trial_id, number, path, tracked.result_count, metrics, files)
+                yield _PUT_CHECKPOINT, record
 
-    def _write(self, statements: Iterable[_Statement]) -> None:
+    def _write(self, statements: Iterable[_Statement], *, sync: bool) -> None:
         execute = self._connection.execute
         try:
+            if sync is not self._syncs:
+                execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
+                self._syncs = sync
             execute("BEGIN IMMEDIATE")
             for statement, values in statements:
                 execute(statement, values)
@@ -345,11 +398,16 @@ class ExperimentDB:
         trial.last_result = {**progress["last_result"], **config} if progress["last_result"] else {}
         trial.checkpoints = CheckpointHistory(trial.checkpoint_config)
         rows = self._select(_SELECT_CHECKPOINTS, (trial.trial_id,))
-        for number, path, result_count, metrics in rows:
-            checkpoint = Checkpoint(self._absolute(path))
-            result = {**self._unpickled(metrics), **config}
+        for number, path, result_count, metrics, files in rows:
+            tracked = TrackedCheckpoint(
+                Checkpoint(self._absolute(path)),
+                {**self._unpickled(metrics), **config},
+                number,
+                result_count,
+                self._unpickled(files),
+            )
             # Some may be there only because somebody needed them: the next one settles that.
-            trial.checkpoints.adopt(TrackedCheckpoint(checkpoint, result, number, result_count))
+            trial.checkpoints.adopt(tracked)
         self._checkpoints[trial.trial_id] = {each.index: each for each in trial.checkpoints}
         return trial
 
@@ -386,11 +444,29 @@ def load_trial(trial_dir: str) -> Trial | None:
 def _opened(experiment_path: str) -> Iterator[ExperimentDB]:
     if not has_database(experiment_path):
         raise StorageError(f"{experiment_path!r} is no experiment: it has no {EXPERIMENT_DB_FILE}.")
-    db = ExperimentDB(experiment_path)
+    # A copy: looking at an experiment changes nothing in it, works where nothing can be written,
+    # and does not hold up who runs it.
+    with tempfile.TemporaryDirectory(prefix="localtune-read-") as directory:
+        copy = os.path.join(directory, EXPERIMENT_DB_FILE)
+        _copy_database(os.path.join(experiment_path, EXPERIMENT_DB_FILE), copy)
+        with contextlib.closing(ExperimentDB(experiment_path, copy)) as db:
+            yield db
+
+
+def _copy_database(source: str, target: str) -> None:
+    # Without a journal nobody writes; told so, SQLite makes none either.
+    how = "mode=ro" if os.path.exists(f"{source}-wal") else "immutable=1"
     try:
-        yield db
-    finally:
-        db.close()
+        with (
+            contextlib.closing(sqlite3.connect(f"file:{quote(source)}?{how}", uri=True)) as old,
+            contextlib.closing(sqlite3.connect(target)) as new,
+        ):
+            old.backup(new)
+    except sqlite3.Error:
+        # Its directory may not be writable, which SQLite needs to read what was written last.
+        shutil.copyfile(source, target)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(f"{source}-wal", f"{target}-wal")
 
 
 def _origin_of(trial: Trial) -> dict[str, Any]:

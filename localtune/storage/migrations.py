@@ -37,8 +37,15 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
 
 
 def _count_results(connection: sqlite3.Connection) -> None:
-    """1 to 2: histories are cut by the number of their results, not by iterations."""
+    """1 to 2: results have rows, histories are cut by their numbers, checkpoints know their files."""
     connection.execute("ALTER TABLE checkpoints ADD COLUMN result_count INTEGER NOT NULL DEFAULT 0")
+    connection.execute(
+        "ALTER TABLE checkpoints ADD COLUMN files BLOB NOT NULL DEFAULT x'80054e2e'"  # None
+    )
+    connection.execute(
+        "CREATE TABLE results (trial_id TEXT NOT NULL, number INTEGER NOT NULL, "
+        "result BLOB NOT NULL, PRIMARY KEY (trial_id, number)) WITHOUT ROWID"
+    )
     # Until then each result was one iteration.
     checkpoints = connection.execute("SELECT trial_id, number, metrics FROM checkpoints").fetchall()
     for trial_id, number, metrics in checkpoints:

@@ -47,6 +47,17 @@ def fsync_tree(path: str) -> None:
         fsync_path(directory)
 
 
+def file_sizes(directory: str) -> dict[str, int]:
+    """Sizes in bytes of all files below a directory, by their paths within it."""
+    sizes = {}
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            path = os.path.join(parent, name)
+            if not os.path.islink(path):
+                sizes[os.path.relpath(path, directory)] = os.path.getsize(path)
+    return sizes
+
+
 def make_staging_directory(final: str) -> str:
     """Make the empty directory that a later :func:`commit_directory` turns into ``final``.
 

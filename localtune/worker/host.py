@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from localtune.error import LocaltuneInternalError, TrialStopped
 from localtune.result import CONFIG_PREFIX, RESULT_DUPLICATE, TRIAL_INFO
+from localtune.utils.files import file_sizes
 from localtune.worker import messages as m
 from localtune.worker.workdir import Surroundings, explain_missing_file, flush_output
 
@@ -159,7 +160,8 @@ class TrainableHost:
         saved = self._require().save()
         path = saved.checkpoint.path if saved.checkpoint is not None else None
         metrics = {key: value for key, value in saved.metrics.items() if key != CONFIG_PREFIX}
-        return m.Saved(path, metrics, self._storage.next_checkpoint_index)
+        files = file_sizes(path) if path is not None else {}
+        return m.Saved(path, metrics, self._storage.next_checkpoint_index, files)
 
     def _stop(self) -> m.Reply:
         try:

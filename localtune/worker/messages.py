@@ -167,11 +167,13 @@ class Saved(Reply):
         path: Directory of the committed checkpoint; None if there is none.
         metrics: Result that it belongs to.
         next_index: Number that the trial's next checkpoint will get.
+        files: {path within the directory: size in bytes}; what is damaged later is known by it.
     """
 
     path: str | None
     metrics: dict[str, Any]
     next_index: int
+    files: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

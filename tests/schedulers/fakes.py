@@ -9,6 +9,7 @@ from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
 from localtune.schedulers.trial_scheduler import TrialScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
+from localtune.search.search_algorithm import SearchAlgorithm
 
 # trial number, time -> metric; None is the end of the trial's own work
 Curve = Callable[[int, int], "float | None"]
@@ -22,7 +23,7 @@ class FakeView:
         self.stops: list[Trial] = []
         self.total_resources: Mapping[str, float] = {"CPU": 2}
         self.is_stuck = False
-        self.search_alg = BasicVariantGenerator()
+        self.search_alg: SearchAlgorithm = BasicVariantGenerator()
         self.search_alg.setup({}, count)
 
     def get_trials(self) -> list[Trial]:
@@ -88,6 +89,7 @@ class FakeRun:
         """One result of one trial, or the creation of trials; False when all is over."""
         self._create()
         self._start()
+        self._create()
         if not self._running:
             if not self._alive() and self.view.search_alg.is_finished():
                 return False

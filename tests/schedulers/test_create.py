@@ -51,5 +51,7 @@ def test_looking_up_one_scheduler_imports_no_other() -> None:
         "import sys, localtune.schedulers as s; s.create_scheduler('fifo')\n"
         "print([m for m in sys.modules if 'hyperband' in m or 'pbt' in m or 'median' in m])"
     )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True
+    )
     assert answer.stdout.strip() == "[]"

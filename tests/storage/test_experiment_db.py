@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import shutil
@@ -522,3 +523,88 @@ def test_what_is_stored_needs_nothing_but_pickle(tmp_path: Path) -> None:
     connection.close()
 
     assert (status, pickle.loads(origin)["config"]) == ("PENDING", {"a": 1})
+
+
+# -- results --------------------------------------------------------------------------------------
+
+
+def test_results_come_back_once_each_and_can_be_cut(tmp_path: Path) -> None:
+    trial = make_trial(tmp_path)
+    db = ExperimentDB(str(tmp_path))
+    for number in range(1, 6):
+        db.add_result(trial, number, {"loss": number, "config": {"a": 1}})
+    db.save([trial])
+    db.cut_results(trial, 2)
+    db.add_result(trial, 3, {"loss": 33})
+    db.save(())
+    assert list(db.results(trial.trial_id)) == [{"loss": 1}, {"loss": 2}, {"loss": 33}]
+    db.close()
+
+
+def test_many_results_do_not_wait_for_ever(tmp_path: Path) -> None:
+    trial = make_trial(tmp_path)
+    db = ExperimentDB(str(tmp_path))
+    for number in range(1, 1000):
+        db.add_result(trial, number, {"loss": number})
+    assert len(list(db.results(trial.trial_id))) >= 700
+    db.close()
+
+
+# -- older schemas --------------------------------------------------------------------------------
+
+
+def test_a_database_of_the_first_schema_is_migrated(tmp_path: Path) -> None:
+    trial = make_trial(tmp_path, config={"a": 1}, seed=5)
+    for result in add_results(trial, [{"loss": 3.0}, {"loss": 2.0}]):
+        add_checkpoint(trial, result)
+    save(tmp_path, trial)
+    downgrade(tmp_path, restore_path="/elsewhere")
+
+    (loaded,) = load_trials(str(tmp_path))
+
+    assert [each.result_count for each in loaded.checkpoints.kept] == [1, 2]
+    assert (loaded.result_count, loaded.seed, loaded.config) == (2, 0, {"a": 1})
+    assert loaded.start_point is not None
+    assert loaded.start_point.tracked.checkpoint.path == "/elsewhere"
+    ExperimentDB(str(tmp_path)).close()
+    with contextlib.closing(sqlite3.connect(tmp_path / EXPERIMENT_DB_FILE)) as connection:
+        (blob,) = connection.execute(
+            "SELECT value FROM meta WHERE key = 'schema_version'"
+        ).fetchone()
+        assert pickle.loads(blob) == SCHEMA_VERSION
+        assert connection.execute("SELECT count(*) FROM results").fetchone() == (0,)
+
+
+def downgrade(experiment: Path, restore_path: str) -> None:
+    """Makes a database what the first schema's localtune would have written."""
+    with contextlib.closing(sqlite3.connect(experiment / EXPERIMENT_DB_FILE)) as connection:
+        execute = connection.execute
+        execute("DROP TABLE results")
+        execute("ALTER TABLE checkpoints DROP COLUMN result_count")
+        execute("ALTER TABLE checkpoints DROP COLUMN files")
+        for trial_id, *blobs in execute("SELECT trial_id, origin, progress FROM trials").fetchall():
+            origin, progress = map(pickle.loads, blobs)
+            del origin["seed"], progress["result_count"], progress["start_point"]
+            origin["restore_path"] = restore_path
+            execute(
+                "UPDATE trials SET origin = ?, progress = ? WHERE trial_id = ?",
+                (pickle.dumps(origin), pickle.dumps(progress), trial_id),
+            )
+        execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (pickle.dumps(1),))
+        connection.commit()
+
+
+# -- looking without touching ---------------------------------------------------------------------
+
+
+def test_looking_at_an_experiment_changes_nothing_in_it(tmp_path: Path) -> None:
+    save(tmp_path, make_trial(tmp_path))
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert len(load_trials(str(tmp_path))) == 1
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_what_was_written_last_is_seen_while_the_writer_is_open(tmp_path: Path) -> None:
+    with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
+        db.save([make_trial(tmp_path)])
+        assert len(load_trials(str(tmp_path))) == 1

@@ -1,0 +1,257 @@
+"""HyperBandScheduler: brackets of trials that are cut down again and again.
+
+::
+
+      trial --> open bracket          a result of a member
+                  |                     below the milestone: it goes on
+                  v                     otherwise: it is paused
+      all members have reached the milestone, and no further trial joins them
+                  |
+                  +-- halvings left: the best ones go on to the next milestone, the others stop
+                  +-- none left:     all stop
+
+Nobody waits for ever. A member that ends, fails or is stopped is not waited for. A bracket whose
+places are not all taken is not waited for either when the search algorithm has finished, or when
+nothing can go on without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from localtune.experiment.status import Status
+from localtune.schedulers.bracket import Bracket, BracketSize, band_sizes
+from localtune.schedulers.metric_scheduler import MetricScheduler
+from localtune.schedulers.trial_scheduler import ControllerView
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+
+_WAITS_TO_RUN = (Status.PENDING, Status.PAUSED)
+
+
+class HyperBandScheduler(MetricScheduler):
+    """Stops bad trials early, with several trade-offs between many short and few long trials.
+
+    After Li et al., "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization",
+    JMLR 18 (2018), section 3. Trials are paused, so the trainable should save checkpoints: without
+    them a trial starts from scratch when it goes on. Ask for as many trials as a band has places,
+    143 with the defaults, or let the search go on without end.
+
+    Args:
+        time_attr: Key of the results that says how far a trial is: a number that grows.
+        metric: Metric to optimise; None takes the one of the run.
+        mode: ``"min"`` or ``"max"``; None takes the one of the run.
+        max_t: Time, in units of ``time_attr``, at which a trial is stopped; at least 1.
+        reduction_factor: One in how many trials is kept at each comparison; above 1.
+        stop_last_trials: Whether trials that survive all comparisons are stopped at the last
+            milestone, or run to their own end.
+
+    Raises:
+        ValueError: for an argument out of its range.
+
+    Example:
+        >>> HyperBandScheduler(metric="loss", mode="min", max_t=9).debug_string()
+        'HyperBand: 0 brackets'
+    """
+
+    _supports_buffered_results = False
+
+    def __init__(
+        self,
+        time_attr: str = "training_iteration",
+        metric: str | None = None,
+        mode: str | None = None,
+        max_t: float = 81,
+        reduction_factor: float = 3,
+        stop_last_trials: bool = True,
+    ) -> None:
+        super().__init__(time_attr, metric, mode)
+        if not max_t >= 1:
+            raise ValueError(f"max_t must be at least 1, but got {max_t!r}.")
+        if not reduction_factor > 1:
+            raise ValueError(f"reduction_factor must be above 1, but got {reduction_factor!r}.")
+        self._max_t = max_t
+        self._factor = reduction_factor
+        self._stops_last = stop_last_trials
+        self._brackets: dict[int, Bracket] = {}  # {number of the bracket: it}, without ended ones
+        self._band = self._sizes()
+        self._made = 0  # number of the next bracket
+        self._bracket_of: dict[str, int] = {}  # {trial id: number of the bracket}
+
+    # -- hooks ----------------------------------------------------------------------------------
+
+    def on_trial_add(self, tune_controller: ControllerView, trial: Trial) -> None:
+        super().on_trial_add(tune_controller, trial)
+        bracket = self._find(trial)
+        if bracket is not None and trial.trial_id in bracket.members:
+            # A run is taken up again. Whoever was not paused goes on from its last checkpoint.
+            if trial.status is not Status.PAUSED:
+                bracket.members[trial.trial_id].is_waiting = False
+            return
+        if bracket is None or not bracket.readmit(trial.trial_id):
+            number, bracket = self._open_bracket()
+            bracket.admit(trial.trial_id)
+            self._bracket_of[trial.trial_id] = number
+
+    def on_trial_result(
+        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+    ) -> str:
+        bracket = self._find(trial)
+        if bracket is None or trial.trial_id not in bracket.members:
+            # It was asked to stop already.
+            return self.STOP
+        time = self._needed(result, self._time_attr, self.time_of(result))
+        score = self._needed(result, self._metric, self.score_of(result))
+        bracket.record(trial.trial_id, time, score)
+        if time < bracket.milestone or not (bracket.halvings or self._stops_last):
+            return self.CONTINUE
+        bracket.members[trial.trial_id].is_waiting = True
+        return self._decide_at_milestone(tune_controller, bracket, trial)
+
+    def on_trial_complete(
+        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+    ) -> None:
+        self._leave(trial)
+        self._settle(tune_controller)
+
+    def on_trial_remove(self, tune_controller: ControllerView, trial: Trial) -> None:
+        self._leave(trial)
+        self._settle(tune_controller)
+
+    def on_trial_error(self, tune_controller: ControllerView, trial: Trial) -> None:
+        # The others are compared a moment later, when it is known whether the trial is retried.
+        bracket = self._find(trial)
+        if bracket is not None and trial.trial_id in bracket.members:
+            bracket.remove(trial.trial_id, may_return=True)
+
+    def choose_trial_to_run(self, tune_controller: ControllerView) -> Trial | None:
+        self._settle(tune_controller)
+        trial = self._next_trial(tune_controller)
+        if trial is None and tune_controller.is_stuck:
+            self._settle_stuck(tune_controller)
+            trial = self._next_trial(tune_controller)
+        return trial
+
+    def debug_string(self) -> str:
+        parts = [f"{type(self).__name__.removesuffix('Scheduler')}: {len(self._brackets)} brackets"]
+        for number, bracket in self._brackets.items():
+            waiting = sum(member.is_waiting for member in bracket.members.values())
+            parts.append(
+                f"#{number} (milestone {bracket.milestone:g}, {bracket.halvings} halvings left, "
+                f"{len(bracket.members)} trials, {waiting} of them waiting)"
+            )
+        return "; ".join(parts)
+
+    # -- brackets -------------------------------------------------------------------------------
+
+    def _sizes(self) -> list[BracketSize]:
+        """The brackets of a band, in the order in which they are filled."""
+        return band_sizes(self._max_t, self._factor)
+
+    def _find(self, trial: Trial) -> Bracket | None:
+        return self._brackets.get(self._bracket_of.get(trial.trial_id, -1))
+
+    def _open_bracket(self) -> tuple[int, Bracket]:
+        """The bracket that takes new trials, and its number."""
+        last = self._made - 1
+        if last not in self._brackets or self._brackets[last].is_complete:
+            size = self._band[self._made % len(self._band)]
+            last, self._made = self._made, self._made + 1
+            self._brackets[last] = Bracket(size, self._max_t, self._factor)
+        return last, self._brackets[last]
+
+    def _leave(self, trial: Trial) -> None:
+        bracket = self._find(trial)
+        if bracket is not None:
+            if trial.trial_id in bracket.members:
+                bracket.remove(trial.trial_id)
+            del self._bracket_of[trial.trial_id]
+
+    def _drop(self, number: int) -> None:
+        del self._brackets[number]
+        self._bracket_of = {
+            trial_id: own for trial_id, own in self._bracket_of.items() if own != number
+        }
+
+    # -- comparisons ----------------------------------------------------------------------------
+
+    def _decide_at_milestone(
+        self, tune_controller: ControllerView, bracket: Bracket, trial: Trial
+    ) -> str:
+        """What a trial does that has just reached the milestone of its bracket."""
+        if not self._is_due(tune_controller, bracket):
+            return self.PAUSE
+        stopped = self._cut(tune_controller, self._bracket_of[trial.trial_id], bracket)
+        self._stop(tune_controller, [each for each in stopped if each != trial.trial_id])
+        return self.STOP if trial.trial_id in stopped else self.CONTINUE
+
+    def _is_due(self, tune_controller: ControllerView, bracket: Bracket) -> bool:
+        return bracket.all_wait and (
+            bracket.is_complete or tune_controller.search_alg.is_finished()
+        )
+
+    def _settle(self, tune_controller: ControllerView) -> None:
+        """Cuts down what is due without a result: somebody left, or nobody will join any more."""
+        for number, bracket in list(self._brackets.items()):
+            if self._is_due(tune_controller, bracket):
+                self._stop(tune_controller, self._cut(tune_controller, number, bracket))
+            elif not bracket.members and bracket.is_complete:
+                self._drop(number)
+
+    def _settle_stuck(self, tune_controller: ControllerView) -> None:
+        """Nothing can go on: who is there is compared without those who could still join."""
+        live = {trial.trial_id: trial for trial in tune_controller.get_live_trials()}
+        if any(trial.status is Status.RUNNING for trial in live.values()):
+            return
+        for number, bracket in list(self._brackets.items()):
+            for trial_id in bracket.members.keys() - live.keys():
+                bracket.remove(trial_id)
+            if bracket.all_wait:
+                self._stop(tune_controller, self._cut(tune_controller, number, bracket))
+
+    def _cut(self, tune_controller: ControllerView, number: int, bracket: Bracket) -> list[str]:
+        """Cuts a bracket down; returns the ids of those to stop."""
+        if bracket.halvings:
+            return bracket.halve()
+        stopped = list(bracket.members)
+        self._drop(number)
+        return stopped
+
+    def _stop(self, tune_controller: ControllerView, trial_ids: Iterable[str]) -> None:
+        wanted = set(trial_ids)
+        if wanted:
+            for trial in list(tune_controller.get_live_trials()):
+                if trial.trial_id in wanted:
+                    tune_controller.stop_trial(trial)
+
+    # -- small pieces ---------------------------------------------------------------------------
+
+    def _next_trial(self, tune_controller: ControllerView) -> Trial | None:
+        """The first trial that need not wait, of the bracket of which the least is done."""
+        best: tuple[tuple[int, float, int], Trial] | None = None
+        ranks = {number: self._rank(number) for number in self._brackets}
+        for trial in tune_controller.get_live_trials():
+            if trial.status not in _WAITS_TO_RUN:
+                continue
+            number = self._bracket_of.get(trial.trial_id, -1)
+            bracket = self._brackets.get(number)
+            member = bracket.members.get(trial.trial_id) if bracket is not None else None
+            if member is None or member.is_waiting:
+                continue
+            if best is None or ranks[number] < best[0]:
+                best = ranks[number], trial
+        return best[1] if best is not None else None
+
+    def _rank(self, number: int) -> tuple[int, float, int]:
+        """Earlier bands first; within one, what is done least."""
+        return (number // len(self._band), self._brackets[number].share_done, number)
+
+    def _needed(self, result: dict[str, Any], key: str | None, value: float | None) -> float:
+        if value is None:
+            raise KeyError(
+                f"{type(self).__name__} needs {key!r} in each result, but a trial reported only "
+                f"{', '.join(sorted(map(repr, result)))}."
+            )
+        return value

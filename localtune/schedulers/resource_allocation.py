@@ -1,0 +1,292 @@
+"""Who gets what is free of a machine: allocation functions for ResourceChangingScheduler.
+
+::
+
+    machine - reserve_resources - what each live trial started with = spare
+    spare / increase_by = units, shared among the trials
+    what a trial asks for = what it started with + its units
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from localtune.experiment.status import Status
+from localtune.resources import PlacementGroupFactory
+from localtune.tune_config import check_metric_and_mode
+from localtune.utils.dicts import unflattened_lookup
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+    from localtune.schedulers.resource_changing_scheduler import ResourceChangingScheduler
+    from localtune.schedulers.trial_scheduler import ControllerView
+
+# Sums of fractions: 0.1 + 0.2 is above 0.3.
+_TOLERANCE = 1e-6
+
+
+class DistributeResources:
+    """Shares the machine evenly among the trials that have not ended.
+
+    A trial never gets less than it started with. It grows by whole units, only by what is free at
+    that moment, and shrinks when others need their part. What cannot be shared evenly goes to the
+    trials that were created first.
+
+    Args:
+        add_bundles: Whether units become bundles of their own; else they enlarge the first bundle.
+        increase_by: One unit, ``{resource: amount}``. None is the last bundle of the trial if
+            ``add_bundles``, else one GPU for trials that have one, else one CPU.
+        increase_by_times: How many units a trial may get; -1 is without limit.
+        reserve_resources: ``{resource: amount}`` of the machine that is not shared out.
+
+    Raises:
+        ValueError: for a value out of its range.
+
+    Example:
+        >>> from localtune.schedulers import ASHAScheduler, ResourceChangingScheduler
+        >>> scheduler = ResourceChangingScheduler(
+        ...     ASHAScheduler(), DistributeResources(increase_by={"CPU": 2})
+        ... )
+    """
+
+    def __init__(
+        self,
+        add_bundles: bool = False,
+        increase_by: Mapping[str, float] | None = None,
+        increase_by_times: int = -1,
+        reserve_resources: Mapping[str, float] | None = None,
+    ) -> None:
+        if increase_by is not None:
+            _check_amounts("increase_by", increase_by)
+            if not any(increase_by.values()):
+                raise ValueError(
+                    f"increase_by must name an amount above 0, but got {dict(increase_by)!r}."
+                )
+        _check_amounts("reserve_resources", reserve_resources or {})
+        if not isinstance(increase_by_times, int) or (
+            increase_by_times < 1 and increase_by_times != -1
+        ):
+            raise ValueError(
+                "increase_by_times must be -1 (no limit) or at least 1, but got "
+                f"{increase_by_times!r}."
+            )
+        self._add_bundles = add_bundles
+        self._increase_by = increase_by
+        self._limit = math.inf if increase_by_times == -1 else increase_by_times
+        self._reserve = dict(reserve_resources or {})
+
+    def __call__(
+        self,
+        tune_controller: ControllerView,
+        trial: Trial,
+        result: dict[str, Any],
+        scheduler: ResourceChangingScheduler,
+    ) -> PlacementGroupFactory | None:
+        """What a trial should ask for.
+
+        Args:
+            tune_controller: The run.
+            trial: A running trial.
+            result: Its latest result, flat.
+            scheduler: Who asks; knows what trials started with, and what they will get.
+
+        Returns:
+            None to leave the trial as it is.
+        """
+        base = scheduler.base_resources
+        if base is None:
+            return None
+        unit = self._unit_of(base)
+        now = self._units_of(scheduler.resources_of(trial), base, unit)
+        # Those that wait for a part of their own are no reason to take more now.
+        free = self._units_in(self._free(tune_controller, scheduler), unit)
+        target = self._target(tune_controller, trial, result, scheduler, unit)
+        units = min(target, now + max(free, 0), self._limit)
+        return self._grown(base, unit, int(units))
+
+    def check_metric(self, metric: str | None, mode: str | None) -> None:
+        """Raises ValueError if the function lacks a metric or mode; called before the run.
+
+        Args:
+            metric: The metric of the run.
+            mode: The mode of the run.
+        """
+
+    def _target(
+        self,
+        view: ControllerView,
+        trial: Trial,
+        result: dict[str, Any],
+        scheduler: ResourceChangingScheduler,
+        unit: Mapping[str, float],
+    ) -> float:
+        """How many units a trial should have, now or later."""
+        base = scheduler.base_resources
+        assert base is not None
+        alive = list(view.get_live_trials())
+        spare = self._shareable(view)
+        _take(spare, base.required_resources, len(alive))
+        whole, rest = divmod(max(self._units_in(spare, unit), 0), len(alive))
+        return whole + (alive.index(trial) < rest)
+
+    def _shareable(self, view: ControllerView) -> dict[str, float]:
+        total = dict(view.total_resources)
+        _take(total, self._reserve)
+        return total
+
+    def _free(self, view: ControllerView, scheduler: ResourceChangingScheduler) -> dict[str, float]:
+        """What nobody has or is about to get; below 0 if there is not enough for that."""
+        free = self._shareable(view)
+        for trial in view.get_live_trials():
+            if trial.status is Status.RUNNING or scheduler.is_changing(trial):
+                _take(free, scheduler.resources_of(trial).required_resources)
+        return free
+
+    def _unit_of(self, base: PlacementGroupFactory) -> Mapping[str, float]:
+        if self._increase_by is not None:
+            return self._increase_by
+        if self._add_bundles:
+            return base.bundles[-1]
+        return {"GPU" if base.bundles[0].get("GPU") else "CPU": 1.0}
+
+    @staticmethod
+    def _units_in(amounts: Mapping[str, float], unit: Mapping[str, float]) -> int:
+        """How many units some amounts make; negative if they are."""
+        return min(
+            math.floor(amounts.get(name, 0.0) / amount + _TOLERANCE)
+            for name, amount in unit.items()
+            if amount
+        )
+
+    def _units_of(
+        self,
+        resources: PlacementGroupFactory,
+        base: PlacementGroupFactory,
+        unit: Mapping[str, float],
+    ) -> int:
+        """How many units a trial has: enough of them to make up what it asks for."""
+        more = resources.required_resources
+        _take(more, base.required_resources)
+        return max(
+            math.ceil(more.get(name, 0.0) / amount - _TOLERANCE)
+            for name, amount in unit.items()
+            if amount
+        )
+
+    def _grown(
+        self, base: PlacementGroupFactory, unit: Mapping[str, float], units: int
+    ) -> PlacementGroupFactory:
+        if units <= 0:
+            return base
+        bundles = base.bundles
+        if self._add_bundles:
+            bundles.extend(dict(unit) for _ in range(units))
+        else:
+            first = bundles[0]
+            for name, amount in unit.items():
+                first[name] = first.get(name, 0.0) + amount * units
+            if first.get("GPU", 0.0) > 1:
+                # Nobody can have one GPU and a half.
+                first["GPU"] = float(math.floor(first["GPU"] + _TOLERANCE))
+        if base.head_bundle_is_empty:
+            bundles.insert(0, {})
+        return PlacementGroupFactory(bundles, base.strategy)
+
+
+class DistributeResourcesToTopJob(DistributeResources):
+    """Gives all that is free to the best trial; when that has its limit, to the next one.
+
+    Trials keep what they have got, also when another one becomes better, until somebody waits who
+    cannot start without it.
+
+    Args:
+        add_bundles: As for :class:`DistributeResources`.
+        increase_by: As for :class:`DistributeResources`.
+        increase_by_times: How many units a trial may get; -1 is without limit.
+        reserve_resources: As for :class:`DistributeResources`.
+        metric: What tells the best trial; None takes the metric of the run.
+        mode: ``"min"`` or ``"max"``; None takes the one of the run.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    def __init__(
+        self,
+        add_bundles: bool = False,
+        increase_by: Mapping[str, float] | None = None,
+        increase_by_times: int = -1,
+        reserve_resources: Mapping[str, float] | None = None,
+        metric: str | None = None,
+        mode: str | None = None,
+    ) -> None:
+        super().__init__(add_bundles, increase_by, increase_by_times, reserve_resources)
+        check_metric_and_mode(metric, mode)
+        self._metric = metric
+        self._mode = mode
+
+    def check_metric(self, metric: str | None, mode: str | None) -> None:
+        if not (self._metric or metric) or not (self._mode or mode):
+            raise ValueError(
+                f"{type(self).__name__} compares trials, and needs a metric and a mode. Give them "
+                "to the run, as in TuneConfig(metric='loss', mode='min'), or to it itself."
+            )
+
+    def _target(
+        self,
+        view: ControllerView,
+        trial: Trial,
+        result: dict[str, Any],
+        scheduler: ResourceChangingScheduler,
+        unit: Mapping[str, float],
+    ) -> float:
+        base = scheduler.base_resources
+        assert base is not None
+        now = self._units_of(scheduler.resources_of(trial), base, unit)
+        free = self._free(view, scheduler)
+        waiting = sum(
+            each.status in (Status.PENDING, Status.PAUSED) and not scheduler.is_changing(each)
+            for each in view.get_live_trials()
+        )
+        _take(free, base.required_resources, waiting)
+        spare = self._units_in(free, unit)
+        if spare < 0:
+            return max(now + spare, 0)
+        rivals = [
+            _score(each.last_result, *self._metric_and_mode(scheduler))
+            for each in view.get_live_trials()
+            if each is not trial
+            and each.status is Status.RUNNING
+            and self._units_of(scheduler.resources_of(each), base, unit) < self._limit
+        ]
+        score = _score(result, *self._metric_and_mode(scheduler))
+        return now + spare if score >= max(rivals, default=score) else now
+
+    def _metric_and_mode(self, scheduler: ResourceChangingScheduler) -> tuple[str, str]:
+        metric, mode = self._metric or scheduler.metric, self._mode or scheduler.mode
+        self.check_metric(metric, mode)
+        assert metric is not None and mode is not None
+        return metric, mode
+
+
+def _score(result: Mapping[str, Any], metric: str, mode: str) -> float:
+    """A result's metric, such that higher is better; minus infinity for NaN, and if it has none."""
+    value = result[metric] if metric in result else unflattened_lookup(metric, result, default=None)
+    if value is None or math.isnan(value):
+        return -math.inf
+    return float(-value if mode == "min" else value)
+
+
+def _take(amounts: dict[str, float], what: Mapping[str, float], times: int = 1) -> None:
+    for name, amount in what.items():
+        amounts[name] = amounts.get(name, 0.0) - amount * times
+
+
+def _check_amounts(argument: str, amounts: Mapping[str, float]) -> None:
+    for name, amount in amounts.items():
+        if not isinstance(amount, (int, float)) or not 0 <= amount < math.inf:
+            raise ValueError(
+                f"{argument}[{name!r}] must be a number of at least 0, but got {amount!r}."
+            )

@@ -1,0 +1,340 @@
+"""Search spaces for libraries: from domains to plain parameters, and from values to configurations.
+
+A library knows flat names and numbers. The space knows nested dicts, lists and choices::
+
+    {"opt": choice([{"name": "sgd", "lr": loguniform(..)}, "adam"]), "size": randint(0, 9), "k": 1}
+
+    Parameter("opt",      Options(2))
+    Parameter("opt:0/lr", Numbers(..), condition=("opt", 0))     only if the first option is chosen
+    Parameter("size",     Numbers(0, 8))
+    constants, sample_from and {"eval": ..} are left to the SearchGenerator
+
+For a library a choice is the number of its option, from 0: options may be of any type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from localtune.error import SearchSpaceError
+from localtune.search.containers import CONTAINERS, Path, children, path_text, rebuilt
+from localtune.search.domains import Domain, is_same
+from localtune.search.presets import can_give
+from localtune.search.shapes import Normals, Options, Shape, shape_of
+from localtune.search.variables import as_domain
+from localtune.utils.text import near_miss
+
+_NOTHING: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One value that a library is to choose.
+
+    Attributes:
+        name: Keys joined by ``/``; ``:number`` stands for an option that was chosen on the way.
+        domain: Where it comes from.
+        shape: What it may be.
+        condition: (name of a choice, number of its option) without which it does not exist; None
+            if it always does. The choice may have a condition itself.
+    """
+
+    name: str
+    domain: Domain
+    shape: Shape
+    condition: tuple[str, int] | None = None
+
+
+class ConvertedSpace:
+    """A search space as a library sees it.
+
+    Args:
+        space: Dict with domains in it; left as it is.
+        library: Its name, for errors.
+        conditional: Whether the library can take choices with domains inside.
+        normal: Whether the library can take ``randn`` and ``qrandn``.
+
+    Attributes:
+        parameters: All there are, a choice before what depends on it.
+
+    Raises:
+        SearchSpaceError: for a grid, a key with ``/`` in it, or what the library cannot express.
+
+    Example:
+        >>> from localtune.search.sample import choice, randint
+        >>> space = {"net": {"depth": randint(1, 4)}, "act": choice(["relu", "tanh"])}
+        >>> space = ConvertedSpace(space, "This example")
+        >>> [parameter.name for parameter in space.parameters]
+        ['net/depth', 'act']
+        >>> space.config({"net/depth": 2, "act": 0})
+        {'net': {'depth': 2}, 'act': 'relu'}
+        >>> space.values({"net": {"depth": 2}, "act": "tanh"})
+        {'net/depth': 2, 'act': 1}
+    """
+
+    def __init__(
+        self,
+        space: dict[str, Any],
+        library: str,
+        *,
+        conditional: bool = False,
+        normal: bool = False,
+    ) -> None:
+        if not isinstance(space, dict):
+            raise SearchSpaceError(f"A search space must be a dict, but got {space!r}.")
+        self._space = space
+        self._library = library
+        self._conditional = conditional
+        self._normal = normal
+        self._by_name: dict[str, Parameter] = {}
+        self._collect(space, "", (), None)
+        self.parameters = tuple(self._by_name.values())
+
+    def config(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The configuration for values that a library chose.
+
+        Args:
+            values: {name: number, or number of the option}; those whose condition does not hold
+                may be missing.
+
+        Returns:
+            Nested dict with all that is not constant; numbers are cast, rounded to their quantum
+            and clipped to their bounds.
+
+        Raises:
+            KeyError: for a value that is missing.
+        """
+        return self.choose(lambda parameter: values[parameter.name])
+
+    def choose(self, choose: Callable[[Parameter], Any]) -> dict[str, Any]:
+        """The configuration that comes out if each value is asked for when it is needed.
+
+        Args:
+            choose: Gives the value of a parameter: a number, or the number of the option. Is
+                called for parameters whose condition holds, in the order of ``parameters``.
+        """
+        chosen = self._chosen(self._space, "", choose)
+        return {} if chosen is _NOTHING else dict(chosen)
+
+    def values(self, config: Mapping[str, Any], what: str = "The point") -> dict[str, Any]:
+        """What a library must choose for a configuration: the way back.
+
+        Args:
+            config: Nested or flat (``{"net/depth": 2}``). Constants may be in it.
+            what: How to call it in errors.
+
+        Raises:
+            ValueError: for a key that the space does not have, one that is missing, or a value
+                that the space cannot give.
+        """
+        if not isinstance(config, Mapping):
+            raise ValueError(f"{what} must be a dict, but got {config!r}.")
+        values: dict[str, Any] = {}
+        self._take(self._space, _nested(config), "", (), what, values)
+        return values
+
+    # -- looking through the space ----------------------------------------------------------------
+
+    def _collect(
+        self, space: Any, name: str, path: Path, condition: tuple[str, int] | None
+    ) -> None:
+        domain = as_domain(space, path)
+        if domain is not None:
+            if not domain.is_function():
+                self._add(domain, name, path, condition)
+            return
+        if isinstance(space, CONTAINERS):
+            for key, value in children(space):
+                if has_variables(value) and "/" in str(key):
+                    raise SearchSpaceError(
+                        f"A key of a search space must not contain '/' for {self._library}, but "
+                        f"got {key!r}: it stands between the parts of nested keys."
+                    )
+                self._collect(value, _joined(name, key), (*path, key), condition)
+
+    def _add(
+        self, domain: Domain, name: str, path: Path, condition: tuple[str, int] | None
+    ) -> None:
+        shape = self._shape(domain, path)
+        if name in self._by_name:
+            raise SearchSpaceError(f"Two parameters of the search space are both called {name!r}.")
+        self._by_name[name] = Parameter(name, domain, shape, condition)
+        for number, option in enumerate(shape.values if isinstance(shape, Options) else ()):
+            if not has_variables(option):
+                continue
+            if not self._conditional:
+                raise SearchSpaceError(
+                    f"{self._library} cannot take a choice with domains inside, but "
+                    f"{path_text(path)!r} has {option!r}. Put the domains beside the choice."
+                )
+            self._collect(option, f"{name}:{number}", path, (name, number))
+
+    def _shape(self, domain: Domain, path: Path) -> Shape:
+        if domain.is_grid():
+            raise SearchSpaceError(
+                f"{self._library} cannot take a grid_search, but {path_text(path)!r} is one. "
+                "Use tune.choice, or the default search."
+            )
+        shape = shape_of(domain)
+        if shape is None or (isinstance(shape, Normals) and not self._normal):
+            raise SearchSpaceError(
+                f"{self._library} cannot express {domain!r} at {path_text(path)!r}. Use uniform, "
+                "loguniform, randint, lograndint, their quantized forms, or choice."
+            )
+        return shape
+
+    # -- from values to a configuration and back --------------------------------------------------
+
+    def _chosen(self, space: Any, name: str, choose: Callable[[Parameter], Any]) -> Any:
+        """The part of the configuration that is not constant; _NOTHING if all is."""
+        parameter = self._by_name.get(name) if name else None
+        domain = as_domain(space, (name,))
+        if domain is not None:
+            if parameter is None or domain.is_function():
+                return _NOTHING
+            return self._value(parameter, choose)
+        if not isinstance(space, CONTAINERS):
+            return _NOTHING
+        chosen = [
+            (key, value)
+            for key, part in children(space)
+            if (value := self._chosen(part, _joined(name, key), choose)) is not _NOTHING
+        ]
+        if not chosen:
+            return _NOTHING
+        return dict(chosen) if isinstance(space, dict) else rebuilt(space, chosen)
+
+    def _value(self, parameter: Parameter, choose: Callable[[Parameter], Any]) -> Any:
+        value = choose(parameter)
+        shape = parameter.shape
+        if not isinstance(shape, Options):
+            return shape.fit(value)
+        number = int(value)
+        option = shape.values[number]
+        chosen = self._chosen_option(option, f"{parameter.name}:{number}", choose)
+        return option if chosen is _NOTHING else chosen
+
+    def _chosen_option(self, option: Any, name: str, choose: Callable[[Parameter], Any]) -> Any:
+        chosen = self._chosen(option, name, choose)
+        if isinstance(option, dict) and chosen is not _NOTHING:
+            # All of an option belongs to what was chosen, constants too.
+            return _merged(option, chosen)
+        return chosen
+
+    def _take(
+        self, space: Any, config: Any, name: str, path: Path, what: str, values: dict[str, Any]
+    ) -> None:
+        """Adds to ``values`` what ``config`` says about a part of the space."""
+        domain = as_domain(space, path)
+        if domain is not None:
+            if not domain.is_function():
+                self._take_value(self._by_name[name], config, path, what, values)
+            return
+        if not isinstance(space, CONTAINERS) or not has_variables(space):
+            if config is not _NOTHING and not is_same(space, config):
+                raise ValueError(
+                    f"{what} has {config!r} at {path_text(path)!r}, which is the constant "
+                    f"{space!r} in the search space."
+                )
+            return
+        given = _parts(config, path, what)
+        parts = {str(key): part for key, part in children(space)}
+        for key in given:
+            if key not in parts:
+                raise _unknown((*path, key), parts, what)
+        for key, part in parts.items():
+            inner = given.get(key, _NOTHING)
+            self._take(part, inner, _joined(name, key), (*path, key), what, values)
+
+    def _take_value(
+        self, parameter: Parameter, value: Any, path: Path, what: str, values: dict[str, Any]
+    ) -> None:
+        if value is _NOTHING:
+            raise ValueError(
+                f"{what} must have a value for each parameter, but {path_text(path)!r} is missing."
+            )
+        shape = parameter.shape
+        if not isinstance(shape, Options):
+            if not shape.contains(value):
+                raise _impossible(value, parameter, path, what)
+            values[parameter.name] = shape.fit(value)
+            return
+        for number, option in enumerate(shape.values):
+            if can_give(option, value, path):
+                values[parameter.name] = number
+                if has_variables(option):
+                    self._take(option, value, f"{parameter.name}:{number}", path, what, values)
+                return
+        raise _impossible(value, parameter, path, what)
+
+
+def has_variables(space: Any) -> bool:
+    """Whether there is anything in a part of a search space that must be chosen.
+
+    What functions compute is not.
+    """
+    return any(True for _ in variables_of(space, ()))
+
+
+def variables_of(space: Any, path: Path) -> Iterator[tuple[Path, Domain]]:
+    """(path, domain) of all that must be chosen; choices are not looked into."""
+    domain = as_domain(space, path)
+    if domain is not None:
+        if not domain.is_function():
+            yield path, domain
+    elif isinstance(space, CONTAINERS):
+        for key, value in children(space):
+            yield from variables_of(value, (*path, key))
+
+
+def _joined(name: str, key: Any) -> str:
+    return f"{name}/{key}" if name else str(key)
+
+
+def _merged(option: dict[Any, Any], chosen: dict[Any, Any]) -> dict[Any, Any]:
+    return {
+        key: _merged(value, chosen[key])
+        if isinstance(value, dict)
+        and isinstance(chosen.get(key), dict)
+        and has_variables(value)
+        and as_domain(value, ()) is None
+        else chosen.get(key, value)
+        for key, value in option.items()
+    }
+
+
+def _nested(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration whose flat keys are unfolded."""
+    nested: dict[str, Any] = {}
+    for key, value in config.items():
+        *way, last = key.split("/") if isinstance(key, str) else [key]
+        node = nested
+        for part in way:
+            inner = node.get(part)
+            node[part] = dict(inner) if isinstance(inner, dict) else {}
+            node = node[part]
+        node[last] = value
+    return nested
+
+
+def _parts(config: Any, path: Path, what: str) -> dict[str, Any]:
+    """The items of a dict, list or tuple of a configuration; by the texts of flat keys."""
+    if config is _NOTHING:
+        return {}
+    if not isinstance(config, (dict, list, tuple)):
+        raise ValueError(f"{what} must have a dict or list at {path_text(path)!r}, got {config!r}.")
+    return {str(key): value for key, value in children(config)}
+
+
+def _unknown(path: Path, known: Mapping[Any, Any], what: str) -> ValueError:
+    close = near_miss(str(path[-1]), map(str, known))
+    hint = f" Did you mean {close!r}?" if close else ""
+    return ValueError(f"{what} has {path_text(path)!r}, which is not in the search space.{hint}")
+
+
+def _impossible(value: Any, parameter: Parameter, path: Path, what: str) -> ValueError:
+    return ValueError(
+        f"{what} has {value!r} at {path_text(path)!r}, which {parameter.domain!r} cannot give."
+    )

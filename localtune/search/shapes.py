@@ -1,0 +1,135 @@
+"""What the values of a domain are like, in the terms of libraries."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from localtune.search.domains import Categorical, Domain, Float, Integer, is_same
+from localtune.search.samplers import LogUniform, Normal, Quantized, Uniform
+from localtune.utils.text import one_line
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Numbers between two bounds, both included.
+
+    Attributes:
+        lower: Smallest value.
+        upper: Largest value; that of ``randint(0, 3)`` is 2.
+        is_integer: Whether they are whole.
+        is_log: Whether each order of magnitude is alike.
+        q: Only multiples of it; None is any.
+    """
+
+    lower: float
+    upper: float
+    is_integer: bool = False
+    is_log: bool = False
+    q: float | None = None
+
+    def fit(self, value: Any) -> Any:
+        """The value of the range that is nearest to ``value``, as int or float."""
+        number = float(value)
+        if math.isnan(number):
+            raise ValueError("A parameter must be a number, but got NaN.")
+        if self.q is not None:
+            number = round(number / self.q) * self.q
+        if not self.is_integer:
+            return float(min(max(number, self.lower), self.upper))
+        # An int that is exact stays so, however large.
+        whole = value if isinstance(value, int) and self.q is None else round(number)
+        return int(min(max(whole, self.lower), self.upper))
+
+    def contains(self, value: Any) -> bool:
+        """Whether ``value`` is one of the range, up to rounding errors."""
+        if isinstance(value, bool) or not hasattr(value, "__float__"):
+            return False
+        number = float(value)
+        if not self.lower <= number <= self.upper:
+            return False
+        return math.isclose(number, self.fit(value), rel_tol=1e-9, abs_tol=1e-12) or (
+            not self.is_integer and self.q is None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Normals:
+    """Normally distributed numbers, without bounds.
+
+    Attributes:
+        mean: Mean.
+        sd: Standard deviation.
+        q: Only multiples of it; None is any.
+    """
+
+    mean: float
+    sd: float
+    q: float | None = None
+
+    def fit(self, value: Any) -> float:
+        """The possible value that is nearest to ``value``."""
+        number = float(value)
+        return number if self.q is None else float(round(number / self.q) * self.q)
+
+    def contains(self, value: Any) -> bool:
+        """Whether ``value`` is possible."""
+        if isinstance(value, bool) or not hasattr(value, "__float__"):
+            return False
+        return math.isfinite(float(value)) and math.isclose(
+            float(value), self.fit(value), abs_tol=1e-12
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """A choice.
+
+    Attributes:
+        values: What can be chosen; may hold domains.
+    """
+
+    values: tuple[Any, ...]
+
+    def labels(self) -> tuple[Any, ...]:
+        """One plain value for each option, all different, for libraries that want such.
+
+        The options themselves if they are numbers, texts, bools or None; else texts that begin
+        with the number of the option.
+        """
+        plain = all(isinstance(value, (str, int, float, type(None))) for value in self.values)
+        if plain and not any(
+            is_same(first, second)
+            for number, first in enumerate(self.values)
+            for second in self.values[:number]
+        ):
+            return self.values
+        return tuple(f"{number}: {one_line(value)}" for number, value in enumerate(self.values))
+
+
+Shape: TypeAlias = Numbers | Normals | Options
+
+
+def shape_of(domain: Domain) -> Shape | None:
+    """What the values of a domain are like; None for domains and samplers of the user's own."""
+    if isinstance(domain, Categorical):
+        return Options(tuple(domain.categories)) if type(domain.get_sampler()) is Uniform else None
+    sampler: Any = domain.get_sampler()
+    q = None
+    if type(sampler) is Quantized:
+        sampler, q = sampler.get_sampler(), sampler.q
+    if isinstance(domain, Float) and type(sampler) is Normal:
+        return Normals(sampler.mean, sampler.sd, q)
+    if type(sampler) not in (Uniform, LogUniform):
+        return None
+    is_log = type(sampler) is LogUniform
+    if isinstance(domain, Float):
+        finite = math.isfinite(domain.lower) and math.isfinite(domain.upper)
+        return Numbers(domain.lower, domain.upper, False, is_log, q) if finite else None
+    if not isinstance(domain, Integer):
+        return None
+    if q is None or q == 1:
+        return Numbers(domain.lower, domain.upper - 1, True, is_log)
+    lower, upper = -(-domain.lower // q) * q, domain.upper // q * q
+    return Numbers(lower, upper, True, is_log, q)

@@ -1,0 +1,118 @@
+"""SpaceSearcher: what adapters of libraries have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from localtune.search.convert import ConvertedSpace, has_variables
+from localtune.search.searcher import Searcher
+from localtune.utils.best import is_number
+
+
+class SpaceSearcher(Searcher):
+    """Base class of searchers that hand a search space with domains to a library.
+
+    The space comes from the constructor, or from the run. Deriving classes say what their library
+    can express, make its model when they are asked first (see ``check_ready``), and return what
+    ``self._space.config(values)`` makes of the values that the library chose.
+
+    Args:
+        space: Dict with domains in it; None takes the run's ``param_space``.
+        metric: Metric to optimise; None takes that of the run.
+        mode: ``"min"`` or ``"max"``; None takes that of the run.
+        points_to_evaluate: Configurations to begin with, complete, nested or flat.
+        evaluated_rewards: What the metric came to for each of the points; None has them evaluated.
+
+    Raises:
+        ValueError: for points that do not fit the space, or rewards that do not fit the points.
+    """
+
+    # Name of the library, for errors; whether it takes choices with domains inside, and randn.
+    library: ClassVar[str] = "This search"
+    conditional: ClassVar[bool] = False
+    normal: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        space: dict[str, Any] | None = None,
+        metric: str | list[str] | None = None,
+        mode: str | list[str] | None = None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        evaluated_rewards: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(metric, mode)
+        check_points(points_to_evaluate, evaluated_rewards)
+        self._points = [dict(point) for point in points_to_evaluate or ()]
+        self._rewards = list(evaluated_rewards or ())
+        self._space: ConvertedSpace | None = None
+        if space is not None:
+            self._use_space(space)
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
+    ) -> bool:
+        self.set_objective(metric, mode, spec.get("seed"))
+        if self._space is not None or not has_variables(config):
+            return False
+        self._use_space(config)
+        return True
+
+    def check_ready(self, trial_id: str) -> ConvertedSpace:
+        """The space, if there is all that is needed for a suggestion.
+
+        Raises:
+            RuntimeError: if there is no space, no metric or no mode.
+        """
+        if self.mode is not None and self._metric is None:
+            self._metric = DEFAULT_METRIC
+        missing = [name for name in ("metric", "mode") if not getattr(self, name)]
+        if self._space is None:
+            missing.insert(0, "search space")
+        if self._space is None or missing:
+            raise RuntimeError(
+                f"{type(self).__name__} was asked for trial {trial_id!r}, but has no "
+                f"{' and no '.join(missing)}. Give it to the searcher or to the Tuner."
+            )
+        return self._space
+
+    def value_of(self, result: Mapping[str, Any] | None) -> float | None:
+        """The metric in a flat result; None if it is missing, NaN or no number."""
+        value = (result or {}).get(str(self.metric))
+        return value if is_number(value) else None
+
+    def point_values(self) -> list[dict[str, Any]]:
+        """``points_to_evaluate`` as values for the library: {name of the parameter: value}.
+
+        Raises:
+            ValueError: if one does not fit the space.
+        """
+        if self._space is None:
+            return []
+        return [
+            self._space.values(point, f"points_to_evaluate[{number}]")
+            for number, point in enumerate(self._points)
+        ]
+
+    def _use_space(self, space: dict[str, Any]) -> None:
+        self._space = ConvertedSpace(
+            space, self.library, conditional=self.conditional, normal=self.normal
+        )
+        self.point_values()  # so that a point that does not fit is found before the run
+
+
+def check_points(points: Any, rewards: Any) -> None:
+    """Raises if points are no list of dicts, or rewards are not one number for each point."""
+    if points is not None and not (
+        isinstance(points, Sequence) and all(isinstance(point, Mapping) for point in points)
+    ):
+        raise TypeError(
+            f"points_to_evaluate must be a list of dicts (configurations), but got {points!r}."
+        )
+    if rewards is None:
+        return
+    if not isinstance(rewards, Sequence) or len(rewards) != len(points or ()):
+        raise ValueError(
+            "evaluated_rewards must have one value for each of points_to_evaluate, but there are "
+            f"{len(points or ())} points, and the rewards are {rewards!r}."
+        )
