@@ -11,6 +11,8 @@ from typing import Any
 
 from localtune.result import CHECKPOINT_METADATA_FILE
 from localtune.utils.files import copy_tree, write_file
+from localtune.utils.remote_fetch import fetch_cached, fetch_missing, lock_file
+from localtune.utils.remote_store import RemoteStore, is_local_filesystem, is_uri, open_store
 
 
 class _RemovedName:
@@ -40,14 +42,17 @@ class Checkpoint:
     A checkpoint refers to the directory; it does not own it, and nothing is read or written
     before one of its methods is called. Two checkpoints are equal only if they are one object.
 
+    It may be in a store: as the URI of one, or as the checkpoint of an experiment with remote
+    storage whose local directory is gone. Then :meth:`as_directory` and :meth:`to_directory`
+    fetch it.
+
     Args:
-        path: Absolute path, ``~/...`` or ``file://...`` of a local directory. It need not exist
-            yet.
-        filesystem: None, or a file system object that stands for the local disk. Others are
-            refused: localtune keeps checkpoints on local disks.
+        path: Absolute path, ``~/...`` or ``file://...`` of a local directory, or the URI of a
+            directory in a store (``s3://...``). It need not exist yet.
+        filesystem: None, or a file system object of fsspec or pyarrow, in which ``path`` is.
 
     Raises:
-        ValueError: The path is relative, or not on a local disk.
+        ValueError: The path is relative, or ``filesystem`` is no file system.
 
     Example:
         >>> import tempfile
@@ -69,13 +74,15 @@ class Checkpoint:
     set_preprocessor = _RemovedName(_USE_METADATA)
 
     def __init__(self, path: str | os.PathLike[str], filesystem: Any = None) -> None:
-        if filesystem is not None and not _is_local(filesystem):
-            raise ValueError(
-                "filesystem must be None (the local disk), but got "
-                f"{filesystem!r}. Copy the checkpoint to a local directory first."
-            )
-        self.path = _local_path(os.fspath(path))
-        self.filesystem = filesystem
+        text = os.fspath(path)
+        if filesystem is not None and not is_local_filesystem(filesystem):
+            store = open_store(text, filesystem)
+            self.path, self.filesystem = store.root, store.filesystem
+        elif is_uri(text):
+            # The URI is enough to open it, when something is to be read.
+            self.path, self.filesystem = text.rstrip("/"), None
+        else:
+            self.path, self.filesystem = _local_path(text), filesystem
         self._temp_name = _new_temp_name()
 
     @classmethod
@@ -107,6 +114,8 @@ class Checkpoint:
 
         Raises:
             FileNotFoundError: The checkpoint's directory does not exist.
+            StorageError: It is in a store, and cannot be fetched.
+            ExtraMissingError: It is in a store, and fsspec is not installed.
         """
         import tempfile
 
@@ -114,9 +123,10 @@ class Checkpoint:
             target = os.path.join(tempfile.gettempdir(), self._temp_name)
         else:
             target = os.path.abspath(os.path.expanduser(path))
-        if not os.path.isdir(self.path):
-            raise FileNotFoundError(f"The checkpoint's directory does not exist: {self.path}")
-        _copy_once(self.path, target)
+        source = self._local_directory()
+        if not os.path.isdir(source):
+            raise FileNotFoundError(f"The checkpoint's directory does not exist: {source}")
+        _copy_once(source, target)
         return target
 
     @contextmanager
@@ -124,9 +134,14 @@ class Checkpoint:
         """Context manager that yields a directory with the checkpoint's content, to be read.
 
         Yields:
-            Path of the checkpoint itself, not of a copy: do not change what it holds.
+            Path of the checkpoint itself, not of a copy: do not change what it holds. One in a
+            store is fetched, once per machine, and others read that copy, too.
+
+        Raises:
+            FileNotFoundError: The store does not have it.
+            StorageError: It cannot be fetched.
         """
-        yield self.path
+        yield self._local_directory()
 
     def get_metadata(self) -> dict[str, Any]:
         """Read the metadata.
@@ -136,11 +151,17 @@ class Checkpoint:
         """
         import json
 
-        try:
-            with open(self._metadata_file, encoding="utf-8") as file:
-                metadata: dict[str, Any] = json.load(file)
-        except FileNotFoundError:
-            return {}
+        store = self._store()
+        if store is not None:
+            content = store.read(CHECKPOINT_METADATA_FILE)
+        else:
+            self._local_directory()
+            try:
+                with open(self._metadata_file, "rb") as file:
+                    content = file.read()
+            except FileNotFoundError:
+                content = None
+        metadata: dict[str, Any] = json.loads(content) if content is not None else {}
         return metadata
 
     def set_metadata(self, metadata: dict[str, Any]) -> None:
@@ -151,9 +172,16 @@ class Checkpoint:
 
         Raises:
             TypeError: JSON cannot hold it.
+            ValueError: The checkpoint is in a store, where nothing is changed.
         """
         import json
 
+        if self._store() is not None:
+            raise ValueError(
+                f"The metadata of {self.path!r} cannot be set: it is in a store. Copy the "
+                "checkpoint with to_directory(), and set the metadata of the copy."
+            )
+        self._local_directory()
         write_file(self._metadata_file, json.dumps(metadata).encode())
 
     def update_metadata(self, metadata: dict[str, Any]) -> None:
@@ -163,6 +191,20 @@ class Checkpoint:
             metadata: What JSON can hold.
         """
         self.set_metadata({**self.get_metadata(), **metadata})
+
+    def _store(self) -> RemoteStore | None:
+        """Where the checkpoint is, None if that is a path of this machine."""
+        if self.filesystem is not None and not is_local_filesystem(self.filesystem):
+            return RemoteStore(self.filesystem, self.path)
+        return open_store(self.path) if is_uri(self.path) else None
+
+    def _local_directory(self) -> str:
+        """The directory on this machine; what is only in a store is fetched."""
+        store = self._store()
+        if store is not None:
+            return fetch_cached(store)
+        fetch_missing(self.path)
+        return self.path
 
     @property
     def _metadata_file(self) -> str:
@@ -175,7 +217,10 @@ class Checkpoint:
         )
 
     def __repr__(self) -> str:
-        filesystem = "local" if self.filesystem is None else type(self.filesystem).__name__
+        if self.filesystem is not None:
+            filesystem = type(self.filesystem).__name__
+        else:
+            filesystem = self.path.partition("://")[0] if is_uri(self.path) else "local"
         return f"{type(self).__name__}(filesystem={filesystem}, path={self.path})"
 
 
@@ -213,23 +258,12 @@ def _new_temp_name() -> str:
     return "checkpoint_tmp_" + os.urandom(16).hex()
 
 
-def _is_local(filesystem: Any) -> bool:
-    """Whether a pyarrow or fsspec file system object is the local disk."""
-    protocol = getattr(filesystem, "protocol", ())
-    return getattr(filesystem, "type_name", None) == "local" or "file" in protocol
-
-
 def _local_path(path: str) -> str:
     scheme, separator, rest = path.partition("://")
-    if separator and scheme == "file":
+    if separator and scheme in ("file", "local"):
         from urllib.parse import unquote
 
         path = unquote(rest)
-    elif separator:
-        raise ValueError(
-            f"path must be a local directory, but got {path!r}. "
-            "Copy the checkpoint to a local directory first."
-        )
     path = os.path.expanduser(path)
     if not os.path.isabs(path):
         raise ValueError(
@@ -242,7 +276,7 @@ def _local_path(path: str) -> str:
 def _copy_once(source: str, target: str) -> None:
     from filelock import FileLock, Timeout
 
-    lock = FileLock(_lock_file(target))
+    lock = FileLock(lock_file(target))
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -255,20 +289,6 @@ def _copy_once(source: str, target: str) -> None:
         copy_tree(source, target)
     finally:
         lock.release()
-
-
-def _lock_file(target: str) -> str:
-    """Path of the lock for a directory; apart from it, so that the copy holds nothing else."""
-    import hashlib
-    import tempfile
-
-    user_id = os.getuid() if hasattr(os, "getuid") else 0
-    directory = os.path.join(tempfile.gettempdir(), f"localtune_locks_{user_id}")
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    if os.lstat(directory).st_uid != user_id:
-        raise PermissionError(f"{directory} belongs to another user. Set TMPDIR to your own.")
-    name = hashlib.sha256(os.path.realpath(target).encode()).hexdigest()[:32]
-    return os.path.join(directory, f"{name}.lock")
 
 
 def _holds_copy(source: str, target: str) -> bool:

@@ -79,6 +79,16 @@ class WorkerDiedError(TrialError):
     exit_code: int | None = None
 
 
+class TrialTimeoutError(TrialError):
+    """A trial, or one step of it, took longer than it was allowed to.
+
+    Attributes:
+        is_final: Whether trying again makes no sense.
+    """
+
+    is_final: bool = False
+
+
 class WorkerStartError(TrialError):
     """A worker process could not be started."""
 

@@ -14,6 +14,7 @@ from localtune.callback import Callback, CallbackError, CallbackList
 from localtune.clock import SystemClock
 from localtune.controller.background_search import BackgroundSearch
 from localtune.controller.kept_state import KeptState, dump, load
+from localtune.controller.limits import Limits
 from localtune.controller.loop import ExperimentLoop, error_of_callback
 from localtune.controller.settings import RunSettings
 from localtune.controller.state import ControllerState
@@ -22,7 +23,7 @@ from localtune.execution.executor import Executor
 from localtune.experiment_spec import Experiment
 from localtune.progress_reporter import create_output
 from localtune.resources import resource_dict_to_pg_factory
-from localtune.run_config import ResumeConfig
+from localtune.run_config import FailureConfig, ResumeConfig
 from localtune.schedulers import FIFOScheduler, TrialScheduler, create_scheduler
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.search.create import create_searcher
@@ -61,6 +62,7 @@ class RunOptions:
         max_concurrent_trials: None or 0 is what resources allow.
         reuse_actors: Whether workers serve one trial after the other.
         fail_fast: False, True, or ``"raise"``.
+        limits: Of time and of failures.
         callbacks: The user's callbacks.
         verbose: See :class:`~localtune.RunConfig`.
         progress_reporter: The user's, in place of the built-in output.
@@ -76,6 +78,7 @@ class RunOptions:
     max_concurrent_trials: int | None = None
     reuse_actors: bool = False
     fail_fast: bool | str = False
+    limits: Limits = field(default_factory=Limits)
     callbacks: Sequence[Callback] = field(default_factory=list)
     verbose: int = 1
     progress_reporter: Any = None
@@ -151,7 +154,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
         loop = ExperimentLoop(state, executor, kept, callbacks, db, output, clock)
         program = dumps_with_parameters(experiment.trainable)
         try:
-            with _executor_open(executor, program, output), _signals_handled(loop):
+            with _executor_open(executor, program, output), _signals_handled(loop) as end_signals:
                 loop.setup(
                     stop=experiment.stopping_criterion,
                     num_samples=experiment.num_samples,
@@ -165,6 +168,9 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
             _end(callbacks, state, output, loop, clock.monotonic() - started)
         if state.error is not None:
             raise state.error
+        if end_signals:
+            # As a program that ends by itself when it is told to.
+            raise SystemExit(128 + end_signals[0])
         return RunOutcome(state.trials, loop.was_interrupted)
 
 
@@ -308,7 +314,8 @@ def _settings(
 ) -> RunSettings:
     # A scheduler that clones trials changes their configs all the time: who can reset_config
     # need not be started again for that.
-    can_reset = "reset_config" in _own_methods(experiment.trainable)
+    own_methods = _own_methods(experiment.trainable)
+    can_reset = "reset_config" in own_methods
     return RunSettings(
         trainable_name=experiment.run_identifier,
         experiment_path=experiment.path,
@@ -321,6 +328,8 @@ def _settings(
         max_failures=experiment.max_failures,
         fail_fast=bool(options.fail_fast),
         raise_first_error=options.fail_fast == "raise",
+        limits=options.limits,
+        can_save="save_checkpoint" in own_methods or not _is_class(experiment.trainable),
         reuse_workers=options.reuse_actors or (scheduler.clones_trials and can_reset),
         lookahead=_lookahead(experiment),
         log_to_file=experiment.log_to_file,
@@ -330,6 +339,23 @@ def _settings(
         trial_dirname_creator=experiment.trial_dirname_creator,
         date_text=date_str(),
         seed=seed,
+    )
+
+
+def _is_class(trainable: type[Trainable]) -> bool:
+    """Whether it is a class of the user's, not a function in a class of localtune's."""
+    from localtune.trainable.function_trainable import FunctionTrainable
+
+    return not issubclass(trainable, FunctionTrainable)
+
+
+def limits_of(config: FailureConfig) -> Limits:
+    """What a FailureConfig says on time and on failures."""
+    return Limits(
+        config.iteration_timeout_s,
+        config.trial_timeout_s,
+        config.retry_wait_s,
+        config.max_failed_trials,
     )
 
 
@@ -526,13 +552,22 @@ def _executor_open(executor: Executor, program: bytes, output: Output) -> Iterat
 
 
 @contextlib.contextmanager
-def _signals_handled(loop: ExperimentLoop) -> Iterator[None]:
-    """Ctrl-C ends the run in good order, a second one at once. In the main thread only."""
+def _signals_handled(loop: ExperimentLoop) -> Iterator[list[int]]:
+    """Signals end the run in good order; a second Ctrl-C at once. In the main thread only.
+
+    SIGTERM and SIGHUP, unless the program has said what they do, also let running trials write a
+    checkpoint. Yields a list to which they are added.
+    """
     disabled = os.environ.get("TUNE_DISABLE_SIGINT_HANDLER") == "1"
+    end_signals: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield end_signals
         return
     asked = False
+
+    def on_end(signum: int, frame: object) -> None:
+        end_signals.append(signum)
+        loop.end()
 
     def on_signal(signum: int, frame: object) -> None:
         nonlocal asked
@@ -548,8 +583,12 @@ def _signals_handled(loop: ExperimentLoop) -> Iterator[None]:
         number = getattr(signal, name, None)
         if number is not None:
             before[number] = signal.signal(number, on_signal)
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            before[number] = signal.signal(number, on_end)
     try:
-        yield
+        yield end_signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -15,7 +15,13 @@ from localtune.registry import get_trainable_cls
 from localtune.result import TUNER_FILE
 from localtune.result_grid import ResultGrid
 from localtune.run_config import CheckpointConfig, ResumeConfig, RunConfig
-from localtune.runner import RunOptions, check_callbacks, check_options, run_experiment
+from localtune.runner import (
+    RunOptions,
+    check_callbacks,
+    check_options,
+    limits_of,
+    run_experiment,
+)
 from localtune.storage.experiment_db import has_database
 from localtune.storage.paths import make_experiment_dir
 from localtune.trainable.parameters import dumps_with_parameters
@@ -139,6 +145,7 @@ class Tuner:
             max_concurrent_trials=config.max_concurrent_trials,
             reuse_actors=config.reuse_actors,
             fail_fast=run_config.failure_config.fail_fast,
+            limits=limits_of(run_config.failure_config),
             callbacks=check_callbacks(run_config.callbacks or []),
             verbose=int(run_config.verbose or 0),
             progress_reporter=run_config.progress_reporter,

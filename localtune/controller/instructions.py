@@ -67,10 +67,11 @@ class Send(Instruction):
 
 @dataclass(slots=True)
 class StopWorker(Instruction):
-    """End a worker; ``reason`` is for the log."""
+    """End a worker; ``reason`` is for the log. ``force`` kills it without asking it first."""
 
     worker_id: int
     reason: str
+    force: bool = False
 
 
 @dataclass(slots=True)

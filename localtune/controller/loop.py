@@ -7,7 +7,7 @@ import shutil
 from typing import Any, Protocol
 
 from localtune.callback import CallbackError, CallbackList
-from localtune.clock import Clock
+from localtune.clock import Clock, SystemClock
 from localtune.controller import instructions as i
 from localtune.controller.kept_state import KeptState
 from localtune.controller.state import ControllerState
@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 # How often somebody who watches gets a fresh picture while nothing happens.
 HEARTBEAT_S = 0.25
+
+# How long running trials have to write a checkpoint when the run is told to end.
+END_GRACE_S = 20.0
 
 
 class Output(Protocol):
@@ -75,6 +78,7 @@ class ExperimentLoop:
         self._saved_count = 0
         self._known: set[str] = set()  # ids of the trials whose configuration can be kept
         self._interrupt_asked = False
+        self._end_asked = False
         self.was_interrupted = False
 
     def setup(self, **info: Any) -> None:
@@ -100,6 +104,13 @@ class ExperimentLoop:
                     "end now."
                 )
                 self._carry_out(state.interrupt())
+            if self._end_asked and not self.was_interrupted:
+                self.was_interrupted = True
+                self._output.warn(
+                    "Told to end: running trials are checkpointed first, for "
+                    f"{END_GRACE_S:g} s at most."
+                )
+                self._carry_out(state.wind_down(END_GRACE_S))
             self._carry_out(state.advance())
             if state.is_done:
                 self._save_all()
@@ -116,10 +127,17 @@ class ExperimentLoop:
         self._interrupt_asked = True
         self._executor.wake()
 
-    def _timeout_s(self) -> float:
+    def end(self) -> None:
+        """Asks the loop to checkpoint what runs and to end. For signal handlers."""
+        self._end_asked = True
+        self._executor.wake()
+
+    def _timeout_s(self) -> float | None:
         if self._state.has_work:
             return 0.0
         seconds_left = self._state.seconds_left()
+        if not isinstance(self._executor.clock, SystemClock):
+            return seconds_left  # virtual time jumps, and nobody watches it pass
         return HEARTBEAT_S if seconds_left is None else min(seconds_left, HEARTBEAT_S)
 
     # -- carrying out ---------------------------------------------------------------------------
@@ -159,7 +177,9 @@ class ExperimentLoop:
         elif isinstance(instruction, i.PrepareTrial):
             self._prepare(instruction)
         elif isinstance(instruction, i.StopWorker):
-            self._executor.stop_worker(instruction.worker_id, instruction.reason)
+            self._executor.stop_worker(
+                instruction.worker_id, instruction.reason, force=instruction.force
+            )
         elif isinstance(instruction, i.WriteError):
             self._write_error(instruction.trial)
         elif isinstance(instruction, i.DeleteCheckpoint):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from localtune.controller.limits import Limits
 from localtune.experiment.trial import Trial
 from localtune.resources import PlacementGroupFactory
 from localtune.run_config import CheckpointConfig
@@ -35,6 +36,8 @@ class RunSettings:
         trial_name_creator: ``trial -> name``, or None.
         trial_dirname_creator: ``trial -> directory name``, or None.
         date_text: Time of the run's start, for directory names.
+        limits: Of time and of failures.
+        can_save: Whether trials can be checkpointed.
         seed: What the seeds of the trials depend on.
     """
 
@@ -57,4 +60,6 @@ class RunSettings:
     trial_name_creator: Callable[[Trial], str] | None = None
     trial_dirname_creator: Callable[[Trial], str] | None = None
     date_text: str = ""
+    limits: Limits = field(default_factory=Limits)
+    can_save: bool = True
     seed: int = 0

@@ -26,12 +26,18 @@ from localtune.clock import Clock
 from localtune.controller import failure
 from localtune.controller import instructions as i
 from localtune.controller.cloning import Clone, CloneTable, result_of_start
+from localtune.controller.limits import FailureTally
 from localtune.controller.metric_check import MetricCheck
 from localtune.controller.settings import RunSettings
 from localtune.controller.trial_factory import make_trial
 from localtune.controller.view import Request, SchedulerView
 from localtune.controller.workers import Phase, Worker, WorkerTable
-from localtune.error import LocaltuneInternalError, ResourceRequestError, TuneError
+from localtune.error import (
+    LocaltuneInternalError,
+    ResourceRequestError,
+    TrialTimeoutError,
+    TuneError,
+)
 from localtune.execution.executor import Capacity, Exited, Replied, WorkerEvent
 from localtune.experiment.checkpoint_history import TrackedCheckpoint
 from localtune.experiment.metric_analysis import update_metric_stats
@@ -110,6 +116,10 @@ class ControllerState:
         self._out: list[i.Instruction] = []
         self._deadline: float | None = None
         self._is_ending = False
+        self._tally = FailureTally(settings.limits)
+        # {trial id: when it is tried again} of trials that have failed and wait for that
+        self._recovering: dict[str, float] = {}
+        self._winding_down_until: float | None = None
         self._started: set[str] = set()  # ids of trials that this session has started
         self._warned: set[str] = set()
         self._may_reuse = settings.reuse_workers
@@ -179,6 +189,11 @@ class ControllerState:
         if not self._is_ending and self._is_over():
             self._end_all("the run's stop conditions are met")
         if not self._is_ending:
+            self._end_overdue()
+            self._retry_recovered()
+        if not self._is_ending and self._winding_down_until is not None:
+            self._wind_down()
+        elif not self._is_ending:
             self._start_trials()
             known_count = len(self.trials)
             self._create_trials()
@@ -191,6 +206,20 @@ class ControllerState:
     def interrupt(self) -> list[i.Instruction]:
         """Ends the run early; unfinished trials keep their state, so that it can be resumed."""
         self._leave_off("the run was interrupted")
+        return self._take()
+
+    def wind_down(self, grace_s: float) -> list[i.Instruction]:
+        """Ends the run early, but first lets the running trials write a checkpoint.
+
+        Args:
+            grace_s: Seconds after which those that have not are ended all the same.
+        """
+        if self._settings.can_save:
+            self._winding_down_until = self._clock.monotonic() + grace_s
+            for worker in self._workers:
+                worker.pause_wanted = worker.trial is not None
+        else:
+            self._leave_off("the run was told to end")
         return self._take()
 
     def abort(self, error: BaseException) -> list[i.Instruction]:
@@ -274,7 +303,7 @@ class ControllerState:
 
     def _check_standstill(self) -> None:
         """Sees that nobody waits for what will not come."""
-        if self._is_ending:
+        if self._is_ending or self._recovering:
             return
         is_waiting_for_workers = self._workers.serving_count > 0
         if not self._live and not is_waiting_for_workers:
@@ -283,9 +312,13 @@ class ControllerState:
         self._polled_since = None
         if is_waiting_for_workers or self._can_go_on() or not self._scheduler_waits:
             return
+        live_count = len(self._live)
         self._view.is_stuck = True
         self._start_trials()
         self._view.is_stuck = False
+        if self._workers.serving_count > 0 or len(self._live) < live_count:
+            # It let a trial go on, or ended one: it knew what to do.
+            return
         waiting = next(iter(self._live.values()), None)
         if self._scheduler_waits and waiting is not None and not self._is_ending:
             self._warn_once(
@@ -339,6 +372,7 @@ class ControllerState:
                     self._dismiss(idle, "its resources are needed")
                 return False
         self._move(trial, Status.RUNNING)
+        worker.busy_since = self._clock.monotonic()
         is_first = trial.start_time is None
         if is_first:
             trial.start_time = self._clock.time()
@@ -381,6 +415,35 @@ class ControllerState:
         before = trial.resume_point
         trial.result_count = before.result_count if before is not None else 0
         trial.last_result = result_of_start(trial) if before is not None else {}
+
+    # -- limits ---------------------------------------------------------------------------------
+
+    def _wind_down(self) -> None:
+        """Ends the run when all running trials have been saved, or had their time."""
+        assert self._winding_down_until is not None
+        is_late = self._clock.monotonic() >= self._winding_down_until
+        if is_late or not self._workers.serving_count:
+            self._leave_off("the run was told to end")
+
+    def _end_overdue(self) -> None:
+        limits = self._settings.limits
+        if limits.iteration_timeout_s is None and limits.trial_timeout_s is None:
+            return
+        now = self._clock.monotonic()
+        for worker in self._workers:
+            trial = worker.trial
+            error = limits.overdue(worker, trial, now) if trial is not None else None
+            if trial is not None and error is not None:
+                self._dismiss(worker, "its trial takes too long", force=True)
+                self._fail(trial, error)
+
+    def _retry_recovered(self) -> None:
+        if not self._recovering:
+            return
+        now = self._clock.monotonic()
+        for trial_id in [each for each, due in self._recovering.items() if due <= now]:
+            del self._recovering[trial_id]
+            self._retry(self._live[trial_id])
 
     # -- replies --------------------------------------------------------------------------------
 
@@ -456,6 +519,7 @@ class ControllerState:
         else:
             self._guard("searcher", lambda: self._searcher.on_trial_result(trial.trial_id, flat))
         if not is_duplicate:
+            self._tally.note_result()
             if not trial.metric_stats:
                 self._out.extend(map(i.Warn, self._stopper.missing_key_warnings(result)))
             self._out.append(i.Notify("on_trial_result", trial, {"result": dict(result)}))
@@ -672,11 +736,11 @@ class ControllerState:
         else:
             self._dismiss(worker, reason)
 
-    def _dismiss(self, worker: Worker, reason: str) -> None:
+    def _dismiss(self, worker: Worker, reason: str, *, force: bool = False) -> None:
         if worker.phase is Phase.STOPPING:
             return
         self._workers.detach(worker, Phase.STOPPING)
-        self._out.append(i.StopWorker(worker.worker_id, reason))
+        self._out.append(i.StopWorker(worker.worker_id, reason, force))
 
     # -- failures -------------------------------------------------------------------------------
 
@@ -693,14 +757,19 @@ class ControllerState:
         self._serve_waiting(trial)
         self._out.append(i.WriteError(trial))
         self._guard("scheduler", lambda: self._scheduler.on_trial_error(self._view, trial))
-        if trial.should_retry and not self._is_ending:
-            self._retry(trial)
-        else:
+        is_final = isinstance(error, TrialTimeoutError) and error.is_final
+        if not trial.should_retry or is_final or self._is_ending:
             self._give_up(trial, error)
+        else:
+            self._move(trial, Status.ERROR)
+            wait_s = self._settings.limits.retry_wait(trial.num_failures)
+            if wait_s:
+                self._recovering[trial.trial_id] = self._clock.monotonic() + wait_s
+            else:
+                self._retry(trial)
         self._serve_requests(None)
 
     def _retry(self, trial: Trial) -> None:
-        self._move(trial, Status.ERROR)
         self._move(trial, Status.PENDING)
         del self._live[trial.trial_id]
         self._live[trial.trial_id] = trial
@@ -719,6 +788,10 @@ class ControllerState:
             self._abort(error)
         elif self._settings.fail_fast and not self._is_ending:
             self._end_all("a trial failed, and fail_fast is set")
+        why = self._tally.note_failed_trial(trial, error)
+        if why and not self._is_ending:
+            self._out.append(i.Warn(why))
+            self._leave_off("too many trials have failed")
 
     # -- the end of the run ---------------------------------------------------------------------
 
@@ -743,6 +816,9 @@ class ControllerState:
         self._is_ending = True
         for worker in self._workers:
             self._dismiss(worker, reason)
+        for trial_id in self._recovering:
+            self._move(self._live[trial_id], Status.PENDING)
+        self._recovering.clear()
         for trial in list(self._live.values()):
             self._finish(trial, Status.TERMINATED)
             self._tell_searcher_of_end(trial)
@@ -758,6 +834,7 @@ class ControllerState:
 
     def _command(self, worker: Worker, phase: Phase, command: m.Command) -> None:
         worker.phase = phase
+        worker.busy_since = self._clock.monotonic()
         self._out.append(i.Send(worker.worker_id, command))
 
     def _move(self, trial: Trial, status: Status) -> None:
@@ -799,6 +876,7 @@ class ControllerState:
             LocaltuneInternalError: if something does not.
         """
         live = {trial.trial_id for trial in self.trials if not trial.is_finished()}
+        live |= self._recovering.keys()
         pending = sum(trial.status is Status.PENDING for trial in self._live.values())
         problems = []
         if live != set(self._live):

@@ -47,6 +47,7 @@ class Worker:
         decision: What to do with the trial when the save in flight is done.
         pause_wanted: Whether somebody asked to pause the trial after the step in flight.
         save_wanted: Whether somebody asked to save the trial after the step in flight.
+        busy_since: When the command in flight was sent, by the run's clock, in seconds.
     """
 
     worker_id: int
@@ -57,6 +58,7 @@ class Worker:
     decision: str = ""
     pause_wanted: bool = False
     save_wanted: bool = False
+    busy_since: float = 0.0
 
 
 class WorkerTable:

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from localtune.schedulers.hyperband import HyperBandScheduler as HyperBandScheduler
     from localtune.schedulers.median_stopping_rule import MedianStoppingRule as MedianStoppingRule
     from localtune.schedulers.pasha import PASHAScheduler as PASHAScheduler
+    from localtune.schedulers.pb2 import PB2 as PB2
+    from localtune.schedulers.pbt import PopulationBasedTraining as PopulationBasedTraining
+    from localtune.schedulers.pbt_replay import (
+        PopulationBasedTrainingReplay as PopulationBasedTrainingReplay,
+    )
+    from localtune.schedulers.resource_changing_scheduler import (
+        ResourceChangingScheduler as ResourceChangingScheduler,
+    )
     from localtune.schedulers.trial_scheduler import TrialScheduler as TrialScheduler
 
 _MODULES = {

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.error import TuneError
 from localtune.schedulers.explore import Exploration, check_keys, check_mutations, fill_in
+from localtune.schedulers.pbt_replay import (
+    PopulationBasedTrainingReplay as PopulationBasedTrainingReplay,
+)
 from localtune.schedulers.policy_log import PolicyLog
 from localtune.schedulers.population_scheduler import PopulationScheduler, check_range
 from localtune.search.basic_variant import BasicVariantGenerator
@@ -126,15 +129,18 @@ class PopulationBasedTraining(PopulationScheduler):
         check_keys(self._mutations_name, self._mutations, param_space)
 
     def _explored(self, trial: Trial, donor: Trial) -> dict[str, Any]:
-        """The configuration with which a trial goes on from a donor's checkpoint."""
-        config, _ = fill_in(donor.config, self._mutations, self._rng)
-        config = self._exploration.explore(config, self._rng)
+        config = self._step(trial, donor)
         if self._custom_explore is None:
             return config
         explored: object = self._custom_explore(config)
         if not isinstance(explored, dict):
             raise AssertionError(
-                f"custom_explore_fn must return the new configuration, a dict, but returned "
+                "custom_explore_fn must return the new configuration, a dict, but returned "
                 f"{explored!r}."
             )
         return explored
+
+    def _step(self, trial: Trial, donor: Trial) -> dict[str, Any]:
+        """The donor's configuration after one step of exploration; shares no dict with it."""
+        config, _ = fill_in(donor.config, self._mutations, self._rng)
+        return self._exploration.explore(config, self._rng)

@@ -46,6 +46,10 @@ class Exploit:
         fields = (self.tag, self.donor_tag, self.iteration, self.donor_iteration)
         return dumps([*fields, self.donor_config, self.config]) + "\n"
 
+    def plain(self) -> Exploit:
+        """The same with what JSON cannot hold as text: it can be pickled, and shares nothing."""
+        return Exploit.from_line(self.as_line())
+
     @classmethod
     def from_line(cls, line: str) -> Exploit:
         """What :meth:`as_line` wrote.

@@ -21,6 +21,7 @@ class Member:
     Attributes:
         tag: Its tag, as it was first.
         time: How far it was when it was looked at last.
+        iteration: How many iterations those were.
         score: Its score then, higher is better; None if it has none, or NaN.
         perturbed_at: How far it was when it was last decided upon.
         is_saved: Whether it was to be saved when it was looked at last.
@@ -28,6 +29,7 @@ class Member:
 
     tag: str
     time: float = 0.0
+    iteration: int = 0
     score: float | None = None
     perturbed_at: float = 0.0
     is_saved: bool = False
@@ -41,7 +43,7 @@ class Wish:
         donor_id: The other one.
         experiment_tag: By which one sees that it came true.
         member: What is known of the trial from then on.
-        exploit: For the log.
+        exploit: What the log says of it.
     """
 
     donor_id: str

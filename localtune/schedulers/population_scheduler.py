@@ -20,11 +20,12 @@ import logging
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from localtune.experiment.status import Status
 from localtune.result import TRAINING_ITERATION
-from localtune.schedulers.explore import copy_containers, fill_in, values_of
+from localtune.schedulers.explore import fill_in, values_of
 from localtune.schedulers.metric_scheduler import MetricScheduler
 from localtune.schedulers.policy_log import Exploit, PolicyLog
 from localtune.schedulers.population import Member, Wish, original_tag, perturbed_tag, quantiles
@@ -124,6 +125,7 @@ class PopulationScheduler(MetricScheduler):
         score = None if math.isnan(score) else score
         self._observe(trial, member, time, score)
         member.time, member.score, member.is_saved = time, score, False
+        member.iteration = result.get(TRAINING_ITERATION, 0)
         if self._synch:
             return self._on_reached(tune_controller, trial)
         member.perturbed_at = time
@@ -227,15 +229,10 @@ class PopulationScheduler(MetricScheduler):
         tag = perturbed_tag(mine.tag, format_vars(values_of(config, self._mutations)))
         view.clone_trial(trial, donor, config=config, experiment_tag=tag)
         exploit = Exploit(
-            mine.tag,
-            theirs.tag,
-            trial.last_result.get(TRAINING_ITERATION, 0),
-            donor.last_result.get(TRAINING_ITERATION, 0),
-            copy_containers(donor.config),
-            copy_containers(config),
+            mine.tag, theirs.tag, mine.iteration, theirs.iteration, donor.config, config
         )
-        after = Member(mine.tag, theirs.time, theirs.score, theirs.perturbed_at, is_saved=True)
-        self._wishes[trial.trial_id] = Wish(donor.trial_id, tag, after, exploit)
+        after = replace(theirs, tag=mine.tag, is_saved=True)
+        self._wishes[trial.trial_id] = Wish(donor.trial_id, tag, after, exploit.plain())
         logger.info("%s goes on as %s: %s", trial, donor, tag)
         return True
 
@@ -269,7 +266,8 @@ class PopulationScheduler(MetricScheduler):
                 self._exploit_count += 1
                 if self._log is not None:
                     directory = trial.local_experiment_path
-                    self._log.write(directory, trial_id, wish.donor_id, wish.exploit)
+                    exploit = _as_it_came(wish.exploit, trial)
+                    self._log.write(directory, trial_id, wish.donor_id, exploit)
                 del self._wishes[trial_id]
             elif trial is None or trial is current:
                 del self._wishes[trial_id]
@@ -311,6 +309,14 @@ class PopulationScheduler(MetricScheduler):
         if message not in self._warned:
             self._warned.add(message)
             logger.warning(message)
+
+
+def _as_it_came(exploit: Exploit, trial: Trial) -> Exploit:
+    """With the iteration of the checkpoint that the trial got in the end."""
+    if trial.start_point is None:
+        return exploit
+    iteration = trial.start_point.tracked.metrics.get(TRAINING_ITERATION)
+    return replace(exploit, donor_iteration=iteration) if iteration is not None else exploit
 
 
 def _others_wait(view: ControllerView, trial: Trial) -> bool:

@@ -262,7 +262,8 @@ class DistributeResourcesToTopJob(DistributeResources):
             and self._units_of(scheduler.resources_of(each), base, unit) < self._limit
         ]
         score = _score(result, *self._metric_and_mode(scheduler))
-        return now + spare if score >= max(rivals, default=score) else now
+        is_best = score > -math.inf and score >= max(rivals, default=score)
+        return now + spare if is_best else now
 
     def _metric_and_mode(self, scheduler: ResourceChangingScheduler) -> tuple[str, str]:
         metric, mode = self._metric or scheduler.metric, self._mode or scheduler.mode
@@ -273,7 +274,7 @@ class DistributeResourcesToTopJob(DistributeResources):
 
 def _score(result: Mapping[str, Any], metric: str, mode: str) -> float:
     """A result's metric, such that higher is better; minus infinity for NaN, and if it has none."""
-    value = result[metric] if metric in result else unflattened_lookup(metric, result, default=None)
+    value = unflattened_lookup(metric, result, default=None)
     if value is None or math.isnan(value):
         return -math.inf
     return float(-value if mode == "min" else value)

@@ -130,9 +130,11 @@ class ResourceChangingScheduler(TrialScheduler):
     # -- hooks ------------------------------------------------------------------------------------
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        if not self._base.set_search_properties(metric, mode, **spec):
+            return False
         self._metric = metric
         self._mode = mode
-        return self._base.set_search_properties(metric, mode, **spec)
+        return True
 
     def check_run(self, param_space: dict[str, Any], search_alg: SearchAlgorithm) -> None:
         if isinstance(self._allocate, DistributeResources):

@@ -15,7 +15,7 @@ from localtune.search.suggestion import Suggestion
 from localtune.search.variant_generator import format_vars, variant_label
 
 # Tests of the user's that compare names fix the random part of trial ids by it.
-_PREFIX_VARIABLE = "_TEST_TUNE_TRIAL_UUID"
+PREFIX_VARIABLE = "_TEST_TUNE_TRIAL_UUID"
 
 
 class BasicVariantGenerator(SearchAlgorithm):
@@ -95,7 +95,7 @@ class BasicVariantGenerator(SearchAlgorithm):
             self._preset(param_space, number, point) for number, point in enumerate(self._points)
         ]
         self._seed = derive_seed(self._random_state)
-        self._prefix = os.environ.get(_PREFIX_VARIABLE) or os.urandom(3).hex()[:5]
+        self._prefix = os.environ.get(PREFIX_VARIABLE) or os.urandom(3).hex()[:5]
         self._point = self._counter = 0
         self._live = set()
         self._begin_sample(0)

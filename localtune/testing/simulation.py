@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from localtune.checkpoint import Checkpoint
 from localtune.controller import instructions as i
 from localtune.controller.settings import RunSettings
 from localtune.controller.state import ControllerState
@@ -22,11 +21,12 @@ from localtune.experiment.trial import Trial
 from localtune.experiment.trial_info import StorageContext, TrialInfo
 from localtune.experiment_spec import Experiment
 from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_factory
+from localtune.result import TIME_THIS_ITER_S, TRAINING_ITERATION
 from localtune.run_config import CheckpointConfig
 from localtune.runner import RunOptions, check_max_concurrent, make_scheduler, make_searcher
-from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.testing.simulation_result import SimulationEvent, SimulationResult, result_of
 from localtune.trainable.trainable import Trainable
+from localtune.utils.dicts import flatten_dict
 from localtune.utils.serialization import dumps
 from localtune.worker import messages as m
 
@@ -166,7 +166,11 @@ def simulate(
     if state.error is not None:
         raise state.error
     return result_of(
-        state.trials, simulation.events, metric, mode, elapsed_s=executor.clock.monotonic()
+        state.trials,
+        simulation.events,
+        mode,
+        trained_s=simulation.trained_s,
+        elapsed_s=executor.clock.monotonic(),
     )
 
 
@@ -181,12 +185,14 @@ class Simulation:
 
     Attributes:
         events: What happened, in order.
+        trained_s: Virtual seconds that all steps with a result took.
     """
 
     def __init__(
         self, state: ControllerState, executor: SimulatedExecutor, metric: str, *, validate: bool
     ) -> None:
         self.events: list[SimulationEvent] = []
+        self.trained_s = 0.0
         self._state = state
         self._executor = executor
         self._metric = metric
@@ -247,8 +253,11 @@ class Simulation:
             self._note(notice.trial.trial_id, what)
             return
         result = notice.extra["result"]
+        self.trained_s += result[TIME_THIS_ITER_S]
         value = result.get(self._metric)
-        self._note(notice.trial.trial_id, what, result["training_iteration"], value)
+        if value is None and "/" in self._metric:
+            value = flatten_dict(result).get(self._metric)
+        self._note(notice.trial.trial_id, what, result[TRAINING_ITERATION], value)
 
     def _note_change(self, trial: Trial) -> None:
         """Notes what no hook tells: that a trial is there, is paused, has another config."""

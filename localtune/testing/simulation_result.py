@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
-from localtune.result import TIME_TOTAL_S
-from localtune.utils.best import best_of, is_number
+from localtune.utils.best import is_number
 
 
 class SimulationEvent(NamedTuple):
@@ -117,7 +116,6 @@ class SimulationResult:
 def result_of(
     trials: Sequence[Trial],
     events: list[SimulationEvent],
-    metric: str,
     mode: str,
     *,
     trained_s: float,
@@ -128,8 +126,7 @@ def result_of(
     Args:
         trials: In the order of their creation.
         events: All of them.
-        metric: What was optimised.
-        mode: ``"min"`` or ``"max"``.
+        mode: ``"min"`` or ``"max"`` of the metric.
         trained_s: Virtual seconds of all steps.
         elapsed_s: Virtual seconds of the run.
     """

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localtune.controller import instructions as i
+from localtune.controller.limits import Limits
 from localtune.controller.settings import RunSettings
 from localtune.controller.state import ControllerState
 from localtune.error import MissingMetricError, ResourceRequestError, TuneError, WorkerDiedError
@@ -568,3 +569,109 @@ def test_a_searcher_that_suggests_nothing_for_ever_ends_the_run() -> None:
     clock.advance(700)
     state.advance()
     assert state.is_done and "suggested nothing" in str(state.error)
+
+
+# -- limits -----------------------------------------------------------------------------------------
+
+
+def test_a_step_that_does_not_come_back_is_a_failure_and_its_worker_is_killed() -> None:
+    clock = ManualClock()
+    limits = Limits(iteration_timeout_s=10)
+    state = make_state(1, clock=clock, limits=limits, max_failures=1)
+    workers = Workers(state)
+    workers.advance()
+    (trial,) = state.trials
+    step(workers, trial)
+    clock.advance(9)
+    assert not [each for each in state.advance() if isinstance(each, i.StopWorker)]
+    clock.advance(2)
+    instructions = state.advance()
+    (stop,) = [each for each in instructions if isinstance(each, i.StopWorker)]
+    assert stop.force
+    assert "iteration_timeout_s=10" in str(trial.error) and trial.status is Status.PENDING
+    workers.carry_out(instructions)
+    workers.run_well()
+    assert trial.status is Status.TERMINATED
+
+
+def test_a_trial_that_runs_too_long_is_not_retried() -> None:
+    clock = ManualClock()
+    state = make_state(1, clock=clock, limits=Limits(trial_timeout_s=10), max_failures=-1)
+    workers = Workers(state)
+    workers.advance()
+    (trial,) = state.trials
+    step(workers, trial)
+    trial.run_time_s = 8.0
+    clock.advance(3)
+    workers.advance()
+    assert trial.status is Status.ERROR and "trial_timeout_s=10" in str(trial.error)
+
+
+def test_retries_wait_twice_as_long_each_time() -> None:
+    clock = ManualClock()
+    state = make_state(1, clock=clock, limits=Limits(retry_wait_s=4), max_failures=2)
+    workers = Workers(state)
+    for wait_s in (4, 8):
+        workers.advance()
+        (worker_id,) = workers.in_flight
+        workers.exit(worker_id, code=-9)
+        clock.advance(wait_s - 1)
+        workers.advance()
+        assert not workers.in_flight and not state.is_done
+        clock.advance(1)
+    workers.run_well()
+    assert statuses(state) == [Status.TERMINATED]
+
+
+def fail_all(state: ControllerState) -> int:
+    """Kills worker after worker; returns how many."""
+    workers = Workers(state)
+    for count in range(1000):
+        workers.advance()
+        if state.is_done:
+            return count
+        workers.exit(next(iter(workers.in_flight)), code=1)
+    raise AssertionError("the run does not end")
+
+
+def test_a_run_in_which_all_fails_ends_early() -> None:
+    state = make_state(500, cpus=1)
+    assert fail_all(state) == 20
+    assert len([each for each in statuses(state) if each is Status.ERROR]) == 20
+
+
+@pytest.mark.parametrize(("limit", "failures"), [(0, 1), (3, 4), (-1, 50)])
+def test_the_number_of_failed_trials_can_be_limited(limit: int, failures: int) -> None:
+    state = make_state(50, cpus=1, limits=Limits(max_failed_trials=limit))
+    assert fail_all(state) == failures
+
+
+def test_winding_down_saves_what_runs_and_starts_nothing() -> None:
+    state = make_state(5)
+    workers = Workers(state)
+    workers.advance()
+    first, second = state.trials[:2]
+    step(workers, first)
+    workers.carry_out(state.wind_down(grace_s=60))
+    for _ in range(100):
+        workers.advance()
+        if state.is_done:
+            break
+        worker_id = next(iter(workers.in_flight))
+        if worker_id in workers.stopping:
+            workers.exit(worker_id)
+        else:
+            workers.answer_well(worker_id, last_iteration=9)
+    assert statuses(state) == [Status.PAUSED] * 2 + [Status.PENDING] * 3
+    assert first.has_checkpoint() and second.has_checkpoint()
+
+
+def test_winding_down_ends_after_its_grace_time() -> None:
+    clock = ManualClock()
+    state = make_state(1, clock=clock)
+    workers = Workers(state)
+    workers.advance()
+    state.wind_down(grace_s=60)
+    clock.advance(60)
+    workers.advance()
+    assert state.is_ending and len(workers.stopping) == 1

@@ -38,12 +38,18 @@ class Falling(tune.Trainable):
 
 
 def levels(
-    path: Path, scheduler: TrialScheduler, *, stop: Any = None, limit: int = 0, **config: Any
+    path: Path,
+    scheduler: TrialScheduler,
+    *,
+    count: int = COUNT,
+    stop: Any = None,
+    limit: int = 0,
+    **config: Any,
 ) -> list[int]:
     """How far each trial came."""
     results = tune.Tuner(
         Falling,
-        param_space={"number": tune.grid_search(list(range(COUNT))), **config},
+        param_space={"number": tune.grid_search(list(range(count))), **config},
         tune_config=tune.TuneConfig(
             metric="score", mode="max", scheduler=scheduler, max_concurrent_trials=limit, seed=1
         ),
@@ -70,6 +76,12 @@ def test_promotion_trains_the_best_one_to_the_end(tmp_path: Path) -> None:
     assert reached[0] == 4
     assert reached[-1] == 1
     assert set(reached) <= {1, 2, 4}
+
+
+def test_promotion_trains_the_best_of_a_few_to_the_end_one_by_one(tmp_path: Path) -> None:
+    # Too few for a promotion by the rule: only the best one of all goes on.
+    scheduler = ASHAScheduler(max_t=5, reduction_factor=4, type="promotion")
+    assert levels(tmp_path, scheduler, count=3) == [5, 1, 1]
 
 
 def test_promotion_goes_on_when_trials_fail(tmp_path: Path) -> None:

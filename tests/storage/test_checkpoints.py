@@ -8,7 +8,7 @@ import pytest
 
 from localtune.storage.checkpoints import find_damage, remove_leftovers
 from localtune.utils.files import file_sizes
-from tests.runs import Counting, fit, make_tuner, processes, rows
+from tests.runs import Counting, fit, processes, rows
 
 
 def make_checkpoint(parent: Path, name: str = "checkpoint_000000") -> Path:

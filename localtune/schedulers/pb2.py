@@ -1,0 +1,166 @@
+"""PB2: population based training whose new configurations come from a model of their gains."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from localtune.error import ExtraMissingError, TuneError
+from localtune.schedulers.explore import copy_containers, fill_in
+from localtune.schedulers.pb2_model import Observation, Situation, suggest
+from localtune.schedulers.pbt import PopulationBasedTraining
+from localtune.schedulers.population import Member
+from localtune.search.domains import Domain, Float
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+
+# The model is of the latest gains: what was good long ago need not be so now.
+_KEPT_OBSERVATIONS = 1000
+
+
+class PB2(PopulationBasedTraining):
+    """Population based bandits: population based training for small populations.
+
+    As :class:`PopulationBasedTraining`, but a trial that goes on from another one's checkpoint
+    gets the configuration for which a Gaussian process, fitted to how much each configuration
+    has gained so far, promises most. See Parker-Holder et al. 2020, "Provably Efficient Online
+    Hyperparameter Optimization with Population-Based Bandits" (arXiv:2002.02518), algorithm 1.
+
+    Needs the extra ``pb2``.
+
+    Args:
+        time_attr: Key of the results that says how far a trial is: a number that grows.
+        metric: Metric to optimise; None takes the one of the run.
+        mode: ``"min"`` or ``"max"``; None takes the one of the run.
+        perturbation_interval: How much ``time_attr`` grows between two decisions, above 0.
+        hyperparam_bounds: {key: [lowest, highest value]} of what may change: numbers at the top
+            level of the configuration. Keys that the search space lacks are drawn uniformly.
+        quantile_fraction: Share of the trials that count as best, and as worst; 0 to 0.5.
+        log_config: Whether to write each step into files of the experiment's directory.
+        require_attrs: Whether a result without the metric or ``time_attr`` is an error.
+        synch: Whether to decide upon all trials at once, when the last of them has come as far.
+        custom_explore_fn: ``config -> config``, called with each new configuration.
+
+    Raises:
+        ExtraMissingError: if scikit-learn is not installed.
+        TuneError: if there are no bounds.
+        ValueError: for bounds that are none, or a number out of its range.
+    """
+
+    _mutations_name = "hyperparam_bounds"
+    _learnt = (*PopulationBasedTraining._learnt, "_observations", "_situations")
+
+    def __init__(
+        self,
+        time_attr: str = "time_total_s",
+        metric: str | None = None,
+        mode: str | None = None,
+        perturbation_interval: float = 60.0,
+        hyperparam_bounds: dict[str, Any] | None = None,
+        quantile_fraction: float = 0.25,
+        log_config: bool = True,
+        require_attrs: bool = True,
+        synch: bool = False,
+        custom_explore_fn: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    ) -> None:
+        if not hyperparam_bounds:
+            raise TuneError(
+                "PB2 needs hyperparam_bounds to know what may change, such as "
+                "{'lr': [0.0001, 0.1]}."
+            )
+        bounds = {key: _bounds_of(key, each) for key, each in hyperparam_bounds.items()}
+        _check_installed()
+        super().__init__(
+            time_attr,
+            metric,
+            mode,
+            perturbation_interval,
+            hyperparam_mutations={key: _uniform(low, high) for key, (low, high) in bounds.items()},
+            quantile_fraction=quantile_fraction,
+            resample_probability=0.0,
+            custom_explore_fn=custom_explore_fn,
+            log_config=log_config,
+            require_attrs=require_attrs,
+            synch=synch,
+        )
+        self._bounds = bounds
+        self._observations: list[Observation] = []
+        # {trial id: what it trains with now}: what it will gain is not known yet.
+        self._situations: dict[str, Situation] = {}
+
+    def _observe(self, trial: Trial, member: Member, time: float, score: float | None) -> None:
+        values = tuple(float(trial.config[key]) for key in self._bounds)
+        self._situations.pop(trial.trial_id, None)
+        if score is None or not math.isfinite(score):
+            return
+        self._situations[trial.trial_id] = Situation(time, score, values)
+        elapsed = time - member.time
+        if member.score is not None and math.isfinite(member.score) and elapsed > 0:
+            gain = (score - member.score) / elapsed
+            before = Situation(member.time, member.score, values)
+            self._observations.append(Observation(before, gain))
+            del self._observations[:-_KEPT_OBSERVATIONS]
+
+    def _step(self, trial: Trial, donor: Trial) -> dict[str, Any]:
+        full, _ = fill_in(donor.config, self._mutations, self._rng)
+        config: dict[str, Any] = copy_containers(full)
+        theirs = self._members[donor.trial_id]
+        assert theirs.score is not None
+        score = min(max(theirs.score, -_LARGEST), _LARGEST)
+        self._situations = {
+            each: situation
+            for each, situation in self._situations.items()
+            if each in self._members and each != trial.trial_id
+        }
+        values = suggest(
+            self._observations,
+            list(self._situations.values()),
+            theirs.time,
+            score,
+            list(self._bounds.values()),
+            self._rng,
+        )
+        self._situations[trial.trial_id] = Situation(theirs.time, score, values)
+        for (key, (low, high)), value in zip(self._bounds.items(), values, strict=True):
+            config[key] = _as_before(config[key], value, low, high)
+        return config
+
+
+# Scores beyond are as good as infinite, and would leave the model without numbers.
+_LARGEST = 1e150
+
+
+def _check_installed() -> None:
+    from importlib.util import find_spec
+
+    # To import it takes a second, and is not needed until there is something to fit.
+    if find_spec("sklearn") is None:
+        raise ExtraMissingError("scikit-learn", "pb2", "PB2")
+
+
+def _bounds_of(key: str, bounds: Any) -> tuple[float, float]:
+    if (
+        isinstance(bounds, (list, tuple))
+        and len(bounds) == 2
+        and all(isinstance(each, numbers.Real) and math.isfinite(each) for each in bounds)
+        and bounds[0] <= bounds[1]
+    ):
+        return float(bounds[0]), float(bounds[1])
+    raise ValueError(
+        f"hyperparam_bounds[{key!r}] must be [lowest, highest value], two finite numbers, but got "
+        f"{bounds!r}."
+    )
+
+
+def _uniform(low: float, high: float) -> Domain:
+    return Float(low, high).uniform()
+
+
+def _as_before(old: Any, value: float, low: float, high: float) -> Any:
+    """A value in the type that the parameter had: whole numbers stay whole."""
+    if isinstance(old, numbers.Integral):
+        return min(max(round(value), math.ceil(low)), math.floor(high))
+    return value

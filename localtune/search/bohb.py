@@ -1,0 +1,321 @@
+"""TuneBOHB: the model of BOHB, which learns from results on several budgets.
+
+HyperBandForBOHB says which budget a result belongs to, and who is paused::
+
+    on_trial_result(trial, {..., "hyperband_info": {"budget": 9, "reached": True}})
+      -> observation (budget 9, values of the trial, loss)
+    suggest()
+      a third of the time, or while no budget has enough observations: at random
+      else: of the largest budget that has enough,
+            good ones -> density l,  the others -> density g,  the draw from l with the best l/g
+
+The densities are those of Optuna's multivariate TPE sampler.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from localtune.error import ExtraMissingError
+from localtune.search.convert import ConvertedSpace, Parameter
+from localtune.search.shapes import Options
+from localtune.search.space_searcher import SpaceSearcher
+from localtune.utils.text import near_miss
+
+_DEFAULTS: dict[str, float | None] = {
+    "min_points_in_model": None,
+    "top_n_percent": 15,
+    "num_samples": 64,
+    "random_fraction": 1 / 3,
+}
+# What hpbandster's model could be told, too.
+_UNSUPPORTED = ("bandwidth_factor", "min_bandwidth")
+
+_INFO = "hyperband_info"
+# Budget of results of which no scheduler has said one.
+_NO_BUDGET = 0.0
+
+
+class TuneBOHB(SpaceSearcher):
+    """Suggests configurations as BOHB does; to be used with ``HyperBandForBOHB``.
+
+    After Falkner et al., "BOHB: Robust and Efficient Hyperparameter Optimization at Scale",
+    ICML 2018, section 4. Needs the extra ``optuna``. With another scheduler it learns from the
+    last result of each trial.
+
+    Args:
+        space: Dict with domains in it; None takes the ``param_space`` of the run.
+        bohb_config: What to change in the model: ``min_points_in_model`` (number of observations
+            that count as good at least; the default is one more than there are parameters),
+            ``top_n_percent`` (share of the observations that count as good; 15), ``num_samples``
+            (draws of which the best is taken; 64), ``random_fraction`` (share of suggestions
+            that are random; 1/3).
+        metric: Metric to optimise; None takes that of the run.
+        mode: ``"min"`` or ``"max"``; None takes that of the run.
+        points_to_evaluate: Configurations to try first, each complete.
+        seed: Makes suggestions repeatable; None takes the seed of the run.
+        max_concurrent: How many trials may be there that are not paused; 0 is no limit.
+
+    Raises:
+        ExtraMissingError: if Optuna is not installed.
+        ValueError: for an argument out of its range, or an unknown key of ``bohb_config``.
+        SearchSpaceError: for a space that the model cannot express.
+
+    Example:
+        >>> from localtune.search.sample import choice, uniform
+        >>> space = {"lr": uniform(0, 1), "act": choice(["relu", "tanh"])}
+        >>> searcher = TuneBOHB(space, metric="loss", mode="min", seed=1)
+        >>> sorted(searcher.suggest("a"))
+        ['act', 'lr']
+    """
+
+    library = "TuneBOHB"
+    conditional = True
+
+    def __init__(
+        self,
+        space: dict[str, Any] | None = None,
+        bohb_config: Mapping[str, Any] | None = None,
+        metric: str | None = None,
+        mode: str | None = None,
+        points_to_evaluate: Sequence[dict[str, Any]] | None = None,
+        seed: int | None = None,
+        max_concurrent: int = 0,
+    ) -> None:
+        super().__init__(space, metric, mode, points_to_evaluate)
+        for name, value in (("metric", metric), ("mode", mode)):
+            if value is not None and not isinstance(value, str):
+                raise TypeError(f"TuneBOHB optimises one metric, but got {name}={value!r}.")
+        if isinstance(max_concurrent, bool) or not isinstance(max_concurrent, int):
+            raise TypeError(f"max_concurrent must be an int, but got {max_concurrent!r}.")
+        if max_concurrent < 0:
+            raise ValueError(
+                f"max_concurrent must be 0 (no limit) or more, but got {max_concurrent!r}."
+            )
+        _import_optuna()
+        self._options = _checked_options(bohb_config or {})
+        self._max_concurrent = max_concurrent
+        self._seed = seed
+        self._rng: random.Random | None = None
+        self._points_used = 0
+        self._values: dict[str, dict[str, Any]] = {}  # {trial id: values}
+        self._budgets: dict[str, float] = {}  # {trial id: budget of its latest result}
+        self._losses: dict[float, dict[str, float]] = {}  # {budget: {trial id: loss}}
+        # {budget: its observations as Optuna has them, number of those}; made when needed
+        self._studies: dict[float | None, tuple[Any, int]] = {}
+        self._live: set[str] = set()
+        # The scheduler's thread adds and discards here, while the searcher may have one of its
+        # own. Each such step, and the copy that get_state makes, is atomic.
+        self._paused: set[str] = set()
+
+    def set_max_concurrency(self, max_concurrent: int) -> bool:
+        self._max_concurrent = max_concurrent
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        space = self.check_ready(trial_id)
+        if 0 < self._max_concurrent <= len(self._live - self._paused):
+            return None
+        values = self._next_values(space)
+        self._values[trial_id] = values
+        self._live.add(trial_id)
+        return space.config(values)
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        info = result.get(_INFO)
+        if info is None:
+            return
+        self._budgets[trial_id] = budget = float(info["budget"])
+        if info.get("reached", True):
+            self._observe(trial_id, budget, result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        if result and not error:
+            self._observe(trial_id, self._budgets.get(trial_id, _NO_BUDGET), result)
+        self._live.discard(trial_id)
+        self._paused.discard(trial_id)
+        self._budgets.pop(trial_id, None)
+        if not any(trial_id in losses for losses in self._losses.values()):
+            self._values.pop(trial_id, None)
+
+    def on_pause(self, trial_id: str) -> None:
+        """A trial waits at a milestone: it does not count for ``max_concurrent``."""
+        self._paused.add(trial_id)
+
+    def on_unpause(self, trial_id: str) -> None:
+        """A trial goes on."""
+        self._paused.discard(trial_id)
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        super().set_state(state)
+        self._studies = {}
+
+    def get_state(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        # What the run, or the constructor, says each time.
+        for name in ("_space", "_points", "_rewards", "_options", "_max_concurrent", "_studies"):
+            del state[name]
+        return {**state, "_paused": set(self._paused)}
+
+    # -- the model ------------------------------------------------------------------------------
+
+    def _observe(self, trial_id: str, budget: float, result: Mapping[str, Any]) -> None:
+        """Notes the loss of a trial on a budget, unless it is known."""
+        if trial_id not in self._values:
+            return
+        value = result.get(str(self._metric))
+        if value is None:
+            raise KeyError(
+                f"TuneBOHB needs {self._metric!r} in each result, but a trial reported only "
+                f"{', '.join(sorted(map(repr, result)))}."
+            )
+        loss = float(value) if self._mode == "min" else -float(value)
+        # NaN is the worst there is.
+        loss = math.inf if math.isnan(loss) else loss
+        self._losses.setdefault(budget, {}).setdefault(trial_id, loss)
+
+    def _next_values(self, space: ConvertedSpace) -> dict[str, Any]:
+        if self._rng is None:
+            self._rng = random.Random(self._run_seed if self._seed is None else self._seed)
+        # All is drawn from one generator, also what is not used: repeatable, also when resumed.
+        is_random = self._rng.random() < self._options["random_fraction"]
+        seed = self._rng.getrandbits(32)
+        if self._points_used < len(self._points):
+            self._points_used += 1
+            # Parameters that a point does not have are drawn, so that the model knows all.
+            point = self.point_values()[self._points_used - 1]
+            return {**self._draw(space, None, seed), **point}
+        return self._draw(space, None if is_random else self._model_budget(space), seed)
+
+    def _min_points(self, space: ConvertedSpace) -> int:
+        given = self._options["min_points_in_model"]
+        return len(space.parameters) + 1 if given is None else int(given)
+
+    def _model_budget(self, space: ConvertedSpace) -> float | None:
+        """The largest budget that has enough observations, None if none has."""
+        enough = self._min_points(space) + 2
+        return max(
+            (budget for budget, losses in self._losses.items() if len(losses) >= enough),
+            default=None,
+        )
+
+    def _draw(self, space: ConvertedSpace, budget: float | None, seed: int) -> dict[str, Any]:
+        """Values that the model of a budget suggests; random ones without a budget."""
+        optuna = _import_optuna()
+        distributions = {each.name: _distribution(optuna, each) for each in space.parameters}
+        study = self._study(optuna, budget, distributions)
+        is_random = budget is None
+        study.sampler = _random(optuna, seed) if is_random else self._sampler(optuna, space, seed)
+        asked = study.ask(fixed_distributions=distributions)
+        # What comes of it is told as an observation on a budget, maybe another one.
+        study.tell(asked, state=optuna.trial.TrialState.FAIL)
+        return dict(asked.params)
+
+    def _study(self, optuna: Any, budget: float | None, distributions: dict[str, Any]) -> Any:
+        """The study that holds all observations on a budget."""
+        if budget not in self._studies:
+            self._studies[budget] = (_quiet_study(optuna), 0)
+        study, known_count = self._studies[budget]
+        losses = self._losses[budget] if budget is not None else {}
+        for trial_id, loss in itertools.islice(losses.items(), known_count, None):
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params=self._values[trial_id], distributions=distributions, value=loss
+                )
+            )
+        self._studies[budget] = (study, len(losses))
+        return study
+
+    def _sampler(self, optuna: Any, space: ConvertedSpace, seed: int) -> Any:
+        import warnings
+
+        min_points, share = self._min_points(space), self._options["top_n_percent"] / 100
+        with warnings.catch_warnings():
+            # Optuna calls its multivariate model experimental.
+            warnings.simplefilter("ignore")
+            return optuna.samplers.TPESampler(
+                multivariate=True,
+                n_startup_trials=0,
+                n_ei_candidates=int(self._options["num_samples"]),
+                gamma=lambda count: max(min_points, int(count * share)),
+                weights=lambda count: [1.0] * count,  # old observations count as new ones
+                constant_liar=False,
+                seed=seed,
+            )
+
+
+def _random(optuna: Any, seed: int) -> Any:
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+def _quiet_study(optuna: Any) -> Any:
+    """A new study in memory, of which no log speaks."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        return optuna.create_study(direction="minimize")
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+
+
+def _distribution(optuna: Any, parameter: Parameter) -> Any:
+    """A parameter as Optuna knows it."""
+    kinds = optuna.distributions
+    shape: Any = parameter.shape
+    if isinstance(shape, Options):
+        return kinds.CategoricalDistribution(tuple(range(len(shape.values))))
+    # Optuna has no steps on a logarithmic scale: those values are rounded afterwards.
+    step = None if shape.is_log else shape.q
+    if shape.is_integer:
+        return kinds.IntDistribution(
+            int(shape.lower), int(shape.upper), log=shape.is_log, step=int(step or 1)
+        )
+    return kinds.FloatDistribution(shape.lower, shape.upper, log=shape.is_log, step=step)
+
+
+def _checked_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the model, with what was given checked."""
+    for key, value in given.items():
+        if key in _UNSUPPORTED:
+            raise ValueError(
+                f"bohb_config has {key!r}, but the model chooses its bandwidths itself. "
+                f"Leave it out; {', '.join(_DEFAULTS)} can be set."
+            )
+        if key not in _DEFAULTS:
+            close = near_miss(str(key), _DEFAULTS)
+            hint = f" Did you mean {close!r}?" if close else ""
+            raise ValueError(
+                f"bohb_config has {key!r}, but knows only {', '.join(_DEFAULTS)}.{hint}"
+            )
+        if value is None and _DEFAULTS[key] is None:
+            continue
+        lowest, highest, kind = _RANGES[key]
+        is_number = isinstance(value, kind) and not isinstance(value, bool)
+        if not is_number or not lowest <= value <= highest:
+            raise ValueError(
+                f"{key} of bohb_config must be a number from {lowest} to {highest}, "
+                f"{'whole, ' if kind is int else ''}but got {value!r}."
+            )
+    return {**_DEFAULTS, **given}
+
+
+_RANGES: dict[str, tuple[float, float, Any]] = {
+    "min_points_in_model": (1, math.inf, int),
+    "top_n_percent": (0, 100, (int, float)),
+    "num_samples": (1, math.inf, int),
+    "random_fraction": (0, 1, (int, float)),
+}
+
+
+def _import_optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise ExtraMissingError("optuna", "optuna", "TuneBOHB") from error
+    return optuna

@@ -1,0 +1,89 @@
+"""ConcurrencyLimiter: keeps a searcher from suggesting before it has learned enough."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from localtune.search.searcher import Searcher
+from localtune.search.wrapper import SearcherWrapper
+
+_Ending: TypeAlias = "tuple[dict[str, Any] | None, bool]"  # (last result, whether it failed)
+
+
+class ConcurrencyLimiter(SearcherWrapper):
+    """Lets a searcher have only so many trials that have not ended.
+
+    Args:
+        searcher: The searcher.
+        max_concurrent: How many.
+        batch: Suggest that many at once, wait until all of them have ended, and only then tell
+            the searcher. If the searcher has nothing more to suggest, a smaller batch will do.
+
+    Raises:
+        TypeError: if ``searcher`` is none.
+        ValueError: if ``max_concurrent`` is no whole number above 0.
+
+    Example:
+        >>> class Fixed(Searcher):
+        ...     def suggest(self, trial_id):
+        ...         return {"lr": 0.1}
+        >>> limiter = ConcurrencyLimiter(Fixed(), max_concurrent=1)
+        >>> limiter.suggest("a"), limiter.suggest("b")
+        ({'lr': 0.1}, None)
+        >>> limiter.on_trial_complete("a", {"loss": 1.0})
+        >>> limiter.suggest("b")
+        {'lr': 0.1}
+    """
+
+    def __init__(self, searcher: Searcher, max_concurrent: int, batch: bool = False) -> None:
+        super().__init__(searcher)
+        if type(max_concurrent) is not int or max_concurrent < 1:
+            raise ValueError(
+                f"max_concurrent must be a whole number above 0, but got {max_concurrent!r}."
+            )
+        self.max_concurrent = max_concurrent
+        self.batch = batch
+        self._live: set[str] = set()  # those that count: in a batch, ended ones do
+        self._ended: dict[str, _Ending] = {}  # of a batch, until all have
+        self._is_left_to_searcher = searcher.set_max_concurrency(max_concurrent)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self._is_left_to_searcher:
+            return self.searcher.suggest(trial_id)
+        if trial_id in self._live:
+            raise ValueError(f"Each trial has its own id, but {trial_id!r} was suggested for twice.")
+        if len(self._live) >= self.max_concurrent:
+            return None
+        suggested = self.searcher.suggest(trial_id)
+        if suggested is None and self._ended and len(self._ended) == len(self._live):
+            # It may wait for the very results that are kept back for a batch that is not full.
+            self._tell_of_batch()
+            suggested = self.searcher.suggest(trial_id)
+        if suggested is not None and suggested != Searcher.FINISHED:
+            self._live.add(trial_id)
+        return suggested
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        if self._is_left_to_searcher or trial_id in self._live:
+            self.searcher.on_trial_result(trial_id, result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        if self._is_left_to_searcher:
+            self.searcher.on_trial_complete(trial_id, result=result, error=error)
+        elif trial_id not in self._live or trial_id in self._ended:
+            return
+        elif self.batch:
+            self._ended[trial_id] = result, error
+            if len(self._ended) == self.max_concurrent:
+                self._tell_of_batch()
+        else:
+            self._live.discard(trial_id)
+            self.searcher.on_trial_complete(trial_id, result=result, error=error)
+
+    def _tell_of_batch(self) -> None:
+        ended, self._ended = self._ended, {}
+        self._live = set()
+        for trial_id, (result, error) in ended.items():
+            self.searcher.on_trial_complete(trial_id, result=result, error=error)

@@ -1,0 +1,346 @@
+"""SearchGenerator: makes trials of what a Searcher suggests.
+
+::
+
+    Searcher.suggest(trial_id) -- {"lr": 0.1} --> checked against the param_space
+                                                  merged over its constants
+                                                  sample_from and {"eval": ..} computed
+                                              --> Suggestion (config, tag, evaluated_params)
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from localtune.search.basic_variant import PREFIX_VARIABLE, BasicVariantGenerator
+from localtune.search.concurrency_limiter import ConcurrencyLimiter
+from localtune.search.containers import CONTAINERS, Path, children, path_text
+from localtune.search.convert import has_variables, variables_of
+from localtune.search.create import create_searcher
+from localtune.search.domains import Domain
+from localtune.search.presets import can_give
+from localtune.search.repeater import TRIAL_INDEX
+from localtune.search.rng import derive_seed
+from localtune.search.search_algorithm import SearchAlgorithm, check_num_samples
+from localtune.search.searcher import Searcher, load_snapshot, snapshot
+from localtune.search.space import SearchSpace
+from localtune.search.suggestion import Suggestion
+from localtune.search.variables import as_domain
+from localtune.search.variant_generator import format_vars
+from localtune.utils.calls import accepted
+from localtune.utils.text import near_miss
+
+_LOGGER = logging.getLogger(__name__)
+
+# Odd, so that its multiples run through all numbers of 32 bits before one comes again.
+_ID_STEP = 0x9E3779B1
+
+
+class SearchGenerator(SearchAlgorithm):
+    """Hands out the trials that a searcher suggests.
+
+    A run wraps its searcher itself; there is no need to do it.
+
+    Args:
+        searcher: Suggests configurations.
+
+    Raises:
+        TypeError: if it is no searcher.
+
+    Attributes:
+        searcher: The same.
+
+    Example:
+        >>> from localtune.search.searcher import Searcher
+        >>> class Fixed(Searcher):
+        ...     def suggest(self, trial_id):
+        ...         return {"lr": 0.1}
+        >>> generator = SearchGenerator(Fixed())
+        >>> generator.setup({"layers": 2}, num_samples=1)
+        >>> generator.next_suggestion().config
+        {'layers': 2, 'lr': 0.1}
+    """
+
+    learns = True
+
+    def __init__(self, searcher: Searcher) -> None:
+        if not isinstance(searcher, Searcher):
+            raise TypeError(f"searcher must be a Searcher, but got {searcher!r}.")
+        self.searcher = searcher
+        self._space: dict[str, Any] = {}
+        self._is_space_taken = False  # whether the searcher gives values for the domains of _space
+        self._num_samples = 0
+        self._run_seed: int | None = None
+        self._seed = 0
+        self._first_id = 0
+        self._counter = 0  # number of the latest trial; the first is 1
+        self._has_finished = False
+        self._has_warned = False
+
+    @property
+    def metric(self) -> str | None:
+        metric = self.searcher.metric
+        return metric if isinstance(metric, str) else None
+
+    @property
+    def mode(self) -> str | None:
+        mode = self.searcher.mode
+        return mode if isinstance(mode, str) else None
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
+    ) -> bool:
+        """Passes on what the run was given; see the base class.
+
+        Raises:
+            ValueError: if there are domains in ``config`` for which the searcher does not suggest
+                values, or the searcher has another metric or mode.
+        """
+        self._run_seed = spec.get("seed")
+        if not config:
+            self.searcher.set_objective(metric, mode, self._run_seed)
+            return True
+        hook = self.searcher.set_search_properties
+        taken = hook(metric, mode, config, **accepted(hook, spec))
+        left = [path_text(path) for path, _ in variables_of(config, ())]
+        if left and not taken:
+            name = type(self.searcher).__name__
+            raise ValueError(
+                f"{name} suggests no values for what param_space leaves open: {', '.join(left)}. "
+                f"Leave those out of param_space, or give {name} no search space of its own."
+            )
+        self._is_space_taken = bool(left)
+        return True
+
+    def setup(self, param_space: dict[str, Any], num_samples: int) -> None:
+        check_num_samples(num_samples)
+        SearchSpace(param_space)  # finds what cannot be sampled before the first trial
+        self._space = _copied(param_space)
+        self._num_samples = num_samples
+        self._seed = derive_seed(self._run_seed)
+        self._first_id = int.from_bytes(os.urandom(4), "little")
+        self._counter = 0
+        self._has_finished = False
+
+    @property
+    def total_samples(self) -> int | None:
+        return None if self._num_samples == -1 else self._num_samples
+
+    def next_suggestion(self) -> Suggestion | None:
+        """The next trial; see the base class.
+
+        Raises:
+            ValueError: if the searcher suggests what is no configuration, or does not fit the
+                search space.
+        """
+        if self.is_finished():
+            return None
+        trial_id = self._trial_id(self._counter + 1)
+        suggested = self.searcher.suggest(trial_id)
+        if suggested is None:
+            return None
+        if isinstance(suggested, str) and suggested == Searcher.FINISHED:
+            self._has_finished = True
+            return None
+        self._check(suggested)
+        self._counter += 1
+        return self._suggestion(trial_id, suggested)
+
+    def is_finished(self) -> bool:
+        return self._has_finished or -1 < self._num_samples <= self._counter
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        self.searcher.on_trial_result(trial_id, dict(result))
+
+    def on_trial_complete(
+        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
+    ) -> None:
+        known = None if result is None else dict(result)
+        self.searcher.on_trial_complete(trial_id, result=known, error=error)
+
+    def get_state(self) -> dict[str, Any]:
+        return {
+            "searcher": self._snapshot(),
+            "seed": self._seed,
+            "first_id": self._first_id,
+            "counter": self._counter,
+            "has_finished": self._has_finished,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._seed = state["seed"]
+        self._first_id = state["first_id"]
+        self._counter = state["counter"]
+        self._has_finished = state["has_finished"]
+        if state["searcher"] is None:
+            _LOGGER.warning(
+                "The state of the searcher %s was not kept: it begins anew.",
+                type(self.searcher).__name__,
+            )
+        else:
+            load_snapshot(self.searcher, state["searcher"])
+
+    def _snapshot(self) -> bytes | None:
+        """The searcher's state, which does not change any more; None if it cannot be kept."""
+        try:
+            return snapshot(self.searcher)
+        except Exception as error:
+            if not self._has_warned:
+                _LOGGER.warning(
+                    "The state of the searcher %s cannot be kept (%s: %s): a run that is taken up "
+                    "again begins its search anew. Override get_state and set_state.",
+                    type(self.searcher).__name__,
+                    type(error).__name__,
+                    error,
+                )
+            self._has_warned = True
+            return None
+
+    def _trial_id(self, number: int) -> str:
+        prefix = os.environ.get(PREFIX_VARIABLE)
+        if prefix:
+            return f"{prefix}_{number:05d}"
+        return f"{(self._first_id + number * _ID_STEP) % 2**32:08x}"
+
+    def _check(self, suggested: Any) -> None:
+        name = type(self.searcher).__name__
+        if not isinstance(suggested, dict):
+            raise ValueError(
+                f"{name}.suggest must return a dict, None (not now) or Searcher.FINISHED, but "
+                f"returned {suggested!r}."
+            )
+        if self._is_space_taken:
+            _check_part(name, self._space, suggested, ())
+
+    def _suggestion(self, trial_id: str, suggested: dict[str, Any]) -> Suggestion:
+        merged = _merged(self._space, suggested)
+        left = [path_text(path) for path, _ in variables_of(merged, ())]
+        if left:
+            raise ValueError(
+                f"{type(self.searcher).__name__} must suggest a value for all that is open, but "
+                f"did not for {', '.join(left)}: it suggested {suggested!r}."
+            )
+        config = SearchSpace(merged).variant(f"{self._seed}/{self._counter}", 0).config
+        evaluated = dict(_leaves(suggested, self._space, ()))
+        constants = {
+            path: value
+            for path, value in _leaves(self._space, self._space, ())
+            if isinstance(value, (int, float, str, type(None)))
+        }
+        tag = format_vars({**constants, **_named(evaluated)})
+        return Suggestion(
+            trial_id=trial_id,
+            config=config,
+            evaluated_params={path_text(path): value for path, value in evaluated.items()},
+            experiment_tag=f"{self._counter}_{tag}" if tag else str(self._counter),
+        )
+
+
+def as_search_algorithm(search_alg: Any, max_concurrent_trials: int | None = None) -> SearchAlgorithm:
+    """The search algorithm that a ``search_alg=`` argument means.
+
+    Args:
+        search_alg: None (random and grid search), a name, a searcher or a search algorithm.
+        max_concurrent_trials: How many trials may run at once; None or 0 is no limit. A searcher
+            is told by a :class:`~localtune.search.ConcurrencyLimiter`.
+
+    Raises:
+        ValueError: if it means none, or is a limiter with another limit.
+    """
+    if search_alg is None:
+        return BasicVariantGenerator()
+    made = create_searcher(search_alg) if isinstance(search_alg, str) else search_alg
+    if isinstance(made, SearchAlgorithm):
+        return made
+    if not isinstance(made, Searcher):
+        hint = " Pass an instance, not the class." if isinstance(made, type) else ""
+        raise ValueError(
+            "search_alg must be None, a name, a Searcher such as OptunaSearch(...), or a search "
+            f"algorithm such as BasicVariantGenerator(...), but got {made!r}.{hint}"
+        )
+    if not max_concurrent_trials:
+        return SearchGenerator(made)
+    if not isinstance(made, ConcurrencyLimiter):
+        return SearchGenerator(ConcurrencyLimiter(made, max_concurrent_trials))
+    if made.max_concurrent != max_concurrent_trials:
+        raise ValueError(
+            f"max_concurrent_trials={max_concurrent_trials} contradicts the ConcurrencyLimiter, "
+            f"which was given max_concurrent={made.max_concurrent}. Remove one."
+        )
+    return SearchGenerator(made)
+
+
+def _copied(space: Any) -> Any:
+    """A copy of all dicts and lists that may hold variables."""
+    if as_domain(space, ()) is not None or not isinstance(space, (dict, list)):
+        return space
+    if isinstance(space, list):
+        return [_copied(value) for value in space]
+    return {key: _copied(value) for key, value in space.items()}
+
+
+def _is_part(space: Any) -> bool:
+    """Whether a part of a search space is a dict or list, and not a variable."""
+    return isinstance(space, CONTAINERS) and as_domain(space, ()) is None
+
+
+def _merged(space: Any, suggested: Any) -> Any:
+    """The search space with suggested values in it, level by level."""
+    if not (isinstance(suggested, dict) and isinstance(space, dict) and _is_part(space)):
+        return suggested
+    merged = dict(space)
+    for key, value in suggested.items():
+        merged[key] = _merged(space[key], value) if key in space else value
+    return merged
+
+
+def _check_part(name: str, space: Any, suggested: Any, path: Path) -> None:
+    """Raises ValueError if a searcher suggested what a part of the search space cannot give."""
+    domain = as_domain(space, path)
+    if domain is not None:
+        if not domain.is_function() and not can_give(domain, suggested, path):
+            raise ValueError(
+                f"{name} suggested {suggested!r} for {path_text(path)!r}, which {domain!r} "
+                "cannot give."
+            )
+        return
+    if not isinstance(suggested, dict) or not isinstance(space, dict):
+        if has_variables(space) and not can_give(space, suggested, path):
+            raise ValueError(
+                f"{name} suggested {suggested!r} for {path_text(path)!r}, where the search space "
+                f"has {space!r}."
+            )
+        return
+    for key, value in suggested.items():
+        if key in space:
+            _check_part(name, space[key], value, (*path, key))
+        elif key != TRIAL_INDEX:
+            close = near_miss(str(key), map(str, space))
+            hint = f" Did you mean {close!r}?" if close else ""
+            raise ValueError(
+                f"{name} suggested {value!r} for {path_text((*path, key))!r}, which is not in the "
+                f"search space.{hint}"
+            )
+
+
+def _leaves(value: Any, space: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    """(path, value) of all that is no dict, and no list with variables in the search space."""
+    parts = dict(children(space)) if _is_part(space) else {}
+    if isinstance(value, dict) and as_domain(value, path) is None:
+        inner = children(value)
+    elif isinstance(value, (list, tuple)) and isinstance(space, (list, tuple)):
+        inner = [(key, part) for key, part in children(value) if has_variables(parts.get(key))]
+    else:
+        inner = []
+    if not inner and not isinstance(value, Domain):
+        yield path, value
+    for key, part in inner:
+        yield from _leaves(part, parts.get(key), (*path, key))
+
+
+def _named(evaluated: Mapping[Path, Any]) -> dict[Path, Any]:
+    """What goes into a tag: the values that are not computed yet left out."""
+    return {path: value for path, value in evaluated.items() if as_domain(value, path) is None}

@@ -1,0 +1,91 @@
+"""A run that is told to end checkpoints what runs, and can be taken up again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import localtune as tune
+from tests.runs import rows
+
+PROGRAM = """
+import sys
+import time
+
+import localtune as tune
+
+
+class Slow(tune.Trainable):
+    def setup(self, config):
+        self.count = 0
+
+    def step(self):
+        time.sleep(0.05)
+        self.count += 1
+        return {"count": self.count, "done": self.count >= self.config["steps"]}
+
+    def save_checkpoint(self, checkpoint_dir):
+        return {"count": self.count}
+
+    def load_checkpoint(self, checkpoint):
+        self.count = checkpoint["count"]
+
+
+if __name__ == "__main__":
+    path = sys.argv[1]
+    if len(sys.argv) > 2:
+        grid = tune.Tuner.restore(f"{path}/run", Slow, param_space={"steps": int(sys.argv[2])}).fit()
+    else:
+        tune.Tuner(
+            Slow,
+            param_space={"steps": 100_000},
+            run_config=tune.RunConfig(name="run", storage_path=path, stop={"count": 40}),
+        ).fit()
+    print("never ends this way" if len(sys.argv) <= 2 else "done")
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_the_running_trial_is_saved_and_the_exit_code_says_why(tmp_path: Path, name: str) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM)
+    number = getattr(signal, name)
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    with subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        text=True,
+    ) as process:
+        until_results(tmp_path / "run")
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 128 + number, output
+    assert "never ends this way" not in output and "Traceback" not in output
+    (trial_dir,) = [each for each in (tmp_path / "run").iterdir() if each.is_dir()]
+    assert [each.name for each in trial_dir.glob("checkpoint_*")] == ["checkpoint_000000"]
+
+    subprocess.run(
+        [sys.executable, str(script), str(tmp_path), "100000"],
+        check=True,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        timeout=60,
+    )
+    result = tune.Result.from_path(str(trial_dir))
+    assert [row["count"] for row in rows(result)] == list(range(1, 41))
+
+
+def until_results(experiment: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size > 2000 for path in experiment.glob("*/result.json")):
+        assert time.monotonic() < deadline, "no results came"
+        time.sleep(0.02)

@@ -1,0 +1,581 @@
+"""Population based training: who is saved, who is cloned, who waits."""
+
+from __future__ import annotations
+
+import logging
+import math
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import localtune as tune
+from localtune.error import TuneError
+from localtune.experiment.status import Status
+from localtune.experiment.trial import Trial
+from localtune.schedulers import FIFOScheduler, PopulationBasedTraining, TrialScheduler
+from localtune.schedulers.population import Member, quantile_size, quantiles
+from localtune.search.basic_variant import BasicVariantGenerator
+from localtune.search.search_algorithm import SearchAlgorithm
+from localtune.search.suggestion import Suggestion
+from tests.schedulers.population_runs import View, make_trials, save, tell
+
+CONTINUE, PAUSE, NOOP = TrialScheduler.CONTINUE, TrialScheduler.PAUSE, TrialScheduler.NOOP
+
+
+def make_pbt(*, seed: int = 0, **options: Any) -> PopulationBasedTraining:
+    arguments: dict[str, Any] = {
+        "time_attr": "training_iteration",
+        "perturbation_interval": 2,
+        "hyperparam_mutations": {"lr": [1, 2, 3, 4]},
+        **options,
+    }
+    scheduler = PopulationBasedTraining(**arguments)
+    assert scheduler.set_search_properties("score", "max", seed=seed)
+    return scheduler
+
+
+def make_population(
+    scheduler: PopulationBasedTraining, *configs: dict[str, Any]
+) -> tuple[View, list[Trial]]:
+    trials = make_trials(*configs)
+    view = View(trials)
+    for trial in trials:
+        scheduler.on_trial_add(view, trial)
+    return view, trials
+
+
+# -- quantiles ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fraction", "sizes"),
+    [
+        (0.0, [0, 0, 0, 0, 0, 0, 0, 0]),
+        (0.1, [0, 1, 1, 1, 1, 1, 1, 1]),
+        (0.25, [0, 1, 1, 1, 2, 2, 2, 2]),
+        (0.3, [0, 1, 1, 2, 2, 2, 3, 3]),
+        (0.5, [0, 1, 1, 2, 2, 3, 3, 4]),
+    ],
+)
+def test_the_size_of_a_quantile(fraction: float, sizes: list[int]) -> None:
+    assert [quantile_size(number, fraction) for number in range(1, 9)] == sizes
+
+
+def test_the_size_of_a_quantile_does_not_suffer_from_rounding_errors() -> None:
+    assert 30 * 0.1 > 3
+    assert quantile_size(30, 0.1) == 3
+
+
+@given(st.integers(0, 200), st.floats(0, 0.5))
+def test_quantiles_never_overlap(number: int, fraction: float) -> None:
+    assert 0 <= 2 * quantile_size(number, fraction) <= number
+
+
+def ranked(*scores: float | None, fraction: float = 0.25) -> tuple[list[str], list[str]]:
+    trials = make_trials(*({} for _ in scores))
+    members = {
+        trial.trial_id: Member("", score=score) for trial, score in zip(trials, scores, strict=True)
+    }
+    lower, upper = quantiles(members, trials, fraction)
+    return [trial.trial_id for trial in lower], [trial.trial_id for trial in upper]
+
+
+def test_the_worst_and_the_best_are_found() -> None:
+    assert ranked(5, 1, 7, 3, 2) == (["t1", "t4"], ["t0", "t2"])
+
+
+def test_of_equal_trials_the_first_count_as_worse() -> None:
+    assert ranked(1, 1, 1, 1) == (["t0"], ["t3"])
+    assert ranked(2, 1, 2, 1) == (["t1"], ["t2"])
+    assert ranked(1, 1, 1, fraction=0.5) == (["t0"], ["t2"])
+
+
+def test_a_trial_without_a_score_is_in_no_quantile() -> None:
+    assert ranked(None, 1, None, 2) == (["t1"], ["t3"])
+    assert ranked(None, 1) == ([], [])
+    assert ranked(-math.inf, 0, math.inf) == (["t0"], ["t2"])
+
+
+def test_a_trial_that_has_ended_is_in_no_quantile() -> None:
+    trials = make_trials({}, {}, {})
+    trials[2].status = Status.TERMINATED
+    members = {trial.trial_id: Member("", score=at) for at, trial in enumerate(trials)}
+    lower, upper = quantiles(members, trials, 0.25)
+    assert (lower, upper) == ([trials[0]], [trials[1]])
+
+
+# -- single decisions ---------------------------------------------------------------------------
+
+
+def test_nothing_is_decided_before_the_interval_has_passed() -> None:
+    scheduler = make_pbt(perturbation_interval=3)
+    view, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    for iteration in (1, 2):
+        assert tell(scheduler, view, first, iteration, 9) == CONTINUE
+        assert tell(scheduler, view, second, iteration, 1) == CONTINUE
+    assert tell(scheduler, view, second, 3, 1) == CONTINUE
+    assert (view.saved, view.clones) == ([], [])
+    assert tell(scheduler, view, first, 3, 9) == CONTINUE
+    assert view.saved == ["t0"]
+
+
+def test_nothing_is_decided_before_the_burn_in_period_has_passed() -> None:
+    scheduler = make_pbt(perturbation_interval=1, burn_in_period=4)
+    view, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    for iteration in (1, 2, 3):
+        tell(scheduler, view, first, iteration, 1)
+        tell(scheduler, view, second, iteration, 2)
+    assert view.saved == []
+    tell(scheduler, view, first, 4, 1)
+    tell(scheduler, view, second, 4, 2)
+    assert view.saved == ["t1"]
+
+
+def test_a_bad_trial_goes_on_as_a_good_one() -> None:
+    scheduler = make_pbt(resample_probability=0)
+    view, (good, bad) = make_population(scheduler, {"lr": 3, "k": "g"}, {"lr": 1, "k": "b"})
+    assert tell(scheduler, view, good, 2, 10) == CONTINUE
+    # It was alone when it was decided upon: neither good nor bad.
+    assert view.saved == []
+    assert tell(scheduler, view, good, 4, 20) == CONTINUE
+    assert tell(scheduler, view, bad, 2, 1) == CONTINUE, "nothing to go on from"
+    tell(scheduler, view, good, 6, 30)
+    assert view.saved == ["t0"]
+    view.saving.add("t0")
+    assert tell(scheduler, view, bad, 4, 2) == NOOP
+    [(target, donor, config, tag)] = view.clones
+    assert (target, donor, config["k"]) == ("t1", "t0", "g")
+    assert config["lr"] in (2, 4)
+    assert tag == f"1@perturbed[lr={config['lr']}]"
+    assert good.config == {"lr": 3, "k": "g"}
+
+
+def exploited(scheduler: PopulationBasedTraining) -> tuple[View, Trial, Trial]:
+    """A population in which t1 was told to go on as t0, which is at iteration 4."""
+    view, (good, bad) = make_population(scheduler, {"lr": 3}, {"lr": 1})
+    tell(scheduler, view, bad, 2, 1)
+    tell(scheduler, view, good, 4, 10)
+    save(good, 4)
+    assert tell(scheduler, view, bad, 4, 2) == NOOP
+    view.saved.clear()
+    return view, good, bad
+
+
+def test_a_clone_has_the_time_and_the_score_of_its_donor() -> None:
+    scheduler = make_pbt()
+    view, good, bad = exploited(scheduler)
+    view.carry_out()
+    assert scheduler.debug_string() == "PopulationBasedTraining: 0 exploits"
+    assert tell(scheduler, view, bad, 5, 11) == CONTINUE
+    assert scheduler.debug_string() == "PopulationBasedTraining: 1 exploit"
+    # Only now is it due again, and now it is the better one.
+    view.clones.clear()
+    tell(scheduler, view, bad, 6, 12)
+    assert view.saved == ["t1"]
+
+
+def test_a_clone_that_did_not_come_about_changes_nothing() -> None:
+    scheduler = make_pbt()
+    view, good, bad = exploited(scheduler)
+    # The donor turned out to have no checkpoint: the trial goes on as it was.
+    tell(scheduler, view, bad, 5, 3)
+    assert scheduler.debug_string() == "PopulationBasedTraining: 0 exploits"
+    view.clones.clear()
+    assert tell(scheduler, view, bad, 6, 3) == NOOP
+
+
+def test_a_clone_of_a_clone_has_one_tag() -> None:
+    scheduler = make_pbt()
+    view, good, bad = exploited(scheduler)
+    view.carry_out()
+    view.clones.clear()
+    bad.status = Status.RUNNING
+    tell(scheduler, view, bad, 6, 3)
+    assert [tag for *_, tag in view.clones] == [f"1@perturbed[lr={view.clones[0][2]['lr']}]"]
+
+
+def test_a_good_trial_without_a_checkpoint_is_no_donor(caplog: pytest.LogCaptureFixture) -> None:
+    scheduler = make_pbt()
+    view, (good, bad) = make_population(scheduler, {"lr": 3}, {"lr": 1})
+    tell(scheduler, view, bad, 2, 1)
+    tell(scheduler, view, good, 2, 9)
+    assert view.saved == ["t0"]
+    for iteration in (4, 6):
+        assert tell(scheduler, view, bad, iteration, 1) == CONTINUE
+    assert view.clones == []
+    assert len(caplog.records) == 1 and "has no checkpoint" in caplog.text
+
+
+def test_a_checkpoint_from_before_the_latest_score_is_not_used() -> None:
+    scheduler = make_pbt()
+    view, (good, bad) = make_population(scheduler, {"lr": 3}, {"lr": 1})
+    save(good, 1)
+    tell(scheduler, view, good, 2, 9)
+    assert tell(scheduler, view, bad, 2, 1) == CONTINUE
+    save(good, 3)
+    assert tell(scheduler, view, bad, 4, 1) == NOOP
+
+
+def test_a_trial_between_the_quantiles_is_left_alone() -> None:
+    scheduler = make_pbt()
+    view, trials = make_population(scheduler, {"lr": 1}, {"lr": 2}, {"lr": 3})
+    save(trials[2], 2)
+    for trial, score in ((trials[0], 1), (trials[2], 3), (trials[1], 2)):
+        assert tell(scheduler, view, trial, 2, score) == CONTINUE
+    assert view.saved == ["t2"] and view.clones == []
+
+
+def test_a_smaller_value_is_better_in_mode_min() -> None:
+    scheduler = PopulationBasedTraining(
+        "training_iteration", "score", "min", 2, hyperparam_mutations={"lr": [1, 2]}
+    )
+    view, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    tell(scheduler, view, first, 2, 9)
+    tell(scheduler, view, second, 2, 1)
+    assert view.saved == ["t1"]
+
+
+def test_nan_is_neither_good_nor_bad() -> None:
+    scheduler = make_pbt()
+    view, trials = make_population(scheduler, {"lr": 1}, {"lr": 2}, {"lr": 3})
+    for trial in trials:
+        save(trial, 2)
+    tell(scheduler, view, trials[0], 2, 1)
+    tell(scheduler, view, trials[1], 2, 2)
+    assert tell(scheduler, view, trials[2], 2, math.nan) == CONTINUE
+    assert (view.saved, view.clones) == (["t1"], [])
+    assert tell(scheduler, view, trials[0], 4, 1) == NOOP
+    assert view.clones[0][1] == "t1"
+
+
+def test_a_fraction_of_zero_exploits_nobody() -> None:
+    scheduler = make_pbt(quantile_fraction=0)
+    view, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    for trial in (first, second, first, second):
+        save(trial, 2)
+        assert tell(scheduler, view, trial, 2, trial.config["lr"]) == CONTINUE
+    assert (view.saved, view.clones) == ([], [])
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.PAUSED])
+def test_a_trial_that_was_decided_upon_makes_way_for_one_that_waits(status: Status) -> None:
+    scheduler = make_pbt()
+    view, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    second.status = status
+    assert tell(scheduler, view, first, 1, 1) == CONTINUE
+    assert tell(scheduler, view, first, 2, 1) == PAUSE
+    first.status = Status.PAUSED
+    assert scheduler.choose_trial_to_run(view) is second
+    second.status = Status.TERMINATED
+    assert scheduler.choose_trial_to_run(view) is first
+
+
+def test_the_trial_that_is_least_far_runs_next() -> None:
+    scheduler = make_pbt()
+    view, trials = make_population(scheduler, *({"lr": 1} for _ in range(3)))
+    for trial, iteration in zip(trials, (6, 2, 4), strict=True):
+        tell(scheduler, view, trial, iteration, 1)
+        trial.status = Status.PAUSED
+    assert scheduler.choose_trial_to_run(view) is trials[1]
+    assert scheduler.choose_trial_to_run(view) is trials[1]
+    trials[1].status = Status.RUNNING
+    assert scheduler.choose_trial_to_run(view) is trials[2]
+
+
+# -- missing values -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("result", "key"), [({"score": 1}, "training_iteration"), ({"training_iteration": 1}, "score")]
+)
+def test_a_result_that_lacks_something_is_an_error(result: dict[str, Any], key: str) -> None:
+    scheduler = make_pbt()
+    view, (trial,) = make_population(scheduler, {"lr": 1})
+    with pytest.raises(RuntimeError, match=f"needs '{key}'.*require_attrs=False"):
+        scheduler.on_trial_result(view, trial, result)
+
+
+def test_a_result_that_lacks_something_may_be_passed_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scheduler = make_pbt(require_attrs=False)
+    view, (trial,) = make_population(scheduler, {"lr": 1})
+    for _ in range(3):
+        assert scheduler.on_trial_result(view, trial, {"training_iteration": 2}) == CONTINUE
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "'score'" in caplog.text
+
+
+def test_keys_that_the_config_lacks_are_drawn_when_a_trial_is_added() -> None:
+    mutations = {"lr": [1, 2], "opt": {"decay": tune.uniform(3, 4)}, "batch": lambda: 32}
+    scheduler = make_pbt(hyperparam_mutations=mutations)
+    view, (trial,) = make_population(scheduler, {"lr": 7})
+    decay = trial.config["opt"]["decay"]
+    assert trial.config == {"lr": 7, "opt": {"decay": decay}, "batch": 32} and 3 <= decay < 4
+    assert trial.evaluated_params == {"opt/decay": decay, "batch": 32}
+    revision = trial.revision
+    scheduler.on_trial_add(view, trial)
+    assert trial.revision == revision > 0
+
+
+# -- custom functions ---------------------------------------------------------------------------
+
+
+def test_a_custom_function_gets_what_the_step_made() -> None:
+    seen = []
+
+    def note(config: dict[str, Any]) -> dict[str, Any]:
+        seen.append(dict(config))
+        return {**config, "lr": 99}
+
+    scheduler = make_pbt(custom_explore_fn=note)
+    view, *_ = exploited(scheduler)
+    assert seen[0]["lr"] in (1, 2, 3, 4)
+    assert view.clones[0][2] == {"lr": 99}
+    assert view.clones[0][3] == "1@perturbed[lr=99]"
+
+
+def test_a_custom_function_is_enough() -> None:
+    scheduler = make_pbt(hyperparam_mutations=None, custom_explore_fn=lambda config: {"new": 1})
+    view, *_ = exploited(scheduler)
+    assert view.clones[0][2:] == ({"new": 1}, "1@perturbed[]")
+
+
+def test_a_custom_function_must_return_the_config() -> None:
+    scheduler = make_pbt(custom_explore_fn=lambda config: None)
+    with pytest.raises(AssertionError, match="must return the new configuration"):
+        exploited(scheduler)
+
+
+# -- synchronous --------------------------------------------------------------------------------
+
+
+def test_all_wait_for_the_last_one_when_synchronous() -> None:
+    scheduler = make_pbt(synch=True)
+    view, trials = make_population(scheduler, *({"lr": 1} for _ in range(3)))
+    for trial, score in zip(trials[:2], (1, 3), strict=True):
+        assert tell(scheduler, view, trial, 1, 0) == CONTINUE
+        assert tell(scheduler, view, trial, 2, score) == PAUSE
+        trial.status = Status.PAUSED
+        save(trial, 2)
+    assert view.clones == [] and scheduler.choose_trial_to_run(view) is None
+    assert tell(scheduler, view, trials[2], 2, 2) == CONTINUE
+    assert [clone[:2] for clone in view.clones] == [("t0", "t1")]
+    assert view.saved == []
+    view.carry_out()
+    assert scheduler.choose_trial_to_run(view) is trials[0]
+
+
+@pytest.mark.parametrize(("score", "decision"), [(0, NOOP), (9, CONTINUE)])
+def test_the_last_one_to_come_is_decided_upon_too(score: float, decision: str) -> None:
+    scheduler = make_pbt(synch=True)
+    view, (first, last) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    tell(scheduler, view, first, 2, 5)
+    first.status = Status.PAUSED
+    save(first, 2)
+    view.saving.add("t1")  # as soon as it is asked to
+    assert tell(scheduler, view, last, 2, score) == decision
+    expected = [("t1", "t0")] if decision == NOOP else [("t0", "t1")]
+    assert [clone[:2] for clone in view.clones] == expected
+    assert view.saved == ([] if decision == NOOP else ["t1"])
+
+
+def test_a_trial_whose_donor_is_being_saved_does_not_start_before() -> None:
+    scheduler = make_pbt(synch=True)
+    view, (first, last) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    tell(scheduler, view, first, 2, 5)
+    first.status = Status.PAUSED
+    view.saving.add("t1")
+    tell(scheduler, view, last, 2, 9)
+    assert scheduler.choose_trial_to_run(view) is None
+    view.is_stuck = True
+    assert scheduler.choose_trial_to_run(view) is first
+    view.is_stuck = False
+    view.saving.clear()
+    assert scheduler.choose_trial_to_run(view) is first
+
+
+def test_a_first_sync_waits_for_the_burn_in_period() -> None:
+    scheduler = make_pbt(synch=True, burn_in_period=5)
+    view, (first, _) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    assert [tell(scheduler, view, first, at, 1) for at in (2, 4, 5)] == [CONTINUE, CONTINUE, PAUSE]
+
+
+@pytest.mark.parametrize("how", ["complete", "error", "remove"])
+def test_nobody_waits_for_a_trial_that_has_ended(how: str) -> None:
+    scheduler = make_pbt(synch=True)
+    view, trials = make_population(scheduler, *({"lr": 1} for _ in range(3)))
+    for trial, score in zip(trials[:2], (1, 3), strict=True):
+        tell(scheduler, view, trial, 2, score)
+        trial.status = Status.PAUSED
+        save(trial, 2)
+    last = trials[2]
+    if how == "error":
+        last.num_failures = 1
+        scheduler.on_trial_error(view, last)
+        last.status = Status.ERROR
+    else:
+        last.status = Status.TERMINATED
+        if how == "complete":
+            scheduler.on_trial_complete(view, last, {})
+        else:
+            scheduler.on_trial_remove(view, last)
+    assert [clone[:2] for clone in view.clones] == [("t0", "t1")]
+    view.carry_out()
+    assert scheduler.choose_trial_to_run(view) is trials[0]
+
+
+def test_a_retried_trial_is_waited_for() -> None:
+    scheduler = make_pbt(synch=True)
+    view, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    tell(scheduler, view, first, 2, 5)
+    first.status = Status.PAUSED
+    # It dies while it is being saved.
+    second.max_failures = 1
+    second.num_failures = 1
+    scheduler.on_trial_error(view, second)
+    second.status = Status.PENDING
+    scheduler.on_trial_add(view, second)
+    assert view.clones == []
+    assert scheduler.choose_trial_to_run(view) is second
+
+
+def test_a_time_that_jumps_leaves_nobody_waiting() -> None:
+    scheduler = make_pbt(synch=True)
+    view, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    assert tell(scheduler, view, first, 50, 5) == PAUSE
+    first.status = Status.PAUSED
+    save(first, 50)
+    assert tell(scheduler, view, second, 50, 4) == NOOP
+    view.carry_out()
+    assert scheduler.choose_trial_to_run(view) is not None
+
+
+# -- checks -------------------------------------------------------------------------------------
+
+
+def test_there_must_be_something_to_change() -> None:
+    with pytest.raises(TuneError, match="hyperparam_mutations"):
+        PopulationBasedTraining()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"quantile_fraction": 0.51},
+        {"quantile_fraction": -0.1},
+        {"quantile_fraction": math.nan},
+        {"perturbation_interval": 0},
+        {"perturbation_interval": -1},
+        {"burn_in_period": -1},
+        {"resample_probability": 1.5},
+        {"perturbation_factors": ()},
+        {"perturbation_factors": (math.inf,)},
+        {"mode": "best"},
+        {"time_attr": ""},
+    ],
+)
+def test_numbers_out_of_range_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        PopulationBasedTraining(hyperparam_mutations={"lr": [1]}, **options)
+
+
+def test_a_custom_function_must_be_one() -> None:
+    with pytest.raises(TypeError, match="custom_explore_fn"):
+        PopulationBasedTraining(custom_explore_fn=3)  # type: ignore[arg-type]
+
+
+class OwnSearch(SearchAlgorithm):
+    """A search algorithm of the user's."""
+
+    total_samples = 1
+
+    def setup(self, param_space: dict[str, Any], num_samples: int) -> None: ...
+
+    def next_suggestion(self) -> Suggestion | None:
+        return None
+
+    def is_finished(self) -> bool:
+        return True
+
+    def get_state(self) -> dict[str, Any]:
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None: ...
+
+
+def test_a_searcher_cannot_be_combined_with_it() -> None:
+    with pytest.raises(ValueError, match="OwnSearch"):
+        make_pbt().check_run({"lr": 1}, OwnSearch())
+    make_pbt().check_run({"lr": 1}, BasicVariantGenerator())
+
+
+def test_a_misspelt_key_is_found_before_the_run() -> None:
+    scheduler = make_pbt(hyperparam_mutations={"learning_rte": [1]})
+    with pytest.raises(ValueError, match="hyperparam_mutations has the key 'learning_rte'"):
+        scheduler.check_run({"learning_rate": 1}, BasicVariantGenerator())
+
+
+def test_a_metric_is_needed() -> None:
+    scheduler = PopulationBasedTraining(hyperparam_mutations={"lr": [1]})
+    with pytest.raises(ValueError, match="metric"):
+        scheduler.check_run({"lr": 1}, BasicVariantGenerator())
+
+
+# -- state --------------------------------------------------------------------------------------
+
+
+def decisions(scheduler: PopulationBasedTraining, *, restores: bool) -> list[Any]:
+    """What becomes of four trials over many results, with restores in between, or without."""
+    view, trials = make_population(scheduler, *({"lr": 1} for _ in range(4)))
+    seen: list[Any] = []
+    for iteration in range(1, 21):
+        for number, trial in enumerate(trials):
+            save(trial, iteration)
+            score = (number * 7 + iteration * 5) % 11
+            seen.append(tell(scheduler, view, trial, iteration, score))
+            view.carry_out()
+            trial.status = Status.RUNNING
+            seen.extend(view.clones)
+            view.clones.clear()
+            if restores:
+                state = pickle.dumps(scheduler.get_state())
+                scheduler = make_pbt(seed=99)
+                scheduler.set_state(pickle.loads(state))
+    return seen
+
+
+def test_a_restored_scheduler_decides_as_if_nothing_had_happened() -> None:
+    seen = decisions(make_pbt(), restores=False)
+    assert seen.count(NOOP) > 5
+    assert seen == decisions(make_pbt(), restores=True)
+
+
+def test_the_seed_decides_what_is_explored() -> None:
+    assert decisions(make_pbt(seed=1), restores=False) == decisions(
+        make_pbt(seed=1), restores=False
+    )
+    assert decisions(make_pbt(seed=1), restores=False) != decisions(
+        make_pbt(seed=2), restores=False
+    )
+
+
+def test_the_state_holds_nothing_of_the_user() -> None:
+    unpicklable = lambda: 1  # noqa: E731
+    scheduler = make_pbt(
+        hyperparam_mutations={"lr": unpicklable}, custom_explore_fn=lambda config: config
+    )
+    view, (good, bad) = make_population(scheduler, {"lr": 3, "f": unpicklable}, {"lr": 1})
+    tell(scheduler, view, good, 2, 10)
+    save(good, 4)
+    assert tell(scheduler, view, bad, 2, 1) == NOOP
+    pickle.dumps(scheduler.get_state())
+
+
+def test_it_is_a_scheduler_by_name() -> None:
+    made = tune.schedulers.create_scheduler("pbt", hyperparam_mutations={"lr": [1]}, unknown=1)
+    assert isinstance(made, PopulationBasedTraining) and isinstance(made, FIFOScheduler)
+    assert made.clones_trials
