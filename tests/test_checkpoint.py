@@ -72,16 +72,17 @@ def test_a_relative_path_is_refused_with_a_remedy(path: Any) -> None:
         Checkpoint(path)
 
 
-@pytest.mark.parametrize("path", ["s3://bucket/a", "gs://bucket/a", "memory://a"])
-def test_a_path_elsewhere_is_refused_with_a_remedy(path: str) -> None:
-    with pytest.raises(ValueError, match=r"must be a local directory.*Copy"):
-        Checkpoint(path)
+@pytest.mark.parametrize("path", ["s3://bucket/a", "gs://bucket/a/", "memory://a"])
+def test_a_uri_is_kept_and_nothing_is_opened(path: str) -> None:
+    checkpoint = Checkpoint(path)
+    assert checkpoint.path == path.rstrip("/")
+    assert checkpoint.filesystem is None
+    assert repr(checkpoint).startswith(f"Checkpoint(filesystem={path.partition(':')[0]}, path=")
 
 
-def test_a_file_system_elsewhere_is_refused() -> None:
-    remote = SimpleNamespace(protocol=("s3", "s3a"))
-    with pytest.raises(ValueError, match="filesystem must be None"):
-        Checkpoint("/a", filesystem=remote)
+def test_what_is_no_file_system_is_refused() -> None:
+    with pytest.raises(ValueError, match="filesystem must be a file system object"):
+        Checkpoint("/a", filesystem=SimpleNamespace(protocol=("s3", "s3a")))
 
 
 @pytest.mark.parametrize(

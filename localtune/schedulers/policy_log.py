@@ -81,12 +81,12 @@ class PolicyLog:
         """Adds an exploit to the files of a trial and of the experiment.
 
         Args:
-            directory: The experiment's; nothing is written without one.
+            directory: The experiment's; nothing is written if there is none, as in a simulation.
             trial_id: The trial that changed.
             donor_id: The one that it goes on from: its past is the trial's from now on.
             exploit: What happened.
         """
-        if not directory:
+        if not os.path.isdir(directory):
             return
         line = exploit.as_line()
         try:

@@ -10,7 +10,7 @@ from localtune.experiment.trial import Trial
 from localtune.schedulers.policy_log import Exploit
 
 _PERTURBED = "@perturbed"
-# 30 trials x 0.1 are 3, not the 4 that rounding errors make of it.
+# 100 trials x 0.07 are 7, not the 8 that rounding errors make of it.
 _ROUNDING = 1e-9
 
 

@@ -118,12 +118,16 @@ class ConvertedSpace:
         chosen = self._chosen(self._space, "", choose)
         return {} if chosen is _NOTHING else dict(chosen)
 
-    def values(self, config: Mapping[str, Any], what: str = "The point") -> dict[str, Any]:
+    def values(
+        self, config: Mapping[str, Any], what: str = "The point", *, all_known: bool = True
+    ) -> dict[str, Any]:
         """What a library must choose for a configuration: the way back.
 
         Args:
             config: Nested or flat (``{"net/depth": 2}``). Constants may be in it.
             what: How to call it in errors.
+            all_known: Refuse what the space does not have; else it is left out, for
+                configurations that come from an earlier run.
 
         Raises:
             ValueError: for a key that the space does not have, one that is missing, or a value

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from localtune.search.convert import ConvertedSpace, has_variables
+from localtune.result import DEFAULT_METRIC
 from localtune.search.searcher import Searcher
 from localtune.utils.best import is_number
 
@@ -53,10 +54,15 @@ class SpaceSearcher(Searcher):
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
     ) -> bool:
         self.set_objective(metric, mode, spec.get("seed"))
-        if self._space is not None or not has_variables(config):
+        if self.has_space or not has_variables(config):
             return False
         self._use_space(config)
         return True
+
+    @property
+    def has_space(self) -> bool:
+        """Whether there is a search space."""
+        return self._space is not None
 
     def check_ready(self, trial_id: str) -> ConvertedSpace:
         """The space, if there is all that is needed for a suggestion.
@@ -64,17 +70,22 @@ class SpaceSearcher(Searcher):
         Raises:
             RuntimeError: if there is no space, no metric or no mode.
         """
+        self.check_known(trial_id)
+        assert self._space is not None
+        return self._space
+
+    def check_known(self, trial_id: str) -> None:
+        """Raises RuntimeError if there is no space, no metric or no mode."""
         if self.mode is not None and self._metric is None:
             self._metric = DEFAULT_METRIC
         missing = [name for name in ("metric", "mode") if not getattr(self, name)]
-        if self._space is None:
+        if not self.has_space:
             missing.insert(0, "search space")
-        if self._space is None or missing:
+        if missing:
             raise RuntimeError(
                 f"{type(self).__name__} was asked for trial {trial_id!r}, but has no "
                 f"{' and no '.join(missing)}. Give it to the searcher or to the Tuner."
             )
-        return self._space
 
     def value_of(self, result: Mapping[str, Any] | None) -> float | None:
         """The metric in a flat result; None if it is missing, NaN or no number."""

@@ -224,7 +224,7 @@ def checked_filesystem(filesystem: Any) -> Any:
 
         return ArrowFSWrapper(filesystem)
     raise ValueError(
-        "storage_filesystem must be a file system object of fsspec (such as "
+        "filesystem or storage_filesystem must be a file system object of fsspec (such as "
         f"s3fs.S3FileSystem()) or of pyarrow, but got {filesystem!r}."
     )
 

@@ -577,7 +577,7 @@ def test_a_searcher_that_suggests_nothing_for_ever_ends_the_run() -> None:
 def test_a_step_that_does_not_come_back_is_a_failure_and_its_worker_is_killed() -> None:
     clock = ManualClock()
     limits = Limits(iteration_timeout_s=10)
-    state = make_state(1, clock=clock, limits=limits, max_failures=1)
+    state = make_state(1, cpus=1, clock=clock, limits=limits, max_failures=1)
     workers = Workers(state)
     workers.advance()
     (trial,) = state.trials
@@ -588,7 +588,7 @@ def test_a_step_that_does_not_come_back_is_a_failure_and_its_worker_is_killed() 
     instructions = state.advance()
     (stop,) = [each for each in instructions if isinstance(each, i.StopWorker)]
     assert stop.force
-    assert "iteration_timeout_s=10" in str(trial.error) and trial.status is Status.PENDING
+    assert "iteration_timeout_s=10" in str(trial.error) and str(trial.status) == "PENDING"
     workers.carry_out(instructions)
     workers.run_well()
     assert trial.status is Status.TERMINATED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from typing import Any
 
@@ -90,7 +91,12 @@ class Climbing:
     def step(self) -> dict[str, Any]:
         self.steps += 1
         self.height += self.config["rate"]
-        return {"score": self.height, "done": self.steps >= self.config.get("steps", 12)}
+        return {
+            "score": self.height,
+            "done": self.steps >= self.config.get("steps", 12),
+            # In lockstep, whoever reports first would always be ahead.
+            "time_this_iter_s": 1.0 + 0.2 * random.Random(self.config["rate"]).random(),
+        }
 
     def get_state(self) -> Any:
         return self.height, self.steps
@@ -103,7 +109,7 @@ class MovingOptimum(Climbing):
     """Gains most with a rate that falls while it climbs: no constant rate is good."""
 
     def step(self) -> dict[str, Any]:
-        best = 1.0 / (1.0 + self.steps / 4)
+        height, best = self.height, 1.0 / (1.0 + self.steps / 10)
         result = super().step()
-        self.height += max(0.0, 1.0 - 2.0 * abs(self.config["rate"] - best)) - self.config["rate"]
+        self.height = height + max(0.0, 1.0 - 4.0 * abs(self.config["rate"] - best))
         return {**result, "score": self.height}

@@ -394,7 +394,7 @@ def test_an_argument_out_of_range_is_an_error(options: dict[str, object], messag
 
 
 def test_a_missing_metric_or_mode_is_an_error_before_the_first_trial() -> None:
-    with pytest.raises(ValueError, match="HyperBandScheduler compares trials.*metric and a mode"):
+    with pytest.raises(ValueError, match=r"HyperBandScheduler compares .*metric and a mode"):
         HyperBandScheduler().check_run({}, BasicVariantGenerator())
 
 

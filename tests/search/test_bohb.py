@@ -169,7 +169,7 @@ def test_failed_trials_are_forgotten() -> None:
 def test_a_missing_metric_is_an_error_that_says_what_there_was() -> None:
     bohb = searcher()
     bohb.suggest("a")
-    with pytest.raises(KeyError, match="needs 'loss' in each result.*'accuracy'"):
+    with pytest.raises(KeyError, match=r"needs 'loss' in each result.*'accuracy'"):
         bohb.on_trial_complete("a", {"accuracy": 1})
 
 
@@ -186,7 +186,9 @@ def test_points_come_first_and_may_be_nested_or_flat() -> None:
 
 def test_a_point_without_the_parameters_of_another_option_can_be_learnt_from() -> None:
     space = {"opt": tune.choice(["a", {"k": tune.uniform(0, 1)}])}
-    bohb = searcher(space, points_to_evaluate=[{"opt": "a"}] * 9, bohb_config={"random_fraction": 0})
+    bohb = searcher(
+        space, points_to_evaluate=[{"opt": "a"}] * 9, bohb_config={"random_fraction": 0}
+    )
     for number in range(9):
         assert bohb.suggest(str(number)) == {"opt": "a"}
         report(bohb, str(number), 1, number)

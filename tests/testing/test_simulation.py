@@ -17,7 +17,7 @@ from localtune.testing.simulation import simulate
 
 
 class Climb:
-    """Climbs towards ``x``; each of ``crashes`` is a step that kills the worker once."""
+    """Climbs towards ``x``; its step number ``crash_at`` kills the worker."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
@@ -25,7 +25,7 @@ class Climb:
 
     def step(self) -> dict[str, Any]:
         self.steps += 1
-        if self.steps in self.config.get("crashes", ()):
+        if self.steps == self.config.get("crash_at"):
             raise SimulatedCrash
         x = self.config["x"]
         return {"score": x * (1 - 0.5**self.steps), "time_this_iter_s": 1.0 + x}
@@ -79,11 +79,9 @@ def test_the_result_sums_the_run_up() -> None:
     assert result.best_trial == high
     assert result.best_value == high.best_value == 1 - 0.5**5
     assert result.trained_s == result.elapsed_s == 5 * 1.5 + 5 * 2.0
-    # The second trial is better than the first one from its second result on.
-    assert [each.iterations for each in result.improvements] == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10][
-        :5
-    ] + [each.iterations for each in result.improvements[5:]]
-    assert result.improvements[5].trial_id == high.trial_id
+    # The first result of the second trial is better than the last one of the first.
+    assert [each.iterations for each in result.improvements] == list(range(1, 11))
+    assert [each.trial_id for each in result.improvements[4:6]] == [low.trial_id, high.trial_id]
     assert result.best_value_at(1.0) is None
     assert result.best_value_at(1.5) == 0.25
     assert result.best_value_at(1e9) == result.best_value
@@ -126,14 +124,18 @@ def test_more_than_the_start_takes_time() -> None:
     assert result.elapsed_s == 110.0
 
 
-def test_a_crashed_trial_is_retried_from_its_checkpoint() -> None:
-    crashes_once = {"x": 1.0, "crashes": (3,)}
-    result = climb(param_space=crashes_once, max_failures=1)
+def test_a_crashed_trial_is_retried_from_its_checkpoint_as_often_as_allowed() -> None:
+    result = climb(
+        param_space={"x": 1.0, "crash_at": 4},
+        max_failures=2,
+        checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=2),
+    )
     assert result.trials[0].status is Status.ERROR
+    assert "SIGKILL" in str(result.trials[0].error)
+    iterations = [event.iteration for event in result.events if event.what == "result"]
+    assert iterations == [1, 2, 3, 3, 3]
     kinds = Counter(event.what for event in result.events)
-    assert (kinds["retried"], kinds["failed"], kinds["result"]) == (1, 1, 4)
-    error = result.trials[0].error
-    assert "SIGKILL" in str(error)
+    assert (kinds["retried"], kinds["restored"], kinds["failed"]) == (2, 2, 1)
 
 
 class PauseEach(FIFOScheduler):

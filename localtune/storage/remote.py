@@ -1,0 +1,215 @@
+"""The working copy of an experiment with remote storage.
+
+    store                          this machine
+      bucket/sweeps/run/             ~/.cache/localtune/experiments/sweeps_1f0c.../run/
+        .localtune_sync  <-- who -->   .localtune_sync     same: go on with the working copy
+        experiment.db   -- attach -->  experiment.db       else: take the store's state anew
+        train_00000/...                train_00000/...     (checkpoints come when they are needed)
+
+The run reads and writes the working copy only; ``ExperimentSync`` carries it to the store.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from localtune.result import CHECKPOINT_DIR_FORMAT, STORAGE_MARKER_FILE, TUNER_FILE
+from localtune.utils.files import STAGING_PREFIX, remove_tree, write_file
+from localtune.utils.remote_fetch import OWN_PREFIX, remember_store, with_retries
+from localtune.utils.remote_store import RemoteStore, is_local_filesystem, is_uri, open_store
+
+logger = logging.getLogger(__name__)
+
+# Where working copies are.
+WORKING_COPIES = "~/.cache/localtune/experiments"
+# Says, in both places, whose state it is.
+SYNC_FILE = f"{OWN_PREFIX}sync"
+
+_CHECKPOINT_PATTERN = re.compile(re.escape(CHECKPOINT_DIR_FORMAT.partition("{")[0]) + r"\d+")
+
+
+@dataclass(frozen=True)
+class Version:
+    """Identifies a state of an experiment.
+
+    Attributes:
+        writer: Id of the working copy that it was made in; "" is none.
+        number: Grows with each state.
+    """
+
+    writer: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class SyncRecord:
+    """What a working copy knows of its exchange with the store.
+
+    Attributes:
+        own: The newest state that was, or may have been, uploaded from here.
+        base: The state of the store that the working copy goes on from.
+    """
+
+    own: Version = Version()
+    base: Version = Version()
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether the upload of the newest state was finished."""
+        return self.own == self.base
+
+    def includes(self, version: Version) -> bool:
+        """Whether the working copy has all that the state of a store has."""
+        is_own_earlier = version.writer == self.own.writer and version.number <= self.own.number
+        return version == self.base or is_own_earlier
+
+
+def needs_store(path: str | os.PathLike[str] | None, filesystem: Any = None) -> bool:
+    """Whether a path, with the file system object that goes with it, means remote storage."""
+    if filesystem is not None:
+        return not is_local_filesystem(filesystem)
+    return path is not None and is_uri(os.fspath(path))
+
+
+def working_storage_path(store: RemoteStore) -> str:
+    """Directory of this machine that stands for a storage path."""
+    import hashlib
+
+    try:
+        identity = f"{store.filesystem.to_json()} {store.root}"
+    except TypeError:  # It was made with what JSON cannot hold.
+        identity = store.uri
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    readable = re.sub(r"[^A-Za-z0-9.-]+", "_", store.root.rpartition("/")[2])[:40]
+    return os.path.join(os.path.expanduser(WORKING_COPIES), f"{readable}_{digest}")
+
+
+def split_experiment(
+    path: str | os.PathLike[str], filesystem: Any = None
+) -> tuple[RemoteStore, str]:
+    """The store of a storage path, and the name of the experiment in it.
+
+    Args:
+        path: URI of the experiment, or its path in ``filesystem``.
+        filesystem: A file system object, or None for a URI.
+
+    Raises:
+        ValueError: if there is no name, or as :func:`~localtune.utils.remote_store.open_store`.
+    """
+    store = open_store(os.fspath(path), filesystem)
+    name = store.root.rpartition("/")[2]
+    if not name:
+        raise ValueError(f"{os.fspath(path)!r} names no experiment: it must end with its name.")
+    return store.parent(), name
+
+
+def has_experiment(store: RemoteStore) -> bool:
+    """Whether a store holds an experiment that a Tuner can take up.
+
+    Raises:
+        StorageError: if the store cannot be reached.
+    """
+    return with_retries(lambda: store.read(TUNER_FILE), store) is not None
+
+
+def attach(store: RemoteStore, directory: str) -> None:
+    """Makes a directory the working copy of an experiment in a store, as far as there is one.
+
+    What only the working copy has, since an earlier run could not upload it, stays. If another
+    machine has gone on with the experiment, the store's state is taken.
+
+    Args:
+        store: Directory of the experiment in the store.
+        directory: Directory of the experiment on this machine; need not exist.
+
+    Raises:
+        StorageError: if the store cannot be reached.
+        OSError: if the directory cannot be written.
+    """
+    version = with_retries(lambda: remote_version(store), store)
+    record = read_record(directory)
+    if version is not None and not record.includes(version):
+        _set_aside(directory, record)
+        _download(store, directory, version)
+    os.makedirs(directory, exist_ok=True)
+    remember_store(directory, store)
+
+
+def prove_writable(store: RemoteStore) -> None:
+    """Writes a marker into an experiment's place in a store.
+
+    Raises:
+        StorageError: if that is not possible.
+    """
+    with_retries(lambda: store.write(STORAGE_MARKER_FILE, b"localtune\n"), store)
+
+
+def remote_version(store: RemoteStore) -> Version | None:
+    """Which state a store holds, None if none."""
+    content = store.read(SYNC_FILE)
+    return None if content is None else Version(**json.loads(content))
+
+
+def read_record(directory: str) -> SyncRecord:
+    """What a working copy knows of its exchange with the store."""
+    try:
+        with open(os.path.join(directory, SYNC_FILE), encoding="utf-8") as file:
+            record = json.load(file)
+    except FileNotFoundError:
+        return SyncRecord()
+    return SyncRecord(Version(**record["own"]), Version(**record["base"]))
+
+
+def write_record(directory: str, record: SyncRecord) -> None:
+    """Writes what :func:`read_record` reads."""
+    content = {"own": vars(record.own), "base": vars(record.base)}
+    write_file(os.path.join(directory, SYNC_FILE), json.dumps(content).encode())
+
+
+def is_checkpoint_name(name: str) -> bool:
+    """Whether a directory of this name in a trial's directory is a checkpoint."""
+    return _CHECKPOINT_PATTERN.fullmatch(name) is not None
+
+
+def _set_aside(directory: str, record: SyncRecord) -> None:
+    if not os.path.isdir(directory):
+        return
+    if record.is_synced:
+        remove_tree(directory)
+        return
+    aside = f"{directory}.replaced_{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.urandom(2).hex()}"
+    os.rename(directory, aside)
+    logger.warning(
+        "Another machine has gone on with this experiment. What was not uploaded from here is now "
+        "in %s.",
+        aside,
+    )
+
+
+def _download(store: RemoteStore, directory: str, version: Version) -> None:
+    """Fetches all but the checkpoints, whole or not at all."""
+    parent, name = os.path.split(directory)
+    staging = os.path.join(parent, f"{STAGING_PREFIX}{name}")
+    remove_tree(staging)
+    names = [name for name in with_retries(store.files, store) if not _is_left_out(name)]
+    try:
+        os.makedirs(staging)
+        with_retries(lambda: store.fetch(names, staging), store)
+        write_record(staging, SyncRecord(version, version))
+        os.rename(staging, directory)
+    except BaseException:
+        remove_tree(staging)
+        raise
+
+
+def _is_left_out(name: str) -> bool:
+    parts = name.split("/")
+    if parts[0].startswith(OWN_PREFIX):
+        return True
+    return len(parts) > 2 and is_checkpoint_name(parts[1])

@@ -1,0 +1,162 @@
+"""Replaying the schedule that population based training found."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import localtune as tune
+from localtune.experiment.trial import Trial
+from localtune.schedulers import PopulationBasedTrainingReplay, TrialScheduler
+from localtune.search.basic_variant import BasicVariantGenerator
+from localtune.testing.simulation import simulate
+from tests.schedulers.population_runs import Climbing, View, make_trials, save, tell
+
+CONTINUE, NOOP = TrialScheduler.CONTINUE, TrialScheduler.NOOP
+
+# t1 went on as t0 at 3, and as t2, which had gone on as t0 at 5, at 8.
+LINES: list[Any] = [
+    ["1", "0", 2, 3, {"lr": 1}, {"lr": 99}],
+    ["2", "0", 5, 5, {"lr": 1}, {"lr": 4}],
+    ["1", "2", 7, 8, {"lr": 4}, {"lr": 8}],
+]
+
+
+def write(path: Path, rows: list[Any]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> str:
+    return write(tmp_path / "pbt_policy_t1.txt", LINES)
+
+
+def make_run(policy: str, **config: Any) -> tuple[PopulationBasedTrainingReplay, View, Trial]:
+    scheduler = PopulationBasedTrainingReplay(policy)
+    (trial,) = make_trials({"lr": 7, **config})
+    view = View([trial])
+    scheduler.on_trial_add(view, trial)
+    return scheduler, view, trial
+
+
+def test_the_trial_begins_as_the_first_ancestor_did(policy: str) -> None:
+    _, _, trial = make_run(policy, other="kept")
+    assert trial.config == {"lr": 1, "other": "kept"}
+
+
+def test_the_config_changes_where_it_changed_for_the_ancestors(policy: str) -> None:
+    scheduler, view, trial = make_run(policy)
+    changes = []
+    for iteration in range(1, 12):
+        decision = tell(scheduler, view, trial, iteration, 0)
+        assert decision == (NOOP if view.clones else CONTINUE)
+        assert view.saved == (["t0"] if view.clones else [])
+        changes.extend((iteration, *clone) for clone in view.clones)
+        view.carry_out()
+        view.clones.clear()
+    assert changes == [
+        (5, "t0", "t0", {"lr": 4}, "0@perturbed[lr=4]"),
+        (8, "t0", "t0", {"lr": 8}, "0@perturbed[lr=8]"),
+    ]
+    assert scheduler.debug_string() == "PopulationBasedTrainingReplay: step 2 of 2"
+
+
+def test_changes_that_were_passed_over_are_made_up_for_at_once(policy: str) -> None:
+    scheduler, view, trial = make_run(policy)
+    assert tell(scheduler, view, trial, 20, 0) == NOOP
+    assert [clone[2] for clone in view.clones] == [{"lr": 8}]
+    view.carry_out()
+    assert tell(scheduler, view, trial, 21, 0) == CONTINUE
+
+
+def test_a_change_without_a_checkpoint_is_tried_again(
+    policy: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler, view, trial = make_run(policy)
+    assert tell(scheduler, view, trial, 5, 0) == NOOP
+    view.clones.clear()
+    assert tell(scheduler, view, trial, 6, 0) == NOOP
+    assert "has no checkpoint" in caplog.text
+    save(trial, 6)
+    view.carry_out()
+    assert tell(scheduler, view, trial, 7, 0) == CONTINUE
+
+
+def test_what_json_cannot_hold_stays_as_the_run_has_it(tmp_path: Path) -> None:
+    logged = {"f": "<lambda>", "size": [1, 2], "opt": {"lr": 3, "object": "text"}, "new": 1}
+    row = ["1", "0", 1, 1, logged, logged]
+    function, thing = (lambda: 1), object()
+    _, _, trial = make_run(
+        write(tmp_path / "p.txt", [row]),
+        f=function,
+        size=(5, 6),
+        opt={"lr": 1, "object": thing, "name": "sgd"},
+    )
+    assert trial.config == {
+        "lr": 7,
+        "f": function,
+        "size": (1, 2),
+        "opt": {"lr": 3, "object": thing, "name": "sgd"},
+        "new": 1,
+    }
+
+
+def test_there_must_be_one_trial(policy: str) -> None:
+    scheduler, view, trial = make_run(policy)
+    scheduler.on_trial_add(view, trial)
+    with pytest.raises(ValueError, match="one trial"):
+        scheduler.on_trial_add(view, make_trials({}, {})[1])
+    search = BasicVariantGenerator()
+    search.setup({}, 2)
+    with pytest.raises(ValueError, match="one trial, but the run would have 2"):
+        PopulationBasedTrainingReplay(policy).check_run({}, search)
+
+
+def test_it_can_be_restored_in_the_middle(policy: str) -> None:
+    scheduler, view, trial = make_run(policy)
+    tell(scheduler, view, trial, 5, 0)
+    view.carry_out()
+    view.clones.clear()
+    state = pickle.dumps(scheduler.get_state())
+    again = PopulationBasedTrainingReplay(policy)
+    again.set_state(pickle.loads(state))
+    again.on_trial_add(view, trial)
+    assert trial.config == {"lr": 4}
+    assert tell(again, view, trial, 6, 0) == CONTINUE
+    assert tell(again, view, trial, 8, 0) == NOOP
+
+
+@pytest.mark.parametrize("text", ["", "no json\n", "[1, 2]\n", '{"a": 1}\n'])
+def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="policy_file"):
+        PopulationBasedTrainingReplay(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"policy_file.*cannot be read"):
+        PopulationBasedTrainingReplay(str(tmp_path / "gone.txt"))
+
+
+def test_a_simulated_run_changes_its_rate_on_the_way(policy: str) -> None:
+    class Sloping(Climbing):
+        def __init__(self, config: dict[str, Any]) -> None:
+            super().__init__({**config, "rate": config["lr"]})
+
+    result = simulate(
+        Sloping,
+        {"lr": tune.uniform(10, 20)},
+        metric="score",
+        mode="max",
+        scheduler=PopulationBasedTrainingReplay(policy),
+        validate=True,
+    )
+    values = [event.value for event in result.events if event.what == "result"]
+    rates = [after - before for before, after in zip([0, *values], values, strict=False)]
+    assert rates == [1] * 5 + [4] * 3 + [8] * 4
