@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from localtune.error import TuneError as TuneError
     from localtune.execution.in_process import InProcessExecutor as InProcessExecutor
     from localtune.execution.local_process import ProcessExecutor as ProcessExecutor
+    from localtune.execution.simulated import SimulatedExecutor as SimulatedExecutor
     from localtune.experiment_spec import Experiment as Experiment
     from localtune.progress_reporter import CLIReporter as CLIReporter
     from localtune.progress_reporter import JupyterNotebookReporter as JupyterNotebookReporter
@@ -69,6 +70,7 @@ _NAMES = {
     "error": ("TuneError",),
     "execution.in_process": ("InProcessExecutor",),
     "execution.local_process": ("ProcessExecutor",),
+    "execution.simulated": ("SimulatedExecutor",),
     "experiment_spec": ("Experiment",),
     "progress_reporter": ("CLIReporter", "JupyterNotebookReporter", "ProgressReporter"),
     "registry": ("register_env", "register_trainable"),

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from localtune.checkpoint import Checkpoint
 from localtune.controller.naming import check_experiment_name
 from localtune.error import TuneError
 from localtune.experiment.export_format import ExportFormat
@@ -16,13 +17,14 @@ from localtune.run_config import (
     CheckpointConfig,
     SyncConfig,
     check_max_failures,
-    check_storage_filesystem,
     resolve_storage_path,
 )
 from localtune.search.space import SearchSpace
 from localtune.stopper.coerce import as_stopper
 from localtune.storage.paths import claim_experiment_dir
+from localtune.storage.remote import attach, needs_store, prove_writable, working_storage_path
 from localtune.trainable.util import is_function_trainable
+from localtune.utils.remote_store import RemoteStore, is_uri, open_store
 from localtune.utils.text import near_miss
 from localtune.utils.timing import date_str
 
@@ -53,7 +55,7 @@ class Experiment:
         log_to_file: See :class:`~localtune.RunConfig`.
         export_formats: Formats that :meth:`Trainable.export_model` writes at the end of a trial.
         max_failures: How often a trial is retried; -1 is without end.
-        restore: Checkpoint directory that all trials start from.
+        restore: Checkpoint directory, or its URI, that all trials start from.
 
     Raises:
         TuneError: for a trainable that is none.
@@ -95,9 +97,12 @@ class Experiment:
         self.time_budget_s = check_time_budget(time_budget_s)
         resource_dict_to_pg_factory(resources_per_trial)
         self.resources_per_trial = resources_per_trial
-        check_storage_filesystem(storage_filesystem)
-        self.storage_path = resolve_storage_path(storage_path)
+        self.storage_path = resolve_storage_path(storage_path, storage_filesystem)
         self.storage_filesystem = storage_filesystem
+        self._remote: RemoteStore | None = None
+        if needs_store(self.storage_path, storage_filesystem):
+            self._remote = open_store(self.storage_path, storage_filesystem)
+            self.storage_path = working_storage_path(self.storage_path, storage_filesystem)
         self.sync_config = sync_config or SyncConfig()
         self.checkpoint_config = check_checkpoint_config(
             checkpoint_config or CheckpointConfig(), self.trainable
@@ -159,7 +164,28 @@ class Experiment:
         return os.path.join(self.storage_path, self.name)
 
     local_path = path
-    remote_path = path
+
+    @property
+    def remote(self) -> RemoteStore | None:
+        """The experiment's place in its remote storage, None without one."""
+        return self._remote.child(self.name) if self._remote is not None else None
+
+    @property
+    def remote_path(self) -> str:
+        """URI of the experiment's place in its remote storage; without one, its directory."""
+        remote = self.remote
+        return remote.uri if remote is not None else self.path
+
+    def open_storage(self) -> None:
+        """Connects the experiment's directory with its remote storage, if it has one.
+
+        Raises:
+            StorageError: if the remote storage cannot be read and written.
+        """
+        remote = self.remote
+        if remote is not None:
+            attach(remote, self.path)
+            prove_writable(remote)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -321,6 +347,9 @@ def check_restore_path(path: str | os.PathLike[str] | None) -> str | None:
     """
     if path is None:
         return None
+    if is_uri(os.fspath(path)):
+        with Checkpoint(path).as_directory() as directory:
+            return directory
     text = os.path.abspath(os.path.expanduser(os.fspath(path)))
     if not os.path.isdir(text):
         raise ValueError(f"restore must be the directory of a checkpoint, but {text!r} is none.")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from localtune.utils.remote_store import checked_filesystem, is_local_filesystem, is_uri
+
 if TYPE_CHECKING:
     from localtune.callback import Callback
     from localtune.progress_reporter import ProgressReporter
@@ -116,14 +118,16 @@ class FailureConfig:
 
 @dataclass
 class SyncConfig:
-    """Accepted for compatibility: trials write to their storage directory directly.
+    """How an experiment with remote storage is uploaded. Without, trials write to their place.
 
     Args:
-        sync_period: Seconds between two syncs to remote storage.
-        sync_timeout: Seconds after which a sync is given up.
-        sync_artifacts: Whether files of the user in the trial's directory are kept. They always
-            are, since the working directory is the trial's directory.
-        sync_artifacts_on_checkpoint: See ``sync_artifacts``.
+        sync_period: Seconds between two uploads of histories; new checkpoints, and trials that
+            end, are uploaded soon in any case.
+        sync_timeout: Seconds that the end of a run waits for the rest to be uploaded.
+        sync_artifacts: Whether all files in the trials' directories are uploaded, not just
+            histories, errors and checkpoints.
+        sync_artifacts_on_checkpoint: Accepted for compatibility: artifacts are uploaded with
+            whatever else is.
     """
 
     sync_period: int = 300
@@ -140,8 +144,9 @@ class RunConfig:
         name: Name of the experiment's directory. None makes one of the trainable's name and
             the time.
         storage_path: Absolute directory, or one that starts with ``~``; None is
-            ``~/localtune_results``.
-        storage_filesystem: Must be None: experiments are kept on the disks of this machine.
+            ``~/localtune_results``. Or the URI of remote storage (``s3://bucket/sweeps``).
+        storage_filesystem: A file system object of fsspec or pyarrow that ``storage_path`` is in;
+            None finds it by the URI.
         failure_config: See :class:`FailureConfig`.
         checkpoint_config: See :class:`CheckpointConfig`.
         sync_config: See :class:`SyncConfig`.
@@ -155,7 +160,8 @@ class RunConfig:
             ``stderr``), one name for both, or a pair of names.
 
     Raises:
-        ValueError: for a ``storage_path`` that is not absolute, or a negative ``verbose``.
+        ValueError: for a ``storage_path`` that is not absolute, a ``storage_filesystem`` that is
+            none, or a negative ``verbose``.
     """
 
     name: str | None = None
@@ -177,8 +183,7 @@ class RunConfig:
                 f"RunConfig(local_dir={self.local_dir!r}) is not supported: "
                 "pass the directory as storage_path."
             )
-        self.storage_path = resolve_storage_path(self.storage_path)
-        check_storage_filesystem(self.storage_filesystem)
+        self.storage_path = resolve_storage_path(self.storage_path, self.storage_filesystem)
         if self.verbose is None:
             self.verbose = 1
         check_verbosity(self.verbose)
@@ -238,31 +243,30 @@ def check_max_failures(max_failures: Any) -> int:
     return max_failures
 
 
-def check_storage_filesystem(storage_filesystem: Any) -> None:
-    """Raises ValueError for a file system object: results would not be where it points."""
-    if storage_filesystem is not None:
-        raise ValueError(
-            "storage_filesystem must be None (the disks of this machine), but got "
-            f"{storage_filesystem!r}. Pass a local directory as storage_path."
-        )
+def resolve_storage_path(path: str | os.PathLike[str] | None, filesystem: Any = None) -> str:
+    """The absolute directory, or the place in a store, that a ``storage_path`` means.
 
-
-def resolve_storage_path(path: str | os.PathLike[str] | None) -> str:
-    """The absolute directory that a ``storage_path`` means.
+    Args:
+        path: The ``storage_path``.
+        filesystem: The ``storage_filesystem``.
 
     Raises:
-        ValueError: for what is no path, a relative path, or the URI of remote storage.
+        ValueError: for what is no path, a relative path of this machine, or a ``filesystem`` that
+            is none.
+        ExtraMissingError: for a ``filesystem`` without fsspec.
     """
     if not (path is None or isinstance(path, (str, os.PathLike))):
         raise ValueError(f"storage_path must be the path of a directory, but got {path!r}.")
     text = os.fspath(path) if path is not None else DEFAULT_STORAGE_PATH
-    if text.startswith("file://"):
-        text = text[len("file://") :]
+    if filesystem is not None and not is_local_filesystem(filesystem):
+        checked_filesystem(filesystem)
+        if path is None:
+            raise ValueError("storage_filesystem needs a storage_path: a path in it.")
+        return text.rstrip("/")
+    if is_uri(text):
+        return text.rstrip("/")
     if "://" in text:
-        raise ValueError(
-            f"storage_path must be a directory of this machine, but got {text!r}. "
-            "Use an absolute path, or one that starts with '~'."
-        )
+        text = text.partition("://")[2]
     text = os.path.expanduser(text)
     if not os.path.isabs(text):
         raise ValueError(

@@ -25,10 +25,10 @@ from localtune.progress_reporter import create_output
 from localtune.resources import resource_dict_to_pg_factory
 from localtune.run_config import FailureConfig, ResumeConfig
 from localtune.schedulers import FIFOScheduler, TrialScheduler, create_scheduler
-from localtune.search.basic_variant import BasicVariantGenerator
-from localtune.search.create import create_searcher
 from localtune.search.rng import derive_seed
 from localtune.search.search_algorithm import SearchAlgorithm
+from localtune.search.search_generator import as_search_algorithm
+from localtune.storage.checkpoints import remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.locks import experiment_locked
 from localtune.storage.paths import make_experiment_dir
@@ -128,6 +128,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
     ):
         searcher, stop_searching = _in_background(searcher, executor)
         trials = _trials_to_resume(db, options.resume, searcher)
+        db.put("ended_well", False)
         if options.resume is not None:
             _restore_scheduler(db, trials, scheduler)
         stopper = _stopper(db, trials, experiment.stopper, options)
@@ -168,6 +169,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
             _end(callbacks, state, output, loop, clock.monotonic() - started)
         if state.error is not None:
             raise state.error
+        db.put("ended_well", True)
         if end_signals:
             # As a program that ends by itself when it is told to.
             raise SystemExit(128 + end_signals[0])
@@ -194,7 +196,7 @@ def check_options(options: RunOptions) -> None:
     check_metric_and_mode(options.metric, options.mode)
     check_max_concurrent(options.max_concurrent_trials)
     check_callbacks(options.callbacks)
-    _as_searcher(options.search_alg)
+    as_search_algorithm(options.search_alg, options.max_concurrent_trials)
     _as_scheduler(options.scheduler)
     if options.executor != "inprocess":
         make_executor(options.executor)
@@ -231,7 +233,7 @@ def make_searcher(options: RunOptions, experiment: Experiment) -> SearchAlgorith
     Raises:
         ValueError: for a search space or an algorithm that cannot be used.
     """
-    searcher = _as_searcher(options.search_alg)
+    searcher = as_search_algorithm(options.search_alg, options.max_concurrent_trials)
     spec = experiment.public_spec
     if options.seed is not None:
         spec["seed"] = options.seed
@@ -241,18 +243,6 @@ def make_searcher(options: RunOptions, experiment: Experiment) -> SearchAlgorith
             f"{options.mode!r}) and to {type(searcher).__name__}. Give them to one."
         )
     searcher.setup(experiment.config, experiment.num_samples)
-    return searcher
-
-
-def _as_searcher(search_alg: Any) -> SearchAlgorithm:
-    if search_alg is None:
-        return BasicVariantGenerator()
-    searcher = create_searcher(search_alg) if isinstance(search_alg, str) else search_alg
-    if not isinstance(searcher, SearchAlgorithm):
-        raise ValueError(
-            "search_alg must be None, a name, or a search algorithm such as "
-            f"BasicVariantGenerator(...), but got {searcher!r}."
-        )
     return searcher
 
 
@@ -469,6 +459,10 @@ def _trials_to_resume(
     if state is not None:
         searcher.set_state(state)
     trials = db.load()
+    if not db.get("ended_well"):
+        for trial in trials:
+            if trial.dirname and os.path.isdir(trial.path):
+                remove_leftovers(trial.path, [each.checkpoint.path for each in trial.checkpoints])
     for trial in trials:
         _revive(trial, resume, searcher)
     return trials

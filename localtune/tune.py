@@ -243,6 +243,7 @@ def _run_all(
     was_interrupted = False
     wanted_resume = options.resume
     for experiment in experiments:
+        experiment.open_storage()
         # There may be nothing to go on with: then the experiment starts anew.
         options.resume = wanted_resume if has_database(experiment.path) else None
         outcome = run_experiment(experiment, options)

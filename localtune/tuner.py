@@ -24,10 +24,18 @@ from localtune.runner import (
 )
 from localtune.storage.experiment_db import has_database
 from localtune.storage.paths import make_experiment_dir
+from localtune.storage.remote import (
+    attach_path,
+    has_experiment,
+    needs_store,
+    publish_tuner_file,
+    split_path,
+)
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.util import is_function_trainable
 from localtune.tune_config import TuneConfig
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.remote_store import open_store
 from localtune.utils.serialization import dumps
 
 if TYPE_CHECKING:
@@ -88,14 +96,14 @@ class Tuner:
         dumps_with_parameters(get_trainable_cls(self._run_identifier), name="The trainable")
         check_options(self._options())
         saved = self._pickled()
-        self._run_config.name = self._experiment().name
+        experiment = self._experiment()
+        self._run_config.name = experiment.name
+        self._path = experiment.path
+        experiment.open_storage()
         make_experiment_dir(self._path)
         self._write_tuner_file(saved)
-
-    @property
-    def _path(self) -> str:
-        assert self._run_config.storage_path is not None and self._run_config.name is not None
-        return os.path.join(os.fspath(self._run_config.storage_path), self._run_config.name)
+        if experiment.remote is not None:
+            publish_tuner_file(experiment.remote, self._path)
 
     # -- running --------------------------------------------------------------------------------
 
@@ -192,9 +200,14 @@ class Tuner:
         """Whether a directory holds an experiment that :meth:`restore` can take up.
 
         Args:
-            path: Directory of the experiment.
-            storage_filesystem: Accepted for compatibility.
+            path: Directory of the experiment, or its URI.
+            storage_filesystem: See :class:`~localtune.RunConfig`.
+
+        Raises:
+            StorageError: if the remote storage cannot be reached.
         """
+        if needs_store(path, storage_filesystem):
+            return has_experiment(open_store(os.fspath(path), storage_filesystem))
         return os.path.isfile(os.path.join(os.path.expanduser(os.fspath(path)), TUNER_FILE))
 
     @classmethod
@@ -214,14 +227,14 @@ class Tuner:
         """Takes up an experiment that was interrupted, or whose trials failed.
 
         Args:
-            path: Directory of the experiment; it may have been moved.
+            path: Directory of the experiment; it may have been moved. Or its URI.
             trainable: The trainable of the experiment, as it was given to the Tuner.
             resume_unfinished: Whether trials that did not end go on from their checkpoints.
             resume_errored: Whether failed trials go on from their checkpoints.
             restart_errored: Whether failed trials start anew.
             param_space: The search space again, if it holds objects that do not survive a
                 restart; must have the same keys.
-            storage_filesystem: Accepted for compatibility.
+            storage_filesystem: See :class:`~localtune.RunConfig`.
             executor: See :class:`Tuner`.
 
         Returns:
@@ -231,7 +244,10 @@ class Tuner:
             FileNotFoundError: if there is no experiment at ``path``.
             ValueError: if trainable or search space are not those of the experiment.
         """
-        directory = os.path.abspath(os.path.expanduser(os.fspath(path)))
+        if needs_store(path, storage_filesystem):
+            directory = attach_path(path, storage_filesystem)
+        else:
+            directory = os.path.abspath(os.path.expanduser(os.fspath(path)))
         if not cls.can_restore(directory):
             raise FileNotFoundError(
                 f"There is no experiment to restore at {directory!r}: it has no {TUNER_FILE}."
@@ -252,7 +268,13 @@ class Tuner:
             _check_same_keys(tuner._param_space, saved_space)
         tuner._tune_config = pickle.loads(saved["tune_config"])
         tuner._run_config = pickle.loads(saved["run_config"])
-        tuner._run_config.storage_path, tuner._run_config.name = os.path.split(directory)
+        if needs_store(path, storage_filesystem):
+            place = split_path(path)
+            tuner._run_config.storage_filesystem = storage_filesystem
+        else:
+            place = os.path.split(directory)
+        tuner._run_config.storage_path, tuner._run_config.name = place
+        tuner._path = directory
         tuner._executor = executor
         tuner._is_used = False
         tuner._resume = _resume_config or _resume_of(
@@ -275,6 +297,8 @@ class Tuner:
     def _pickled(self) -> bytes:
         """What :meth:`restore` needs."""
         run_config = copy.copy(self._run_config)
+        # It may hold credentials, which have no place in a store.
+        run_config.storage_filesystem = None
         saved = {
             "trainable_name": self._run_identifier,
             "param_space": dumps(self._param_space, "param_space"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import shutil
+import os
 from typing import Any, Protocol
 
 from localtune.callback import CallbackError, CallbackList
@@ -65,8 +65,10 @@ class ExperimentLoop:
         db: ExperimentDB,
         output: Output,
         clock: Clock,
+        remove_checkpoint: Callable[[str], None] = remove_tree,
     ) -> None:
         self._state = state
+        self._remove_checkpoint = remove_checkpoint
         self._executor = executor
         self._kept = kept
         self._callbacks = callbacks
@@ -76,6 +78,7 @@ class ExperimentLoop:
         self._iteration = 0
         self._unsaved: dict[str, Trial] = {}
         self._saved_count = 0
+        self._resumed = {trial.trial_id for trial in state.trials}
         self._known: set[str] = set()  # ids of the trials whose configuration can be kept
         self._interrupt_asked = False
         self._end_asked = False
@@ -214,8 +217,15 @@ class ExperimentLoop:
     def _prepare(self, instruction: i.PrepareTrial) -> None:
         trial = instruction.trial
         if instruction.is_first:
-            trial.dirname = make_trial_dir(trial.experiment_path, trial.dirname)
+            is_resumed = trial.trial_id in self._resumed
+            if trial.trial_id in self._unsaved and not is_resumed:
+                # A crash must not leave a directory of which there is no record.
+                self._save()
+            trial.dirname = make_trial_dir(
+                trial.experiment_path, trial.dirname, is_resumed=is_resumed
+            )
             return
+        os.makedirs(trial.path, exist_ok=True)
         is_known = instruction.is_known
         while (point := trial.resume_point) is not None:
             tracked = point.tracked
@@ -278,9 +288,7 @@ class ExperimentLoop:
 
     def _delete(self, path: str) -> None:
         try:
-            shutil.rmtree(path)
-        except FileNotFoundError:
-            pass
+            self._remove_checkpoint(path)
         except OSError as error:
             logger.warning("The checkpoint %s cannot be removed: %s", path, error)
 

@@ -84,7 +84,7 @@ def suggest(
 
     generator = np.random.default_rng(rng.getrandbits(64))
     scale = _Scale([each.before for each in observations] + list(running), time, score, bounds)
-    bound = _upper_bound(
+    bound = upper_bound(
         scale.rows([each.before for each in observations]),
         np.array([each.gain for each in observations]),
         scale.rows(running),
@@ -131,8 +131,14 @@ class _Scale:
         return scaled
 
 
-def _upper_bound(rows: Array, gains: Array, running: Array) -> Any:
-    """A function: rows -> upper confidence bounds of their gains."""
+def upper_bound(rows: Array, gains: Array, running: Array) -> Any:
+    """A function: rows -> upper confidence bounds of their gains, in units of their spread.
+
+    Args:
+        rows: What has been tried, oldest first: time, score, hyperparameters.
+        gains: What each gained.
+        running: Rows of what is being tried.
+    """
     import warnings
 
     import numpy as np

@@ -51,7 +51,9 @@ class ConcurrencyLimiter(SearcherWrapper):
         if self._is_left_to_searcher:
             return self.searcher.suggest(trial_id)
         if trial_id in self._live:
-            raise ValueError(f"Each trial has its own id, but {trial_id!r} was suggested for twice.")
+            raise ValueError(
+                f"Each trial has its own id, but {trial_id!r} was suggested for twice."
+            )
         if len(self._live) >= self.max_concurrent:
             return None
         suggested = self.searcher.suggest(trial_id)

@@ -20,7 +20,7 @@ from typing import Any
 
 from localtune.error import SearchSpaceError
 from localtune.search.containers import CONTAINERS, Path, children, path_text, rebuilt
-from localtune.search.domains import Domain, is_same
+from localtune.search.domains import Domain
 from localtune.search.presets import can_give
 from localtune.search.shapes import Normals, Options, Shape, shape_of
 from localtune.search.variables import as_domain
@@ -45,6 +45,23 @@ class Parameter:
     domain: Domain
     shape: Shape
     condition: tuple[str, int] | None = None
+
+
+class _Reading:
+    """How a configuration is read.
+
+    Attributes:
+        what: How to call it in errors.
+        all_known: Whether all of it must be in the space.
+        values: {name: value}, what was read.
+    """
+
+    __slots__ = ("all_known", "values", "what")
+
+    def __init__(self, what: str, all_known: bool) -> None:
+        self.what = what
+        self.all_known = all_known
+        self.values: dict[str, Any] = {}
 
 
 class ConvertedSpace:
@@ -135,9 +152,9 @@ class ConvertedSpace:
         """
         if not isinstance(config, Mapping):
             raise ValueError(f"{what} must be a dict, but got {config!r}.")
-        values: dict[str, Any] = {}
-        self._take(self._space, _nested(config), "", (), what, values)
-        return values
+        reading = _Reading(what, all_known)
+        self._take(self._space, _nested(config), "", (), reading)
+        return reading.values
 
     # -- looking through the space ----------------------------------------------------------------
 
@@ -191,24 +208,28 @@ class ConvertedSpace:
 
     # -- from values to a configuration and back --------------------------------------------------
 
-    def _chosen(self, space: Any, name: str, choose: Callable[[Parameter], Any]) -> Any:
-        """The part of the configuration that is not constant; _NOTHING if all is."""
-        parameter = self._by_name.get(name) if name else None
+    def _chosen(
+        self, space: Any, name: str, choose: Callable[[Parameter], Any], whole: bool = False
+    ) -> Any:
+        """The part of the configuration that is not constant; _NOTHING if all is.
+
+        With ``whole``, constants beside what is not constant belong to it.
+        """
         domain = as_domain(space, (name,))
         if domain is not None:
-            if parameter is None or domain.is_function():
-                return _NOTHING
-            return self._value(parameter, choose)
+            return _NOTHING if domain.is_function() else self._value(self._by_name[name], choose)
         if not isinstance(space, CONTAINERS):
             return _NOTHING
+        # Dicts are merged over constants by their keys; what is in a list is replaced as a whole.
+        whole = whole or not isinstance(space, dict)
         chosen = [
             (key, value)
             for key, part in children(space)
-            if (value := self._chosen(part, _joined(name, key), choose)) is not _NOTHING
+            if (value := self._chosen(part, _joined(name, key), choose, whole)) is not _NOTHING
         ]
         if not chosen:
             return _NOTHING
-        return dict(chosen) if isinstance(space, dict) else rebuilt(space, chosen)
+        return rebuilt(space, chosen) if whole else dict(chosen)
 
     def _value(self, parameter: Parameter, choose: Callable[[Parameter], Any]) -> Any:
         value = choose(parameter)
@@ -217,61 +238,49 @@ class ConvertedSpace:
             return shape.fit(value)
         number = int(value)
         option = shape.values[number]
-        chosen = self._chosen_option(option, f"{parameter.name}:{number}", choose)
+        chosen = self._chosen(option, f"{parameter.name}:{number}", choose, whole=True)
         return option if chosen is _NOTHING else chosen
 
-    def _chosen_option(self, option: Any, name: str, choose: Callable[[Parameter], Any]) -> Any:
-        chosen = self._chosen(option, name, choose)
-        if isinstance(option, dict) and chosen is not _NOTHING:
-            # All of an option belongs to what was chosen, constants too.
-            return _merged(option, chosen)
-        return chosen
-
-    def _take(
-        self, space: Any, config: Any, name: str, path: Path, what: str, values: dict[str, Any]
-    ) -> None:
-        """Adds to ``values`` what ``config`` says about a part of the space."""
+    def _take(self, space: Any, config: Any, name: str, path: Path, reading: _Reading) -> None:
+        """Takes in what ``config`` says about a part of the space."""
         domain = as_domain(space, path)
         if domain is not None:
             if not domain.is_function():
-                self._take_value(self._by_name[name], config, path, what, values)
-            return
-        if not isinstance(space, CONTAINERS) or not has_variables(space):
-            if config is not _NOTHING and not is_same(space, config):
-                raise ValueError(
-                    f"{what} has {config!r} at {path_text(path)!r}, which is the constant "
-                    f"{space!r} in the search space."
-                )
-            return
-        given = _parts(config, path, what)
-        parts = {str(key): part for key, part in children(space)}
-        for key in given:
-            if key not in parts:
-                raise _unknown((*path, key), parts, what)
-        for key, part in parts.items():
-            inner = given.get(key, _NOTHING)
-            self._take(part, inner, _joined(name, key), (*path, key), what, values)
+                self._take_value(self._by_name[name], config, path, reading)
+        elif has_variables(space):
+            given = _parts(config, path, reading.what)
+            parts = {str(key): part for key, part in children(space)}
+            for key in given:
+                if key not in parts and reading.all_known:
+                    raise _unknown((*path, key), parts, reading.what)
+            for key, part in parts.items():
+                inner = given.get(key, _NOTHING)
+                self._take(part, inner, _joined(name, key), (*path, key), reading)
+        elif reading.all_known and config is not _NOTHING and not can_give(space, config, path):
+            raise ValueError(
+                f"{reading.what} has {config!r} at {path_text(path)!r}, which is the constant "
+                f"{space!r} in the search space."
+            )
 
-    def _take_value(
-        self, parameter: Parameter, value: Any, path: Path, what: str, values: dict[str, Any]
-    ) -> None:
+    def _take_value(self, parameter: Parameter, value: Any, path: Path, reading: _Reading) -> None:
         if value is _NOTHING:
             raise ValueError(
-                f"{what} must have a value for each parameter, but {path_text(path)!r} is missing."
+                f"{reading.what} must have a value for each parameter, but {path_text(path)!r} is "
+                "missing."
             )
         shape = parameter.shape
         if not isinstance(shape, Options):
             if not shape.contains(value):
-                raise _impossible(value, parameter, path, what)
-            values[parameter.name] = shape.fit(value)
+                raise _impossible(value, parameter, path, reading.what)
+            reading.values[parameter.name] = shape.fit(value)
             return
         for number, option in enumerate(shape.values):
             if can_give(option, value, path):
-                values[parameter.name] = number
+                reading.values[parameter.name] = number
                 if has_variables(option):
-                    self._take(option, value, f"{parameter.name}:{number}", path, what, values)
+                    self._take(option, value, f"{parameter.name}:{number}", path, reading)
                 return
-        raise _impossible(value, parameter, path, what)
+        raise _impossible(value, parameter, path, reading.what)
 
 
 def has_variables(space: Any) -> bool:
@@ -295,18 +304,6 @@ def variables_of(space: Any, path: Path) -> Iterator[tuple[Path, Domain]]:
 
 def _joined(name: str, key: Any) -> str:
     return f"{name}/{key}" if name else str(key)
-
-
-def _merged(option: dict[Any, Any], chosen: dict[Any, Any]) -> dict[Any, Any]:
-    return {
-        key: _merged(value, chosen[key])
-        if isinstance(value, dict)
-        and isinstance(chosen.get(key), dict)
-        and has_variables(value)
-        and as_domain(value, ()) is None
-        else chosen.get(key, value)
-        for key, value in option.items()
-    }
 
 
 def _nested(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -145,7 +145,13 @@ class SearchGenerator(SearchAlgorithm):
         if isinstance(suggested, str) and suggested == Searcher.FINISHED:
             self._has_finished = True
             return None
-        self._check(suggested)
+        if not isinstance(suggested, dict):
+            raise ValueError(
+                f"{type(self.searcher).__name__}.suggest must return a dict, None (not now) or "
+                f"Searcher.FINISHED, but returned {suggested!r}."
+            )
+        if self._is_space_taken:
+            _check_part(type(self.searcher).__name__, self._space, suggested, ())
         self._counter += 1
         return self._suggestion(trial_id, suggested)
 
@@ -205,16 +211,6 @@ class SearchGenerator(SearchAlgorithm):
             return f"{prefix}_{number:05d}"
         return f"{(self._first_id + number * _ID_STEP) % 2**32:08x}"
 
-    def _check(self, suggested: Any) -> None:
-        name = type(self.searcher).__name__
-        if not isinstance(suggested, dict):
-            raise ValueError(
-                f"{name}.suggest must return a dict, None (not now) or Searcher.FINISHED, but "
-                f"returned {suggested!r}."
-            )
-        if self._is_space_taken:
-            _check_part(name, self._space, suggested, ())
-
     def _suggestion(self, trial_id: str, suggested: dict[str, Any]) -> Suggestion:
         merged = _merged(self._space, suggested)
         left = [path_text(path) for path, _ in variables_of(merged, ())]
@@ -239,7 +235,9 @@ class SearchGenerator(SearchAlgorithm):
         )
 
 
-def as_search_algorithm(search_alg: Any, max_concurrent_trials: int | None = None) -> SearchAlgorithm:
+def as_search_algorithm(
+    search_alg: Any, max_concurrent_trials: int | None = None
+) -> SearchAlgorithm:
     """The search algorithm that a ``search_alg=`` argument means.
 
     Args:

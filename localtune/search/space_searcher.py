@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from localtune.search.convert import ConvertedSpace, has_variables
 from localtune.result import DEFAULT_METRIC
+from localtune.search.convert import ConvertedSpace, has_variables
 from localtune.search.searcher import Searcher
 from localtune.utils.best import is_number
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from localtune.result import CHECKPOINT_DIR_FORMAT
 from localtune.utils.files import STAGING_PREFIX, remove_tree
+from localtune.utils.remote_fetch import is_remote_checkpoint
 
 _PREFIX = CHECKPOINT_DIR_FORMAT.partition("{")[0]
 
@@ -22,7 +23,8 @@ def find_damage(path: str, files: Mapping[str, int] | None) -> str:
         One clause for a person, "" if nothing is wrong.
     """
     if not os.path.isdir(path):
-        return "its directory is missing"
+        # The worker fetches it when it restores from it.
+        return "" if is_remote_checkpoint(path) else "its directory is missing"
     for name, size in (files or {}).items():
         try:
             found = os.path.getsize(os.path.join(path, name))

@@ -80,12 +80,14 @@ def _unusable(path: str, reason: str, error: OSError) -> StorageError:
     return problem
 
 
-def make_trial_dir(experiment_path: str, dirname: str) -> str:
+def make_trial_dir(experiment_path: str, dirname: str, *, is_resumed: bool = False) -> str:
     """Creates a trial's directory.
 
     Args:
         experiment_path: Directory of the experiment.
         dirname: Wanted name; gets a random ending if it is taken.
+        is_resumed: Whether an earlier session may have come as far as making it: an empty one is
+            taken then.
 
     Returns:
         The name that the directory got.
@@ -99,6 +101,8 @@ def make_trial_dir(experiment_path: str, dirname: str) -> str:
             os.mkdir(os.path.join(experiment_path, name))
             return name
         except FileExistsError:
+            if is_resumed and not os.listdir(os.path.join(experiment_path, name)):
+                return name
             name = f"{dirname}_{os.urandom(2).hex()}"
         except OSError as error:
             raise _unusable(

@@ -11,6 +11,8 @@ The run reads and writes the working copy only; ``ExperimentSync`` carries it to
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import logging
 import os
@@ -19,10 +21,21 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from localtune.result import CHECKPOINT_DIR_FORMAT, STORAGE_MARKER_FILE, TUNER_FILE
+from localtune.result import (
+    CHECKPOINT_DIR_FORMAT,
+    EXPERIMENT_DB_FILE,
+    STORAGE_MARKER_FILE,
+    TUNER_FILE,
+)
 from localtune.utils.files import STAGING_PREFIX, remove_tree, write_file
 from localtune.utils.remote_fetch import OWN_PREFIX, remember_store, with_retries
-from localtune.utils.remote_store import RemoteStore, is_local_filesystem, is_uri, open_store
+from localtune.utils.remote_store import (
+    RemoteStore,
+    checked_filesystem,
+    is_local_filesystem,
+    is_uri,
+    open_store,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -54,15 +67,12 @@ class SyncRecord:
     Attributes:
         own: The newest state that was, or may have been, uploaded from here.
         base: The state of the store that the working copy goes on from.
+        finished: Whether the store has all that the working copy has.
     """
 
     own: Version = Version()
     base: Version = Version()
-
-    @property
-    def is_synced(self) -> bool:
-        """Whether the upload of the newest state was finished."""
-        return self.own == self.base
+    finished: bool = False
 
     def includes(self, version: Version) -> bool:
         """Whether the working copy has all that the state of a store has."""
@@ -77,36 +87,58 @@ def needs_store(path: str | os.PathLike[str] | None, filesystem: Any = None) -> 
     return path is not None and is_uri(os.fspath(path))
 
 
-def working_storage_path(store: RemoteStore) -> str:
-    """Directory of this machine that stands for a storage path."""
+def working_storage_path(path: str | os.PathLike[str], filesystem: Any = None) -> str:
+    """Directory of this machine that stands for a storage path in a store.
+
+    Args:
+        path: The URI, or the path in ``filesystem``.
+        filesystem: A file system object, or None for a URI.
+    """
     import hashlib
 
-    try:
-        identity = f"{store.filesystem.to_json()} {store.root}"
-    except TypeError:  # It was made with what JSON cannot hold.
-        identity = store.uri
+    text = os.fspath(path).rstrip("/")
+    identity = text
+    if filesystem is not None:
+        # Not all can be told by JSON: those differ by their paths alone.
+        with contextlib.suppress(TypeError):
+            identity = f"{checked_filesystem(filesystem).to_json()} {text}"
     digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    readable = re.sub(r"[^A-Za-z0-9.-]+", "_", store.root.rpartition("/")[2])[:40]
+    readable = re.sub(r"[^A-Za-z0-9.-]+", "_", text.rpartition("/")[2])[:40]
     return os.path.join(os.path.expanduser(WORKING_COPIES), f"{readable}_{digest}")
 
 
-def split_experiment(
-    path: str | os.PathLike[str], filesystem: Any = None
-) -> tuple[RemoteStore, str]:
-    """The store of a storage path, and the name of the experiment in it.
+def attach_path(path: str | os.PathLike[str], filesystem: Any = None) -> str:
+    """The working copy of an experiment that is named by its place in a store; see :func:`attach`.
 
     Args:
         path: URI of the experiment, or its path in ``filesystem``.
         filesystem: A file system object, or None for a URI.
 
+    Returns:
+        Directory on this machine; without an experiment there, it has no database.
+
     Raises:
-        ValueError: if there is no name, or as :func:`~localtune.utils.remote_store.open_store`.
+        StorageError: if the store cannot be reached.
+        ValueError: if ``path`` names no experiment.
     """
-    store = open_store(os.fspath(path), filesystem)
-    name = store.root.rpartition("/")[2]
-    if not name:
-        raise ValueError(f"{os.fspath(path)!r} names no experiment: it must end with its name.")
-    return store.parent(), name
+    parent, name = split_path(path)
+    directory = os.path.join(working_storage_path(parent, filesystem), name)
+    attach(open_store(os.fspath(path), filesystem), directory)
+    return directory
+
+
+def split_path(path: str | os.PathLike[str]) -> tuple[str, str]:
+    """The storage path of an experiment, and its name.
+
+    Raises:
+        ValueError: if there is no name.
+    """
+    parent, _, name = os.fspath(path).rstrip("/").rpartition("/")
+    if not name or not parent or parent.endswith(":/"):
+        raise ValueError(
+            f"{os.fspath(path)!r} names no experiment: it must be <storage path>/<name>."
+        )
+    return parent, name
 
 
 def has_experiment(store: RemoteStore) -> bool:
@@ -137,6 +169,8 @@ def attach(store: RemoteStore, directory: str) -> None:
     if version is not None and not record.includes(version):
         _set_aside(directory, record)
         _download(store, directory, version)
+    elif version is not None and version != record.base:
+        write_record(directory, dataclasses.replace(record, base=version))
     os.makedirs(directory, exist_ok=True)
     remember_store(directory, store)
 
@@ -148,6 +182,15 @@ def prove_writable(store: RemoteStore) -> None:
         StorageError: if that is not possible.
     """
     with_retries(lambda: store.write(STORAGE_MARKER_FILE, b"localtune\n"), store)
+
+
+def publish_tuner_file(store: RemoteStore, directory: str) -> None:
+    """Uploads what a Tuner is restored from.
+
+    Raises:
+        StorageError: if that is not possible.
+    """
+    with_retries(lambda: store.put({TUNER_FILE: os.path.join(directory, TUNER_FILE)}), store)
 
 
 def remote_version(store: RemoteStore) -> Version | None:
@@ -163,12 +206,13 @@ def read_record(directory: str) -> SyncRecord:
             record = json.load(file)
     except FileNotFoundError:
         return SyncRecord()
-    return SyncRecord(Version(**record["own"]), Version(**record["base"]))
+    own, base = Version(**record["own"]), Version(**record["base"])
+    return SyncRecord(own, base, record["finished"])
 
 
 def write_record(directory: str, record: SyncRecord) -> None:
     """Writes what :func:`read_record` reads."""
-    content = {"own": vars(record.own), "base": vars(record.base)}
+    content = dataclasses.asdict(record)
     write_file(os.path.join(directory, SYNC_FILE), json.dumps(content).encode())
 
 
@@ -180,7 +224,7 @@ def is_checkpoint_name(name: str) -> bool:
 def _set_aside(directory: str, record: SyncRecord) -> None:
     if not os.path.isdir(directory):
         return
-    if record.is_synced:
+    if record.finished:
         remove_tree(directory)
         return
     aside = f"{directory}.replaced_{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.urandom(2).hex()}"
@@ -201,11 +245,28 @@ def _download(store: RemoteStore, directory: str, version: Version) -> None:
     try:
         os.makedirs(staging)
         with_retries(lambda: store.fetch(names, staging), store)
-        write_record(staging, SyncRecord(version, version))
+        _make_trial_dirs(staging)
+        write_record(staging, SyncRecord(version, version, finished=True))
         os.rename(staging, directory)
     except BaseException:
         remove_tree(staging)
         raise
+
+
+def _make_trial_dirs(directory: str) -> None:
+    """Makes the directories of trials that have no files in the store."""
+    import sqlite3
+
+    path = os.path.join(directory, EXPERIMENT_DB_FILE)
+    if not os.path.exists(path):
+        return
+    connection = sqlite3.connect(path)
+    try:
+        rows = connection.execute("SELECT dirname FROM trials WHERE dirname != ''").fetchall()
+    finally:
+        connection.close()
+    for (dirname,) in rows:
+        os.makedirs(os.path.join(directory, dirname), exist_ok=True)
 
 
 def _is_left_out(name: str) -> bool:

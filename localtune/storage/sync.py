@@ -27,6 +27,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from localtune.result import (
     EXPERIMENT_DB_FILE,
@@ -71,6 +72,10 @@ _LONGEST_PAUSE_S = 60.0
 _REST_FACTOR = 4
 
 
+# Tells a file or directory from an earlier one of the same name: size or inode, time of change.
+_Look: TypeAlias = "tuple[int, int]"
+
+
 @dataclass(frozen=True, slots=True)
 class SyncSettings:
     """How an experiment is synced.
@@ -93,12 +98,13 @@ class _Uploaded:
     Attributes:
         files: {name: what the local file looked like when it was uploaded}.
         checkpoints: Names of those that are there, or may be there in part.
-        whole: Names of those that are there with all their files.
+        whole: {name: what the local directory looked like} of those that are there with all
+            their files; None where there was no local directory.
     """
 
-    files: dict[str, tuple[int, int]] = field(default_factory=dict)
+    files: dict[str, _Look] = field(default_factory=dict)
     checkpoints: set[str] = field(default_factory=set)
-    whole: set[str] = field(default_factory=set)
+    whole: dict[str, _Look | None] = field(default_factory=dict)
 
 
 class ExperimentSync:
@@ -126,19 +132,25 @@ class ExperimentSync:
         self._base = record.base
         self._own = Version(os.urandom(8).hex(), 0)
         self._uploaded: _Uploaded | None = None
+        # What is in the store and not on record at the start may be of another history than the
+        # run's: it has to be uploaded again if the run makes a checkpoint of that name.
+        self._looks = self._recorded_looks()
         self._known_checkpoints: set[str] = set()
+        self._finished_count = -1
         self._is_away = False
         self._error: Exception | None = None
         self._condition = threading.Condition()
         self._closing = False
         self._abandoned = False
         self._complete = False
+        self._is_last_pass = False
         self._needed: set[str] = set()  # paths that the pass in progress uploads
         self._dropped: set[str] = set()  # of these, those to remove after it
         self._thread = threading.Thread(target=self._run, name="localtune-sync", daemon=True)
 
     def start(self) -> None:
         """Begins to sync."""
+        write_record(self._directory, SyncRecord(self._own, self._base))
         self._thread.start()
 
     def remove_checkpoint(self, path: str) -> None:
@@ -187,7 +199,7 @@ class ExperimentSync:
     # -- the thread -----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        change, last_change = 0, -1
+        last_change = -1
         next_at = synced_at = time.monotonic()
         pause_s = self._settings.first_pause_s
         connection = self._connect()
@@ -195,25 +207,25 @@ class ExperimentSync:
             while True:
                 with self._condition:
                     self._condition.wait_for(lambda: self._closing, min(_POLL_S, pause_s))
-                    closing, abandoned = self._closing, self._abandoned
-                if abandoned:
-                    return
+                    closing = self._closing
                 now = time.monotonic()
+                if closing:
+                    if self._is_away and not self._rest_while_away(next_at - now):
+                        return
+                elif now < next_at:
+                    continue
                 change = connection.execute("PRAGMA data_version").fetchone()[0]
                 is_due = now - synced_at >= self._settings.period_s or (
-                    change != last_change and self._has_new_checkpoints(connection)
+                    change != last_change and self._has_news(connection)
                 )
-                if not closing and (now < next_at or not is_due):
+                if not (closing or is_due or self._is_away):
                     continue
-                if closing and self._is_away and not self._rest_while_away(next_at - now):
-                    return
                 started = time.monotonic()
                 if self._try_pass():
                     pause_s = self._settings.first_pause_s
                     last_change, synced_at = change, time.monotonic()
                     next_at = synced_at + _REST_FACTOR * (synced_at - started)
-                    if closing:
-                        self._complete = True
+                    if self._complete:
                         return
                 else:
                     next_at = time.monotonic() + pause_s
@@ -228,8 +240,12 @@ class ExperimentSync:
             return not self._abandoned
 
     def _try_pass(self) -> bool:
+        self._is_last_pass = self._closing
         try:
             self._pass()
+            if self._is_last_pass:
+                write_record(self._directory, SyncRecord(self._own, self._base, finished=True))
+                self._complete = True
         except Exception as error:
             # There is no common class: each store raises what its library raises.
             self._error = error
@@ -268,12 +284,19 @@ class ExperimentSync:
         snapshot = os.path.join(self._directory, f"{STAGING_PREFIX}{EXPERIMENT_DB_FILE}")
         try:
             named = self._take_snapshot(snapshot)
-            for name in sorted(named - uploaded.whole):
+            for name in sorted(named):
                 if self._abandoned:
                     raise InterruptedError("the upload was given up")
-                if not self._upload_checkpoint(name, uploaded):
+                look = self._look_of_directory(name)
+                if name in uploaded.whole and look in (None, uploaded.whole[name]):
+                    continue
+                if look is None:
+                    # It has gone without our knowledge.
                     _forget_checkpoint(snapshot, name)
                     named.discard(name)
+                else:
+                    self._upload_checkpoint(name, uploaded)
+                    uploaded.whole[name] = self._looks[name] = look
             self._upload_files(uploaded)
             self._publish(snapshot)
         finally:
@@ -282,7 +305,8 @@ class ExperimentSync:
                     os.remove(snapshot + ending)
         for name in sorted(uploaded.checkpoints - named):
             # First the marker: what is removed by halves is not taken for whole.
-            uploaded.whole.discard(name)
+            uploaded.whole.pop(name, None)
+            self._looks.pop(name, None)
             self._store.remove(f"{name}/{COMPLETE_MARKER}")
             self._store.remove(name)
             uploaded.checkpoints.discard(name)
@@ -290,7 +314,6 @@ class ExperimentSync:
     def _look(self) -> _Uploaded:
         """Finds out what the store holds."""
         uploaded = _Uploaded()
-        recorded = self._recorded_checkpoints() if self._own.number == 0 else None
         for name in self._store.files():
             trial, _, rest = name.partition("/")
             checkpoint, _, file = rest.partition("/")
@@ -298,17 +321,24 @@ class ExperimentSync:
                 continue
             path = f"{trial}/{checkpoint}"
             uploaded.checkpoints.add(path)
-            # At first, what is there and not on record may be of another history than this one.
-            if file == COMPLETE_MARKER and (recorded is None or path in recorded):
-                uploaded.whole.add(path)
+            if file == COMPLETE_MARKER:
+                if path in self._looks:
+                    uploaded.whole[path] = self._looks[path]
         return uploaded
 
-    def _recorded_checkpoints(self) -> set[str]:
+    def _recorded_looks(self) -> dict[str, _Look | None]:
         connection = self._connect()
         try:
-            return _checkpoint_names(connection)
+            return {name: self._look_of_directory(name) for name in _checkpoint_names(connection)}
         finally:
             connection.close()
+
+    def _look_of_directory(self, name: str) -> _Look | None:
+        try:
+            status = os.stat(self._local(name))
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     def _take_snapshot(self, path: str) -> set[str]:
         """Copies the database, and keeps the checkpoints that the copy names; returns them."""
@@ -323,6 +353,7 @@ class ExperimentSync:
                     target.execute("PRAGMA journal_mode=DELETE")
                     named = _checkpoint_names(target)
                     self._needed = {self._local(name) for name in named}
+                    self._finished_count = _finished_count(target)
             finally:
                 target.close()
         finally:
@@ -330,21 +361,17 @@ class ExperimentSync:
         self._known_checkpoints = set(named)
         return named
 
-    def _upload_checkpoint(self, name: str, uploaded: _Uploaded) -> bool:
-        """Uploads a checkpoint; returns whether there is one."""
+    def _upload_checkpoint(self, name: str, uploaded: _Uploaded) -> None:
         directory = self._local(name)
-        if not os.path.isdir(directory):
-            return False
         sizes = {path.replace(os.sep, "/"): size for path, size in file_sizes(directory).items()}
-        if name in uploaded.checkpoints:
-            self._store.remove(name)
-        uploaded.checkpoints.add(name)
         self._store.put(
             {f"{name}/{file}": os.path.join(directory, *file.split("/")) for file in sizes}
         )
+        if name in uploaded.checkpoints:
+            for file in self._store.files(name).keys() - sizes.keys() - {COMPLETE_MARKER}:
+                self._store.remove(f"{name}/{file}")
+        uploaded.checkpoints.add(name)
         self._store.write(f"{name}/{COMPLETE_MARKER}", json.dumps(sizes).encode())
-        uploaded.whole.add(name)
-        return True
 
     def _upload_files(self, uploaded: _Uploaded) -> None:
         changed: dict[str, tuple[int, int]] = {}
@@ -394,9 +421,13 @@ class ExperimentSync:
         self._base = self._own
         write_record(self._directory, SyncRecord(self._own, self._base))
 
-    def _has_new_checkpoints(self, connection: sqlite3.Connection) -> bool:
-        names = _checkpoint_names(connection)
-        return not names <= self._known_checkpoints
+    def _has_news(self, connection: sqlite3.Connection) -> bool:
+        """Whether checkpoints have come, or trials have ended."""
+        finished = _finished_count(connection)
+        return (
+            finished != self._finished_count
+            or not _checkpoint_names(connection) <= self._known_checkpoints
+        )
 
     def _connect(self) -> sqlite3.Connection:
         path = os.path.join(self._directory, EXPERIMENT_DB_FILE)
@@ -413,6 +444,12 @@ def _checkpoint_names(connection: sqlite3.Connection) -> set[str]:
     rows = connection.execute("SELECT path FROM checkpoints").fetchall()
     names = (os.path.normpath(path).replace(os.sep, "/") for (path,) in rows)
     return {name for name in names if not name.startswith("../")}
+
+
+def _finished_count(connection: sqlite3.Connection) -> int:
+    statement = "SELECT COUNT(*) FROM trials WHERE status IN ('TERMINATED', 'ERROR')"
+    count: int = connection.execute(statement).fetchone()[0]
+    return count
 
 
 def _forget_checkpoint(snapshot: str, name: str) -> None:

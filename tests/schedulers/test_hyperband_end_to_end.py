@@ -12,7 +12,7 @@ from localtune.error import TuneError
 from localtune.schedulers import HyperBandForBOHB, HyperBandScheduler
 from localtune.search import ConcurrencyLimiter
 from localtune.search.bohb import TuneBOHB
-from tests.runs import fit, processes, rows, statuses
+from tests.runs import first_time, fit, processes, rows, statuses
 
 
 class Growing(tune.Trainable):
@@ -196,14 +196,15 @@ def test_bohb_ends_when_a_bracket_cannot_fill(tmp_path: Path) -> None:
 
 
 class FailAfter(tune.Callback):
-    """Ends the run after some results, in the middle of it."""
+    """Ends the run after some results, in the middle of it; only once."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, marker: Path) -> None:
         self.count = count
+        self.marker = str(marker)
 
     def on_trial_result(self, iteration, trials, trial, result, **info):  # type: ignore[no-untyped-def]
         self.count -= 1
-        if self.count == 0:
+        if self.count <= 0 and first_time(self.marker):
             raise ValueError("enough")
 
 
@@ -218,7 +219,7 @@ def test_a_resumed_run_comes_to_the_same_decisions(tmp_path: Path, count: int) -
             mode="max",
             scheduler=hyperband(),
             executor=processes(2),
-            callbacks=[FailAfter(count)],
+            callbacks=[FailAfter(count, tmp_path / "failed")],
         )
     tuner = tune.Tuner.restore(str(tmp_path / "run"), Growing, executor=processes(2))
     grid = tuner.fit()

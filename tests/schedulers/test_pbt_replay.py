@@ -51,7 +51,7 @@ def test_the_trial_begins_as_the_first_ancestor_did(policy: str) -> None:
 
 def test_the_config_changes_where_it_changed_for_the_ancestors(policy: str) -> None:
     scheduler, view, trial = make_run(policy)
-    changes = []
+    changes: list[tuple[Any, ...]] = []
     for iteration in range(1, 12):
         decision = tell(scheduler, view, trial, iteration, 0)
         assert decision == (NOOP if view.clones else CONTINUE)

@@ -1,0 +1,330 @@
+"""HyperOptSearch: tree-structured Parzen estimators of the library HyperOpt."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from localtune.error import ExtraMissingError
+from localtune.search.containers import CONTAINERS, children, rebuilt
+from localtune.search.convert import ConvertedSpace, Parameter, has_variables
+from localtune.search.native import NativeSpace, check_keys, plain
+from localtune.search.shapes import Normals, Numbers, Options
+from localtune.search.space_searcher import SpaceSearcher
+from localtune.search.variables import as_domain
+
+_LIBRARY = "HyperOpt"
+
+
+class HyperOptSearch(SpaceSearcher):
+    """Suggests configurations with TPE, of HyperOpt. Choices may have domains inside.
+
+    Args:
+        space: Dict with domains, or with expressions of ``hyperopt.hp``; None takes the run's
+            ``param_space``.
+        metric: Metric to optimise; None takes that of the run.
+        mode: ``"min"`` or ``"max"``; None takes that of the run.
+        points_to_evaluate: Configurations to begin with, complete. For a space of ``hp``
+            expressions {label: value}, where a choice's value is the number of its option.
+        n_initial_points: How many trials are drawn at random before TPE begins.
+        random_state_seed: Seed; None takes that of the run, or none.
+        gamma: Which part of the trials counts as good; above 0 and below 1.
+
+    Raises:
+        ExtraMissingError: if HyperOpt is not installed.
+        SearchSpaceError: for a space that HyperOpt cannot express.
+        ValueError: for an argument out of its range, or points that do not fit the space.
+
+    Algorithm: Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization", section 4.
+
+    Example:
+        >>> from localtune.search.sample import choice, uniform
+        >>> space = {"x": uniform(0, 1), "net": choice(["cnn", {"units": uniform(8, 9)}])}
+        >>> searcher = HyperOptSearch(space, "loss", "min", random_state_seed=1)
+        >>> sorted(searcher.suggest("a"))
+        ['net', 'x']
+    """
+
+    library = _LIBRARY
+    conditional = True
+    normal = True
+
+    def __init__(
+        self,
+        space: dict[str, Any] | None = None,
+        metric: str | None = None,
+        mode: str | None = None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        n_initial_points: int = 20,
+        random_state_seed: int | None = None,
+        gamma: float = 0.25,
+    ) -> None:
+        _load()
+        if n_initial_points < 1:
+            raise ValueError(f"n_initial_points must be at least 1, but got {n_initial_points!r}.")
+        if not 0 < gamma < 1:
+            raise ValueError(f"gamma must be above 0 and below 1, but got {gamma!r}.")
+        super().__init__(space, metric, mode, points_to_evaluate)
+        self._n_initial_points = n_initial_points
+        self._seed = random_state_seed
+        self._gamma = gamma
+        self._domain: Any = None  # the library's form of the space, made when needed
+        self._rng: random.Random | None = None
+        self._trials: Any = None  # HyperOpt's record of all trials
+        self._numbers: dict[str, int] = {}  # {id of a live trial: its number there}
+        self._given = 0  # how many of the points have been handed out
+
+    @staticmethod
+    def convert_search_space(spec: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+        """A search space with ``hyperopt.hp`` expressions in place of domains.
+
+        Args:
+            spec: Dict with domains.
+            prefix: Stands before all labels.
+        """
+        _load()
+        parameters = {each.name: each for each in _converted(spec).parameters}
+        return dict(_nested_expression(spec, "", parameters, prefix))
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        space = self.check_ready(trial_id)
+        if self._trials is None:
+            self._begin()
+        number = self._trials.new_trial_ids(1)[0]
+        points = self.point_values()
+        if self._given < len(points):
+            document = self._document(number, points[self._given])
+            self._given += 1
+        else:
+            document = self._ask(number)
+        self._trials.insert_trial_docs([document])
+        self._trials.refresh()
+        self._numbers[trial_id] = number
+        values = document["misc"]["vals"]
+        return space.config({label: found[0] for label, found in values.items() if len(found)})
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        number = self._numbers.pop(trial_id, None)
+        if number is None:
+            return
+        self._finish(self._document_of(number), None if error else self.value_of(result))
+
+    def add_evaluated_point(
+        self,
+        parameters: dict[str, Any],
+        value: float,
+        error: bool = False,
+        pruned: bool = False,
+        intermediate_values: list[float] | None = None,
+    ) -> None:
+        space = self.check_ready("none yet")
+        if self._trials is None:
+            self._begin()
+        number = self._trials.new_trial_ids(1)[0]
+        self._trials.insert_trial_docs([self._document(number, space.values(parameters))])
+        self._finish(
+            self._document_of(number),
+            None if error or pruned else self.value_of({str(self.metric): value}),
+        )
+
+    def get_state(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_domain"}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        super().set_state(state)
+        self._domain = None
+
+    def _use_space(self, space: dict[str, Any]) -> None:
+        if _is_native(space):
+            self._space = _HyperOptSpace(space)
+            self.point_values()
+        else:
+            super()._use_space(space)
+
+    def _begin(self) -> None:
+        self._trials = _load().Trials()
+        self._rng = random.Random(self._run_seed if self._seed is None else self._seed)
+
+    def _ask(self, number: int) -> Any:
+        from hyperopt import tpe
+
+        assert self._rng is not None
+        (document,) = tpe.suggest(
+            [number],
+            self._library_domain(),
+            self._trials,
+            self._rng.randrange(2**31 - 1),
+            n_startup_jobs=self._n_initial_points,
+            gamma=self._gamma,
+            verbose=False,
+        )
+        return document
+
+    def _library_domain(self) -> Any:
+        if self._domain is None:
+            from hyperopt import base
+
+            space = self._space
+            assert space is not None
+            native = isinstance(space, _HyperOptSpace)
+            expression = space.expression if native else _flat_expression(space)
+            # HyperOpt never runs the objective here: trials do.
+            self._domain = base.Domain(None, expression, pass_expr_memo_ctrl=False)
+        return self._domain
+
+    def _document(self, number: int, values: Mapping[str, Any]) -> Any:
+        """HyperOpt's record of a trial with given values."""
+        domain = self._library_domain()
+        labels = list(domain.params)
+        misc = {
+            "tid": number,
+            "cmd": domain.cmd,
+            "workdir": domain.workdir,
+            "idxs": {label: [number] if label in values else [] for label in labels},
+            "vals": {label: [values[label]] if label in values else [] for label in labels},
+        }
+        (document,) = self._trials.new_trial_docs([number], [None], [domain.new_result()], [misc])
+        return document
+
+    def _document_of(self, number: int) -> Any:
+        documents = self._trials._dynamic_trials
+        return next(each for each in reversed(documents) if each["tid"] == number)
+
+    def _finish(self, document: Any, value: float | None) -> None:
+        from hyperopt import base
+
+        if value is None or not math.isfinite(value):
+            # Trials in this state are left out of what TPE learns from.
+            document["state"] = base.JOB_STATE_ERROR
+            document["result"] = {"status": base.STATUS_FAIL}
+        else:
+            document["state"] = base.JOB_STATE_DONE
+            loss = float(-value if self.mode == "max" else value)
+            document["result"] = {"status": base.STATUS_OK, "loss": loss}
+        self._trials.refresh()
+
+
+class _HyperOptSpace(NativeSpace):
+    """A search space of ``hyperopt.hp`` expressions."""
+
+    def __init__(self, expression: dict[str, Any]) -> None:
+        super().__init__(_LIBRARY)
+        self.expression = expression
+
+    def config(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(plain(_load().space_eval(self.expression, dict(values))))
+
+    def values(self, config: Mapping[str, Any], what: str = "The point") -> dict[str, Any]:
+        from hyperopt.pyll import as_apply
+        from hyperopt.pyll_utils import expr_to_config
+
+        found: dict[str, Any] = {}  # {label: the conditions, one of which must hold}
+        expr_to_config(as_apply(self.expression), (), found)
+        check_keys(config, set(found), what, _LIBRARY)
+        for label, about in found.items():
+            if label not in config and any(
+                all(config.get(each.name) == each.val for each in condition)
+                for condition in about["conditions"]
+            ):
+                raise ValueError(
+                    f"{what} must have a value for each label, but {label!r} is missing."
+                )
+        return dict(config)
+
+
+def _converted(spec: dict[str, Any]) -> ConvertedSpace:
+    return ConvertedSpace(spec, _LIBRARY, conditional=True, normal=True)
+
+
+def _is_native(space: Any) -> bool:
+    """Whether there are expressions of ``hp`` in a search space."""
+    _load()
+    from hyperopt.pyll import Apply
+
+    if isinstance(space, CONTAINERS):
+        return any(_is_native(value) for _, value in children(space))
+    return isinstance(space, Apply)
+
+
+def _flat_expression(space: ConvertedSpace) -> dict[str, Any]:
+    """All parameters by name; what depends on a choice stands inside it."""
+
+    def inside(condition: tuple[str, int] | None) -> dict[str, Any]:
+        return {
+            parameter.name: _draw(parameter, parameter.name, options_of(parameter))
+            for parameter in space.parameters
+            if parameter.condition == condition
+        }
+
+    def options_of(parameter: Parameter) -> list[Any]:
+        count = len(parameter.shape.values) if isinstance(parameter.shape, Options) else 0
+        return [inside((parameter.name, number)) or number for number in range(count)]
+
+    return inside(None)
+
+
+def _nested_expression(part: Any, name: str, parameters: Mapping[str, Parameter], prefix: str) -> Any:
+    """A part of a search space with expressions in place of domains."""
+    if as_domain(part, ()) is not None:
+        parameter = parameters.get(name)
+        if parameter is None:
+            return part  # is computed later, from all that was drawn
+        options = parameter.shape.values if isinstance(parameter.shape, Options) else ()
+        return _draw(
+            parameter,
+            f"{prefix}{name}",
+            [
+                _nested_expression(option, f"{name}:{number}", parameters, prefix)
+                for number, option in enumerate(options)
+            ],
+        )
+    if not isinstance(part, CONTAINERS) or not has_variables(part):
+        return part
+    inner = [
+        (key, _nested_expression(value, f"{name}/{key}" if name else str(key), parameters, prefix))
+        for key, value in children(part)
+    ]
+    return rebuilt(part, inner)
+
+
+def _draw(parameter: Parameter, label: str, options: list[Any]) -> Any:
+    """HyperOpt's expression for one parameter."""
+    from hyperopt import hp
+    from hyperopt.pyll import scope
+
+    shape = parameter.shape
+    if isinstance(shape, Options):
+        return hp.choice(label, options)
+    if isinstance(shape, Normals):
+        if shape.q is None:
+            return hp.normal(label, shape.mean, shape.sd)
+        return hp.qnormal(label, shape.mean, shape.sd, shape.q)
+    lower, upper = _bounds(shape)
+    if shape.is_log:
+        lower, upper = math.log(lower), math.log(upper)
+    step = shape.q or (1 if shape.is_integer else None)
+    if step is None:
+        return (hp.loguniform if shape.is_log else hp.uniform)(label, lower, upper)
+    drawn = (hp.qloguniform if shape.is_log else hp.quniform)(label, lower, upper, step)
+    # hp.randint would forget that numbers have an order.
+    return scope.int(drawn) if shape.is_integer else drawn
+
+
+def _bounds(shape: Numbers) -> tuple[float, float]:
+    """The range to draw from before rounding: half a step wider, so that both ends count fully."""
+    step = shape.q or (1 if shape.is_integer else 0)
+    # A hair less: exactly half a step would round to the neighbour beyond the bound.
+    half = step * 0.4999999
+    return shape.lower - half, shape.upper + half
+
+
+def _load() -> Any:
+    try:
+        import hyperopt
+    except ImportError as error:
+        raise ExtraMissingError("hyperopt", "hyperopt", "HyperOptSearch") from error
+    return hyperopt

@@ -1,0 +1,66 @@
+"""The run that tests kill: ``program.py PATH`` starts it, or takes it up again if it exists.
+
+Deterministic: what each trial reports depends on its config and iteration alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import localtune as tune
+from localtune.execution.local_process import ProcessExecutor
+from tests.durability import crash_points
+
+ITERATIONS = 4
+SAMPLES = 3
+
+
+class Deterministic(tune.Trainable):
+    """Its loss depends on its config and on how often it was trained."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self.total = 0.0
+        if os.environ.get("CRASH_AT", "").startswith("worker"):
+            crash_points.arm("worker")
+
+    def step(self) -> dict[str, Any]:
+        self.total += self.config["x"] * (self.iteration + 1)
+        return {"loss": self.total, "done": self.iteration + 1 >= ITERATIONS}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        return {"total": self.total}
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        self.total = checkpoint["total"]
+
+
+def make_tuner(path: str) -> tune.Tuner:
+    executor = ProcessExecutor(num_cpus=1)
+    experiment = os.path.join(path, "run")
+    if tune.Tuner.can_restore(experiment):
+        return tune.Tuner.restore(experiment, Deterministic, executor=executor)
+    return tune.Tuner(
+        Deterministic,
+        param_space={"x": tune.uniform(1, 2)},
+        tune_config=tune.TuneConfig(metric="loss", mode="min", num_samples=SAMPLES, seed=3),
+        run_config=tune.RunConfig(
+            name="run",
+            storage_path=path,
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=2),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=2, num_to_keep=1),
+        ),
+        executor=executor,
+    )
+
+
+if __name__ == "__main__":
+    from tests.durability.program import make_tuner as of_module  # by its name, for workers
+
+    if not os.environ.get("CRASH_AT", "").startswith("worker"):
+        crash_points.arm("parent")
+    of_module(sys.argv[1]).fit()
+    Path(sys.argv[1], "points").write_text(str(crash_points.count()))
