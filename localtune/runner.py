@@ -34,6 +34,7 @@ from localtune.storage.locks import experiment_locked
 from localtune.storage.paths import make_experiment_dir
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.tune_config import check_metric_and_mode
+from localtune.utils.files import remove_tree
 from localtune.utils.timing import date_str
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
     with (
         experiment_locked(experiment.path),
         contextlib.closing(ExperimentDB(experiment.path)) as db,
+        _synced(experiment) as remove_checkpoint,
     ):
         searcher, stop_searching = _in_background(searcher, executor)
         trials = _trials_to_resume(db, options.resume, searcher)
@@ -152,7 +154,9 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
         if options.resume is not None:
             _restore_callbacks(callbacks, db)
         kept = KeptState(searcher, scheduler, stopper, callbacks)
-        loop = ExperimentLoop(state, executor, kept, callbacks, db, output, clock)
+        loop = ExperimentLoop(
+            state, executor, kept, callbacks, db, output, clock, remove_checkpoint
+        )
         program = dumps_with_parameters(experiment.trainable)
         try:
             with _executor_open(executor, program, output), _signals_handled(loop) as end_signals:
@@ -534,6 +538,25 @@ def _revive(trial: Trial, resume: ResumeConfig, searcher: SearchAlgorithm) -> No
 
 
 # -- the surroundings of the loop -----------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _synced(experiment: Experiment) -> Iterator[Callable[[str], None]]:
+    """Uploads what the run writes, if it has remote storage; yields how to remove a checkpoint."""
+    remote = experiment.remote
+    if remote is None:
+        yield remove_tree
+        return
+    from localtune.storage.sync import ExperimentSync, SyncSettings
+
+    config = experiment.sync_config
+    settings = SyncSettings(config.sync_period, config.sync_artifacts)
+    sync = ExperimentSync(experiment.path, remote, settings)
+    sync.start()
+    try:
+        yield sync.remove_checkpoint
+    finally:
+        sync.close(config.sync_timeout)
 
 
 @contextlib.contextmanager

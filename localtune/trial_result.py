@@ -11,22 +11,21 @@ from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError
 from localtune.result import (
     AUTO_RESULT_KEYS,
-    CHECKPOINT_DIR_FORMAT,
     CHECKPOINT_DIR_NAME,
     CONFIG_PREFIX,
 )
 from localtune.storage import failures, history
+from localtune.storage.remote import attach_path, is_checkpoint_name, needs_store, split_path
 from localtune.tune_config import check_metric_and_mode
 from localtune.utils.best import best_of, is_number
 from localtune.utils.data_frames import data_frame
 from localtune.utils.dicts import unflattened_lookup
+from localtune.utils.remote_fetch import is_remote_checkpoint
 
 if TYPE_CHECKING:
     import pandas
 
     from localtune.experiment.trial import Trial
-
-_CHECKPOINT_DIR_PREFIX = CHECKPOINT_DIR_FORMAT.partition("{")[0]
 
 
 @dataclass
@@ -70,8 +69,8 @@ class Result:
         that was taken out of there will do, too.
 
         Args:
-            path: Directory of the trial.
-            storage_filesystem: Accepted for compatibility.
+            path: Directory of the trial; or its URI, in that of its experiment.
+            storage_filesystem: See :class:`~localtune.RunConfig`.
 
         Raises:
             RuntimeError: if there is no such directory, or it is not that of a trial.
@@ -80,7 +79,11 @@ class Result:
         Example:
             >>> Result.from_path("~/localtune_results/sweep/train_1a2b_00000")  # doctest: +SKIP
         """
-        trial_dir = os.path.abspath(os.path.expanduser(os.fspath(path)))
+        if needs_store(path, storage_filesystem):
+            experiment, name = split_path(path)
+            trial_dir = os.path.join(attach_path(experiment, storage_filesystem), name)
+        else:
+            trial_dir = os.path.abspath(os.path.expanduser(os.fspath(path)))
         if not os.path.isdir(trial_dir):
             raise RuntimeError(f"There is no directory of a trial at {trial_dir!r}.")
         trial = _recorded_trial(trial_dir)
@@ -185,13 +188,12 @@ def _checkpoints_in(
     if trial is not None:
         for tracked in trial.checkpoints.kept:
             metrics_of[os.path.basename(tracked.checkpoint.path)] = tracked.metrics
-    names = sorted(
-        (name for name in os.listdir(trial_dir) if _is_checkpoint_dir(name)),
-        key=lambda name: (len(name), name),
-    )
+    found = {name for name in os.listdir(trial_dir) if is_checkpoint_name(name)}
+    if trial is not None:
+        found |= {
+            os.path.basename(tracked.checkpoint.path)
+            for tracked in trial.checkpoints.kept
+            if is_remote_checkpoint(tracked.checkpoint.path)
+        }
+    names = sorted(found, key=lambda name: (len(name), name))
     return [(Checkpoint(os.path.join(trial_dir, name)), metrics_of.get(name, {})) for name in names]
-
-
-def _is_checkpoint_dir(name: str) -> bool:
-    number = name.removeprefix(_CHECKPOINT_DIR_PREFIX)
-    return number != name and number.isdigit()

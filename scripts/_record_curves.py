@@ -18,9 +18,9 @@ from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import localtune as tune  # noqa: E402
-from localtune.examples.digits import load_splits  # noqa: E402
-from localtune.search.basic_variant import BasicVariantGenerator  # noqa: E402
+import localtune as tune
+from localtune.examples.digits import load_splits
+from localtune.search.basic_variant import BasicVariantGenerator
 
 OUTPUT = Path(__file__).parents[1] / "localtune" / "testing" / "curves.json.gz"
 SEED = 1

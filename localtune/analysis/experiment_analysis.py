@@ -20,6 +20,7 @@ from localtune.result import (
     TRIAL_ID,
 )
 from localtune.storage.history import iter_results
+from localtune.storage.remote import attach_path, needs_store
 from localtune.tune_config import check_metric_and_mode
 from localtune.utils.best import best_of, is_number
 from localtune.utils.data_frames import data_frame
@@ -37,8 +38,8 @@ class ExperimentAnalysis:
     """The trials of an experiment.
 
     Args:
-        experiment_checkpoint_path: Directory of the experiment, or a file in it.
-        storage_filesystem: Accepted for compatibility.
+        experiment_checkpoint_path: Directory of the experiment, or a file in it; or its URI.
+        storage_filesystem: See :class:`~localtune.RunConfig`.
         trials: Its trials; None reads them from the directory.
         default_metric: Flat name of the metric that questions without one mean. None with a mode
             is the metric of trainables that report bare numbers.
@@ -68,7 +69,7 @@ class ExperimentAnalysis:
             default_metric = DEFAULT_METRIC
         self.default_metric = default_metric
         self.default_mode = default_mode
-        self._path = _directory_of(experiment_checkpoint_path)
+        self._path = _directory_of(experiment_checkpoint_path, storage_filesystem)
         self.trials = _load_trials(self._path) if trials is None else list(trials)
 
     @property
@@ -286,9 +287,11 @@ class ExperimentAnalysis:
         )
 
 
-def _directory_of(path: str | os.PathLike[str] | None) -> str:
+def _directory_of(path: str | os.PathLike[str] | None, filesystem: Any) -> str:
     if path is None:
         return ""
+    if needs_store(path, filesystem):
+        return attach_path(path, filesystem)
     text = os.path.abspath(os.path.expanduser(os.fspath(path)))
     return os.path.dirname(text) if os.path.isfile(text) else text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from localtune.callback import CallbackError, CallbackList
@@ -22,6 +23,7 @@ from localtune.storage.checkpoints import find_damage, remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.paths import make_trial_dir
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.files import remove_tree
 from localtune.worker import messages as m
 
 logger = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ class ExperimentLoop:
         db: Keeps the state.
         output: Shows it.
         clock: For time stamps.
+        remove_checkpoint: Removes the directory of a checkpoint that is on record no more.
     """
 
     def __init__(

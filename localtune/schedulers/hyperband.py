@@ -24,6 +24,7 @@ from localtune.experiment.status import Status
 from localtune.schedulers.bracket import Bracket, BracketSize, band_sizes
 from localtune.schedulers.metric_scheduler import MetricScheduler
 from localtune.schedulers.trial_scheduler import ControllerView
+from localtune.utils.dicts import flatten_dict
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
@@ -86,9 +87,8 @@ class HyperBandScheduler(MetricScheduler):
         super().on_trial_add(tune_controller, trial)
         bracket = self._find(trial)
         if bracket is not None and trial.trial_id in bracket.members:
-            # A run is taken up again. Whoever was not paused goes on from its last checkpoint.
-            if trial.status is not Status.PAUSED:
-                bracket.members[trial.trial_id].is_waiting = False
+            member = bracket.members[trial.trial_id]
+            member.is_waiting = member.is_waiting and self._has_kept(trial, member.time)
             return
         if bracket is None or not bracket.readmit(trial.trial_id):
             number, bracket = self._open_bracket()
@@ -247,6 +247,14 @@ class HyperBandScheduler(MetricScheduler):
     def _rank(self, number: int) -> tuple[int, float, int]:
         """Earlier bands first; within one, what is done least."""
         return (number // len(self._band), self._brackets[number].share_done, number)
+
+    def _has_kept(self, trial: Trial, time: float) -> bool:
+        """Whether a trial of a run that is taken up again is still as far as it was."""
+        if trial.status is Status.PAUSED:
+            return True
+        point = trial.resume_point
+        kept = None if point is None else self.time_of(flatten_dict(point.tracked.metrics))
+        return kept is not None and kept >= time
 
     def _needed(self, result: dict[str, Any], key: str | None, value: float | None) -> float:
         if value is None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _FEWEST_OBSERVATIONS = 3
 # To learn how fast the kernel falls costs the cube of this.
 _FITTED_OBSERVATIONS = 200
-_CANDIDATES = 1000
+_CANDIDATES = 500
 # Around the best candidate, nearer and nearer.
 _REFINEMENTS = (0.1, 0.03, 0.01)
 
@@ -153,15 +153,15 @@ def upper_bound(rows: Array, gains: Array, running: Array) -> Any:
         warnings.simplefilter("ignore", ConvergenceWarning)
         learner.fit(rows[-_FITTED_OBSERVATIONS:], gains[-_FITTED_OBSERVATIONS:])
     model = GaussianProcessRegressor(learner.kernel_, optimizer=None).fit(rows, gains)
-    narrowed = model
     if len(running):
-        narrowed = GaussianProcessRegressor(learner.kernel_, optimizer=None)
-        narrowed.fit(np.vstack([rows, running]), np.concatenate([gains, model.predict(running)]))
+        # To learn what is expected anyway changes no expectation, only how sure it is.
+        rows, gains = np.vstack([rows, running]), np.append(gains, model.predict(running))
+        model = GaussianProcessRegressor(learner.kernel_, optimizer=None).fit(rows, gains)
     weight = math.sqrt(0.2 + math.log(1 + 0.4 * len(rows)))
 
     def bound(candidates: Array) -> Array:
-        _, deviation = narrowed.predict(candidates, return_std=True)
-        bounds: Array = model.predict(candidates) + weight * deviation
+        mean, deviation = model.predict(candidates, return_std=True)
+        bounds: Array = mean + weight * deviation
         return bounds
 
     return bound

@@ -12,13 +12,13 @@ from localtune.search.containers import CONTAINERS, children, rebuilt
 from localtune.search.convert import ConvertedSpace, Parameter, has_variables
 from localtune.search.native import NativeSpace, check_keys, plain
 from localtune.search.shapes import Normals, Numbers, Options
-from localtune.search.space_searcher import SpaceSearcher
+from localtune.search.library_searcher import LibrarySearcher
 from localtune.search.variables import as_domain
 
 _LIBRARY = "HyperOpt"
 
 
-class HyperOptSearch(SpaceSearcher):
+class HyperOptSearch(LibrarySearcher):
     """Suggests configurations with TPE, of HyperOpt. Choices may have domains inside.
 
     Args:
@@ -66,15 +66,13 @@ class HyperOptSearch(SpaceSearcher):
             raise ValueError(f"n_initial_points must be at least 1, but got {n_initial_points!r}.")
         if not 0 < gamma < 1:
             raise ValueError(f"gamma must be above 0 and below 1, but got {gamma!r}.")
-        super().__init__(space, metric, mode, points_to_evaluate)
+        super().__init__(space, metric, mode, points_to_evaluate, random_state_seed)
         self._n_initial_points = n_initial_points
-        self._seed = random_state_seed
         self._gamma = gamma
         self._domain: Any = None  # the library's form of the space, made when needed
-        self._rng: random.Random | None = None
+        self._rng = random.Random()
         self._trials: Any = None  # HyperOpt's record of all trials
         self._numbers: dict[str, int] = {}  # {id of a live trial: its number there}
-        self._given = 0  # how many of the points have been handed out
 
     @staticmethod
     def convert_search_space(spec: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -88,49 +86,6 @@ class HyperOptSearch(SpaceSearcher):
         parameters = {each.name: each for each in _converted(spec).parameters}
         return dict(_nested_expression(spec, "", parameters, prefix))
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        space = self.check_ready(trial_id)
-        if self._trials is None:
-            self._begin()
-        number = self._trials.new_trial_ids(1)[0]
-        points = self.point_values()
-        if self._given < len(points):
-            document = self._document(number, points[self._given])
-            self._given += 1
-        else:
-            document = self._ask(number)
-        self._trials.insert_trial_docs([document])
-        self._trials.refresh()
-        self._numbers[trial_id] = number
-        values = document["misc"]["vals"]
-        return space.config({label: found[0] for label, found in values.items() if len(found)})
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        number = self._numbers.pop(trial_id, None)
-        if number is None:
-            return
-        self._finish(self._document_of(number), None if error else self.value_of(result))
-
-    def add_evaluated_point(
-        self,
-        parameters: dict[str, Any],
-        value: float,
-        error: bool = False,
-        pruned: bool = False,
-        intermediate_values: list[float] | None = None,
-    ) -> None:
-        space = self.check_ready("none yet")
-        if self._trials is None:
-            self._begin()
-        number = self._trials.new_trial_ids(1)[0]
-        self._trials.insert_trial_docs([self._document(number, space.values(parameters))])
-        self._finish(
-            self._document_of(number),
-            None if error or pruned else self.value_of({str(self.metric): value}),
-        )
-
     def get_state(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_domain"}
 
@@ -142,19 +97,19 @@ class HyperOptSearch(SpaceSearcher):
         if _is_native(space):
             self._space = _HyperOptSpace(space)
             self.point_values()
+            self._check_evaluated()
         else:
             super()._use_space(space)
 
     def _begin(self) -> None:
         self._trials = _load().Trials()
-        self._rng = random.Random(self._run_seed if self._seed is None else self._seed)
+        self._rng = random.Random(self._seed)
 
-    def _ask(self, number: int) -> Any:
+    def _ask(self, trial_id: str) -> dict[str, Any]:
         from hyperopt import tpe
 
-        assert self._rng is not None
         (document,) = tpe.suggest(
-            [number],
+            self._trials.new_trial_ids(1),
             self._library_domain(),
             self._trials,
             self._rng.randrange(2**31 - 1),
@@ -162,7 +117,43 @@ class HyperOptSearch(SpaceSearcher):
             gamma=self._gamma,
             verbose=False,
         )
-        return document
+        self._add(trial_id, document)
+        drawn = document["misc"]["vals"]
+        return {label: values[0] for label, values in drawn.items() if len(values)}
+
+    def _attach(self, trial_id: str, values: dict[str, Any]) -> None:
+        domain = self._library_domain()
+        number = self._trials.new_trial_ids(1)[0]
+        labels = list(domain.params)
+        misc = {
+            "tid": number,
+            "cmd": domain.cmd,
+            "workdir": domain.workdir,
+            "idxs": {label: [number] if label in values else [] for label in labels},
+            "vals": {label: [values[label]] if label in values else [] for label in labels},
+        }
+        (document,) = self._trials.new_trial_docs([number], [None], [domain.new_result()], [misc])
+        self._add(trial_id, document)
+
+    def _add(self, trial_id: str, document: Any) -> None:
+        self._trials.insert_trial_docs([document])
+        self._trials.refresh()
+        self._numbers[trial_id] = document["tid"]
+
+    def _tell(self, trial_id: str, value: float | None) -> None:
+        from hyperopt import base
+
+        number = self._numbers.pop(trial_id)
+        documents = reversed(self._trials._dynamic_trials)
+        document = next(each for each in documents if each["tid"] == number)
+        if value is None:
+            # Trials in this state are left out of what TPE learns from.
+            document["state"] = base.JOB_STATE_ERROR
+            document["result"] = {"status": base.STATUS_FAIL}
+        else:
+            document["state"] = base.JOB_STATE_DONE
+            document["result"] = {"status": base.STATUS_OK, "loss": self._loss(value)}
+        self._trials.refresh()
 
     def _library_domain(self) -> Any:
         if self._domain is None:
@@ -175,37 +166,6 @@ class HyperOptSearch(SpaceSearcher):
             # HyperOpt never runs the objective here: trials do.
             self._domain = base.Domain(None, expression, pass_expr_memo_ctrl=False)
         return self._domain
-
-    def _document(self, number: int, values: Mapping[str, Any]) -> Any:
-        """HyperOpt's record of a trial with given values."""
-        domain = self._library_domain()
-        labels = list(domain.params)
-        misc = {
-            "tid": number,
-            "cmd": domain.cmd,
-            "workdir": domain.workdir,
-            "idxs": {label: [number] if label in values else [] for label in labels},
-            "vals": {label: [values[label]] if label in values else [] for label in labels},
-        }
-        (document,) = self._trials.new_trial_docs([number], [None], [domain.new_result()], [misc])
-        return document
-
-    def _document_of(self, number: int) -> Any:
-        documents = self._trials._dynamic_trials
-        return next(each for each in reversed(documents) if each["tid"] == number)
-
-    def _finish(self, document: Any, value: float | None) -> None:
-        from hyperopt import base
-
-        if value is None or not math.isfinite(value):
-            # Trials in this state are left out of what TPE learns from.
-            document["state"] = base.JOB_STATE_ERROR
-            document["result"] = {"status": base.STATUS_FAIL}
-        else:
-            document["state"] = base.JOB_STATE_DONE
-            loss = float(-value if self.mode == "max" else value)
-            document["result"] = {"status": base.STATUS_OK, "loss": loss}
-        self._trials.refresh()
 
 
 class _HyperOptSpace(NativeSpace):
@@ -267,7 +227,9 @@ def _flat_expression(space: ConvertedSpace) -> dict[str, Any]:
     return inside(None)
 
 
-def _nested_expression(part: Any, name: str, parameters: Mapping[str, Parameter], prefix: str) -> Any:
+def _nested_expression(
+    part: Any, name: str, parameters: Mapping[str, Parameter], prefix: str
+) -> Any:
     """A part of a search space with expressions in place of domains."""
     if as_domain(part, ()) is not None:
         parameter = parameters.get(name)

@@ -118,6 +118,7 @@ class SearchGenerator(SearchAlgorithm):
     def setup(self, param_space: dict[str, Any], num_samples: int) -> None:
         check_num_samples(num_samples)
         SearchSpace(param_space)  # finds what cannot be sampled before the first trial
+        self.searcher.check_run()
         self._space = _copied(param_space)
         self._num_samples = num_samples
         self._seed = derive_seed(self._run_seed)

@@ -121,6 +121,13 @@ class Searcher(ABC):
         self._mode = self._mode or mode
         self._run_seed = seed
 
+    def check_run(self) -> None:  # noqa: B027
+        """Called once before the first suggestion, when all is known that a run says.
+
+        Raises:
+            Exception: if something is missing, or does not go together.
+        """
+
     @abstractmethod
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The configuration of a new trial.

@@ -70,12 +70,11 @@ class SpaceSearcher(Searcher):
         Raises:
             RuntimeError: if there is no space, no metric or no mode.
         """
-        self.check_known(trial_id)
+        self.check_run()
         assert self._space is not None
         return self._space
 
-    def check_known(self, trial_id: str) -> None:
-        """Raises RuntimeError if there is no space, no metric or no mode."""
+    def check_run(self) -> None:
         if self.mode is not None and self._metric is None:
             self._metric = DEFAULT_METRIC
         missing = [name for name in ("metric", "mode") if not getattr(self, name)]
@@ -83,8 +82,8 @@ class SpaceSearcher(Searcher):
             missing.insert(0, "search space")
         if missing:
             raise RuntimeError(
-                f"{type(self).__name__} was asked for trial {trial_id!r}, but has no "
-                f"{' and no '.join(missing)}. Give it to the searcher or to the Tuner."
+                f"{type(self).__name__} has no {' and no '.join(missing)}. Give it to the "
+                "searcher or to the Tuner."
             )
 
     def value_of(self, result: Mapping[str, Any] | None) -> float | None:

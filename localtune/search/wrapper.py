@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localtune.search.searcher import Searcher, load_snapshot, snapshot
+from localtune.utils.calls import accepted
 
 
 class SearcherWrapper(Searcher):
@@ -41,13 +42,14 @@ class SearcherWrapper(Searcher):
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
     ) -> bool:
-        from localtune.utils.calls import accepted
-
         hook = self.searcher.set_search_properties
         return hook(metric, mode, config, **accepted(hook, spec))
 
     def set_objective(self, metric: str | None, mode: str | None, seed: int | None = None) -> None:
         self.searcher.set_objective(metric, mode, seed)
+
+    def check_run(self) -> None:
+        self.searcher.check_run()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         return self.searcher.suggest(trial_id)

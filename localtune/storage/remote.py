@@ -27,6 +27,7 @@ from localtune.result import (
     STORAGE_MARKER_FILE,
     TUNER_FILE,
 )
+from localtune.storage.locks import experiment_locked
 from localtune.utils.files import STAGING_PREFIX, remove_tree, write_file
 from localtune.utils.remote_fetch import OWN_PREFIX, remember_store, with_retries
 from localtune.utils.remote_store import (
@@ -224,6 +225,8 @@ def is_checkpoint_name(name: str) -> bool:
 def _set_aside(directory: str, record: SyncRecord) -> None:
     if not os.path.isdir(directory):
         return
+    with experiment_locked(directory):
+        pass  # Nobody runs in there.
     if record.finished:
         remove_tree(directory)
         return

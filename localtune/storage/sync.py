@@ -38,6 +38,7 @@ from localtune.result import (
     EXPR_PROGRESS_FILE,
     EXPR_RESULT_FILE,
 )
+from localtune.storage.locks import LOCK_FILE
 from localtune.storage.remote import (
     SYNC_FILE,
     SyncRecord,
@@ -63,6 +64,8 @@ _HISTORY_FILES = frozenset(
         EXPR_ERROR_PICKLE_FILE,
     ]
 )
+# Starts of the names that mean something on this machine only.
+_LEFT_OUT = (OWN_PREFIX, STAGING_PREFIX, LOCK_FILE)
 _EVENT_FILE_PREFIX = "events.out.tfevents"
 
 _POLL_S = 0.5
@@ -321,9 +324,8 @@ class ExperimentSync:
                 continue
             path = f"{trial}/{checkpoint}"
             uploaded.checkpoints.add(path)
-            if file == COMPLETE_MARKER:
-                if path in self._looks:
-                    uploaded.whole[path] = self._looks[path]
+            if file == COMPLETE_MARKER and path in self._looks:
+                uploaded.whole[path] = self._looks[path]
         return uploaded
 
     def _recorded_looks(self) -> dict[str, _Look | None]:
@@ -388,7 +390,7 @@ class ExperimentSync:
         """Names of the files to upload, apart from the database and the checkpoints."""
         for entry in os.scandir(self._directory):
             if entry.is_file():
-                if not entry.name.startswith((OWN_PREFIX, STAGING_PREFIX, EXPERIMENT_DB_FILE)):
+                if not entry.name.startswith((*_LEFT_OUT, EXPERIMENT_DB_FILE)):
                     yield entry.name
             elif entry.is_dir() and not entry.name.startswith(STAGING_PREFIX):
                 yield from self._files_of_trial(entry.name)
@@ -431,9 +433,7 @@ class ExperimentSync:
 
     def _connect(self) -> sqlite3.Connection:
         path = os.path.join(self._directory, EXPERIMENT_DB_FILE)
-        return sqlite3.connect(
-            path, timeout=30.0, isolation_level=None, check_same_thread=False
-        )
+        return sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
 
     def _local(self, name: str) -> str:
         return os.path.join(self._directory, *name.split("/"))

@@ -76,9 +76,7 @@ def _metrics(line: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in line.items() if name not in _LEFT_OUT}
 
 
-def _parameters(
-    configs: list[dict[str, Any]], log: Collection[str] | None
-) -> dict[str, Parameter]:
+def _parameters(configs: list[dict[str, Any]], log: Collection[str] | None) -> dict[str, Parameter]:
     parameters = {}
     for name in dict.fromkeys(name for config in configs for name in config):
         values = [config.get(name) for config in configs]
@@ -96,9 +94,7 @@ def _parameters(
 
 def _parameter(name: str, values: list[Any], log: Collection[str] | None) -> Parameter:
     numbers = [
-        value
-        for value in values
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
+        value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)
     ]
     is_log = name in log if log is not None else False
     if len(numbers) < len(values):

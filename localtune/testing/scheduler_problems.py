@@ -35,7 +35,7 @@ DECISIONS = (
 )
 
 # No scheduler needs so many results for the small problems here: one that does never ends.
-_MAX_RESULTS = 20_000
+_MAX_RESULTS = 4_000
 
 
 @dataclass(frozen=True)

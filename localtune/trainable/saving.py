@@ -19,6 +19,7 @@ from localtune.utils.files import (
     make_staging_directory,
     remove_tree,
 )
+from localtune.utils.remote_store import is_uri
 
 if TYPE_CHECKING:
     from localtune.experiment.trial_info import StorageContext
@@ -75,7 +76,8 @@ def persist_checkpoint(storage: StorageContext, checkpoint: Checkpoint) -> Check
         FileNotFoundError: There is nothing at the checkpoint's path.
         StorageError: The trial's directory is gone.
     """
-    source = checkpoint.path
+    with checkpoint.as_directory() as source:
+        pass  # Fetched, if it was in a store.
     if not os.path.isdir(source):
         raise FileNotFoundError(
             f"The directory of the reported checkpoint does not exist: {source}. Report it "
@@ -182,15 +184,25 @@ def split_source(source: CheckpointSource) -> tuple[Checkpoint | None, dict[str,
         AssertionError: It is something else.
     """
     if isinstance(source, TrainingResult):
-        return source.checkpoint, source.metrics
+        return _on_this_machine(source.checkpoint), source.metrics
     if isinstance(source, Checkpoint):
-        return source, {}
+        return _on_this_machine(source), {}
     if isinstance(source, (str, os.PathLike)):
-        return Checkpoint.from_directory(source), {}
+        if is_uri(os.fspath(source)):
+            return _on_this_machine(Checkpoint(source)), {}
+        return _on_this_machine(Checkpoint.from_directory(source)), {}
     raise AssertionError(
         "restore() takes a path, a Checkpoint or what save() returned, but got "
         f"{type(source).__name__}: {source!r}."
     )
+
+
+def _on_this_machine(checkpoint: Checkpoint | None) -> Checkpoint | None:
+    """The checkpoint itself, or if it is in a store, a handle of a local copy."""
+    if checkpoint is None:
+        return None
+    with checkpoint.as_directory() as path:
+        return checkpoint if path == checkpoint.path else relocated(checkpoint, path)
 
 
 def _is_own(name: str) -> bool:

@@ -5,6 +5,7 @@ fsspec is imported only where a URI or a file system object is used.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -159,10 +160,8 @@ class RemoteStore:
     def remove(self, name: str) -> None:
         """Removes a file, or a directory with everything in it; no error if there is none."""
         self.filesystem.invalidate_cache()
-        try:
+        with contextlib.suppress(FileNotFoundError):
             self.filesystem.rm(self._path(name), recursive=True)
-        except FileNotFoundError:
-            pass
 
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}" if name else self.root

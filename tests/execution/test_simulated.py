@@ -217,9 +217,9 @@ def test_each_command_takes_its_seconds(tmp_path: Path) -> None:
 
 
 def test_waiting_for_what_cannot_come_is_told(tmp_path: Path) -> None:
-    with session_of(tmp_path) as session:
-        with pytest.raises(LocaltuneInternalError, match="nothing that could happen"):
-            session.executor.wait(None)
+    text = "nothing that could happen"
+    with session_of(tmp_path) as session, pytest.raises(LocaltuneInternalError, match=text):
+        session.executor.wait(None)
 
 
 def test_a_wake_ends_a_wait(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_what_makes_no_trainable_is_refused() -> None:
         SimulatedExecutor({"x": 1})  # type: ignore[arg-type]
 
 
-# -- below a Tuner -----------------------------------------------------------------------------------
+# -- below a Tuner ---------------------------------------------------------------------------------
 
 
 def never_called(config: dict[str, Any]) -> None:

@@ -4,11 +4,14 @@ import collections
 import math
 import pickle
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from localtune.checkpoint import Checkpoint
+from localtune.experiment.checkpoint_history import TrackedCheckpoint
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
 from localtune.schedulers.hb_bohb import HyperBandForBOHB
@@ -454,6 +457,21 @@ def test_a_restored_scheduler_decides_as_the_first_one() -> None:
     expected = log(None)
     assert len(expected) > 60
     assert all(log(step) == expected for step in range(1, len(expected), 7))
+
+
+@pytest.mark.parametrize(("saved_at", "waits"), [(3, True), (2, False), (None, False)])
+def test_who_waited_repeats_only_what_was_not_saved_when_a_run_is_taken_up_again(
+    tmp_path: Path, saved_at: int | None, waits: bool
+) -> None:
+    hands = Hands(count=4, finished=False)
+    hands.report(3, 3)
+    again = Trial("fake", trial_id="t3")
+    if saved_at is not None:
+        metrics = {"training_iteration": saved_at}
+        again.checkpoints.register(TrackedCheckpoint(Checkpoint(tmp_path), metrics, 0))
+    hands.view.trials[3] = again
+    hands.scheduler.on_trial_add(hands.view, again)
+    assert (3 not in hands.may_run()) is waits
 
 
 def test_the_state_holds_no_trials() -> None:

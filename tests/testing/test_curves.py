@@ -32,7 +32,7 @@ def curves() -> Curves:
     return Curves(PARAMETERS, CONFIGS, RESULTS)
 
 
-# -- the recorded ones -------------------------------------------------------------------------------
+# -- the recorded ones -----------------------------------------------------------------------------
 
 
 def test_the_recorded_curves_are_whole() -> None:
@@ -95,7 +95,7 @@ def test_early_stopping_has_something_to_do() -> None:
     assert halved.best_value > whole.best_value - 0.02
 
 
-# -- nearest -----------------------------------------------------------------------------------------
+# -- nearest ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,7 @@ def test_search_spaces_hold_what_was_recorded(curves: Curves) -> None:
         assert 1e-4 <= trial.config["lr"] <= 1e-1
         assert 10 <= trial.config["units"] <= 20
     assert {trial.config["kind"] for trial in result.trials} == {"a", "b"}
-    rows = simulate(
-        curves.trainable, curves.table_space, metric="loss", mode="min", num_samples=50
-    )
+    rows = simulate(curves.trainable, curves.table_space, metric="loss", mode="min", num_samples=50)
     assert {trial.config["row"] for trial in rows.trials} == {0, 1, 2, 3}
 
 
@@ -149,7 +147,7 @@ def test_curves_need_results() -> None:
         Curves({}, [], [])
 
 
-# -- replaying ---------------------------------------------------------------------------------------
+# -- replaying -------------------------------------------------------------------------------------
 
 
 def test_a_replayed_curve_is_done_at_its_end() -> None:
@@ -167,7 +165,7 @@ def test_a_state_is_a_position_on_the_own_curve() -> None:
     assert heir.step()["loss"] == 20.0
 
 
-# -- curves of an experiment -------------------------------------------------------------------------
+# -- curves of an experiment -----------------------------------------------------------------------
 
 
 def train(config: dict[str, Any]) -> None:

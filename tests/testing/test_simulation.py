@@ -50,7 +50,9 @@ class Random(FIFOScheduler):
     """Decides by chance."""
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        return self._rng.choice([self.CONTINUE, self.CONTINUE, self.CONTINUE, self.PAUSE, self.STOP])
+        return self._rng.choice(
+            [self.CONTINUE, self.CONTINUE, self.CONTINUE, self.PAUSE, self.STOP]
+        )
 
 
 @given(seed=st.integers(0, 2**32), num_cpus=st.integers(1, 5), reuse=st.booleans())
@@ -97,9 +99,7 @@ def test_trials_share_the_resources() -> None:
     for num_cpus, elapsed_s in ((1, 40.0), (2, 20.0), (4, 10.0)):
         result = climb(param_space={"x": 1.0}, num_samples=4, num_cpus=num_cpus)
         assert result.elapsed_s == elapsed_s
-    wide = climb(
-        param_space={"x": 1.0}, num_samples=4, num_cpus=4, resources_per_trial={"cpu": 2}
-    )
+    wide = climb(param_space={"x": 1.0}, num_samples=4, num_cpus=4, resources_per_trial={"cpu": 2})
     assert wide.elapsed_s == 20.0
     limited = climb(param_space={"x": 1.0}, num_samples=4, num_cpus=4, max_concurrent_trials=1)
     assert limited.elapsed_s == 40.0

@@ -122,7 +122,7 @@ class OptunaSearch(SpaceSearcher):
             self._seed = derive_seed(seed)
 
     def suggest(self, trial_id: str) -> dict[str, Any]:
-        self.check_known(trial_id)
+        self.check_run()
         assert self._asked is not None
         trial, config = self._asked.ask(self._get_study())
         self._numbers[trial_id] = trial.number

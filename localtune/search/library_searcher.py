@@ -1,0 +1,134 @@
+"""LibrarySearcher: an adapter of a library that is asked for values, and told what they came to.
+
+::
+
+    suggest ----> _begin (once) ----> a point is left?  yes: _attach  no: _ask  ----> configuration
+    on_trial_complete, add_evaluated_point ----> _tell
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from localtune.search.rng import derive_seed
+from localtune.search.searcher import Searcher
+from localtune.search.space_searcher import SpaceSearcher
+
+
+class LibrarySearcher(SpaceSearcher):
+    """Base class of adapters of libraries that are asked and told.
+
+    Args:
+        space: Search space; None takes the run's ``param_space``.
+        metric: Metric to optimise; None takes that of the run.
+        mode: ``"min"`` or ``"max"``; None takes that of the run.
+        points_to_evaluate: Configurations to begin with.
+        seed: Seed; None takes one from that of the run.
+    """
+
+    def __init__(
+        self,
+        space: Any,
+        metric: str | None,
+        mode: str | None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None,
+        seed: int | None,
+    ) -> None:
+        self._seed = seed
+        self._has_begun = False
+        self._n_points_given = 0
+        self._live: set[str] = set()  # ids of trials that have not ended
+        self._evaluated: list[tuple[dict[str, Any], float | None]] = []  # not yet told
+        self._n_evaluated = 0
+        super().__init__(space, metric, mode, points_to_evaluate)
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Makes the library's model. Space, metric, mode and seed are known."""
+
+    @abstractmethod
+    def _ask(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Values for a trial, which the library then knows under this id; or what suggest may
+        return instead."""
+
+    @abstractmethod
+    def _attach(self, trial_id: str, values: dict[str, Any]) -> None:
+        """Makes a trial with given values known to the library."""
+
+    @abstractmethod
+    def _tell(self, trial_id: str, value: float | None) -> None:
+        """Tells what a trial came to. None: it has failed, or has no value."""
+
+    def set_objective(self, metric: str | None, mode: str | None, seed: int | None = None) -> None:
+        super().set_objective(metric, mode, seed)
+        if self._seed is None:
+            self._seed = derive_seed(seed)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        space = self.check_ready(trial_id)
+        self._prepare()
+        points = self.point_values()
+        values: dict[str, Any] | str | None
+        if self._n_points_given < len(points):
+            values = points[self._n_points_given]
+            self._attach(trial_id, values)
+            self._n_points_given += 1
+        else:
+            values = self._ask(trial_id)
+        if values is None or values == Searcher.FINISHED:
+            return values
+        assert isinstance(values, dict)
+        self._live.add(trial_id)
+        return space.config(values)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        if trial_id not in self._live:
+            return
+        self._live.discard(trial_id)
+        self._tell(trial_id, None if error else _finite(self.value_of(result)))
+
+    def add_evaluated_point(
+        self,
+        parameters: dict[str, Any],
+        value: float,
+        error: bool = False,
+        pruned: bool = False,
+        intermediate_values: list[float] | None = None,
+    ) -> None:
+        if self._space is not None:
+            self._space.values(parameters, "The evaluated point")
+        self._evaluated.append((dict(parameters), None if error or pruned else _finite(value)))
+
+    def _use_space(self, space: Any) -> None:
+        super()._use_space(space)
+        self._check_evaluated()
+
+    def _check_evaluated(self) -> list[dict[str, Any]]:
+        assert self._space is not None
+        return [self._space.values(point, "The evaluated point") for point, _ in self._evaluated]
+
+    def _prepare(self) -> None:
+        """Makes the model if there is none, and tells it of points that were added."""
+        if not self._has_begun:
+            self._begin()
+            self._has_begun = True
+        for values, (_, value) in zip(self._check_evaluated(), self._evaluated, strict=True):
+            name = f"evaluated {self._n_evaluated}"
+            self._attach(name, values)
+            self._tell(name, value)
+            self._n_evaluated += 1
+        self._evaluated.clear()
+
+    def _loss(self, value: float) -> float:
+        """The value, as something to minimise."""
+        return float(-value if self.mode == "max" else value)
+
+
+def _finite(value: float | None) -> float | None:
+    """The value as a float; None if no model can use it."""
+    return float(value) if value is not None and math.isfinite(value) else None

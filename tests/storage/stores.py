@@ -1,0 +1,89 @@
+"""Stores for tests: a directory behind fsspec that can be made to fail."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.implementations.local import LocalFileSystem
+
+from localtune.utils.remote_store import RemoteStore
+
+
+class Faults:
+    """What goes wrong in a :class:`FaultyFileSystem`, and what has happened there.
+
+    Attributes:
+        refuse: Whether every request fails.
+        break_at: Name of a file whose upload fails half-way, None for none.
+        calls: Names of the files that were uploaded, in order.
+        hold: Uploads wait for this to be set.
+        waiting: Is set when an upload waits.
+        refused: Is set when a request has been refused.
+    """
+
+    def __init__(self) -> None:
+        self.refuse = False
+        self.break_at: str | None = None
+        self.calls: list[str] = []
+        self.hold = threading.Event()
+        self.hold.set()
+        self.waiting = threading.Event()
+        self.refused = threading.Event()
+
+
+_faults: dict[str, Faults] = {}
+
+
+class FaultyFileSystem(DirFileSystem):  # type: ignore[misc]
+    """A directory of this machine that fails as its :class:`Faults` say."""
+
+    cachable = False
+
+    def __init__(self, path: str, **options: Any) -> None:
+        super().__init__(path=path, fs=LocalFileSystem(), **options)
+        self.top = path
+
+    @property
+    def faults(self) -> Faults:
+        return _faults.setdefault(self.top, Faults())
+
+    def _check(self) -> None:
+        if self.faults.refuse:
+            self.faults.refused.set()
+            raise ConnectionRefusedError("nobody is there")
+
+    def put(self, lpath: list[str], rpath: list[str], **options: Any) -> None:
+        for source, target in zip(lpath, rpath, strict=True):
+            if not self.faults.hold.is_set():
+                self.faults.waiting.set()
+                self.faults.hold.wait()
+            self._check()
+            if self.faults.break_at and target.endswith(self.faults.break_at):
+                Path(self.top, target).write_bytes(Path(source).read_bytes()[:1])
+                raise TimeoutError("the line broke")
+            self.faults.calls.append(target)
+            super().put_file(source, target)
+
+    def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
+        self._check()
+        self.faults.calls.append(path)
+        super().pipe_file(path, value, **options)
+
+    def cat_file(self, path: str, **options: Any) -> Any:
+        self._check()
+        return super().cat_file(path, **options)
+
+    def find(self, path: str, **options: Any) -> Any:
+        self._check()
+        return super().find(path, **options)
+
+
+def faulty_store(directory: Path, root: str = "sweeps") -> tuple[RemoteStore, Faults]:
+    """A store in a local directory, and what goes wrong with it."""
+    directory.mkdir(exist_ok=True)
+    filesystem = FaultyFileSystem(os.fspath(directory))
+    return RemoteStore(filesystem, root), filesystem.faults
