@@ -79,6 +79,6 @@ class ManualClock:
         """
         if not reading_s >= self._passed_s:
             raise ValueError(
-                f"reading_s must be at least {self._passed_s} (what it is now), but got {reading_s}."
+                f"reading_s must be at least {self._passed_s}, the time now, but got {reading_s}."
             )
         self._passed_s = reading_s

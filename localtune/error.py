@@ -113,6 +113,10 @@ class StorageError(TuneError, OSError):
     """An experiment's directory cannot be created, read or written."""
 
 
+class UntrustedDirectoryError(StorageError):
+    """An experiment's directory that another user could have written into."""
+
+
 class ExperimentInUseError(StorageError):
     """Another run is at work in the experiment's directory."""
 

@@ -29,8 +29,9 @@ from localtune.search.rng import derive_seed
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.search.search_generator import as_search_algorithm
 from localtune.storage.checkpoints import remove_leftovers
-from localtune.storage.experiment_db import ExperimentDB
+from localtune.storage.experiment_db import ExperimentDB, has_database
 from localtune.storage.locks import experiment_locked
+from localtune.storage.trust import check_trusted
 from localtune.storage.paths import make_experiment_dir
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.tune_config import check_metric_and_mode
@@ -70,6 +71,7 @@ class RunOptions:
         executor: None is a process per trial.
         seed: What everything drawn at random depends on; None draws one.
         resume: How to go on with the experiment that is in the directory; None starts anew.
+        trust: Whether to read the directory though another user could have written it.
     """
 
     metric: str | None = None
@@ -86,6 +88,7 @@ class RunOptions:
     executor: Executor | str | None = None
     seed: int | None = None
     resume: ResumeConfig | None = None
+    trust: bool = False
 
 
 @dataclass
@@ -123,6 +126,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
     clock = executor.clock
     started = clock.monotonic()
     make_experiment_dir(experiment.path)
+    check_trusted(experiment.path, trust=options.trust or not has_database(experiment.path))
     with (
         experiment_locked(experiment.path),
         contextlib.closing(ExperimentDB(experiment.path)) as db,
@@ -134,7 +138,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
         if options.resume is not None:
             _restore_scheduler(db, trials, scheduler)
         stopper = _stopper(db, trials, experiment.stopper, options)
-        settings = _settings(experiment, options, scheduler, _kept_seed(db, options, seed))
+        settings = make_settings(experiment, options, scheduler, _kept_seed(db, options, seed))
         state = ControllerState(settings, searcher, scheduler, stopper, executor.capacity(), clock)
         state.adopt(trials)
         db.save(trials)
@@ -303,9 +307,10 @@ def check_max_concurrent(limit: int | None) -> int:
     return limit
 
 
-def _settings(
+def make_settings(
     experiment: Experiment, options: RunOptions, scheduler: TrialScheduler, seed: int
 ) -> RunSettings:
+    """What the controller is told of a run, with all defaults resolved."""
     # A scheduler that clones trials changes their configs all the time: who can reset_config
     # need not be started again for that.
     own_methods = _own_methods(experiment.trainable)

@@ -15,7 +15,9 @@ from localtune.result import (
     CONFIG_PREFIX,
 )
 from localtune.storage import failures, history
+from localtune.storage.experiment_db import has_database
 from localtune.storage.remote import attach_path, is_checkpoint_name, needs_store, split_path
+from localtune.storage.trust import check_trusted
 from localtune.tune_config import check_metric_and_mode
 from localtune.utils.best import best_of, is_number
 from localtune.utils.data_frames import data_frame
@@ -61,7 +63,13 @@ class Result:
         )
 
     @classmethod
-    def from_path(cls, path: str | os.PathLike[str], storage_filesystem: Any = None) -> Result:
+    def from_path(
+        cls,
+        path: str | os.PathLike[str],
+        storage_filesystem: Any = None,
+        *,
+        trust: bool = False,
+    ) -> Result:
         """The result of a trial, by its directory.
 
         If the directory lies in that of its experiment, the experiment's own record helps: it
@@ -71,6 +79,7 @@ class Result:
         Args:
             path: Directory of the trial; or its URI, in that of its experiment.
             storage_filesystem: See :class:`~localtune.RunConfig`.
+            trust: Read the experiment though another user could have written it.
 
         Raises:
             RuntimeError: if there is no such directory, or it is not that of a trial.
@@ -86,6 +95,9 @@ class Result:
             trial_dir = os.path.abspath(os.path.expanduser(os.fspath(path)))
         if not os.path.isdir(trial_dir):
             raise RuntimeError(f"There is no directory of a trial at {trial_dir!r}.")
+        check_trusted(trial_dir, trust=trust)
+        experiment_path = os.path.dirname(trial_dir)
+        check_trusted(experiment_path, trust=trust or not has_database(experiment_path))
         trial = _recorded_trial(trial_dir)
         if trial is not None and trial.is_finished():
             return cls.from_trial(trial)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import pickle
 from collections.abc import Callable, Mapping
@@ -31,15 +32,19 @@ from localtune.storage.remote import (
     publish_tuner_file,
     split_path,
 )
+from localtune.storage.trust import check_trusted
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.util import is_function_trainable
 from localtune.tune_config import TuneConfig
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.remote_store import open_store
 from localtune.utils.serialization import dumps
+from localtune.utils.source import source_digest
 
 if TYPE_CHECKING:
     from localtune.execution.executor import Executor
+
+logger = logging.getLogger(__name__)
 
 
 class Tuner:
@@ -85,6 +90,8 @@ class Tuner:
         if trainable is None:
             raise TuneError("A Tuner needs a trainable: a function, a Trainable class, or a name.")
         self._run_identifier = register(trainable)
+        self._trust = False
+        self._source = source_digest(trainable)
         self._param_space = check_param_space(param_space)
         self._tune_config = copy.copy(tune_config) if tune_config is not None else TuneConfig()
         self._run_config = copy.copy(run_config) if run_config is not None else RunConfig()
@@ -160,6 +167,7 @@ class Tuner:
             executor=self._executor,
             seed=config.seed,
             resume=self._resume,
+            trust=self._trust,
         )
 
     def get_results(self) -> ResultGrid:
@@ -223,6 +231,7 @@ class Tuner:
         _resume_config: ResumeConfig | None = None,
         *,
         executor: Executor | str | None = None,
+        trust: bool = False,
     ) -> Tuner:
         """Takes up an experiment that was interrupted, or whose trials failed.
 
@@ -236,6 +245,7 @@ class Tuner:
                 restart; must have the same keys.
             storage_filesystem: See :class:`~localtune.RunConfig`.
             executor: See :class:`Tuner`.
+            trust: Read the experiment though another user could have written it.
 
         Returns:
             A Tuner; call :meth:`fit` to go on.
@@ -252,6 +262,7 @@ class Tuner:
             raise FileNotFoundError(
                 f"There is no experiment to restore at {directory!r}: it has no {TUNER_FILE}."
             )
+        check_trusted(directory, trust=trust)
         with open(os.path.join(directory, TUNER_FILE), "rb") as file:
             saved: dict[str, Any] = pickle.load(file)
         saved_space = pickle.loads(saved["param_space"])
@@ -262,10 +273,24 @@ class Tuner:
                 f"The experiment ran the trainable {saved['trainable_name']!r}, but got "
                 f"{tuner._run_identifier!r}. Pass the one that it was started with."
             )
+        tuner._trust = trust
+        tuner._source = source_digest(trainable)
+        before = saved["source"]
+        if None not in (tuner._source, before) and tuner._source != before:
+            logger.warning(
+                "The code of %s is not what it was when the experiment was started: trials that "
+                "go on from a checkpoint go on with the new code.",
+                tuner._run_identifier,
+            )
         tuner._param_space = saved_space
         if param_space is not None:
             tuner._param_space = check_param_space(param_space)
             _check_same_keys(tuner._param_space, saved_space)
+            if dumps(tuner._param_space, "param_space") != saved["param_space"]:
+                logger.warning(
+                    "param_space is not what it was: trials that exist keep their configurations, "
+                    "new ones are drawn from the new space."
+                )
         tuner._tune_config = pickle.loads(saved["tune_config"])
         tuner._run_config = pickle.loads(saved["run_config"])
         if needs_store(path, storage_filesystem):
@@ -284,6 +309,7 @@ class Tuner:
             directory,
             # A run that was killed before its first trial has recorded none.
             trials=None if has_database(directory) else [],
+            trust=trust,
             default_metric=tuner._tune_config.metric,
             default_mode=tuner._tune_config.mode,
         )
@@ -301,6 +327,7 @@ class Tuner:
         run_config.storage_filesystem = None
         saved = {
             "trainable_name": self._run_identifier,
+            "source": self._source,
             "param_space": dumps(self._param_space, "param_space"),
             "tune_config": dumps(self._tune_config, "tune_config"),
         }

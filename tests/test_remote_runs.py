@@ -39,7 +39,7 @@ def options(store: Any, **more: Any) -> dict[str, Any]:
 def test_a_run_is_in_the_store_when_it_has_ended(tmp_path: Path) -> None:
     store, _ = faulty_store(tmp_path / "store")
     tuner = make_tuner(
-        reporting_checkpoints, Path("sweeps"), {"steps": 2}, num_to_keep=1, **options(store)
+        reporting_checkpoints, Path(store.root), {"steps": 2}, num_to_keep=1, **options(store)
     )
     result = tuner.fit()[0]
     assert result.path is not None
@@ -59,7 +59,7 @@ def test_artifacts_are_uploaded_on_request(tmp_path: Path) -> None:
     store, _ = faulty_store(tmp_path / "store")
     config = tune.SyncConfig(sync_artifacts=True)
     make_tuner(
-        reporting_checkpoints, Path("sweeps"), {"steps": 1}, **options(store, sync_config=config)
+        reporting_checkpoints, Path(store.root), {"steps": 1}, **options(store, sync_config=config)
     ).fit()
     assert any(name.endswith("/made_1/step") for name in store.child("run").files())
 
@@ -71,13 +71,13 @@ def test_another_machine_goes_on_from_the_store(
     store, _ = faulty_store(tmp_path / "store")
     space = {"steps": 5, "fail_at": 4, "once": str(tmp_path / "failed")}
     first = make_tuner(
-        reporting_checkpoints, Path("sweeps"), space, executor=executor, **options(store)
+        reporting_checkpoints, Path(store.root), space, executor=executor, **options(store)
     ).fit()
     assert first.num_errors == 1
     other_machine(tmp_path, monkeypatch)
-    assert tune.Tuner.can_restore("sweeps/run", store.filesystem)
+    assert tune.Tuner.can_restore(f"{store.root}/run", store.filesystem)
     restored = tune.Tuner.restore(
-        "sweeps/run",
+        f"{store.root}/run",
         reporting_checkpoints,
         resume_errored=True,
         storage_filesystem=store.filesystem,
@@ -100,11 +100,11 @@ def test_a_class_goes_on_from_a_checkpoint_in_the_store(
     store, _ = faulty_store(tmp_path / "store")
     space = {"steps": 4, "fail_at": 3, "once": str(tmp_path / "failed")}
     make_tuner(
-        Counting, Path("sweeps"), space, checkpoint_frequency=1, num_to_keep=1, **options(store)
+        Counting, Path(store.root), space, checkpoint_frequency=1, num_to_keep=1, **options(store)
     ).fit()
     other_machine(tmp_path, monkeypatch)
     result = tune.Tuner.restore(
-        "sweeps/run",
+        f"{store.root}/run",
         Counting,
         resume_errored=True,
         storage_filesystem=store.filesystem,
@@ -118,16 +118,16 @@ def test_an_unreachable_store_stops_no_run_and_the_next_one_brings_the_rest(
 ) -> None:
     store, faults = faulty_store(tmp_path / "store")
 
-    def training(config: dict[str, Any]) -> None:
-        faults.refuse = True
-        reporting_checkpoints(config)
+    class Cut(tune.Callback):
+        def setup(self, **info: Any) -> None:
+            faults.refuse = True
 
     caplog.set_level(logging.WARNING)
     tuner = make_tuner(
-        training,
-        Path("sweeps"),
+        reporting_checkpoints,
+        Path(store.root),
         {"steps": 2},
-        **options(store, sync_config=tune.SyncConfig(sync_timeout=0)),
+        **options(store, sync_config=tune.SyncConfig(sync_timeout=0), callbacks=[Cut()]),
     )
     result = tuner.fit()[0]
     assert result.metrics is not None and result.metrics["step"] == 2
@@ -135,9 +135,15 @@ def test_an_unreachable_store_stops_no_run_and_the_next_one_brings_the_rest(
     assert text.count("does not have all of the experiment") == 1
     assert "Tuner.restore(" in text and str(Path(str(result.path)).parent) in text
     faults.refuse = False
-    tune.Tuner.restore(
-        "sweeps/run", training, storage_filesystem=store.filesystem, executor="inprocess"
-    ).fit()
+    tune.run(
+        reporting_checkpoints,
+        name="run",
+        resume=True,
+        storage_path=store.root,
+        storage_filesystem=store.filesystem,
+        executor="inprocess",
+        verbose=0,
+    )
     names = store.child("run").files()
     assert sum(name.endswith(".localtune_complete") for name in names) == 2
 
@@ -146,23 +152,23 @@ def test_a_store_that_cannot_be_written_is_told_before_anything_runs(tmp_path: P
     store, faults = faulty_store(tmp_path / "store")
     faults.refuse = True
     with pytest.raises(StorageError, match=r"cannot be used.*nobody is there.*credentials"):
-        make_tuner(reporting_checkpoints, Path("sweeps"), **options(store))
+        make_tuner(reporting_checkpoints, Path(store.root), **options(store))
 
 
 def test_results_and_analyses_are_read_from_the_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, _ = faulty_store(tmp_path / "store")
-    grid = make_tuner(reporting_checkpoints, Path("sweeps"), {"steps": 2}, **options(store)).fit()
+    grid = make_tuner(reporting_checkpoints, Path(store.root), {"steps": 2}, **options(store)).fit()
     trial = Path(str(grid[0].path)).name
     other_machine(tmp_path, monkeypatch)
-    result = Result.from_path(f"sweeps/run/{trial}", store.filesystem)
+    result = Result.from_path(f"{store.root}/run/{trial}", store.filesystem)
     assert result.metrics is not None and result.metrics["step"] == 2
     assert len(result.best_checkpoints) == 2
-    analysis = tune.ExperimentAnalysis("sweeps/run", storage_filesystem=store.filesystem)
+    analysis = tune.ExperimentAnalysis(f"{store.root}/run", storage_filesystem=store.filesystem)
     assert analysis.results[analysis.trials[0].trial_id]["step"] == 2
     with pytest.raises(FileNotFoundError, match="no experiment to restore"):
-        tune.Tuner.restore("sweeps/none", Counting, storage_filesystem=store.filesystem)
+        tune.Tuner.restore(f"{store.root}/none", Counting, storage_filesystem=store.filesystem)
 
 
 def test_run_goes_on_with_what_is_in_the_store(
@@ -172,7 +178,7 @@ def test_run_goes_on_with_what_is_in_the_store(
     settings: dict[str, Any] = {
         "name": "run",
         "config": {"steps": 3, "fail_at": 3, "once": str(tmp_path / "failed")},
-        "storage_path": "sweeps",
+        "storage_path": store.root,
         "storage_filesystem": store.filesystem,
         "executor": "inprocess",
         "raise_on_failed_trial": False,
@@ -208,6 +214,6 @@ def test_trials_start_from_a_checkpoint_in_memory() -> None:
 def test_credentials_are_not_uploaded(tmp_path: Path) -> None:
     store, _ = faulty_store(tmp_path / "store")
     store.filesystem.storage_options["secret"] = "hunter2"
-    make_tuner(reporting_checkpoints, Path("sweeps"), **options(store))
+    make_tuner(reporting_checkpoints, Path(store.root), **options(store))
     for path in (tmp_path / "store").rglob("*"):
         assert path.is_dir() or b"hunter2" not in path.read_bytes()

@@ -21,6 +21,7 @@ from localtune.result import (
 )
 from localtune.storage.history import iter_results
 from localtune.storage.remote import attach_path, needs_store
+from localtune.storage.trust import check_trusted
 from localtune.tune_config import check_metric_and_mode
 from localtune.utils.best import best_of, is_number
 from localtune.utils.data_frames import data_frame
@@ -44,6 +45,7 @@ class ExperimentAnalysis:
         default_metric: Flat name of the metric that questions without one mean. None with a mode
             is the metric of trainables that report bare numbers.
         default_mode: ``"min"`` or ``"max"``, likewise.
+        trust: Read the experiment though another user could have written it.
 
     Raises:
         ValueError: for another mode, or if there is no experiment in the directory.
@@ -63,6 +65,7 @@ class ExperimentAnalysis:
         trials: Sequence[Trial] | None = None,
         default_metric: str | None = None,
         default_mode: str | None = None,
+        trust: bool = False,
     ) -> None:
         check_metric_and_mode(default_metric, default_mode)
         if default_metric is None and default_mode is not None:
@@ -70,6 +73,8 @@ class ExperimentAnalysis:
         self.default_metric = default_metric
         self.default_mode = default_mode
         self._path = _directory_of(experiment_checkpoint_path, storage_filesystem)
+        if trials is None and self._path:
+            check_trusted(self._path, trust=trust)
         self.trials = _load_trials(self._path) if trials is None else list(trials)
 
     @property

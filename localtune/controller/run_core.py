@@ -72,6 +72,7 @@ class RunCore:
         # {trial id: when it is tried again} of trials that have failed and wait for that
         self._recovering: dict[str, float] = {}
         self._winding_down_until: float | None = None
+        self._crowd_limit: int | None = None  # how many may run at once since memory ran short
         self._started: set[str] = set()  # ids of trials that this session has started
         self._warned: set[str] = set()
         self._may_reuse = settings.reuse_workers

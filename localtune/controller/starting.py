@@ -71,6 +71,8 @@ class Starting(Decisions):
         # A run that is taken up again may have more trials than may run at once.
         if 0 < self._settings.max_concurrent_trials <= self._workers.serving_count:
             return False
+        if self._crowd_limit is not None and self._workers.serving_count >= self._crowd_limit:
+            return False
         worker = self._workers.find_idle(trial) if self._may_reuse else None
         if worker is not None:
             self._workers.assign(worker, trial)

@@ -323,8 +323,18 @@ class ControllerState(Starting):
     def _on_exit(self, worker: Worker, event: Exited) -> None:
         trial, phase = worker.trial, worker.phase
         self._workers.remove(worker)
+        if event.exit.out_of_memory:
+            self._thin_out()
         if trial is not None:
             self._fail(trial, failure.error_of_exit(event.exit, trial, phase.value))
+
+    def _thin_out(self) -> None:
+        """Memory ran short with one trial more: from now on no more than now run at once."""
+        self._crowd_limit = max(self._workers.serving_count, 1)
+        self._warn_once(
+            f"Memory ran short: from now on no more than {self._crowd_limit} of the trials run at "
+            "once."
+        )
 
     # -- the end of the run -----------------------------------------------------------------------
 

@@ -20,6 +20,11 @@ from pathlib import PurePosixPath
 
 # Larger limits mean "none" in version 1.
 _NO_LIMIT_BYTES = 1 << 60
+# Controller, file with the limit, file with the usage; of version 2 and of version 1.
+_MEMORY_FILES = (
+    ("", "memory.max", "memory.current"),
+    ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
 
 
 class Cgroup:
@@ -52,17 +57,68 @@ class Cgroup:
         limits = [int(text) for text in texts if text.isdigit()]
         return min((limit for limit in limits if limit < _NO_LIMIT_BYTES), default=None)
 
+    def memory_left(self) -> int | None:
+        """How many bytes the groups still allow, None without a limit.
+
+        Pages of files count as left: the kernel takes them back before it ends a process.
+        """
+        left: list[int] = []
+        for controller, limit_name, usage_name in _MEMORY_FILES:
+            for group in self._groups(controller):
+                limit = _number(os.path.join(group, limit_name))
+                if limit is None or limit >= _NO_LIMIT_BYTES:
+                    continue
+                usage = _number(os.path.join(group, usage_name)) or 0
+                left.append(limit - usage + _bytes_of_files(os.path.join(group, "memory.stat")))
+        return min(left, default=None)
+
+    def oom_kill_count(self) -> int | None:
+        """How many processes of the group the kernel has ended for want of memory.
+
+        None if it does not count them.
+        """
+        for controller, name in (("", "memory.events"), ("memory", "memory.oom_control")):
+            path = os.path.join(next(self._groups(controller)), name)
+            count = _table(path).get("oom_kill")
+            if count is not None:
+                return count
+        return None
+
     def _texts(self, controller: str, name: str) -> Iterator[str]:
         """The contents of a file in the process's group and in each group above it."""
-        path = PurePosixPath("/", self._paths.get(controller, "/"))
-        for group in (path, *path.parents):
-            text = _read(os.path.join(self._root, controller, str(group).lstrip("/"), name))
+        for group in self._groups(controller):
+            text = _read(os.path.join(group, name))
             if text:
                 yield text
+
+    def _groups(self, controller: str) -> Iterator[str]:
+        """The directories of the process's group and of each group above it."""
+        path = PurePosixPath("/", self._paths.get(controller, "/"))
+        for group in (path, *path.parents):
+            yield os.path.join(self._root, controller, str(group).lstrip("/"))
 
 
 def _quota(quota: str, period: str = "100000") -> float | None:
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() else None
+
+
+def _number(path: str) -> int | None:
+    text = _read(path)
+    return int(text) if text is not None and text.isdigit() else None
+
+
+def _bytes_of_files(path: str) -> int:
+    """How much of a group's usage are pages of files, by its ``memory.stat``."""
+    stat = _table(path)
+    # Version 1 counts the groups below under names of their own.
+    prefix = "total_" if "total_inactive_file" in stat else ""
+    return sum(stat.get(f"{prefix}{kind}_file", 0) for kind in ("active", "inactive"))
+
+
+def _table(path: str) -> dict[str, int]:
+    """{name: number} of a file with one pair in each line."""
+    pairs = (line.split() for line in (_read(path) or "").splitlines())
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 
 
 def _read(path: str) -> str | None:

@@ -32,20 +32,27 @@ class WorkerExit:
         exit_code: Negative is a signal's number; None is not known.
         note: Why, where the executor knows more.
         crash_text: Python stack that native code left when it crashed.
+        out_of_memory: Whether the machine had too little memory for all that ran: fewer workers
+            at a time may do better.
     """
 
     exit_code: int | None
     note: str = ""
     crash_text: str = ""
+    out_of_memory: bool = False
 
     def describe(self) -> str:
         """One sentence for a person: the exit by name, and the likely cause."""
         if self.exit_code is None and self.note:
             return f"The worker process ended: {self.note}"
+        if self.note and self.exit_code == -_SIGKILL:
+            # Whoever wrote the note knows, and need not guess.
+            return f"The worker process was killed by SIGKILL: {self.note}"
         text = _describe_code(self.exit_code)
         return f"{text} ({self.note})" if self.note else text
 
 
+_SIGKILL = int(getattr(signal, "SIGKILL", signal.SIGTERM))
 _CAUSES = {
     "SIGKILL": "likely out of memory, or killed from outside",
     "SIGSEGV": "a crash in native code",

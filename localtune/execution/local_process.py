@@ -37,6 +37,7 @@ from localtune.execution.executor import (
     WorkerExit,
 )
 from localtune.execution.launcher import START_METHODS, Launcher, Program, make_launcher
+from localtune.execution.memory_watch import MemoryWatch
 from localtune.execution.output_pipe import OutputPipe
 from localtune.execution.waiter import Waiter
 from localtune.worker import messages as m
@@ -70,6 +71,11 @@ class ProcessExecutor(Executor):
         stop_timeout_s: How long a worker may take to finish its step and to clean up when it is
             asked to stop; then it gets SIGTERM, and after ``kill_timeout_s`` SIGKILL.
         kill_timeout_s: See ``stop_timeout_s``.
+        memory_check_s: Seconds between two looks at memory; None never looks. A worker that
+            holds more than its trial asked for (``resources={"memory": bytes}``) is killed, and
+            so is, one after the other, the youngest large one while the machine is short.
+        memory_reserve_bytes: The machine is short when less than this is left; 0 is never. None
+            is 3 % of its memory, at least 200 MiB (or 10 %) and at most 2 GiB.
 
     Raises:
         ValueError: for an amount that makes no sense or an unknown start method.
@@ -90,6 +96,8 @@ class ProcessExecutor(Executor):
         *,
         stop_timeout_s: float = 10.0,
         kill_timeout_s: float = 5.0,
+        memory_check_s: float | None = 1.0,
+        memory_reserve_bytes: float | None = None,
     ) -> None:
         self._capacity = declared_capacity(num_cpus, num_gpus, resources)
         if start_method is not None and start_method not in START_METHODS:
@@ -99,10 +107,23 @@ class ProcessExecutor(Executor):
             )
         if isinstance(preload, str):
             raise ValueError(f"preload must be a list of module names, but got {preload!r}.")
+        if memory_check_s is not None and not memory_check_s > 0:
+            raise ValueError(
+                "memory_check_s must be more than 0 seconds, or None to never look, but got "
+                f"{memory_check_s!r}."
+            )
+        if memory_reserve_bytes is not None and not memory_reserve_bytes >= 0:
+            raise ValueError(
+                "memory_reserve_bytes must be at least 0, or None for the default, but got "
+                f"{memory_reserve_bytes!r}."
+            )
         self._start_method = start_method
         self._preload = None if preload is None else tuple(preload)
         self._stop_timeout_s = stop_timeout_s
         self._kill_timeout_s = kill_timeout_s
+        self._memory_check_s = memory_check_s
+        self._memory_reserve_bytes = memory_reserve_bytes
+        self._memory_watch: MemoryWatch | None = None
         self._workers: dict[int, _Worker] = {}
         self._events: list[WorkerEvent] = []
         self._private_dir = ""
@@ -119,6 +140,8 @@ class ProcessExecutor(Executor):
                 "This executor serves another run at the moment: give each run its own."
             )
         self._private_dir = tempfile.mkdtemp(prefix="localtune-")
+        if self._memory_check_s is not None:
+            self._memory_watch = MemoryWatch(self._memory_check_s, self._memory_reserve_bytes)
         use_poll = self._start_method != "portable" and hasattr(select, "poll")
         self._waiter = Waiter(use_poll=use_poll)
         try:
@@ -144,6 +167,7 @@ class ProcessExecutor(Executor):
         except OSError as error:
             raise WorkerStartError(f"A worker process could not be started: {error}") from error
         worker = _Worker(worker_id, message_pipe(connection))
+        self._note_assignment(worker_id, command.assignment)
         self._workers[worker_id] = worker
         self._waiter.register(worker.pipe, lambda: self._on_readable(worker))
         self._send(worker, command)
@@ -151,6 +175,8 @@ class ProcessExecutor(Executor):
     def send(self, worker_id: int, command: m.Command) -> None:
         worker = self._workers.get(worker_id)
         if worker is not None:
+            if isinstance(command, m.Reset):
+                self._note_assignment(worker_id, command.assignment)
             self._send(worker, command)
 
     def stop_worker(self, worker_id: int, reason: str, *, force: bool = False) -> None:
@@ -173,6 +199,7 @@ class ProcessExecutor(Executor):
         if not self._events:
             self._waiter.wait(self._time_left(timeout_s))
             self._enforce_deadlines()
+        self._watch_memory()
         events, self._events = self._events, []
         return events
 
@@ -246,8 +273,10 @@ class ProcessExecutor(Executor):
         self._drain(worker)
         self._close_pipe(worker)
         crash_text = self._take_crash_text(worker_id, exit_code)
-        note = note or worker.kill_note
-        self._events.append(Exited(worker_id, WorkerExit(exit_code, note, crash_text)))
+        exit = WorkerExit(exit_code, note or worker.kill_note, crash_text)
+        if self._memory_watch is not None:
+            exit = self._memory_watch.release(worker_id, exit)
+        self._events.append(Exited(worker_id, exit))
 
     def _drain(self, worker: _Worker) -> None:
         """Takes in what the worker said before it ended."""
@@ -268,11 +297,11 @@ class ProcessExecutor(Executor):
     # -- deadlines ------------------------------------------------------------------------------
 
     def _time_left(self, timeout_s: float | None) -> float | None:
-        deadlines = [each.deadline for each in self._workers.values() if each.deadline is not None]
-        if not deadlines:
-            return timeout_s
-        left_s = max(min(deadlines) - time.monotonic(), 0.0)
-        return left_s if timeout_s is None else min(left_s, timeout_s)
+        now = time.monotonic()
+        limits = [each.deadline - now for each in self._workers.values() if each.deadline]
+        check_s = self._memory_watch.seconds_left() if self._memory_watch is not None else None
+        limits += [each for each in (check_s, timeout_s) if each is not None]
+        return max(min(limits), 0.0) if limits else None
 
     def _enforce_deadlines(self) -> None:
         now = time.monotonic()
@@ -280,6 +309,18 @@ class ProcessExecutor(Executor):
             if worker.deadline is None or worker.deadline > now:
                 continue
             self._signal(worker, worker.next_signal)
+
+    def _note_assignment(self, worker_id: int, assignment: m.Assignment) -> None:
+        if self._memory_watch is not None:
+            self._memory_watch.assign(worker_id, assignment)
+
+    def _watch_memory(self) -> None:
+        watch = self._memory_watch
+        if watch is None or watch.seconds_left() != 0.0:
+            return
+        for verdict in watch.look(self.process_ids()):
+            logger.warning("Worker %d is killed: %s", verdict.worker_id, verdict.note)
+            self._signal(self._workers[verdict.worker_id], _SIGKILL)
 
     def _signal(self, worker: _Worker, signum: int) -> None:
         assert self._launcher is not None

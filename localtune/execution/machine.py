@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -47,6 +48,36 @@ def memory_bytes(cgroup: Cgroup | None = None) -> int:
     total = int(psutil.virtual_memory().total)
     limit = (cgroup or Cgroup()).memory_limit()
     return total if limit is None else min(total, limit)
+
+
+def memory_left_bytes(cgroup: Cgroup | None = None) -> int:
+    """Memory that this process may still take: of the machine, or of the cgroup if that is less.
+
+    Args:
+        cgroup: The control groups to heed; None is this process's own.
+    """
+    import psutil
+
+    left = int(psutil.virtual_memory().available)
+    limit = (cgroup or Cgroup()).memory_left()
+    return left if limit is None else max(min(left, limit), 0)
+
+
+def oom_kill_count(cgroup: Cgroup | None = None) -> int:
+    """How many processes the kernel has ended so far for want of memory; 0 if it does not say.
+
+    Args:
+        cgroup: The control groups to ask; None is this process's own.
+    """
+    count = (cgroup or Cgroup()).oom_kill_count()
+    if count is not None:
+        return count
+    with contextlib.suppress(OSError), open("/proc/vmstat", encoding="ascii") as file:
+        for line in file:
+            name, _, number = line.partition(" ")
+            if name == "oom_kill":
+                return int(number)
+    return 0
 
 
 def gpu_ids(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:

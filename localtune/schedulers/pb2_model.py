@@ -145,6 +145,7 @@ def upper_bound(rows: Array, gains: Array, running: Array) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
 
+    weight = math.sqrt(0.2 + math.log(1 + 0.4 * len(rows)))
     spread = float(gains.std())
     gains = (gains - gains.mean()) / (spread or 1.0)
     learner = GaussianProcessRegressor(_kernel())
@@ -157,7 +158,6 @@ def upper_bound(rows: Array, gains: Array, running: Array) -> Any:
         # To learn what is expected anyway changes no expectation, only how sure it is.
         rows, gains = np.vstack([rows, running]), np.append(gains, model.predict(running))
         model = GaussianProcessRegressor(learner.kernel_, optimizer=None).fit(rows, gains)
-    weight = math.sqrt(0.2 + math.log(1 + 0.4 * len(rows)))
 
     def bound(candidates: Array) -> Array:
         mean, deviation = model.predict(candidates, return_std=True)

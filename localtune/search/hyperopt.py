@@ -10,9 +10,9 @@ from typing import Any
 from localtune.error import ExtraMissingError
 from localtune.search.containers import CONTAINERS, children, rebuilt
 from localtune.search.convert import ConvertedSpace, Parameter, has_variables
+from localtune.search.library_searcher import LibrarySearcher
 from localtune.search.native import NativeSpace, check_keys, plain
 from localtune.search.shapes import Normals, Numbers, Options
-from localtune.search.library_searcher import LibrarySearcher
 from localtune.search.variables import as_domain
 
 _LIBRARY = "HyperOpt"

@@ -11,6 +11,7 @@ from localtune.stopper.noop import NoopStopper
 from localtune.stopper.stopper import Stopper
 from localtune.stopper.timeout import TimeoutStopper
 from localtune.stopper.trial_plateau import TrialPlateauStopper
+from localtune.stopper.trial_timeout import TrialTimeoutStopper
 
 __all__ = [
     "CombinedStopper",
@@ -22,4 +23,5 @@ __all__ = [
     "Stopper",
     "TimeoutStopper",
     "TrialPlateauStopper",
+    "TrialTimeoutStopper",
 ]

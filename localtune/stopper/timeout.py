@@ -6,6 +6,7 @@ import datetime
 from typing import Any
 
 from localtune.clock import Clock, SystemClock
+from localtune.stopper.seconds import seconds_of
 from localtune.stopper.stopper import Stopper
 
 
@@ -24,13 +25,7 @@ class TimeoutStopper(Stopper):
     """
 
     def __init__(self, timeout: float | datetime.timedelta, clock: Clock | None = None) -> None:
-        seconds = timeout.total_seconds() if isinstance(timeout, datetime.timedelta) else timeout
-        if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not seconds >= 0:
-            raise ValueError(
-                f"A timeout must be a number of seconds or a timedelta, at least 0, "
-                f"but got {timeout!r}."
-            )
-        self._budget_s = float(seconds)
+        self._budget_s = seconds_of(timeout)
         self._clock = clock or SystemClock()
         self._start_s: float | None = None
 

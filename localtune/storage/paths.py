@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 
 from localtune.error import StorageError
@@ -18,7 +20,12 @@ def make_experiment_dir(path: str) -> None:
         StorageError: if it cannot be created or written; the text names the remedy.
     """
     try:
-        os.makedirs(path, exist_ok=True)
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        # Whoever may write into it can run code in the process that resumes the experiment.
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+        if not os.path.isdir(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         _prove_writable(os.path.join(path, STORAGE_MARKER_FILE))
     except NotADirectoryError as error:
         raise _unusable(path, f"a part of it is a file ({error.filename})", error) from error
@@ -58,7 +65,7 @@ def claim_experiment_dir(storage_path: str, name: str) -> str:
         path = os.path.join(storage_path, candidate)
         try:
             os.makedirs(storage_path, exist_ok=True)
-            os.mkdir(path)
+            os.mkdir(path, 0o700)
             return candidate
         except FileExistsError as error:
             if not os.path.isdir(storage_path):

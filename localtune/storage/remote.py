@@ -21,6 +21,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from localtune.error import StorageError
 from localtune.result import (
     CHECKPOINT_DIR_FORMAT,
     EXPERIMENT_DB_FILE,
@@ -182,7 +183,13 @@ def prove_writable(store: RemoteStore) -> None:
     Raises:
         StorageError: if that is not possible.
     """
-    with_retries(lambda: store.write(STORAGE_MARKER_FILE, b"localtune\n"), store)
+    try:
+        with_retries(lambda: store.write(STORAGE_MARKER_FILE, b"localtune\n"), store)
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"The remote storage {store.uri!r} cannot be used: {error}. Choose a storage_path in "
+            "a place that exists."
+        ) from error
 
 
 def publish_tuner_file(store: RemoteStore, directory: str) -> None:

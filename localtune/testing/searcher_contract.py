@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from typing import Any
+from typing import Any, ClassVar
 
 from localtune.search.presets import can_give
 from localtune.search.sample import choice, grid_search, loguniform, randint, sample_from, uniform
@@ -109,17 +109,17 @@ class SearcherContract:
         concurrent: How many trials it suggests before it hears of a result.
     """
 
-    space: dict[str, Any] = {
+    space: ClassVar[dict[str, Any]] = {
         "x": uniform(-1.0, 1.0),
         "model": {"rate": loguniform(1e-4, 1.0), "depth": randint(1, 9)},
         "act": choice(["relu", "tanh"]),
         "constant": 3,
     }
-    points: list[dict[str, Any]] = [
+    points: ClassVar[list[dict[str, Any]]] = [
         {"x": 0.5, "model": {"rate": 0.01, "depth": 8}, "act": "tanh"},
         {"x": -0.25, "model": {"rate": 0.1, "depth": 1}, "act": "relu"},
     ]
-    bad_points: list[dict[str, Any]] = [
+    bad_points: ClassVar[list[dict[str, Any]]] = [
         {"x": 0.5, "model": {"rate": 0.01, "depth": 9}, "act": "tanh"},
         {"x": 2.0, "model": {"rate": 0.01, "depth": 8}, "act": "tanh"},
         {"x": 0.5, "model": {"rate": 0.01, "depth": 8}, "act": "sigmoid"},

@@ -7,12 +7,12 @@ writes down what happens instead.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from localtune.controller import instructions as i
-from localtune.controller.settings import RunSettings
 from localtune.controller.state import ControllerState
 from localtune.execution.simulated import SimulatedExecutor
 from localtune.execution.simulated_host import MakeTrainable
@@ -20,10 +20,11 @@ from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
 from localtune.experiment.trial_info import StorageContext, TrialInfo
 from localtune.experiment_spec import Experiment
-from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_factory
+from localtune.resources import PlacementGroupFactory
 from localtune.result import TIME_THIS_ITER_S, TRAINING_ITERATION
 from localtune.run_config import CheckpointConfig
-from localtune.runner import RunOptions, check_max_concurrent, make_scheduler, make_searcher
+from localtune.runner import RunOptions, make_scheduler, make_searcher, make_settings
+from localtune.search.basic_variant import PREFIX_VARIABLE
 from localtune.testing.simulation_result import SimulationEvent, SimulationResult, result_of
 from localtune.trainable.trainable import Trainable
 from localtune.utils.dicts import flatten_dict
@@ -123,6 +124,7 @@ def simulate(
         mode=mode,
         search_alg=search_alg,
         scheduler=scheduler,
+        max_concurrent_trials=max_concurrent_trials,
         reuse_actors=reuse_actors,
         seed=seed,
     )
@@ -139,24 +141,12 @@ def simulate(
         restore_s=restore_s,
         keep_in_memory=True,
     )
-    request = resource_dict_to_pg_factory(resources_per_trial)
-    settings = RunSettings(
-        trainable_name=experiment.run_identifier,
-        experiment_path=_NOWHERE,
-        resources_of=lambda config: request,
-        metric=metric,
-        checkpoint_config=experiment.checkpoint_config,
-        stopping_criterion=experiment.stopping_criterion,
-        max_concurrent_trials=check_max_concurrent(max_concurrent_trials),
-        time_budget_s=experiment.time_budget_s,
-        max_failures=experiment.max_failures,
-        reuse_workers=reuse_actors,
-        seed=seed,
-    )
+    chosen = make_scheduler(options, experiment, searcher, seed)
+    settings = make_settings(experiment, options, chosen, seed)
     state = ControllerState(
-        settings,
+        dataclasses.replace(settings, experiment_path=_NOWHERE),
         searcher,
-        make_scheduler(options, experiment, searcher, seed),
+        chosen,
         experiment.stopper,
         executor.capacity(),
         executor.clock,
@@ -232,7 +222,9 @@ class Simulation:
                     command = m.Reset(_assignment(instruction.trial))
                     self._executor.send(instruction.worker_id, command)
             elif isinstance(instruction, i.StopWorker):
-                self._executor.stop_worker(instruction.worker_id, instruction.reason)
+                self._executor.stop_worker(
+                    instruction.worker_id, instruction.reason, force=instruction.force
+                )
             elif isinstance(instruction, i.DeleteCheckpoint):
                 self._executor.forget_checkpoint(instruction.tracked.checkpoint.path)
             elif isinstance(instruction, i.Warn):
@@ -316,11 +308,12 @@ def _assignment(trial: Trial) -> m.Assignment:
 @contextlib.contextmanager
 def _same_ids() -> Iterator[None]:
     """Fixes the part of trial ids that is random otherwise."""
-    name = "_TEST_TUNE_TRIAL_UUID"
-    before = os.environ.get(name)
-    os.environ.setdefault(name, "sim")
+    before = os.environ.get(PREFIX_VARIABLE)
+    os.environ[PREFIX_VARIABLE] = "sim"
     try:
         yield
     finally:
         if before is None:
-            del os.environ[name]
+            del os.environ[PREFIX_VARIABLE]
+        else:
+            os.environ[PREFIX_VARIABLE] = before

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from localtune.error import TrialStopped
 from localtune.worker import messages as m
 from localtune.worker.host import ProcessHost
-from localtune.worker.lifeline import adopt_orphans, flush_c_output, kill_descendants
+from localtune.worker.lifeline import (
+    adopt_orphans,
+    be_ended_first,
+    flush_c_output,
+    kill_descendants,
+)
 from localtune.worker.pipe import Descriptor, message_pipe
 from localtune.worker.program import load_program
 from localtune.worker.termination import unwind_on_sigterm
@@ -94,6 +99,7 @@ def serve(connection: Any, load: Callable[[], type[Trainable]]) -> int:
         The exit code for the process; negative to die of that signal.
     """
     unwind_on_sigterm()
+    be_ended_first()
     try:
         return ProcessHost(load, PipeChannel(connection)).run()
     except TrialStopped:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import gzip
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,12 @@ def files(directory: Path = ROOT) -> Iterator[Path]:
             yield path
 
 
+def content_of(path: Path) -> bytes:
+    """What a file holds: of a packed one, what it was made of."""
+    content = path.read_bytes()
+    return gzip.decompress(content) if path.suffix == ".gz" else content
+
+
 def test_ignored_files_are_named_without_paths() -> None:
     assert [pattern for pattern in IGNORED if re.search(r"[/!]", pattern)] == []
 
@@ -52,7 +59,7 @@ def test_no_file_contains(reason: str) -> None:
     for path in files():
         name = str(path.relative_to(ROOT))
         found += [f"name of {name}"] if pattern.search(name) else []
-        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        for number, line in enumerate(content_of(path).splitlines(), 1):
             if pattern.search(line.decode("utf-8", "replace")):
                 found.append(f"{name}:{number}: {line.decode('utf-8', 'replace').strip()[:120]}")
 

@@ -12,10 +12,34 @@ from typing import Any
 
 import localtune as tune
 from localtune.execution.local_process import ProcessExecutor
+from localtune.schedulers import (
+    ASHAScheduler,
+    HyperBandScheduler,
+    MedianStoppingRule,
+    PopulationBasedTraining,
+)
 from tests.durability import crash_points
 
-ITERATIONS = 4
-SAMPLES = 3
+ITERATIONS = int(os.environ.get("ITERATIONS", "4"))
+SAMPLES = int(os.environ.get("SAMPLES", "3"))
+
+
+def make_scheduler(name: str) -> Any:
+    """A scheduler that has something to do in so few iterations."""
+    common: dict[str, Any] = {"time_attr": "training_iteration", "metric": "loss", "mode": "min"}
+    if name == "pbt":
+        return PopulationBasedTraining(
+            **common, perturbation_interval=2, hyperparam_mutations={"x": tune.uniform(1, 2)}
+        )
+    if name == "median":
+        return MedianStoppingRule(**common, grace_period=2, min_samples_required=2)
+    if name == "hyperband":
+        return HyperBandScheduler(**common, max_t=9)
+    kind = "promotion" if name == "promotion" else "stopping"
+    return ASHAScheduler(**common, max_t=9, reduction_factor=3, type=kind)
+
+
+SCHEDULER = os.environ.get("SCHEDULER", "")
 
 
 class Deterministic(tune.Trainable):
@@ -45,13 +69,21 @@ def make_tuner(path: str) -> tune.Tuner:
     return tune.Tuner(
         Deterministic,
         param_space={"x": tune.uniform(1, 2)},
-        tune_config=tune.TuneConfig(metric="loss", mode="min", num_samples=SAMPLES, seed=3),
+        tune_config=tune.TuneConfig(
+            metric=None if SCHEDULER else "loss",
+            mode=None if SCHEDULER else "min",
+            num_samples=SAMPLES,
+            seed=3,
+            scheduler=make_scheduler(SCHEDULER) if SCHEDULER else None,
+        ),
         run_config=tune.RunConfig(
             name="run",
             storage_path=path,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=2),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=2, num_to_keep=1),
+            checkpoint_config=tune.CheckpointConfig(
+                checkpoint_frequency=1 if SCHEDULER else 2, num_to_keep=1
+            ),
         ),
         executor=executor,
     )

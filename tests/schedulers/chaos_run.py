@@ -30,6 +30,8 @@ class ChaosRun(FakeRun):
 
     def step(self) -> bool:
         self.check()
+        # A run does it right after each hook: nobody fails in between.
+        self._carry_out_stops()
         if self._rng.random() < self._restores:
             self.scheduler = pickle.loads(pickle.dumps(self.scheduler))
         if self._running and self._rng.random() < self._failing:

@@ -138,7 +138,7 @@ class TestPB2(SchedulerContract):
 
     def make_scheduler(self) -> TrialScheduler:
         return PB2(
-            perturbation_interval=3, hyperparam_bounds={"lr": [0.0, 1.0]}, log_config=False
+            perturbation_interval=9, hyperparam_bounds={"lr": [0.0, 1.0]}, log_config=False
         )
 
 

@@ -483,7 +483,7 @@ def test_the_state_holds_no_trials() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.randoms(use_true_random=False),
+    st.integers(0, 2**32),
     st.sampled_from([HyperBandScheduler, HyperBandForBOHB]),
     st.integers(1, 40),
     st.integers(1, 5),
@@ -492,7 +492,7 @@ def test_the_state_holds_no_trials() -> None:
     st.sampled_from([1, 3, 9, 10]),
 )
 def test_every_run_comes_to_its_end_and_nobody_runs_after_its_stop(
-    rng: random.Random,
+    seed: int,
     kind: type[HyperBandScheduler],
     count: int,
     slots: int,
@@ -500,6 +500,7 @@ def test_every_run_comes_to_its_end_and_nobody_runs_after_its_stop(
     stops_last: bool,
     max_t: int,
 ) -> None:
+    rng = random.Random(seed)
     ends = [rng.randint(1, 12) for _ in range(count)]
 
     def chaotic(number: int, time: int) -> float | None:

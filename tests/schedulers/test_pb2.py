@@ -66,8 +66,9 @@ def test_what_was_learnt_long_ago_counts_less() -> None:
 
 
 def test_a_value_that_is_being_tried_promises_less_though_its_gain_is_not_known() -> None:
-    rows = np.array([[0.0, 0.0, at] for at in (0.0, 0.1, 0.2, 0.3)])
-    gains = np.array([0.0, 0.7, 0.9, 0.6])
+    places = np.linspace(0.0, 0.5, 12)
+    rows = np.column_stack([np.zeros(12), np.zeros(12), places])
+    gains = np.sin(12 * places)
     nobody, point = np.empty((0, 3)), np.array([[0.0, 0.0, 0.9]])
     alone, beside = upper_bound(rows, gains, nobody), upper_bound(rows, gains, point)
     assert beside(point)[0] < alone(point)[0] - 0.1

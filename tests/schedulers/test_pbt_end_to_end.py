@@ -70,6 +70,8 @@ def run(trainable: Any, path: Path, **options: Any) -> ResultGrid:
         param_space={"rate": tune.grid_search(RATES)},
         tune_config=tune.TuneConfig(metric="score", mode="max", scheduler=scheduler, seed=1),
         run_config=tune.RunConfig(name="pbt", storage_path=str(path), verbose=0),
+        # One at a time, so that trials take turns: how fast each is does not matter.
+        executor=tune.ProcessExecutor(num_cpus=1),
     ).fit()
 
 
@@ -95,7 +97,7 @@ def test_a_class_that_can_be_reset_keeps_its_workers(tmp_path: Path) -> None:
     workers = {
         row["worker"] for result in results for row in history(Path(result.path)) if row["worker"]
     }
-    assert len(workers) <= 2
+    assert len(workers) == 1
 
 
 def test_the_policy_of_the_trial_can_be_replayed(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from localtune.utils.remote_store import RemoteStore
@@ -38,18 +37,19 @@ class Faults:
 _faults: dict[str, Faults] = {}
 
 
-class FaultyFileSystem(DirFileSystem):  # type: ignore[misc]
-    """A directory of this machine that fails as its :class:`Faults` say."""
+class FaultyFileSystem(LocalFileSystem):  # type: ignore[misc]
+    """Absolute paths of this machine, reached by requests that fail as :class:`Faults` say.
 
+    Args:
+        name: Whose faults.
+    """
+
+    protocol = ("faulty",)
     cachable = False
 
-    def __init__(self, path: str, **options: Any) -> None:
-        super().__init__(path=path, fs=LocalFileSystem(), **options)
-        self.top = path
-
-    @property
-    def faults(self) -> Faults:
-        return _faults.setdefault(self.top, Faults())
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.faults = _faults.setdefault(name, Faults())
 
     def _check(self) -> None:
         if self.faults.refuse:
@@ -63,7 +63,7 @@ class FaultyFileSystem(DirFileSystem):  # type: ignore[misc]
                 self.faults.hold.wait()
             self._check()
             if self.faults.break_at and target.endswith(self.faults.break_at):
-                Path(self.top, target).write_bytes(Path(source).read_bytes()[:1])
+                Path(target).write_bytes(Path(source).read_bytes()[:1])
                 raise TimeoutError("the line broke")
             self.faults.calls.append(target)
             super().put_file(source, target)
@@ -82,8 +82,8 @@ class FaultyFileSystem(DirFileSystem):  # type: ignore[misc]
         return super().find(path, **options)
 
 
-def faulty_store(directory: Path, root: str = "sweeps") -> tuple[RemoteStore, Faults]:
+def faulty_store(directory: Path) -> tuple[RemoteStore, Faults]:
     """A store in a local directory, and what goes wrong with it."""
     directory.mkdir(exist_ok=True)
     filesystem = FaultyFileSystem(os.fspath(directory))
-    return RemoteStore(filesystem, root), filesystem.faults
+    return RemoteStore(filesystem, os.fspath(directory / "sweeps")), filesystem.faults

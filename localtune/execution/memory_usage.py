@@ -1,0 +1,56 @@
+"""How much memory processes hold.
+
+Counted is what only the end of a process gives back: anonymous and shared memory. Pages of files
+(a data set that is mapped into memory) are the kernel's to take back. Where the system does not
+tell them apart, the resident set counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from localtune.worker.lifeline import children_of
+
+
+def tree_bytes(pid: int, exact: bool = False) -> int:
+    """Memory that a process and its descendants hold, without pages of files where that is known.
+
+    Args:
+        pid: The process; one that has ended holds nothing.
+        exact: Whether memory that several processes share is divided among them. Takes longer:
+            about 50 ms per GB.
+    """
+    return sum(_process_bytes(each, exact=exact) for each in _family(pid))
+
+
+def _family(root: int) -> Iterator[int]:
+    waiting = [root]
+    while waiting:
+        pid = waiting.pop()
+        yield pid
+        waiting += children_of(pid)
+
+
+def _process_bytes(pid: int, *, exact: bool) -> int:
+    """Anonymous and shared memory on Linux; elsewhere the resident set, or what is its own."""
+    name, prefix = ("smaps_rollup", "Pss_") if exact else ("status", "Rss")
+    found = []
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/{name}", errors="replace") as file:
+        for line in file:
+            key, _, rest = line.partition(":")
+            if key in (f"{prefix}Anon", f"{prefix}Shmem"):
+                found.append(int(rest.split()[0]) * 1024)
+    return sum(found) if found else _portable_process_bytes(pid, exact=exact)
+
+
+def _portable_process_bytes(pid: int, *, exact: bool) -> int:
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        if exact:
+            with contextlib.suppress(psutil.AccessDenied):
+                return int(process.memory_full_info().uss)
+        return int(process.memory_info().rss)
+    return 0

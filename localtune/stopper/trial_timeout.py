@@ -1,0 +1,46 @@
+"""Stops each trial after some time of training."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from localtune.result import TIME_TOTAL_S
+from localtune.stopper.missing_keys import MISSING, MissingKeys, value_of
+from localtune.stopper.seconds import seconds_of
+from localtune.stopper.stopper import Stopper
+
+
+class TrialTimeoutStopper(Stopper):
+    """Stops a trial when it has trained for so long.
+
+    What counts is ``time_total_s`` of its results: the time that its steps took, also before it
+    was paused, restored or retried; neither waiting nor starting. It is asked after each result,
+    so a trial ends with the first result at or after the limit: one that never reports is never
+    stopped by it.
+
+    Args:
+        timeout: Seconds, or a timedelta; at least 0.
+
+    Raises:
+        ValueError: for anything else.
+
+    Example:
+        >>> stop = TrialTimeoutStopper(60)
+        >>> stop("trial_1", {"time_total_s": 59.0}), stop("trial_1", {"time_total_s": 60.5})
+        (False, True)
+    """
+
+    has_state = False
+
+    def __init__(self, timeout: float | datetime.timedelta) -> None:
+        self._timeout_s = seconds_of(timeout)
+        self._missing = MissingKeys("TrialTimeoutStopper", [TIME_TOTAL_S])
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        time_s = value_of(TIME_TOTAL_S, result)
+        return time_s is not MISSING and bool(time_s >= self._timeout_s)
+
+    def missing_key_warnings(self, result: Mapping[str, Any]) -> list[str]:
+        return self._missing.warnings(result)

@@ -1,0 +1,217 @@
+"""What every stopper must do, as a test suite.
+
+Derive a test class from :class:`StopperContract`, say how to make the stopper, and let pytest
+collect it::
+
+    class TestMyStopper(StopperContract):
+        def make_stopper(self) -> Stopper:
+            return MyStopper("loss", patience=3)
+
+It needs pytest, and hypothesis for one test.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from localtune.controller.kept_state import dump, load
+from localtune.error import ExtraMissingError
+from localtune.experiment.status import Status
+from localtune.stopper.stopper import Stopper
+from localtune.testing.simulation import simulate
+
+# (trial id, result) in the order in which a run gives them.
+Results = Sequence[tuple[str, dict[str, Any]]]
+# What a stopper says: whether the trial stops, and whether all do.
+Answer = tuple[bool, bool]
+
+
+class StopperContract:
+    """The suite.
+
+    Results have ``loss`` (falls, and then stays), ``nested/loss`` (the same), and what is filled
+    in automatically that counts: ``training_iteration`` and ``time_total_s``.
+
+    Attributes:
+        watches_all_trials: Whether what a trial's results say also depends on other trials.
+    """
+
+    watches_all_trials = False
+
+    def make_stopper(self) -> Stopper:
+        """A new stopper; called several times per test."""
+        raise NotImplementedError
+
+    def test_it_answers_yes_or_no_and_leaves_the_result_alone(self) -> None:
+        stopper = self.make_stopper()
+        assert isinstance(stopper, Stopper)
+        for trial_id, result in made_up_results():
+            before = copy.deepcopy(result)
+            answer = stopper(trial_id, result)
+            assert isinstance(answer, bool), f"The answer must be True or False, not {answer!r}"
+            assert result == before, "A stopper must not change the result"
+            assert isinstance(stopper.stop_all(), bool)
+
+    def test_asking_again_whether_to_stop_all_changes_nothing(self) -> None:
+        results = made_up_results()
+        often = self.make_stopper()
+        answers = []
+        for trial_id, result in results:
+            stops = often(trial_id, result)
+            answers.append((stops, [often.stop_all() for _ in range(3)][-1]))
+        assert answers == answers_of(self.make_stopper(), results)
+
+    def test_nan_is_a_value_like_others(self) -> None:
+        for trial_id, result in made_up_results(nan_from=3):
+            assert isinstance(self.make_stopper()(trial_id, result), bool)
+        answers_of(self.make_stopper(), made_up_results(nan_from=3))
+        answers_of(self.make_stopper(), made_up_results(nan_from=0))
+
+    def test_results_without_the_metric_are_left_out(self) -> None:
+        answers_of(self.make_stopper(), made_up_results(missing_from=0))
+        answers_of(self.make_stopper(), made_up_results(missing_from=3))
+
+    def test_a_missing_key_is_told_once(self) -> None:
+        stopper = self.make_stopper()
+        texts = stopper.missing_key_warnings({"something": 1})
+        assert all(isinstance(text, str) and text for text in texts)
+        assert stopper.missing_key_warnings({"something": 1}) == []
+
+    def test_trials_do_not_disturb_each_other(self) -> None:
+        if self.watches_all_trials:
+            return
+        results = made_up_results()
+        together = answers_of(self.make_stopper(), results)
+        for trial_id in {each for each, _ in results}:
+            alone = [each for each in results if each[0] == trial_id]
+            mixed = [
+                answer
+                for (each, _), answer in zip(results, together, strict=True)
+                if each == trial_id
+            ]
+            assert [stops for stops, _ in mixed] == [
+                stops for stops, _ in answers_of(self.make_stopper(), alone)
+            ], f"{trial_id} is stopped elsewhere when there are other trials"
+
+    def test_what_is_restored_goes_on_as_if_nothing_had_happened(self) -> None:
+        results = made_up_results()
+        for cut in range(len(results)):
+            self._check_restored(results, cut)
+
+    def test_random_results_and_a_pickle_in_the_middle(self) -> None:
+        try:
+            import hypothesis
+            from hypothesis import strategies as st
+        except ImportError as error:
+            raise ExtraMissingError("hypothesis", "test", "This test") from error
+
+        values = st.floats(-10, 10) | st.sampled_from([math.nan, math.inf, -math.inf, 0.0])
+        rows = st.lists(st.tuples(st.sampled_from(["t1", "t2", "t3"]), values), max_size=25)
+
+        @hypothesis.settings(max_examples=40, deadline=None, database=None)
+        @hypothesis.given(rows=rows, share=st.floats(0, 1))
+        def goes_on(rows: list[tuple[str, float]], share: float) -> None:
+            self._check_restored(numbered(rows), int(len(rows) * share))
+
+        goes_on()
+
+    def test_a_run_with_it_ends(self) -> None:
+        result = simulate(
+            Falling,
+            metric="loss",
+            mode="min",
+            num_samples=5,
+            num_cpus=2,
+            stop=self.make_stopper(),
+            validate=True,
+        )
+        assert all(trial.status is Status.TERMINATED for trial in result.trials)
+        assert all(trial.iterations <= Falling.length for trial in result.trials)
+
+    def _check_restored(self, results: Results, cut: int) -> None:
+        stopper = self.make_stopper()
+        answers_of(stopper, results[:cut])
+        # Without a state, a resumed run has the stopper that it is given.
+        twin = load(dump(stopper), ()) if stopper.has_state else self.make_stopper()
+        assert answers_of(twin, results[cut:]) == answers_of(stopper, results[cut:]), (
+            f"A stopper that was pickled after {cut} results answers otherwise"
+        )
+
+
+class Falling:
+    """A simulated training whose loss falls and then stays."""
+
+    length = 30
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.done = 0
+
+    def step(self) -> dict[str, Any]:
+        self.done += 1
+        loss = loss_at(self.done)
+        return {"loss": loss, "nested": {"loss": loss}, "done": self.done >= self.length}
+
+    def get_state(self) -> int:
+        return self.done
+
+    def set_state(self, state: int) -> None:
+        self.done = state
+
+
+def loss_at(iteration: int) -> float:
+    """Falls to 1 within six iterations."""
+    return max(1.0, 7.0 - iteration)
+
+
+def made_up_results(
+    nan_from: int | None = None, missing_from: int | None = None, count: int = 20
+) -> Results:
+    """The results of three trials, mixed.
+
+    Args:
+        nan_from: From which result on the loss is NaN.
+        missing_from: From which result on there is no loss.
+        count: How many results each trial has.
+    """
+    order = ["t1", "t2", "t3"] * count
+    random.Random(0).shuffle(order)
+    seen = dict.fromkeys(order, 0)
+    rows: list[tuple[str, float | None]] = []
+    for trial_id in order:
+        number = seen[trial_id]
+        seen[trial_id] += 1
+        loss: float | None = loss_at(number + int(trial_id[1]))
+        if nan_from is not None and number >= nan_from:
+            loss = math.nan
+        if missing_from is not None and number >= missing_from:
+            loss = None
+        rows.append((trial_id, loss))
+    return numbered(rows)
+
+
+def numbered(rows: Iterable[tuple[str, float | None]]) -> Results:
+    """Results with these losses; None leaves the loss out."""
+    iterations: dict[str, int] = {}
+    results = []
+    for trial_id, loss in rows:
+        iteration = iterations[trial_id] = iterations.get(trial_id, 0) + 1
+        result: dict[str, Any] = {
+            "training_iteration": iteration,
+            "time_total_s": iteration * 1.5,
+            "trial_id": trial_id,
+            "done": False,
+            "config": {},
+        }
+        if loss is not None:
+            result |= {"loss": loss, "nested": {"loss": loss}}
+        results.append((trial_id, result))
+    return results
+
+
+def answers_of(stopper: Stopper, results: Results) -> list[Answer]:
+    """What a stopper says to some results."""
+    return [(bool(stopper(trial_id, result)), stopper.stop_all()) for trial_id, result in results]

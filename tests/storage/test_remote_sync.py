@@ -1,0 +1,226 @@
+"""The order in which ExperimentSync uploads, and what it does when that fails."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localtune.checkpoint import Checkpoint
+from localtune.experiment.checkpoint_history import TrackedCheckpoint
+from localtune.experiment.trial import Trial
+from localtune.result import EXPERIMENT_DB_FILE
+from localtune.run_config import CheckpointConfig
+from localtune.storage.experiment_db import ExperimentDB, load_trials
+from localtune.storage.remote import attach, read_record
+from localtune.storage.sync import ExperimentSync, SyncSettings
+from localtune.utils.remote_store import RemoteStore
+from tests.storage.stores import Faults, faulty_store
+
+LONG_S = 60.0
+
+
+class Run:
+    """A working copy with one trial, whose records a test writes as a run does."""
+
+    def __init__(self, directory: Path, store: RemoteStore, faults: Faults) -> None:
+        self.directory, self.store, self.faults = directory, store, faults
+        attach(store, os.fspath(directory))
+        self.db = ExperimentDB(os.fspath(directory))
+        self.trial = Trial(
+            "train", trial_id="1", checkpoint_config=CheckpointConfig(num_to_keep=1)
+        )
+        self.trial.experiment_path = os.fspath(directory)
+        self.trial.dirname = "train_1"
+        (directory / "train_1").mkdir(exist_ok=True)
+        self.said: list[str] = []
+        self.syncs: list[ExperimentSync] = []
+        self.db.save([self.trial])
+
+    def sync(self) -> ExperimentSync:
+        settings = SyncSettings(first_pause_s=0.01)
+        sync = ExperimentSync(os.fspath(self.directory), self.store, settings, self.said.append)
+        self.syncs.append(sync)
+        sync.start()
+        return sync
+
+    def checkpoint(self, index: int, content: str, sync: ExperimentSync | None = None) -> None:
+        path = self.directory / "train_1" / f"checkpoint_{index:06d}"
+        path.mkdir()
+        (path / "weights").write_text(content)
+        (path / "deep").mkdir()
+        (path / "deep" / "more").write_text(content)
+        tracked = TrackedCheckpoint(Checkpoint(path), {"training_iteration": index}, index)
+        gone = self.trial.checkpoints.register(tracked)
+        (self.directory / "train_1" / "result.json").write_text("{}\n" * (index + 1))
+        self.db.save([self.trial])
+        for each in gone:
+            if sync is not None:
+                sync.remove_checkpoint(each.checkpoint.path)
+
+    def whole(self) -> set[str]:
+        """Checkpoints in the store that have their marker."""
+        return {
+            name.split("/")[1] for name in self.store.files() if name.endswith("localtune_complete")
+        }
+
+    def recorded(self, tmp_path: Path) -> set[str]:
+        """Checkpoints that the database in the store names."""
+        target = tmp_path / "recorded"
+        self.store.fetch([EXPERIMENT_DB_FILE], os.fspath(target))
+        connection = sqlite3.connect(target / EXPERIMENT_DB_FILE)
+        try:
+            return {os.path.basename(p) for (p,) in connection.execute("SELECT path FROM checkpoints")}
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        self.faults.refuse = False
+        self.faults.hold.set()
+        for sync in self.syncs:
+            sync.close(LONG_S)
+        self.db.close()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    store, faults = faulty_store(tmp_path / "store")
+    run = Run(tmp_path / "here" / "run", store.child("run"), faults)
+    yield run
+    run.close()
+
+
+def test_data_comes_first_and_the_record_last(run: Run) -> None:
+    run.checkpoint(0, "a")
+    assert run.sync().close(LONG_S)
+    names = [name.removeprefix(run.store.root + "/") for name in run.faults.calls]
+    first, marker, history, record, version = (
+        names.index("train_1/checkpoint_000000/weights"),
+        names.index("train_1/checkpoint_000000/.localtune_complete"),
+        names.index("train_1/result.json"),
+        names.index(f"{EXPERIMENT_DB_FILE}.new"),
+        names.index(".localtune_sync"),
+    )
+    assert first < marker < history < record < version
+    assert run.said == []
+
+
+def test_what_has_not_changed_is_not_uploaded_again(run: Run) -> None:
+    run.checkpoint(0, "a")
+    run.sync().close(LONG_S)
+    run.faults.calls.clear()
+    run.sync().close(LONG_S)
+    assert not any("checkpoint_" in name for name in run.faults.calls)
+
+
+def test_a_checkpoint_that_is_uploaded_by_halves_is_on_no_record(
+    run: Run, tmp_path: Path
+) -> None:
+    run.checkpoint(0, "first")
+    run.sync().close(LONG_S)
+    run.checkpoint(1, "second")
+    run.faults.break_at = "checkpoint_000001/weights"
+    assert not run.sync().close(0.2)
+    assert run.whole() == {"checkpoint_000000"}
+    assert run.recorded(tmp_path) == {"checkpoint_000000"}
+    with pytest.raises(FileNotFoundError):
+        run.store.child("train_1/checkpoint_000001").fetch(["deep/none"], os.fspath(tmp_path / "x"))
+    run.faults.break_at = None
+    assert run.sync().close(LONG_S)
+    assert run.whole() == run.recorded(tmp_path) == {"checkpoint_000001"}
+    there = Path(run.store.root, "train_1/checkpoint_000001/weights")
+    assert there.read_text() == "second"
+
+
+def test_away_and_back_are_said_once_each(run: Run) -> None:
+    run.faults.refuse = True
+    sync = run.sync()
+    assert run.faults.refused.wait(LONG_S)
+    for _ in range(3):  # It goes on trying.
+        run.faults.refused.clear()
+        assert run.faults.refused.wait(LONG_S)
+    assert len(run.said) == 1
+    assert "cannot be reached (ConnectionRefusedError: nobody is there)" in run.said[0]
+    run.faults.refuse = False
+    assert sync.close(LONG_S)
+    assert len([text for text in run.said if "can be reached again" in text]) == 1
+    assert not any("does not have all" in text for text in run.said)
+
+
+def test_a_checkpoint_stays_as_long_as_its_upload_needs_it(run: Run, tmp_path: Path) -> None:
+    run.checkpoint(0, "a")
+    run.faults.hold.clear()
+    sync = run.sync()
+    assert run.faults.waiting.wait(LONG_S)
+    run.checkpoint(1, "b", sync)
+    first = run.directory / "train_1" / "checkpoint_000000"
+    assert first.exists()
+    run.faults.hold.set()
+    assert sync.close(LONG_S)
+    assert not first.exists()
+    assert run.whole() == run.recorded(tmp_path) == {"checkpoint_000001"}
+
+
+def test_a_checkpoint_of_a_known_name_with_other_content_is_uploaded_anew(run: Run) -> None:
+    run.checkpoint(0, "old")
+    run.sync().close(LONG_S)
+    directory = run.directory / "train_1" / "checkpoint_000000"
+    sync = run.sync()
+    os.rename(directory, tmp := directory.with_name("kept"))
+    directory.mkdir()
+    (directory / "weights").write_text("new")
+    assert tmp.exists()
+    assert sync.close(LONG_S)
+    there = Path(run.store.root, "train_1/checkpoint_000000")
+    assert (there / "weights").read_text() == "new"
+    assert not (there / "deep" / "more").exists()
+
+
+def test_a_checkpoint_that_has_vanished_is_left_out_of_the_record(
+    run: Run, tmp_path: Path
+) -> None:
+    run.checkpoint(0, "a")
+    for name in ("weights", "deep/more"):
+        (run.directory / "train_1" / "checkpoint_000000" / name).unlink()
+    (run.directory / "train_1" / "checkpoint_000000" / "deep").rmdir()
+    (run.directory / "train_1" / "checkpoint_000000").rmdir()
+    assert run.sync().close(LONG_S)
+    assert run.recorded(tmp_path) == set()
+
+
+def test_another_machine_gets_all_but_the_checkpoints(run: Run, tmp_path: Path) -> None:
+    run.checkpoint(0, "a")
+    run.sync().close(LONG_S)
+    other = tmp_path / "there" / "run"
+    attach(run.store, os.fspath(other))
+    assert (other / "train_1" / "result.json").read_text() == "{}\n"
+    assert not (other / "train_1" / "checkpoint_000000").exists()
+    checkpoint = load_trials(os.fspath(other))[0].checkpoint
+    assert checkpoint is not None
+    with checkpoint.as_directory() as path:
+        assert path == os.fspath(other / "train_1" / "checkpoint_000000")
+        assert Path(path, "deep", "more").read_text() == "a"
+        assert sorted(os.listdir(path)) == ["deep", "weights"]
+
+
+def test_work_that_was_not_uploaded_survives_another_machine(run: Run, tmp_path: Path) -> None:
+    run.sync().close(LONG_S)
+    assert read_record(os.fspath(run.directory)).finished
+    other = Run(tmp_path / "there" / "run", run.store, run.faults)
+    run.checkpoint(0, "only here")
+    run.faults.refuse = True
+    assert not run.sync().close(0)
+    run.faults.refuse = False
+    # Nobody else has gone on: the working copy is the newest.
+    attach(run.store, os.fspath(run.directory))
+    assert (run.directory / "train_1" / "checkpoint_000000").exists()
+    other.sync()
+    other.close()
+    attach(run.store, os.fspath(run.directory))
+    assert not (run.directory / "train_1" / "checkpoint_000000").exists()
+    aside = [path for path in run.directory.parent.iterdir() if ".replaced_" in path.name]
+    assert len(aside) == 1
+    assert (aside[0] / "train_1" / "checkpoint_000000" / "weights").read_text() == "only here"
