@@ -533,7 +533,9 @@ def _revive(trial: Trial, resume: ResumeConfig, searcher: SearchAlgorithm) -> No
             searcher.on_trial_complete(trial.trial_id)
     if wanted is ResumeConfig.ResumeType.SKIP:
         return
-    trial.status = Status.PENDING
+    # A paused trial waits for its scheduler; the others would have gone on.
+    is_paused = trial.status is Status.PAUSED and wanted is ResumeConfig.ResumeType.RESUME
+    trial.status = Status.PAUSED if is_paused else Status.PENDING
     trial.error = None
     if wanted is ResumeConfig.ResumeType.RESTART:
         trial.checkpoints = CheckpointHistory(trial.checkpoint_config)

@@ -1,6 +1,6 @@
 """What one machine does with an experiment in S3; a process of its own, started by a test.
 
-    python s3_machine.py start|resume <uri> <file>
+python s3_machine.py start|resume <uri> <file>
 """
 
 from __future__ import annotations

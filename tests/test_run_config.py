@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 import localtune as tune
@@ -47,6 +48,8 @@ def test_the_defaults_of_resuming() -> None:
         ("/a//b/../c/", "/a/c"),
         ("~/x", os.path.expanduser("~/x")),
         ("file:///a/b", "/a/b"),
+        ("local:///a/b", "/a/b"),
+        ("s3://bucket/x/", "s3://bucket/x"),
     ],
 )
 def test_a_storage_path_is_made_absolute_and_plain(given: Any, meant: str) -> None:
@@ -66,7 +69,6 @@ def test_the_default_storage_path_is_below_home() -> None:
     [
         ("results", r"must be absolute, but got 'results'\. Use '.*results'"),
         ("./results", r"must be absolute"),
-        ("s3://bucket/x", r"must be a directory of this machine, but got 's3://bucket/x'"),
         (5, r"must be the path of a directory, but got 5"),
     ],
 )
@@ -75,9 +77,14 @@ def test_another_storage_path_is_refused(path: Any, remedy: str) -> None:
         tune.RunConfig(storage_path=path)
 
 
-def test_a_file_system_is_refused() -> None:
-    with pytest.raises(ValueError, match="storage_filesystem must be None"):
-        tune.RunConfig(storage_filesystem=object())
+def test_what_is_no_file_system_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be a file system object of fsspec"):
+        tune.RunConfig(storage_path="bucket/x", storage_filesystem=object())
+
+
+def test_a_file_system_needs_a_path_in_it() -> None:
+    with pytest.raises(ValueError, match="storage_filesystem needs a storage_path"):
+        tune.RunConfig(storage_filesystem=fsspec.filesystem("memory"))
 
 
 @pytest.mark.parametrize("verbose", [-1, 1.5, "high"])

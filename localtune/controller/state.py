@@ -323,9 +323,9 @@ class ControllerState(Starting):
     def _on_exit(self, worker: Worker, event: Exited) -> None:
         trial, phase = worker.trial, worker.phase
         self._workers.remove(worker)
-        if event.exit.out_of_memory:
-            self._thin_out()
         if trial is not None:
+            if event.exit.out_of_memory:
+                self._thin_out()
             self._fail(trial, failure.error_of_exit(event.exit, trial, phase.value))
 
     def _thin_out(self) -> None:

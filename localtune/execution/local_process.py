@@ -225,6 +225,7 @@ class ProcessExecutor(Executor):
             self._output_pipe.close()
             self._output_pipe = None
         waiter, self._waiter, self._launcher = self._waiter, None, None
+        self._memory_watch = None
         waiter.close()
         self._events = []
         shutil.rmtree(self._private_dir, ignore_errors=True)
@@ -298,7 +299,7 @@ class ProcessExecutor(Executor):
 
     def _time_left(self, timeout_s: float | None) -> float | None:
         now = time.monotonic()
-        limits = [each.deadline - now for each in self._workers.values() if each.deadline]
+        limits = [each.deadline - now for each in self._workers.values() if each.deadline is not None]
         check_s = self._memory_watch.seconds_left() if self._memory_watch is not None else None
         limits += [each for each in (check_s, timeout_s) if each is not None]
         return max(min(limits), 0.0) if limits else None
@@ -319,7 +320,7 @@ class ProcessExecutor(Executor):
         if watch is None or watch.seconds_left() != 0.0:
             return
         for verdict in watch.look(self.process_ids()):
-            logger.warning("Worker %d is killed: %s", verdict.worker_id, verdict.note)
+            logger.info("Worker %d is killed: %s", verdict.worker_id, verdict.note)
             self._signal(self._workers[verdict.worker_id], _SIGKILL)
 
     def _signal(self, worker: _Worker, signum: int) -> None:

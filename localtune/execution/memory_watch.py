@@ -133,11 +133,11 @@ class MemoryWatch:
     def release(self, worker_id: int, exit: WorkerExit) -> WorkerExit:
         """Takes in that a worker has ended; says so if want of memory was the cause."""
         tenant = self._tenants.pop(worker_id)
-        if exit.exit_code is not None and exit.exit_code != -_SIGKILL:
-            return exit
-        if tenant.verdict is not None:
+        if tenant.verdict is not None and exit.exit_code != 0:
             note, is_shortage = tenant.verdict.note, tenant.verdict.is_shortage
             return replace(exit, note=note, out_of_memory=is_shortage)
+        if exit.exit_code != -_SIGKILL:
+            return exit
         count, self._oom_kill_count = self._oom_kill_count, machine.oom_kill_count()
         if exit.note or self._oom_kill_count <= count:
             return exit
@@ -192,8 +192,9 @@ class MemoryWatch:
             Verdict(
                 tenant.worker_id,
                 f"its processes held {format_bytes(held[tenant.worker_id])} of memory, and its "
-                f"trial asked for {format_bytes(limit)}. {self._scene(tenant, tenants, left, held)}"
-                ' Ask for more (with_resources, "memory"), or let the trial use less.',
+                f"trial asked for {format_bytes(limit)}; {format_bytes(left)} was left. "
+                f"{self._scene(tenant, tenants, held)} "
+                'Ask for more (with_resources, "memory"), or let the trial use less.',
                 is_shortage=False,
             )
             for tenant, limit in over
@@ -212,24 +213,22 @@ class MemoryWatch:
             f"memory ran short: {format_bytes(left)} was left, less than the reserve of "
             f"{format_bytes(self._reserve_bytes)}. Of the workers that held much this was the "
             f"youngest; its processes held {format_bytes(held[victim.worker_id])}. "
-            f"{self._scene(victim, tenants, left, held)} {_REMEDY}"
+            f"{self._scene(victim, tenants, held)} {_REMEDY}"
         )
         return [Verdict(victim.worker_id, note, is_shortage=True)]
 
-    def _scene(
-        self, victim: _Tenant, tenants: Sequence[_Tenant], left: int, held: dict[int, int]
-    ) -> str:
-        """What else ran, and with how much; what was left."""
+    def _scene(self, victim: _Tenant, tenants: Sequence[_Tenant], held: dict[int, int]) -> str:
+        """What else ran, and with how much."""
         others = [each for each in tenants if each is not victim]
         if not others:
-            return f"Nothing else ran; the machine had {format_bytes(left)} left."
+            return "Nothing else ran."
         others.sort(key=lambda each: self._measure(each, held), reverse=True)
         named = [f"{each.trial_name} {format_bytes(held[each.worker_id])}" for each in others]
         if len(named) > _NAMED_COUNT:
             rest = others[_NAMED_COUNT:]
             total = format_bytes(sum(held[each.worker_id] for each in rest))
             named[_NAMED_COUNT:] = [f"{len(rest)} more {total}"]
-        return f"Also running: {', '.join(named)}; the machine had {format_bytes(left)} left."
+        return f"Also running: {', '.join(named)}."
 
     def _measure(self, tenant: _Tenant, held: dict[int, int]) -> int:
         if tenant.worker_id not in held:

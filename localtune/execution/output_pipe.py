@@ -10,6 +10,8 @@ from collections.abc import Callable
 from localtune.execution.waiter import Waiter
 
 _CHUNK_BYTES = 64 * 1024
+# Characters that a line without an end may have before it is passed on all the same.
+_MAX_LINE = 64 * 1024
 
 
 class OutputPipe:
@@ -17,7 +19,7 @@ class OutputPipe:
 
     Args:
         waiter: Where the reading end is watched.
-        on_text: Called with whole lines.
+        on_text: Called with whole lines; very long ones come in pieces.
 
     Attributes:
         write_fd: The end for the workers.
@@ -51,6 +53,9 @@ class OutputPipe:
         with contextlib.suppress(BlockingIOError):
             data = os.read(self._read_fd, _CHUNK_BYTES)
         lines, end, rest = (self._rest + self._decoder.decode(data)).rpartition("\n")
+        if len(rest) > _MAX_LINE:
+            # Somebody prints without line ends: it must not pile up here.
+            lines, end, rest = lines + end + rest, "\n", ""
         self._rest = rest
         if end:
             self._on_text(lines + end)

@@ -12,6 +12,7 @@ from localtune.utils.calls import make_by_name
 
 # {name: (module, class)}; a module is imported when its class is wanted.
 _SEARCHERS = {
+    "bohb": ("localtune.search.bohb", "TuneBOHB"),
     "optuna": ("localtune.search.optuna", "OptunaSearch"),
     "random": ("localtune.search.basic_variant", "BasicVariantGenerator"),
     "variant_generator": ("localtune.search.basic_variant", "BasicVariantGenerator"),
@@ -41,7 +42,7 @@ def create_searcher(search_alg: str, **kwargs: Any) -> Searcher | SearchAlgorith
 
     Args:
         search_alg: Its name, in upper or lower case: ``"random"`` (or ``"variant_generator"``),
-            ``"optuna"``.
+            ``"bohb"``, ``"optuna"``.
         **kwargs: Arguments of its class; what that does not take is dropped.
 
     Raises:

@@ -122,10 +122,7 @@ class SearchGenerator(SearchAlgorithm):
         self._space = _copied(param_space)
         self._num_samples = num_samples
         self._seed = derive_seed(self._run_seed)
-        fixed = os.environ.get(PREFIX_VARIABLE)
-        self._first_id = (
-            zlib.crc32(fixed.encode()) if fixed else int.from_bytes(os.urandom(4), "little")
-        )
+        self._first_id = int.from_bytes(os.urandom(4), "little")
         self._counter = 0
         self._has_finished = False
 

@@ -211,6 +211,8 @@ class ExperimentSync:
                 with self._condition:
                     self._condition.wait_for(lambda: self._closing, min(_POLL_S, pause_s))
                     closing = self._closing
+                    if self._abandoned:
+                        return
                 now = time.monotonic()
                 if closing:
                     if self._is_away and not self._rest_while_away(next_at - now):
@@ -247,14 +249,14 @@ class ExperimentSync:
         try:
             self._pass()
             if self._is_last_pass:
-                write_record(self._directory, SyncRecord(self._own, self._base, finished=True))
+                self._write_record(SyncRecord(self._own, self._base, finished=True))
                 self._complete = True
         except Exception as error:
             # There is no common class: each store raises what its library raises.
             self._error = error
             # What is there is not certain any more.
             self._uploaded = None
-            if not self._is_away:
+            if not self._is_away and not self._abandoned:
                 self._is_away = True
                 self._tell(
                     f"{self._store.uri} cannot be reached ({_text_of(error)}). The run goes on; "
@@ -288,8 +290,7 @@ class ExperimentSync:
         try:
             named = self._take_snapshot(snapshot)
             for name in sorted(named):
-                if self._abandoned:
-                    raise InterruptedError("the upload was given up")
+                self._check_wanted()
                 look = self._look_of_directory(name)
                 if name in uploaded.whole and look in (None, uploaded.whole[name]):
                     continue
@@ -417,11 +418,21 @@ class ExperimentSync:
     def _publish(self, snapshot: str) -> None:
         self._own = Version(self._own.writer, self._own.number + 1)
         # Before the store has it: then nobody takes this working copy for an old one.
-        write_record(self._directory, SyncRecord(self._own, self._base))
+        self._write_record(SyncRecord(self._own, self._base))
         self._store.put_whole(EXPERIMENT_DB_FILE, snapshot)
         self._store.write(SYNC_FILE, json.dumps(vars(self._own)).encode())
         self._base = self._own
-        write_record(self._directory, SyncRecord(self._own, self._base))
+        self._write_record(SyncRecord(self._own, self._base))
+
+    def _write_record(self, record: SyncRecord) -> None:
+        with self._condition:
+            self._check_wanted()
+            write_record(self._directory, record)
+
+    def _check_wanted(self) -> None:
+        # Another run may have taken up the experiment: it must not find its state overwritten.
+        if self._abandoned:
+            raise InterruptedError("the upload was given up")
 
     def _has_news(self, connection: sqlite3.Connection) -> bool:
         """Whether checkpoints have come, or trials have ended."""

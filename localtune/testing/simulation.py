@@ -128,8 +128,6 @@ def simulate(
         reuse_actors=reuse_actors,
         seed=seed,
     )
-    with _same_ids():
-        searcher = make_searcher(options, experiment)
     executor = SimulatedExecutor(
         make,
         num_cpus=num_cpus,
@@ -141,18 +139,20 @@ def simulate(
         restore_s=restore_s,
         keep_in_memory=True,
     )
-    chosen = make_scheduler(options, experiment, searcher, seed)
-    settings = make_settings(experiment, options, chosen, seed)
-    state = ControllerState(
-        dataclasses.replace(settings, experiment_path=_NOWHERE),
-        searcher,
-        chosen,
-        experiment.stopper,
-        executor.capacity(),
-        executor.clock,
-    )
-    simulation = Simulation(state, executor, metric, validate=validate)
-    simulation.run()
+    with _same_ids():
+        searcher = make_searcher(options, experiment)
+        chosen = make_scheduler(options, experiment, searcher, seed)
+        settings = make_settings(experiment, options, chosen, seed)
+        state = ControllerState(
+            dataclasses.replace(settings, experiment_path=_NOWHERE),
+            searcher,
+            chosen,
+            experiment.stopper,
+            executor.capacity(),
+            executor.clock,
+        )
+        simulation = Simulation(state, executor, metric, validate=validate)
+        simulation.run()
     if state.error is not None:
         raise state.error
     return result_of(

@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from localtune.trainable.trainable import Trainable
 
 
+# Characters of an error's text and of its traceback that travel.
+_MAX_TEXT = 256 * 1024
+
+
 class Channel(Protocol):
     """The worker's end of the pipe."""
 
@@ -370,8 +374,8 @@ def failure_reply(command: str, error: BaseException) -> m.Failed:
     return m.Failed(
         command=command,
         type_name=type(error).__qualname__,
-        message=message,
-        traceback_text=text,
+        message=_shortened(message),
+        traceback_text=_shortened(text),
         hint=explain_missing_file(error) or _explain_missing_method(error),
         pickled_error=_pickled(error),
         fatal=not isinstance(error, Exception),
@@ -392,6 +396,14 @@ def _safe_text(error: BaseException) -> str:
         return str(error)
     except Exception:
         return f"<{type(error).__name__}: its text cannot be made>"
+
+
+def _shortened(text: str) -> str:
+    """The text, without its middle if nobody could read it all."""
+    if len(text) <= _MAX_TEXT:
+        return text
+    half = _MAX_TEXT // 2
+    return f"{text[:half]}\n... {len(text) - 2 * half:,} characters ...\n{text[-half:]}"
 
 
 def _without_own_frames(error: BaseException) -> Any:

@@ -41,8 +41,10 @@ class PipeChannel:
 
     def __init__(self, connection: Any) -> None:
         self._pipe = message_pipe(connection)
+        self._owner_pid = os.getpid()
 
     def receive(self) -> m.Command:
+        self._end_a_copy()
         try:
             self._pipe.wait_briefly(_SPIN_S)
             data = self._pipe.receive()
@@ -52,7 +54,20 @@ class PipeChannel:
         return _take_from_file(command.path) if isinstance(command, m.InFile) else command
 
     def send(self, reply: m.Reply) -> None:
+        self._end_a_copy()
         self._pipe.send(_encode_reply(reply))
+
+    def _end_a_copy(self) -> None:
+        """Ends a process that user code forked and that came back here: one worker is enough."""
+        if os.getpid() == self._owner_pid:
+            return
+        sys.stderr.write(
+            f"Process {os.getpid()}, forked by the trial in process {self._owner_pid}, returned "
+            "from user code or called report(), and was ended: only the process of the worker may "
+            "do that. End a forked process with os._exit().\n"
+        )
+        flush_output()
+        os._exit(1)
 
 
 def _take_from_file(path: str) -> m.Command:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import struct
@@ -13,6 +12,9 @@ from localtune.utils.spin import poll_briefly
 
 _HEADER = struct.Struct("!I")
 _CHUNK_BYTES = 64 * 1024
+_LARGE_CHUNK_BYTES = 1024 * 1024
+# Nobody sends larger messages; a length beyond it is no length.
+MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 
 
 class MessagePipe:
@@ -29,6 +31,9 @@ class MessagePipe:
         self._connection = connection
         self._fd: int = connection.fileno()
         self._buffer = b""
+        # What has come of a message that is not whole, after what the buffer holds; what lacks.
+        self._parts: list[bytes] = []
+        self._missing = 0
         self._poll: select.poll | None = None
 
     def fileno(self) -> int:
@@ -68,22 +73,29 @@ class MessagePipe:
             self._read()
 
     def is_ready(self) -> bool:
-        """Whether a message, or the end of the pipe, is there."""
-        return bool(self._buffer) or bool(self._connection.poll())
+        """Whether something, or the end of the pipe, can be read."""
+        return bool(self._connection.poll())
 
     def receive_ready(self) -> list[bytes]:
-        """All messages that are there, one at least: waits for the rest of one that has begun.
+        """The whole messages that one read brings, maybe none: it waits for nothing.
+
+        Who calls it must know that something can be read, and must not call :meth:`receive`.
 
         Raises:
-            EOFError: if the other end has gone and no message is left.
-            OSError: if this end cannot be read.
+            EOFError: if the other end has gone.
+            OSError: if this end cannot be read, or what it brings is no message.
         """
-        messages = [self.receive()]
-        # What came before the end is not lost with what the end cut off.
-        with contextlib.suppress(EOFError):
-            while self._buffer:
-                messages.append(self.receive())
-        return messages
+        chunk = os.read(self._fd, max(_CHUNK_BYTES, min(self._missing, _LARGE_CHUNK_BYTES)))
+        if not chunk:
+            raise EOFError
+        if len(chunk) < self._missing:
+            self._missing -= len(chunk)
+            self._parts.append(chunk)
+            return []
+        self._buffer = b"".join((self._buffer, *self._parts, chunk))
+        self._parts.clear()
+        self._missing = 0
+        return list(iter(self._take_whole, None))
 
     def wait_briefly(self, duration_s: float) -> None:
         """Waits a moment for the next message without sleeping."""
@@ -112,12 +124,27 @@ class MessagePipe:
         self._buffer = buffer[end:]
         return buffer[_HEADER.size : end]
 
+    def _take_whole(self) -> bytes | None:
+        """The first message of the buffer; None, and how much is missing, if it is not whole."""
+        buffer = self._buffer
+        if len(buffer) < _HEADER.size:
+            return None
+        (length,) = _HEADER.unpack_from(buffer)
+        if length > MAX_MESSAGE_BYTES:
+            raise OSError(f"a message of {length:,} bytes: somebody else writes to the pipe")
+        end = _HEADER.size + length
+        if len(buffer) < end:
+            self._missing = end - len(buffer)
+            return None
+        self._buffer = buffer[end:]
+        return buffer[_HEADER.size : end]
+
     def _fill(self, end: int) -> None:
         """Reads until the buffer has ``end`` bytes."""
         parts = [self._buffer]
         missing = end - len(self._buffer)
         while missing > 0:
-            chunk = os.read(self._fd, min(missing, 1024 * 1024))
+            chunk = os.read(self._fd, min(missing, _LARGE_CHUNK_BYTES))
             if not chunk:
                 raise EOFError
             parts.append(chunk)
@@ -134,6 +161,9 @@ class HandlePipe(MessagePipe):
     def receive(self) -> bytes:
         message: bytes = self._connection.recv_bytes()
         return message
+
+    def receive_ready(self) -> list[bytes]:
+        return [self.receive()]
 
     def wait_briefly(self, duration_s: float) -> None:
         """Does nothing: a handle cannot be asked."""

@@ -28,6 +28,8 @@ def make_scheduler(name: str) -> Any:
     """A scheduler that has something to do in so few iterations."""
     common: dict[str, Any] = {"time_attr": "training_iteration", "metric": "loss", "mode": "min"}
     if name == "pbt":
+        # What is better must grow with time: else whoever lags behind is copied for ever.
+        common["mode"] = "max"
         return PopulationBasedTraining(
             **common, perturbation_interval=2, hyperparam_mutations={"x": tune.uniform(1, 2)}
         )

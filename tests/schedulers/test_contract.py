@@ -27,7 +27,7 @@ from localtune.schedulers.resource_changing_scheduler import (
 )
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.search.sample import uniform
-from localtune.testing.scheduler_contract import SchedulerContract
+from localtune.testing.scheduler_contract import PROBLEMS, SchedulerContract
 
 
 class TestFIFO(SchedulerContract):
@@ -134,6 +134,8 @@ class TestPBTInStep(SchedulerContract):
 
 
 class TestPB2(SchedulerContract):
+    # Each exploit fits a Gaussian process.
+    problems = {name: each for name, each in PROBLEMS.items() if name != "many"}
     random_runs = 10
 
     def make_scheduler(self) -> TrialScheduler:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import math
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -248,7 +249,7 @@ def test_evaluated_points_are_told_to_the_study() -> None:
 
 
 def test_trials_of_an_earlier_run_are_told_to_the_study() -> None:
-    trial = Trial("train", config={"x": 0.25, "m": {"n": 2}, "other": [1]})
+    trial = Trial("train", trial_id="a", config={"x": 0.25, "m": {"n": 2}, "other": [1]})
     trial.status = Status.TERMINATED
     trial.last_result = {"loss": 0.75}
     search = search_with()
@@ -374,6 +375,53 @@ def test_a_run_with_real_workers(tmp_path: Path) -> None:
     assert not results.errors
     assert results.get_best_result().config == {"x": 0.5, "m": {"n": 0}, "y": 1.0, "k": 1}
     assert configs == [result.config for result in again]
+
+
+class _InterruptOnce(tune.Callback):
+    """Ends the run, as Ctrl-C does, after its third trial, unless there is a mark."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+        self.count = 0
+
+    def on_trial_complete(self, *_: Any, **__: Any) -> None:
+        self.count += 1
+        if self.count == 3 and not self.mark.exists():
+            self.mark.touch()
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_run_that_was_interrupted_goes_on_with_the_same_search(tmp_path: Path) -> None:
+    def tuner(name: str) -> tune.Tuner:
+        return tune.Tuner(
+            _train,
+            param_space=SPACE,
+            tune_config=tune.TuneConfig(
+                metric="loss",
+                mode="min",
+                # With two random trials only, so that the model matters.
+                search_alg=OptunaSearch(
+                    sampler=optuna.samplers.TPESampler(seed=1, n_startup_trials=2)
+                ),
+                num_samples=7,
+                max_concurrent_trials=1,
+                seed=3,
+            ),
+            run_config=tune.RunConfig(
+                storage_path=str(tmp_path),
+                name=name,
+                verbose=0,
+                callbacks=[_InterruptOnce(tmp_path / "mark")],
+            ),
+        )
+
+    first = tuner("interrupted").fit()
+    resumed = tune.Tuner.restore(str(tmp_path / "interrupted"), _train).fit()
+    whole = tuner("whole").fit()
+
+    assert len(first) < 7
+    assert [each.config for each in resumed] == [each.config for each in whole]
+    assert len(whole) == 7
 
 
 def test_a_missing_library_names_the_extra() -> None:

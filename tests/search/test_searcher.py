@@ -49,7 +49,7 @@ class WithFiles(Searcher):
 
 
 def trial(status: Status, result: dict[str, Any]) -> Trial:
-    made = Trial("train", config={"x": 1})
+    made = Trial("train", trial_id="a", config={"x": 1})
     made.status = status
     made.last_result = result
     return made
@@ -65,7 +65,7 @@ def trial(status: Status, result: dict[str, Any]) -> Trial:
     ],
 )
 def test_an_objective_that_is_none_is_refused(metric: Any, mode: Any, error: type) -> None:
-    with pytest.raises(error, match="(?i)mode"):
+    with pytest.raises(error, match=r"(?i)mode"):
         Counting(metric=metric, mode=mode)
 
 

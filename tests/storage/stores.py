@@ -22,6 +22,8 @@ class Faults:
         hold: Uploads wait for this to be set.
         waiting: Is set when an upload waits.
         refused: Is set when a request has been refused.
+        gets: How often files were asked for.
+        failing_gets: How many more of that fail.
     """
 
     def __init__(self) -> None:
@@ -32,6 +34,8 @@ class Faults:
         self.hold.set()
         self.waiting = threading.Event()
         self.refused = threading.Event()
+        self.gets = 0
+        self.failing_gets = 0
 
 
 _faults: dict[str, Faults] = {}
@@ -67,6 +71,15 @@ class FaultyFileSystem(LocalFileSystem):  # type: ignore[misc]
                 raise TimeoutError("the line broke")
             self.faults.calls.append(target)
             super().put_file(source, target)
+
+    def get(self, rpath: list[str], lpath: list[str], **options: Any) -> None:
+        self._check()
+        self.faults.gets += 1
+        if self.faults.failing_gets:
+            self.faults.failing_gets -= 1
+            Path(lpath[0]).write_bytes(b"")
+            raise TimeoutError("the line broke")
+        super().get(rpath, lpath, **options)
 
     def pipe_file(self, path: str, value: bytes, **options: Any) -> None:
         self._check()

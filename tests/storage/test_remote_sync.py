@@ -30,9 +30,7 @@ class Run:
         self.directory, self.store, self.faults = directory, store, faults
         attach(store, os.fspath(directory))
         self.db = ExperimentDB(os.fspath(directory))
-        self.trial = Trial(
-            "train", trial_id="1", checkpoint_config=CheckpointConfig(num_to_keep=1)
-        )
+        self.trial = Trial("train", trial_id="1", checkpoint_config=CheckpointConfig(num_to_keep=1))
         self.trial.experiment_path = os.fspath(directory)
         self.trial.dirname = "train_1"
         (directory / "train_1").mkdir(exist_ok=True)
@@ -73,7 +71,9 @@ class Run:
         self.store.fetch([EXPERIMENT_DB_FILE], os.fspath(target))
         connection = sqlite3.connect(target / EXPERIMENT_DB_FILE)
         try:
-            return {os.path.basename(p) for (p,) in connection.execute("SELECT path FROM checkpoints")}
+            return {
+                os.path.basename(p) for (p,) in connection.execute("SELECT path FROM checkpoints")
+            }
         finally:
             connection.close()
 
@@ -116,9 +116,7 @@ def test_what_has_not_changed_is_not_uploaded_again(run: Run) -> None:
     assert not any("checkpoint_" in name for name in run.faults.calls)
 
 
-def test_a_checkpoint_that_is_uploaded_by_halves_is_on_no_record(
-    run: Run, tmp_path: Path
-) -> None:
+def test_a_checkpoint_that_is_uploaded_by_halves_is_on_no_record(run: Run, tmp_path: Path) -> None:
     run.checkpoint(0, "first")
     run.sync().close(LONG_S)
     run.checkpoint(1, "second")
@@ -179,9 +177,7 @@ def test_a_checkpoint_of_a_known_name_with_other_content_is_uploaded_anew(run: R
     assert not (there / "deep" / "more").exists()
 
 
-def test_a_checkpoint_that_has_vanished_is_left_out_of_the_record(
-    run: Run, tmp_path: Path
-) -> None:
+def test_a_checkpoint_that_has_vanished_is_left_out_of_the_record(run: Run, tmp_path: Path) -> None:
     run.checkpoint(0, "a")
     for name in ("weights", "deep/more"):
         (run.directory / "train_1" / "checkpoint_000000" / name).unlink()

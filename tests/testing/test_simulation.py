@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import random
 from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import localtune as tune
@@ -13,6 +14,7 @@ from localtune.execution.simulated_host import SimulatedCrash
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
 from localtune.schedulers import FIFOScheduler, TrialScheduler
+from localtune.search import Searcher
 from localtune.testing.simulation import simulate
 
 
@@ -55,6 +57,7 @@ class Random(FIFOScheduler):
         )
 
 
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32), num_cpus=st.integers(1, 5), reuse=st.booleans())
 def test_the_same_seed_gives_the_same_events(seed: int, num_cpus: int, reuse: bool) -> None:
     options = {"num_samples": 6, "num_cpus": num_cpus, "seed": seed, "reuse_actors": reuse}
@@ -62,6 +65,40 @@ def test_the_same_seed_gives_the_same_events(seed: int, num_cpus: int, reuse: bo
     assert first.events == second.events
     assert [trial.config for trial in first.trials] == [trial.config for trial in second.trials]
     assert all(trial.status is Status.TERMINATED for trial in first.trials)
+
+
+class NearBest(Searcher):
+    """Draws near the best value so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.best = (0.0, 0.5)
+        self.suggested: dict[str, float] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any]:
+        x = random.Random(trial_id).gauss(self.best[1], 0.1)
+        self.suggested[trial_id] = min(max(x, 0.0), 1.0)
+        return {"x": self.suggested[trial_id]}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        assert result is not None
+        self.best = max(self.best, (result["score"], self.suggested[trial_id]))
+
+    def save(self, checkpoint_path: str) -> None:
+        raise AssertionError("a simulation writes no files")
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise AssertionError("a simulation reads no files")
+
+
+def test_a_search_that_learns_is_repeated_too() -> None:
+    first, second = (
+        climb(search_alg=NearBest(), param_space={}, num_samples=20, num_cpus=3) for _ in range(2)
+    )
+    assert first.events == second.events
+    assert first.best_value > 0.5
 
 
 def test_another_seed_gives_other_events() -> None:

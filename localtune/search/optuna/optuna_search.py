@@ -213,7 +213,7 @@ class OptunaSearch(SpaceSearcher):
             return
         self._sampler = pickle.loads(state["sampler"])
         self._study = self._make_study()
-        if self._is_in_memory:
+        if self._is_in_memory and not self._study.get_trials(deepcopy=False):
             storage, study_id = self._place(self._study)
             for data in state["trials"]:
                 storage.create_new_trial(study_id, template_trial=pickle.loads(data))
