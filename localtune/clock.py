@@ -6,6 +6,7 @@ Everything that decides by time gets a Clock, so that tests and simulations can 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -27,6 +28,32 @@ class SystemClock:
 
     def time(self) -> float:
         return time.time()
+
+
+class AwakeClock(SystemClock):
+    """The machine's clocks, without the time that it slept or this process was stopped.
+
+    A run reads the clock several times a second. What lies between two readings that are much
+    further apart is no time in which trials ran: a budget must not end, and a step not be late,
+    because somebody closed a laptop.
+
+    Args:
+        read: Where the time comes from, in seconds.
+    """
+
+    # More than the longest time for which a run is busy with something else than its loop.
+    LONGEST_GAP_S = 60.0
+
+    def __init__(self, read: Callable[[], float] = time.monotonic) -> None:
+        self._read = read
+        self._last_s = read()
+        self._slept_s = 0.0
+
+    def monotonic(self) -> float:
+        now_s = self._read()
+        self._slept_s += max(now_s - self._last_s - self.LONGEST_GAP_S, 0.0)
+        self._last_s = now_s
+        return now_s - self._slept_s
 
 
 class ManualClock:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from localtune.clock import Clock, SystemClock
+from localtune.clock import AwakeClock, Clock
 from localtune.worker import messages as m
 
 
@@ -99,7 +99,7 @@ class Exited(WorkerEvent):
     exit: WorkerExit = field(default_factory=lambda: WorkerExit(None))
 
 
-_SYSTEM_CLOCK = SystemClock()
+_CLOCK = AwakeClock()
 
 
 class Executor(ABC):
@@ -120,7 +120,7 @@ class Executor(ABC):
     @property
     def clock(self) -> Clock:
         """What time it is for the workers."""
-        return _SYSTEM_CLOCK
+        return _CLOCK
 
     @abstractmethod
     def capacity(self) -> Capacity:

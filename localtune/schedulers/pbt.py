@@ -31,7 +31,8 @@ class PopulationBasedTraining(PopulationScheduler):
     "Population Based Training of Neural Networks" (arXiv:1711.09846).
 
     Trials must save and load checkpoints. If more trials wait than can run at once, they take
-    turns: one that was decided upon pauses.
+    turns: one that was decided upon pauses. A trial never goes back to where, or before where, it
+    went on as another one the last time: so each run comes to its end.
 
     Args:
         time_attr: Key of the results that says how far a trial is: a number that grows.

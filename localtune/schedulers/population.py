@@ -25,6 +25,7 @@ class Member:
         score: Its score then, higher is better; None if it has none, or NaN.
         perturbed_at: How far it was when it was last decided upon.
         is_saved: Whether it was to be saved when it was looked at last.
+        began_at: How far its donor was when it was cloned last.
     """
 
     tag: str
@@ -33,6 +34,7 @@ class Member:
     score: float | None = None
     perturbed_at: float = 0.0
     is_saved: bool = False
+    began_at: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)

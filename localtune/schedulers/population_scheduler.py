@@ -220,18 +220,21 @@ class PopulationScheduler(MetricScheduler):
 
     def _exploit(self, view: ControllerView, trial: Trial, upper: list[Trial]) -> bool:
         """Lets a trial go on as one of the best; returns whether that can be."""
-        donors = [donor for donor in upper if self._can_give(view, donor)]
+        mine = self._members[trial.trial_id]
+        # Where the best scores lie behind, trials would go back there again and again for ever.
+        ahead = [each for each in upper if self._members[each.trial_id].time > mine.began_at]
+        donors = [donor for donor in ahead if self._can_give(view, donor)]
         if not donors:
             return False
         donor = self._rng.choice(donors)
-        mine, theirs = self._members[trial.trial_id], self._members[donor.trial_id]
+        theirs = self._members[donor.trial_id]
         config = self._explored(trial, donor)
         tag = perturbed_tag(mine.tag, format_vars(values_of(config, self._mutations)))
         view.clone_trial(trial, donor, config=config, experiment_tag=tag)
         exploit = Exploit(
             mine.tag, theirs.tag, mine.iteration, theirs.iteration, donor.config, config
         )
-        after = replace(theirs, tag=mine.tag, is_saved=True)
+        after = replace(theirs, tag=mine.tag, is_saved=True, began_at=theirs.time)
         self._wishes[trial.trial_id] = Wish(donor.trial_id, tag, after, exploit.plain())
         logger.info("%s goes on as %s: %s", trial, donor, tag)
         return True

@@ -13,7 +13,7 @@ from typing import Any
 from localtune.error import ExtraMissingError, SearchSpaceError
 from localtune.search.convert import ConvertedSpace, Parameter
 from localtune.search.library_searcher import LibrarySearcher
-from localtune.search.native import NativeSpace, check_keys, plain
+from localtune.search.native import NativeSpace, known_part, plain
 from localtune.search.sample import choice, lograndint, loguniform, randint, uniform
 from localtune.search.searcher import Searcher
 from localtune.search.shapes import Numbers, Options
@@ -191,12 +191,14 @@ class _AxSpace(NativeSpace):
     def config(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return dict(plain(dict(values)))
 
-    def values(self, config: Mapping[str, Any], what: str = "The point") -> dict[str, Any]:
-        check_keys(config, self.names, what, _LIBRARY)
-        missing = sorted(self.names - set(config))
+    def values(
+        self, config: Mapping[str, Any], what: str = "The point", *, all_known: bool = True
+    ) -> dict[str, Any]:
+        given = known_part(config, self.names, what, _LIBRARY, all_known)
+        missing = sorted(self.names - set(given))
         if missing:
             raise ValueError(f"{what} must have a value for each name, but {missing} is missing.")
-        return dict(config)
+        return given
 
 
 def _read_client(client: Any) -> tuple[_AxSpace, str, str]:

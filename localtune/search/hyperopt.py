@@ -11,7 +11,7 @@ from localtune.error import ExtraMissingError
 from localtune.search.containers import CONTAINERS, children, rebuilt
 from localtune.search.convert import ConvertedSpace, Parameter, has_variables
 from localtune.search.library_searcher import LibrarySearcher
-from localtune.search.native import NativeSpace, check_keys, plain
+from localtune.search.native import NativeSpace, known_part, plain
 from localtune.search.shapes import Normals, Numbers, Options
 from localtune.search.variables import as_domain
 
@@ -178,22 +178,24 @@ class _HyperOptSpace(NativeSpace):
     def config(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return dict(plain(_load().space_eval(self.expression, dict(values))))
 
-    def values(self, config: Mapping[str, Any], what: str = "The point") -> dict[str, Any]:
+    def values(
+        self, config: Mapping[str, Any], what: str = "The point", *, all_known: bool = True
+    ) -> dict[str, Any]:
         from hyperopt.pyll import as_apply
         from hyperopt.pyll_utils import expr_to_config
 
         found: dict[str, Any] = {}  # {label: the conditions, one of which must hold}
         expr_to_config(as_apply(self.expression), (), found)
-        check_keys(config, set(found), what, _LIBRARY)
+        values = known_part(config, set(found), what, _LIBRARY, all_known)
         for label, about in found.items():
-            if label not in config and any(
-                all(config.get(each.name) == each.val for each in condition)
+            if label not in values and any(
+                all(values.get(each.name) == each.val for each in condition)
                 for condition in about["conditions"]
             ):
                 raise ValueError(
                     f"{what} must have a value for each label, but {label!r} is missing."
                 )
-        return dict(config)
+        return values
 
 
 def _converted(spec: dict[str, Any]) -> ConvertedSpace:

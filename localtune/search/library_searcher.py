@@ -16,6 +16,7 @@ from typing import Any
 from localtune.search.rng import derive_seed
 from localtune.search.searcher import Searcher
 from localtune.search.space_searcher import SpaceSearcher
+from localtune.search.variables import as_domain
 
 
 class LibrarySearcher(SpaceSearcher):
@@ -43,6 +44,8 @@ class LibrarySearcher(SpaceSearcher):
         self._live: set[str] = set()  # ids of trials that have not ended
         self._evaluated: list[tuple[dict[str, Any], float | None]] = []  # not yet told
         self._n_evaluated = 0
+        # What is constant in a space of the searcher's own is known to nobody else.
+        self._own_space: dict[str, Any] = space if isinstance(space, dict) else {}
         super().__init__(space, metric, mode, points_to_evaluate)
 
     @abstractmethod
@@ -82,7 +85,7 @@ class LibrarySearcher(SpaceSearcher):
             return values
         assert isinstance(values, dict)
         self._live.add(trial_id)
-        return space.config(values)
+        return _with_rest(self._own_space, space.config(values))
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -101,7 +104,7 @@ class LibrarySearcher(SpaceSearcher):
         intermediate_values: list[float] | None = None,
     ) -> None:
         if self._space is not None:
-            self._space.values(parameters, "The evaluated point")
+            self._space.values(parameters, "The evaluated point", all_known=False)
         self._evaluated.append((dict(parameters), None if error or pruned else _finite(value)))
 
     def _use_space(self, space: Any) -> None:
@@ -110,7 +113,10 @@ class LibrarySearcher(SpaceSearcher):
 
     def _check_evaluated(self) -> list[dict[str, Any]]:
         assert self._space is not None
-        return [self._space.values(point, "The evaluated point") for point, _ in self._evaluated]
+        return [
+            self._space.values(point, "The evaluated point", all_known=False)
+            for point, _ in self._evaluated
+        ]
 
     def _prepare(self) -> None:
         """Makes the model if there is none, and tells it of points that were added."""
@@ -132,3 +138,16 @@ class LibrarySearcher(SpaceSearcher):
 def _finite(value: float | None) -> float | None:
     """The value as a float; None if no model can use it."""
     return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _with_rest(space: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with all else that stands in its space: constants and functions."""
+    whole = dict(config)
+    for key, part in space.items():
+        if key not in config:
+            whole[key] = part
+        elif (
+            isinstance(part, dict) and isinstance(config[key], dict) and as_domain(part, ()) is None
+        ):
+            whole[key] = _with_rest(part, config[key])
+    return whole

@@ -25,8 +25,15 @@ class NativeSpace(ConvertedSpace):
         """The configuration for what the library chose."""
 
     @abstractmethod
-    def values(self, config: Mapping[str, Any], what: str = "The point") -> dict[str, Any]:
+    def values(
+        self, config: Mapping[str, Any], what: str = "The point", *, all_known: bool = True
+    ) -> dict[str, Any]:
         """What the library must choose for a configuration.
+
+        Args:
+            config: In the terms of the library.
+            what: How to call it in errors.
+            all_known: Whether a key that the space does not have is an error.
 
         Raises:
             ValueError: if it does not fit the space.
@@ -43,11 +50,18 @@ def plain(value: Any) -> Any:
     return value
 
 
-def check_keys(given: Mapping[str, Any], known: set[str], what: str, library: str) -> None:
-    """Raises ValueError if a point has a key that the library's space does not have."""
+def known_part(
+    given: Mapping[str, Any], known: set[str], what: str, library: str, all_known: bool
+) -> dict[str, Any]:
+    """What a point says about names of the library's space.
+
+    Raises:
+        ValueError: for an unknown name, if ``all_known``.
+    """
     unknown = sorted(set(given) - known)
-    if unknown:
+    if unknown and all_known:
         raise ValueError(
             f"{what} has {', '.join(map(repr, unknown))}, which {library} does not know. "
             f"Its names are: {', '.join(sorted(known))}."
         )
+    return {name: value for name, value in given.items() if name in known}

@@ -10,7 +10,7 @@ from typing import Any
 from localtune.error import ExtraMissingError
 from localtune.search.convert import ConvertedSpace, Parameter
 from localtune.search.library_searcher import LibrarySearcher
-from localtune.search.native import NativeSpace, check_keys, plain
+from localtune.search.native import NativeSpace, known_part, plain
 from localtune.search.shapes import Normals, Options
 
 _LIBRARY = "Nevergrad"
@@ -168,14 +168,16 @@ class _NevergradSpace(NativeSpace):
             value = dict(zip(self.names, value, strict=True))
         return dict(plain(value))
 
-    def values(self, config: Mapping[str, Any], what: str = "The point") -> dict[str, Any]:
+    def values(
+        self, config: Mapping[str, Any], what: str = "The point", *, all_known: bool = True
+    ) -> dict[str, Any]:
         known = set(self.config({"": self.parametrization.value}))
-        check_keys(config, known, what, _LIBRARY)
-        missing = sorted(known - set(config))
+        given = known_part(config, known, what, _LIBRARY, all_known)
+        missing = sorted(known - set(given))
         if missing:
             raise ValueError(f"{what} must have a value for each name, but {missing} is missing.")
-        ordered = [config[name] for name in self.names or ()]
-        value: Any = dict(config)
+        ordered = [given[name] for name in self.names or ()]
+        value: Any = given
         p = _load().p
         if isinstance(self.parametrization, p.Instrumentation):
             value = (tuple(ordered), {}) if self.names is not None else ((), value)
@@ -185,7 +187,7 @@ class _NevergradSpace(NativeSpace):
             return {"": self.parametrization.spawn_child(new_value=value).value}
         except Exception as error:
             raise ValueError(
-                f"{what} is {dict(config)!r}, which {_LIBRARY} does not take: {error}"
+                f"{what} is {given!r}, which {_LIBRARY} does not take: {error}"
             ) from error
 
 

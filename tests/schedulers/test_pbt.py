@@ -189,12 +189,27 @@ def test_a_clone_that_did_not_come_about_changes_nothing() -> None:
 
 def test_a_clone_of_a_clone_has_one_tag() -> None:
     scheduler = make_pbt()
-    view, _, bad = exploited(scheduler)
+    view, good, bad = exploited(scheduler)
     view.carry_out()
+    tell(scheduler, view, good, 6, 11)
     view.clones.clear()
     bad.status = Status.RUNNING
     tell(scheduler, view, bad, 6, 3)
     assert [tag for *_, tag in view.clones] == [f"1@perturbed[lr={view.clones[0][2]['lr']}]"]
+
+
+def test_a_trial_does_not_go_back_to_where_it_was_cloned() -> None:
+    scheduler = make_pbt()
+    view, good, bad = exploited(scheduler)
+    view.carry_out()
+    view.clones.clear()
+    bad.status = Status.RUNNING
+    for iteration in (6, 8):
+        assert tell(scheduler, view, bad, iteration, 3) == CONTINUE
+    save(good, 6)
+    tell(scheduler, view, good, 6, 11)
+    assert tell(scheduler, view, bad, 10, 3) == NOOP
+    assert view.clones[0][:2] == ("t1", "t0")
 
 
 def test_a_good_trial_without_a_checkpoint_is_no_donor(caplog: pytest.LogCaptureFixture) -> None:

@@ -44,7 +44,7 @@ def test_a_kind_of_store_that_does_not_exist_is_told_at_the_start() -> None:
 def test_a_missing_package_is_named_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "dropbox")
     without(monkeypatch, "dropboxdrivefs")
-    with pytest.raises(StorageError, match="needs a package that is not installed.*dropbox"):
+    with pytest.raises(StorageError, match=r"needs a package that is not installed.*dropbox"):
         start("dropbox://x/y")
 
 
