@@ -24,30 +24,38 @@ _NOT_REPORTED = frozenset(
 
 
 class MetricCheck:
-    """Checks each result for one metric.
+    """Checks each result for the metrics that somebody wants to decide by.
 
     Args:
-        metric: Flat name of the metric; None, and the metric of bare numbers, check nothing.
+        *metrics: Flat names; None, and the metric of bare numbers, check nothing.
     """
 
-    def __init__(self, metric: str | None) -> None:
+    def __init__(self, *metrics: str | None) -> None:
         is_strict = os.environ.get("TUNE_DISABLE_STRICT_METRIC_CHECKING") != "1"
-        self._metric = metric if is_strict and metric != DEFAULT_METRIC else None
+        wanted = {each for each in metrics if each is not None and each != DEFAULT_METRIC}
+        self._metrics = sorted(wanted) if is_strict else []
 
     def error_of(self, trial: Trial, flat_result: Mapping[str, Any]) -> MissingMetricError | None:
         """What is wrong with a result, None if nothing."""
-        if self._metric is None or self._metric in flat_result:
-            return None
-        reported = [
-            key for key in flat_result if key not in _NOT_REPORTED and not key.startswith("config/")
-        ]
-        if not reported:
-            return None
-        guess = near_miss(self._metric, reported)
-        hint = f" Did you mean {guess!r}?" if guess else ""
-        return MissingMetricError(
-            f"The run optimises the metric {self._metric!r}, but trial {trial} reported "
-            f"{', '.join(map(repr, sorted(reported)))}.{hint} Report it with every result, name "
-            "another metric in TuneConfig, or set the environment variable "
-            "TUNE_DISABLE_STRICT_METRIC_CHECKING=1."
-        )
+        for metric in self._metrics:
+            if metric not in flat_result:
+                return _error_of(metric, trial, flat_result)
+        return None
+
+
+def _error_of(
+    metric: str, trial: Trial, flat_result: Mapping[str, Any]
+) -> MissingMetricError | None:
+    reported = [
+        key for key in flat_result if key not in _NOT_REPORTED and not key.startswith("config/")
+    ]
+    if not reported:
+        return None
+    guess = near_miss(metric, reported)
+    hint = f" Did you mean {guess!r}?" if guess else ""
+    return MissingMetricError(
+        f"The run optimises the metric {metric!r}, but trial {trial} reported "
+        f"{', '.join(map(repr, sorted(reported)))}.{hint} Report it with every result, name "
+        "another metric in TuneConfig, or set the environment variable "
+        "TUNE_DISABLE_STRICT_METRIC_CHECKING=1."
+    )

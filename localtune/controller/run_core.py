@@ -35,6 +35,11 @@ CONTINUE, PAUSE, STOP, NOOP = "CONTINUE", "PAUSE", "STOP", "NOOP"
 POLL_S = 1.0
 
 
+def _name(metric: object) -> str | None:
+    """A metric, if it is a single one: a searcher may have several."""
+    return metric if isinstance(metric, str) else None
+
+
 class RunCore:
     """The record of a run in progress; see :class:`~localtune.controller.state.ControllerState`."""
 
@@ -64,7 +69,9 @@ class RunCore:
         self._view = SchedulerView(
             self.trials, self._live, searcher, capacity.resources, self._is_saving
         )
-        self._metric_check = MetricCheck(settings.metric)
+        self._metric_check = MetricCheck(
+            settings.metric, _name(scheduler.metric), _name(searcher.metric)
+        )
         self._out: list[i.Instruction] = []
         self._deadline: float | None = None
         self._is_ending = False

@@ -57,7 +57,7 @@ class AxSearch(LibrarySearcher):
 
     def __init__(
         self,
-        space: dict[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        space: Any = None,
         metric: str | None = None,
         mode: str | None = None,
         points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
@@ -157,7 +157,8 @@ class AxSearch(LibrarySearcher):
                 self._client.mark_trial_abandoned(number)
             else:
                 data = self._outcomes(self._results.get(trial_id, {}))
-                self._client.complete_trial(number, raw_data={**data, self._objective: value})
+                data[str(self._objective)] = value
+                self._client.complete_trial(number, raw_data=data)
 
     def _outcomes(self, result: Mapping[str, Any]) -> dict[str, float]:
         """Values of the metrics that constraints are about."""

@@ -12,7 +12,11 @@ from localtune.utils.calls import make_by_name
 
 # {name: (module, class)}; a module is imported when its class is wanted.
 _SEARCHERS = {
+    "ax": ("localtune.search.ax", "AxSearch"),
+    "bayesopt": ("localtune.search.bayesopt", "BayesOptSearch"),
     "bohb": ("localtune.search.bohb", "TuneBOHB"),
+    "hyperopt": ("localtune.search.hyperopt", "HyperOptSearch"),
+    "nevergrad": ("localtune.search.nevergrad", "NevergradSearch"),
     "optuna": ("localtune.search.optuna", "OptunaSearch"),
     "random": ("localtune.search.basic_variant", "BasicVariantGenerator"),
     "variant_generator": ("localtune.search.basic_variant", "BasicVariantGenerator"),

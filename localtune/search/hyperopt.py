@@ -161,8 +161,10 @@ class HyperOptSearch(LibrarySearcher):
 
             space = self._space
             assert space is not None
-            native = isinstance(space, _HyperOptSpace)
-            expression = space.expression if native else _flat_expression(space)
+            if isinstance(space, _HyperOptSpace):
+                expression = space.expression
+            else:
+                expression = _flat_expression(space)
             # HyperOpt never runs the objective here: trials do.
             self._domain = base.Domain(None, expression, pass_expr_memo_ctrl=False)
         return self._domain

@@ -68,6 +68,7 @@ class NevergradSearch(LibrarySearcher):
         library = _load()
         self._kwargs = dict(optimizer_kwargs or {})
         self._n_samples: int | None = None
+        self._optimizer: Any = None
         self._model: Any = None
         self._candidates: dict[str, Any] = {}  # {id of a live trial: what the optimiser asked for}
         if isinstance(optimizer, library.optimizers.base.Optimizer):
@@ -76,7 +77,6 @@ class NevergradSearch(LibrarySearcher):
                     "optimizer_kwargs go with a class of Nevergrad, but optimizer is made already: "
                     f"{optimizer!r}. Give them to it when it is made."
                 )
-            self._optimizer = None
             self._model = optimizer
             space = _NevergradSpace(optimizer.parametrization, space)
         else:
@@ -114,8 +114,10 @@ class NevergradSearch(LibrarySearcher):
 
         space = self._space
         assert space is not None
-        native = isinstance(space, _NevergradSpace)
-        parametrization = (space.parametrization if native else _parametrization(space)).copy()
+        if isinstance(space, _NevergradSpace):
+            parametrization = space.parametrization.copy()
+        else:
+            parametrization = _parametrization(space)
         seed = random.Random(self._seed).getrandbits(32)
         parametrization.random_state = numpy.random.RandomState(seed)
         budget = self._n_samples if (self._n_samples or 0) > 0 else _DEFAULT_BUDGET

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from localtune.error import ExtraMissingError, TuneError
 from localtune.experiment.status import Status
@@ -55,7 +55,7 @@ class SchedulerContract:
         most_trials: How many trials a run may have; None is no limit.
     """
 
-    problems: Mapping[str, Problem] = PROBLEMS
+    problems: ClassVar[Mapping[str, Problem]] = PROBLEMS
     random_runs = 50
     most_trials: int | None = None
 

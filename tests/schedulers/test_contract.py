@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from localtune.schedulers import (
+    PB2,
     ASHAScheduler,
     FIFOScheduler,
     HyperBandForBOHB,
     HyperBandScheduler,
     MedianStoppingRule,
     PASHAScheduler,
-    PB2,
     PopulationBasedTraining,
     PopulationBasedTrainingReplay,
     ResourceChangingScheduler,
@@ -64,7 +64,9 @@ class TestHyperBand(SchedulerContract):
 
 class TestHyperBandThatStopsNobodyAtTheEnd(SchedulerContract):
     def make_scheduler(self) -> TrialScheduler:
-        return HyperBandScheduler("time_total_s", max_t=16, reduction_factor=2, stop_last_trials=False)
+        return HyperBandScheduler(
+            "time_total_s", max_t=16, reduction_factor=2, stop_last_trials=False
+        )
 
 
 class Model(BasicVariantGenerator):
@@ -135,13 +137,11 @@ class TestPBTInStep(SchedulerContract):
 
 class TestPB2(SchedulerContract):
     # Each exploit fits a Gaussian process.
-    problems = {name: each for name, each in PROBLEMS.items() if name != "many"}
+    problems: ClassVar[Any] = {name: PROBLEMS[name] for name in PROBLEMS if name != "many"}
     random_runs = 10
 
     def make_scheduler(self) -> TrialScheduler:
-        return PB2(
-            perturbation_interval=9, hyperparam_bounds={"lr": [0.0, 1.0]}, log_config=False
-        )
+        return PB2(perturbation_interval=9, hyperparam_bounds={"lr": [0.0, 1.0]}, log_config=False)
 
 
 class TestReplay(SchedulerContract):

@@ -126,3 +126,38 @@ def test_missing_keys_are_drawn_for_each_trial() -> None:
     result = run(Climbing, make_pbt(), param_space={"steps": 2})
     rates = [trial.config["rate"] for trial in result.trials]
     assert len(set(rates)) == 8 and all(0 <= rate < 1 for rate in rates)
+
+
+class Overfitting(Climbing):
+    """Is best after 6 steps, whatever its rate."""
+
+    def step(self) -> dict[str, Any]:
+        result = super().step()
+        return {**result, "score": -abs(self.steps - 6) + self.config["rate"]}
+
+
+@pytest.mark.parametrize("num_cpus", [1, 4])
+@pytest.mark.parametrize("fraction", [0.25, 0.5])
+def test_a_run_ends_though_the_best_scores_lie_behind(num_cpus: int, fraction: float) -> None:
+    result = run(
+        Overfitting,
+        make_pbt(quantile_fraction=fraction),
+        num_samples=5,
+        num_cpus=num_cpus,
+        stop=LimitOfResults(400),
+    )
+    assert [trial.last_result["training_iteration"] for trial in result.trials] == [12] * 5
+
+
+class LimitOfResults(tune.Stopper):
+    """Ends a run that does not end by itself."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        self._left -= 1
+        return False
+
+    def stop_all(self) -> bool:
+        return self._left < 0

@@ -399,7 +399,7 @@ def test_clones_of_the_base_scheduler_start_in_workers_of_their_own() -> None:
     base = PopulationBasedTraining(
         perturbation_interval=2, hyperparam_mutations={"length": [12, 16]}, log_config=False
     )
-    result = sweep(ResourceChangingScheduler(base), [12, 14, 16, 12], cpus=8)
+    result = sweep(ResourceChangingScheduler(base), [16, 15, 14, 12], cpus=8)
 
     assert "changed" in [event.what for event in result.events]
     assert all(trial.status is Status.TERMINATED for trial in result.trials)

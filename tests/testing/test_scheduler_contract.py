@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import Phase
 
 from localtune.experiment.status import Status
 from localtune.schedulers import FIFOScheduler, TrialScheduler
@@ -14,7 +16,6 @@ from localtune.testing.scheduler_problems import Problem
 END = "test_every_run_ends_and_nobody_is_left_behind"
 FAILURES = "test_failures_hold_up_nobody"
 RESTORED = "test_what_is_restored_goes_on_as_if_nothing_had_happened"
-RANDOM = "test_random_runs_end_and_leave_nobody_behind"
 
 
 class ChoosesInTurn(FIFOScheduler):
@@ -122,7 +123,6 @@ def contract_of(make: type[TrialScheduler]) -> SchedulerContract:
         (ChoosesWhoRuns, END, "which is RUNNING"),
         (DecidesNothing, END, "must return a decision"),
         (ForgetsPaused, END, "lets 1 trials wait"),
-        (ForgetsPaused, RANDOM, "trials wait"),
         (StartsAnew, END, "no end after"),
         (LosesFailed, FAILURES, "trials wait"),
         (ForgetsState, RESTORED, "does its state miss something"),
@@ -133,6 +133,19 @@ def contract_of(make: type[TrialScheduler]) -> SchedulerContract:
 def test_it_finds_what_is_wrong(make: Any, test: str, text: str) -> None:
     with pytest.raises(AssertionError, match=text):
         getattr(contract_of(make), test)()
+
+
+def test_random_runs_find_it_too() -> None:
+    # To look for the smallest run that fails takes a while.
+    hypothesis.settings.register_profile(
+        "no shrinking", hypothesis.settings.get_profile("localtune"), phases=[Phase.generate]
+    )
+    hypothesis.settings.load_profile("no shrinking")
+    try:
+        with pytest.raises(AssertionError, match="trials wait"):
+            contract_of(ForgetsPaused).test_random_runs_end_and_leave_nobody_behind()
+    finally:
+        hypothesis.settings.load_profile("localtune")
 
 
 def test_problems_fail_report_nan_and_leave_out_as_they_say() -> None:

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import pytest
+from hyperopt import hp, space_eval
+
+import localtune as tune
+from localtune.error import SearchSpaceError
+from localtune.search.hyperopt import HyperOptSearch
+from localtune.search.searcher import Searcher, load_snapshot, snapshot
+from localtune.testing.searcher_contract import SearcherContract
+from tests.search.adapters import loss_of, run_tuner
+
+SPACE = {"x": tune.uniform(0, 1), "net": tune.choice(["small", {"units": tune.randint(1, 9)}])}
+
+
+class TestHyperOptSearch(SearcherContract):
+    is_conditional = True
+
+    def make_searcher(self, **arguments: Any) -> Searcher:
+        return HyperOptSearch(n_initial_points=10, **arguments)
+
+
+def search_with(**arguments: Any) -> HyperOptSearch:
+    given = {"space": SPACE, "metric": "loss", "mode": "min", "random_state_seed": 1}
+    return HyperOptSearch(**{**given, **arguments})
+
+
+def test_all_domains_are_drawn_evenly_within_their_bounds() -> None:
+    space = {
+        "q": tune.quniform(0, 1, 0.25),
+        "i": tune.randint(0, 4),
+        "qi": tune.qrandint(0, 6, 3),
+        "li": tune.lograndint(1, 100),
+        "ql": tune.qloguniform(0.5, 2, 0.5),
+        "n": tune.randn(3, 1),
+        "qn": tune.qrandn(0, 2, 0.5),
+    }
+    search = search_with(space=space, n_initial_points=400)
+    configs: list[Any] = [search.suggest(str(number)) for number in range(400)]
+
+    assert all(60 < count < 100 for count in Counter(c["q"] for c in configs).values())
+    assert all(75 < count < 130 for count in Counter(c["i"] for c in configs).values())
+    assert {c["qi"] for c in configs} == {0, 3, 6}
+    assert min(c["li"] for c in configs) == 1
+    assert max(c["li"] for c in configs) <= 99
+    assert {c["ql"] for c in configs} == {0.5, 1.0, 1.5, 2.0}
+    assert abs(sum(c["n"] for c in configs) / 400 - 3) < 0.3
+    assert all((c["qn"] / 0.5).is_integer() for c in configs)
+    assert all(type(c["i"]) is int and type(c["q"]) is float for c in configs)
+
+
+def test_a_space_of_expressions_is_taken_as_it_is() -> None:
+    space = {"a": hp.uniform("a", 0, 1), "b": {"c": hp.choice("kind", ["u", "v"])}, "k": 7}
+    search = search_with(space=space, points_to_evaluate=[{"a": 0.5, "kind": 1}])
+    first, second = search.suggest("1"), search.suggest("2")
+
+    assert first == {"a": 0.5, "b": {"c": "v"}, "k": 7}
+    assert isinstance(second, dict)
+    assert type(second["a"]) is float
+
+
+@pytest.mark.parametrize("point", [{"a": 0.5}, {"a": 0.5, "kind": 0, "typo": 1}, {"kind": 0}])
+def test_a_point_must_have_the_labels_of_a_space_of_expressions(point: dict[str, Any]) -> None:
+    space = {"a": hp.uniform("a", 0, 1), "b": hp.choice("kind", ["u", "v"])}
+
+    with pytest.raises(ValueError, match=r"points_to_evaluate\[0\]"):
+        search_with(space=space, points_to_evaluate=[point])
+
+
+def test_a_point_needs_no_value_for_what_its_choice_leaves_out() -> None:
+    space = {"b": hp.choice("kind", ["u", hp.uniform("v", 0, 1)])}
+
+    assert search_with(space=space, points_to_evaluate=[{"kind": 0}]).suggest("1") == {"b": "u"}
+    with pytest.raises(ValueError, match="'v' is missing"):
+        search_with(space=space, points_to_evaluate=[{"kind": 1}])
+
+
+def test_a_converted_space_gives_configurations_of_the_space() -> None:
+    space = {**SPACE, "list": [tune.loguniform(0.1, 1), 5], "constant": 3}
+    converted = HyperOptSearch.convert_search_space(space, prefix="p/")
+    labels = {"p/x": 0.5, "p/net": 1, "p/net:1/units": 4, "p/list/0": math.log(0.5)}
+
+    config = space_eval(converted, {**labels, "p/list/0": 0.5})
+
+    assert config["x"] == 0.5
+    assert config["net"] == {"units": 4}
+    assert tuple(config["list"]) == (0.5, 5)
+    assert config["constant"] == 3
+
+
+def test_constants_of_the_searchers_own_space_are_in_the_configuration() -> None:
+    search = search_with(space={"x": tune.uniform(0, 1), "a": {"b": 1, "c": tune.choice([2])}})
+    config = search.suggest("1")
+
+    assert isinstance(config, dict)
+    assert config["a"] == {"b": 1, "c": 2}
+
+
+def test_evaluated_points_are_learned_from() -> None:
+    search = search_with(space={"x": tune.uniform(0, 1)}, n_initial_points=5)
+    for number in range(20):
+        search.add_evaluated_point({"x": number / 20, "other": 1}, (number / 20 - 0.8) ** 2)
+    search.add_evaluated_point({"x": 0.1}, math.nan)
+    search.add_evaluated_point({"x": 0.1}, -1.0, error=True)
+    configs: list[Any] = [search.suggest(str(number)) for number in range(10)]
+
+    assert abs(sum(config["x"] for config in configs) / 10 - 0.8) < 0.25
+
+
+def test_an_infinite_loss_is_a_failure() -> None:
+    search = search_with(n_initial_points=1)
+    for number in range(6):
+        search.suggest(str(number))
+        search.on_trial_complete(str(number), {"loss": math.inf})
+
+    assert isinstance(search.suggest("last"), dict)
+    assert search._trials.losses() == [None] or search._trials.statuses() == ["new"]
+
+
+def test_the_state_of_a_space_of_expressions_is_kept() -> None:
+    search = search_with(space={"a": hp.uniform("a", 0, 1)})
+    search.suggest("1")
+    twin = HyperOptSearch()
+    load_snapshot(twin, snapshot(search))
+
+    assert twin.suggest("2") == search.suggest("2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"n_initial_points": 0}, "n_initial_points must be at least 1"),
+        ({"gamma": 1.0}, "gamma must be above 0"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments: dict[str, Any], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        HyperOptSearch(**arguments)
+
+
+def test_a_grid_is_refused_by_name() -> None:
+    with pytest.raises(SearchSpaceError, match="HyperOpt cannot take a grid_search, but 'x'"):
+        HyperOptSearch({"x": tune.grid_search([1])})
+
+
+def test_a_run_with_processes() -> None:
+    results = run_tuner("hyperopt", SPACE, num_samples=6)
+
+    assert all(result.metrics["loss"] == loss_of(result.config) for result in results)
