@@ -10,6 +10,7 @@ TuneError(Exception)                 the run, or a call, cannot go on
 |-- MissingMetricError(ValueError)   a result without the metric the run was asked to watch
 |-- StorageError(OSError)            an experiment directory that cannot be used
 |-- ExtraMissingError(ImportError)   an optional dependency is not installed
+|-- UsageError(ValueError)           a command line, or a sweep file, that cannot be carried out
 +-- LocaltuneInternalError           a bug of localtune, never the user's
 
 TrialStopped(BaseException)          unwinds a function trainable that was told to stop
@@ -129,6 +130,10 @@ class ExtraMissingError(TuneError, ImportError):
             f"{purpose} needs the package {package!r}, which is not installed. "
             f'Install it with: pip install "localtune-runner[{extra}]"'
         )
+
+
+class UsageError(TuneError, ValueError):
+    """A command line, or a sweep file, that cannot be carried out."""
 
 
 class LocaltuneInternalError(TuneError):

@@ -99,6 +99,7 @@ class Tuner:
         self._resume: ResumeConfig | None = None
         self._analysis: ExperimentAnalysis | None = None
         self._is_used = False
+        self._was_interrupted = False
         # Whatever can be known to be wrong is told now, before anything is written.
         dumps_with_parameters(get_trainable_cls(self._run_identifier), name="The trainable")
         check_options(self._options())
@@ -131,6 +132,7 @@ class Tuner:
             self._renew()
         self._is_used = True
         outcome = run_experiment(self._experiment(), self._options())
+        self._was_interrupted = outcome.was_interrupted
         self._resume = None
         self._analysis = ExperimentAnalysis(
             self._path,
@@ -179,6 +181,11 @@ class Tuner:
         if self._analysis is None:
             raise RuntimeError("There are no results yet: call fit() first.")
         return ResultGrid(self._analysis)
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether the user ended the last :meth:`fit` early, by Ctrl-C for instance."""
+        return self._was_interrupted
 
     def _experiment(self) -> Experiment:
         config, run_config = self._tune_config, self._run_config
@@ -302,6 +309,7 @@ class Tuner:
         tuner._path = directory
         tuner._executor = executor
         tuner._is_used = False
+        tuner._was_interrupted = False
         tuner._resume = _resume_config or _resume_of(
             resume_unfinished, resume_errored, restart_errored
         )

@@ -87,6 +87,11 @@ def check_error(error: Any, fault: str, trial_dir: str | None) -> None:
         assert error.exit_code == -11
         assert "SIGSEGV" in text
         assert "in strike" in text, "the Python stack of the crash is missing"
+    elif fault == "abort":
+        assert isinstance(error, WorkerDiedError)
+        assert error.exit_code == -6
+        assert "SIGABRT: native code gave up" in text
+        assert "in strike" in text, "the Python stack of the crash is missing"
     else:
         assert isinstance(error, WorkerDiedError)
         assert error.exit_code == -9
@@ -186,6 +191,22 @@ def test_a_fault_in_cleanup_does_not_spoil_a_trial_that_is_complete(
     assert metrics_of(grid[0])["steps"] == 3
 
 
+@pytest.mark.parametrize(("executor", "fault"), CASES)
+def test_a_fault_in_an_export_fails_the_trial(tmp_path: Path, executor: str, fault: str) -> None:
+    analysis = tune.run(
+        ChaosTrainable,
+        config={"place": tune.grid_search(["export", "nowhere"]), "fault": fault, "stop_at": 1},
+        export_formats=["model"],
+        storage_path=str(tmp_path),
+        verbose=0,
+        raise_on_failed_trial=False,
+        executor=EXECUTORS[executor](),
+    )
+    failed = analysis.trials[0]
+    assert [trial.status for trial in analysis.trials] == ["ERROR", "TERMINATED"]
+    check_error(failed.error, fault, failed.path)
+
+
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in SURVIVABLE])
 def test_in_one_process_a_crash_ends_the_parent_as_it_would_a_script(
     tmp_path: Path, fault: str
@@ -201,4 +222,5 @@ def test_in_one_process_a_crash_ends_the_parent_as_it_would_a_script(
     done = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, timeout=60.0
     )
-    assert done.returncode == {"os._exit": EXIT_CODE, "segfault": -11, "SIGKILL": -9}[fault]
+    codes = {"os._exit": EXIT_CODE, "segfault": -11, "abort": -6, "SIGKILL": -9}
+    assert done.returncode == codes[fault]

@@ -242,9 +242,7 @@ def reports_for_ever(config: dict[str, Any]) -> None:
 
 
 def test_a_trial_that_takes_too_long_is_ended_for_good(tmp_path: Path) -> None:
-    result = fit_beside_a_good_one(
-        reports_for_ever, tmp_path, trial_timeout_s=2.0, max_failures=3
-    )
+    result = fit_beside_a_good_one(reports_for_ever, tmp_path, trial_timeout_s=2.0, max_failures=3)
     assert isinstance(result.error, TrialTimeoutError)
     assert "trial_timeout_s=2 is set" in str(result.error)
     assert Path(result.path, "error.txt").read_text().count("Failure #") == 1
@@ -347,9 +345,7 @@ class ForksInAStep(tune.Trainable):
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
-@pytest.mark.parametrize(
-    "trainable", [forks_and_both_report, forks_and_both_return, ForksInAStep]
-)
+@pytest.mark.parametrize("trainable", [forks_and_both_report, forks_and_both_return, ForksInAStep])
 def test_a_forked_copy_of_a_worker_ends_where_it_would_speak_for_it(
     tmp_path: Path, start_method: str, trainable: Any
 ) -> None:
@@ -375,9 +371,9 @@ def leaves_a_thread(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_thread_that_never_ends_does_not_keep_the_worker(tmp_path: Path) -> None:
-    result = fit_beside_a_good_one(leaves_a_thread, tmp_path)
+    result = fit(leaves_a_thread, tmp_path, executor=processes(1))[0]
     assert result.error is None
-    assert result.metrics["number"] == 1
+    assert rows(result)[0]["number"] == 1
 
 
 # -- output -----------------------------------------------------------------------------------------

@@ -299,7 +299,9 @@ class ProcessExecutor(Executor):
 
     def _time_left(self, timeout_s: float | None) -> float | None:
         now = time.monotonic()
-        limits = [each.deadline - now for each in self._workers.values() if each.deadline is not None]
+        limits = [
+            each.deadline - now for each in self._workers.values() if each.deadline is not None
+        ]
         check_s = self._memory_watch.seconds_left() if self._memory_watch is not None else None
         limits += [each for each in (check_s, timeout_s) if each is not None]
         return max(min(limits), 0.0) if limits else None

@@ -190,9 +190,9 @@ class Template:
             os.close(self._parent_pidfd)
             for pidfd in self._pidfds:
                 os.close(pidfd)
-            write_crashes_to(self._private_dir, worker_id)
+            crash_file = write_crashes_to(self._private_dir, worker_id)
             reseed_numpy()
-            code = serve(Descriptor(connection_fd), self._get_trainable)
+            code = serve(Descriptor(connection_fd), self._get_trainable, crash_file)
         except BaseException:
             import traceback
 

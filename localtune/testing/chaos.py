@@ -10,7 +10,7 @@ from typing import Any
 from localtune.trainable.session import report
 from localtune.trainable.trainable import Trainable
 
-FAULTS = ("raise", "sys.exit", "os._exit", "segfault", "SIGKILL")
+FAULTS = ("raise", "sys.exit", "os._exit", "segfault", "abort", "SIGKILL")
 EXIT_CODE = 7
 
 
@@ -30,6 +30,8 @@ def strike(fault: str) -> None:
         import ctypes
 
         ctypes.string_at(0)
+    if fault == "abort":
+        os.abort()
     if fault == "SIGKILL":
         os.kill(os.getpid(), signal.SIGKILL)
 

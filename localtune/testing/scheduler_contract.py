@@ -146,7 +146,7 @@ class SchedulerContract:
             import hypothesis
             from hypothesis import strategies as st
         except ImportError as error:
-            raise ExtraMissingError("hypothesis", "test", "This test") from error
+            raise ExtraMissingError("hypothesis", "testing", "This test") from error
 
         shares = st.sampled_from([0.0, 0.0, 0.2, 0.6])
         problems = st.builds(

@@ -107,7 +107,7 @@ class StopperContract:
             import hypothesis
             from hypothesis import strategies as st
         except ImportError as error:
-            raise ExtraMissingError("hypothesis", "test", "This test") from error
+            raise ExtraMissingError("hypothesis", "testing", "This test") from error
 
         values = st.floats(-10, 10) | st.sampled_from([math.nan, math.inf, -math.inf, 0.0])
         rows = st.lists(st.tuples(st.sampled_from(["t1", "t2", "t3"]), values), max_size=25)

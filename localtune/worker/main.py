@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 
 # The parent answers a result within about this time, unless it has much to do.
 _SPIN_S = 50e-6
+# What a descriptor says that was closed, or closed and used again for something else.
+_NO_PIPE = (errno.EBADF, errno.EINVAL, errno.EISDIR, errno.ENOTSOCK)
+_PIPE_CLOSED = (
+    "User code closed its pipe to the run, a descriptor that is not its own. Does it call "
+    "os.closerange(), or close descriptors by number? Do so in a process of its own.\n"
+)
 
 
 class PipeChannel:
@@ -37,10 +44,12 @@ class PipeChannel:
 
     Args:
         connection: An end of ``multiprocessing.Pipe()``.
+        crash_file: Where to write why the pipe cannot be used any more; "" is nowhere.
     """
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, crash_file: str = "") -> None:
         self._pipe = message_pipe(connection)
+        self._crash_file = crash_file
         self._owner_pid = os.getpid()
 
     def receive(self) -> m.Command:
@@ -48,14 +57,26 @@ class PipeChannel:
         try:
             self._pipe.wait_briefly(_SPIN_S)
             data = self._pipe.receive()
-        except (OSError, EOFError):
+        except OSError as error:
+            self._explain(error)
             raise EOFError from None
         command: m.Command = m.decode(data)
         return _take_from_file(command.path) if isinstance(command, m.InFile) else command
 
     def send(self, reply: m.Reply) -> None:
         self._end_a_copy()
-        self._pipe.send(_encode_reply(reply))
+        data = _encode_reply(reply)
+        try:
+            self._pipe.send(data)
+        except OSError as error:
+            self._explain(error)
+            raise
+
+    def _explain(self, error: OSError) -> None:
+        """Leaves a note for the parent, which has not gone, if user code took the pipe away."""
+        if error.errno in _NO_PIPE and self._crash_file:
+            with contextlib.suppress(OSError), open(self._crash_file, "a") as file:
+                file.write(_PIPE_CLOSED)
 
     def _end_a_copy(self) -> None:
         """Ends a process that user code forked and that came back here: one worker is enough."""
@@ -103,12 +124,13 @@ def _explain_unsendable(reply: m.Reply, error: Exception) -> str:
     return f"An answer of the worker cannot be pickled: {error}"
 
 
-def serve(connection: Any, load: Callable[[], type[Trainable]]) -> int:
+def serve(connection: Any, load: Callable[[], type[Trainable]], crash_file: str) -> int:
     """Serves the parent until the trial, or the parent, is done.
 
     Args:
         connection: The worker's end of the pipe.
         load: Returns the trainable class.
+        crash_file: What :func:`write_crashes_to` returned.
 
     Returns:
         The exit code for the process; negative to die of that signal.
@@ -116,7 +138,7 @@ def serve(connection: Any, load: Callable[[], type[Trainable]]) -> int:
     unwind_on_sigterm()
     be_ended_first()
     try:
-        return ProcessHost(load, PipeChannel(connection)).run()
+        return ProcessHost(load, PipeChannel(connection, crash_file)).run()
     except TrialStopped:
         return -int(signal.SIGTERM)
     except OSError:
@@ -177,11 +199,11 @@ def main_spawned(fd_or_handle: int, settings: dict[str, Any]) -> NoReturn:
         adopt_interpreter(settings)
         # What user code starts stays below this process, and can be found and ended with it.
         adopt_orphans()
-        write_crashes_to(settings["private_dir"], settings["worker_id"])
+        crash_file = write_crashes_to(settings["private_dir"], settings["worker_id"])
         if not settings["own_group"]:
             # Ctrl-C in the terminal reaches this process too; the parent decides what it means.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        code = serve(connection, lambda: load_program(settings["program"]))
+        code = serve(connection, lambda: load_program(settings["program"]), crash_file)
     except BaseException:
         import traceback
 
@@ -212,9 +234,11 @@ def crash_path(private_dir: str, worker_id: int) -> str:
     return os.path.join(private_dir, f"crash-{worker_id}")
 
 
-def write_crashes_to(private_dir: str, worker_id: int) -> None:
-    """Lets a fatal signal leave the Python stack in :func:`crash_path`."""
+def write_crashes_to(private_dir: str, worker_id: int) -> str:
+    """Lets a fatal signal leave the Python stack in :func:`crash_path`, which is returned."""
     import faulthandler
 
+    path = crash_path(private_dir, worker_id)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    faulthandler.enable(os.open(crash_path(private_dir, worker_id), flags, 0o600))
+    faulthandler.enable(os.open(path, flags, 0o600))
+    return path

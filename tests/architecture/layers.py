@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 # The longest name that fits a module decides.
 LAYER_OF = {
+    "localtune.__main__": "U",
     "localtune._version": "V",
     "localtune.checkpoint": "V",
     "localtune.clock": "V",
@@ -37,6 +38,7 @@ LAYER_OF = {
     "localtune.execution": "X",
     "localtune.controller": "C",
     "localtune.analysis": "U",
+    "localtune.cli": "U",
     "localtune.examples": "U",
     "localtune.experiment_spec": "U",
     "localtune.registry": "U",

@@ -646,6 +646,40 @@ def test_the_number_of_failed_trials_can_be_limited(limit: int, failures: int) -
     assert fail_all(state) == failures
 
 
+def test_when_memory_has_run_short_fewer_trials_run_at_once() -> None:
+    state = make_state(6, cpus=4, max_failures=1)
+    workers = Workers(state)
+    workers.advance()
+    assert len(workers.in_flight) == 4
+    worker_id = next(iter(workers.in_flight))
+    trial = workers.trial_of[worker_id]
+    del workers.in_flight[worker_id]
+    exit = WorkerExit(-9, "memory ran short: 1 of 2 was left", out_of_memory=True)
+    instructions = state.handle(Exited(worker_id, exit))
+    (warning,) = [each for each in instructions if isinstance(each, i.Warn)]
+    assert "no more than 3 of the trials run at once" in warning.message
+    assert isinstance(trial.error, WorkerDiedError) and "1 of 2 was left" in str(trial.error)
+    workers.carry_out(instructions)
+    workers.most_at_once = 0
+    workers.run_well()
+    assert workers.most_at_once == 3
+    assert statuses(state) == [Status.TERMINATED] * 6
+
+
+def test_one_trial_may_run_however_short_memory_is() -> None:
+    state = make_state(2, cpus=1, max_failures=3)
+    workers = Workers(state)
+    for _ in range(3):
+        workers.advance()
+        (worker_id,) = workers.in_flight
+        del workers.in_flight[worker_id]
+        workers.carry_out(
+            state.handle(Exited(worker_id, WorkerExit(-9, "short", out_of_memory=True)))
+        )
+    workers.run_well()
+    assert statuses(state) == [Status.TERMINATED] * 2
+
+
 def test_winding_down_saves_what_runs_and_starts_nothing() -> None:
     state = make_state(5)
     workers = Workers(state)

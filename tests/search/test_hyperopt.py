@@ -118,7 +118,7 @@ def test_an_infinite_loss_is_a_failure() -> None:
         search.on_trial_complete(str(number), {"loss": math.inf})
 
     assert isinstance(search.suggest("last"), dict)
-    assert search._trials.losses() == [None] or search._trials.statuses() == ["new"]
+    assert len(search._trials.trials) == 1  # what TPE learns from: the trial that runs
 
 
 def test_the_state_of_a_space_of_expressions_is_kept() -> None:

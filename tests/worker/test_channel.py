@@ -13,7 +13,7 @@ import pytest
 
 from localtune.worker import messages as m
 from localtune.worker.main import PipeChannel
-from localtune.worker.pipe import HandlePipe, MessagePipe
+from localtune.worker.pipe import Descriptor, HandlePipe, MessagePipe
 
 
 @pytest.fixture
@@ -93,6 +93,43 @@ def test_all_messages_that_are_there_come_at_once(ends: tuple[Any, Any]) -> None
     assert receiver.is_ready()
     assert receiver.receive_ready() == [b"one", b"", b"three"]
     assert not receiver.is_ready()
+
+
+@pytest.mark.parametrize("size", [5, 70_000, 3_000_000])
+def test_what_is_there_of_a_message_is_read_without_waiting_for_the_rest(
+    ends: tuple[Any, Any], size: int
+) -> None:
+    os.set_blocking(ends[0].fileno(), False)
+    message = os.urandom(size)
+    data = memoryview(size.to_bytes(4, "big") + message + b"\x00\x00\x00\x03two\x00\x00")
+    receiver = MessagePipe(ends[1])
+    found = []
+    while data:
+        # A piece of any size: the first ends within the length.
+        data = data[os.write(ends[0].fileno(), data[: 3 if len(data) > size else 50_000]) :]
+        found += receiver.receive_ready()
+    assert found == [message, b"two"]
+    assert not receiver.is_ready()
+
+
+def test_a_length_that_nobody_sends_is_an_error(ends: tuple[Any, Any]) -> None:
+    os.write(ends[0].fileno(), b"garbage that somebody wrote")
+    with pytest.raises(OSError, match="somebody else writes to the pipe"):
+        MessagePipe(ends[1]).receive_ready()
+
+
+def test_a_pipe_that_user_code_has_closed_leaves_a_note(
+    ends: tuple[Any, Any], tmp_path: Path
+) -> None:
+    number = os.dup(ends[1].fileno())
+    channel = PipeChannel(Descriptor(number), str(tmp_path / "note"))
+    os.close(number)
+    with pytest.raises(OSError):
+        channel.send(m.Stopped())
+    with pytest.raises(EOFError):
+        channel.receive()
+    text = (tmp_path / "note").read_text()
+    assert text.count("User code closed its pipe to the run") == 2
 
 
 def test_a_message_that_its_sender_did_not_finish_is_the_end(ends: tuple[Any, Any]) -> None:

@@ -1,0 +1,1 @@
+"""The command line, ``localtune``: one module per command, all listed in ``main.COMMANDS``."""

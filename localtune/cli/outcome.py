@@ -1,0 +1,102 @@
+"""Runs a Tuner for a command, and says how that went."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from localtune.cli.json_text import json_text
+from localtune.cli.main import FAILED, INTERRUPTED
+from localtune.cli.options import say
+from localtune.error import MissingMetricError, TuneError, UsageError
+from localtune.utils.text import count
+
+if TYPE_CHECKING:
+    from localtune.result_grid import ResultGrid
+    from localtune.tuner import Tuner
+
+
+def carry_out(
+    make_tuner: Callable[[], Tuner], *, as_json: bool = False, needs_results: bool = False
+) -> int:
+    """Makes a Tuner and runs it.
+
+    Args:
+        make_tuner: Makes it; imports the user's code.
+        as_json: Print what came of it as JSON. All other output goes to stderr then.
+        needs_results: Whether a trial without any result has failed.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UsageError: for what cannot be run.
+        TuneError: if the run itself failed.
+    """
+    with _stdout_to_stderr() if as_json else contextlib.nullcontext():
+        tuner = _made(make_tuner)
+        try:
+            grid = tuner.fit()
+        except MissingMetricError:
+            raise
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+    was_interrupted = tuner.was_interrupted
+    if as_json:
+        print(json_text(summary(grid, was_interrupted)))
+    if was_interrupted:
+        return INTERRUPTED
+    empty = [result for result in grid if not result.metrics and result.error is None]
+    if needs_results and empty:
+        say(f"{count(len(empty), 'trial')} ended without a result: call tune.report(...).")
+        return FAILED
+    return FAILED if grid.num_errors else 0
+
+
+def summary(grid: ResultGrid, was_interrupted: bool) -> dict[str, Any]:
+    """What programs are told of a run."""
+    analysis = grid._experiment_analysis
+    metric, mode = analysis.default_metric, analysis.default_mode
+    best = None
+    if metric is not None and mode is not None:
+        best = analysis.find_best_trial(metric, mode, "last", filter_nan_and_inf=True)
+    return {
+        "experiment": grid.experiment_path,
+        "interrupted": was_interrupted,
+        "trials": dict(Counter(trial.status.value for trial in analysis.trials)),
+        "metric": metric,
+        "mode": mode,
+        "best": None
+        if best is None
+        else {"trial_id": best.trial_id, "config": best.config, "result": best.last_result},
+    }
+
+
+def _made(make_tuner: Callable[[], Tuner]) -> Tuner:
+    try:
+        return make_tuner()
+    except (TuneError, OSError):
+        raise
+    except Exception as error:
+        # The user's module failed while it was imported: where, only its traceback says.
+        traceback.print_exc()
+        raise UsageError(f"The target cannot be imported: {type(error).__name__}.") from error
+
+
+@contextlib.contextmanager
+def _stdout_to_stderr() -> Iterator[None]:
+    """What this process and its workers print goes to stderr: stdout is for JSON alone."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
