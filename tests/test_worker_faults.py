@@ -43,7 +43,7 @@ def fit_beside_a_good_one(fault: Any, tmp_path: Path, **options: Any) -> Any:
     return grid[0]
 
 
-# -- exceptions that are hard to tell ---------------------------------------------------------------
+# -- exceptions that are hard to tell --------------------------------------------------------------
 
 
 class HoldsALock(Exception):
@@ -134,7 +134,7 @@ def test_an_exception_that_is_hard_to_tell_is_told(
     assert written.stat().st_size < 2_000_000
 
 
-# -- what cannot travel -----------------------------------------------------------------------------
+# -- what cannot travel ----------------------------------------------------------------------------
 
 
 class SavesALock(tune.Trainable):
@@ -196,7 +196,7 @@ def test_a_reply_that_is_too_large_does_not_reach_the_parent(tmp_path: Path) -> 
     assert "is refused (the limit is 67,108,864 bytes)" in str(result.error)
 
 
-# -- steps and trials without end -------------------------------------------------------------------
+# -- steps and trials without end ------------------------------------------------------------------
 
 
 def hangs_once(config: dict[str, Any]) -> None:
@@ -278,7 +278,7 @@ def test_ctrl_c_ends_a_run_whose_worker_was_stopped_by_a_signal(tmp_path: Path) 
     wait_until(lambda: not worker.is_running(), "the worker is gone")
 
 
-# -- descriptors ------------------------------------------------------------------------------------
+# -- descriptors -----------------------------------------------------------------------------------
 
 
 def closes_standard_streams(config: dict[str, Any]) -> None:
@@ -320,7 +320,7 @@ def test_a_trial_that_closes_the_pipe_to_the_run_is_told_so(tmp_path: Path, func
     assert "closed its pipe" in str(result.error)
 
 
-# -- processes and threads --------------------------------------------------------------------------
+# -- processes and threads -------------------------------------------------------------------------
 
 
 def forks_and_both_report(config: dict[str, Any]) -> None:
@@ -376,7 +376,7 @@ def test_a_thread_that_never_ends_does_not_keep_the_worker(tmp_path: Path) -> No
     assert rows(result)[0]["number"] == 1
 
 
-# -- output -----------------------------------------------------------------------------------------
+# -- output ----------------------------------------------------------------------------------------
 
 PRINTED_BYTES = 200_000_000
 
@@ -408,7 +408,7 @@ def test_what_a_worker_prints_does_not_pile_up_in_the_parent(tmp_path: Path, end
     assert max(sizes) < 1_000_000
 
 
-# -- the pipe ---------------------------------------------------------------------------------------
+# -- the pipe --------------------------------------------------------------------------------------
 
 
 def is_stopped_in_the_middle_of_a_result(config: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from importlib import import_module
 from types import ModuleType
 
 from localtune._version import __version__
+from localtune.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 from localtune.cli.options import Parser
 from localtune.error import TuneError, UsageError
 from localtune.utils.text import near_miss
@@ -35,10 +36,6 @@ COMMANDS = (
     "clean",
     "completion",
 )
-
-FAILED = 1
-USAGE = 2
-INTERRUPTED = 130
 
 _EPILOG = """\
 examples:

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from localtune.cli.exit_codes import FAILED, INTERRUPTED, OK
 from localtune.cli.json_text import json_text
-from localtune.cli.main import FAILED, INTERRUPTED
 from localtune.cli.options import say
 from localtune.error import MissingMetricError, TuneError, UsageError
 from localtune.utils.text import count
@@ -55,7 +55,7 @@ def carry_out(
     if needs_results and empty:
         say(f"{count(len(empty), 'trial')} ended without a result: call tune.report(...).")
         return FAILED
-    return FAILED if grid.num_errors else 0
+    return FAILED if grid.num_errors else OK
 
 
 def summary(grid: ResultGrid, was_interrupted: bool) -> dict[str, Any]:

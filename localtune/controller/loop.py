@@ -31,8 +31,9 @@ logger = logging.getLogger(__name__)
 # How often somebody who watches gets a fresh picture while nothing happens.
 HEARTBEAT_S = 0.25
 
-# How long running trials have to write a checkpoint when the run is told to end.
-END_GRACE_S = 20.0
+# How long running trials have to write a checkpoint when the run is told to end: less than the
+# ten seconds after which container runtimes kill.
+END_GRACE_S = 7.0
 
 
 class Output(Protocol):
@@ -103,20 +104,7 @@ class ExperimentLoop:
         state = self._state
         while True:
             self._notify_step("on_step_begin")
-            if self._interrupt_asked and not self.was_interrupted:
-                self.was_interrupted = True
-                self._output.warn(
-                    "Interrupted: running steps may finish, within limits. Press Ctrl-C again to "
-                    "end now."
-                )
-                self._carry_out(state.interrupt())
-            if self._end_asked and not self.was_interrupted:
-                self.was_interrupted = True
-                self._output.warn(
-                    "Told to end: running trials are checkpointed first, for "
-                    f"{END_GRACE_S:g} s at most."
-                )
-                self._carry_out(state.wind_down(END_GRACE_S))
+            self._serve_signals()
             self._carry_out(state.advance())
             if state.is_done:
                 self._save_all()
@@ -127,6 +115,27 @@ class ExperimentLoop:
             self._iteration += 1
             self._notify_step("on_step_end")
             self._output.tick()
+
+    def _serve_signals(self) -> None:
+        """Ends the run as it was asked to: at once, or after checkpoints were written."""
+        if self._interrupt_asked:
+            self._interrupt_asked = False
+            if not self._state.is_ending:
+                self.was_interrupted = True
+                self._output.warn(
+                    "Interrupted: running steps may finish, within limits. Press Ctrl-C again to "
+                    "end now."
+                )
+                self._carry_out(self._state.interrupt())
+        elif self._end_asked:
+            self._end_asked = False
+            if not self._state.is_ending:
+                self.was_interrupted = True
+                self._output.warn(
+                    "Told to end: running trials are checkpointed first, for "
+                    f"{END_GRACE_S:g} s at most."
+                )
+                self._carry_out(self._state.wind_down(END_GRACE_S))
 
     def interrupt(self) -> None:
         """Asks the loop to end in good order. For other threads and signal handlers."""

@@ -20,6 +20,7 @@ from localtune.search.shapes import Numbers, Options
 
 _LIBRARY = "Ax"
 _OBJECTIVE = "objective"  # stands for a metric whose name Ax would take for a formula
+_CLIENT = ("random_seed", "storage_config")  # arguments of ax.Client
 _LIBRARIES = r"(ax|botorch|gpytorch|linear_operator|pyro|sympy|torch)(\.|$)"
 
 
@@ -41,8 +42,10 @@ class AxSearch(LibrarySearcher):
         outcome_constraints: Inequalities of other metrics: ``["latency <= 20"]``.
         ax_client: An ``ax.Client`` whose experiment and objective are configured already, in
             place of space, metric, mode and constraints.
-        **ax_kwargs: Arguments of ``ax.Client``, if it is made here, as ``storage_config``;
-            ``random_seed`` is the run's seed by default.
+        **ax_kwargs: Arguments of ``ax.Client`` (``random_seed``, by default from the run's seed,
+            and ``storage_config``) and of its ``configure_generation_strategy`` (as
+            ``method="quality"``, or ``initialization_budget=10``: how many trials come before
+            the model), if the client is made here.
 
     Raises:
         ExtraMissingError: if Ax is not installed.
@@ -84,6 +87,9 @@ class AxSearch(LibrarySearcher):
                 )
             space, metric, mode = _read_client(ax_client)
             self._objective = metric
+        elif space is not None and not isinstance(space, dict):
+            space = _domains(space)
+        _check_arguments(ax_kwargs)
         super().__init__(space, metric, mode, points_to_evaluate, ax_kwargs.get("random_seed"))
 
     @staticmethod
@@ -105,8 +111,6 @@ class AxSearch(LibrarySearcher):
             self.point_values()
             self._check_evaluated()
             return
-        if not isinstance(space, dict):
-            space = _domains(space)
         super()._use_space(space)
         assert self._space is not None
         _parameters(self._space)
@@ -119,7 +123,8 @@ class AxSearch(LibrarySearcher):
         self._objective = metric if metric.isidentifier() else _OBJECTIVE
         seed = random.Random(self._seed).getrandbits(31)
         with _quiet():
-            client = _load().Client(**{"random_seed": seed, **self._kwargs})
+            for_client = {key: value for key, value in self._kwargs.items() if key in _CLIENT}
+            client = _load().Client(**{"random_seed": seed, **for_client})
             client.configure_experiment(
                 parameters=_parameters(self._space),
                 parameter_constraints=self._parameter_constraints,
@@ -127,6 +132,9 @@ class AxSearch(LibrarySearcher):
             client.configure_optimization(
                 objective=("" if self.mode == "max" else "-") + self._objective,
                 outcome_constraints=self._outcome_constraints,
+            )
+            client.configure_generation_strategy(
+                **{key: value for key, value in self._kwargs.items() if key not in _CLIENT}
             )
         self._client = client
 
@@ -200,6 +208,19 @@ class _AxSpace(NativeSpace):
         if missing:
             raise ValueError(f"{what} must have a value for each name, but {missing} is missing.")
         return given
+
+
+def _check_arguments(given: Mapping[str, Any]) -> None:
+    import inspect
+
+    strategy = inspect.signature(_load().Client.configure_generation_strategy)
+    known = {*_CLIENT, *strategy.parameters} - {"self"}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise TypeError(
+            f"AxSearch takes further arguments for Ax: {', '.join(sorted(known))}. It got "
+            f"{', '.join(unknown)}."
+        )
 
 
 def _read_client(client: Any) -> tuple[_AxSpace, str, str]:

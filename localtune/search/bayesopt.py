@@ -168,6 +168,8 @@ class BayesOptSearch(LibrarySearcher):
     def _best_place(self) -> dict[str, float]:
         """Where the model expects most. It is made anew, so that nothing of it must be kept."""
         assert self._space is not None
+        from threadpoolctl import threadpool_limits  # which scikit-learn needs anyway
+
         suggest, register = _model(
             _bounds(self._space), self._utility, self._rng.getrandbits(32), self._verbose
         )
@@ -176,7 +178,9 @@ class BayesOptSearch(LibrarySearcher):
         worst = min(value for _, value in self._known)
         for place in self._pending.values():
             register(params=place, target=worst)
-        return {name: float(value) for name, value in suggest().items()}
+        # Small matrices gain nothing from threads, which the trials can use better.
+        with threadpool_limits(1):
+            return {name: float(value) for name, value in suggest().items()}
 
 
 def _model(

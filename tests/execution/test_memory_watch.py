@@ -32,7 +32,7 @@ from tests.runs import fit, rows, statuses
 MB = 1_000_000
 
 
-# -- decisions --------------------------------------------------------------------------------------
+# -- decisions -------------------------------------------------------------------------------------
 
 
 class Scene:
@@ -211,7 +211,7 @@ def test_a_setting_that_makes_no_sense_is_refused(name: str, value: float) -> No
         tune.ProcessExecutor(**{name: value})  # type: ignore[arg-type]
 
 
-# -- measuring --------------------------------------------------------------------------------------
+# -- measuring -------------------------------------------------------------------------------------
 
 HOLDER = (
     "import os, sys, time\n"
@@ -339,7 +339,7 @@ def make_cgroup(tmp_path: Path, membership: str, files: dict[str, str]) -> Cgrou
     return Cgroup(str(tmp_path / "root"), str(tmp_path / "membership"))
 
 
-# -- real workers -----------------------------------------------------------------------------------
+# -- real workers ----------------------------------------------------------------------------------
 
 
 def holds(config: dict[str, Any]) -> None:

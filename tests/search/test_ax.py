@@ -31,12 +31,18 @@ class TestAxSearch(SearcherContract):
     learns = False
 
     def make_searcher(self, **arguments: Any) -> Searcher:
-        return AxSearch(**arguments)
+        return AxSearch(initialization_budget=30, **arguments)
 
 
 def search_with(**arguments: Any) -> AxSearch:
     given = {"space": SPACE, "metric": "loss", "mode": "min", "random_seed": 1}
     return AxSearch(**{**given, **arguments})
+
+
+def data_of(search: AxSearch) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return search._client._experiment.lookup_data().df
 
 
 def client_with(objective: str | None) -> Any:
@@ -79,8 +85,7 @@ def test_constraints_hold() -> None:
         # The centre of the space, which comes first, is moved to where they hold.
         assert config["a"] + config["b"] <= 0.5 + 1e-6
 
-    data = search._client._experiment.lookup_data().df
-    assert set(data["metric_name"]) == {"loss", "latency"}
+    assert set(data_of(search)["metric_name"]) == {"loss", "latency"}
 
 
 def test_parameters_in_the_form_of_the_service_interface() -> None:
@@ -95,6 +100,11 @@ def test_parameters_in_the_form_of_the_service_interface() -> None:
     )
     assert search.suggest("1") == {"a": 0.5, "b": 5, "c": 3, "d": "v"}
     assert set(search.suggest("2") or ()) == {"a", "b", "c", "d"}
+
+
+def test_further_arguments_are_those_of_ax() -> None:
+    with pytest.raises(TypeError, match="It got initialisation_budget"):
+        search_with(initialisation_budget=4)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +132,7 @@ def test_a_client_that_is_configured_already() -> None:
     assert (search.metric, search.mode) == ("loss", "min")
     assert first == {"x": 0.25}
     assert set(second or ()) == {"x"}
-    assert list(client._experiment.lookup_data().df["mean"]) == [3.0]
+    assert list(data_of(search)["mean"]) == [3.0]
     assert twin.suggest("3") == search.suggest("3")
 
 

@@ -24,7 +24,7 @@ def test_names_are_taken_in_upper_and_lower_case_and_odd_arguments_dropped() -> 
 
 
 def test_an_unknown_name_is_an_error_with_the_near_miss() -> None:
-    with pytest.raises(ValueError, match=r"scheduler must be one of fifo, but got 'fiffo'.*'fifo'"):
+    with pytest.raises(ValueError, match=r"scheduler must be one of .* got 'fiffo'.*'fifo'"):
         create_scheduler("fiffo")
-    with pytest.raises(ValueError, match=r"search_alg must be one of random, variant_generator"):
-        create_searcher("bohb")
+    with pytest.raises(ValueError, match=r"search_alg must be one of .*'optuna'"):
+        create_searcher("optunna")
