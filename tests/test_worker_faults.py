@@ -418,6 +418,7 @@ def is_stopped_in_the_middle_of_a_result(config: dict[str, Any]) -> None:
         try:
             if os.fstat(number).st_mode & 0o170000 == 0o140000:
                 os.write(number, b"\x00\x10\x00\x00begun")
+                Path("begun").touch()
         except OSError:
             continue
     threading.Event().wait()
@@ -432,6 +433,7 @@ def test_half_a_message_does_not_hold_up_the_parent(tmp_path: Path) -> None:
             expect(session.answer(worker), m.Ready)
         expect(session.ask(first, m.Train()), m.Trained)
         session.executor.send(first, m.Train())
+        wait_until((tmp_path / "trial_1" / "begun").exists, "a message has begun")
         # Only a parent that waits for the rest of what the first has begun fails from here on.
         expect(session.ask(second, m.Train()), m.Trained)
         assert session.end(first, force=True).exit_code == -signal.SIGKILL

@@ -81,8 +81,8 @@ def module_of(command: str) -> ModuleType:
     return import_module(f"localtune.cli.{command}")
 
 
-def make_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
-    """The parser of the commands."""
+def make_parser(commands: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of some commands."""
     parser = Parser(
         prog="localtune",
         description="Hyperparameter sweeps on one machine.",
@@ -91,7 +91,7 @@ def make_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__, help="print the version")
     subparsers = parser.add_subparsers(
-        dest="command", metavar="COMMAND", required=True, parser_class=Parser
+        dest="command", metavar="COMMAND", prog="localtune", required=True, parser_class=Parser
     )
     for each in commands:
         module_of(each).add_parser(subparsers)
@@ -100,10 +100,10 @@ def make_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
 
 def _parsed(arguments: list[str], command: str) -> argparse.Namespace:
     if not command:
-        make_parser().print_help(sys.stderr)
+        make_parser(COMMANDS).print_help(sys.stderr)
         raise SystemExit(USAGE)
     if command.startswith("-"):
-        return make_parser().parse_args(arguments)
+        return make_parser(COMMANDS).parse_args(arguments)
     if command not in COMMANDS:
         guess = near_miss(command, COMMANDS)
         hint = f" Did you mean {guess!r}?" if guess else ""

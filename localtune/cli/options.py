@@ -12,7 +12,7 @@ from localtune.utils.text import near_miss
 
 # A terminal of the usual size, less the prompt that follows.
 _HELP_WIDTH = 79
-_HELP_COLUMN = 26
+_HELP_COLUMN = 35
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -20,6 +20,8 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=_HELP_COLUMN, width=_HELP_WIDTH)
+        # Names of commands stand two columns further in, and count as longer than they are.
+        self._max_help_position = _HELP_COLUMN
 
     def start_section(self, heading: str | None) -> None:
         super().start_section(None)

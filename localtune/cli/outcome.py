@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
 
 def carry_out(
-    make_tuner: Callable[[], Tuner], *, as_json: bool = False, needs_results: bool = False
+    make_tuner: Callable[[], Tuner], *, as_json: bool = False, is_smoke: bool = False
 ) -> int:
     """Makes a Tuner and runs it.
 
     Args:
         make_tuner: Makes it; imports the user's code.
         as_json: Print what came of it as JSON. All other output goes to stderr then.
-        needs_results: Whether a trial without any result has failed.
+        is_smoke: Whether nothing is kept: errors are shown here, and a trial without any result
+            has failed.
 
     Returns:
         The exit code.
@@ -51,11 +52,22 @@ def carry_out(
         print(json_text(summary(grid, was_interrupted)))
     if was_interrupted:
         return INTERRUPTED
-    empty = [result for result in grid if not result.metrics and result.error is None]
-    if needs_results and empty:
-        say(f"{count(len(empty), 'trial')} ended without a result: call tune.report(...).")
-        return FAILED
+    if is_smoke:
+        return _judge_smoke(grid)
     return FAILED if grid.num_errors else OK
+
+
+def _judge_smoke(grid: ResultGrid) -> int:
+    for error in grid.errors:
+        # Its file will be gone in a moment.
+        say(getattr(error, "traceback_text", "") or str(error))
+        return FAILED
+    without = sum(not result.metrics for result in grid)
+    if without or not len(grid):
+        say(f"{count(without, 'trial')} ended without a result: call tune.report(...).")
+        return FAILED
+    say("The smoke run went well; its files are removed.")
+    return OK
 
 
 def summary(grid: ResultGrid, was_interrupted: bool) -> dict[str, Any]:

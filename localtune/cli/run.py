@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from typing import Any
 
-from localtune.cli.options import add_command, add_json, checked
+from localtune.cli.options import add_command, checked
 from localtune.cli.settings import CHECKS, parameter
 
 
@@ -18,13 +18,12 @@ def add_parser(subparsers: Any) -> None:
         "run a sweep",
         "TARGET [options]",
         [
-            "localtune run train.py:train --param 'lr=loguniform(1e-4,1e-1)' \\",
-            "    --samples 20 --metric loss --mode min --scheduler asha",
+            "localtune run train.py:train --param 'lr=loguniform(1e-4,1e-1)' --samples 20",
             "localtune run sweep.toml --smoke",
         ],
     )
     parser.add_argument(
-        "target", metavar="TARGET", help="module:trainable, file.py:trainable, or a .toml or .yaml"
+        "target", metavar="TARGET", help="module:function, file.py:function, .toml, .yaml"
     )
     parser.add_argument(
         "--param",
@@ -36,10 +35,11 @@ def add_parser(subparsers: Any) -> None:
         help="a value, or a domain such as uniform(0,1)",
     )
     _add(parser, "samples", "N", "how often the space is sampled; -1: no end")
-    _add(parser, "metric", "NAME", "what to optimise")
-    _add(parser, "mode", "min|max", "which way")
-    _add(parser, "scheduler", "NAME", "such as asha, or 'asha(max_t=100)'")
-    _add(parser, "search", "NAME", "such as optuna; default: random")
+    # Two options in one row of the help: it must fit the screen.
+    _add(parser, "metric", "NAME, --mode min|max", "what to optimise")
+    _add(parser, "mode", "min|max")
+    _add(parser, "scheduler", "NAME, --search NAME", "such as 'asha(max_t=9)', optuna")
+    _add(parser, "search", "NAME")
     parser.add_argument(
         "--stop",
         dest="bounds",
@@ -47,23 +47,24 @@ def add_parser(subparsers: Any) -> None:
         default=[],
         metavar="METRIC=BOUND",
         type=checked(CHECKS["stop"]),
-        help="ends a trial, such as training_iteration=9",
+        help="ends a trial: training_iteration=9",
     )
     _add(parser, "resources", "cpu=N,gpu=N", "of each trial; default: cpu=1")
-    _add(parser, "storage", "DIR", "default: ~/localtune_results")
-    _add(parser, "name", "NAME", "of the experiment; default: trainable and time")
+    _add(parser, "storage", "DIR, --name NAME", "default: ~/localtune_results, and the time")
+    _add(parser, "name", "NAME")
     _add(parser, "seed", "N", "makes the run repeatable")
     _add(parser, "max_concurrent", "N", "how many trials run at once")
     _add(parser, "max_failures", "N", "how often a trial is retried; -1: no end")
     _add(parser, "time_budget", "TIME", "of the whole run: seconds, 30m, 2h, 1d")
     parser.add_argument(
-        "--log-to-file", action="store_true", default=None, help="keep the output for 'tail'"
+        "--log-to-file",
+        action="store_true",
+        default=None,
+        help="keep what trials print, for 'localtune tail'",
     )
-    _add(parser, "verbose", "0-3", "how much is shown; default: 1")
-    parser.add_argument(
-        "--smoke", action="store_true", help="2 trials, 1 iteration, nothing is kept"
-    )
-    add_json(parser)
+    _add(parser, "verbose", "0-3, --json", "how much is shown (1); JSON, for programs")
+    parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--smoke", action="store_true", help="2 trials, 1 iteration, nothing kept")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -76,9 +77,9 @@ def run(args: argparse.Namespace) -> int:
         return carry_out(lambda: make_tuner(sweep), as_json=args.json)
     with tempfile.TemporaryDirectory(prefix="localtune-smoke-") as storage:
         make_small(sweep, storage)
-        return carry_out(lambda: make_tuner(sweep), as_json=args.json, needs_results=True)
+        return carry_out(lambda: make_tuner(sweep), as_json=args.json, is_smoke=True)
 
 
-def _add(parser: argparse.ArgumentParser, setting: str, metavar: str, text: str) -> None:
+def _add(parser: argparse.ArgumentParser, setting: str, metavar: str, text: str = argparse.SUPPRESS) -> None:
     option = "--" + setting.replace("_", "-")
     parser.add_argument(option, metavar=metavar, type=checked(CHECKS[setting]), help=text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from localtune.cli.settings import CHECKS, Sweep, made_by_name, put
@@ -103,7 +104,7 @@ def make_small(sweep: Sweep, storage: str) -> None:
     sweep.samples, sweep.max_failures = _SMOKE_TRIALS, 0
     sweep.stop = {"training_iteration": 1}
     # A grid would multiply the trials.
-    sweep.param_space = _without_grids(sweep.param_space)
+    sweep.param_space = without_grids(sweep.param_space)
 
 
 def _from_target(target: str) -> Sweep:
@@ -116,12 +117,32 @@ def _from_target(target: str) -> Sweep:
         try:
             setattr(sweep, key, CHECKS[key](value))
         except UsageError as error:
-            raise file.problem(key, str(error)) from None
+            raise file.problem(_culprit(key, value), str(error)) from None
     if not sweep.trainable:
         raise UsageError(f"{file.path} must name its trainable: trainable = 'train.py:train'.")
     if sweep.storage is not None:
         sweep.storage = _place(sweep.storage, file.directory)
     return sweep
+
+
+def _culprit(key: str, value: Any) -> str:
+    """The key, of keys of keys, whose value does not pass its check."""
+    check, path = CHECKS[key], [key]
+    while isinstance(value, dict):
+        wrong = next((name for name, item in value.items() if not _passes(check, {name: item})), None)
+        if wrong is None:
+            break
+        path.append(str(wrong))
+        value = value[wrong]
+    return "/".join(path)
+
+
+def _passes(check: Callable[[Any], Any], value: Any) -> bool:
+    try:
+        check(value)
+    except UsageError:
+        return False
+    return True
 
 
 def _place(path: str, directory: str) -> str:
@@ -144,12 +165,12 @@ def _made(value: str | None, argument: str, create: Any) -> Any:
     return made_by_name(value, argument, create) if value is not None else None
 
 
-def _without_grids(space: Any) -> Any:
-    """The space with each grid as a choice of its values."""
+def without_grids(space: Any) -> Any:
+    """A search space with each grid as a choice of its values."""
     from localtune.search.sample import choice
 
     if not isinstance(space, dict):
         return space
     if set(space) == {"grid_search"}:
         return choice(space["grid_search"])
-    return {key: _without_grids(item) for key, item in space.items()}
+    return {key: without_grids(item) for key, item in space.items()}

@@ -37,7 +37,7 @@ from localtune.execution.executor import (
     WorkerExit,
 )
 from localtune.execution.launcher import START_METHODS, Launcher, Program, make_launcher
-from localtune.execution.memory_watch import MemoryWatch
+from localtune.execution.memory_watch import MemoryWatch, check_settings
 from localtune.execution.output_pipe import OutputPipe
 from localtune.execution.waiter import Waiter
 from localtune.worker import messages as m
@@ -107,16 +107,7 @@ class ProcessExecutor(Executor):
             )
         if isinstance(preload, str):
             raise ValueError(f"preload must be a list of module names, but got {preload!r}.")
-        if memory_check_s is not None and not memory_check_s > 0:
-            raise ValueError(
-                "memory_check_s must be more than 0 seconds, or None to never look, but got "
-                f"{memory_check_s!r}."
-            )
-        if memory_reserve_bytes is not None and not memory_reserve_bytes >= 0:
-            raise ValueError(
-                "memory_reserve_bytes must be at least 0, or None for the default, but got "
-                f"{memory_reserve_bytes!r}."
-            )
+        check_settings(memory_check_s, memory_reserve_bytes)
         self._start_method = start_method
         self._preload = None if preload is None else tuple(preload)
         self._stop_timeout_s = stop_timeout_s
@@ -299,9 +290,8 @@ class ProcessExecutor(Executor):
 
     def _time_left(self, timeout_s: float | None) -> float | None:
         now = time.monotonic()
-        limits = [
-            each.deadline - now for each in self._workers.values() if each.deadline is not None
-        ]
+        deadlines = (each.deadline for each in self._workers.values())
+        limits = [each - now for each in deadlines if each is not None]
         check_s = self._memory_watch.seconds_left() if self._memory_watch is not None else None
         limits += [each for each in (check_s, timeout_s) if each is not None]
         return max(min(limits), 0.0) if limits else None

@@ -236,6 +236,19 @@ class MemoryWatch:
         return held[tenant.worker_id]
 
 
+def check_settings(check_s: float | None, reserve_bytes: float | None) -> None:
+    """Raises ValueError for settings of :class:`ProcessExecutor` that make no sense."""
+    if check_s is not None and not check_s > 0:
+        raise ValueError(
+            f"memory_check_s must be more than 0 seconds, or None to never look, but got {check_s}."
+        )
+    if reserve_bytes is not None and not reserve_bytes >= 0:
+        raise ValueError(
+            "memory_reserve_bytes must be at least 0, or None for the default, but got "
+            f"{reserve_bytes}."
+        )
+
+
 def default_reserve_bytes(total_bytes: float) -> float:
     """How much of so much memory must stay free."""
     reserve = min(max(_RESERVE_SHARE * total_bytes, _LEAST_RESERVE_BYTES), _MOST_RESERVE_BYTES)

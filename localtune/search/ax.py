@@ -140,9 +140,11 @@ class AxSearch(LibrarySearcher):
 
     def _ask(self, trial_id: str) -> dict[str, Any] | str | None:
         from ax.exceptions import core, generation_strategy
+        from threadpoolctl import threadpool_limits  # which Ax needs anyway
 
         try:
-            with _quiet():
+            # Small matrices gain nothing from threads, which the trials can use better.
+            with _quiet(), threadpool_limits(1):
                 asked = self._client.get_next_trials(max_trials=1)
         except (core.SearchSpaceExhausted, generation_strategy.OptimizationComplete):
             return Searcher.FINISHED

@@ -31,11 +31,12 @@ import localtune as tune  # noqa: E402
 SLOTS = 2
 
 
-def options(description: str | None, **defaults: int) -> argparse.Namespace:
-    """Command line of a benchmark: one whole number for each of ``defaults``."""
+def options(description: str | None, **defaults: int | str) -> argparse.Namespace:
+    """Command line of a benchmark: one whole number, or text, for each of ``defaults``."""
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     for name, default in defaults.items():
-        parser.add_argument(f"--{name}", type=int, default=default, help=f"(default: {default})")
+        told = f"(default: {default if default != '' else 'none'})"
+        parser.add_argument(f"--{name}", type=type(default), default=default, help=told)
     return parser.parse_args()
 
 

@@ -571,7 +571,7 @@ def test_a_searcher_that_suggests_nothing_for_ever_ends_the_run() -> None:
     assert state.is_done and "suggested nothing" in str(state.error)
 
 
-# -- limits -----------------------------------------------------------------------------------------
+# -- limits ----------------------------------------------------------------------------------------
 
 
 def test_a_step_that_does_not_come_back_is_a_failure_and_its_worker_is_killed() -> None:

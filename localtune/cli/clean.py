@@ -1,0 +1,150 @@
+"""``localtune clean``: removes experiments, and nothing else.
+
+What goes is a directory in the storage, no link, that has an experiment's database and marker,
+belongs to this user, holds no other experiment, and is run by nobody. It is renamed while its lock
+is held, then removed: who comes in between finds all of it or nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from localtune.cli.exit_codes import FAILED, OK
+from localtune.cli.options import add_command, checked, say
+from localtune.cli.settings import duration
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = add_command(
+        subparsers,
+        "clean",
+        "remove experiments; without --yes it only says which",
+        "[STORAGE] [options]",
+        [
+            "localtune clean --older-than 30d",
+            "localtune clean ./results --name 'try_*' --yes",
+        ],
+    )
+    parser.add_argument(
+        "storage", metavar="STORAGE", nargs="?", help="directory; default: ~/localtune_results"
+    )
+    parser.add_argument(
+        "--name", metavar="PATTERN", default="*", help="only these; * stands for anything"
+    )
+    parser.add_argument(
+        "--older-than",
+        metavar="TIME",
+        type=checked(duration),
+        default=0.0,
+        help="only those unchanged for so long: 12h, 30d",
+    )
+    parser.add_argument("--yes", action="store_true", help="do it")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carries out the command; returns the exit code."""
+    from localtune.cli.places import experiments_in, storage_directory
+    from localtune.utils.text import count, format_bytes
+
+    storage = storage_directory(args.storage)
+    found = [_look_at(path) for path in experiments_in(storage)]
+    wanted = [
+        each
+        for each in found
+        if fnmatch.fnmatchcase(os.path.basename(each.path), args.name)
+        and time.time() - each.changed >= args.older_than
+    ]
+    code = OK
+    removed_bytes = removed = 0
+    for each in wanted:
+        problem = each.problem or (_remove(each.path) if args.yes else "")
+        if problem:
+            say(f"kept     {each.path}: {problem}")
+            code = FAILED if args.yes and not each.problem else code
+            continue
+        removed += 1
+        removed_bytes += each.size_bytes
+        verb = "removed " if args.yes else "would go"
+        print(f"{verb} {each.path}  {format_bytes(each.size_bytes)}")
+    text = f"{count(removed, 'experiment')}, {format_bytes(removed_bytes)}"
+    if not removed:
+        say(f"Nothing to remove in {storage}.")
+    elif not args.yes:
+        say(f"{text}. Nothing is removed yet: add --yes.")
+    else:
+        say(f"Removed {text}.")
+    return code
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """An experiment that may go.
+
+    Attributes:
+        path: Its directory.
+        size_bytes: Of all its files.
+        changed: Unix time at which any of them changed last.
+        problem: Why it must stay, "" if it need not.
+    """
+
+    path: str
+    size_bytes: int
+    changed: float
+    problem: str
+
+
+def _look_at(path: str) -> _Candidate:
+    from localtune.cli.owner import find_owner
+    from localtune.cli.places import is_complete_experiment, is_experiment
+    from localtune.error import UntrustedDirectoryError
+    from localtune.storage.trust import check_trusted
+
+    size, changed, problem = 0, 0.0, ""
+    if not is_complete_experiment(path):
+        problem = "it lacks files that an experiment has, or is a link"
+        return _Candidate(path, size, changed, problem)
+    for directory, folders, files in os.walk(path):
+        if directory != path and is_experiment(directory):
+            problem = f"it holds another experiment, {directory}"
+        for name in [*folders, *files]:
+            try:
+                status = os.lstat(os.path.join(directory, name))
+            except OSError:
+                continue  # It went while we looked.
+            size += status.st_size if name in files else 0
+            changed = max(changed, status.st_mtime)
+    owner = find_owner(path)
+    if owner is not None:
+        problem = f"{owner} is running it"
+    try:
+        check_trusted(path)
+    except UntrustedDirectoryError:
+        problem = "another user could have written it"
+    return _Candidate(path, size, changed, problem)
+
+
+def _remove(path: str) -> str:
+    """Removes an experiment; returns why it could not be, "" if it is gone."""
+    from localtune.cli.places import is_complete_experiment
+    from localtune.error import ExperimentInUseError
+    from localtune.storage.locks import experiment_locked
+    from localtune.utils.files import remove_tree
+
+    aside = f"{path}.removing-{os.urandom(4).hex()}"
+    try:
+        with experiment_locked(path):
+            if not is_complete_experiment(path):
+                return "it changed just now"
+            os.rename(path, aside)
+        remove_tree(aside)
+    except ExperimentInUseError:
+        return "it is being run"
+    except OSError as error:
+        return f"{error.strerror or error}"
+    return ""

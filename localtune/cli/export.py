@@ -1,0 +1,91 @@
+"""``localtune export``: an experiment as one file for other tools."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from localtune.cli.exit_codes import OK
+from localtune.cli.options import (
+    add_command,
+    add_experiment,
+    add_json,
+    add_trust,
+    checked,
+    say,
+)
+from localtune.cli.settings import CHECKS, one_of
+
+_FORMATS = ("csv", "json", "parquet", "optuna")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = add_command(
+        subparsers,
+        "export",
+        "write an experiment to a file for other tools",
+        "EXPERIMENT --to FORMAT -o FILE [options]",
+        [
+            "localtune export sweep --to csv -o trials.csv",
+            "localtune export sweep --to optuna -o study.db",
+            "optuna-dashboard sqlite:///study.db",
+        ],
+    )
+    add_experiment(parser)
+    parser.add_argument(
+        "--to",
+        metavar="FORMAT",
+        required=True,
+        type=checked(one_of(*_FORMATS)),
+        help="csv, json, parquet, optuna (SQLite)",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="where to write it")
+    parser.add_argument(
+        "--rows",
+        metavar="trials|results",
+        default="trials",
+        type=checked(one_of("trials", "results")),
+        help="one row per trial, or one per result",
+    )
+    parser.add_argument(
+        "--metric", metavar="NAME, --mode min|max", help="of the study; default: those of the run"
+    )
+    parser.add_argument(
+        "--mode", metavar="min|max", type=checked(CHECKS["mode"]), help=argparse.SUPPRESS
+    )
+    parser.add_argument("--force", action="store_true", help="replace a file that exists")
+    add_trust(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carries out the command; returns the exit code."""
+    from localtune.cli.json_text import json_text
+    from localtune.cli.places import experiment_path
+    from localtune.cli.reading import read
+    from localtune.error import UsageError
+    from localtune.utils.text import count
+
+    output = os.path.abspath(os.path.expanduser(args.output))
+    if os.path.isdir(output) or not os.path.isdir(os.path.dirname(output)):
+        raise UsageError(f"--output must be a file in a directory that exists, but got {output!r}.")
+    # A study may stand beside others in a file.
+    if os.path.exists(output) and not args.force and args.to != "optuna":
+        raise UsageError(f"{output!r} exists: choose another file, or replace it with --force.")
+    view = read(experiment_path(args.experiment, args.storage), trust=args.trust)
+    if args.to == "optuna":
+        from localtune.cli.export_study import export_study
+
+        view.metric, view.mode = args.metric or view.metric, args.mode or view.mode
+        written = export_study(view, output, replace=args.force)
+    else:
+        from localtune.cli.export_table import export_table
+
+        written = export_table(view, output, args.to, args.rows)
+    if args.json:
+        print(json_text({"file": output, "format": args.to, "rows": written}))
+    else:
+        say(f"Wrote {count(written, 'row')} to {output}.")
+    return OK

@@ -1,0 +1,103 @@
+"""Trials or results as a table: CSV, JSON, Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from localtune.error import ExtraMissingError
+from localtune.result import CONFIG_PREFIX, TRIAL_ID
+from localtune.storage.history import iter_results
+from localtune.utils.dicts import flatten_dict
+from localtune.utils.files import write_file
+
+if TYPE_CHECKING:
+    from localtune.cli.reading import View
+    from localtune.experiment.trial import Trial
+
+
+def export_table(view: View, path: str, kind: str, rows: str) -> int:
+    """Writes an experiment as a table; a file that is there is replaced at once or not at all.
+
+    Args:
+        view: The experiment.
+        path: The file.
+        kind: ``"csv"``, ``"json"`` or ``"parquet"``.
+        rows: ``"trials"`` or ``"results"``.
+
+    Returns:
+        How many rows it has.
+
+    Raises:
+        ExtraMissingError: for Parquet without pandas and pyarrow.
+    """
+    nested = list(_rows(view, rows))
+    if kind == "json":
+        from localtune.cli.json_text import json_text
+
+        write_file(path, f"{json_text(nested)}\n".encode(), sync=False)
+        return len(nested)
+    flat = [flatten_dict(row) for row in nested]
+    write_file(path, _csv(flat) if kind == "csv" else _parquet(flat), sync=False)
+    return len(flat)
+
+
+def _rows(view: View, rows: str) -> Iterator[dict[str, Any]]:
+    for trial in view.trials:
+        about = _about(trial)
+        if rows == "trials":
+            yield {**about, **_without_config(trial.last_result), CONFIG_PREFIX: trial.config}
+            continue
+        for result in iter_results(trial.path) if trial.dirname else ():
+            yield {**about, **_without_config(result), CONFIG_PREFIX: trial.config}
+
+
+def _about(trial: Trial) -> dict[str, Any]:
+    error = trial.get_error()
+    return {
+        TRIAL_ID: trial.trial_id,
+        "status": trial.status.value,
+        "error": str(error) if error is not None else None,
+    }
+
+
+def _without_config(result: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key not in (CONFIG_PREFIX, TRIAL_ID)}
+
+
+def _csv(rows: list[dict[str, Any]]) -> bytes:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns or [TRIAL_ID], restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _parquet(rows: list[dict[str, Any]]) -> bytes:
+    try:
+        import pandas
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        missing = error.name or "pyarrow"
+        raise ExtraMissingError(missing, "parquet", "An export to Parquet") from None
+    frame = pandas.DataFrame(rows)
+    for name in frame.columns:
+        # A column of Parquet has one type; a parameter may be 3 here and "auto" there.
+        values = frame[name].dropna()
+        if values.map(type).nunique() > 1 and not values.map(_is_number).all():
+            frame[name] = frame[name].map(lambda value: None if value is None else str(value))
+        elif not values.map(_is_plain).all():
+            frame[name] = frame[name].map(lambda value: None if value is None else str(value))
+    content: bytes = frame.to_parquet(None, index=False)
+    return content
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (int, float, str, bool))

@@ -1,0 +1,63 @@
+"""What ``localtune resume`` and ``localtune retry`` have in common."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from localtune.cli.options import add_experiment, add_json, add_trust, checked
+from localtune.cli.settings import resources
+from localtune.error import UsageError
+
+if TYPE_CHECKING:
+    from localtune.tuner import Tuner
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of both."""
+    add_experiment(parser)
+    parser.add_argument(
+        "target", metavar="TARGET", help="what the run was started with, see 'localtune run'"
+    )
+    parser.add_argument(
+        "--resources",
+        metavar="cpu=N,gpu=N",
+        type=checked(resources),
+        help="of new trials, if the run was given them",
+    )
+    add_trust(parser)
+    add_json(parser)
+
+
+def go_on(
+    args: argparse.Namespace, *, resume_errored: bool = False, restart_errored: bool = False
+) -> int:
+    """Takes up an experiment; returns the exit code.
+
+    Args:
+        args: Arguments of the command.
+        resume_errored: Whether failed trials go on from their checkpoints.
+        restart_errored: Whether failed trials start anew.
+    """
+    from localtune.cli.outcome import carry_out
+    from localtune.cli.places import experiment_path
+
+    path = experiment_path(args.experiment, args.storage)
+
+    def make_tuner() -> Tuner:
+        from localtune.cli.sweep import trainable_of
+        from localtune.tuner import Tuner
+
+        trainable = trainable_of(args.target, args.resources)
+        try:
+            return Tuner.restore(
+                path,
+                trainable,
+                resume_errored=resume_errored,
+                restart_errored=restart_errored,
+                trust=args.trust,
+            )
+        except (TypeError, ValueError, FileNotFoundError) as error:
+            raise UsageError(str(error)) from error
+
+    return carry_out(make_tuner, as_json=args.json)

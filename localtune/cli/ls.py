@@ -1,0 +1,101 @@
+"""``localtune ls``: the experiments in a storage directory."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from typing import Any
+
+from localtune.cli.exit_codes import OK
+from localtune.cli.options import add_command, add_json, add_trust, say
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = add_command(
+        subparsers,
+        "ls",
+        "list experiments with their state, trials and best value",
+        "[STORAGE] [options]",
+        ["localtune ls", "localtune ls ./results --json"],
+    )
+    parser.add_argument(
+        "storage", metavar="STORAGE", nargs="?", help="directory; default: ~/localtune_results"
+    )
+    add_trust(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carries out the command; returns the exit code."""
+    from localtune.cli.json_text import json_text
+    from localtune.cli.places import experiments_in, storage_directory
+    from localtune.cli.reading import read_gently
+
+    storage = storage_directory(args.storage)
+    # The default place is made by the first run: before that there is just nothing in it.
+    is_there = args.storage is not None or os.path.isdir(storage)
+    paths = experiments_in(storage) if is_there else []
+    views = [read_gently(path, trust=args.trust) for path in paths]
+    if args.json:
+        print(json_text([record_of(view) for view in views]))
+        return OK
+    if not views:
+        say(f"There are no experiments in {storage}.")
+        return OK
+    _print(views)
+    for view in views:
+        if view.problem:
+            say(f"{view.name}: {view.problem}")
+    return OK
+
+
+def record_of(view: Any) -> dict[str, Any]:
+    """What programs are told of an experiment."""
+    best = view.best()
+    return {
+        "name": view.name,
+        "path": view.path,
+        "state": view.state.value,
+        "pid": view.owner.pid if view.owner is not None else None,
+        "trials": view.counts(),
+        "metric": view.metric,
+        "mode": view.mode,
+        "best": {"trial_id": best[0].trial_id, "value": best[1]} if best is not None else None,
+        "problem": view.problem or None,
+    }
+
+
+def _print(views: list[Any]) -> None:
+    from localtune.cli.table import print_table
+
+    rows = []
+    for view in views:
+        counts = view.counts()
+        best = view.best()
+        rows.append(
+            [
+                view.name,
+                view.state.value,
+                str(sum(counts.values())),
+                str(counts.get("ERROR", 0) or ""),
+                f"{view.metric}={best[1]:.5g}" if best is not None else "",
+                _changed(view.path),
+            ]
+        )
+    titles = ["EXPERIMENT", "STATE", "TRIALS", "FAILED", "BEST", "CHANGED"]
+    print_table(titles, rows, numbers="TRIALS FAILED")
+
+
+def _changed(path: str) -> str:
+    """When anything was last recorded."""
+    from localtune.result import EXPERIMENT_DB_FILE
+
+    times = []
+    for name in ("", EXPERIMENT_DB_FILE, f"{EXPERIMENT_DB_FILE}-wal"):
+        try:
+            times.append(os.stat(os.path.join(path, name)).st_mtime)
+        except OSError:
+            continue
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(max(times))) if times else ""

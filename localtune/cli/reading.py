@@ -1,0 +1,175 @@
+"""Reads experiments for commands: running, half-written and empty ones, too."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from localtune.cli.owner import Owner, find_owner
+from localtune.error import StorageError, UntrustedDirectoryError, UsageError
+from localtune.experiment.status import Status
+from localtune.result import TUNER_FILE
+from localtune.storage.experiment_db import has_database, load_trials
+from localtune.storage.trust import check_trusted
+from localtune.utils.text import count, near_miss
+
+if TYPE_CHECKING:
+    from localtune.analysis.experiment_analysis import ExperimentAnalysis
+    from localtune.experiment.trial import Trial
+
+
+class State(str, Enum):
+    """How an experiment is.
+
+    EMPTY has no trials yet, INTERRUPTED has unfinished ones that nobody works on.
+    """
+
+    EMPTY = "empty"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    DONE = "done"
+    UNTRUSTED = "untrusted"
+    UNREADABLE = "unreadable"
+
+
+@dataclass
+class View:
+    """What is known of an experiment.
+
+    Attributes:
+        path: Its directory.
+        state: How it is.
+        owner: Who works on it, None for nobody.
+        trials: Its trials.
+        metric: Metric that it optimises, None if it is not known.
+        mode: ``"min"`` or ``"max"``, likewise.
+        problem: Why it cannot be read, "" if it can.
+    """
+
+    path: str
+    state: State
+    owner: Owner | None = None
+    trials: list[Trial] = field(default_factory=list)
+    metric: str | None = None
+    mode: str | None = None
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of its directory."""
+        return os.path.basename(self.path)
+
+    def counts(self) -> dict[str, int]:
+        """{status: how many trials have it}, without those that none has."""
+        found = Counter(trial.status.value for trial in self.trials)
+        return {each.value: found[each.value] for each in Status if found[each.value]}
+
+    def analysis(self) -> ExperimentAnalysis:
+        """Questions about its trials."""
+        from localtune.analysis.experiment_analysis import ExperimentAnalysis
+
+        return ExperimentAnalysis(
+            self.path, trials=self.trials, default_metric=self.metric, default_mode=self.mode
+        )
+
+    def best(self) -> tuple[Trial, float] | None:
+        """The best trial and its value; None if there is none, or it is not known what is best."""
+        if self.metric is None or self.mode is None:
+            return None
+        trial = self.analysis().find_best_trial(self.metric, self.mode, "last", True)
+        if trial is None:
+            return None
+        return trial, trial.metric_stats[self.metric].value("last", self.mode)
+
+
+def read(path: str, *, trust: bool = False) -> View:
+    """Reads an experiment.
+
+    Args:
+        path: Its directory.
+        trust: Read it though another user could have written it.
+
+    Raises:
+        StorageError: if it cannot be read.
+    """
+    check_trusted(path, trust=trust)
+    owner = find_owner(path)
+    trials = load_trials(path) if has_database(path) else []
+    metric, mode = _metric_and_mode(path)
+    return View(path, _state_of(trials, owner), owner, trials, metric, mode)
+
+
+def read_gently(path: str, *, trust: bool = False) -> View:
+    """As :func:`read`, with what is wrong in the view."""
+    try:
+        return read(path, trust=trust)
+    except UntrustedDirectoryError as error:
+        return View(path, State.UNTRUSTED, problem=str(error))
+    except (StorageError, OSError) as error:
+        return View(path, State.UNREADABLE, problem=str(error))
+
+
+def find_trial(view: View, text: str) -> Trial:
+    """The trial that a text means: its id, its number, its name, its directory, or their start.
+
+    Raises:
+        UsageError: if there is none, or more than one.
+    """
+    wanted = os.path.basename(os.path.normpath(text))
+    names = {trial.trial_id: (trial.trial_id, str(trial), trial.dirname) for trial in view.trials}
+    exact = [trial for trial in view.trials if wanted in names[trial.trial_id]]
+    if exact:
+        return exact[0]
+    # The number at the end of an id, as tables count.
+    numbered = [trial for trial in view.trials if wanted.isdigit() and _number_of(trial) == int(wanted)]
+    if len(numbered) == 1:
+        return numbered[0]
+    begun = [
+        trial
+        for trial in view.trials
+        if any(name.startswith(wanted) for name in names[trial.trial_id] if name)
+    ]
+    if len(begun) == 1:
+        return begun[0]
+    if begun:
+        ids = ", ".join(trial.trial_id for trial in begun[:5])
+        raise UsageError(
+            f"{text!r} is the start of {count(len(begun), 'trial')}: {ids}. Write more of it."
+        )
+    guess = near_miss(wanted, [trial.trial_id for trial in view.trials])
+    hint = f" Did you mean {guess!r}?" if guess else ""
+    raise UsageError(
+        f"There is no trial {text!r} in {view.path!r}, which has "
+        f"{count(len(view.trials), 'trial')}.{hint}"
+    )
+
+
+def _number_of(trial: Trial) -> int | None:
+    number = trial.trial_id.rpartition("_")[2]
+    return int(number) if number.isdigit() else None
+
+
+def _state_of(trials: list[Trial], owner: Owner | None) -> State:
+    if owner is not None:
+        return State.RUNNING
+    if not trials:
+        return State.EMPTY
+    if all(trial.is_finished() for trial in trials):
+        return State.DONE
+    return State.INTERRUPTED
+
+
+def _metric_and_mode(path: str) -> tuple[str | None, str | None]:
+    """What a Tuner was told to optimise; nothing is known of runs without one."""
+    try:
+        with open(os.path.join(path, TUNER_FILE), "rb") as file:
+            saved: dict[str, Any] = pickle.load(file)
+        config = pickle.loads(saved["tune_config"])
+        return config.metric, config.mode
+    except Exception:
+        # Absent, torn, or with objects whose modules are not here.
+        return None, None

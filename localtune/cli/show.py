@@ -1,0 +1,153 @@
+"""``localtune show``: an experiment, or one of its trials."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any
+
+from localtune.cli.exit_codes import OK
+from localtune.cli.options import add_command, add_experiment, add_json, add_trust
+
+if TYPE_CHECKING:
+    from localtune.cli.reading import View
+    from localtune.experiment.trial import Trial
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = add_command(
+        subparsers,
+        "show",
+        "show an experiment, or one of its trials",
+        "EXPERIMENT [TRIAL] [options]",
+        ["localtune show train_2025-01-31", "localtune show ./results/sweep 3 --json"],
+    )
+    add_experiment(parser)
+    parser.add_argument(
+        "trial", metavar="TRIAL", nargs="?", help="its id, number or directory, or their start"
+    )
+    add_trust(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carries out the command; returns the exit code."""
+    from localtune.cli.json_text import json_text
+    from localtune.cli.ls import record_of
+    from localtune.cli.places import experiment_path
+    from localtune.cli.reading import find_trial, read
+
+    view = read(experiment_path(args.experiment, args.storage), trust=args.trust)
+    if args.trial is not None:
+        trial = find_trial(view, args.trial)
+        if args.json:
+            print(json_text(trial_record(trial)))
+        else:
+            print_trial(trial)
+    elif args.json:
+        trials = [trial_record(trial) for trial in view.trials]
+        print(json_text({**record_of(view), "trials": trials, "counts": view.counts()}))
+    else:
+        _print_experiment(view)
+    return OK
+
+
+def trial_record(trial: Trial) -> dict[str, Any]:
+    """What programs are told of a trial."""
+    error = trial.get_error()
+    latest = trial.checkpoint
+    return {
+        "trial_id": trial.trial_id,
+        "name": str(trial),
+        "status": trial.status.value,
+        "path": trial.path if trial.dirname else None,
+        "config": trial.config,
+        "result": trial.last_result,
+        "results": trial.result_count,
+        "failures": trial.num_failures,
+        "error": str(error) if error is not None else None,
+        "checkpoint": latest.path if latest is not None else None,
+    }
+
+
+def _print_experiment(view: View) -> None:
+    from localtune.utils.text import one_line
+
+    counts = ", ".join(f"{number} {status}" for status, number in view.counts().items())
+    owner = f" ({view.owner})" if view.owner is not None else ""
+    print(f"path    {view.path}")
+    print(f"state   {view.state.value}{owner}")
+    print(f"trials  {len(view.trials)}{': ' if counts else ''}{counts}")
+    if view.metric is not None:
+        best = view.best()
+        value = f", best {one_line(best[1])} in {best[0].trial_id}" if best is not None else ""
+        print(f"metric  {view.metric} ({view.mode}){value}")
+    if view.trials:
+        print()
+        _print_trials(view)
+
+
+def _print_trials(view: View) -> None:
+    from localtune.cli.table import print_table
+    from localtune.utils.dicts import flatten_dict, unflattened_lookup
+    from localtune.utils.text import format_duration, one_line
+
+    metrics = [view.metric] if view.metric is not None else _own_metrics(view.trials)[:2]
+    params = sorted({key for trial in view.trials for key in trial.evaluated_params})
+    rows = []
+    for trial in view.trials:
+        config = flatten_dict(trial.config)
+        cells = [trial.trial_id, trial.status.value, str(trial.result_count)]
+        for metric in metrics:
+            value = unflattened_lookup(metric, trial.last_result, default=None)
+            cells.append("" if value is None else one_line(value))
+        cells.append(format_duration(trial.run_time_s))
+        for key in params:
+            cells.append(one_line(config[key]) if key in config else "")
+        rows.append(cells)
+    print_table(["TRIAL", "STATUS", "RESULTS", *metrics, "TIME", *params], rows, numbers="RESULTS")
+
+
+def _own_metrics(trials: list[Trial]) -> list[str]:
+    """Metrics that the user reported, in the order in which they came up."""
+    from localtune.result import AUTO_RESULT_KEYS
+
+    automatic = (*AUTO_RESULT_KEYS, "done", "should_checkpoint")
+    found = {key: None for trial in trials for key in trial.metric_stats if key not in automatic}
+    return list(found)
+
+
+def print_trial(trial: Trial) -> None:
+    """Prints all that is known of a trial."""
+    from localtune.result import CONFIG_PREFIX
+    from localtune.utils.dicts import flatten_dict
+    from localtune.utils.text import count, format_duration
+
+    print(f"trial        {trial.trial_id}  {trial}")
+    print(f"status       {trial.status.value}")
+    print(f"directory    {trial.path if trial.dirname else '(none yet)'}")
+    print(f"results      {trial.result_count}, in {format_duration(trial.run_time_s)}")
+    if trial.checkpoint is not None:
+        print(f"checkpoint   {trial.checkpoint.path}")
+    _print_dict("config", flatten_dict(trial.config))
+    result = {key: value for key, value in trial.last_result.items() if key != CONFIG_PREFIX}
+    _print_dict("last result", flatten_dict(result))
+    error = trial.get_error()
+    if error is not None:
+        text = getattr(error, "traceback_text", "") or str(error)
+        print(f"\nfailed {count(trial.num_failures, 'time')}; the last failure:")
+        print("\n".join(f"  {line}" for line in text.rstrip().splitlines()))
+        if trial.error_file is not None and os.path.exists(trial.error_file):
+            print(f"all of them: {trial.error_file}")
+    elif trial.num_failures:
+        print(f"\nfailed {count(trial.num_failures, 'time')}, and was retried: {trial.error_file}")
+
+
+def _print_dict(title: str, values: dict[str, Any]) -> None:
+    from localtune.utils.text import one_line
+
+    print(f"\n{title}")
+    width = max((len(key) for key in values), default=0)
+    for key, value in values.items():
+        print(f"  {key:<{width}}  {one_line(value, None)}")

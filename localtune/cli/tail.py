@@ -1,0 +1,148 @@
+"""``localtune tail``: what a trial printed, or its results if that was not kept."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from localtune.cli.exit_codes import OK
+from localtune.cli.options import add_command, add_experiment, add_trust, checked, say
+from localtune.cli.settings import positive
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+
+_POLL_S = 0.1
+_CHUNK_BYTES = 1 << 16
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = add_command(
+        subparsers,
+        "tail",
+        "show the end of a trial's output, or its latest results",
+        "EXPERIMENT TRIAL [options]",
+        ["localtune tail sweep 3", "localtune tail sweep a1b2c_00003 -f -n 100"],
+    )
+    add_experiment(parser)
+    parser.add_argument("trial", metavar="TRIAL", help="its id, number or directory, or their start")
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="go on as it grows, until the trial ends"
+    )
+    parser.add_argument(
+        "-n",
+        "--lines",
+        metavar="N",
+        type=checked(positive),
+        default=20,
+        help="how many lines of each file; default: 20",
+    )
+    add_trust(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carries out the command; returns the exit code."""
+    from localtune.cli.places import experiment_path
+    from localtune.cli.reading import find_trial, read
+    from localtune.result import EXPR_RESULT_FILE
+
+    path = experiment_path(args.experiment, args.storage)
+    trial = find_trial(read(path, trust=args.trust), args.trial)
+    names = list(dict.fromkeys(name for name in trial.log_to_file if name is not None))
+    if not names:
+        say(
+            "What this trial printed was not kept: give 'localtune run --log-to-file', or "
+            "RunConfig(log_to_file=True). These are its results."
+        )
+        names = [EXPR_RESULT_FILE]
+    files = [_Tail(os.path.join(trial.path, name)) for name in names]
+    for each in files:
+        each.show_last(args.lines, with_title=len(files) > 1)
+    if args.follow:
+        _follow(path, trial, files, trust=args.trust)
+    return OK
+
+
+class _Tail:
+    """A file that may grow, or come to be.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._position = 0
+
+    def show_last(self, lines: int, *, with_title: bool) -> None:
+        """Prints the last lines there are now."""
+        if with_title:
+            print(f"==> {os.path.basename(self._path)} <==")
+        try:
+            with open(self._path, "rb") as file:
+                last = deque(file, lines)
+                self._position = file.tell()
+        except FileNotFoundError:
+            return
+        _print(b"".join(last))
+
+    def show_new(self) -> bool:
+        """Prints what is new; returns whether there was anything."""
+        try:
+            with open(self._path, "rb") as file:
+                if os.fstat(file.fileno()).st_size < self._position:
+                    self._position = 0  # It was cut back: the trial goes on from a checkpoint.
+                file.seek(self._position)
+                content = file.read(_CHUNK_BYTES)
+        except FileNotFoundError:
+            return False
+        self._position += len(content)
+        _print(content)
+        return bool(content)
+
+
+def _print(content: bytes) -> None:
+    if content:
+        print(content.decode("utf-8", "replace"), end="", flush=True)
+
+
+def _follow(path: str, trial: Trial, files: list[_Tail], *, trust: bool) -> None:
+    """Prints what comes until the trial has ended, or nobody runs it any more."""
+    seen: object = None
+    while True:
+        # Asked before the files are read: what is written before the end is shown.
+        stamp = _stamp(path)
+        is_over = stamp != seen and _is_over(path, trial.trial_id, trust=trust)
+        seen = stamp
+        while any([each.show_new() for each in files]):
+            pass
+        if is_over:
+            return
+        time.sleep(_POLL_S)
+
+
+def _stamp(path: str) -> object:
+    """Changes when something is recorded, or when the run ends."""
+    from localtune.cli.owner import find_owner
+    from localtune.result import EXPERIMENT_DB_FILE
+
+    found: list[object] = [find_owner(path)]
+    for name in (EXPERIMENT_DB_FILE, f"{EXPERIMENT_DB_FILE}-wal"):
+        try:
+            status = os.stat(os.path.join(path, name))
+            found.append((status.st_mtime_ns, status.st_size))
+        except OSError:
+            found.append(None)
+    return found
+
+
+def _is_over(path: str, trial_id: str, *, trust: bool) -> bool:
+    from localtune.cli.reading import State, read
+
+    view = read(path, trust=trust)
+    trial = next((each for each in view.trials if each.trial_id == trial_id), None)
+    return trial is None or trial.is_finished() or view.state is not State.RUNNING
