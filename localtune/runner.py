@@ -31,8 +31,8 @@ from localtune.search.search_generator import as_search_algorithm
 from localtune.storage.checkpoints import remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB, has_database
 from localtune.storage.locks import experiment_locked
-from localtune.storage.trust import check_trusted
 from localtune.storage.paths import make_experiment_dir
+from localtune.storage.trust import check_trusted
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.tune_config import check_metric_and_mode
 from localtune.utils.files import remove_tree

@@ -142,29 +142,21 @@ def flag(value: Any) -> bool:
     return value
 
 
-def number(value: Any) -> float:
-    """A number, or the text of one."""
-    if isinstance(value, str):
-        value = value_of(value)
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise UsageError(f"must be a number, but got {value!r}.")
-    return value
-
-
 def bounds(value: Any) -> dict[str, float]:
     """Stop conditions: a table, or ``metric=bound`` with commas in between."""
-    return {key: number(item) for key, item in _pairs(value, "training_iteration=100").items()}
+    return _amounts(_pairs(value, "training_iteration=100"))
 
 
 def resources(value: Any) -> dict[str, float]:
     """Resources of a trial: a table, or ``cpu=2,gpu=0.5``."""
-    found = {}
-    for name, amount in _pairs(value, "cpu=2,gpu=0.5").items():
-        checked = number(amount)
-        if checked < 0:
-            raise UsageError(f"must be at least 0, but got {name}={amount}.")
-        found[name.upper() if name.lower() in ("cpu", "gpu") else name] = float(checked)
-    return found
+    found = _amounts(_pairs(value, "cpu=2,gpu=0.5"))
+    for name, amount in found.items():
+        if amount < 0:
+            raise UsageError(f"{name} must be at least 0, but got {amount}.")
+    return {
+        name.upper() if name.lower() in ("cpu", "gpu") else name: float(amount)
+        for name, amount in found.items()
+    }
 
 
 def scheduler(value: Any) -> str:
@@ -254,6 +246,16 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "log_to_file": flag,
     "verbose": verbosity,
 }
+
+
+def _amounts(pairs: dict[str, Any]) -> dict[str, float]:
+    found = {}
+    for name, value in pairs.items():
+        amount = value_of(value) if isinstance(value, str) else value
+        if not isinstance(amount, (int, float)) or isinstance(amount, bool):
+            raise UsageError(f"{name} must be a number, but got {amount!r}.")
+        found[name] = amount
+    return found
 
 
 def _pairs(value: Any, example: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a run keeps beside its trials, so that it can be taken up again and decide as it would have."""
+"""What a run keeps beside its trials, so that a resumed one decides as it would have."""
 
 from __future__ import annotations
 

@@ -207,6 +207,6 @@ def _csv_end(file: BinaryIO, count: int) -> int:
     next(rows, None)
     # Without a row the header goes, too: the next first result makes a new one.
     end = 0
-    for _, end in itertools.islice(rows, count):
-        pass
+    for _, row_end in itertools.islice(rows, count):
+        end = row_end
     return end

@@ -37,7 +37,7 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
 
 
 def _count_results(connection: sqlite3.Connection) -> None:
-    """1 to 2: results have rows, histories are cut by their numbers, checkpoints know their files."""
+    """1 to 2: results have rows, histories are cut by numbers, checkpoints know their files."""
     connection.execute("ALTER TABLE checkpoints ADD COLUMN result_count INTEGER NOT NULL DEFAULT 0")
     connection.execute(
         "ALTER TABLE checkpoints ADD COLUMN files BLOB NOT NULL DEFAULT x'80054e2e'"  # None

@@ -23,7 +23,11 @@ MODULES = package_modules()
 IMPORTS = read_imports(MODULES)
 
 # Where the name of a distribution is not the name of what it installs.
-DISTRIBUTION_OF = {"sklearn": "scikit-learn"}
+DISTRIBUTION_OF = {
+    "ax": "ax-platform",
+    "bayes_opt": "bayesian-optimization",
+    "sklearn": "scikit-learn",
+}
 
 
 def lines(found: list[Import]) -> str:

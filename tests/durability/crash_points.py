@@ -16,7 +16,6 @@ from localtune.controller import loop
 from localtune.logger import append_file
 from localtune.storage import experiment_db, history
 from localtune.trainable import saving
-from localtune.utils import files
 from localtune.worker import pipe
 
 _count = 0
@@ -44,7 +43,7 @@ def arm(role: str) -> None:
     else:
         _surround(saving, "make_staging_directory")
         _surround(saving, "commit_directory")
-        _surround(files.os, "rename")
+        _surround(os, "rename")
     _surround(pipe.MessagePipe, "send")
 
 

@@ -39,7 +39,7 @@ def losses(path: Path) -> list[float]:
     """The final losses, in the order of the trials."""
     grid = tune.ResultGrid(tune.ExperimentAnalysis(str(path / "run")))
     assert [trial.status for trial in grid._experiment_analysis.trials] == ["TERMINATED"] * SAMPLES
-    return [result.metrics["loss"] for result in grid]
+    return [(result.metrics or {})["loss"] for result in grid]
 
 
 def check(path: Path) -> None:
@@ -54,7 +54,8 @@ def check(path: Path) -> None:
     expected = list(range(1, ITERATIONS + 1))
     for trial_id, dirname in trials:
         directory = experiment / dirname
-        of_json = [json.loads(line) for line in (directory / "result.json").read_text().splitlines()]
+        lines = (directory / "result.json").read_text().splitlines()
+        of_json = [json.loads(line) for line in lines]
         assert [each["training_iteration"] for each in of_json] == expected
         header, *lines = (directory / "progress.csv").read_text().splitlines()
         column = header.split(",").index("training_iteration")

@@ -40,7 +40,7 @@ class Slow(tune.Trainable):
 if __name__ == "__main__":
     path = sys.argv[1]
     if len(sys.argv) > 2:
-        grid = tune.Tuner.restore(f"{path}/run", Slow, param_space={"steps": int(sys.argv[2])}).fit()
+        tune.Tuner.restore(f"{path}/run", Slow).fit()
     else:
         tune.Tuner(
             Slow,
@@ -74,7 +74,7 @@ def test_the_running_trial_is_saved_and_the_exit_code_says_why(tmp_path: Path, n
     assert [each.name for each in trial_dir.glob("checkpoint_*")] == ["checkpoint_000000"]
 
     subprocess.run(
-        [sys.executable, str(script), str(tmp_path), "100000"],
+        [sys.executable, str(script), str(tmp_path), "again"],
         check=True,
         env=environment,
         stdout=subprocess.DEVNULL,

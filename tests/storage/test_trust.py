@@ -28,7 +28,7 @@ def test_a_directory_that_all_may_write_into_is_refused(tmp_path: Path) -> None:
         lambda **trust: tune.ExperimentAnalysis(path, **trust),
         lambda **trust: tune.Result.from_path(trial_path, **trust),
     ):
-        with pytest.raises(UntrustedDirectoryError, match="every user may write .* trust=True"):
+        with pytest.raises(UntrustedDirectoryError, match=r"every user may write .* trust=True"):
             read()
         read(trust=True)
     os.chmod(path, 0o755)
