@@ -62,7 +62,7 @@ def _judge_smoke(grid: ResultGrid) -> int:
         # Its file will be gone in a moment.
         say(getattr(error, "traceback_text", "") or str(error))
         return FAILED
-    without = sum(not result.metrics for result in grid)
+    without = sum(not trial.result_count for trial in grid._experiment_analysis.trials)
     if without or not len(grid):
         say(f"{count(without, 'trial')} ended without a result: call tune.report(...).")
         return FAILED

@@ -30,7 +30,6 @@ import select
 import signal
 import socket
 import struct
-import sys
 from typing import Any, NoReturn
 
 from localtune.worker.lifeline import adopt_orphans, children_of, die_with_parent
@@ -191,7 +190,6 @@ class Template:
             for pidfd in self._pidfds:
                 os.close(pidfd)
             crash_file = write_crashes_to(self._private_dir, worker_id)
-            reseed_numpy()
             code = serve(Descriptor(connection_fd), self._get_trainable, crash_file)
         except BaseException:
             import traceback
@@ -274,21 +272,6 @@ def why_unsafe_to_fork() -> str:
         if target.startswith(("/dev/nvidia", "/dev/kfd", "/dev/dri/")):
             return f"importing it opens the GPU ({target})"
     return ""
-
-
-def reseed_numpy() -> None:
-    """Gives this process random numbers of its own, unless user code has fixed a seed.
-
-    A fork inherits the state of numpy's global generator: without this, all trials would draw
-    the same numbers, where fresh processes would not.
-    """
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is None:
-        return
-    generator = numpy_random.mtrand._rand._bit_generator
-    # numpy drops the seed sequence of a generator that was seeded by np.random.seed().
-    if getattr(generator, "_seed_seq", None) is not None:
-        numpy_random.seed()
 
 
 def _kill_group(pid: int) -> None:

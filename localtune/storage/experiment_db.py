@@ -96,7 +96,10 @@ _INSERT = (
 _UPDATE_ORIGIN = "UPDATE trials SET origin = ? WHERE trial_id = ?"
 _UPDATE = "UPDATE trials SET status = ?, dirname = ?, progress = ? WHERE trial_id = ?"
 _PUT = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
-_SELECT_CHECKPOINTS = "SELECT number, path, result_count, metrics, files FROM checkpoints WHERE trial_id = ? ORDER BY number"
+_SELECT_CHECKPOINTS = (
+    "SELECT number, path, result_count, metrics, files FROM checkpoints "
+    "WHERE trial_id = ? ORDER BY number"
+)
 _PUT_CHECKPOINT = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)"
 _DELETE_CHECKPOINT = "DELETE FROM checkpoints WHERE trial_id = ? AND number = ?"
 _DELETE_CHECKPOINTS = "DELETE FROM checkpoints WHERE trial_id = ?"

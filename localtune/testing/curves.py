@@ -16,7 +16,7 @@ import functools
 import gzip
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,7 @@ class Curves:
         """
         return [result[metric] for result in self._results[row]]
 
-    def nearest(self, config: Mapping[str, Any]) -> int:
+    def nearest(self, config: Mapping[str, Any], without: Container[int] = ()) -> int:
         """The number of the recorded configuration that is nearest to another one.
 
         Each number counts by its place between the bounds of its parameter, by the logarithm
@@ -139,12 +139,16 @@ class Curves:
 
         Args:
             config: Has a value for each parameter; what else it has is not looked at.
+            without: Numbers of configurations that are not meant.
 
         Raises:
-            ValueError: if it lacks one.
+            ValueError: if it lacks one, or no configuration is left.
         """
         place = self._place(config)
-        return min(range(len(self)), key=lambda row: _distance(place, self._places[row]))
+        rows = [row for row in range(len(self)) if row not in without]
+        if not rows:
+            raise ValueError(f"without must leave one of the {len(self)} configurations.")
+        return min(rows, key=lambda row: _distance(place, self._places[row]))
 
     def trainable(self, config: Mapping[str, Any]) -> CurveTrainable:
         """A simulated trainable that replays a curve: of ``config["row"]``, else the nearest.

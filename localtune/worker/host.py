@@ -233,6 +233,7 @@ class ProcessHost(TrainableHost):
         self._kept: m.Command | None = None
         self._answered = False
         self._parent_has_gone = False
+        self._seeds_numpy = False
 
     def run(self) -> int:
         """Serves commands until Stop, a fatal failure, or the end of the pipe.
@@ -312,16 +313,24 @@ class ProcessHost(TrainableHost):
 
     def _seed(self, seed: int) -> None:
         random.seed(seed)
-        numpy = sys.modules.get("numpy")
         # Workers that are forked would all draw the same numbers from NumPy.
-        if numpy is not None:
-            numpy.random.seed(seed)
+        numpy_random = sys.modules.get("numpy.random")
+        if numpy_random is not None and (self._seeds_numpy or not _is_seeded(numpy_random)):
+            self._seeds_numpy = True
+            numpy_random.seed(seed)
 
     def _install_driver(self) -> None:
         from localtune.trainable.function_trainable import FunctionTrainable
 
         if isinstance(self._trainable, FunctionTrainable):
             self._trainable.set_driver(MainThreadDriver(self, self._trainable))
+
+
+def _is_seeded(numpy_random: Any) -> bool:
+    """Whether user code has fixed the seed of NumPy's global generator."""
+    generator = numpy_random.mtrand._rand._bit_generator
+    # NumPy drops the seed sequence of a generator that was seeded by np.random.seed().
+    return getattr(generator, "_seed_seq", None) is None
 
 
 class MainThreadDriver:

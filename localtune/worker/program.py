@@ -21,6 +21,10 @@ def load_program(path: str) -> type[Trainable]:
     """
     with open(path, "rb") as file:
         trainable = load_program_bytes(file.read())
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        # Imported when it is first asked for; each trial seeds it.
+        numpy.random  # noqa: B018
     publish_main(trainable)
     return trainable
 

@@ -36,6 +36,7 @@ class Counts(tune.Trainable):
 
     def step(self):
         self.count += 1
+        print("step", self.count, flush=True)
         return {"count": self.count, "done": os.path.exists(self.config["go"])}
 
     def save_checkpoint(self, checkpoint_dir):

@@ -115,6 +115,13 @@ def test_the_nearest_configuration_is_found(
     assert curves.trainable(config).step()["loss"] == float(row)
 
 
+def test_the_nearest_of_those_that_are_left_is_found(curves: Curves) -> None:
+    config = {"lr": 1e-3, "units": 10, "kind": "a"}
+    assert curves.nearest(config, without={0}) == 1
+    with pytest.raises(ValueError, match="must leave one of the 4 configurations"):
+        curves.nearest(config, without=range(4))
+
+
 def test_a_config_without_a_parameter_is_refused(curves: Curves) -> None:
     text = "lacks the parameter 'units'. Did you mean it by 'unit'"
     with pytest.raises(ValueError, match=text):

@@ -1,0 +1,196 @@
+"""``localtune export``: files for other tools."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localtune.cli.main import main
+from localtune.search.sample import choice, grid_search, loguniform, uniform
+from tests.cli.command import localtune
+from tests.lifecycle.programs import environment, run_for_json
+from tests.runs import fit, make_tuner, reporting
+
+
+def fails(config: dict[str, Any]) -> None:
+    """Reports once, and fails for x = 2."""
+    import localtune as tune
+
+    tune.report({"score": float("nan") if config["x"] == 3 else config["x"]})
+    if config["x"] == 2:
+        raise ValueError("two")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A storage with an experiment of three trials: good, failed, NaN."""
+    space = {
+        "x": grid_search([1, 2, 3]),
+        "lr": loguniform(1e-4, 1e-1),
+        "inner": {"act": choice(["relu", "tanh", None])},
+        "mixed": choice([1, "auto", [1, 2]]),
+        "constant": {"a": [1, 2]},
+    }
+    fit(fails, tmp_path, space, metric="score", mode="max", seed=1)
+    return tmp_path
+
+
+def export(folder: Path, kind: str, *options: str, code: int = 0) -> Path:
+    path = folder / f"out.{kind}"
+    assert main(["export", str(folder / "run"), "--to", kind, "-o", str(path), *options]) == code
+    return path
+
+
+def test_csv_has_a_row_per_trial(folder: Path) -> None:
+    with open(export(folder, "csv"), newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert [row["config/x"] for row in rows] == ["1", "2", "3"]
+    assert [row["status"] for row in rows] == ["TERMINATED", "ERROR", "TERMINATED"]
+    assert [row["error"].splitlines()[-1:] for row in rows] == [[], ["ValueError: two"], []]
+    assert rows[0]["score"] == "1"
+
+
+def test_json_is_nested_and_strict(folder: Path) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    rows = json.loads(export(folder, "json").read_text(), parse_constant=refuse)
+
+    assert [row["config"]["x"] for row in rows] == [1, 2, 3]
+    assert [row["score"] for row in rows] == [1, 2, None]
+    assert rows[0]["config"]["constant"] == {"a": [1, 2]}
+
+
+def test_rows_may_be_results(tmp_path: Path) -> None:
+    fit(reporting, tmp_path, {"x": grid_search([1, 2]), "steps": 3})
+
+    rows = json.loads(export(tmp_path, "json", "--rows", "results").read_text())
+
+    assert [(row["config"]["x"], row["score"]) for row in rows] == [
+        (1, 1),
+        (1, 2),
+        (1, 3),
+        (2, 2),
+        (2, 4),
+        (2, 6),
+    ]
+
+
+def test_parquet_has_a_row_per_trial(folder: Path) -> None:
+    done = localtune(folder, "export", "run", "--storage", ".", "--to", "parquet", "-o", "t.parquet")
+    assert done.returncode == 0, done.stderr
+
+    code = (
+        "import pandas; t = pandas.read_parquet('t.parquet');"
+        "print(t[['trial_id', 'config/x', 'score', 'config/mixed']].to_json(orient='records'))"
+    )
+    rows = run_for_json(["-c", code], folder)
+
+    assert [row["config/x"] for row in rows] == [1, 2, 3]
+    assert [row["score"] for row in rows] == [1, 2, None]
+    assert all(row["config/mixed"] in ("1", "auto", "[1, 2]") for row in rows)
+
+
+def test_optuna_loads_the_study(folder: Path) -> None:
+    make_tuner(fails, folder, {"x": 1}, name="new", metric="score", mode="max")
+    for name in ("run", "new"):
+        done = localtune(folder, "export", name, "--storage", ".", "--to", "optuna", "-o", "o.db")
+        assert done.returncode == 0, done.stderr
+    code = """
+import json, optuna
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+study = optuna.load_study(study_name="run", storage="sqlite:///o.db")
+new = optuna.load_study(study_name="new", storage="sqlite:///o.db")
+first = study.trials[0]
+print(json.dumps({
+    "states": [each.state.name for each in study.trials],
+    "best": study.best_trial.params["x"],
+    "direction": study.direction.name,
+    "lr": repr(first.distributions["lr"]),
+    "attributes": first.user_attrs,
+    "params": sorted(first.params),
+    "steps": [each.intermediate_values for each in study.trials][:2],
+    "new": len(new.trials),
+}))
+"""
+
+    found = run_for_json(["-c", code], folder)
+
+    assert found["states"] == ["COMPLETE", "FAIL", "FAIL"]
+    assert (found["best"], found["direction"], found["new"]) == (1, "MAXIMIZE", 0)
+    assert "high=0.1, log=True, low=0.0001" in found["lr"]
+    assert {"inner/act", "lr", "x"} <= set(found["params"])
+    assert found["attributes"]["config/constant/a"] == "[1, 2]"
+    assert found["steps"] == [{"1": 1.0}, {"1": 2.0}]
+    # Twice is refused, or replaces it.
+    again = ["export", "run", "--storage", ".", "--to", "optuna", "-o", "o.db"]
+    assert localtune(folder, *again).returncode == 2
+    assert localtune(folder, *again, "--force").returncode == 0
+
+
+def test_a_file_is_replaced_only_by_force(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = export(folder, "csv")
+    before = path.read_text()
+    path.write_text("mine")
+
+    export(folder, "csv", code=2)
+    assert path.read_text() == "mine"
+    assert "--force" in capsys.readouterr().err
+    export(folder, "csv", "--force")
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--to", "csv", "-o", "no/where.csv"], "a directory that exists"),
+        (["--to", "optuna", "-o", "mine.txt"], "is no SQLite file"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused(
+    options: list[str], says: str, folder: Path
+) -> None:
+    (folder / "mine.txt").write_text("mine, and longer than what SQLite begins with")
+
+    done = localtune(folder, "export", "run", "--storage", ".", *options)
+
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert (folder / "mine.txt").read_text().startswith("mine")
+
+
+@pytest.mark.parametrize(("kind", "package"), [("parquet", "pyarrow"), ("optuna", "optuna")])
+def test_without_the_package_the_extra_is_named(kind: str, package: str, folder: Path) -> None:
+    code = (
+        f"import sys; sys.modules[{package!r}] = None; from localtune.cli.main import main;"
+        f"sys.exit(main(['export', 'run', '--storage', '.', '--to', {kind!r}, '-o', 'out']))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 1
+    assert f"localtune-runner[{kind}]" in done.stderr
+
+
+def test_a_goal_is_needed_for_a_study(tmp_path: Path) -> None:
+    fit(reporting, tmp_path, {"x": uniform(0, 1)})
+
+    done = localtune(tmp_path, "export", "run", "--storage", ".", "--to", "optuna", "-o", "o.db")
+
+    assert done.returncode == 2
+    assert "--metric NAME --mode min|max" in done.stderr
+    assert not (tmp_path / "o.db").exists()

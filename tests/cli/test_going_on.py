@@ -1,0 +1,86 @@
+"""``stop``, ``resume`` and ``retry``: from one terminal to another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import PROGRAM, for_json, localtune, write_script
+from tests.lifecycle.programs import environment, running, wait_until
+
+RUN = ["run", "job.py:Counts", "--storage", "s", "--name", "a", "--param", "go=go"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_script(tmp_path)
+    return tmp_path
+
+
+def test_a_run_is_stopped_from_outside_and_goes_on_later(folder: Path) -> None:
+    go = folder / "go"
+    args = [*RUN[:-1], f"go={go}"]
+    with running([*PROGRAM, *args], folder, env=environment()) as program:
+        wait_until(lambda: any(folder.glob("s/a/*/result.json")), "the first result")
+        (listed,) = for_json(folder, "ls", "s")
+        assert (listed["state"], listed["pid"]) == ("running", program.pid)
+        kept = localtune(folder, "clean", "s", "--yes")
+        assert "is running it" in kept.stderr and (folder / "s" / "a").exists()
+
+        done = localtune(folder, "stop", "a", "--storage", "s")
+
+        assert done.returncode == 0, done.stderr
+        assert f"process {program.pid}" in done.stderr
+        # As any program that SIGTERM ended.
+        assert program.wait(60) == 128 + 15, (folder / "output").read_text()
+    before = for_json(folder, "show", "s/a", "0")
+    assert before["checkpoint"] is not None
+    assert localtune(folder, "stop", "s/a").returncode == 1
+
+    go.touch()
+    outcome = for_json(folder, "resume", "s/a", "job.py:Counts")
+
+    assert outcome["trials"] == {"TERMINATED": 1}
+    after = for_json(folder, "show", "s/a", "0")
+    assert after["trial_id"] == before["trial_id"]
+    assert after["result"]["count"] == before["result"]["count"] + 1
+
+
+def test_failed_trials_are_tried_again(folder: Path) -> None:
+    fixed = folder / "fixed"
+    options = ["--storage", "s", "--name", "a", "--verbose", "0"]
+    params = ["--param", "x=grid_search([1, 2])", "--param", f"fixed={fixed}"]
+    assert localtune(folder, "run", "job.py:train", *params, *options).returncode == 1
+    fixed.touch()
+
+    # Nobody asked for the failed one.
+    assert for_json(folder, "resume", "s/a", "job.py:train", code=1)["trials"]["ERROR"] == 1
+    outcome = for_json(folder, "retry", "a", "job.py:train", "--storage", "s", "--restart")
+
+    assert outcome["trials"] == {"TERMINATED": 2}
+    rows = [path.read_text().splitlines() for path in folder.glob("s/a/*/result.json")]
+    assert [[json.loads(row)["training_iteration"] for row in each] for each in rows] == [
+        [1, 2, 3],
+        [1, 2, 3],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["resume", "b", "job.py:train", "--storage", "s"], "Did you mean 'ab'?"),
+        (["resume", "s/ab", "job.py:silent"], "ran the trainable 'train', but got 'silent'"),
+    ],
+)
+def test_what_cannot_be_taken_up_ends_it_with_2(
+    arguments: list[str], says: str, folder: Path
+) -> None:
+    options = ["--storage", "s", "--name", "ab", "--verbose", "0"]
+    assert localtune(folder, "run", "job.py:train", "--param", "x=1", *options).returncode == 0
+
+    done = localtune(folder, *arguments)
+
+    assert done.returncode == 2
+    assert says in done.stderr

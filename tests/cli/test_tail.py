@@ -1,0 +1,58 @@
+"""``localtune tail``: what trials print, as it comes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from localtune.cli.main import main
+from tests.cli.command import PROGRAM, localtune, write_script
+from tests.lifecycle.programs import running, wait_until
+from tests.runs import fit, reporting
+
+
+def test_it_follows_until_the_trial_ends(tmp_path: Path) -> None:
+    write_script(tmp_path)
+    go, watch = tmp_path / "go", tmp_path / "watch"
+    watch.mkdir()
+    args = ["run", "job.py:Counts", "--storage", "s", "--name", "a", "--log-to-file"]
+    with running([*PROGRAM, *args, "--param", f"go={go}"], tmp_path) as program:
+        wait_until(lambda: any(tmp_path.glob("s/a/*/result.json")), "the first result")
+        tail = ["tail", str(tmp_path / "s" / "a"), "0", "--follow", "-n", "1000000"]
+        with running([*PROGRAM, *tail], watch) as follower:
+            shown = watch / "output"
+            wait_until(lambda: "step" in shown.read_text(), "something is shown")
+            go.touch()
+            assert follower.wait(60) == 0
+            text = shown.read_text()
+        assert program.wait(60) == 0
+
+    (printed,) = tmp_path.glob("s/a/*/stdout")
+    lines = [line for line in text.splitlines() if line.startswith("step ")]
+    assert lines == printed.read_text().splitlines()
+
+
+def test_it_shows_the_last_lines_of_both_files(tmp_path: Path) -> None:
+    write_script(tmp_path)
+    args = ["--storage", "s", "--name", "a", "--log-to-file", "--verbose", "0"]
+    assert localtune(tmp_path, "run", "job.py:train", "--param", "x=1", *args).returncode == 0
+
+    done = localtune(tmp_path, "tail", "s/a", "0", "-n", "1")
+
+    assert done.stdout.splitlines() == ["==> stdout <==", "training with 1", "==> stderr <=="]
+
+
+def test_without_files_it_says_what_to_do_and_shows_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(reporting, tmp_path, {"steps": 5})
+
+    assert main(["tail", str(tmp_path / "run"), "0", "-n", "2", "-f"]) == 0
+
+    shown = capsys.readouterr()
+    assert "RunConfig(log_to_file=True)" in shown.err
+    assert [line.count('"step": 4') + line.count('"step": 5') for line in shown.out.splitlines()] == [
+        1,
+        1,
+    ]
