@@ -70,7 +70,7 @@ class Growing(tune.Trainable):
 
 
 # Good ones first: whoever is compared with those before is worse.
-FALLING = {"x": tune.grid_search(list(range(COUNT, 0, -1)))}
+FALLING = {"x": tune.grid_search([float(x) for x in range(COUNT, 0, -1)])}
 
 
 def run(path: Path, param_space: Any = FALLING, **options: Any) -> Any:
@@ -78,7 +78,7 @@ def run(path: Path, param_space: Any = FALLING, **options: Any) -> Any:
     grid = fit(
         Growing, path, param_space, metric="score", mode="max", executor=processes(), **options
     )
-    assert set(statuses(grid)) == {"TERMINATED"}
+    assert set(statuses(grid)) <= {"TERMINATED"}
     return grid
 
 
@@ -89,7 +89,7 @@ def iterations(grid: Any) -> list[int]:
 
 # -- schedulers ------------------------------------------------------------------------------------
 
-ITERATION = {"time_attr": "training_iteration"}
+ITERATION = "training_iteration"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ ITERATION = {"time_attr": "training_iteration"}
         PASHAScheduler(max_t=STEPS, reduction_factor=2),
         HyperBandScheduler(max_t=STEPS, reduction_factor=2),
         HyperBandForBOHB(max_t=STEPS, reduction_factor=2),
-        MedianStoppingRule(**ITERATION, grace_period=1, min_samples_required=2),
+        MedianStoppingRule(ITERATION, grace_period=1, min_samples_required=2),
     ],
     ids=["asha", "promotion", "pasha", "hyperband", "bohb", "median"],
 )
@@ -122,9 +122,9 @@ def test_fifo_lets_all_run_to_their_end(tmp_path: Path) -> None:
     "scheduler",
     [
         PopulationBasedTraining(
-            **ITERATION, perturbation_interval=2, hyperparam_mutations={"x": tune.uniform(1, 9)}
+            ITERATION, perturbation_interval=2, hyperparam_mutations={"x": tune.uniform(1, 9)}
         ),
-        PB2(**ITERATION, perturbation_interval=2, hyperparam_bounds={"x": [1.0, 9.0]}),
+        PB2(ITERATION, perturbation_interval=2, hyperparam_bounds={"x": [1.0, 9.0]}),
     ],
     ids=["pbt", "pb2"],
 )
@@ -133,8 +133,9 @@ def test_a_population_takes_over_what_is_better(tmp_path: Path, scheduler: Trial
     lines = Path(grid.experiment_path, "pbt_global.txt").read_text().splitlines()
     assert lines
     for line in lines:
-        *_, donor_config, new_config = json.loads(line)
-        assert donor_config != new_config
+        tag, donor_tag, *_, donor_config, _ = json.loads(line)
+        assert tag != donor_tag
+        assert donor_config["x"] > 1  # the worst one is nobody's donor
 
 
 def test_a_policy_is_replayed(tmp_path: Path) -> None:

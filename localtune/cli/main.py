@@ -37,6 +37,8 @@ COMMANDS = (
     "completion",
 )
 
+_OPTIONS = ("-h", "--help", "--version")
+
 _EPILOG = """\
 examples:
   localtune run train.py:train --param 'lr=loguniform(1e-4,1e-1)' --samples 20
@@ -102,10 +104,11 @@ def _parsed(arguments: list[str], command: str) -> argparse.Namespace:
     if not command:
         make_parser(COMMANDS).print_help(sys.stderr)
         raise SystemExit(USAGE)
-    if command.startswith("-"):
-        return make_parser(COMMANDS).parse_args(arguments)
+    if command in _OPTIONS:
+        return make_parser(COMMANDS).parse_args([command])
     if command not in COMMANDS:
-        guess = near_miss(command, COMMANDS)
+        known = _OPTIONS if command.startswith("-") else COMMANDS
+        guess = near_miss(command, known)
         hint = f" Did you mean {guess!r}?" if guess else ""
         raise UsageError(f"there is no such command.{hint} There are: {', '.join(COMMANDS)}.")
     # The others need not be imported.

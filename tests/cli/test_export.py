@@ -53,7 +53,7 @@ def test_csv_has_a_row_per_trial(folder: Path) -> None:
 
     assert [row["config/x"] for row in rows] == ["1", "2", "3"]
     assert [row["status"] for row in rows] == ["TERMINATED", "ERROR", "TERMINATED"]
-    assert [row["error"].splitlines()[-1:] for row in rows] == [[], ["ValueError: two"], []]
+    assert ["ValueError: two" in row["error"] for row in rows] == [False, True, False]
     assert rows[0]["score"] == "1"
 
 
@@ -100,11 +100,15 @@ def test_parquet_has_a_row_per_trial(folder: Path) -> None:
 
 def test_optuna_loads_the_study(folder: Path) -> None:
     make_tuner(fails, folder, {"x": 1}, name="new", metric="score", mode="max")
-    for name in ("run", "new"):
-        done = localtune(folder, "export", name, "--storage", ".", "--to", "optuna", "-o", "o.db")
-        assert done.returncode == 0, done.stderr
+    # One process: what takes its time is to import Optuna's database.
     code = """
 import json, optuna
+from localtune.cli.main import main
+
+def export(name, *options):
+    return main(["export", name, "--storage", ".", "--to", "optuna", "-o", "o.db", *options])
+
+codes = [export("run"), export("new"), export("run"), export("run", "--force")]
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 study = optuna.load_study(study_name="run", storage="sqlite:///o.db")
 new = optuna.load_study(study_name="new", storage="sqlite:///o.db")
@@ -118,6 +122,7 @@ print(json.dumps({
     "params": sorted(first.params),
     "steps": [each.intermediate_values for each in study.trials][:2],
     "new": len(new.trials),
+    "codes": codes,
 }))
 """
 
@@ -130,9 +135,7 @@ print(json.dumps({
     assert found["attributes"]["config/constant/a"] == "[1, 2]"
     assert found["steps"] == [{"1": 1.0}, {"1": 2.0}]
     # Twice is refused, or replaces it.
-    again = ["export", "run", "--storage", ".", "--to", "optuna", "-o", "o.db"]
-    assert localtune(folder, *again).returncode == 2
-    assert localtune(folder, *again, "--force").returncode == 0
+    assert found["codes"] == [0, 0, 2, 0]
 
 
 def test_a_file_is_replaced_only_by_force(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,7 +85,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         (["export", "e", "--to", "cvs", "-o", "x"], "Did you mean 'csv'?"),
         (["best", "e", "--scope", "al"], "Did you mean 'all'?"),
         (["completion", "fish"], "must be one of bash, zsh"),
-        (["--verison"], "--version"),
+        (["--verison"], "Did you mean '--version'?"),
         (["show", "nothing-there", "--storage", "/nowhere"], "There is no experiment"),
         (["ls", "/nowhere"], "No such file or directory"),
         (["ls", "s3://bucket"], "a directory of this machine"),

@@ -27,6 +27,7 @@ def storage(tmp_path: Path) -> Path:
 
 
 def output(capsys: pytest.CaptureFixture[str], *arguments: Any, code: int = 0) -> str:
+    capsys.readouterr()  # What the runs of the test have printed.
     assert main([str(each) for each in arguments]) == code
     return capsys.readouterr().out
 
