@@ -56,11 +56,14 @@ class Growing(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         self.count += 1
-        cpus = self.trial_resources.required_resources["CPU"]
-        done = self.count >= STEPS
-        return {"score": self.config["x"] * self.count, "count": self.count, "cpus": cpus} | (
-            {"done": True} if done else {}
-        )
+        resources = self.trial_resources
+        assert resources is not None
+        return {
+            "score": self.config["x"] * self.count,
+            "count": self.count,
+            "cpus": resources.required_resources["CPU"],
+            "done": self.count >= STEPS,
+        }
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         return {"count": self.count}

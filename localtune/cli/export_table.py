@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExtraMissingError
@@ -86,18 +87,17 @@ def _parquet(rows: list[dict[str, Any]]) -> bytes:
     frame = pandas.DataFrame(rows)
     for name in frame.columns:
         # A column of Parquet has one type; a parameter may be 3 here and "auto" there.
-        values = frame[name].dropna()
-        if values.map(type).nunique() > 1 and not values.map(_is_number).all():
-            frame[name] = frame[name].map(lambda value: None if value is None else str(value))
-        elif not values.map(_is_plain).all():
-            frame[name] = frame[name].map(lambda value: None if value is None else str(value))
+        if frame[name].dtype == object and not _is_of_one_type(frame[name].dropna()):
+            frame[name] = frame[name].map(_text_or_none)
     content: bytes = frame.to_parquet(None, index=False)
     return content
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _is_of_one_type(values: Iterable[Any]) -> bool:
+    kinds = {type(value) for value in values}
+    return len(kinds) <= 1 and kinds <= {str, bool, int, float}
 
 
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, (int, float, str, bool))
+def _text_or_none(value: Any) -> str | None:
+    is_missing = value is None or (isinstance(value, float) and math.isnan(value))
+    return None if is_missing else str(value)

@@ -1,8 +1,8 @@
 """Values typed as text: literals, and calls of the functions of search spaces. Nothing is run.
 
-    loguniform(1e-4, 1e-1)     a domain
-    [16, 32], 0.9, true        a literal of Python, or true, false and null
-    relu                       text, as is all else that is neither a literal nor a call
+loguniform(1e-4, 1e-1)     a domain
+[16, 32], 0.9, true        a literal of Python, or true, false and null
+relu                       text, as is all else that is neither a literal nor a call
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from types import ModuleType
 
 from localtune._version import __version__
 from localtune.cli.exit_codes import FAILED, INTERRUPTED, USAGE
-from localtune.cli.options import Parser
+from localtune.cli.options import COMMAND, Parser
 from localtune.error import TuneError, UsageError
 from localtune.utils.text import near_miss
 
@@ -91,9 +91,11 @@ def make_parser(commands: Sequence[str]) -> argparse.ArgumentParser:
         usage="localtune COMMAND ...",
         epilog=_EPILOG,
     )
-    parser.add_argument("--version", action="version", version=__version__, help="print the version")
+    parser.add_argument(
+        "--version", action="version", version=__version__, help="print the version"
+    )
     subparsers = parser.add_subparsers(
-        dest="command", metavar="COMMAND", prog="localtune", required=True, parser_class=Parser
+        dest="command", metavar=COMMAND, prog="localtune", required=True, parser_class=Parser
     )
     for each in commands:
         module_of(each).add_parser(subparsers)

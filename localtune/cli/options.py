@@ -10,6 +10,9 @@ from typing import Any, NoReturn
 from localtune.error import UsageError
 from localtune.utils.text import near_miss
 
+# Stands for the name of a command.
+COMMAND = "COMMAND"
+
 # A terminal of the usual size, less the prompt that follows.
 _HELP_WIDTH = 79
 _HELP_COLUMN = 35
@@ -28,8 +31,9 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
     def format_help(self) -> str:
         text = super().format_help()
-        # Sections follow each other without blank lines; only the examples stand apart.
-        lines = [line for line in text.splitlines() if line.strip()]
+        # Without blank lines between sections, and the heading of the commands; only examples
+        # stand apart.
+        lines = [line for line in text.splitlines() if line.strip() not in ("", COMMAND)]
         if "examples:" in lines:
             lines.insert(lines.index("examples:"), "")
         return "\n".join([*lines[:1], "", *lines[1:]]) + "\n"
@@ -50,7 +54,7 @@ class Parser(argparse.ArgumentParser):
         for each in rest:
             if each.startswith("-") and each != "-":
                 name = each.partition("=")[0]
-                guess = near_miss(name, [option for option in self._option_string_actions])
+                guess = near_miss(name, self._option_string_actions)
                 hint = f" Did you mean {guess}?" if guess else ""
                 self.error(f"there is no option {name}.{hint}")
         if rest:
@@ -98,7 +102,9 @@ def add_command(
 
 def add_experiment(parser: argparse.ArgumentParser) -> None:
     """Adds ``EXPERIMENT`` and what goes with reading one."""
-    parser.add_argument("experiment", metavar="EXPERIMENT", help="its path, or its name in --storage")
+    parser.add_argument(
+        "experiment", metavar="EXPERIMENT", help="its path, or its name in --storage"
+    )
     add_storage(parser)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from localtune.cli.exit_codes import FAILED, INTERRUPTED, OK
 from localtune.cli.json_text import json_text
 from localtune.cli.options import say
-from localtune.error import MissingMetricError, TuneError, UsageError
+from localtune.error import MissingMetricError, UsageError
 from localtune.utils.text import count
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def carry_out(
         TuneError: if the run itself failed.
     """
     with _stdout_to_stderr() if as_json else contextlib.nullcontext():
-        tuner = _made(make_tuner)
+        tuner = make_tuner()
         try:
             grid = tuner.fit()
         except MissingMetricError:
@@ -87,17 +86,6 @@ def summary(grid: ResultGrid, was_interrupted: bool) -> dict[str, Any]:
         if best is None
         else {"trial_id": best.trial_id, "config": best.config, "result": best.last_result},
     }
-
-
-def _made(make_tuner: Callable[[], Tuner]) -> Tuner:
-    try:
-        return make_tuner()
-    except (TuneError, OSError):
-        raise
-    except Exception as error:
-        # The user's module failed while it was imported: where, only its traceback says.
-        traceback.print_exc()
-        raise UsageError(f"The target cannot be imported: {type(error).__name__}.") from error
 
 
 @contextlib.contextmanager

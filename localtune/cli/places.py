@@ -43,7 +43,9 @@ def experiments_in(storage: str) -> list[str]:
 
 def is_experiment(path: str) -> bool:
     """Whether a directory is that of an experiment, be it one that has not come far."""
-    return any(os.path.isfile(os.path.join(path, name)) for name in (EXPERIMENT_DB_FILE, TUNER_FILE))
+    return any(
+        os.path.isfile(os.path.join(path, name)) for name in (EXPERIMENT_DB_FILE, TUNER_FILE)
+    )
 
 
 def is_complete_experiment(path: str) -> bool:

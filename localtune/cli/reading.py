@@ -125,7 +125,9 @@ def find_trial(view: View, text: str) -> Trial:
     if exact:
         return exact[0]
     # The number at the end of an id, as tables count.
-    numbered = [trial for trial in view.trials if wanted.isdigit() and _number_of(trial) == int(wanted)]
+    numbered = [
+        trial for trial in view.trials if wanted.isdigit() and _number_of(trial) == int(wanted)
+    ]
     if len(numbered) == 1:
         return numbered[0]
     begun = [

@@ -20,7 +20,9 @@ def add_parser(subparsers: Any) -> None:
     )
     add_arguments(parser)
     parser.add_argument(
-        "--restart", action="store_true", help="failed trials start anew; else they go on from checkpoints"
+        "--restart",
+        action="store_true",
+        help="failed trials start anew; else they go on from checkpoints",
     )
 
 

@@ -80,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
         return carry_out(lambda: make_tuner(sweep), as_json=args.json, is_smoke=True)
 
 
-def _add(parser: argparse.ArgumentParser, setting: str, metavar: str, text: str = argparse.SUPPRESS) -> None:
+def _add(
+    parser: argparse.ArgumentParser, setting: str, metavar: str, text: str = argparse.SUPPRESS
+) -> None:
     option = "--" + setting.replace("_", "-")
     parser.add_argument(option, metavar=metavar, type=checked(CHECKS[setting]), help=text)

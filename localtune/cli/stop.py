@@ -1,8 +1,8 @@
 """``localtune stop``: ends a run in good order, from another terminal.
 
-    stop --SIGTERM--> the process that holds the experiment's lock
-                      running trials write a checkpoint, the run ends, the lock is free
-    stop waits until then
+stop --SIGTERM--> the process that holds the experiment's lock
+                  running trials write a checkpoint, the run ends, the lock is free
+stop waits until then
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """From a command line, and maybe a sweep file, to a Tuner.
 
-    sweep file --+
-                 +--> Sweep --> Tuner
-    options   ---+    (options win)
+sweep file --+
+             +--> Sweep --> Tuner
+options   ---+    (options win)
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ def sweep_of(args: argparse.Namespace) -> Sweep:
             setattr(sweep, name, value)
     if args.storage is not None:
         sweep.storage = _place(args.storage, os.getcwd())
-    sweep.stop = {**sweep.stop, **{key: bound for each in args.bounds for key, bound in each.items()}}
+    sweep.stop = {
+        **sweep.stop,
+        **{key: bound for each in args.bounds for key, bound in each.items()},
+    }
     for path, value in args.params:
         put(sweep.param_space, path, value)
     return sweep
@@ -129,7 +132,9 @@ def _culprit(key: str, value: Any) -> str:
     """The key, of keys of keys, whose value does not pass its check."""
     check, path = CHECKS[key], [key]
     while isinstance(value, dict):
-        wrong = next((name for name, item in value.items() if not _passes(check, {name: item})), None)
+        wrong = next(
+            (name for name, item in value.items() if not _passes(check, {name: item})), None
+        )
         if wrong is None:
             break
         path.append(str(wrong))
@@ -153,12 +158,12 @@ def _trainable(sweep: Sweep, resources: dict[str, float]) -> Any:
     trainable = load_trainable(sweep.trainable, sweep.directory)
     if not resources:
         return trainable
-    from localtune.registry import get_trainable_cls
     from localtune.trainable.util import with_resources
 
-    if isinstance(trainable, str):
-        trainable = get_trainable_cls(trainable)
-    return with_resources(trainable, dict(resources))
+    try:
+        return with_resources(trainable, dict(resources))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _made(value: str | None, argument: str, create: Any) -> Any:

@@ -13,6 +13,8 @@ from localtune.cli.options import add_command, add_experiment, add_trust, checke
 from localtune.cli.settings import positive
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from localtune.experiment.trial import Trial
 
 _POLL_S = 0.1
@@ -29,7 +31,9 @@ def add_parser(subparsers: Any) -> None:
         ["localtune tail sweep 3", "localtune tail sweep a1b2c_00003 -f -n 100"],
     )
     add_experiment(parser)
-    parser.add_argument("trial", metavar="TRIAL", help="its id, number or directory, or their start")
+    parser.add_argument(
+        "trial", metavar="TRIAL", help="its id, number or directory, or their start"
+    )
     parser.add_argument(
         "-f", "--follow", action="store_true", help="go on as it grows, until the trial ends"
     )
@@ -52,6 +56,12 @@ def run(args: argparse.Namespace) -> int:
 
     path = experiment_path(args.experiment, args.storage)
     trial = find_trial(read(path, trust=args.trust), args.trial)
+    if not trial.dirname:
+        say(f"The trial {trial.trial_id} has not started yet.")
+        if args.follow:
+            trial = _started(path, trial, trust=args.trust)
+        if not trial.dirname:
+            return OK
     names = list(dict.fromkeys(name for name in trial.log_to_file if name is not None))
     if not names:
         say(
@@ -110,18 +120,39 @@ def _print(content: bytes) -> None:
         print(content.decode("utf-8", "replace"), end="", flush=True)
 
 
+def _started(path: str, trial: Trial, *, trust: bool) -> Trial:
+    """The trial once it has a directory, or once it is known that it will not get one."""
+    for latest, is_over in _changes(path, trial, trust=trust):
+        if latest.dirname or is_over:
+            return latest
+    raise AssertionError("changes come without end")
+
+
 def _follow(path: str, trial: Trial, files: list[_Tail], *, trust: bool) -> None:
     """Prints what comes until the trial has ended, or nobody runs it any more."""
-    seen: object = None
-    while True:
-        # Asked before the files are read: what is written before the end is shown.
-        stamp = _stamp(path)
-        is_over = stamp != seen and _is_over(path, trial.trial_id, trust=trust)
-        seen = stamp
-        while any([each.show_new() for each in files]):
-            pass
+    for _, is_over in _changes(path, trial, trust=trust):
+        # What was written before the end is there now.
+        for each in files:
+            while each.show_new():
+                pass
         if is_over:
             return
+
+
+def _changes(path: str, trial: Trial, *, trust: bool) -> Iterator[tuple[Trial, bool]]:
+    """Again and again: the trial as it is recorded, and whether nothing more will come of it."""
+    from localtune.cli.reading import State, read
+
+    seen: object = None
+    is_over = False
+    while True:
+        stamp = _stamp(path)
+        if stamp != seen:
+            view = read(path, trust=trust)
+            trial = next((each for each in view.trials if each.trial_id == trial.trial_id), trial)
+            is_over = trial.is_finished() or view.state is not State.RUNNING
+        seen = stamp
+        yield trial, is_over
         time.sleep(_POLL_S)
 
 
@@ -138,11 +169,3 @@ def _stamp(path: str) -> object:
         except OSError:
             found.append(None)
     return found
-
-
-def _is_over(path: str, trial_id: str, *, trust: bool) -> bool:
-    from localtune.cli.reading import State, read
-
-    view = read(path, trust=trust)
-    trial = next((each for each in view.trials if each.trial_id == trial_id), None)
-    return trial is None or trial.is_finished() or view.state is not State.RUNNING

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import os
 import sys
+import traceback
 from types import ModuleType
 from typing import Any
 
@@ -22,8 +24,8 @@ def load_trainable(target: str, directory: str) -> Any:
         directory: Where files, and modules besides those that are installed, are looked for.
 
     Raises:
-        UsageError: if there is no such module, or nothing of that name in it.
-        Exception: whatever importing the module raises.
+        UsageError: if there is no such module, it cannot be imported (its traceback is printed
+            then), or nothing of that name is in it.
     """
     place, _, name = target.rpartition(":")
     if not place or not name:
@@ -40,7 +42,7 @@ def load_trainable(target: str, directory: str) -> Any:
             hint = f" Did you mean {guess!r}?" if guess else ""
             raise UsageError(f"{place!r} has no {part!r}.{hint}")
         found = getattr(found, part)
-    if not callable(found) and not isinstance(found, str):
+    if not callable(found):
         raise UsageError(
             f"{target!r} is no trainable, but a {type(found).__name__}. Name a function of one "
             "argument, its config, or a class that derives from localtune.Trainable."
@@ -59,7 +61,7 @@ def _module_of_file(place: str, directory: str) -> ModuleType:
         )
     # As `python file.py` does; workers get the same path.
     _look_in(os.path.dirname(path))
-    module = importlib.import_module(name)
+    module = _imported(name)
     loaded_from = getattr(module, "__file__", None)
     if loaded_from is None or os.path.realpath(loaded_from) != path:
         raise UsageError(
@@ -73,13 +75,39 @@ def _module_of_name(name: str, directory: str) -> ModuleType:
     # As `python -m` does.
     _look_in(directory)
     try:
-        return importlib.import_module(name)
+        # Imports the packages around it, if any.
+        is_there = importlib.util.find_spec(name) is not None
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise  # The module is there; something that it imports is not.
+            raise _broken(name, error) from error  # What a package imports is missing.
+        is_there = False
+    except (ImportError, ValueError):
+        is_there = False
+    except Exception as error:
+        raise _broken(name, error) from error
+    if not is_there:
         raise UsageError(
-            f"There is no module {error.name!r} in {directory!r} or among the installed ones."
-        ) from None
+            f"There is no module {name!r} in {directory!r} or among the installed ones."
+        )
+    return _imported(name)
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        raise _broken(name, error) from error
+
+
+def _broken(name: str, error: BaseException) -> UsageError:
+    """The error for a module that fails; prints where, as only its traceback says."""
+    frames = error.__traceback__
+    own = ("importlib", os.path.basename(__file__))
+    while frames is not None and any(each in frames.tb_frame.f_code.co_filename for each in own):
+        frames = frames.tb_next
+    traceback.print_exception(type(error), error, frames)
+    reason = "it ended the program" if isinstance(error, SystemExit) else type(error).__name__
+    return UsageError(f"The module {name!r} cannot be imported: {reason}.")
 
 
 def _look_in(directory: str) -> None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from localtune.logger.csv import CSVLoggerCallback
 from localtune.logger.json import JsonLoggerCallback
+from localtune.logger.legacy import LegacyLoggerCallback, Logger
 from localtune.logger.logger import LoggerCallback
 from localtune.logger.pretty_print import pretty_print
+from localtune.logger.tensorboard import TBXLoggerCallback
 
-__all__ = ["CSVLoggerCallback", "JsonLoggerCallback", "LoggerCallback", "pretty_print"]
+__all__ = [
+    "CSVLoggerCallback",
+    "JsonLoggerCallback",
+    "LegacyLoggerCallback",
+    "Logger",
+    "LoggerCallback",
+    "TBXLoggerCallback",
+    "pretty_print",
+]

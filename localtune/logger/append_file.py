@@ -37,7 +37,14 @@ class AppendFile:
             OSError: if that fails; the file may hold a part of the text then.
         """
         # A file may hold text that UTF-8 cannot, half a surrogate pair for instance.
-        data = text.encode("utf-8", "backslashreplace")
+        self.append_bytes(text.encode("utf-8", "backslashreplace"))
+
+    def append_bytes(self, data: bytes) -> None:
+        """Adds bytes to the end of the file.
+
+        Raises:
+            OSError: if that fails; the file may hold a part of them then.
+        """
         while data:
             data = data[os.write(self._fd, data) :]
 

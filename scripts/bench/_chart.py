@@ -23,7 +23,8 @@ def chart(
     """Draws steps on two logarithmic axes.
 
     Args:
-        curves: {name: points}, by growing x. A value holds until the next point.
+        curves: {name: points}, by growing x. A value holds until the next point. Of those left of
+            the axis only the last one counts.
         x_label: What x is.
         y_label: What y is.
         x_ticks: Numbers on the axis, in rising order; the first and last are its ends.
@@ -57,7 +58,9 @@ def chart(
     middle = (_TOP + bottom) / 2
     turned = f' transform="rotate(-90 18 {middle:g})"'
     parts.append(_text(18, middle, y_label, "middle", turned))
-    for number, (name, points) in enumerate(curves.items()):
+    for number, (name, all_points) in enumerate(curves.items()):
+        started = [point for point in all_points if point[0] <= x_ticks[0]][-1:]
+        points = started + [point for point in all_points if point[0] > x_ticks[0]]
         colour = _COLOURS[number % len(_COLOURS)]
         dash = ' stroke-dasharray="6 3"' if number >= len(_COLOURS) else ""
         style = f'fill="none" stroke="{colour}" stroke-width="2"{dash}'

@@ -27,6 +27,7 @@ DISTRIBUTION_OF = {
     "ax": "ax-platform",
     "bayes_opt": "bayesian-optimization",
     "sklearn": "scikit-learn",
+    "yaml": "PyYAML",
 }
 
 

@@ -16,7 +16,7 @@ import localtune as tune
 
 
 def train(config):
-    """Reports three times; the second trial of a grid over x fails until there is a file "fixed"."""
+    """Reports three times; with x = 2 it fails until there is the file config["fixed"]."""
     print("training with", config["x"])
     for step in range(1, 4):
         if config["x"] == 2 and step == 2 and not os.path.exists(config.get("fixed", "")):

@@ -84,7 +84,9 @@ def test_rows_may_be_results(tmp_path: Path) -> None:
 
 
 def test_parquet_has_a_row_per_trial(folder: Path) -> None:
-    done = localtune(folder, "export", "run", "--storage", ".", "--to", "parquet", "-o", "t.parquet")
+    done = localtune(
+        folder, "export", "run", "--storage", ".", "--to", "parquet", "-o", "t.parquet"
+    )
     assert done.returncode == 0, done.stderr
 
     code = (

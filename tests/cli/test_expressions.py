@@ -94,7 +94,7 @@ def test_arguments_may_have_names_and_be_calls() -> None:
     ],
 )
 def test_what_cannot_be_made_is_refused(text: str, part: str) -> None:
-    with pytest.raises(UsageError, match=".*") as caught:
+    with pytest.raises(UsageError) as caught:
         value_of(text)
 
     assert part in str(caught.value)

@@ -48,6 +48,21 @@ def test_a_run_is_stopped_from_outside_and_goes_on_later(folder: Path) -> None:
     assert after["result"]["count"] == before["result"]["count"] + 1
 
 
+def test_a_run_that_was_killed_is_run_by_nobody(folder: Path) -> None:
+    with running([*PROGRAM, *RUN], folder) as program:
+        wait_until(lambda: any(folder.glob("s/a/*/result.json")), "the first result")
+        program.kill()
+        program.wait(60)
+    # It had no time to remove its name.
+    assert (folder / "s" / "a" / ".lock_owner.json").exists()
+
+    (listed,) = for_json(folder, "ls", "s")
+    done = localtune(folder, "stop", "s/a")
+
+    assert (listed["state"], listed["pid"]) == ("interrupted", None)
+    assert (done.returncode, "Nobody is running" in done.stderr) == (1, True)
+
+
 def test_failed_trials_are_tried_again(folder: Path) -> None:
     fixed = folder / "fixed"
     options = ["--storage", "s", "--name", "a", "--verbose", "0"]

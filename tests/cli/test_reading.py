@@ -112,9 +112,7 @@ def test_show_tells_of_one_trial(storage: Path, capsys: pytest.CaptureFixture[st
     assert "inner/text  a\\nb" in text
 
 
-def test_show_tells_why_a_trial_failed(
-    storage: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_show_tells_why_a_trial_failed(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fit(Counting, storage, {"fail_at": 2}, name="failed")
 
     text = output(capsys, "show", storage / "failed", "0")

@@ -22,7 +22,14 @@ def test_a_sweep_ends_with_0_and_says_what_was_best(folder: Path) -> None:
     options = ["--metric", "loss", "--mode", "min", "--storage", "s", "--name", "a", "--seed", "1"]
 
     outcome = for_json(
-        folder, "run", "job.py:train", "--param", "x=grid_search([1, 3])", "--samples", "2", *options
+        folder,
+        "run",
+        "job.py:train",
+        "--param",
+        "x=grid_search([1, 3])",
+        "--samples",
+        "2",
+        *options,
     )
 
     assert outcome["experiment"] == str(folder / "s" / "a")
@@ -97,12 +104,17 @@ def test_a_failing_smoke_run_shows_the_traceback(folder: Path) -> None:
         (["none:train"], "There is no module 'none'"),
         (["job.py:train", "--param", "x=3", "--mode", "max", "--name", "a/b"], "a/b"),
         (["broken.py:train"], "ZeroDivisionError"),
+        (["needy:train"], "not_there"),
+        (["ends.py:train"], "it ended the program"),
+        (["reads.py:train"], "FileNotFoundError"),
         (["needy.py:train"], "No module named 'not_there'"),
         (["odd/json.py:train"], "another module is named 'json'"),
     ],
 )
 def test_what_cannot_be_run_ends_it_with_2(arguments: list[str], says: str, folder: Path) -> None:
     (folder / "broken.py").write_text("1 / 0\n")
+    (folder / "ends.py").write_text("raise SystemExit(0)\n")
+    (folder / "reads.py").write_text("open('no such file')\n")
     (folder / "needy.py").write_text("import not_there\n")
     (folder / "odd").mkdir()
     (folder / "odd" / "json.py").write_text("def train(config): pass\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,25 @@ def test_it_follows_until_the_trial_ends(tmp_path: Path) -> None:
     assert lines == printed.read_text().splitlines()
 
 
+def test_a_trial_that_waits_is_followed_from_its_start(tmp_path: Path) -> None:
+    write_script(tmp_path)
+    go, watch = tmp_path / "go", tmp_path / "watch"
+    watch.mkdir()
+    args = ["run", "job.py:Counts", "--storage", "s", "--name", "a", "--log-to-file"]
+    options = ["--samples", "2", "--max-concurrent", "1", "--param", f"go={go}"]
+    with running([*PROGRAM, *args, *options], tmp_path) as program:
+        wait_until(lambda: any(tmp_path.glob("s/a/*/result.json")), "the first result")
+        assert "has not started" in localtune(tmp_path, "tail", "s/a", "1").stderr
+        with running([*PROGRAM, "tail", str(tmp_path / "s" / "a"), "1", "-f"], watch) as follower:
+            shown = watch / "output"
+            wait_until(lambda: "has not started" in shown.read_text(), "it waits")
+            go.touch()
+            assert follower.wait(60) == 0
+        assert program.wait(60) == 0
+
+    assert "step 1" in shown.read_text()
+
+
 def test_it_shows_the_last_lines_of_both_files(tmp_path: Path) -> None:
     write_script(tmp_path)
     args = ["--storage", "s", "--name", "a", "--log-to-file", "--verbose", "0"]
@@ -52,7 +72,4 @@ def test_without_files_it_says_what_to_do_and_shows_results(
 
     shown = capsys.readouterr()
     assert "RunConfig(log_to_file=True)" in shown.err
-    assert [line.count('"step": 4') + line.count('"step": 5') for line in shown.out.splitlines()] == [
-        1,
-        1,
-    ]
+    assert [json.loads(line)["step"] for line in shown.out.splitlines()] == [4, 5]

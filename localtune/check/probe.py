@@ -1,0 +1,75 @@
+"""A trainable that tells, in its worker, what it leaves behind when it has stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from localtune.trainable.trainable import Trainable
+
+# Helpers of the standard library that live as long as the process does.
+_HELPERS = ("resource_tracker", "forkserver")
+
+
+def probed(trainable: type[Trainable]) -> type[Trainable]:
+    """A subclass of the same name that writes :func:`leftovers_path` at the end of ``stop``.
+
+    Args:
+        trainable: The class; left as it is.
+    """
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        # The template may have looked the directory up before this trial got one of its own.
+        tempfile.tempdir = None
+        self._threads_before = {thread.ident for thread in threading.enumerate()}
+        trainable.__init__(self, *args, **kwargs)
+
+    def stop(self: Any) -> None:
+        trainable.stop(self)
+        write_leftovers(self._storage.experiment_dir, self._threads_before)
+
+    same = {name: getattr(trainable, name) for name in ("__module__", "__qualname__", "__doc__")}
+    members = {**same, "__init__": __init__, "stop": stop}
+    return type(trainable)(trainable.__name__, (trainable,), members)
+
+
+def leftovers_path(directory: str, pid: int) -> str:
+    """The file that a worker writes."""
+    return os.path.join(directory, f"left_by_{pid}.json")
+
+
+def write_leftovers(directory: str, threads_before: set[int | None]) -> None:
+    """Writes which processes and threads user code has left running.
+
+    Args:
+        directory: Where to.
+        threads_before: Identifiers of the threads that were there first.
+    """
+    left = {
+        "processes": _processes(),
+        "threads": [
+            thread.name
+            for thread in threading.enumerate()
+            if thread.ident not in threads_before and thread.is_alive()
+        ],
+    }
+    with open(leftovers_path(directory, os.getpid()), "w", encoding="utf-8") as file:
+        json.dump(left, file)
+
+
+def _processes() -> list[str]:
+    import psutil
+
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            line = " ".join(process.cmdline()) or process.name()
+            if process.status() != psutil.STATUS_ZOMBIE and not any(h in line for h in _HELPERS):
+                found.append(line)
+        except psutil.Error:
+            continue  # Ended just now.
+    return found

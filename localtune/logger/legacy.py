@@ -1,0 +1,90 @@
+"""Loggers that are made anew for each trial, as Ray Tune had them first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from localtune.logger.logger import LoggerCallback
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from localtune.experiment.trial import Trial
+
+
+class Logger:
+    """Base class of loggers that serve one trial. Override ``on_result``.
+
+    Args:
+        config: Resolved configuration of the trial.
+        logdir: Directory of the trial.
+        trial: The trial; None if there is no run.
+    """
+
+    def __init__(self, config: dict[str, Any], logdir: str, trial: Trial | None = None) -> None:
+        self.config = config
+        self.logdir = logdir
+        self.trial = trial
+        self._init()
+
+    def _init(self) -> None:
+        """Called at the end of the constructor."""
+
+    def on_result(self, result: dict[str, Any]) -> None:
+        """The trial has a result, nested."""
+        raise NotImplementedError(f"{type(self).__name__} must implement on_result(result).")
+
+    def flush(self) -> None:
+        """Called when the trial has saved or loaded a checkpoint."""
+
+    def close(self) -> None:
+        """Called when the trial ends, before it starts again, and when the experiment ends."""
+
+
+class LegacyLoggerCallback(LoggerCallback):
+    """Makes loggers for each trial when it starts. For new code, derive from ``LoggerCallback``.
+
+    Args:
+        logger_classes: Called with ``(config, logdir, trial)``; usually subclasses of ``Logger``.
+
+    Raises:
+        TypeError: for one that cannot be called, such as a logger in place of its class.
+    """
+
+    def __init__(self, logger_classes: Iterable[type[Logger]]) -> None:
+        self._classes = list(logger_classes)
+        for each in self._classes:
+            if not callable(each):
+                raise TypeError(f"logger_classes must hold classes, but got {each!r}.")
+        self._loggers: dict[str, list[Logger]] = {}  # by trial id
+
+    def log_trial_start(self, trial: Trial) -> None:
+        self._close(trial.trial_id)
+        self._loggers[trial.trial_id] = [
+            each(trial.config, trial.path, trial) for each in self._classes
+        ]
+
+    def log_trial_restore(self, trial: Trial) -> None:
+        self._flush(trial)
+
+    def log_trial_save(self, trial: Trial) -> None:
+        self._flush(trial)
+
+    def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
+        for logger in self._loggers[trial.trial_id]:
+            logger.on_result(result)
+
+    def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
+        self._close(trial.trial_id)
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        for trial_id in list(self._loggers):
+            self._close(trial_id)
+
+    def _flush(self, trial: Trial) -> None:
+        for logger in self._loggers.get(trial.trial_id, ()):
+            logger.flush()
+
+    def _close(self, trial_id: str) -> None:
+        for logger in self._loggers.pop(trial_id, ()):
+            logger.close()

@@ -1,0 +1,118 @@
+"""TBXLoggerCallback: results of each trial for TensorBoard."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from localtune.logger.event_file import EventFile, load_tensorboardx
+from localtune.logger.event_values import NotShownError, as_summary
+from localtune.logger.trial_file_logger import TrialFileLogger
+from localtune.result import (
+    CONFIG_PREFIX,
+    PID,
+    TIME_TOTAL_S,
+    TIMESTAMP,
+    TIMESTEPS_TOTAL,
+    TRAINING_ITERATION,
+)
+from localtune.utils.dicts import flatten_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from localtune.experiment.trial import Trial
+
+logger = logging.getLogger(__name__)
+
+# TensorBoard reads each file whose name holds "tfevents". This one is not like those that a
+# trainable writes into the same directory.
+_FILE = "events.out.tfevents.localtune"
+_TAG_PREFIX = "ray/tune/"
+_LEFT_OUT = frozenset({CONFIG_PREFIX, PID, TIMESTAMP, TIME_TOTAL_S, TRAINING_ITERATION})
+
+
+class TBXLoggerCallback(TrialFileLogger[EventFile]):
+    """Writes what TensorBoard shows: each metric over the steps, and the parameters of the trial.
+
+    The tag of a metric is ``ray/tune/<flat key>``, its step ``timesteps_total`` or else the
+    iteration. Numbers become curves, lists and arrays histograms, arrays of three, four and five
+    dimensions (channels before height and width) an image, images side by side, and videos of 20
+    frames per second. What was sampled for the trial is listed in the tab HParams.
+
+    Raises:
+        ExtraMissingError: tensorboardX is not installed.
+
+    Example:
+        >>> import localtune as tune
+        >>> from localtune.logger import TBXLoggerCallback
+        >>> run_config = tune.RunConfig(callbacks=[TBXLoggerCallback()])
+    """
+
+    def __init__(self) -> None:
+        load_tensorboardx()
+        super().__init__(_FILE, EventFile)
+        self._not_shown: set[str] = set()  # what the user was told of
+
+    def log_trial_start(self, trial: Trial) -> None:
+        super().log_trial_start(trial)
+        file = self.file_of(trial)
+        if file.is_new and trial.evaluated_params:
+            # TensorBoard keeps the first it sees, so it comes once.
+            file.note([self._session(trial.evaluated_params)[0]], step=0)
+
+    def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
+        step = result.get(TIMESTEPS_TOTAL) or result[TRAINING_ITERATION]
+        kept = {key: value for key, value in result.items() if key not in _LEFT_OUT}
+        summaries = []
+        for key, value in flatten_dict(kept).items():
+            try:
+                summary = as_summary(f"{_TAG_PREFIX}{key}", value)
+            except NotShownError as error:
+                self._tell_once(f"The metric {key!r} is not shown in TensorBoard: {error}")
+            else:
+                if summary is not None:
+                    summaries.append(summary)
+        self.file_of(trial).add(summaries, int(step))
+
+    def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
+        # Of a failed trial no end is told: TensorBoard would keep it if the trial is restarted.
+        if trial.evaluated_params and trial.last_result and not failed:
+            file = self.file_of(trial)
+            file.note([self._session({})[1]], step=file.last_step)
+        super().log_trial_end(trial, failed)
+
+    def _session(self, params: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Summaries for the start and the end of what TensorBoard calls a session.
+
+        The third one there is, of the experiment, is left out: TensorBoard would take that of one
+        trial for all. Without it, it collects parameters and metrics from all trials.
+        """
+        shown = {}
+        for key, value in params.items():
+            try:
+                shown[key] = _param(value)
+            except NotShownError as error:
+                self._tell_once(f"The parameter {key!r} is not shown in TensorBoard: {error}")
+        _, start, end = load_tensorboardx().summary.hparams(shown, {})
+        return start, end
+
+    def _tell_once(self, message: str) -> None:
+        if message not in self._not_shown:
+            self._not_shown.add(message)
+            logger.info(message)
+
+
+def _param(value: Any) -> str | bool | float:
+    import numpy as np
+
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (str, bool, float)):
+        return value
+    if isinstance(value, int):
+        # TensorBoard knows floating-point numbers only.
+        return float(value) if abs(value) < 2**53 else str(value)
+    if value is None or isinstance(value, (list, tuple)):
+        return str(value)
+    raise NotShownError(f"it is of type {type(value).__name__}.")
