@@ -14,8 +14,12 @@ import pytest
 from localtune.testing.clock import ManualClock
 from tests.leaks import ProcessWatch, State, leaks_since, repair
 
-# scikit-learn sets these when it is imported, whichever test comes to it first.
-_SET_BY_IMPORTS = {"KMP_DUPLICATE_LIB_OK": "True", "KMP_INIT_AT_FORK": "FALSE"}
+# scikit-learn and tensorboardX set these when they are imported, whichever test comes to it first.
+_SET_BY_IMPORTS = {
+    "KMP_DUPLICATE_LIB_OK": "True",
+    "KMP_INIT_AT_FORK": "FALSE",
+    "CRC32C_SW_MODE": "auto",
+}
 
 _home_key = pytest.StashKey[str]()
 _watch_key = pytest.StashKey[ProcessWatch]()

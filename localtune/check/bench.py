@@ -2,12 +2,14 @@
 
     Bench (executor, temporary directory, deadline)
       +-- Worker --construct, train, save, restore, reset--> reply
-                                                        |--> Fault      it failed, or ended
-                                                        +--> OutOfTime  no time is left
+                                                        |--> Fault       it failed, or ended
+                                                        |--> Unanswered  it takes too long
+                                                        +--> OutOfTime   no time is left
 """
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -28,7 +30,8 @@ from localtune.worker import messages as m
 SEED = 1
 # Between two looks at the memory of a worker.
 _LOOK_S = 0.05
-_STOP_TIMEOUT_S = 3.0
+# How long user code may take to end when it is told to.
+STOP_TIMEOUT_S = 5.0
 _KILL_TIMEOUT_S = 2.0
 _LAST_OUTPUT_BYTES = 2000
 
@@ -43,6 +46,10 @@ class OutOfTime(Exception):
     def __init__(self, command: str) -> None:
         super().__init__(command)
         self.command = command
+
+
+class Unanswered(Exception):
+    """One command took longer than it may."""
 
 
 class Fault(Exception):
@@ -75,7 +82,7 @@ class Bench:
         self._program = program
         self._deadline = time.monotonic() + timeout_s
         self._executor = ProcessExecutor(
-            stop_timeout_s=_STOP_TIMEOUT_S, kill_timeout_s=_KILL_TIMEOUT_S
+            stop_timeout_s=STOP_TIMEOUT_S, kill_timeout_s=_KILL_TIMEOUT_S
         )
         self._replies: dict[int, list[m.Reply]] = {}
         self._exits: dict[int, WorkerExit] = {}
@@ -122,23 +129,32 @@ class Bench:
         worker.answer("setup")
         return worker
 
-    def ask(self, worker: Worker, command: m.Command, name: str) -> m.Reply:
+    def ask(
+        self, worker: Worker, command: m.Command, name: str, limit_s: float = math.inf
+    ) -> m.Reply:
         """Sends a command and waits for its reply. Raises as :meth:`answer`."""
         self._executor.send(worker.worker_id, command)
-        return self.answer(worker, name)
+        return self.answer(worker, name, limit_s)
 
-    def answer(self, worker: Worker, name: str) -> m.Reply:
+    def answer(self, worker: Worker, name: str, limit_s: float = math.inf) -> m.Reply:
         """Waits for a reply.
+
+        Args:
+            worker: Of whom.
+            name: What it was asked to do.
+            limit_s: How many seconds this command may take.
 
         Raises:
             Fault: if the worker failed, or ended.
-            OutOfTime: if the time is over.
+            Unanswered: if the limit is over.
+            OutOfTime: if the time for everything is over.
         """
         worker_id = worker.worker_id
+        limit = time.monotonic() + limit_s
         while not self._replies.get(worker_id) and worker_id not in self._exits:
-            left_s = self._deadline - time.monotonic()
+            left_s = min(self._deadline, limit) - time.monotonic()
             if left_s <= 0:
-                raise OutOfTime(name)
+                raise Unanswered(name) if limit < self._deadline else OutOfTime(name)
             self._take_in(min(left_s, _LOOK_S))
             worker.look(self._executor.process_ids().get(worker_id))
         replies = self._replies.get(worker_id)
@@ -156,7 +172,7 @@ class Bench:
         worker_id = worker.worker_id
         if worker_id not in self._exits:
             self._executor.stop_worker(worker_id, "the check is done with it", force=force)
-        give_up_at = time.monotonic() + 2 * (_STOP_TIMEOUT_S + _KILL_TIMEOUT_S)
+        give_up_at = time.monotonic() + 2 * (STOP_TIMEOUT_S + _KILL_TIMEOUT_S)
         while worker_id not in self._exits and time.monotonic() < give_up_at:
             self._take_in(_LOOK_S)
         replies = self._replies.get(worker_id)
@@ -238,9 +254,10 @@ class Worker:
         """Restores a checkpoint."""
         self._bench.ask(self, m.Restore(path, metrics), "restore")
 
-    def reset(self, trial: str, config: Mapping[str, Any]) -> bool:
+    def reset(self, trial: str, config: Mapping[str, Any], limit_s: float) -> bool:
         """Serves another trial from now on; False if the trainable cannot do that."""
-        reply = self._bench.ask(self, m.Reset(self.assignment(trial, config)), "reset_config")
+        command = m.Reset(self.assignment(trial, config))
+        reply = self._bench.ask(self, command, "reset_config", limit_s)
         assert isinstance(reply, m.ResetDone)
         return reply.accepted
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from localtune.error import SearchSpaceError, UsageError
 from localtune.search import sample
-from localtune.utils.text import near_miss
+from localtune.utils.text import near_miss, shorten
 
 # A function of Python has no place in a text.
 _NEEDS_PYTHON = "sample_from"
@@ -26,6 +26,8 @@ DOMAINS: dict[str, Callable[..., Any]] = {
 
 _CALL = re.compile(r"\s*[A-Za-z_][\w.]*\s*\(")
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
+# Columns of a broken text that an error shows.
+_MAX_SHOWN = 80
 # The names under which scripts know the package: `tune.uniform(0, 1)` may be pasted.
 _PACKAGES = frozenset({"tune", "localtune"})
 
@@ -44,13 +46,13 @@ def value_of(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if _CALL.match(text):
-        return _evaluate(_parsed(text), text)
+        return _value(_parsed(text), text)
     try:
         tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return text
     if isinstance(tree, (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.UnaryOp)):
-        return _evaluate(tree, text)
+        return _value(tree, text)
     return text
 
 
@@ -87,7 +89,7 @@ def named_call(text: str) -> tuple[str, dict[str, Any]]:
         raise UsageError(
             f"{text!r} must be a name, or a name with arguments by name such as 'asha(max_t=100)'."
         )
-    return tree.func.id, _keywords(tree, text)
+    return tree.func.id, {each.arg or "**": _value(each.value, text) for each in tree.keywords}
 
 
 def key_and_value(text: str, example: str) -> tuple[str, str]:
@@ -113,9 +115,22 @@ def _parsed(text: str) -> ast.expr:
     try:
         return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
-        raise UsageError(f"{text!r} cannot be read: {error.msg} (column {error.offset}).") from None
+        raise _unreadable(text, error.msg) from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise UsageError(f"{text!r} cannot be read: {error}.") from None
+        raise _unreadable(text, error) from None
+
+
+def _unreadable(text: str, reason: object) -> UsageError:
+    return UsageError(f"{shorten(text, _MAX_SHOWN)!r} cannot be read: {reason}.")
+
+
+def _value(tree: ast.expr, text: str) -> Any:
+    try:
+        return _evaluate(tree, text)
+    except RecursionError:
+        raise _unreadable(text, "it is nested too deeply") from None
+    except TypeError as error:  # A list as a key, for instance.
+        raise _unreadable(text, error) from None
 
 
 def _evaluate(tree: ast.expr, text: str) -> Any:
@@ -147,20 +162,11 @@ def _call(tree: ast.Call, text: str) -> Any:
     function = DOMAINS.get(_name_of(tree.func, text))
     assert function is not None  # _name_of has refused all else
     arguments = [_evaluate(each, text) for each in tree.args]
-    keywords = _keywords(tree, text)
+    keywords = {each.arg or "**": _evaluate(each.value, text) for each in tree.keywords}
     try:
         return function(*arguments, **keywords)
     except (TypeError, SearchSpaceError) as error:
         raise UsageError(f"{ast.unparse(tree)!r} makes no search space: {error}") from None
-
-
-def _keywords(tree: ast.Call, text: str) -> dict[str, Any]:
-    values = {}
-    for each in tree.keywords:
-        if each.arg is None:
-            raise UsageError(f"{text!r} has '**': write each argument with its name.")
-        values[each.arg] = _evaluate(each.value, text)
-    return values
 
 
 def _name_of(function: ast.expr, text: str) -> str:

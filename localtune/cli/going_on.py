@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from localtune.cli.options import add_experiment, add_json, add_trust, checked
 from localtune.cli.settings import resources
 from localtune.error import UsageError
+from localtune.utils.remote_store import is_uri
 
 if TYPE_CHECKING:
     from localtune.tuner import Tuner
@@ -42,7 +43,9 @@ def go_on(
     from localtune.cli.outcome import carry_out
     from localtune.cli.places import experiment_path
 
-    path = experiment_path(args.experiment, args.storage)
+    path = args.experiment
+    if not is_uri(path):  # What is in a store must stay connected with it.
+        path = experiment_path(path, args.storage)
 
     def make_tuner() -> Tuner:
         from localtune.cli.sweep import trainable_of

@@ -24,6 +24,7 @@ from localtune.utils.text import near_miss
 
 # In the order in which help lists them; each is a module of this package.
 COMMANDS = (
+    "check",
     "run",
     "resume",
     "retry",

@@ -56,6 +56,8 @@ def find_owner(experiment_path: str) -> Owner | None:
     lock_file = os.path.realpath(os.path.join(experiment_path, LOCK_FILE))
     try:
         process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
         if process.create_time() > started + _CLOCK_TOLERANCE_S:
             return None  # Another process has got its id.
         if all(os.path.realpath(each.path) != lock_file for each in process.open_files()):

@@ -69,7 +69,10 @@ def experiment_path(experiment: str, storage: str | None) -> str:
     if is_uri(experiment):
         from localtune.storage.remote import attach_path
 
-        return attach_path(experiment)
+        attached = attach_path(experiment)
+        if not is_experiment(attached):
+            raise UsageError(f"There is no experiment at {experiment!r}.")
+        return attached
     directory = storage_directory(storage)
     by_name = os.path.join(directory, experiment)
     by_path = os.path.abspath(os.path.expanduser(experiment))

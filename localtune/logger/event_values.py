@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import numbers
+import re
 from typing import TYPE_CHECKING, Any
 
 from localtune.logger.event_file import load_tensorboardx
@@ -12,6 +13,7 @@ from localtune.logger.event_file import load_tensorboardx
 if TYPE_CHECKING:
     import numpy as np
 
+_NOT_IN_TAGS = re.compile(r"[^-/\w.]")
 _BINS = 60  # TensorBoard draws 30.
 _MS_PER_FRAME = 50  # 20 frames per second
 # Pillow's names by number of channels.
@@ -55,7 +57,8 @@ def _scalar(tag: str, value: Any) -> Any:
         raise NotShownError("it is larger than any floating-point number.") from None
     if math.isnan(number):
         return None
-    return load_tensorboardx().summary.scalar(tag, number)
+    # Its own function for this warns of infinity.
+    return _summary(tag, simple_value=number)
 
 
 def _histogram(tag: str, value: Any) -> Any:
@@ -94,12 +97,17 @@ def _picture(tag: str, value: Any) -> Any:
     side_by_side = videos.transpose(1, 3, 0, 4, 2)  # T H N W C
     pixels = _as_bytes(side_by_side.reshape(frames, height, count * width, channels))
     encoded = _encode(pixels, is_video=array.ndim == 5)
-    summary = load_tensorboardx().summary
-    image = summary.Summary.Image(
-        height=height, width=count * width, colorspace=channels, encoded_image_string=encoded
-    )
-    tag = summary.scalar(tag, 0.0).value[0].tag  # cleaned
-    return summary.Summary(value=[summary.Summary.Value(tag=tag, image=image)])
+    image = {
+        "height": height,
+        "width": count * width,
+        "colorspace": channels,
+        "encoded_image_string": encoded,
+    }
+    return _summary(tag, image=image)
+
+
+def _summary(tag: str, **value: Any) -> Any:
+    return load_tensorboardx().summary.Summary(value=[{"tag": _NOT_IN_TAGS.sub("_", tag), **value}])
 
 
 def _as_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -107,7 +115,8 @@ def _as_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
     if array.dtype == np.uint8:
         return array
-    return (np.nan_to_num(array.astype(float)).clip(0, 1) * 255).astype(np.uint8)
+    pixels: np.ndarray[Any, Any] = np.nan_to_num(array.astype(float)).clip(0, 1) * 255
+    return pixels.astype(np.uint8)
 
 
 def _encode(frames: np.ndarray[Any, Any], is_video: bool) -> bytes:
@@ -120,9 +129,7 @@ def _encode(frames: np.ndarray[Any, Any], is_video: bool) -> bytes:
     first, *others = [Image.frombytes(mode, size, frame.tobytes()) for frame in frames]
     file = io.BytesIO()
     if is_video:
-        first.save(
-            file, "GIF", save_all=True, append_images=others, duration=_MS_PER_FRAME, loop=0
-        )
+        first.save(file, "GIF", save_all=True, append_images=others, duration=_MS_PER_FRAME, loop=0)
     else:
         first.save(file, "PNG")
     return file.getvalue()

@@ -15,6 +15,7 @@ from localtune.search.shapes import Normals, Options
 
 _LIBRARY = "Nevergrad"
 _DEFAULT_BUDGET = 100  # suggestions, if nobody says how many there will be
+_DEFAULT_WORKERS = 4
 
 
 class NevergradSearch(LibrarySearcher):
@@ -27,7 +28,7 @@ class NevergradSearch(LibrarySearcher):
             which has its own space; None is ``NGOpt``.
         optimizer_kwargs: Arguments of the class: ``budget`` (how many suggestions are planned
             for; the run's ``num_samples`` by default) and ``num_workers`` (how many trials run
-            side by side).
+            side by side; 4 by default, as 1 makes ``NGOpt`` choose what cannot be used).
         space: Dict with domains, or a parametrization of ``nevergrad.p``; for an optimiser made
             already over one array or over positional arguments, the names of its values. None
             takes the run's ``param_space``.
@@ -38,7 +39,9 @@ class NevergradSearch(LibrarySearcher):
     Raises:
         ExtraMissingError: if Nevergrad is not installed.
         SearchSpaceError: for a space that Nevergrad cannot express.
-        ValueError: for arguments that do not go together, or points that do not fit the space.
+        ValueError: for arguments that do not go together, points that do not fit the space, or
+            an optimiser that waits for each value in a thread of its own, as ``Cobyla``: a trial
+            that fails would stop it, and it cannot be saved.
 
     Algorithm: ``NGOpt`` chooses one by the space and the budget: Meunier et al. 2022, "Black-Box
     Optimization Revisited: Improving Algorithm Selection Wizards Through Massive Benchmarking",
@@ -78,9 +81,11 @@ class NevergradSearch(LibrarySearcher):
                     f"{optimizer!r}. Give them to it when it is made."
                 )
             self._model = optimizer
+            _refuse_waiting(optimizer)
             space = _NevergradSpace(optimizer.parametrization, space)
         else:
             self._optimizer = _optimizer_class(optimizer)
+            _refuse_waiting(self._optimizer)
         super().__init__(space, metric, mode, points_to_evaluate, None)
 
     @staticmethod
@@ -121,9 +126,11 @@ class NevergradSearch(LibrarySearcher):
         seed = random.Random(self._seed).getrandbits(32)
         parametrization.random_state = numpy.random.RandomState(seed)
         budget = self._n_samples if (self._n_samples or 0) > 0 else _DEFAULT_BUDGET
-        kwargs = {"budget": budget, **self._kwargs}
+        kwargs = {"budget": budget, "num_workers": _DEFAULT_WORKERS, **self._kwargs}
         with _quiet():
-            self._model = self._optimizer(parametrization=parametrization, **kwargs)
+            model = self._optimizer(parametrization=parametrization, **kwargs)
+        _refuse_waiting(model)
+        self._model = model
 
     def _ask(self, trial_id: str) -> dict[str, Any]:
         with _quiet():
@@ -257,6 +264,22 @@ def _optimizer_class(optimizer: Any) -> Any:
             f"got {optimizer!r}."
         )
     return optimizer
+
+
+def _refuse_waiting(optimizer: Any) -> None:
+    """Raises ValueError for an optimiser that can only go on when it was told the last value."""
+    if getattr(optimizer, "recast", False) or getattr(optimizer, "no_parallelization", False):
+        raise ValueError(
+            f"optimizer must not wait for each value before it goes on, but {optimizer.name} does. "
+            "Use another one, as OnePlusOne; for one that chooses by itself, as NGOpt, "
+            "num_workers must be at least 2."
+        )
+    base = _load().optimizers.base.Optimizer
+    if isinstance(optimizer, base):
+        # Some choose another one by space and budget, or go before one.
+        for inner in (getattr(optimizer, "optim", None), getattr(optimizer, "_optim", None)):
+            if isinstance(inner, base):
+                _refuse_waiting(inner)
 
 
 class _quiet(warnings.catch_warnings):

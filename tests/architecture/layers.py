@@ -38,6 +38,7 @@ LAYER_OF = {
     "localtune.execution": "X",
     "localtune.controller": "C",
     "localtune.analysis": "U",
+    "localtune.check": "U",
     "localtune.cli": "U",
     "localtune.examples": "U",
     "localtune.experiment_spec": "U",
@@ -81,6 +82,8 @@ IMPORTED_AT_TOP = {
     "cloudpickle": {"X", "W", "S", "U"},
     "filelock": {"X", "W", "S", "U"},
     "psutil": {"X", "W", "S", "U"},
+    # Only pytest itself loads the module that does it.
+    "pytest": {"U"},
 }
 
 

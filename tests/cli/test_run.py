@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
+from localtune.cli.main import main
 from tests.cli.command import PROGRAM, for_json, localtune, write_script
 from tests.lifecycle.programs import running, wait_until
 
@@ -111,18 +113,27 @@ def test_a_failing_smoke_run_shows_the_traceback(folder: Path) -> None:
         (["odd/json.py:train"], "another module is named 'json'"),
     ],
 )
-def test_what_cannot_be_run_ends_it_with_2(arguments: list[str], says: str, folder: Path) -> None:
+def test_what_cannot_be_run_ends_it_with_2(
+    arguments: list[str],
+    says: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     (folder / "broken.py").write_text("1 / 0\n")
     (folder / "ends.py").write_text("raise SystemExit(0)\n")
     (folder / "reads.py").write_text("open('no such file')\n")
     (folder / "needy.py").write_text("import not_there\n")
     (folder / "odd").mkdir()
     (folder / "odd" / "json.py").write_text("def train(config): pass\n")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "job", raising=False)
 
-    done = localtune(folder, "run", *arguments, "--storage", str(folder / "s"))
+    code = main(["run", *arguments, "--storage", str(folder / "s")])
 
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert says in done.stderr
+    sys.modules.pop("job", None)
+    assert (code, says in capsys.readouterr().err) == (2, True)
     assert not (folder / "s").exists()
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
 import pytest
 
 from localtune.cli.main import main
+from localtune.experiment.status import Status
+from localtune.experiment.trial import Trial
+from localtune.storage.experiment_db import ExperimentDB
+from localtune.storage.locks import experiment_locked
 from tests.cli.command import PROGRAM, localtune, write_script
 from tests.lifecycle.programs import running, wait_until
 from tests.runs import fit, reporting
@@ -34,23 +39,37 @@ def test_it_follows_until_the_trial_ends(tmp_path: Path) -> None:
     assert lines == printed.read_text().splitlines()
 
 
-def test_a_trial_that_waits_is_followed_from_its_start(tmp_path: Path) -> None:
-    write_script(tmp_path)
-    go, watch = tmp_path / "go", tmp_path / "watch"
+def test_a_trial_that_waits_is_followed_from_its_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, watch = tmp_path / "a", tmp_path / "watch"
+    path.mkdir(mode=0o700)
     watch.mkdir()
-    args = ["run", "job.py:Counts", "--storage", "s", "--name", "a", "--log-to-file"]
-    options = ["--samples", "2", "--max-concurrent", "1", "--param", f"go={go}"]
-    with running([*PROGRAM, *args, *options], tmp_path) as program:
-        wait_until(lambda: any(tmp_path.glob("s/a/*/result.json")), "the first result")
-        assert "has not started" in localtune(tmp_path, "tail", "s/a", "1").stderr
-        with running([*PROGRAM, "tail", str(tmp_path / "s" / "a"), "1", "-f"], watch) as follower:
+    trial = Trial("job", trial_id="1a_00000", experiment_path=str(path), log_to_file=("out", None))
+    with contextlib.closing(ExperimentDB(str(path))) as db:
+        db.save([trial])
+        # Nobody runs it: it will not start.
+        assert main(["tail", str(path), "0", "-f"]) == 0
+        assert "has not started" in capsys.readouterr().err
+
+        with (
+            experiment_locked(str(path)),
+            running([*PROGRAM, "tail", str(path), "0", "-f"], watch) as follower,
+        ):
             shown = watch / "output"
             wait_until(lambda: "has not started" in shown.read_text(), "it waits")
-            go.touch()
+            (path / "first").mkdir()
+            trial.dirname = "first"
+            trial.set_status(Status.RUNNING)
+            db.save([trial])
+            (path / "first" / "out").write_text("one\n")
+            wait_until(lambda: "one" in shown.read_text(), "what there is is shown")
+            (path / "first" / "out").write_text("one\ntwo\n")
+            trial.set_status(Status.TERMINATED)
+            db.save([trial])
             assert follower.wait(60) == 0
-        assert program.wait(60) == 0
 
-    assert "step 1" in shown.read_text()
+    assert shown.read_text().splitlines()[1:] == ["one", "two"]
 
 
 def test_it_shows_the_last_lines_of_both_files(tmp_path: Path) -> None:

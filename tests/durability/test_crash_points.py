@@ -23,13 +23,16 @@ from tests.durability.program import ITERATIONS, SAMPLES
 
 ROOT = Path(__file__).parents[2]
 
+# Many runs one after the other, on machines that may be busy.
+pytestmark = pytest.mark.timeout(600)
+
 
 def run(path: Path, crash_at: str = "", once: str = "") -> int:
     """Runs the program; returns its exit code."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CRASH_AT": crash_at, "CRASH_ONCE": once}
     command = [sys.executable, "-m", "tests.durability.program", str(path)]
     done = subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=100
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300
     )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode

@@ -14,13 +14,16 @@ import pytest
 import localtune as tune
 from tests.durability.test_crash_points import ROOT, wait_until_gone
 
+# Many runs one after the other, on machines that may be busy.
+pytestmark = pytest.mark.timeout(600)
+
 
 def run(path: Path, scheduler: str, crash_at: int = 0) -> int:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SCHEDULER": scheduler}
     environment |= {"CRASH_AT": f"parent:{crash_at}", "ITERATIONS": "9", "SAMPLES": "6"}
     command = [sys.executable, "-m", "tests.durability.program", str(path)]
     done = subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=100
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300
     )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode

@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.backend_context import Context
+from tensorboard.plugins.hparams.get_experiment import Handler as ExperimentHandler
 from tensorboard.plugins.hparams.list_session_groups import Handler
 
 import localtune as tune
+from localtune.error import ExtraMissingError
 from localtune.experiment.trial import Trial
 from localtune.logger import TBXLoggerCallback
 from tests.logger.recorder import Recorder
@@ -54,13 +57,8 @@ def sessions(experiment: Path) -> dict[str, dict[str, Any]]:
     multiplexer.Reload()
     provider = MultiplexerDataProvider(multiplexer, os.fspath(experiment))
     context = Context(TBContext(data_provider=provider, logdir=os.fspath(experiment)))
-    known = context.experiment_from_metadata(
-        RequestContext(),
-        "",
-        include_metrics=True,
-        hparams_run_to_tag_to_content=context.hparams_metadata(RequestContext(), ""),
-        hparams_from_data_provider=context.hparams_from_data_provider(RequestContext(), "", None),
-    )
+    wanted = api_pb2.GetExperimentRequest(include_metrics=True)
+    known = ExperimentHandler(RequestContext(), context, "", wanted).run()
     columns = [
         api_pb2.ColParams(hparam=each.name, include_in_result=True) for each in known.hparam_infos
     ]
@@ -85,6 +83,13 @@ def sessions(experiment: Path) -> dict[str, dict[str, Any]]:
         }
         for group in answer.session_groups
     }
+
+
+def test_without_tensorboardx_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+
+    with pytest.raises(ExtraMissingError, match=r"localtune-runner\[tensorboard\]"):
+        TBXLoggerCallback()
 
 
 # -- metrics ---------------------------------------------------------------------------------------
@@ -123,7 +128,12 @@ def test_some_keys_and_all_that_is_no_number_are_left_out(
     recorder.start(trial)
     recorder.report(
         trial,
-        **{"pid": 1, "timestamp": 2, "time_total_s": 3.0, "text": "a", "none": None, "empty": []},
+        pid=1,
+        timestamp=2,
+        time_total_s=3.0,
+        text="a",
+        none=None,
+        empty=[],
         nan=math.nan,
         kept={"pid": 4},
     )
@@ -145,9 +155,7 @@ def test_a_result_can_be_read_while_the_trial_runs(tmp_path: Path, recorder: Rec
 
 
 @pytest.mark.parametrize("value", [[1, 2, 3.5, math.nan], np.array([[1, 2], [3.5, np.inf]])])
-def test_lists_and_arrays_become_histograms(
-    tmp_path: Path, recorder: Recorder, value: Any
-) -> None:
+def test_lists_and_arrays_become_histograms(tmp_path: Path, recorder: Recorder, value: Any) -> None:
     trial = make_trial(tmp_path)
     recorder.start(trial)
     recorder.report(trial, weights=value)
@@ -270,12 +278,12 @@ def test_parameters_metrics_and_status_are_listed_in_the_tab_hparams(
         "trial_1": {
             "params": {"lr": 0.75, "momentum": 0.5},
             "metrics": {"ray/tune/loss": 0.5},
-            "status": "STATUS_RUNNING",
+            "status": "STATUS_UNKNOWN",
         },
         "trial_2": {
             "params": {"lr": 1},
             "metrics": {"ray/tune/loss": 0.5},
-            "status": "STATUS_RUNNING",
+            "status": "STATUS_UNKNOWN",
         },
     }  # fmt: skip
     assert "The parameter 'object' is not shown in TensorBoard" in caplog.text
@@ -419,7 +427,7 @@ def test_a_run_whose_trials_fail_and_are_retried(tmp_path: Path) -> None:
         {"x": tune.grid_search([10, 20])},
         executor=processes(2),
         callbacks=[TBXLoggerCallback()],
-        failure_config=tune.FailureConfig(max_failures=1),
+        max_failures=1,
     )
 
     assert statuses(grid) == ["TERMINATED", "TERMINATED"]

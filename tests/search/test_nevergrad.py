@@ -105,6 +105,37 @@ def test_what_does_not_go_together_is_refused(make: Any, match: str) -> None:
         make()
 
 
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        "Cobyla",
+        ng.optimizers.Powell,
+        ng.optimizers.NelderMead(2, budget=9),
+        ng.optimizers.NGOpt(2, budget=9, num_workers=1),
+    ],
+)
+def test_an_optimiser_that_waits_for_each_value_is_refused(optimizer: Any) -> None:
+    with pytest.raises(ValueError, match="must not wait for each value"):
+        NevergradSearch(optimizer, space=["a", "b"] if hasattr(optimizer, "budget") else None)
+
+
+def test_one_that_would_choose_such_is_refused() -> None:
+    search = search_with(space={"x": tune.uniform(0, 1)}, optimizer_kwargs={"num_workers": 1})
+
+    with pytest.raises(ValueError, match="num_workers must be at least 2"):
+        search.suggest("1")
+
+
+@pytest.mark.parametrize("budget", [1, 5, 40, 300, 1000])
+@pytest.mark.parametrize("count", [1, 5, 60])
+def test_the_default_optimizer_never_waits(budget: int, count: int) -> None:
+    space = {str(number): tune.uniform(0, 1) for number in range(count)}
+    search = search_with(space=space, optimizer_kwargs={"budget": budget})
+
+    assert isinstance(search.suggest("1"), dict)
+    assert isinstance(search.suggest("2"), dict)
+
+
 def test_an_optimizer_of_another_type_is_refused() -> None:
     with pytest.raises(TypeError, match="optimizer must be a class"):
         NevergradSearch(3)
@@ -168,3 +199,4 @@ def test_evaluated_points_are_told() -> None:
 
 def test_a_run_with_processes() -> None:
     run_tuner("nevergrad", SPACE, num_samples=6)
+    run_tuner("nevergrad", {"x": tune.uniform(0, 1)}, num_samples=6)

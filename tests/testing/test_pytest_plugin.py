@@ -1,0 +1,64 @@
+"""The fixture ``localtune_check`` in a project's own tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.lifecycle.programs import DEADLINE_S, environment
+
+PLUGIN = "localtune.testing.pytest_plugin"
+TESTS = """
+import localtune as tune
+
+
+def train(config):
+    tune.report({"loss": config["lr"]})
+
+
+def test_right(localtune_check):
+    assert localtune_check(train, {"lr": 0.1}, metric="loss").ok
+
+
+def test_wrong(localtune_check):
+    localtune_check(train, {"lr": 0.1}, metric="los")
+"""
+
+
+def test_the_fixture_fails_a_test_with_the_report(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(TESTS)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", PLUGIN, "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        # As if only this plugin were installed, by whatever name.
+        env=environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+    )
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "1 failed, 1 passed" in done.stdout
+    assert "AssertionError: Check of train: 1 failure" in done.stdout
+    assert "Did you mean 'loss'?" in done.stdout
+
+
+def test_the_plugin_loads_nothing_of_localtune_at_the_start() -> None:
+    code = f"""
+import sys, {PLUGIN}
+heavy = ("cloudpickle", "psutil", "multiprocessing", "sqlite3")
+found = [n for n in sys.modules if n.startswith(("localtune.check", "localtune.execution"))]
+print(found + [n for n in heavy if n in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=True,
+    )
+
+    assert done.stdout.strip() == "[]"
