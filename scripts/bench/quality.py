@@ -34,8 +34,9 @@ from typing import Any
 
 import optuna
 from _chart import chart
-from _common import options, tune, verdict
+from _common import options, verdict
 
+import localtune as tune
 from localtune.schedulers import (
     ASHAScheduler,
     HyperBandForBOHB,
@@ -121,8 +122,8 @@ class EachOnce:
 class Measured:
     """What the runs of one method needed, one value per seed."""
 
-    iterations: list[float]
-    seconds: list[float]
+    iterations: Sequence[float]
+    seconds: Sequence[float]
     missed: int
     cpu_s: float
 
@@ -220,7 +221,7 @@ def main() -> None:
     best = max(max(curves.values(row, "accuracy")) for row in range(len(curves)))
     results = {name: measure(curves, name, seeds, best * (1 - NEAR)) for name in METHODS}
 
-    def ratio(name: str, what: str, middle: Callable[[list[float]], float]) -> float:
+    def ratio(name: str, what: str, middle: Callable[[Sequence[float]], float]) -> float:
         return middle(getattr(results[name], what)) / middle(getattr(results[FLOOR], what))
 
     print(
