@@ -1,10 +1,10 @@
 """Workers for a check, asked one thing at a time and never waited for without end.
 
-    Bench (executor, temporary directory, deadline)
-      +-- Worker --construct, train, save, restore, reset--> reply
-                                                        |--> Fault       it failed, or ended
-                                                        |--> Unanswered  it takes too long
-                                                        +--> OutOfTime   no time is left
+Bench (executor, temporary directory, deadline)
+  +-- Worker --construct, train, save, restore, reset--> reply
+                                                    |--> Fault       it failed, or ended
+                                                    |--> Unanswered  it takes too long
+                                                    +--> OutOfTime   no time is left
 """
 
 from __future__ import annotations

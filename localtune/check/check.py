@@ -88,7 +88,10 @@ def two_configs(space: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _findings(
-    trainable: Any, configs: tuple[dict[str, Any], dict[str, Any]], metric: str | None, timeout_s: float
+    trainable: Any,
+    configs: tuple[dict[str, Any], dict[str, Any]],
+    metric: str | None,
+    timeout_s: float,
 ) -> Iterator[Finding]:
     from localtune.check.examination import Examination
     from localtune.check.probe import probed
@@ -101,7 +104,7 @@ def _findings(
             yield failure(
                 "signature",
                 f"The class {trainable.__name__} does not derive from Trainable.",
-                "Derive it from localtune.Trainable, or pass a function of one argument, its config.",
+                "Derive it from localtune.Trainable, or pass a function of one argument, config.",
             )
             return
         trainable_cls = trainable

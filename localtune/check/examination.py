@@ -12,67 +12,35 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from localtune.check.bench import STOP_TIMEOUT_S, Bench, Fault, OutOfTime, Unanswered, Worker
 from localtune.check.checkpoints import check_content
 from localtune.check.compare import difference_text, differing, has_comparable
 from localtune.check.concurrency import check_concurrency, check_request
+from localtune.check.faults import fault_finding
+from localtune.check.leftovers import check_directory, check_leftovers, snapshot
+from localtune.check.life import ITERATIONS, Life
 from localtune.check.metrics import check_metrics
-from localtune.check.places import changed, snapshot
-from localtune.check.probe import leftovers_path
 from localtune.check.report import Finding, failure, passed, warning
 from localtune.execution.machine import memory_left_bytes
 from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_factory
-from localtune.result import DONE, RESULT_DUPLICATE
+from localtune.result import RESULT_DUPLICATE
 from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import is_function_trainable
-from localtune.utils.text import count, format_duration, one_line
+from localtune.utils.text import count, format_duration
 from localtune.worker import messages as m
 
-_ITERATIONS = 2
-# How long a function may go on to report, so that its end is seen.
-_AWAIT_END_S = 1.0
-_MAX_REPORTS = 1000
 _REPEATABLE_REMEDY = (
     "Seed all random numbers from the trial's seed: tune.get_context().get_trial_seed() in a "
     "function, self.trial_seed in a class. Only Python's random and NumPy's global generator are "
     "seeded for you."
 )
-
-
-@dataclass
-class _Life:
-    """What the first worker showed.
-
-    Attributes:
-        results: Its results, in order.
-        has_ended: Whether the function returned, or the trial said that it is done.
-        saved: Its first checkpoint, if it has one.
-        saved_after: Number of results before that checkpoint.
-        save_fault: Why it could not be saved.
-        iteration_s: Seconds of the longest iteration.
-    """
-
-    results: list[dict[str, Any]] = field(default_factory=list)
-    has_ended: bool = False
-    saved: m.Saved | None = None
-    saved_after: int = 0
-    save_fault: Fault | None = None
-    iteration_s: float = 0.0
-
-    @property
-    def following(self) -> dict[str, Any] | None:
-        """The result that came after the checkpoint."""
-        has_one = self.saved is not None and len(self.results) > self.saved_after
-        return self.results[self.saved_after] if has_one else None
 
 
 class Examination:
@@ -100,7 +68,7 @@ class Examination:
         self._configs = configs
         self._metric = metric
         self._timeout_s = timeout_s
-        self._life = _Life()
+        self._life = Life(self._is_function)
         # Whether the first worker is as a sweep would go on with: nothing failed in it.
         self._is_usable = True
 
@@ -119,7 +87,7 @@ class Examination:
                     "Check with a smaller config (less data, a smaller model), shorten the "
                     "iterations, or give more time (timeout_s, --timeout).",
                 )
-        yield from _check_directory(here, before)
+        yield from check_directory(here, before)
 
     def _examine(self, bench: Bench) -> Iterator[Finding]:
         try:
@@ -139,13 +107,13 @@ class Examination:
         try:
             worker = bench.start("first", self._configs[0], resources)
         except Fault as fault:
-            yield _fault_finding(fault, "setup")
+            yield fault_finding(fault, "setup")
             return
         yield passed("setup", f"Takes {format_duration(time.monotonic() - started)}.")
         try:
-            self._iterate(worker)
+            self._life.live(worker)
         except Fault as fault:
-            yield _fault_finding(fault, "step")
+            yield fault_finding(fault, "step")
             return
         yield from self._check_results()
         yield from self._check_save()
@@ -165,46 +133,6 @@ class Examination:
         return resource_dict_to_pg_factory(request)
 
     # -- steps and what they report -------------------------------------------------------------
-
-    def _iterate(self, worker: Worker) -> None:
-        life = self._life
-        for _ in range(_ITERATIONS):
-            self._step(worker)
-            if life.saved is None and life.save_fault is None and not self._has_returned:
-                self._save(worker)
-            if life.has_ended:
-                return
-        if life.saved_after == len(life.results):
-            self._step(worker)
-        until = time.monotonic() + _AWAIT_END_S
-        while self._is_function and not life.has_ended:
-            if time.monotonic() > until or len(life.results) > _MAX_REPORTS:
-                return
-            self._step(worker)
-
-    @property
-    def _has_returned(self) -> bool:
-        last = self._life.results[-1] if self._life.results else {}
-        return self._is_function and self._life.has_ended and not last.get(DONE)
-
-    def _step(self, worker: Worker) -> None:
-        life = self._life
-        started = time.monotonic()
-        result = worker.train()
-        life.iteration_s = max(life.iteration_s, time.monotonic() - started)
-        life.has_ended = RESULT_DUPLICATE in result or bool(result.get(DONE))
-        if RESULT_DUPLICATE not in result:
-            life.results.append(result)
-
-    def _save(self, worker: Worker) -> None:
-        life = self._life
-        try:
-            saved = worker.save()
-        except Fault as fault:
-            life.save_fault = fault
-            return
-        if saved.path is not None:
-            life.saved, life.saved_after = saved, len(life.results)
 
     def _check_results(self) -> Iterator[Finding]:
         life = self._life
@@ -238,13 +166,13 @@ class Examination:
             )
         elif fault is not None:
             self._is_usable = False
-            yield _fault_finding(fault, "save")
+            yield fault_finding(fault, "save")
         elif self._life.saved is not None:
             yield check_content(self._life.saved, is_function=self._is_function)
         elif len(self._life.results) > 1:
             yield warning(
                 "save",
-                f"None of the first {count(_ITERATIONS, 'report')} carried a checkpoint.",
+                f"None of the first {count(ITERATIONS, 'report')} carried a checkpoint.",
                 "Report one, tune.report(metrics, checkpoint=...): schedulers that pause trials, "
                 "and retries that go on where they were, need it.",
             )
@@ -254,18 +182,21 @@ class Examination:
         # As on another machine: only what is in the checkpoint itself is there.
         copy = os.path.join(bench.directory, "checkpoint")
         shutil.copytree(saved.path, copy)
+        expected = self._life.following
         worker: Worker | None = None
+        again: dict[str, Any] = {}
         try:
             worker = bench.start("first", self._configs[0], self._resources(0))
             worker.restore(copy, saved.metrics)
-            again = worker.train()
+            # No sweep goes on with a trial that has ended.
+            if expected is not None:
+                again = worker.train()
         except Fault as fault:
-            yield _fault_finding(fault, "restore")
+            yield fault_finding(fault, "restore")
             return
         finally:
             if worker is not None:
                 worker.end()
-        expected = self._life.following
         if expected is None or not has_comparable(expected):
             yield passed("restore", "A checkpoint can be restored in a fresh process.")
             return
@@ -279,7 +210,9 @@ class Examination:
             return
         names = differing(expected, again)
         if not names:
-            yield passed("restore", "A fresh process goes on from the checkpoint as if not stopped.")
+            yield passed(
+                "restore", "A fresh process goes on from the checkpoint as if not stopped."
+            )
             return
         yield from self._explain_restore(bench, names, expected, again)
 
@@ -299,10 +232,12 @@ class Examination:
         try:
             unlike = self._unlike_at_second_try(bench)
         except Fault as fault:
-            yield _fault_finding(fault, "restore")
+            yield fault_finding(fault, "restore")
             return
         if unlike:
-            text = f"Two trials of one config and seed differ ({unlike}), so restoring proves nothing."
+            text = (
+                f"Two trials of one config and seed differ ({unlike}), so restoring proves nothing."
+            )
             yield warning("restore", text, _REPEATABLE_REMEDY)
             return
         yield warning(
@@ -342,7 +277,7 @@ class Examination:
             return
         except Fault as fault:
             self._is_usable = False
-            yield _fault_finding(fault, "reset")
+            yield fault_finding(fault, "reset")
             return
         try:
             fresh = self._first_result_of_second(bench)
@@ -352,20 +287,21 @@ class Examination:
                 return
             other = self._first_result_of_second(bench)
         except Fault as fault:
-            yield _fault_finding(fault, "reset")
+            yield fault_finding(fault, "reset")
             return
         unlike = differing(fresh, other)
         if unlike:
             seen = difference_text(unlike, fresh, other, "in one", "in the other")
-            text = f"Two fresh trials of one config and seed differ ({seen}), so reuse proves nothing."
+            text = (
+                f"Two fresh trials of one config and seed differ ({seen}), so reuse proves nothing."
+            )
             yield warning("reset", text, _REPEATABLE_REMEDY)
             return
         seen = difference_text(names, fresh, reused, "in a fresh worker", "in a reused one")
         yield failure(
             "reset",
             f"Something of the old trial is left behind: {seen}.",
-            "Keep nothing in globals and class attributes between calls, or set "
-            "reuse_actors=False."
+            "Keep nothing in globals and class attributes between calls, or set reuse_actors=False."
             if self._is_function
             else "reset_config must do all that setup does: counters, model, optimizer, data. Call "
             "self.setup(new_config) in it, or return False.",
@@ -395,7 +331,7 @@ class Examination:
             yield self._does_not_end(f"{exit.describe()}.")
             return
         yield passed("stop", "It ends when it is told to.")
-        yield from _check_leftovers(bench, worker, is_function=self._is_function)
+        yield from check_leftovers(bench, worker, is_function=self._is_function)
 
     def _does_not_end(self, how: str) -> Finding:
         return failure(
@@ -405,67 +341,4 @@ class Examination:
             "report()."
             if self._is_function
             else "cleanup() must come to its end within seconds.",
-        )
-
-
-def _fault_finding(fault: Fault, check: str) -> Finding:
-    if "relative path" in fault.hint:
-        return failure("paths", fault.text, fault.hint, fault.details)
-    remedy = fault.hint or (
-        "Look at the end of the traceback."
-        if fault.type_name
-        else "Run it in this process to see more: tune.Tuner(..., executor=tune.InProcessExecutor())."
-    )
-    if check == "restore" and fault.type_name == "FileNotFoundError":
-        remedy = (
-            "A checkpoint is moved after it is written: put files into checkpoint_dir, and look "
-            "for them by name in what load_checkpoint gets."
-        )
-    return failure(check, fault.text, remedy, fault.details)
-
-
-def _check_leftovers(bench: Bench, worker: Worker, *, is_function: bool) -> Iterator[Finding]:
-    left: dict[str, list[str]] = {}
-    if worker.pid is not None:
-        try:
-            with open(leftovers_path(bench.directory, worker.pid), encoding="utf-8") as file:
-                left = json.load(file)
-        except OSError:
-            pass  # The trainable ended its process itself.
-    where = "a `finally` block" if is_function else "cleanup()"
-    found = []
-    for kind, noun in (("processes", "process"), ("threads", "thread")):
-        names = left.get(kind)
-        if names:
-            found.append(
-                warning(
-                    "leftovers",
-                    f"{noun.capitalize()} left running when the trial has stopped: "
-                    f"{', '.join(one_line(each) for each in names)}.",
-                    f"End it in {where}: in a reused worker they add up.",
-                )
-            )
-    files = sorted(os.listdir(worker.temporary_dir))
-    if files:
-        found.append(
-            warning(
-                "leftovers",
-                f"Left in the directory for temporary files: {', '.join(files[:5])}.",
-                "A sweep would fill the disk. Use tempfile.TemporaryDirectory() in a with block, "
-                "or write below the trial's directory.",
-            )
-        )
-    yield from found
-    if not found:
-        yield passed("leftovers", "No processes, threads or temporary files are left.")
-
-
-def _check_directory(directory: str, before: dict[str, tuple[int, int]]) -> Iterator[Finding]:
-    names = changed(before, directory)
-    if names:
-        yield warning(
-            "files",
-            f"While it ran, these changed in {directory}: {', '.join(names[:5])}.",
-            "All trials write there at the same time, if it was the trainable. Write with relative "
-            "paths, which lie in the trial's directory.",
         )

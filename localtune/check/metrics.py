@@ -25,9 +25,7 @@ def check_metrics(results: Sequence[Mapping[str, Any]], metric: str | None) -> I
         yield _check_searched(results, metric)
 
 
-def _check_values(
-    results: Sequence[Mapping[str, Any]], metric: str | None
-) -> Iterator[Finding]:
+def _check_values(results: Sequence[Mapping[str, Any]], metric: str | None) -> Iterator[Finding]:
     seen: dict[str, list[Any]] = {}
     for result in results:
         for name, value in metrics_of(result).items():
@@ -51,8 +49,8 @@ def _odd(name: str, values: Sequence[Any]) -> Iterator[Finding]:
             yield warning(
                 "metrics",
                 f"The metric {name!r} is {value}.",
-                "A searcher or scheduler that looked at it would learn nothing. Look for a division "
-                "by zero or for a learning rate that is too high.",
+                "A searcher or scheduler that looked at it would learn nothing. Look for a "
+                "division by zero or for a learning rate that is too high.",
             )
             return
         if isinstance(value, (int, float, str)):
@@ -94,7 +92,8 @@ def _check_searched(results: Sequence[Mapping[str, Any]], metric: str) -> Findin
             names = ", ".join(map(repr, reported)) or "nothing"
             return failure(
                 "metric",
-                f"The searched metric {metric!r} is not in result {number}, which has {names}.{hint}",
+                f"The searched metric {metric!r} is not in result {number}, which has {names}."
+                f"{hint}",
                 "Report it with every result, or search for another metric.",
             )
         value = flat[metric]

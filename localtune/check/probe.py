@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from localtune.trainable.trainable import Trainable
@@ -34,7 +34,8 @@ def probed(trainable: type[Trainable]) -> type[Trainable]:
 
     same = {name: getattr(trainable, name) for name in ("__module__", "__qualname__", "__doc__")}
     members = {**same, "__init__": __init__, "stop": stop}
-    return type(trainable)(trainable.__name__, (trainable,), members)
+    made: Any = type(trainable)
+    return cast("type[Trainable]", made(trainable.__name__, (trainable,), members))
 
 
 def leftovers_path(directory: str, pid: int) -> str:

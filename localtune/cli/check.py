@@ -18,7 +18,7 @@ def add_parser(subparsers: Any) -> None:
         "try a trainable before a sweep",
         "TARGET [options]",
         [
-            "localtune check train.py:train --param 'lr=loguniform(1e-4,1e-1)' --metric loss",
+            "localtune check train.py:train --param 'lr=uniform(0,1)' --metric loss",
             "localtune check sweep.toml",
         ],
     )

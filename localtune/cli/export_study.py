@@ -103,7 +103,7 @@ def _frozen(
     params: dict[str, Any] = {}
     distributions: dict[str, BaseDistribution] = {}
     others: dict[str, Any] = {}
-    for name, item in flatten_dict(trial.config).items():
+    for name, item in _flat_config(trial).items():
         if name in known and known[name]._contains(_internal(known[name], item)):
             params[name], distributions[name] = item, known[name]
         else:
@@ -186,7 +186,7 @@ def _distributions_of_values(trials: list[Trial]) -> dict[str, BaseDistribution]
 
     values: dict[str, list[Any]] = {}
     for trial in trials:
-        config = flatten_dict(trial.config)
+        config = _flat_config(trial)
         for name in trial.evaluated_params:
             if name in config:
                 values.setdefault(name, []).append(config[name])
@@ -200,6 +200,14 @@ def _distributions_of_values(trials: list[Trial]) -> dict[str, BaseDistribution]
             choices = {(type(item), item): item for item in items}
             found[name] = CategoricalDistribution(tuple(choices.values()))
     return found
+
+
+def _flat_config(trial: Trial) -> dict[str, Any]:
+    """{flat name: value}, with numbers of NumPy as those of Python."""
+    return {
+        name: value.item() if getattr(value, "ndim", None) == 0 else value
+        for name, value in flatten_dict(trial.config).items()
+    }
 
 
 def _internal(distribution: BaseDistribution, value: Any) -> float:

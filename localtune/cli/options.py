@@ -23,8 +23,12 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=_HELP_COLUMN, width=_HELP_WIDTH)
-        # Names of commands stand two columns further in, and count as longer than they are.
-        self._max_help_position = _HELP_COLUMN
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        if isinstance(action, argparse._SubParsersAction):
+            # Before Python 3.13 the indentation of the commands is forgotten.
+            self._action_max_length += self._indent_increment
 
     def start_section(self, heading: str | None) -> None:
         super().start_section(None)

@@ -15,6 +15,7 @@ The algorithm is called by one thread only, in the order in which the loop asked
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -24,8 +25,13 @@ from typing import Any, TypeAlias
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.search.suggestion import Suggestion
 
+logger = logging.getLogger(__name__)
+
 # A suggestion that takes longer should be there before it is needed.
 _SLOW_S = 0.02
+
+# How long the end of a run waits for a suggestion that nobody wants any more.
+_LAST_THOUGHT_S = 10.0
 
 # (trial id, result, whether it failed; None if the trial goes on)
 _Told: TypeAlias = "tuple[str, dict[str, Any] | None, bool | None]"
@@ -126,10 +132,17 @@ class BackgroundSearch(SearchAlgorithm):
             self._tell(told)
 
     def close(self) -> None:
-        """Ends the thread; waits for a suggestion that is being made."""
+        """Ends the thread; waits, but not for ever, for a suggestion that is being made."""
         if self._thread is not None:
             self._work.put(None)
-            self._thread.join()
+            self._thread.join(_LAST_THOUGHT_S)
+            if self._thread.is_alive():
+                logger.warning(
+                    "The searcher %s has not come back for %g s after the end of the run, and is "
+                    "left alone.",
+                    type(self.searcher).__name__,
+                    _LAST_THOUGHT_S,
+                )
             self._thread = None
 
     def _put(self, work: _Told | bool) -> None:

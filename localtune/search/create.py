@@ -23,6 +23,15 @@ _SEARCHERS = {
 }
 
 
+# Names that Ray Tune knows, and what to take instead.
+_NOT_HERE = {
+    "zoopt": "There is no ZOOptSearch: ZOOpt has had no release since January 2022. Use "
+    "'nevergrad', which has many optimisers of that kind.",
+    "hebo": "There is no HEBOSearch: HEBO wants NumPy below 1.25, which Python 3.12 and newer do "
+    "not have. Use 'ax', or 'optuna' with a GPSampler.",
+}
+
+
 class _Classes(Mapping[str, type[Any]]):
     """{name: class}, without importing those that nobody wants."""
 
@@ -46,7 +55,7 @@ def create_searcher(search_alg: str, **kwargs: Any) -> Searcher | SearchAlgorith
 
     Args:
         search_alg: Its name, in upper or lower case: ``"random"`` (or ``"variant_generator"``),
-            ``"bohb"``, ``"optuna"``.
+            ``"ax"``, ``"bayesopt"``, ``"bohb"``, ``"hyperopt"``, ``"nevergrad"``, ``"optuna"``.
         **kwargs: Arguments of its class; what that does not take is dropped.
 
     Raises:
@@ -57,5 +66,8 @@ def create_searcher(search_alg: str, **kwargs: Any) -> Searcher | SearchAlgorith
         >>> create_searcher("random", max_concurrent=2).metric is None
         True
     """
+    missing = _NOT_HERE.get(str(search_alg).lower())
+    if missing is not None:
+        raise ValueError(missing)
     made: Searcher | SearchAlgorithm = make_by_name("search_alg", search_alg, _Classes(), kwargs)
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -108,15 +109,18 @@ class HyperOptSearch(LibrarySearcher):
     def _ask(self, trial_id: str) -> dict[str, Any]:
         from hyperopt import tpe
 
-        (document,) = tpe.suggest(
-            self._trials.new_trial_ids(1),
-            self._library_domain(),
-            self._trials,
-            self._rng.randrange(2**31 - 1),
-            n_startup_jobs=self._n_initial_points,
-            gamma=self._gamma,
-            verbose=False,
-        )
+        with warnings.catch_warnings():
+            # HyperOpt 0.3 does what NumPy 2.5 deprecates.
+            warnings.filterwarnings("ignore", category=DeprecationWarning, module="hyperopt")
+            (document,) = tpe.suggest(
+                self._trials.new_trial_ids(1),
+                self._library_domain(),
+                self._trials,
+                self._rng.randrange(2**31 - 1),
+                n_startup_jobs=self._n_initial_points,
+                gamma=self._gamma,
+                verbose=False,
+            )
         self._add(trial_id, document)
         drawn = document["misc"]["vals"]
         return {label: values[0] for label, values in drawn.items() if len(values)}

@@ -5,8 +5,10 @@
 as there is budget. Asked is when it first sees an accuracy within 1 % of the best in the table:
 after how many iterations, all trials together, and after how many virtual seconds. Random search
 that trains each configuration to the end is the floor. A run that never comes so far counts with
-its whole budget. All schedulers have their default settings, the median rule a grace period of 5
-iterations. With one seed, methods of random search see the same configurations in the same order.
+its whole budget. All schedulers have their default settings, but the median rule has a grace
+period of 5 iterations and lets nobody take turns: as long as new trials come, it would train all of
+them a little, and few to the end. With one seed, methods of random search see the same
+configurations in the same order.
 
 A trial replays the curve that is nearest to its configuration, of those that no trial of the run
 has replayed. If many could replay the same one, a searcher would be punished for asking near what
@@ -64,7 +66,9 @@ FLOOR = "random"
 METHODS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     FLOOR: (lambda: None, lambda: None),
     "median rule": (
-        lambda: MedianStoppingRule(time_attr="training_iteration", grace_period=5),
+        lambda: MedianStoppingRule(
+            time_attr="training_iteration", grace_period=5, min_time_slice=WHOLE
+        ),
         lambda: None,
     ),
     "HyperBand": (lambda: HyperBandScheduler(max_t=WHOLE), lambda: None),

@@ -108,6 +108,21 @@ def test_a_function_that_returns_a_number_needs_no_checkpoint() -> None:
     assert finding(report, "step").text == "Returns after 1 report."
 
 
+def test_bound_parameters_and_resources_count() -> None:
+    bound = tune.with_resources(tune.with_parameters(t.takes_data, data=[1, 2]), {"cpu": 0.5})
+
+    report = check_trainable(bound, metric="loss")
+
+    assert report.ok and not report.warnings, str(report)
+
+
+def test_a_trial_that_is_done_is_not_asked_to_go_on() -> None:
+    report = check_trainable(t.DoneAtOnce, t.SPACE, metric="loss")
+
+    assert report.ok and not report.warnings, str(report)
+    assert finding(report, "restore").text == "A checkpoint can be restored in a fresh process."
+
+
 def test_what_cannot_be_pickled_is_named() -> None:
     lock = threading.Lock()
 

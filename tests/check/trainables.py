@@ -254,3 +254,16 @@ def counts_in_a_global(config: dict[str, Any]) -> None:
 
 def two_arguments(config: dict[str, Any], data: Any) -> None:
     pass
+
+
+def takes_data(config: dict[str, Any], data: list[int]) -> dict[str, Any]:
+    return {"loss": sum(data)}
+
+
+class DoneAtOnce(Right):
+    """Its one step is the last; going on is an error."""
+
+    def step(self) -> dict[str, Any]:
+        if self.steps == 1:
+            raise RuntimeError("one step too many")
+        return {**super().step(), "done": True}

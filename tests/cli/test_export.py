@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import subprocess
@@ -9,10 +10,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from localtune.cli.main import main
+from localtune.experiment.status import Status
+from localtune.experiment.trial import Trial
 from localtune.search.sample import choice, grid_search, loguniform, uniform
+from localtune.storage.experiment_db import ExperimentDB
 from tests.cli.command import localtune
 from tests.lifecycle.programs import environment, run_for_json
 from tests.runs import fit, make_tuner, reporting
@@ -138,6 +143,38 @@ print(json.dumps({
     assert found["steps"] == [{"1": 1.0}, {"1": 2.0}]
     # Twice is refused, or replaces it.
     assert found["codes"] == [0, 0, 2, 0]
+
+
+def test_a_study_tells_what_waits_and_what_runs(tmp_path: Path) -> None:
+    path = tmp_path / "half"
+    path.mkdir(mode=0o700)
+    trials = [
+        Trial("job", trial_id=f"t_{number}", experiment_path=str(path), config={"x": value})
+        for number, value in enumerate([1, numpy.int64(5), 3])
+    ]
+    for trial in trials:
+        trial.evaluated_params = {"x": trial.config["x"]}
+    trials[1].set_status(Status.RUNNING)
+    trials[1].result_count, trials[1].last_result = 1, {"loss": 0.5}
+    trials[2].set_status(Status.RUNNING)
+    with contextlib.closing(ExperimentDB(str(path))) as db:
+        db.save(trials)
+    args = ["--to", "optuna", "-o", "o.db", "--metric", "loss", "--mode", "min"]
+
+    done = localtune(tmp_path, "export", str(path), *args)
+
+    assert done.returncode == 0, done.stderr
+    code = """
+import json, optuna
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+study = optuna.load_study(study_name="half", storage="sqlite:///o.db")
+print(json.dumps([[each.state.name, each.params] for each in study.trials]))
+"""
+    assert run_for_json(["-c", code], tmp_path) == [
+        ["WAITING", {"x": 1}],
+        ["RUNNING", {"x": 5}],
+        ["WAITING", {"x": 3}],
+    ]
 
 
 def test_a_file_is_replaced_only_by_force(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

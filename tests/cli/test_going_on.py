@@ -63,6 +63,23 @@ def test_a_run_that_was_killed_is_run_by_nobody(folder: Path) -> None:
     assert (done.returncode, "Nobody is running" in done.stderr) == (1, True)
 
 
+def test_stop_waits_no_longer_than_it_was_told(folder: Path) -> None:
+    path = folder / "s" / "deaf"
+    path.mkdir(parents=True)
+    (path / "tuner.pkl").touch()
+    code = (
+        "import signal, sys; from localtune.storage.locks import experiment_locked\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "with experiment_locked(sys.argv[1]): signal.pause()"
+    )
+    with running(["-c", code, str(path)], folder):
+        wait_until((path / ".lock_owner.json").exists, "the lock is held")
+
+        done = localtune(folder, "stop", str(path), "--timeout", "0.2")
+
+    assert (done.returncode, "has not ended yet" in done.stderr) == (1, True)
+
+
 def test_failed_trials_are_tried_again(folder: Path) -> None:
     fixed = folder / "fixed"
     options = ["--storage", "s", "--name", "a", "--verbose", "0"]

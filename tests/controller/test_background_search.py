@@ -169,3 +169,16 @@ def test_the_state_holds_what_was_told_and_what_was_not_handed_out_yet(
     assert second.config == expected.config != first.config
     assert resumed.is_finished()
     resumed.close()
+
+
+def test_a_search_that_does_not_come_back_does_not_hold_up_the_end(
+    inner: Gated, woken: threading.Event, caplog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("localtune.controller.background_search._LAST_THOUGHT_S", 0.01)
+    search = BackgroundSearch(inner, woken.set)
+    search.next_suggestion()
+    thread = search._thread
+    search.close()
+    assert "has not come back" in caplog.text and thread is not None
+    inner.gate.release()
+    thread.join(30)

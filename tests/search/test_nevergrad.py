@@ -111,7 +111,7 @@ def test_what_does_not_go_together_is_refused(make: Any, match: str) -> None:
         "Cobyla",
         ng.optimizers.Powell,
         ng.optimizers.NelderMead(2, budget=9),
-        ng.optimizers.NGOpt(2, budget=9, num_workers=1),
+        ng.optimizers.NGOpt(ng.p.Array(shape=(2,), lower=0, upper=1), budget=9, num_workers=1),
     ],
 )
 def test_an_optimiser_that_waits_for_each_value_is_refused(optimizer: Any) -> None:
@@ -120,7 +120,9 @@ def test_an_optimiser_that_waits_for_each_value_is_refused(optimizer: Any) -> No
 
 
 def test_one_that_would_choose_such_is_refused() -> None:
-    search = search_with(space={"x": tune.uniform(0, 1)}, optimizer_kwargs={"num_workers": 1})
+    search = search_with(
+        space={"x": tune.uniform(0, 1)}, optimizer_kwargs={"num_workers": 1, "budget": 9}
+    )
 
     with pytest.raises(ValueError, match="num_workers must be at least 2"):
         search.suggest("1")

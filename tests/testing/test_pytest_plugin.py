@@ -42,7 +42,7 @@ def test_the_fixture_fails_a_test_with_the_report(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     assert "1 failed, 1 passed" in done.stdout
     assert "AssertionError: Check of train: 1 failure" in done.stdout
-    assert "Did you mean 'loss'?" in done.stdout
+    assert "The searched metric 'los' is not in result 1" in done.stdout
 
 
 def test_the_plugin_loads_nothing_of_localtune_at_the_start() -> None:
