@@ -26,4 +26,9 @@ def fault_finding(fault: Fault, check: str) -> Finding:
             "A checkpoint is moved after it is written: put files into checkpoint_dir, and look "
             "for them by name in what load_checkpoint gets."
         )
+    if fault.type_name == "KeyError" and not fault.hint:
+        remedy = (
+            "If the key is one of the config, check with a config that has it: "
+            "check_trainable(trainable, config), --param KEY=VALUE."
+        )
     return failure(check, fault.text, remedy, fault.details)

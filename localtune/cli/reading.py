@@ -124,12 +124,9 @@ def find_trial(view: View, text: str) -> Trial:
     exact = [trial for trial in view.trials if wanted in names[trial.trial_id]]
     if exact:
         return exact[0]
-    # The number at the end of an id, as tables count.
-    numbered = [
-        trial for trial in view.trials if wanted.isdigit() and _number_of(trial) == int(wanted)
-    ]
-    if len(numbered) == 1:
-        return numbered[0]
+    # In the order in which they were made, as `show` counts them.
+    if wanted.isdecimal() and int(wanted) < len(view.trials):
+        return view.trials[int(wanted)]
     begun = [
         trial
         for trial in view.trials
@@ -148,11 +145,6 @@ def find_trial(view: View, text: str) -> Trial:
         f"There is no trial {text!r} in {view.path!r}, which has "
         f"{count(len(view.trials), 'trial')}.{hint}"
     )
-
-
-def _number_of(trial: Trial) -> int | None:
-    number = trial.trial_id.rpartition("_")[2]
-    return int(number) if number.isdigit() else None
 
 
 def _state_of(trials: list[Trial], owner: Owner | None) -> State:

@@ -96,9 +96,9 @@ def _print_trials(view: View) -> None:
     metrics = [view.metric] if view.metric is not None else _own_metrics(view.trials)[:2]
     params = sorted({key for trial in view.trials for key in trial.evaluated_params})
     rows = []
-    for trial in view.trials:
+    for number, trial in enumerate(view.trials):
         config = flatten_dict(trial.config)
-        cells = [trial.trial_id, trial.status.value, str(trial.result_count)]
+        cells = [str(number), trial.trial_id, trial.status.value, str(trial.result_count)]
         for metric in metrics:
             value = unflattened_lookup(metric, trial.last_result, default=None)
             cells.append("" if value is None else one_line(value))
@@ -106,7 +106,8 @@ def _print_trials(view: View) -> None:
         for key in params:
             cells.append(one_line(config[key]) if key in config else "")
         rows.append(cells)
-    print_table(["TRIAL", "STATUS", "RESULTS", *metrics, "TIME", *params], rows, numbers="RESULTS")
+    titles = ["#", "TRIAL", "STATUS", "RESULTS", *metrics, "TIME", *params]
+    print_table(titles, rows, numbers="# RESULTS")
 
 
 def _own_metrics(trials: list[Trial]) -> list[str]:

@@ -62,6 +62,7 @@ def test_a_right_trainable_passes_every_check(trainable: Any) -> None:
         (t.NotATrainable, "signature", FAILURE, "does not derive from Trainable", "Derive it"),
         (t.two_arguments, "signature", FAILURE, "one positional argument", "the config"),
         (t.FailsInSetup, "setup", FAILURE, "RuntimeError: no data", "traceback"),
+        (t.WantsConfig, "setup", FAILURE, "KeyError: 'width'", "--param"),
         (t.FailsInStep, "step", FAILURE, "RuntimeError: no loss", "traceback"),
         (t.DiesInStep, "step", FAILURE, "exit code 7", "InProcessExecutor"),
         (t.FailsToSave, "save", FAILURE, "RuntimeError: no disk", "traceback"),

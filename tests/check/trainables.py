@@ -53,6 +53,11 @@ class FailsInSetup(Right):
         raise RuntimeError("no data")
 
 
+class WantsConfig(Right):
+    def setup(self, config: dict[str, Any]) -> None:
+        self.width = config["width"]
+
+
 class FailsInStep(Right):
     def step(self) -> dict[str, Any]:
         raise RuntimeError("no loss")

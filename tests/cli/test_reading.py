@@ -98,7 +98,9 @@ def test_show_tells_of_all_trials(storage: Path, capsys: pytest.CaptureFixture[s
 
     assert "trials  2: 2 TERMINATED" in text
     assert "metric  score (max), best 6" in text
-    assert len([line for line in text.splitlines() if "_0000" in line and "best" not in line]) == 2
+    table = [line.split() for line in text.splitlines()[-2:]]
+    assert [row[0] for row in table] == ["0", "1"]
+    assert [row[1][-6:] for row in table] == ["_00000", "_00001"]
 
 
 def test_show_tells_of_one_trial(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
