@@ -24,6 +24,7 @@ IMPORTS = read_imports(MODULES)
 
 # Where the name of a distribution is not the name of what it installs.
 DISTRIBUTION_OF = {
+    "PIL": "pillow",
     "ax": "ax-platform",
     "bayes_opt": "bayesian-optimization",
     "sklearn": "scikit-learn",

@@ -142,7 +142,8 @@ def test_a_trial_is_found_by_id_number_directory_and_start(storage: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("reporting", "the start of 2 trials"), ("999999", "There is no trial '999999'")]
+    ("text", "says"),
+    [("reporting", "the start of 2 trials"), ("999999", "There is no trial '999999'")],
 )
 def test_what_means_no_trial_or_several_is_refused(text: str, says: str, storage: Path) -> None:
     with pytest.raises(UsageError, match=says):
