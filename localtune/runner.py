@@ -23,11 +23,13 @@ from localtune.execution.executor import Executor
 from localtune.experiment_spec import Experiment
 from localtune.progress_reporter import create_output
 from localtune.resources import resource_dict_to_pg_factory
+from localtune.result import CONFIG_PREFIX
 from localtune.run_config import FailureConfig, ResumeConfig
 from localtune.schedulers import FIFOScheduler, TrialScheduler, create_scheduler
 from localtune.search.rng import derive_seed
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.search.search_generator import as_search_algorithm
+from localtune.storage import history
 from localtune.storage.checkpoints import remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB, has_database
 from localtune.storage.locks import experiment_locked
@@ -470,11 +472,25 @@ def _trials_to_resume(
     trials = db.load()
     if not db.get("ended_well"):
         for trial in trials:
-            if trial.dirname and os.path.isdir(trial.path):
-                remove_leftovers(trial.path, [each.checkpoint.path for each in trial.checkpoints])
+            _mend(db, trial)
     for trial in trials:
         _revive(trial, resume, searcher)
     return trials
+
+
+def _mend(db: ExperimentDB, trial: Trial) -> None:
+    """Brings the files of a trial, which a crash may have left as they were, to its record."""
+    if not trial.dirname or not os.path.isdir(trial.path):
+        return
+    remove_leftovers(trial.path, [each.checkpoint.path for each in trial.checkpoints])
+    if os.environ.get("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS") == "1":
+        return
+    point = trial.resume_point
+    kept_count = point.result_count if point is not None else 0
+    count = trial.result_count if trial.is_finished() else kept_count
+    config = {CONFIG_PREFIX: trial.config}
+    results = [{**result, **config} for result in db.results(trial.trial_id)]
+    history.restore_lost(trial.path, results[:count])
 
 
 def _restore_scheduler(db: ExperimentDB, trials: list[Trial], scheduler: TrialScheduler) -> None:

@@ -12,10 +12,11 @@ keeps its own results, and its iterations go on from the other's.
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from localtune.error import StorageError
@@ -28,7 +29,10 @@ from localtune.result import (
     NODE_IP,
     TRIAL_ID,
 )
+from localtune.utils.csv_row import csv_row, row_writer
 from localtune.utils.dicts import unflatten_dict
+from localtune.utils.files import write_file
+from localtune.utils.json_encode import dumps
 
 # The csv module gives up at 128 KiB unless it is told more; a result is smaller than this.
 _MAX_FIELD_BYTES = 1 << 30
@@ -210,3 +214,42 @@ def _csv_end(file: BinaryIO, count: int) -> int:
     for _, row_end in itertools.islice(rows, count):
         end = row_end
     return end
+
+
+# -- after a power failure ------------------------------------------------------------------------
+
+
+def restore_lost(trial_dir: str, results: Sequence[dict[str, Any]]) -> bool:
+    """Writes the files of a trial anew if they hold fewer results than its record.
+
+    The system may not have written them yet when the power failed; the record was.
+
+    Args:
+        trial_dir: Directory of the trial.
+        results: Its history, with the configs.
+
+    Returns:
+        Whether anything was missing.
+
+    Raises:
+        OSError: if a file cannot be read or written.
+    """
+    if _count_lines(os.path.join(trial_dir, EXPR_RESULT_FILE)) >= len(results):
+        return False
+    lines = [dumps(result) + "\n" for result in results]
+    write_file(os.path.join(trial_dir, EXPR_RESULT_FILE), "".join(lines).encode())
+    rows = [csv_row(result) for result in results]
+    text = io.StringIO(newline="")
+    writer = row_writer(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_file(os.path.join(trial_dir, EXPR_PROGRESS_FILE), text.getvalue().encode())
+    return True
+
+
+def _count_lines(path: str) -> int:
+    try:
+        with open(path, "rb") as file:
+            return sum(line.endswith(b"\n") for line in file)
+    except FileNotFoundError:
+        return 0

@@ -141,6 +141,25 @@ def test_a_worker_is_killed_at_each_point(
     assert all(killed[:16])
 
 
+def test_files_that_a_power_failure_cut_come_back_from_the_database(
+    tmp_path: Path, undisturbed: tuple[int, list[float]]
+) -> None:
+    points, expected = undisturbed
+    path = tmp_path / "power"
+    path.mkdir()
+    # The first trials have ended, and their files were not on the disk yet.
+    assert run(path, f"parent:{points - 5}") != 0
+    wait_until_gone(path)
+    first, second, _ = sorted(each for each in (path / "run").iterdir() if each.is_dir())
+    (first / "result.json").write_text("")
+    (first / "progress.csv").write_text("")
+    lines = (second / "result.json").read_bytes()
+    (second / "result.json").write_bytes(lines[: len(lines) // 2])
+    assert run(path) == 0
+    check(path)
+    assert losses(path) == expected
+
+
 def test_killed_again_and_again(tmp_path: Path, undisturbed: tuple[int, list[float]]) -> None:
     points, expected = undisturbed
     path = tmp_path / "again"
