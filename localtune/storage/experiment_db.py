@@ -146,7 +146,7 @@ class ExperimentDB:
 
     def __init__(self, experiment_path: str, database_path: str | None = None) -> None:
         self._experiment_path = experiment_path
-        self._path = database_path or os.path.join(experiment_path, EXPERIMENT_DB_FILE)
+        self._path = os.path.join(experiment_path, EXPERIMENT_DB_FILE)  # in errors
         self._numbers: dict[str, int] = {}  # {trial id: order of creation}
         self._pending: list[_Statement] = []  # results that wait for the next transaction
         self._syncs = False  # whether transactions wait for the disk
@@ -155,7 +155,10 @@ class ExperimentDB:
         self._checkpoints: dict[str, dict[int, TrackedCheckpoint]] = {}
         try:
             self._connection = sqlite3.connect(
-                self._path, isolation_level=None, check_same_thread=False, timeout=30.0
+                database_path or self._path,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=30.0,
             )
         except sqlite3.Error as error:
             raise self._unopenable(error) from error
