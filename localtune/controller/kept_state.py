@@ -18,7 +18,9 @@ from localtune.stopper.stopper import Stopper
 
 logger = logging.getLogger(__name__)
 
-# State that grows with the run is written so seldom that it takes this part of the time.
+# State of this size is written with each event. What grows beyond it is written so seldom that it
+# takes this part of the time: a crash may then undo its last decisions.
+_SMALL_BYTES = 64 * 1024
 _WRITING_SHARE = 0.05
 
 
@@ -69,7 +71,8 @@ class KeptState:
             if self._stopper.has_state:
                 self._add(state, "stopper", self._stopper)
             ended = time.perf_counter()
-            self._next_writing = ended + (ended - started) / _WRITING_SHARE
+            if sum(map(len, self._last.values())) > _SMALL_BYTES:
+                self._next_writing = ended + (ended - started) / _WRITING_SHARE
         return state
 
     def _add(self, state: dict[str, Any], key: str, value: Any) -> None:

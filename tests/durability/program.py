@@ -20,8 +20,8 @@ from localtune.schedulers import (
 )
 from tests.durability import crash_points
 
-ITERATIONS = int(os.environ.get("ITERATIONS", "4"))
-SAMPLES = int(os.environ.get("SAMPLES", "3"))
+ITERATIONS = int(os.environ.get("ITERATIONS", "3"))
+SAMPLES = int(os.environ.get("SAMPLES", "2"))
 
 
 def make_scheduler(name: str) -> Any:

@@ -116,7 +116,7 @@ def test_the_parent_is_killed_at_each_point(
     tmp_path: Path, piece: int, undisturbed: tuple[int, list[float]]
 ) -> None:
     points, expected = undisturbed
-    assert points > 60
+    assert points > 40
     mine = range(1 + piece, points + 1, 4)
     with ThreadPoolExecutor(2) as pool:
         killed: list[Any] = list(
@@ -129,16 +129,19 @@ def test_a_worker_is_killed_at_each_point(
     tmp_path: Path, undisturbed: tuple[int, list[float]]
 ) -> None:
     _, expected = undisturbed
-    killed = []
-    for point in range(1, 31):
+
+    def crash(point: int) -> bool:
         path = tmp_path / str(point)
         path.mkdir()
         once = tmp_path / f"once-{point}"
         assert run(path, f"worker:{point}", str(once)) == 0
         check(path)
         assert losses(path) == expected
-        killed.append(once.exists())
-    assert all(killed[:16])
+        return once.exists()
+
+    with ThreadPoolExecutor(2) as pool:
+        killed = list(pool.map(crash, range(1, 21)))
+    assert all(killed[:12])
 
 
 def test_files_that_a_power_failure_cut_come_back_from_the_database(
@@ -150,7 +153,7 @@ def test_files_that_a_power_failure_cut_come_back_from_the_database(
     # The first trials have ended, and their files were not on the disk yet.
     assert run(path, f"parent:{points - 5}") != 0
     wait_until_gone(path)
-    first, second, _ = sorted(each for each in (path / "run").iterdir() if each.is_dir())
+    first, second = sorted(each for each in (path / "run").iterdir() if each.is_dir())
     (first / "result.json").write_text("")
     (first / "progress.csv").write_text("")
     lines = (second / "result.json").read_bytes()
@@ -164,7 +167,7 @@ def test_killed_again_and_again(tmp_path: Path, undisturbed: tuple[int, list[flo
     points, expected = undisturbed
     path = tmp_path / "again"
     path.mkdir()
-    for point in (7, 11, 5, 23, 9, 31, 13, points // 2):
+    for point in (7, 11, 5, 23, 9, 13, points // 2):
         run(path, f"parent:{point}")
         wait_until_gone(path)
     assert run(path) == 0
