@@ -116,7 +116,7 @@ def test_what_is_no_experiment_is_refused(experiments: Any) -> None:
         ({"export_formats": [1]}, "export_formats must be a list of names"),
         ({"log_to_file": 5}, "log_to_file must be"),
         ({"storage_path": "relative"}, "storage_path must be absolute"),
-        ({"storage_filesystem": 1}, "storage_filesystem must be None"),
+        ({"storage_filesystem": 1}, "storage_filesystem must be a file system object"),
         ({"restore": "/gone"}, "restore must be the directory of a checkpoint"),
     ],
 )

@@ -27,6 +27,7 @@ def test_the_fields_and_their_defaults() -> None:
         "reuse_actors": False,
         "trial_name_creator": None,
         "trial_dirname_creator": None,
+        "seed": None,
     }
     assert tune.TuneConfig("max").mode == "max", "mode is the first positional field"
 
@@ -48,7 +49,7 @@ BAD_FIELDS = [
     ("time_budget_s", math.nan, "time_budget_s must be .* but got nan"),
     ("time_budget_s", "1h", "time_budget_s must be .* but got '1h'"),
     ("time_budget_s", datetime.timedelta(seconds=-1), "time_budget_s must be .* but got -1.0"),
-    ("search_alg", object(), "search_alg must be None, a name, or a search algorithm"),
+    ("search_alg", object(), "search_alg must be None, a name, a Searcher"),
     ("search_alg", "randm", "randm"),
     ("scheduler", object(), "scheduler must be None, a name, or a TrialScheduler"),
     ("scheduler", "fivo", "fivo"),
