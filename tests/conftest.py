@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
@@ -21,7 +22,7 @@ _SET_BY_IMPORTS = {
     "CRC32C_SW_MODE": "auto",
 }
 
-_home_key = pytest.StashKey[str]()
+_private_key = pytest.StashKey[str]()
 _watch_key = pytest.StashKey[ProcessWatch]()
 
 # Examples that take long on a busy machine are no bugs.
@@ -31,9 +32,17 @@ hypothesis.settings.load_profile("localtune")
 
 def pytest_configure(config: pytest.Config) -> None:
     # Before any test module is imported: a default path may be computed at import.
-    home = tempfile.mkdtemp(prefix="localtune-test-home-")
-    config.stash[_home_key] = home
-    os.environ["HOME"] = home
+    private = tempfile.mkdtemp(prefix="localtune-tests-")
+    config.stash[_private_key] = private
+    # Directories of tests stay for a look at them, where pytest puts them without all this.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    os.environ["HOME"] = os.path.join(private, "home")
+    os.environ["TMPDIR"] = tempfile.tempdir = os.path.join(private, "tmp")
+    os.mkdir(os.environ["HOME"])
+    os.mkdir(os.environ["TMPDIR"])
+    # Tests send these, and a shell's background job, or nohup, starts with them ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     for name, value in _SET_BY_IMPORTS.items():
         os.environ.setdefault(name, value)
     config.stash[_watch_key] = ProcessWatch()
@@ -43,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    shutil.rmtree(config.stash[_home_key], ignore_errors=True)
+    shutil.rmtree(config.stash[_private_key], ignore_errors=True)
 
 
 def _check(watch: ProcessWatch, whose: str) -> Iterator[None]:

@@ -5,8 +5,8 @@
     found = leaks_since(before, watch) what is there on top of it, said in words
     repair(before, watch)              so that the next test starts clean
 
-Processes, threads and descriptors may take a moment to go, so they get a deadline; the working
-directory, the environment and the signal handlers must be right at once.
+Processes, threads, descriptors and temporary files may take a moment to go, so they get a deadline;
+the working directory, the environment and the signal handlers must be right at once.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import gc
 import multiprocessing
 import os
 import secrets
+import shutil
 import signal
 import stat
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -34,6 +36,8 @@ DEADLINE_S = 5.0
 # pytest and pytest-timeout change these themselves, between tests and between their phases.
 _ENVIRONMENT_OF_PYTEST = "PYTEST_CURRENT_TEST"
 _SIGNALS_OF_PYTEST = {signal.SIGALRM}
+# One per machine and user, kept on purpose: what was fetched, and the locks of that.
+_KEPT_FILES = {f"localtune_fetched_{os.getuid()}", f"localtune_locks_{os.getuid()}"}
 _DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 
 
@@ -90,6 +94,7 @@ class State:
         processes: Ids of the processes that come from this one.
         threads: Threads of Python.
         descriptors: (number, device, inode) of each open file descriptor.
+        temporary_files: Names in the directory for temporary files, which is this process's own.
         directory: The working directory; None if it has been deleted.
         environment: Environment variables.
         handlers: Signal number to its handler.
@@ -98,6 +103,7 @@ class State:
     processes: frozenset[int]
     threads: frozenset[threading.Thread]
     descriptors: frozenset[tuple[int, int, int]]
+    temporary_files: frozenset[str]
     directory: str | None
     environment: dict[str, str]
     handlers: dict[int, Any]
@@ -108,6 +114,7 @@ class State:
             processes=frozenset(watch.alive()),
             threads=frozenset(threading.enumerate()),
             descriptors=frozenset(_open_descriptors()),
+            temporary_files=frozenset(os.listdir(tempfile.gettempdir())) - _KEPT_FILES,
             directory=_working_directory(),
             environment={
                 name: value for name, value in os.environ.items() if name != _ENVIRONMENT_OF_PYTEST
@@ -162,6 +169,10 @@ def _lingering(before: State, now: State) -> list[str]:
         *(_describe_process(pid) for pid in sorted(now.processes - before.processes)),
         *(f"thread {thread.name!r}" for thread in now.threads - before.threads),
         *(_describe_descriptor(fd) for fd, _, _ in sorted(now.descriptors - before.descriptors)),
+        *(
+            f"temporary file {each}"
+            for each in sorted(now.temporary_files - before.temporary_files)
+        ),
     ]
 
 
@@ -208,6 +219,8 @@ def repair(before: State, watch: ProcessWatch) -> None:
         watch: Knows which processes count.
     """
     _kill(watch.alive() - before.processes)
+    for name in set(os.listdir(tempfile.gettempdir())) - before.temporary_files - _KEPT_FILES:
+        _remove(os.path.join(tempfile.gettempdir(), name))
     if before.directory is not None:
         os.chdir(before.directory)
     for name in os.environ.keys() - before.environment.keys() - {_ENVIRONMENT_OF_PYTEST}:
@@ -217,6 +230,14 @@ def repair(before: State, watch: ProcessWatch) -> None:
         # None is a handler that was not installed from Python.
         if handler is not None and signal.getsignal(number) != handler:
             signal.signal(number, handler)
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
 
 
 def _kill(pids: set[int]) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -163,3 +164,13 @@ def test_a_leak_fails_the_test_that_made_it_and_no_other(tmp_path: Path) -> None
     assert "ERROR at teardown of test_that_leaks" in run.stdout
     assert "environment variable LEAKED='1', which was None" in run.stdout
     assert run.returncode == 1
+
+
+def test_a_temporary_file_is_found_and_removed(watch: ProcessWatch) -> None:
+    before = State.now(watch)
+    fd, path = tempfile.mkstemp()
+    os.close(fd)
+
+    assert found_at_once(before, watch) == f"temporary file {os.path.basename(path)}"
+    repair(before, watch)
+    assert not os.path.exists(path)

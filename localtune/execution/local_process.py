@@ -19,9 +19,7 @@ import contextlib
 import logging
 import os
 import select
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -39,6 +37,7 @@ from localtune.execution.executor import (
 from localtune.execution.launcher import START_METHODS, Launcher, Program, make_launcher
 from localtune.execution.memory_watch import MemoryWatch, check_settings
 from localtune.execution.output_pipe import OutputPipe
+from localtune.execution.private_dir import PrivateDir
 from localtune.execution.waiter import Waiter
 from localtune.worker import messages as m
 from localtune.worker.main import crash_path
@@ -117,7 +116,7 @@ class ProcessExecutor(Executor):
         self._memory_watch: MemoryWatch | None = None
         self._workers: dict[int, _Worker] = {}
         self._events: list[WorkerEvent] = []
-        self._private_dir = ""
+        self._private_dir: PrivateDir | None = None
         self._waiter: Waiter | None = None
         self._launcher: Launcher | None = None
         self._output_pipe: OutputPipe | None = None
@@ -130,7 +129,7 @@ class ProcessExecutor(Executor):
             raise RuntimeError(
                 "This executor serves another run at the moment: give each run its own."
             )
-        self._private_dir = tempfile.mkdtemp(prefix="localtune-")
+        self._private_dir = PrivateDir()
         if self._memory_check_s is not None:
             self._memory_watch = MemoryWatch(self._memory_check_s, self._memory_reserve_bytes)
         use_poll = self._start_method != "portable" and hasattr(select, "poll")
@@ -143,7 +142,7 @@ class ProcessExecutor(Executor):
                 output_fd = self._output_pipe.write_fd
             self._launcher = make_launcher(
                 self._start_method,
-                Program(path, self._private_dir, self._preload, output_fd),
+                Program(path, self._private_dir.path, self._preload, output_fd),
                 self._waiter,
                 self._on_exit,
             )
@@ -219,7 +218,9 @@ class ProcessExecutor(Executor):
         self._memory_watch = None
         waiter.close()
         self._events = []
-        shutil.rmtree(self._private_dir, ignore_errors=True)
+        if self._private_dir is not None:
+            self._private_dir.remove()
+            self._private_dir = None
 
     def process_ids(self) -> dict[int, int]:
         return self._launcher.process_ids() if self._launcher is not None else {}
@@ -235,7 +236,8 @@ class ProcessExecutor(Executor):
             worker.pipe.send(data)
 
     def _write_file(self, name: str, data: bytes) -> str:
-        path = os.path.join(self._private_dir, name)
+        assert self._private_dir is not None
+        path = os.path.join(self._private_dir.path, name)
         with open(path, "wb") as file:
             file.write(data)
         return path
@@ -277,7 +279,8 @@ class ProcessExecutor(Executor):
                 self._take_in(worker, worker.pipe.receive_ready())
 
     def _take_crash_text(self, worker_id: int, exit_code: int | None) -> str:
-        path = crash_path(self._private_dir, worker_id)
+        assert self._private_dir is not None
+        path = crash_path(self._private_dir.path, worker_id)
         text = ""
         with contextlib.suppress(OSError):
             if exit_code:

@@ -66,6 +66,9 @@ def main(control_fd: int, settings: dict[str, Any]) -> NoReturn:
 
         traceback.print_exc()
     finally:
+        # The parent may have died before this process could watch it.
+        if os.getppid() != settings["parent_pid"]:
+            _remove_tree(settings["private_dir"])
         # Threads that an import has started would keep the interpreter from ending.
         flush_output()
         os._exit(code)
@@ -134,9 +137,7 @@ class Template:
         while self._serve_once():
             pass
         self._kill_all()
-        import shutil
-
-        shutil.rmtree(self._private_dir, ignore_errors=True)
+        _remove_tree(self._private_dir)
 
     def _serve_once(self) -> bool:
         """Waits for something to happen and handles it; False when the parent has gone."""
@@ -272,6 +273,12 @@ def why_unsafe_to_fork() -> str:
         if target.startswith(("/dev/nvidia", "/dev/kfd", "/dev/dri/")):
             return f"importing it opens the GPU ({target})"
     return ""
+
+
+def _remove_tree(path: str) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _kill_group(pid: int) -> None:

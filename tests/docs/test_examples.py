@@ -18,14 +18,18 @@ WITH_CODE = sorted(name for name, script in SCRIPTS.items() if script.strip())
 @pytest.mark.parametrize("name", WITH_CODE)
 def test_blocks_run_from_the_top_of_the_page_to_its_end(name: str, tmp_path: Path) -> None:
     # A reader pastes the blocks into a script, without a guard for __main__, and runs it.
-    script = tmp_path / "page.py"
+    directory = tmp_path / "work"
+    directory.mkdir()
+    script = directory / "page.py"
     script.write_text(SCRIPTS[name], encoding="utf-8")
-    (tmp_path / "home").mkdir()
-    environment = {**os.environ, "HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for variable in ("HOME", "TMPDIR"):
+        (tmp_path / variable).mkdir()
+        environment[variable] = str(tmp_path / variable)
 
     done = subprocess.run(
         [sys.executable, "-W", "error", str(script)],
-        cwd=tmp_path,
+        cwd=directory,
         env=environment,
         capture_output=True,
         text=True,

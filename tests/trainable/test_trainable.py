@@ -239,7 +239,6 @@ def test_iteration_is_the_number_of_finished_ones_inside_step(storage: StorageCo
         ("date", "today", None),
         ("time_total_s", -1, None),
         ("time_since_restore", -1, None),
-        ("pid", -1, os.getpid()),
         ("hostname", "mine", platform.node()),
         ("node_ip", "mine", "127.0.0.1"),
         ("config", "mine", None),
@@ -254,6 +253,11 @@ def test_which_values_of_the_user_are_kept(
         assert result[key] != given
     else:
         assert result[key] == kept
+
+
+def test_the_process_id_is_that_of_the_process(storage: StorageContext) -> None:
+    result = Counter({"results": [{"pid": -1}]}, storage=storage).train()
+    assert result["pid"] == os.getpid()
 
 
 def test_a_user_given_iteration_leaves_the_counter_alone(storage: StorageContext) -> None:
