@@ -625,7 +625,8 @@ def _signals_handled(loop: ExperimentLoop) -> Iterator[list[int]]:
     before = {}
     for name in names:
         number = getattr(signal, name, None)
-        if number is not None:
+        # A shell starts its background jobs with Ctrl-C ignored: it is meant for others.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, on_signal)
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)

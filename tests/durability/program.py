@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +15,44 @@ import localtune as tune
 from localtune.execution.local_process import ProcessExecutor
 from localtune.schedulers import (
     ASHAScheduler,
+    HyperBandForBOHB,
     HyperBandScheduler,
     MedianStoppingRule,
+    PASHAScheduler,
     PopulationBasedTraining,
 )
+from localtune.schedulers.pb2 import PB2
+from localtune.search.bohb import TuneBOHB
 from tests.durability import crash_points
 
 ITERATIONS = int(os.environ.get("ITERATIONS", "3"))
 SAMPLES = int(os.environ.get("SAMPLES", "2"))
 
 
-def make_scheduler(name: str) -> Any:
-    """A scheduler that has something to do in so few iterations."""
-    common: dict[str, Any] = {"time_attr": "training_iteration", "metric": "loss", "mode": "min"}
-    if name == "pbt":
-        # What is better must grow with time: else whoever lags behind is copied for ever.
-        common["mode"] = "max"
-        return PopulationBasedTraining(
-            **common, perturbation_interval=2, hyperparam_mutations={"x": tune.uniform(1, 2)}
-        )
-    if name == "median":
-        return MedianStoppingRule(**common, grace_period=2, min_samples_required=2)
-    if name == "hyperband":
-        return HyperBandScheduler(**common, max_t=9)
-    kind = "promotion" if name == "promotion" else "stopping"
-    return ASHAScheduler(**common, max_t=9, reduction_factor=3, type=kind)
+_COMMON: dict[str, Any] = {"time_attr": "training_iteration", "metric": "loss", "mode": "min"}
+# What is better must grow with time: else whoever lags behind is copied for ever.
+_PBT: dict[str, Any] = {**_COMMON, "mode": "max", "perturbation_interval": 2}
+
+# Each has something to do in so few iterations.
+SCHEDULERS: dict[str, Callable[[], Any]] = {
+    "asha": lambda: ASHAScheduler(**_COMMON, max_t=9, reduction_factor=3),
+    "bohb": lambda: HyperBandForBOHB(**_COMMON, max_t=9),
+    "hyperband": lambda: HyperBandScheduler(**_COMMON, max_t=9),
+    "median": lambda: MedianStoppingRule(**_COMMON, grace_period=2, min_samples_required=2),
+    "pasha": lambda: PASHAScheduler(**_COMMON, max_t=9, reduction_factor=3),
+    "pb2": lambda: PB2(**_PBT, hyperparam_bounds={"x": [1, 2]}),
+    "pbt": lambda: PopulationBasedTraining(**_PBT, hyperparam_mutations={"x": tune.uniform(1, 2)}),
+    "pbt_synch": lambda: PopulationBasedTraining(
+        **_PBT, hyperparam_mutations={"x": tune.uniform(1, 2)}, synch=True
+    ),
+    "promotion": lambda: ASHAScheduler(**_COMMON, max_t=9, reduction_factor=3, type="promotion"),
+}
+
+
+def make_searcher() -> TuneBOHB:
+    # What its model suggests depends on which results it has seen by then, and so on time.
+    config = {"random_fraction": 1.0}
+    return TuneBOHB(metric="loss", mode="min", seed=3, bohb_config=config)
 
 
 SCHEDULER = os.environ.get("SCHEDULER", "")
@@ -76,7 +90,8 @@ def make_tuner(path: str) -> tune.Tuner:
             mode=None if SCHEDULER else "min",
             num_samples=SAMPLES,
             seed=3,
-            scheduler=make_scheduler(SCHEDULER) if SCHEDULER else None,
+            scheduler=SCHEDULERS[SCHEDULER]() if SCHEDULER else None,
+            search_alg=make_searcher() if SCHEDULER == "bohb" else None,
         ),
         run_config=tune.RunConfig(
             name="run",

@@ -84,6 +84,27 @@ def test_the_running_trial_is_saved_and_the_exit_code_says_why(tmp_path: Path, n
     assert [row["count"] for row in rows(result)] == list(range(1, 41))
 
 
+def test_signals_that_are_ignored_from_the_start_stay_ignored(tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM)
+    # As nohup does, and a shell with a job in the background.
+    start = 'trap "" INT HUP; exec "$@"'
+    with subprocess.Popen(
+        ["sh", "-c", start, "sh", sys.executable, str(script), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        text=True,
+    ) as process:
+        until_results(tmp_path / "run")
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 0, output
+    assert "never ends this way" in output and "Interrupted" not in output
+
+
 def until_results(experiment: Path) -> None:
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size > 2000 for path in experiment.glob("*/result.json")):
