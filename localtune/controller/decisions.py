@@ -146,6 +146,8 @@ class Decisions(RunCore):
         del self._live[trial.trial_id]
         self._clones.give_up(trial)
         trial.start_point = None
+        trial.close()
+        self._started.discard(trial.trial_id)
         self._unpin(trial)
         self._serve_waiting(trial)
 

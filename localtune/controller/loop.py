@@ -83,7 +83,6 @@ class ExperimentLoop:
         self._unsaved: dict[str, Trial] = {}
         self._saved_count = 0
         self._resumed = {trial.trial_id for trial in state.trials}
-        self._known: set[str] = set()  # ids of the trials whose configuration can be kept
         self._interrupt_asked = False
         self._end_asked = False
         self.was_interrupted = False
@@ -217,13 +216,12 @@ class ExperimentLoop:
             self._executor.send(instruction.worker_id, instruction.command)
 
     def _persist(self, trial: Trial) -> None:
-        if trial.trial_id not in self._known:
+        if not (trial.trial_id in self._unsaved or self._db.knows(trial.trial_id)):
             try:
                 _pickled_config(trial)
             except UnpicklableConfigError as error:
                 self._abort(error, error.__cause__)
                 return
-            self._known.add(trial.trial_id)
         self._unsaved[trial.trial_id] = trial
 
     def _prepare(self, instruction: i.PrepareTrial) -> None:

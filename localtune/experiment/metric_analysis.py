@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Any
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
+from localtune.error import LocaltuneInternalError
 from localtune.result import CONFIG_PREFIX, DEBUG_METRICS, TRAINING_ITERATION
 
 SCOPES = ("last", "all", "avg", "last-5-avg", "last-10-avg")
@@ -25,17 +27,24 @@ class MetricStats:
         min: Smallest value.
         max: Largest value.
         avg: Mean over all iterations.
-        window: The latest ten values, oldest first.
+        window: The latest ten values, oldest first; None if no value can be added any more.
     """
 
-    __slots__ = ("avg", "last", "max", "min", "window")
+    __slots__ = ("_avg_5", "_avg_10", "avg", "last", "max", "min", "window")
+
+    NUMBERS: ClassVar = 6
+
+    _avg_5: float
+    _avg_10: float
 
     def __init__(self, value: float) -> None:
         self.last = self.min = self.max = self.avg = value
-        self.window = [value]
+        self.window: list[float] | None = [value]
 
     def add(self, value: float, iteration: int) -> None:
         """Takes in the next value; ``iteration`` counts from 1."""
+        if self.window is None:
+            raise LocaltuneInternalError("A trial that has ended has got another result.")
         self.last = value
         # Every comparison with a NaN is false: one that comes later never becomes an extreme,
         # and one that came first gives way.
@@ -50,10 +59,25 @@ class MetricStats:
         if len(self.window) > _WINDOW:
             del self.window[0]
 
-    def window_avg(self, length: int) -> float:
-        """Mean of the latest ``length`` values (at most ten are kept)."""
+    def _window_avg(self, length: int) -> float:
+        """Mean of the latest ``length`` values, 5 or 10."""
+        if self.window is None:
+            return self._avg_5 if length == 5 else self._avg_10
         values = self.window[-length:]
         return sum(values) / len(values)
+
+    def numbers(self) -> tuple[float, ...]:
+        """All that can be asked for: see :meth:`of_numbers`."""
+        tail = self._window_avg(5), self._window_avg(10)
+        return (self.last, self.min, self.max, self.avg, *tail)
+
+    @classmethod
+    def of_numbers(cls, numbers: Sequence[float]) -> MetricStats:
+        """Statistics with these :meth:`numbers`, to which no value can be added."""
+        stats = cls.__new__(cls)
+        stats.last, stats.min, stats.max, stats.avg, stats._avg_5, stats._avg_10 = numbers
+        stats.window = None
+        return stats
 
     def value(self, scope: str, mode: str = "max") -> float:
         """The statistic that ``scope`` names; ``all`` takes the extreme that ``mode`` prefers.
@@ -68,9 +92,9 @@ class MetricStats:
         if scope == "avg":
             return self.avg
         if scope == "last-5-avg":
-            return self.window_avg(5)
+            return self._window_avg(5)
         if scope == "last-10-avg":
-            return self.window_avg(10)
+            return self._window_avg(10)
         raise ValueError(f"scope must be one of {', '.join(SCOPES)}, but got {scope!r}.")
 
     def as_dict(self) -> dict[str, float]:
@@ -80,9 +104,49 @@ class MetricStats:
             "min": self.min,
             "avg": self.avg,
             "last": self.last,
-            "last-5-avg": self.window_avg(5),
-            "last-10-avg": self.window_avg(10),
+            "last-5-avg": self._window_avg(5),
+            "last-10-avg": self._window_avg(10),
         }
+
+
+class PackedStats:
+    """The statistics of a trial that has ended, in a fraction of the room.
+
+    Args:
+        stats: {flat metric: statistics}.
+    """
+
+    __slots__ = ("_numbers", "_whole", "names")
+
+    # Most trials of a run have the same metrics.
+    _known_names: ClassVar[dict[tuple[str, ...], tuple[str, ...]]] = {}
+
+    def __init__(self, stats: Mapping[str, MetricStats]) -> None:
+        names = tuple(stats)
+        self.names = self._known_names.setdefault(names, names)
+        values = [value for each in stats.values() for value in each.numbers()]
+        self._numbers = array("d", values)
+        # Bit i tells whether value i is an int.
+        self._whole = sum(1 << i for i, value in enumerate(values) if isinstance(value, int))
+
+    def unpack(self) -> dict[str, MetricStats]:
+        """{flat metric: statistics} again; no value can be added to them."""
+        values = [
+            int(value) if self._whole >> i & 1 else value for i, value in enumerate(self._numbers)
+        ]
+        size = MetricStats.NUMBERS
+        return {
+            name: MetricStats.of_numbers(values[i * size : (i + 1) * size])
+            for i, name in enumerate(self.names)
+        }
+
+
+def pack_stats(stats: dict[str, MetricStats]) -> dict[str, MetricStats] | PackedStats:
+    """The statistics packed; as they are if a number in them would not come back."""
+    numbers = [value for each in stats.values() for value in each.numbers()]
+    if any(isinstance(value, int) and int(float(value)) != value for value in numbers):
+        return stats
+    return PackedStats(stats)
 
 
 def update_metric_stats(stats: dict[str, MetricStats], flat_result: Mapping[str, Any]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from localtune.experiment.checkpoint_history import CheckpointHistory, StartPoint
 from localtune.experiment.export_format import ExportFormat as ExportFormat
-from localtune.experiment.metric_analysis import MetricStats
+from localtune.experiment.metric_analysis import MetricStats, PackedStats, pack_stats
 from localtune.experiment.status import Status, check_move
 from localtune.result import EXPR_ERROR_FILE
 from localtune.run_config import CheckpointConfig
@@ -39,7 +40,6 @@ class Trial:
         num_failures: Failures so far, over the whole life of the trial.
         error: What the last failure was; None when the trial ended well.
         last_result: Latest result, nested, with what was filled in automatically.
-        metric_stats: {flat metric: statistics}.
         result_count: How many results its history holds.
         checkpoints: Committed checkpoints.
         start_point: Checkpoint of somebody else's that it goes on from; None once it has a newer
@@ -88,7 +88,7 @@ class Trial:
         self.num_failures = 0
         self.error: BaseException | None = None
         self.last_result: dict[str, Any] = {}
-        self.metric_stats: dict[str, MetricStats] = {}
+        self._metric_stats: dict[str, MetricStats] | PackedStats = {}
         self.checkpoint_config = checkpoint_config or CheckpointConfig()
         self.checkpoints = CheckpointHistory(self.checkpoint_config)
         self.next_checkpoint_index = 0
@@ -194,6 +194,13 @@ class Trial:
         """Whether the trial ended, well or not."""
         return self.status.is_final
 
+    def close(self) -> None:
+        """Keeps what is asked for after the end in little room; nothing is added any more."""
+        # Each result came with texts of its own, and most of them are the same for all trials.
+        self.last_result = {_shared(key): _shared(it) for key, it in self.last_result.items()}
+        if isinstance(self._metric_stats, dict):
+            self._metric_stats = pack_stats(self._metric_stats)
+
     @property
     def should_retry(self) -> bool:
         """Whether the failures so far leave one more try."""
@@ -224,6 +231,21 @@ class Trial:
         return self.checkpoints.latest is not None
 
     @property
+    def metric_stats(self) -> dict[str, MetricStats]:
+        """{flat metric: statistics}."""
+        stats = self._metric_stats
+        return stats if isinstance(stats, dict) else stats.unpack()
+
+    @metric_stats.setter
+    def metric_stats(self, stats: dict[str, MetricStats]) -> None:
+        self._metric_stats = stats
+
+    @property
     def metric_analysis(self) -> dict[str, dict[str, float]]:
         """{flat metric: {max, min, avg, last, last-5-avg, last-10-avg}}."""
         return {name: stats.as_dict() for name, stats in self.metric_stats.items()}
+
+
+def _shared(value: Any) -> Any:
+    """The one copy of a text; anything else as it is."""
+    return sys.intern(value) if type(value) is str else value

@@ -263,6 +263,10 @@ class ExperimentDB:
         self._revisions.update((key, value) for key, value in revisions.items() if value)
         self._checkpoints.update(checkpoints)
 
+    def knows(self, trial_id: str) -> bool:
+        """Whether a trial has been written."""
+        return trial_id in self._numbers
+
     def add_result(self, trial: Trial, number: int, result: dict[str, Any]) -> None:
         """Adds a result to a trial's history; written with the next transaction.
 

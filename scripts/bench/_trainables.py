@@ -24,3 +24,19 @@ class Reusable(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.x = new_config["x"]
         return True
+
+
+class Counting(tune.Trainable):
+    """Reports so many times; takes the next configuration."""
+
+    def setup(self, config: dict[str, Any], iterations: int = 1) -> None:
+        self.x = config["x"]
+        self.iterations = iterations
+
+    def step(self) -> dict[str, Any]:
+        ended = self.iteration + 1
+        return {"score": self.x / ended, "done": ended >= self.iterations}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.x = new_config["x"]
+        return True

@@ -5,11 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from localtune.error import LocaltuneInternalError
 from localtune.experiment.metric_analysis import (
     SCOPES,
     MetricStats,
+    PackedStats,
     metric_stats_of,
+    pack_stats,
     update_metric_stats,
 )
 from tests.records import add_results, make_trial
@@ -136,3 +141,36 @@ def test_a_trial_shows_its_statistics_by_name(tmp_path: Path) -> None:
         "last-5-avg": 2,
         "last-10-avg": 2,
     }
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"a": st.floats(width=32) | st.integers(-(2**60), 2**60), "b/c": st.floats(0, 1)}
+        ),
+        min_size=1,
+        max_size=14,
+    )
+)
+def test_statistics_that_are_packed_say_the_same(rows: list[dict[str, Any]]) -> None:
+    stats = metric_stats_of(
+        {**row, "training_iteration": number} for number, row in enumerate(rows, 1)
+    )
+    packed = pack_stats(stats)
+    unpacked = packed.unpack() if isinstance(packed, PackedStats) else packed
+
+    # NaN differs from itself, and 1 is 1.0: texts tell them apart.
+    told = {name: repr(each.as_dict()) for name, each in unpacked.items()}
+    assert told == {name: repr(each.as_dict()) for name, each in stats.items()}
+
+
+def test_an_integer_that_no_float_holds_is_kept() -> None:
+    stats = stats_of(2**53 + 1)
+    assert pack_stats({"m": stats}) == {"m": stats}
+
+
+def test_statistics_of_an_ended_trial_take_no_value() -> None:
+    packed = pack_stats({"m": stats_of(1.0, 2.0)})
+    assert isinstance(packed, PackedStats)
+    with pytest.raises(LocaltuneInternalError):
+        packed.unpack()["m"].add(3.0, 3)

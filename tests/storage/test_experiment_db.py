@@ -137,7 +137,7 @@ def test_everything_about_a_trial_comes_back(tmp_path: Path) -> None:
 
     assert isinstance(loaded, Trial)
     for name, value in vars(trial).items():
-        if name not in ("checkpoints", "metric_stats", "placement_group_factory", "start_point"):
+        if name not in ("checkpoints", "_metric_stats", "placement_group_factory", "start_point"):
             assert getattr(loaded, name) == value, name
     assert loaded.start_point is not None and trial.start_point is not None
     assert loaded.start_point.owner_id is None
