@@ -35,6 +35,7 @@ LAYER_OF = {
     "localtune.callback": "O",
     "localtune.logger": "O",
     "localtune.progress_reporter": "O",
+    "localtune.integration": "U",
     "localtune.execution": "X",
     "localtune.controller": "C",
     "localtune.analysis": "U",

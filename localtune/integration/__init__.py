@@ -1,0 +1,1 @@
+"""Ties to other libraries, a module each; importing one needs its library."""

@@ -1,0 +1,62 @@
+"""The results of a search in the layout of scikit-learn's ``cv_results_``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.ma import MaskedArray
+
+from localtune.integration.sklearn.folds import Task
+
+
+def cv_results(
+    params: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], task: Task
+) -> dict[str, Any]:
+    """The table of a search, a row for each trial.
+
+    Args:
+        params: Parameters of each candidate.
+        rows: Last result of each; empty for one that never gave one.
+        task: What they were trained for.
+
+    Returns:
+        {column: array with an entry for each candidate}, and ``params``, a list of dicts.
+    """
+    folds = range(len(task.splits))
+    table: dict[str, Any] = {}
+
+    def values(key: str) -> Any:
+        return np.array(
+            [[row.get(f"split{fold}_{key}", np.nan) for fold in folds] for row in rows], dtype=float
+        )
+
+    for key in ("fit_time", "score_time"):
+        table[f"mean_{key}"] = values(key).mean(axis=1)
+        table[f"std_{key}"] = values(key).std(axis=1)
+    for name in sorted({name for each in params for name in each}):
+        column = MaskedArray(np.empty(len(params), dtype=object), mask=True)
+        for number, each in enumerate(params):
+            if name in each:
+                column[number] = each[name]
+        table[f"param_{name}"] = column
+    table["params"] = [dict(each) for each in params]
+    for part in ("test", "train") if task.with_train_score else ("test",):
+        for name in task.names:
+            key = f"{part}_{name}"
+            scores = values(key)
+            for fold in folds:
+                table[f"split{fold}_{key}"] = scores[:, fold]
+            table[f"mean_{key}"] = scores.mean(axis=1)
+            table[f"std_{key}"] = scores.std(axis=1)
+            if part == "test":
+                table[f"rank_{key}"] = ranks(table[f"mean_{key}"])
+    table["training_iteration"] = np.array([row.get("training_iteration", 0) for row in rows])
+    return table
+
+
+def ranks(scores: Any) -> Any:
+    """1 for the largest score; equal ones share a rank, and NaN comes last."""
+    known = np.nan_to_num(scores, nan=-np.inf)
+    return np.array([1 + int((known > each).sum()) for each in known], dtype=np.int32)

@@ -1,0 +1,333 @@
+"""LocaltuneSearchCV: parameters of a scikit-learn estimator, searched for with localtune.
+
+::
+
+    fit(X, y) -> Task (data, folds, scorer), once for each worker
+      trial 1: Candidate(params) -- fit or partial_fit on each fold --> scores -> scheduler
+      trial 2: ...
+    -> cv_results_, best_params_ -> refit on all samples -> best_estimator_
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from localtune.error import ExtraMissingError
+
+try:
+    import numpy as np
+    from sklearn.base import is_classifier
+    from sklearn.exceptions import FitFailedWarning
+    from sklearn.metrics import check_scoring
+    from sklearn.model_selection import check_cv
+    from sklearn.model_selection._search import BaseSearchCV
+    from sklearn.utils import check_random_state, indexable
+except ImportError as error:
+    raise ExtraMissingError("scikit-learn", "sklearn", "LocaltuneSearchCV") from error
+
+from localtune.integration.sklearn.cv_results import cv_results
+from localtune.integration.sklearn.folds import SCORE, Candidate, Task, trained
+from localtune.run_config import CheckpointConfig, FailureConfig, RunConfig
+from localtune.search.sample import choice
+from localtune.trainable.util import with_parameters
+from localtune.tune_config import TuneConfig
+from localtune.tuner import Tuner
+
+if TYPE_CHECKING:
+    from localtune.result_grid import ResultGrid
+
+
+class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
+    """Searches for the best parameters of an estimator, by cross-validation.
+
+    To be used like ``RandomizedSearchCV``, and with the same attributes after ``fit``. Each
+    candidate is a trial in a worker process of its own; a scheduler may stop candidates early if
+    the estimator has ``partial_fit`` and ``max_iters`` is set.
+
+    Args:
+        estimator: Estimator of scikit-learn, or a pipeline.
+        space: {name of a parameter: domain such as ``tune.uniform(0, 1)``, list of choices,
+            ``tune.grid_search([...])``, or a constant}; parts of a pipeline as ``part__name``.
+        n_trials: Candidates to try; with a grid, how often the whole grid is tried.
+        scheduler: Stops candidates early: a scheduler, or a name such as ``"asha"``. Needs
+            ``max_iters``. Metric and mode are set by the search.
+        search_alg: Where candidates come from: a searcher, or a name such as ``"optuna"``; None
+            samples the space.
+        max_iters: Trains each candidate with so many calls of ``partial_fit`` on all samples of a
+            fold, with scores after each; None trains it once, by ``fit``.
+        scoring: As in ``RandomizedSearchCV``: a name, a callable, or several in a list or dict.
+        n_jobs: Candidates at a time; None is 1, -1 as many as there are CPUs.
+        refit: Whether to train the best candidate on all samples in the end. With several scores:
+            the name of the one that decides. A callable chooses the index from ``cv_results_``.
+        cv: As in ``RandomizedSearchCV``: folds, a splitter, or pairs of rows.
+        time_budget_s: Seconds after which the search ends with what it has found; None is without
+            limit.
+        random_state: Makes the search repeatable.
+        error_score: Score of a fold whose fit fails, or ``"raise"``.
+        return_train_score: Whether ``cv_results_`` holds scores of the training samples, too.
+        verbose: 0 prints nothing, 1 progress, 2 also results.
+        storage_path: Where to keep the experiment; None keeps nothing.
+        name: Name of the experiment; None makes one.
+        executor: Where candidates are trained: None is processes, ``"inprocess"`` is this one.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.svm import SVC
+        >>> import localtune as tune
+        >>> space = {"C": tune.loguniform(0.1, 100), "kernel": ["linear", "rbf"]}
+        >>> search = LocaltuneSearchCV(SVC(), space, n_trials=4, random_state=0)
+        >>> search.fit(*load_iris(return_X_y=True)).best_score_ > 0.9
+        True
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        space: Mapping[str, Any],
+        *,
+        n_trials: int = 10,
+        scheduler: Any = None,
+        search_alg: Any = None,
+        max_iters: int | None = None,
+        scoring: Any = None,
+        n_jobs: int | None = -1,
+        refit: Any = True,
+        cv: Any = None,
+        time_budget_s: float | None = None,
+        random_state: Any = None,
+        error_score: float | str = np.nan,
+        return_train_score: bool = False,
+        verbose: int = 0,
+        storage_path: str | None = None,
+        name: str | None = None,
+        executor: Any = None,
+    ) -> None:
+        super().__init__(
+            estimator,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.space = space
+        self.n_trials = n_trials
+        self.scheduler = scheduler
+        self.search_alg = search_alg
+        self.max_iters = max_iters
+        self.time_budget_s = time_budget_s
+        self.random_state = random_state
+        self.storage_path = storage_path
+        self.name = name
+        self.executor = executor
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> LocaltuneSearchCV:
+        """Searches, and trains the best candidate on all samples.
+
+        Args:
+            X: Samples, a row each: (n_samples, n_features).
+            y: Labels: (n_samples,) or (n_samples, n_outputs); None without.
+            **params: For the estimator's ``fit``, such as ``sample_weight``, and ``groups`` for the
+                splitter.
+
+        Returns:
+            This estimator.
+
+        Raises:
+            ValueError: for arguments that make no sense, and if all fits have failed.
+        """
+        self._check_arguments()
+        scorer = check_scoring(self.estimator, self.scoring)
+        X, y = indexable(X, y)
+        routed = self._get_routed_params_for_fit(params)
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        splits = list(cv.split(X, y, **routed.splitter.split))
+        names, refit_name = self._score_names()
+        task = Task(
+            estimator=self.estimator,
+            data=X,
+            target=y,
+            splits=splits,
+            scorer=scorer,
+            names=names,
+            refit_name=refit_name,
+            fit_params=routed.estimator.fit,
+            score_params=routed.scorer.score,
+            classes=np.unique(y) if self.max_iters and is_classifier(self.estimator) else None,
+            iterations=self.max_iters,
+            error_score=self.error_score,
+            with_train_score=self.return_train_score,
+        )
+        with self._storage() as storage_path:
+            grid = self._search(task, storage_path)
+        self._take_in(grid, task)
+        self.multimetric_ = len(names) > 1 or isinstance(self.scoring, (list, tuple, set, dict))
+        self.scorer_ = self._fitted_scorer(scorer)
+        self.n_splits_ = len(splits)
+        if self.refit:
+            self._refit(task)
+        return self
+
+    # -- pieces of fit --------------------------------------------------------------------------
+
+    def _check_arguments(self) -> None:
+        if not isinstance(self.space, Mapping) or not self.space:
+            raise ValueError(
+                "space must be a dict {name of a parameter: domain, list or constant} with at "
+                f"least one entry, but got {self.space!r}."
+            )
+        for name, domain in self.space.items():
+            if hasattr(domain, "rvs"):
+                raise ValueError(
+                    f"space[{name!r}] is a distribution of SciPy: use one of localtune, such as "
+                    "tune.uniform(0, 1) or tune.loguniform(1e-4, 1)."
+                )
+        unknown = self.space.keys() - self.estimator.get_params().keys()
+        if unknown and not any("__" in name for name in unknown):
+            raise ValueError(
+                f"Invalid parameter {min(unknown)!r} for estimator {self.estimator!r}: space may "
+                "hold parameters of the estimator only."
+            )
+        if not isinstance(self.n_trials, int) or self.n_trials < 1:
+            raise ValueError(f"n_trials must be at least 1, but got {self.n_trials!r}.")
+        if self.max_iters is not None:
+            if not isinstance(self.max_iters, int) or self.max_iters < 1:
+                raise ValueError(f"max_iters must be at least 1, but got {self.max_iters!r}.")
+            if not hasattr(self.estimator, "partial_fit"):
+                raise ValueError(
+                    f"max_iters needs an estimator with partial_fit, and {self.estimator!r} has "
+                    "none. Leave max_iters out: each candidate is then trained once, by fit."
+                )
+        elif self.scheduler is not None:
+            raise ValueError(
+                "A scheduler stops candidates between iterations, and without max_iters there is "
+                "one only. Set max_iters (for an estimator with partial_fit), or leave scheduler "
+                "out."
+            )
+
+    def _score_names(self) -> tuple[list[str], str]:
+        if not isinstance(self.scoring, (list, tuple, set, dict)):
+            return ["score"], "score"
+        names = list(self.scoring)
+        if isinstance(self.refit, str) and self.refit in names:
+            return names, self.refit
+        if self.refit is not False and not callable(self.refit):
+            raise ValueError(
+                "With several scores, refit must be False, a callable, or the name of the score "
+                f"that decides, one of {names}, but got {self.refit!r}."
+            )
+        return names, names[0]
+
+    @contextlib.contextmanager
+    def _storage(self) -> Iterator[str]:
+        if self.storage_path is not None:
+            yield os.fspath(self.storage_path)
+            return
+        with tempfile.TemporaryDirectory(prefix="localtune-search-") as directory:
+            yield directory
+
+    def _search(self, task: Task, storage_path: str) -> ResultGrid:
+        state = self.random_state
+        seed = None if state is None else check_random_state(state).randint(2**31 - 1)
+        tuner = Tuner(
+            with_parameters(Candidate, task=task),
+            param_space={
+                name: choice(it) if isinstance(it, (list, tuple)) else it
+                for name, it in self.space.items()
+            },
+            tune_config=TuneConfig(
+                metric=SCORE,
+                mode="max",
+                num_samples=self.n_trials,
+                # They keep what they learn, and a fit is to start anew.
+                scheduler=copy.deepcopy(self.scheduler),
+                search_alg=copy.deepcopy(self.search_alg),
+                max_concurrent_trials=self._jobs(),
+                time_budget_s=self.time_budget_s,
+                reuse_actors=True,
+                seed=seed,
+            ),
+            run_config=RunConfig(
+                name=self.name,
+                storage_path=storage_path,
+                verbose=self.verbose,
+                checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
+                failure_config=FailureConfig(
+                    fail_fast="raise" if self.error_score == "raise" else False
+                ),
+            ),
+            executor=self.executor,
+        )
+        return tuner.fit()
+
+    def _jobs(self) -> int | None:
+        if self.n_jobs is None:
+            return 1
+        if self.n_jobs < 0:
+            cpus = os.cpu_count() or 1
+            return None if self.n_jobs == -1 else max(cpus + 1 + self.n_jobs, 1)
+        return int(self.n_jobs)
+
+    def _take_in(self, grid: ResultGrid, task: Task) -> None:
+        """Makes the table of results; chooses the best."""
+        trials = grid._experiment_analysis.trials
+        rows = [trial.last_result for trial in trials]
+        params = [trial.config for trial in trials]
+        self._tell_failures(rows, [trial.get_error() for trial in trials], task)
+        self.cv_results_ = cv_results(params, rows, task)
+        if callable(self.refit):
+            self.best_index_ = self.refit(self.cv_results_)
+        else:
+            self.best_index_ = int(self.cv_results_[f"rank_test_{task.refit_name}"].argmin())
+        if self.refit or len(task.names) == 1:
+            self.best_params_ = params[self.best_index_]
+            if not callable(self.refit):
+                self.best_score_ = float(
+                    self.cv_results_[f"mean_test_{task.refit_name}"][self.best_index_]
+                )
+
+    def _tell_failures(self, rows: list[Any], errors: list[Any], task: Task) -> None:
+        texts = [text for row in rows for text in row.get("failures", ())]
+        died = [error for error in errors if error is not None]
+        fits = len(rows) * len(task.splits)
+        failed = len(texts) + len(died) * len(task.splits)
+        if not failed:
+            return
+        last = texts[-1] if texts else str(died[-1])
+        if failed >= fits:
+            raise ValueError(
+                f"All the {fits} fits failed. It is very likely that the estimator is "
+                f"misconfigured: set error_score='raise' to debug it. The last error:\n{last}"
+            )
+        warnings.warn(
+            f"{failed} of {fits} fits failed, and their score is {self.error_score}. The last "
+            f"error:\n{last}",
+            FitFailedWarning,
+            stacklevel=3,
+        )
+
+    def _fitted_scorer(self, scorer: Callable[..., Any]) -> Any:
+        if not isinstance(self.scoring, (list, tuple, set, dict)):
+            return scorer
+        named = self.scoring if isinstance(self.scoring, dict) else {n: n for n in self.scoring}
+        return {name: check_scoring(self.estimator, each) for name, each in named.items()}
+
+    def _refit(self, task: Task) -> None:
+        started = time.monotonic()
+        rounds = int(self.cv_results_["training_iteration"][self.best_index_])
+        model: Any = None
+        for _ in range(max(rounds if task.iterations else 1, 1)):
+            model = trained(task, model, self.best_params_)
+        self.best_estimator_ = model
+        self.refit_time_ = time.monotonic() - started
+        if hasattr(model, "feature_names_in_"):
+            self.feature_names_in_ = model.feature_names_in_
