@@ -72,19 +72,19 @@ def test_only_dependencies_are_imported_at_the_top_of_a_module() -> None:
         and each.at_top
         and layer_of(each.importer) not in IMPORTED_AT_TOP.get(each.root, set())
         # Nobody imports one of these who does not want its library.
-        and not each.importer.startswith("localtune.integration.")
+        and not each.importer.startswith(("localtune.integration.", "localtune.examples."))
     ]
 
     assert not found, lines(found)
 
 
-def test_only_integrations_import_integrations_at_the_top() -> None:
+def test_only_integrations_and_examples_import_integrations_at_the_top() -> None:
     found = [
         each
         for each in IMPORTS
         if each.at_top
         and each.target.startswith("localtune.integration.")
-        and not each.importer.startswith("localtune.integration.")
+        and not each.importer.startswith(("localtune.integration.", "localtune.examples."))
     ]
 
     assert not found, lines(found)
