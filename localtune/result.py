@@ -15,6 +15,8 @@ CHECKPOINT_DIR_NAME = "checkpoint_dir_name"
 
 # Environment variable of a trial: its seed, an integer from 0 below 2**32.
 TRIAL_SEED_VARIABLE = "LOCALTUNE_TRIAL_SEED"
+# Set by who repeats one trial: the seed of each trial of a run.
+REPEAT_SEED_VARIABLE = "LOCALTUNE_REPEAT_SEED"
 
 # Passed to a trainable inside its config and removed before user code sees it.
 TRIAL_INFO = "__trial_info__"
@@ -92,3 +94,4 @@ CHECKPOINT_DIR_FORMAT = "checkpoint_{:06d}"
 TUNER_FILE = "tuner.pkl"
 EXPERIMENT_DB_FILE = "experiment.db"
 STORAGE_MARKER_FILE = ".validate_storage_marker"
+COMMAND_FILE = "command.json"

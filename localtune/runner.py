@@ -23,7 +23,7 @@ from localtune.execution.executor import Executor
 from localtune.experiment_spec import Experiment
 from localtune.progress_reporter import create_output
 from localtune.resources import resource_dict_to_pg_factory
-from localtune.result import CONFIG_PREFIX
+from localtune.result import CONFIG_PREFIX, REPEAT_SEED_VARIABLE
 from localtune.run_config import FailureConfig, ResumeConfig
 from localtune.schedulers import FIFOScheduler, TrialScheduler, create_scheduler
 from localtune.search.rng import derive_seed
@@ -340,7 +340,21 @@ def make_settings(
         trial_dirname_creator=experiment.trial_dirname_creator,
         date_text=date_str(),
         seed=seed,
+        repeat_seed=_repeat_seed(),
     )
+
+
+def _repeat_seed() -> int | None:
+    """The seed that all trials get, if the user repeats one trial."""
+    text = os.environ.get(REPEAT_SEED_VARIABLE)
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise ValueError(
+            f"{REPEAT_SEED_VARIABLE} must be a whole number from 0 to 2**32 - 1, but got {text!r}: "
+            "take it from a report, or unset it."
+        )
+    return int(text)
 
 
 def _is_class(trainable: type[Trainable]) -> bool:

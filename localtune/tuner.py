@@ -183,6 +183,11 @@ class Tuner:
         return ResultGrid(self._analysis)
 
     @property
+    def path(self) -> str:
+        """Directory of the experiment on this machine."""
+        return self._path
+
+    @property
     def was_interrupted(self) -> bool:
         """Whether the user ended the last :meth:`fit` early, by Ctrl-C for instance."""
         return self._was_interrupted

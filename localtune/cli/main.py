@@ -33,6 +33,7 @@ COMMANDS = (
     "show",
     "best",
     "tail",
+    "report",
     "export",
     "clean",
     "completion",

@@ -20,6 +20,7 @@ from localtune.utils.text import count, near_miss
 if TYPE_CHECKING:
     from localtune.analysis.experiment_analysis import ExperimentAnalysis
     from localtune.experiment.trial import Trial
+    from localtune.tune_config import TuneConfig
 
 
 class State(str, Enum):
@@ -47,6 +48,7 @@ class View:
         trials: Its trials.
         metric: Metric that it optimises, None if it is not known.
         mode: ``"min"`` or ``"max"``, likewise.
+        tune_config: What its Tuner was told, None if it is not known.
         problem: Why it cannot be read, "" if it can.
     """
 
@@ -56,6 +58,7 @@ class View:
     trials: list[Trial] = field(default_factory=list)
     metric: str | None = None
     mode: str | None = None
+    tune_config: TuneConfig | None = None
     problem: str = ""
 
     @property
@@ -99,8 +102,9 @@ def read(path: str, *, trust: bool = False) -> View:
     check_trusted(path, trust=trust)
     owner = find_owner(path)
     trials = load_trials(path) if has_database(path) else []
-    metric, mode = _metric_and_mode(path)
-    return View(path, _state_of(trials, owner), owner, trials, metric, mode)
+    config = tune_config_of(path)
+    metric, mode = (config.metric, config.mode) if config is not None else (None, None)
+    return View(path, _state_of(trials, owner), owner, trials, metric, mode, config)
 
 
 def read_gently(path: str, *, trust: bool = False) -> View:
@@ -157,13 +161,14 @@ def _state_of(trials: list[Trial], owner: Owner | None) -> State:
     return State.INTERRUPTED
 
 
-def _metric_and_mode(path: str) -> tuple[str | None, str | None]:
-    """What a Tuner was told to optimise; nothing is known of runs without one."""
+def tune_config_of(path: str) -> TuneConfig | None:
+    """What a Tuner was told to optimise, and how; nothing is known of runs without one."""
     try:
         with open(os.path.join(path, TUNER_FILE), "rb") as file:
             saved: dict[str, Any] = pickle.load(file)
-        config = pickle.loads(saved["tune_config"])
-        return config.metric, config.mode
+        config: TuneConfig = pickle.loads(saved["tune_config"])
+        # Of another version, it could lack them.
+        return config if {"metric", "mode"} <= vars(config).keys() else None
     except Exception:
         # Absent, torn, or with objects whose modules are not here.
-        return None, None
+        return None

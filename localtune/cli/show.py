@@ -93,7 +93,7 @@ def _print_trials(view: View) -> None:
     from localtune.utils.dicts import flatten_dict, unflattened_lookup
     from localtune.utils.text import format_duration, one_line
 
-    metrics = [view.metric] if view.metric is not None else _own_metrics(view.trials)[:2]
+    metrics = [view.metric] if view.metric is not None else own_metrics(view.trials)[:2]
     params = sorted({key for trial in view.trials for key in trial.evaluated_params})
     rows = []
     for number, trial in enumerate(view.trials):
@@ -110,7 +110,7 @@ def _print_trials(view: View) -> None:
     print_table(titles, rows, numbers="# RESULTS")
 
 
-def _own_metrics(trials: list[Trial]) -> list[str]:
+def own_metrics(trials: list[Trial]) -> list[str]:
     """Metrics that the user reported, in the order in which they came up."""
     from localtune.result import AUTO_RESULT_KEYS
 

@@ -8,6 +8,7 @@ options   ---+    (options win)
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from localtune.cli.settings import CHECKS, Sweep, made_by_name, put
 from localtune.cli.sweep_file import SUFFIXES, read_sweep_file
 from localtune.cli.target import load_trainable
 from localtune.error import UsageError
+from localtune.result import COMMAND_FILE
+from localtune.utils.files import write_file
 from localtune.utils.remote_store import is_uri
 
 if TYPE_CHECKING:
@@ -70,7 +73,7 @@ def make_tuner(sweep: Sweep) -> Tuner:
 
     trainable = _trainable(sweep, sweep.resources)
     try:
-        return Tuner(
+        tuner = Tuner(
             trainable,
             param_space=sweep.param_space,
             tune_config=TuneConfig(
@@ -94,6 +97,14 @@ def make_tuner(sweep: Sweep) -> Tuner:
         )
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
+    _keep_command(tuner.path, sweep)
+    return tuner
+
+
+def _keep_command(path: str, sweep: Sweep) -> None:
+    """Notes what was run, so that a report can say how to run it again."""
+    record = {"target": sweep.trainable, "directory": os.path.abspath(sweep.directory)}
+    write_file(os.path.join(path, COMMAND_FILE), json.dumps(record).encode(), sync=False)
 
 
 def make_small(sweep: Sweep, storage: str) -> None:

@@ -39,6 +39,7 @@ class RunSettings:
         limits: Of time and of failures.
         can_save: Whether trials can be checkpointed.
         seed: What the seeds of the trials depend on.
+        repeat_seed: Seed of each trial, when one is repeated; None for seeds of their own.
     """
 
     trainable_name: str
@@ -63,3 +64,4 @@ class RunSettings:
     limits: Limits = field(default_factory=Limits)
     can_save: bool = True
     seed: int = 0
+    repeat_seed: int | None = None

@@ -41,7 +41,11 @@ def make_trial(settings: RunSettings, suggestion: Suggestion, number: int) -> Tr
         max_failures=settings.max_failures,
         log_to_file=settings.log_to_file,
         start_point=_start_point(settings.restore_path),
-        seed=trial_seed(settings.seed, number),
+        seed=(
+            trial_seed(settings.seed, number)
+            if settings.repeat_seed is None
+            else settings.repeat_seed
+        ),
     )
     name_trial(
         trial,

@@ -43,6 +43,7 @@ LAYER_OF = {
     "localtune.cli": "U",
     "localtune.examples": "U",
     "localtune.experiment_spec": "U",
+    "localtune.html_report": "U",
     "localtune.registry": "U",
     "localtune.result_grid": "U",
     "localtune.runner": "U",

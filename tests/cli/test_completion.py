@@ -45,7 +45,7 @@ def test_bash_completes_commands_options_and_experiments(
     text = script("bash", capsys)
     (tmp_path / "localtune_results" / "sweep_1").mkdir(parents=True)
 
-    assert completed(text, tmp_path, "localtune", "re") == ["resume", "retry"]
+    assert completed(text, tmp_path, "localtune", "re") == ["resume", "retry", "report"]
     assert completed(text, tmp_path, "localtune", "run", "--sc") == ["--scheduler"]
     assert completed(text, tmp_path, "localtune", "show", "sw") == ["sweep_1"]
     assert completed(text, tmp_path, "localtune", "run", "sw") == []
