@@ -115,7 +115,7 @@ def test_on_a_terminal_the_user_is_asked(finished_run: Path, answer: str, new_ru
 def end_after_first_trial(storage_path: Path, how: signal.Signals) -> tuple[int, str]:
     """Starts a run and signals it when one trial has ended; (exit code, stderr)."""
     process = subprocess.Popen(
-        [*COMMAND, "--storage", str(storage_path), "--samples", "12"],
+        [*COMMAND, "--storage", str(storage_path), "--samples", "6"],
         cwd=ROOT,
         env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
@@ -125,7 +125,7 @@ def end_after_first_trial(storage_path: Path, how: signal.Signals) -> tuple[int,
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if " finished 1/12 " in line:
+        if " finished 1/6 " in line:
             process.send_signal(how)
             break
     _, errors = process.communicate(timeout=60)
@@ -148,7 +148,7 @@ def test_an_unfinished_run_goes_on_where_nobody_can_be_asked(
     assert "Found an unfinished run" in done.stdout
     assert "Going on with it" in done.stdout
     assert runs_in(tmp_path) == [run]
-    assert len(trials_in(run)) == 12
+    assert len(trials_in(run)) == 6
     assert digits.is_finished(run)
 
 

@@ -81,7 +81,8 @@ def fit(start_method: str, config: dict[str, Any], results: str, **options: Any)
         run_family,
         param_space=config,
         run_config=tune.RunConfig(storage_path=results, verbose=0, **options),
-        executor=tune.ProcessExecutor(num_cpus=1, start_method=start_method),
+        # Its steps do not end when they are told to.
+        executor=tune.ProcessExecutor(num_cpus=1, start_method=start_method, stop_timeout_s=1.0),
     ).fit()
 
 
