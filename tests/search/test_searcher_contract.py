@@ -33,7 +33,7 @@ class TestRandom(_OptunaContract):
     def sampler(self) -> Any:
         import optuna
 
-        return optuna.samplers.RandomSampler()
+        return optuna.samplers.RandomSampler(seed=1)
 
 
 class TestNSGA2(_OptunaContract):
@@ -42,7 +42,7 @@ class TestNSGA2(_OptunaContract):
     def sampler(self) -> Any:
         import optuna
 
-        return optuna.samplers.NSGAIISampler(population_size=5)
+        return optuna.samplers.NSGAIISampler(population_size=5, seed=1)
 
 
 class TestConcurrencyLimiter(SearcherContract):
