@@ -287,8 +287,9 @@ def _as_scheduler(scheduler: Any) -> TrialScheduler:
     if isinstance(scheduler, str):
         scheduler = create_scheduler(scheduler)
     if not isinstance(scheduler, TrialScheduler):
+        hint = " Pass an instance, not the class." if isinstance(scheduler, type) else ""
         raise ValueError(
-            f"scheduler must be None, a name, or a TrialScheduler, but got {scheduler!r}."
+            f"scheduler must be None, a name, or a TrialScheduler, but got {scheduler!r}.{hint}"
         )
     return scheduler
 
