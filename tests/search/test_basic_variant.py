@@ -435,7 +435,7 @@ def test_a_generator_can_be_pickled() -> None:
 
 def test_suggestions_share_no_container() -> None:
     space: dict[str, Any] = {"l": [1, {"x": []}], "c": choice([[5]]), "k": {6}}
-    points = [{"c": [7]}]
+    points = [{"c": [5]}]
     first, second, third = all_of(generator(space, 3, points_to_evaluate=points))
 
     for each in (first, second, third):
@@ -447,7 +447,7 @@ def test_suggestions_share_no_container() -> None:
     assert space["l"] == [1, {"x": []}]
     assert space["c"].categories == [[5]]
     assert space["k"] == {6}
-    assert points == [{"c": [7]}]
+    assert points == [{"c": [5]}]
 
 
 def test_the_owner_may_change_the_space_during_the_run() -> None:
