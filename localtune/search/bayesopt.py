@@ -44,6 +44,8 @@ class BayesOptSearch(LibrarySearcher):
         skip_duplicate: Whether no configuration is suggested twice. A number says to how many
             digits after the point numbers are compared; True is 5.
         analysis: Earlier trials to learn from, as :class:`~localtune.ExperimentAnalysis`.
+        evaluated_rewards: What the metric came to for each of ``points_to_evaluate``; they are
+            told to the library and not evaluated.
 
     Raises:
         ExtraMissingError: if the library is not installed.
@@ -75,6 +77,7 @@ class BayesOptSearch(LibrarySearcher):
         patience: int = 5,
         skip_duplicate: bool | int = True,
         analysis: Any = None,
+        evaluated_rewards: Sequence[float] | None = None,
     ) -> None:
         _load()
         if random_search_steps < 1:
@@ -84,7 +87,7 @@ class BayesOptSearch(LibrarySearcher):
         if patience < 1:
             raise ValueError(f"patience must be at least 1, but got {patience!r}.")
         self._utility = _checked_utility(utility_kwargs)
-        super().__init__(space, metric, mode, points_to_evaluate, random_state)
+        super().__init__(space, metric, mode, points_to_evaluate, random_state, evaluated_rewards)
         self._random_search_steps = random_search_steps
         self._verbose = verbose
         self._patience = patience

@@ -377,6 +377,36 @@ def test_a_run_with_real_workers(tmp_path: Path) -> None:
     assert configs == [result.config for result in again]
 
 
+def test_a_run_with_two_metrics_and_real_workers(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/study.db"
+    search = OptunaSearch(
+        metric=["loss", "size"],
+        mode=["min", "max"],
+        sampler=optuna.samplers.NSGAIISampler(population_size=4, seed=1),
+        storage=storage,
+        study_name="two",
+    )
+    results = tune.Tuner(
+        _train_for_two,
+        param_space=SPACE,
+        tune_config=tune.TuneConfig(search_alg=search, num_samples=10, max_concurrent_trials=2),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), name="run", verbose=0),
+    ).fit()
+    study = optuna.load_study(storage=storage, study_name="two")
+    told = [trial.values for trial in study.get_trials()]
+    for each in (search._study, study):
+        if each is not None:
+            each._storage._backend.engine.dispose()  # type: ignore[attr-defined]
+
+    assert not results.errors
+    assert sorted(told) == sorted([r.metrics["loss"], r.metrics["size"]] for r in results)
+
+
+def _train_for_two(config: dict[str, Any]) -> None:
+    for step in range(2):
+        tune.report({"loss": config["x"] - step, "size": config["m"]["n"] * config["x"]})
+
+
 class _InterruptOnce(tune.Callback):
     """Ends the run, as Ctrl-C does, after its third trial, unless there is a mark."""
 
