@@ -54,11 +54,12 @@ def slope(config: dict[str, Any]) -> None:
         folder = Path(f"made_{step}")
         folder.mkdir(exist_ok=True)
         (folder / "state").write_text(json.dumps([step, score]))
-        metrics = {"score": score, "worker": os.getpid()}
+        origin = None if checkpoint is None else checkpoint.path
+        metrics = {"score": score, "worker": os.getpid(), "origin": origin}
         tune.report(metrics, checkpoint=Checkpoint.from_directory(str(folder)))
 
 
-def run(trainable: Any, path: Path, **options: Any) -> ResultGrid:
+def run(trainable: Any, path: Path, num_to_keep: int | None = None, **options: Any) -> ResultGrid:
     arguments: dict[str, Any] = {"perturbation_interval": 2, "resample_probability": 0}
     scheduler = PopulationBasedTraining(
         "training_iteration",
@@ -69,7 +70,12 @@ def run(trainable: Any, path: Path, **options: Any) -> ResultGrid:
         trainable,
         param_space={"rate": tune.grid_search(RATES)},
         tune_config=tune.TuneConfig(metric="score", mode="max", scheduler=scheduler, seed=1),
-        run_config=tune.RunConfig(name="pbt", storage_path=str(path), verbose=0),
+        run_config=tune.RunConfig(
+            name="pbt",
+            storage_path=str(path),
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=num_to_keep),
+        ),
         # One at a time, so that trials take turns: how fast each is does not matter.
         executor=tune.ProcessExecutor(num_cpus=1),
     ).fit()
@@ -90,6 +96,15 @@ def test_the_bad_trial_goes_on_from_the_checkpoint_of_the_good_one(
     line = json.loads((tmp_path / "pbt" / "pbt_global.txt").read_text().splitlines()[0])
     assert line[:2] == ["0_rate=1.0000", "1_rate=100.0000"]
     assert line[4] == {"rate": 100.0} and line[5]["rate"] in (50.0, 200.0)
+
+
+def test_a_donors_checkpoint_is_read_in_place_and_kept_until_then(tmp_path: Path) -> None:
+    bad, good = run(slope, tmp_path, num_to_keep=1)
+    origins = {Path(row["origin"]) for row in history(bad.path) if row["origin"]}
+    assert any(str(each.parent) == good.path for each in origins)
+    for result in (bad, good):
+        assert result.error is None and result.path is not None
+        assert len(list(Path(result.path).glob("checkpoint_*"))) == 1
 
 
 def test_a_class_that_can_be_reset_keeps_its_workers(tmp_path: Path) -> None:
