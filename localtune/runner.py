@@ -556,6 +556,8 @@ def _revive(trial: Trial, resume: ResumeConfig, searcher: SearchAlgorithm) -> No
     trial.error = None
     if wanted is ResumeConfig.ResumeType.RESTART:
         trial.checkpoints = CheckpointHistory(trial.checkpoint_config)
+        if trial.is_cloned:
+            trial.start_point = None
         trial.last_result = {}
         trial.metric_stats = {}
         trial.num_failures = 0

@@ -214,9 +214,18 @@ class Trial:
 
     @property
     def checkpoint(self) -> Checkpoint | None:
-        """The latest checkpoint."""
+        """The latest checkpoint: its own, or that of the trial that it was cloned from since."""
+        if self.is_cloned:
+            assert self.start_point is not None
+            return self.start_point.tracked.checkpoint
         latest = self.checkpoints.latest
         return latest.checkpoint if latest is not None else None
+
+    @property
+    def is_cloned(self) -> bool:
+        """Whether it goes on, or ended, from another trial's checkpoint: it has made none since."""
+        point = self.start_point
+        return point is not None and point.owner_id not in (None, self.trial_id)
 
     @property
     def resume_point(self) -> StartPoint | None:
@@ -228,7 +237,7 @@ class Trial:
 
     def has_checkpoint(self) -> bool:
         """Whether a checkpoint exists."""
-        return self.checkpoints.latest is not None
+        return self.checkpoint is not None
 
     @property
     def metric_stats(self) -> dict[str, MetricStats]:

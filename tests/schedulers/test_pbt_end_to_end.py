@@ -98,13 +98,23 @@ def test_the_bad_trial_goes_on_from_the_checkpoint_of_the_good_one(
     assert line[4] == {"rate": 100.0} and line[5]["rate"] in (50.0, 200.0)
 
 
-def test_a_donors_checkpoint_is_read_in_place_and_kept_until_then(tmp_path: Path) -> None:
-    bad, good = run(slope, tmp_path, num_to_keep=1)
-    origins = {Path(row["origin"]) for row in history(bad.path) if row["origin"]}
-    assert any(str(each.parent) == good.path for each in origins)
-    for result in (bad, good):
-        assert result.error is None and result.path is not None
-        assert len(list(Path(result.path).glob("checkpoint_*"))) == 1
+def test_a_donors_checkpoint_is_read_in_place_and_kept_as_long_as_it_is_needed(
+    tmp_path: Path,
+) -> None:
+    bad, good = run(slope, tmp_path, num_to_keep=1, synch=True)
+    for one, other in ((bad, good), (good, bad)):
+        assert one.error is None and one.path is not None
+        origins = {Path(row["origin"]).parent for row in history(one.path) if row["origin"]}
+        assert Path(str(other.path)) in origins
+        assert len(list(Path(one.path).glob("checkpoint_*"))) == 1
+    # The last of them was cloned at its end: its result is that of its donor's checkpoint.
+    assert good.checkpoint is not None and good.metrics is not None
+    assert Path(good.checkpoint.path).parent == Path(str(bad.path))
+    step, score = json.loads(Path(good.checkpoint.path, "state").read_text())
+    assert (step, score) == (8, good.metrics["score"])
+
+    _, again = tune.Tuner.restore(str(tmp_path / "pbt"), slope).fit()
+    assert again.checkpoint is not None and again.checkpoint.path == good.checkpoint.path
 
 
 def test_a_class_that_can_be_reset_keeps_its_workers(tmp_path: Path) -> None:
