@@ -399,7 +399,8 @@ def test_a_run_with_two_metrics_and_real_workers(tmp_path: Path) -> None:
             each._storage._backend.engine.dispose()  # type: ignore[attr-defined]
 
     assert not results.errors
-    assert sorted(told) == sorted([r.metrics["loss"], r.metrics["size"]] for r in results)
+    reported = [result.metrics or {} for result in results]
+    assert sorted(told) == sorted([each["loss"], each["size"]] for each in reported)
 
 
 def _train_for_two(config: dict[str, Any]) -> None:
