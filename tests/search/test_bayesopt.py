@@ -34,7 +34,7 @@ class TestBayesOptSearch(SearcherContract):
     learns = False  # 80 suggestions take long: see test_each_kind_of_utility_finds_the_best
 
     def make_searcher(self, **arguments: Any) -> Searcher:
-        return BayesOptSearch(random_state=None, random_search_steps=5, **arguments)
+        return BayesOptSearch(random_state=None, random_search_steps=8, **arguments)
 
 
 def search_with(**arguments: Any) -> BayesOptSearch:

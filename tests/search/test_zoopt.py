@@ -115,9 +115,10 @@ def test_a_space_that_is_used_up_gives_the_same_once_more() -> None:
 
 
 def test_more_rewards_than_it_begins_with_are_learned_from() -> None:
-    points = [{"x": number / 20, "net": "small"} for number in range(20)]
+    xs = [number / 20 for number in range(20)]
     search = search_with(
-        points_to_evaluate=points, evaluated_rewards=[abs(point["x"] - 0.7) for point in points]
+        points_to_evaluate=[{"x": x, "net": "small"} for x in xs],
+        evaluated_rewards=[abs(x - 0.7) for x in xs],
     )
     configs = evaluate(search, 20)
 
