@@ -113,8 +113,12 @@ def test_a_donors_checkpoint_is_read_in_place_and_kept_as_long_as_it_is_needed(
     step, score = json.loads(Path(good.checkpoint.path, "state").read_text())
     assert (step, score) == (8, good.metrics["score"])
 
-    _, again = tune.Tuner.restore(str(tmp_path / "pbt"), slope).fit()
-    assert again.checkpoint is not None and again.checkpoint.path == good.checkpoint.path
+    restored = tune.Tuner.restore(str(tmp_path / "pbt"), slope).fit()
+    again = restored[1].checkpoint
+    assert again is not None and again.path == good.checkpoint.path
+    analysis = restored._experiment_analysis
+    last = analysis.get_last_checkpoint(analysis.trials[1])
+    assert last is not None and last.path == good.checkpoint.path
 
 
 def test_a_class_that_can_be_reset_keeps_its_workers(tmp_path: Path) -> None:
