@@ -287,8 +287,9 @@ def _as_scheduler(scheduler: Any) -> TrialScheduler:
     if isinstance(scheduler, str):
         scheduler = create_scheduler(scheduler)
     if not isinstance(scheduler, TrialScheduler):
+        hint = " Pass an instance, not the class." if isinstance(scheduler, type) else ""
         raise ValueError(
-            f"scheduler must be None, a name, or a TrialScheduler, but got {scheduler!r}."
+            f"scheduler must be None, a name, or a TrialScheduler, but got {scheduler!r}.{hint}"
         )
     return scheduler
 
@@ -569,6 +570,8 @@ def _revive(trial: Trial, resume: ResumeConfig, searcher: SearchAlgorithm) -> No
     trial.error = None
     if wanted is ResumeConfig.ResumeType.RESTART:
         trial.checkpoints = CheckpointHistory(trial.checkpoint_config)
+        if trial.is_cloned:
+            trial.start_point = None
         trial.last_result = {}
         trial.metric_stats = {}
         trial.num_failures = 0

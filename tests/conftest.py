@@ -25,8 +25,12 @@ _SET_BY_IMPORTS = {
 _private_key = pytest.StashKey[str]()
 _watch_key = pytest.StashKey[ProcessWatch]()
 
-# Examples that take long on a busy machine are no bugs.
-hypothesis.settings.register_profile("localtune", hypothesis.settings.default, deadline=None)
+# Examples that take long on a busy machine are no bugs. Each run tries the same ones, so that no
+# change fails for what was there before; `--hypothesis-profile=explore` looks for others.
+hypothesis.settings.register_profile("explore", hypothesis.settings.default, deadline=None)
+hypothesis.settings.register_profile(
+    "localtune", hypothesis.settings.get_profile("explore"), derandomize=True
+)
 hypothesis.settings.load_profile("localtune")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import localtune as tune
+from localtune.schedulers import FIFOScheduler
 from tests.runs import make_tuner, reporting
 
 
@@ -52,6 +53,7 @@ BAD_FIELDS = [
     ("search_alg", object(), "search_alg must be None, a name, a Searcher"),
     ("search_alg", "randm", "randm"),
     ("scheduler", object(), "scheduler must be None, a name, or a TrialScheduler"),
+    ("scheduler", FIFOScheduler, "Pass an instance, not the class"),
     ("scheduler", "fivo", "fivo"),
 ]
 

@@ -186,7 +186,7 @@ class ExperimentAnalysis:
         return best_of(
             (
                 (tracked.checkpoint, value)
-                for tracked in trial.checkpoints.kept
+                for tracked in trial.known_checkpoints
                 if is_number(value := unflattened_lookup(metric, tracked.metrics, default=None))
             ),
             mode,

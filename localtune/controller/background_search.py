@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from localtune.search.search_algorithm import SearchAlgorithm
+from localtune.search.search_algorithm import SearchAlgorithm, searcher_name
 from localtune.search.suggestion import Suggestion
 
 logger = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ class BackgroundSearch(SearchAlgorithm):
                 logger.warning(
                     "The searcher %s has not come back for %g s after the end of the run, and is "
                     "left alone.",
-                    type(self.searcher).__name__,
+                    searcher_name(self),
                     _LAST_THOUGHT_S,
                 )
             self._thread = None

@@ -7,7 +7,7 @@
                    +-- the donor has a checkpoint ------------|--> start point, pinned
                    |                                          |           |
                    +-- it has none --> the trial goes on  <---+ failed    | the trial has a newer
-                                                                          v  one, or has ended
+                                                                          v  one of its own
                                                                        unpinned
 
 Nothing is copied: the trial reads the donor's directory in place.
@@ -97,7 +97,7 @@ class CloneTable:
         for trial in trials:
             point = trial.start_point
             donor = by_id.get(point.owner_id or "") if point is not None else None
-            if point is None or donor is None or trial.is_finished():
+            if point is None or donor is None:
                 continue
             for tracked in donor.checkpoints:
                 if tracked.index == point.tracked.index:

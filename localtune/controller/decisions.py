@@ -145,10 +145,12 @@ class Decisions(RunCore):
             trial.error = None
         del self._live[trial.trial_id]
         self._clones.give_up(trial)
-        trial.start_point = None
         trial.close()
         self._started.discard(trial.trial_id)
-        self._unpin(trial)
+        # What it has come to is in the checkpoint of its donor, if it has made none since.
+        if not trial.is_cloned:
+            trial.start_point = None
+            self._unpin(trial)
         self._serve_waiting(trial)
 
     # -- failures ---------------------------------------------------------------------------------

@@ -248,9 +248,11 @@ class ExperimentLoop:
                 f"{trial}: the checkpoint {tracked.checkpoint.path} is damaged ({damage}); it goes "
                 "on from the one before, or from scratch if there is none."
             )
+        if not is_known or trial.is_cloned:
+            # A function that was cloned may have made a checkpoint that was not wanted any more.
+            remove_leftovers(trial.path, [each.checkpoint.path for each in trial.checkpoints])
         if is_known:
             return
-        remove_leftovers(trial.path, [each.checkpoint.path for each in trial.checkpoints])
         self._db.cut_results(trial, trial.result_count)
         self._db.save(())
         history.rewind(trial.path, trial.result_count)

@@ -13,6 +13,7 @@ from localtune.error import (
 )
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
+from localtune.search.search_algorithm import searcher_name
 
 # Trials created in one turn: the first ones shall run before the last ones are thought up.
 _CREATED_PER_TURN = 4
@@ -149,7 +150,7 @@ class Starting(Decisions):
         elif now - self._polled_since > _POLLED_FOR_S:
             self._abort(
                 TuneError(
-                    f"The searcher {type(self._searcher).__name__} suggested nothing for "
+                    f"The searcher {searcher_name(self._searcher)} suggested nothing for "
                     f"{_POLLED_FOR_S:g} s while no trial was left to wait for. It must return a "
                     "configuration, or FINISHED if there is none any more."
                 )

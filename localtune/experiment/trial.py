@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from localtune.experiment.checkpoint_history import CheckpointHistory, StartPoint
+from localtune.experiment.checkpoint_history import CheckpointHistory, StartPoint, TrackedCheckpoint
 from localtune.experiment.export_format import ExportFormat as ExportFormat
 from localtune.experiment.metric_analysis import MetricStats, PackedStats, pack_stats
 from localtune.experiment.status import Status, check_move
@@ -214,9 +214,24 @@ class Trial:
 
     @property
     def checkpoint(self) -> Checkpoint | None:
-        """The latest checkpoint."""
+        """The latest checkpoint: its own, or that of the trial that it was cloned from since."""
+        if self.is_cloned:
+            assert self.start_point is not None
+            return self.start_point.tracked.checkpoint
         latest = self.checkpoints.latest
         return latest.checkpoint if latest is not None else None
+
+    @property
+    def is_cloned(self) -> bool:
+        """Whether it goes on, or ended, from another trial's checkpoint: it has made none since."""
+        point = self.start_point
+        return point is not None and point.owner_id not in (None, self.trial_id)
+
+    @property
+    def known_checkpoints(self) -> list[TrackedCheckpoint]:
+        """Its checkpoints that exist, oldest first, and behind them the one it was cloned from."""
+        point = self.start_point
+        return [*self.checkpoints.kept, *([point.tracked] if point and self.is_cloned else ())]
 
     @property
     def resume_point(self) -> StartPoint | None:
@@ -228,7 +243,7 @@ class Trial:
 
     def has_checkpoint(self) -> bool:
         """Whether a checkpoint exists."""
-        return self.checkpoints.latest is not None
+        return self.checkpoint is not None
 
     @property
     def metric_stats(self) -> dict[str, MetricStats]:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from localtune.schedulers.asha_promotion import Promotion
-from localtune.schedulers.metric_scheduler import MetricScheduler
+from localtune.schedulers.metric_scheduler import MetricScheduler, check_number
 from localtune.schedulers.rungs import Rung, milestones
 from localtune.utils.text import near_miss
 
@@ -182,15 +182,14 @@ def _check(
     max_t: float, grace_period: float, reduction_factor: float, brackets: int, type: str
 ) -> None:
     """Raises ValueError for arguments out of their ranges."""
-    # All is asked for the other way round, so that NaN does not pass.
-    if not 0 < max_t < math.inf:
-        raise ValueError(f"max_t must be a number above 0, but got {max_t!r}.")
-    if not 0 < grace_period <= max_t:
-        raise ValueError(
-            f"grace_period must be above 0 and at most max_t, {max_t!r}, but got {grace_period!r}."
-        )
-    if not 1 < reduction_factor < math.inf:
-        raise ValueError(f"reduction_factor must be more than 1, but got {reduction_factor!r}.")
+    check_number("max_t", max_t, lambda value: value > 0, "above 0")
+    check_number(
+        "grace_period",
+        grace_period,
+        lambda value: 0 < value <= max_t,
+        f"above 0 and at most max_t, {max_t!r}",
+    )
+    check_number("reduction_factor", reduction_factor, lambda value: value > 1, "above 1")
     if not isinstance(brackets, int) or brackets < 1:
         raise ValueError(f"brackets must be an integer of at least 1, but got {brackets!r}.")
     if type not in _TYPES:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.experiment.status import Status
 from localtune.schedulers.bracket import Bracket, BracketSize, band_sizes
-from localtune.schedulers.metric_scheduler import MetricScheduler
+from localtune.schedulers.metric_scheduler import MetricScheduler, check_number
 from localtune.schedulers.trial_scheduler import ControllerView
 from localtune.utils.dicts import flatten_dict
 
@@ -69,10 +69,8 @@ class HyperBandScheduler(MetricScheduler):
         stop_last_trials: bool = True,
     ) -> None:
         super().__init__(time_attr, metric, mode)
-        if not max_t >= 1:
-            raise ValueError(f"max_t must be at least 1, but got {max_t!r}.")
-        if not reduction_factor > 1:
-            raise ValueError(f"reduction_factor must be above 1, but got {reduction_factor!r}.")
+        check_number("max_t", max_t, lambda value: value >= 1, "at least 1")
+        check_number("reduction_factor", reduction_factor, lambda value: value > 1, "above 1")
         self._max_t = max_t
         self._factor = reduction_factor
         self._stops_last = stop_last_trials

@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from localtune.experiment.status import Status
-from localtune.schedulers.metric_scheduler import WORST, MetricScheduler
+from localtune.schedulers.metric_scheduler import WORST, MetricScheduler, check_number
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
@@ -56,13 +56,12 @@ class MedianStoppingRule(MetricScheduler):
         hard_stop: bool = True,
     ) -> None:
         super().__init__(time_attr, metric, mode)
-        for name, value in (("grace_period", grace_period), ("min_time_slice", min_time_slice)):
-            if not value >= 0:
-                raise ValueError(f"{name} must be at least 0, but got {value!r}.")
-        if min_samples_required < 0:
-            raise ValueError(
-                f"min_samples_required must be at least 0, but got {min_samples_required!r}."
-            )
+        for name, value in (
+            ("grace_period", grace_period),
+            ("min_samples_required", min_samples_required),
+            ("min_time_slice", min_time_slice),
+        ):
+            check_number(name, value, lambda value: value >= 0, "at least 0", may_be_infinite=True)
         self._grace_period = grace_period
         self._min_samples_required = min_samples_required
         self._min_time_slice = min_time_slice

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import numbers
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from localtune.result import DEFAULT_METRIC
@@ -115,3 +116,26 @@ def _number(key: str, result: Mapping[str, Any]) -> float | None:
         raise ValueError(
             f"A scheduler needs a number in {key!r}, but a trial reported {value!r}."
         ) from None
+
+
+def check_number(
+    name: str,
+    value: Any,
+    is_right: Callable[[float], bool],
+    rule: str,
+    *,
+    may_be_infinite: bool = False,
+) -> None:
+    """Raises ValueError unless an argument is a number, not NaN, for which a rule holds.
+
+    Args:
+        name: Name of the argument.
+        value: What it is.
+        is_right: The rule.
+        rule: The same in words, behind "a number".
+        may_be_infinite: Whether infinity is one.
+    """
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if is_number and is_right(value) and (may_be_infinite or math.isfinite(value)):
+        return
+    raise ValueError(f"{name} must be a number {rule}, but got {value!r}.")

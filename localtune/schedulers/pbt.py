@@ -14,6 +14,7 @@ from localtune.schedulers.pbt_replay import (
 from localtune.schedulers.policy_log import PolicyLog
 from localtune.schedulers.population_scheduler import PopulationScheduler, check_range
 from localtune.search.basic_variant import BasicVariantGenerator
+from localtune.search.search_algorithm import searcher_name
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
@@ -125,7 +126,7 @@ class PopulationBasedTraining(PopulationScheduler):
         if not isinstance(search_alg, BasicVariantGenerator):
             raise ValueError(
                 f"{type(self).__name__} searches itself, and cannot be combined with "
-                f"{type(search_alg).__name__}. Leave search_alg out."
+                f"{searcher_name(search_alg)}. Leave search_alg out."
             )
         check_keys(self._mutations_name, self._mutations, param_space)
 

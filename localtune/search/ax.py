@@ -42,6 +42,8 @@ class AxSearch(LibrarySearcher):
         outcome_constraints: Inequalities of other metrics: ``["latency <= 20"]``.
         ax_client: An ``ax.Client`` whose experiment and objective are configured already, in
             place of space, metric, mode and constraints.
+        evaluated_rewards: What the metric came to for each of ``points_to_evaluate``; they are
+            told to the library and not evaluated.
         **ax_kwargs: Arguments of ``ax.Client`` (``random_seed``, by default from the run's seed,
             and ``storage_config``) and of its ``configure_generation_strategy`` (as
             ``method="quality"``, or ``initialization_budget=10``: how many trials come before
@@ -67,6 +69,7 @@ class AxSearch(LibrarySearcher):
         parameter_constraints: Sequence[str] | None = None,
         outcome_constraints: Sequence[str] | None = None,
         ax_client: Any = None,
+        evaluated_rewards: Sequence[float] | None = None,
         **ax_kwargs: Any,
     ) -> None:
         _load()
@@ -90,7 +93,8 @@ class AxSearch(LibrarySearcher):
         elif space is not None and not isinstance(space, dict):
             space = _domains(space)
         _check_arguments(ax_kwargs)
-        super().__init__(space, metric, mode, points_to_evaluate, ax_kwargs.get("random_seed"))
+        seed = ax_kwargs.get("random_seed")
+        super().__init__(space, metric, mode, points_to_evaluate, seed, evaluated_rewards)
 
     @staticmethod
     def convert_search_space(spec: dict[str, Any]) -> list[Any]:

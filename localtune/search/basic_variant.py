@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from localtune.error import SearchSpaceError
 from localtune.search.containers import path_text
 from localtune.search.presets import with_preset
 from localtune.search.rng import RandomSource, derive_seed
@@ -34,7 +35,8 @@ class BasicVariantGenerator(SearchAlgorithm):
 
     Raises:
         TypeError: if ``points_to_evaluate`` is no list of dicts.
-        ValueError: for a negative ``max_concurrent``.
+        ValueError: for a negative ``max_concurrent``; before the first trial, for a point that
+            the search space cannot give.
 
     Example:
         >>> from localtune.search.sample import grid_search, randint
@@ -155,17 +157,12 @@ class BasicVariantGenerator(SearchAlgorithm):
     def _preset(
         self, param_space: dict[str, Any], number: int, point: dict[str, Any]
     ) -> SearchSpace:
-        warnings: list[str] = []
         try:
-            space = SearchSpace(with_preset(param_space, point, warnings))
+            return SearchSpace(with_preset(param_space, point))
         except KeyError as error:
             raise KeyError(f"points_to_evaluate[{number}]: {error.args[0]}") from None
-        if warnings:
-            import logging
-
-            for warning in warnings:
-                logging.getLogger(__name__).warning("points_to_evaluate[%d]: %s", number, warning)
-        return space
+        except SearchSpaceError as error:
+            raise SearchSpaceError(f"points_to_evaluate[{number}]: {error}") from None
 
     def _begin_sample(self, sample: int) -> None:
         self._sample = sample

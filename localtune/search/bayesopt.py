@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -44,6 +43,8 @@ class BayesOptSearch(LibrarySearcher):
         skip_duplicate: Whether no configuration is suggested twice. A number says to how many
             digits after the point numbers are compared; True is 5.
         analysis: Earlier trials to learn from, as :class:`~localtune.ExperimentAnalysis`.
+        evaluated_rewards: What the metric came to for each of ``points_to_evaluate``; they are
+            told to the library and not evaluated.
 
     Raises:
         ExtraMissingError: if the library is not installed.
@@ -75,6 +76,7 @@ class BayesOptSearch(LibrarySearcher):
         patience: int = 5,
         skip_duplicate: bool | int = True,
         analysis: Any = None,
+        evaluated_rewards: Sequence[float] | None = None,
     ) -> None:
         _load()
         if random_search_steps < 1:
@@ -84,7 +86,7 @@ class BayesOptSearch(LibrarySearcher):
         if patience < 1:
             raise ValueError(f"patience must be at least 1, but got {patience!r}.")
         self._utility = _checked_utility(utility_kwargs)
-        super().__init__(space, metric, mode, points_to_evaluate, random_state)
+        super().__init__(space, metric, mode, points_to_evaluate, random_state, evaluated_rewards)
         self._random_search_steps = random_search_steps
         self._verbose = verbose
         self._patience = patience
@@ -132,7 +134,7 @@ class BayesOptSearch(LibrarySearcher):
         for _ in range(self._patience):
             place = self._random_place() if is_random else self._best_place()
             values = {
-                parameter.name: _from_model(parameter, place[parameter.name])
+                parameter.name: _numbers(parameter).at(place[parameter.name])
                 for parameter in self._space.parameters
             }
             if not self._skip_duplicate or self._key(values) not in self._seen:
@@ -146,7 +148,7 @@ class BayesOptSearch(LibrarySearcher):
         assert self._space is not None
         self._seen.add(self._key(values))
         self._pending[trial_id] = {
-            parameter.name: _to_model(parameter, values[parameter.name])
+            parameter.name: _numbers(parameter).place_of(values[parameter.name])
             for parameter in self._space.parameters
         }
 
@@ -213,16 +215,7 @@ def _model(
 
 
 def _bounds(space: ConvertedSpace) -> dict[str, tuple[float, float]]:
-    bounds = {}
-    for parameter in space.parameters:
-        shape = _numbers(parameter)
-        # Half a step wider, so that both ends count fully; a hair less, for the rounding.
-        half = 0.4999 * (shape.q or (1.0 if shape.is_integer else 0.0))
-        lower, upper = shape.lower - half, shape.upper + half
-        bounds[parameter.name] = (
-            (math.log(lower), math.log(upper)) if shape.is_log else (float(lower), float(upper))
-        )
-    return bounds
+    return {parameter.name: _numbers(parameter).scale() for parameter in space.parameters}
 
 
 def _numbers(parameter: Parameter) -> Numbers:
@@ -233,16 +226,6 @@ def _numbers(parameter: Parameter) -> Numbers:
         f"{parameter.domain!r}. Use a searcher that takes choices, as OptunaSearch or "
         "HyperOptSearch, or make it a number."
     )
-
-
-def _from_model(parameter: Parameter, place: float) -> float:
-    shape = _numbers(parameter)
-    number: float = shape.fit(math.exp(place) if shape.is_log else place)
-    return number
-
-
-def _to_model(parameter: Parameter, value: float) -> float:
-    return math.log(value) if _numbers(parameter).is_log else float(value)
 
 
 def _as_domain_if_bounds(value: Any) -> Any:

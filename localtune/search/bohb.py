@@ -112,6 +112,16 @@ class TuneBOHB(SpaceSearcher):
         # own. Each such step, and the copy that get_state makes, is atomic.
         self._paused: set[str] = set()
 
+    @staticmethod
+    def convert_search_space(spec: dict[str, Any]) -> dict[str, Any]:
+        """{flat name: distribution of Optuna} of the model for a search space.
+
+        A choice stands there as the number of its option; what depends on it is always there.
+        """
+        optuna = _import_optuna()
+        space = ConvertedSpace(spec, TuneBOHB.library, conditional=True)
+        return {each.name: _distribution(optuna, each) for each in space.parameters}
+
     def set_max_concurrency(self, max_concurrent: int) -> bool:
         self._max_concurrent = max_concurrent
         return True
@@ -171,10 +181,7 @@ class TuneBOHB(SpaceSearcher):
             return
         value = result.get(str(self._metric))
         if value is None:
-            raise KeyError(
-                f"TuneBOHB needs {self._metric!r} in each result, but a trial reported only "
-                f"{', '.join(sorted(map(repr, result)))}."
-            )
+            return  # the run has said so, unless it was told not to
         loss = float(value) if self._mode == "min" else -float(value)
         # NaN is the worst there is.
         loss = math.inf if math.isnan(loss) else loss

@@ -20,13 +20,12 @@ _SEARCHERS = {
     "optuna": ("localtune.search.optuna", "OptunaSearch"),
     "random": ("localtune.search.basic_variant", "BasicVariantGenerator"),
     "variant_generator": ("localtune.search.basic_variant", "BasicVariantGenerator"),
+    "zoopt": ("localtune.search.zoopt", "ZOOptSearch"),
 }
 
 
 # Names that Ray Tune knows, and what to take instead.
 _NOT_HERE = {
-    "zoopt": "There is no ZOOptSearch: ZOOpt has had no release since January 2022. Use "
-    "'nevergrad', which has many optimisers of that kind.",
     "hebo": "There is no HEBOSearch: HEBO wants NumPy below 1.25, which Python 3.12 and newer do "
     "not have. Use 'ax', or 'optuna' with a GPSampler.",
 }
@@ -55,7 +54,8 @@ def create_searcher(search_alg: str, **kwargs: Any) -> Searcher | SearchAlgorith
 
     Args:
         search_alg: Its name, in upper or lower case: ``"random"`` (or ``"variant_generator"``),
-            ``"ax"``, ``"bayesopt"``, ``"bohb"``, ``"hyperopt"``, ``"nevergrad"``, ``"optuna"``.
+            ``"ax"``, ``"bayesopt"``, ``"bohb"``, ``"hyperopt"``, ``"nevergrad"``, ``"optuna"``,
+            ``"zoopt"``.
         **kwargs: Arguments of its class; what that does not take is dropped.
 
     Raises:

@@ -32,6 +32,8 @@ class HyperOptSearch(LibrarySearcher):
         n_initial_points: How many trials are drawn at random before TPE begins.
         random_state_seed: Seed; None takes that of the run, or none.
         gamma: Which part of the trials counts as good; above 0 and below 1.
+        evaluated_rewards: What the metric came to for each of ``points_to_evaluate``; they are
+            told to the library and not evaluated.
 
     Raises:
         ExtraMissingError: if HyperOpt is not installed.
@@ -61,13 +63,16 @@ class HyperOptSearch(LibrarySearcher):
         n_initial_points: int = 20,
         random_state_seed: int | None = None,
         gamma: float = 0.25,
+        evaluated_rewards: Sequence[float] | None = None,
     ) -> None:
         _load()
         if n_initial_points < 1:
             raise ValueError(f"n_initial_points must be at least 1, but got {n_initial_points!r}.")
         if not 0 < gamma < 1:
             raise ValueError(f"gamma must be above 0 and below 1, but got {gamma!r}.")
-        super().__init__(space, metric, mode, points_to_evaluate, random_state_seed)
+        super().__init__(
+            space, metric, mode, points_to_evaluate, random_state_seed, evaluated_rewards
+        )
         self._n_initial_points = n_initial_points
         self._gamma = gamma
         self._domain: Any = None  # the library's form of the space, made when needed

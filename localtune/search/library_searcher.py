@@ -17,6 +17,7 @@ from localtune.search.rng import derive_seed
 from localtune.search.searcher import Searcher
 from localtune.search.space_searcher import SpaceSearcher
 from localtune.search.variables import as_domain
+from localtune.utils.best import is_number
 
 
 class LibrarySearcher(SpaceSearcher):
@@ -28,6 +29,11 @@ class LibrarySearcher(SpaceSearcher):
         mode: ``"min"`` or ``"max"``; None takes that of the run.
         points_to_evaluate: Configurations to begin with.
         seed: Seed; None takes one from that of the run.
+        evaluated_rewards: What the metric came to for each of the points: they are told to the
+            library, and not evaluated.
+
+    Raises:
+        ValueError: for rewards that are no numbers; and see the base class.
     """
 
     def __init__(
@@ -37,6 +43,7 @@ class LibrarySearcher(SpaceSearcher):
         mode: str | None,
         points_to_evaluate: Sequence[Mapping[str, Any]] | None,
         seed: int | None,
+        evaluated_rewards: Sequence[float] | None = None,
     ) -> None:
         self._seed = seed
         self._has_begun = False
@@ -46,7 +53,10 @@ class LibrarySearcher(SpaceSearcher):
         self._n_evaluated = 0
         # What is constant in a space of the searcher's own is known to nobody else.
         self._own_space: dict[str, Any] = space if isinstance(space, dict) else {}
-        super().__init__(space, metric, mode, points_to_evaluate)
+        super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards)
+        for reward in self._rewards:
+            if not is_number(reward):
+                raise ValueError(f"evaluated_rewards must be numbers, but got {reward!r}.")
 
     @abstractmethod
     def _begin(self) -> None:
@@ -73,7 +83,7 @@ class LibrarySearcher(SpaceSearcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         space = self.check_ready(trial_id)
         self._prepare()
-        points = self.point_values()
+        points = [] if self._rewards else self.point_values()
         values: dict[str, Any] | str | None
         if self._n_points_given < len(points):
             values = points[self._n_points_given]
@@ -119,16 +129,22 @@ class LibrarySearcher(SpaceSearcher):
         ]
 
     def _prepare(self) -> None:
-        """Makes the model if there is none, and tells it of points that were added."""
+        """Makes the model if there is none, and tells it what is known and not told yet."""
         if not self._has_begun:
             self._begin()
             self._has_begun = True
+            if self._rewards:
+                for values, reward in zip(self.point_values(), self._rewards, strict=True):
+                    self._tell_evaluated(values, _finite(reward))
         for values, (_, value) in zip(self._check_evaluated(), self._evaluated, strict=True):
-            name = f"evaluated {self._n_evaluated}"
-            self._attach(name, values)
-            self._tell(name, value)
-            self._n_evaluated += 1
+            self._tell_evaluated(values, value)
         self._evaluated.clear()
+
+    def _tell_evaluated(self, values: dict[str, Any], value: float | None) -> None:
+        name = f"evaluated {self._n_evaluated}"
+        self._attach(name, values)
+        self._tell(name, value)
+        self._n_evaluated += 1
 
     def _loss(self, value: float) -> float:
         """The value, as something to minimise."""

@@ -35,6 +35,8 @@ class NevergradSearch(LibrarySearcher):
         metric: Metric to optimise; None takes that of the run.
         mode: ``"min"`` or ``"max"``; None takes that of the run.
         points_to_evaluate: Configurations to begin with, complete.
+        evaluated_rewards: What the metric came to for each of ``points_to_evaluate``; they are
+            told to the library and not evaluated.
 
     Raises:
         ExtraMissingError: if Nevergrad is not installed.
@@ -67,6 +69,7 @@ class NevergradSearch(LibrarySearcher):
         metric: str | None = None,
         mode: str | None = None,
         points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        evaluated_rewards: Sequence[float] | None = None,
     ) -> None:
         library = _load()
         self._kwargs = dict(optimizer_kwargs or {})
@@ -86,7 +89,7 @@ class NevergradSearch(LibrarySearcher):
         else:
             self._optimizer = _optimizer_class(optimizer)
             _refuse_waiting(self._optimizer)
-        super().__init__(space, metric, mode, points_to_evaluate, None)
+        super().__init__(space, metric, mode, points_to_evaluate, None, evaluated_rewards)
 
     @staticmethod
     def convert_search_space(spec: dict[str, Any]) -> Any:

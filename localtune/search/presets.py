@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from localtune.error import SearchSpaceError
 from localtune.search.containers import Path, children, path_text, rebuilt
 from localtune.search.domains import Categorical, is_same
 from localtune.search.variables import as_domain
 from localtune.utils.text import near_miss
 
 
-def with_preset(space: Any, preset: Any, warnings: list[str], path: Path = ()) -> Any:
+def with_preset(space: Any, preset: Any, path: Path = ()) -> Any:
     """The search space with the values of a preset in the place of what it says there.
 
     Args:
         space: A search space or a part of it; left as it is.
         preset: Value for it; for a dict or list with variables inside, values for some of them.
-        warnings: Takes a text for each value that the space cannot give.
         path: Where it stands.
 
     Raises:
         KeyError: for a key that the space does not have.
+        SearchSpaceError: for a value that the space cannot give.
     """
     if as_domain(space, path) is None and _same_kind(space, preset):
         parts = dict(children(space))
@@ -28,12 +29,12 @@ def with_preset(space: Any, preset: Any, warnings: list[str], path: Path = ()) -
         for key, value in children(preset):
             if key not in parts:
                 raise _unknown_key((*path, key), parts)
-            updates.append((key, with_preset(parts[key], value, warnings, (*path, key))))
+            updates.append((key, with_preset(parts[key], value, (*path, key))))
         return rebuilt(space, updates)
     if not can_give(space, preset, path):
-        warnings.append(
+        raise SearchSpaceError(
             f"{path_text(path)!r} is {preset!r}, which {space!r} in the search space cannot give. "
-            "It is used all the same."
+            "Change the point or the search space."
         )
     return preset
 

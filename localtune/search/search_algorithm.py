@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+from localtune.search.searcher import Searcher
 from localtune.search.suggestion import Suggestion
 
 
@@ -123,3 +124,11 @@ def check_num_samples(num_samples: int) -> None:
     """Raises ValueError if ``num_samples`` is neither -1 nor a positive number."""
     if not isinstance(num_samples, int) or (num_samples < 1 and num_samples != -1):
         raise ValueError(f"num_samples must be -1 (no end) or at least 1, but got {num_samples!r}.")
+
+
+def searcher_name(search: Any) -> str:
+    """Name of the class that the user knows: that of the innermost searcher."""
+    inner = getattr(search, "searcher", None)
+    while isinstance(inner, (Searcher, SearchAlgorithm)):
+        search, inner = inner, getattr(inner, "searcher", None)
+    return type(search).__name__

@@ -24,7 +24,7 @@ from localtune.search.domains import Domain
 from localtune.search.presets import can_give
 from localtune.search.repeater import TRIAL_INDEX
 from localtune.search.rng import derive_seed
-from localtune.search.search_algorithm import SearchAlgorithm, check_num_samples
+from localtune.search.search_algorithm import SearchAlgorithm, check_num_samples, searcher_name
 from localtune.search.searcher import Searcher, load_snapshot, snapshot
 from localtune.search.space import SearchSpace
 from localtune.search.suggestion import Suggestion
@@ -107,7 +107,7 @@ class SearchGenerator(SearchAlgorithm):
         taken = hook(metric, mode, config, **accepted(hook, spec))
         left = [path_text(path) for path, _ in variables_of(config, ())]
         if left and not taken:
-            name = type(self.searcher).__name__
+            name = searcher_name(self.searcher)
             raise ValueError(
                 f"{name} suggests no values for what param_space leaves open: {', '.join(left)}. "
                 f"Leave those out of param_space, or give {name} no search space of its own."
@@ -148,11 +148,11 @@ class SearchGenerator(SearchAlgorithm):
             return None
         if not isinstance(suggested, dict):
             raise ValueError(
-                f"{type(self.searcher).__name__}.suggest must return a dict, None (not now) or "
+                f"{searcher_name(self.searcher)}.suggest must return a dict, None (not now) or "
                 f"Searcher.FINISHED, but returned {suggested!r}."
             )
         if self._is_space_taken:
-            _check_part(type(self.searcher).__name__, self._space, suggested, ())
+            _check_part(searcher_name(self.searcher), self._space, suggested, ())
         self._counter += 1
         return self._suggestion(trial_id, suggested)
 
@@ -185,7 +185,7 @@ class SearchGenerator(SearchAlgorithm):
         if state["searcher"] is None:
             _LOGGER.warning(
                 "The state of the searcher %s was not kept: it begins anew.",
-                type(self.searcher).__name__,
+                searcher_name(self.searcher),
             )
         else:
             load_snapshot(self.searcher, state["searcher"])
@@ -199,7 +199,7 @@ class SearchGenerator(SearchAlgorithm):
                 _LOGGER.warning(
                     "The state of the searcher %s cannot be kept (%s: %s): a run that is taken up "
                     "again begins its search anew. Override get_state and set_state.",
-                    type(self.searcher).__name__,
+                    searcher_name(self.searcher),
                     type(error).__name__,
                     error,
                 )
@@ -217,7 +217,7 @@ class SearchGenerator(SearchAlgorithm):
         left = [path_text(path) for path, _ in variables_of(merged, ())]
         if left:
             raise ValueError(
-                f"{type(self.searcher).__name__} must suggest a value for all that is open, but "
+                f"{searcher_name(self.searcher)} must suggest a value for all that is open, but "
                 f"did not for {', '.join(left)}: it suggested {suggested!r}."
             )
         config = SearchSpace(merged).variant(f"{self._seed}/{self._counter}", 0).config

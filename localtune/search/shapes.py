@@ -53,6 +53,21 @@ class Numbers:
             not self.is_integer and self.q is None
         )
 
+    def scale(self) -> tuple[float, float]:
+        """Bounds for a library that knows real numbers only; logarithms on a logarithmic scale."""
+        # Half a step wider, so that both ends count fully; a hair less, for the rounding.
+        half = 0.4999 * (self.q or (1.0 if self.is_integer else 0.0))
+        lower, upper = self.lower - half, self.upper + half
+        return (math.log(lower), math.log(upper)) if self.is_log else (float(lower), float(upper))
+
+    def at(self, place: float) -> Any:
+        """The value at a place of :meth:`scale`."""
+        return self.fit(math.exp(place) if self.is_log else place)
+
+    def place_of(self, value: float) -> float:
+        """Where a value is on :meth:`scale`."""
+        return math.log(value) if self.is_log else float(value)
+
 
 @dataclass(frozen=True, slots=True)
 class Normals:

@@ -485,8 +485,10 @@ def test_a_clone_restores_from_the_donor_in_place_and_pins_it() -> None:
     assert isinstance(command, m.Restore) and first.checkpoint is not None
     assert command.path == first.checkpoint.path
     workers.run_well()
-    assert first.checkpoints.latest.pins == set()
     assert statuses(state) == [Status.TERMINATED] * 2
+    # It has made none of its own since, so that is where its last result is from.
+    assert second.checkpoint == first.checkpoint
+    assert first.checkpoints.latest.pins == {second.trial_id}
 
 
 def test_a_clone_waits_for_the_save_in_flight() -> None:

@@ -15,9 +15,9 @@ EXTRAS = SETUP["options.extras_require"]
 
 # What only those who develop localtune install, and what its own run time never imports.
 # Not tested with their lowest versions: what tests need themselves, and what is too large.
-NOT_FOR_LOWEST = {"test", "testing", "dev", "ray", "ax"}
+NOT_FOR_LOWEST = {"test", "testing", "dev", "ray", "ax", "optuna-gp"}
 # Not for every user: see the remarks in setup.cfg.
-NOT_IN_ALL = {"all", "demo", "test", "testing", "dev", "ray", "ax", "nevergrad"}
+NOT_IN_ALL = NOT_FOR_LOWEST | {"all", "demo", "nevergrad"}
 
 
 def requirements(text: str) -> dict[str, str]:

@@ -217,9 +217,10 @@ def test_a_bracket_without_rungs_never_stops_early() -> None:
     [
         ({"max_t": 0}, "max_t must be a number above 0, but got 0"),
         ({"max_t": math.nan}, "max_t"),
-        ({"max_t": 5, "grace_period": 6}, "grace_period must be above 0 and at most max_t, 5"),
+        ({"max_t": "9"}, "max_t must be a number above 0, but got '9'"),
+        ({"max_t": 5, "grace_period": 6}, "grace_period must be a number .* at most max_t, 5"),
         ({"grace_period": 0}, "grace_period"),
-        ({"reduction_factor": 1}, "reduction_factor must be more than 1, but got 1"),
+        ({"reduction_factor": 1}, "reduction_factor must be a number above 1, but got 1"),
         ({"brackets": 0}, "brackets must be an integer of at least 1, but got 0"),
         ({"brackets": 1.5}, "brackets"),
         ({"mode": "best"}, "mode must be 'min' or 'max', but got 'best'"),

@@ -385,9 +385,11 @@ def test_a_trial_that_was_asked_to_stop_does_not_go_on() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_t": 0}, "max_t must be at least 1, but got 0"),
-        ({"max_t": math.nan}, "max_t must be at least 1"),
-        ({"reduction_factor": 1}, "reduction_factor must be above 1, but got 1"),
+        ({"max_t": 0}, "max_t must be a number at least 1, but got 0"),
+        ({"max_t": math.nan}, "max_t must be a number at least 1"),
+        ({"max_t": math.inf}, "max_t must be a number at least 1, but got inf"),
+        ({"reduction_factor": 1}, "reduction_factor must be a number above 1, but got 1"),
+        ({"reduction_factor": "3"}, "reduction_factor must be a number above 1, but got '3'"),
         ({"mode": "best"}, "best"),
     ],
 )

@@ -235,9 +235,12 @@ def test_every_run_ends_and_a_twin_restored_in_the_middle_decides_alike(
 @pytest.mark.parametrize(
     ("kwargs", "rule"),
     [
-        ({"grace_period": -1}, "grace_period must be at least 0, but got -1"),
+        ({"grace_period": -1}, "grace_period must be a number at least 0, but got -1"),
         ({"min_time_slice": math.nan}, "min_time_slice"),
-        ({"min_samples_required": -1}, "min_samples_required must be at least 0, but got -1"),
+        (
+            {"min_samples_required": -1},
+            "min_samples_required must be a number at least 0",
+        ),
         ({"mode": "best"}, "mode must be"),
     ],
 )

@@ -54,11 +54,12 @@ def slope(config: dict[str, Any]) -> None:
         folder = Path(f"made_{step}")
         folder.mkdir(exist_ok=True)
         (folder / "state").write_text(json.dumps([step, score]))
-        metrics = {"score": score, "worker": os.getpid()}
+        origin = None if checkpoint is None else checkpoint.path
+        metrics = {"score": score, "worker": os.getpid(), "origin": origin}
         tune.report(metrics, checkpoint=Checkpoint.from_directory(str(folder)))
 
 
-def run(trainable: Any, path: Path, **options: Any) -> ResultGrid:
+def run(trainable: Any, path: Path, num_to_keep: int | None = None, **options: Any) -> ResultGrid:
     arguments: dict[str, Any] = {"perturbation_interval": 2, "resample_probability": 0}
     scheduler = PopulationBasedTraining(
         "training_iteration",
@@ -69,7 +70,12 @@ def run(trainable: Any, path: Path, **options: Any) -> ResultGrid:
         trainable,
         param_space={"rate": tune.grid_search(RATES)},
         tune_config=tune.TuneConfig(metric="score", mode="max", scheduler=scheduler, seed=1),
-        run_config=tune.RunConfig(name="pbt", storage_path=str(path), verbose=0),
+        run_config=tune.RunConfig(
+            name="pbt",
+            storage_path=str(path),
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=num_to_keep),
+        ),
         # One at a time, so that trials take turns: how fast each is does not matter.
         executor=tune.ProcessExecutor(num_cpus=1),
     ).fit()
@@ -90,6 +96,29 @@ def test_the_bad_trial_goes_on_from_the_checkpoint_of_the_good_one(
     line = json.loads((tmp_path / "pbt" / "pbt_global.txt").read_text().splitlines()[0])
     assert line[:2] == ["0_rate=1.0000", "1_rate=100.0000"]
     assert line[4] == {"rate": 100.0} and line[5]["rate"] in (50.0, 200.0)
+
+
+def test_a_donors_checkpoint_is_read_in_place_and_kept_as_long_as_it_is_needed(
+    tmp_path: Path,
+) -> None:
+    bad, good = run(slope, tmp_path, num_to_keep=1, synch=True)
+    for one, other in ((bad, good), (good, bad)):
+        assert one.error is None and one.path is not None
+        origins = {Path(row["origin"]).parent for row in history(one.path) if row["origin"]}
+        assert Path(str(other.path)) in origins
+        assert len(list(Path(one.path).glob("checkpoint_*"))) == 1
+    # The last of them was cloned at its end: its result is that of its donor's checkpoint.
+    assert good.checkpoint is not None and good.metrics is not None
+    assert Path(good.checkpoint.path).parent == Path(str(bad.path))
+    step, score = json.loads(Path(good.checkpoint.path, "state").read_text())
+    assert (step, score) == (8, good.metrics["score"])
+
+    restored = tune.Tuner.restore(str(tmp_path / "pbt"), slope).fit()
+    again = restored[1].checkpoint
+    assert again is not None and again.path == good.checkpoint.path
+    analysis = restored._experiment_analysis
+    last = analysis.get_last_checkpoint(analysis.trials[1])
+    assert last is not None and last.path == good.checkpoint.path
 
 
 def test_a_class_that_can_be_reset_keeps_its_workers(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ SPACE = {"x": tune.uniform(0, 1), "net": {"units": tune.randint(1, 9)}}
 
 
 class TestAxSearch(SearcherContract):
+    takes_rewards = True
     # A suggestion of the model takes seconds: see test_the_model_finds_what_is_better.
     learns = False
 

@@ -30,10 +30,11 @@ class TestBayesOptSearch(SearcherContract):
         {"x": 0.5, "model": {"rate": 0.01, "depth": 8}, "typo": 1},
     ]
 
+    takes_rewards = True
     learns = False  # 80 suggestions take long: see test_each_kind_of_utility_finds_the_best
 
     def make_searcher(self, **arguments: Any) -> Searcher:
-        return BayesOptSearch(random_state=None, random_search_steps=5, **arguments)
+        return BayesOptSearch(random_state=None, random_search_steps=8, **arguments)
 
 
 def search_with(**arguments: Any) -> BayesOptSearch:
@@ -123,6 +124,10 @@ def test_choices_are_refused() -> None:
     ("arguments", "match"),
     [
         ({"random_search_steps": 0}, "random_search_steps must be at least 1"),
+        (
+            {"points_to_evaluate": [{"x": 0.5}], "evaluated_rewards": ["a"]},
+            "evaluated_rewards must be numbers, but got 'a'",
+        ),
         ({"patience": 0}, "patience must be at least 1"),
         ({"utility_kwargs": {"kind": "no"}}, "must be one of ucb, ei, poi, but got 'no'"),
         ({"utility_kwargs": {"kapa": 1}}, "may have kind, kappa, xi, but got kapa"),

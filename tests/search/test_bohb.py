@@ -7,10 +7,21 @@ import pickle
 from typing import Any
 
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 import localtune as tune
 from localtune.error import ExtraMissingError, SearchSpaceError
 from localtune.search.bohb import TuneBOHB
+from localtune.search.searcher import Searcher
+from localtune.testing.searcher_contract import SearcherContract
+
+
+class TestTuneBOHB(SearcherContract):
+    is_conditional = True
+
+    def make_searcher(self, **arguments: Any) -> Searcher:
+        return TuneBOHB(**arguments)
+
 
 SPACE = {
     "x": tune.uniform(-5, 5),
@@ -166,11 +177,19 @@ def test_failed_trials_are_forgotten() -> None:
     assert not bohb._values
 
 
-def test_a_missing_metric_is_an_error_that_says_what_there_was() -> None:
+def test_a_result_without_the_metric_is_no_observation() -> None:
     bohb = searcher()
     bohb.suggest("a")
-    with pytest.raises(KeyError, match=r"needs 'loss' in each result.*'accuracy'"):
-        bohb.on_trial_complete("a", {"accuracy": 1})
+    bohb.on_trial_complete("a", {"accuracy": 1})
+    assert not bohb._losses
+
+
+def test_a_converted_space_has_the_distributions_of_the_model() -> None:
+    assert TuneBOHB.convert_search_space(SPACE) == {
+        "x": FloatDistribution(-5, 5),
+        "net/width": IntDistribution(1, 8),
+        "net/act": CategoricalDistribution((0, 1)),
+    }
 
 
 def test_points_come_first_and_may_be_nested_or_flat() -> None:

@@ -35,7 +35,7 @@ def test_a_name_imports_only_its_own_library() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-@pytest.mark.parametrize(("name", "instead"), [("zoopt", "nevergrad"), ("HEBO", "ax")])
+@pytest.mark.parametrize(("name", "instead"), [("hebo", "optuna"), ("HEBO", "ax")])
 def test_names_that_are_not_there_say_what_to_take_instead(name: str, instead: str) -> None:
     with pytest.raises(ValueError, match=f"There is no .*'{instead}'"):
         create_searcher(name)

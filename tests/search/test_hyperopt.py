@@ -18,6 +18,7 @@ SPACE = {"x": tune.uniform(0, 1), "net": tune.choice(["small", {"units": tune.ra
 
 
 class TestHyperOptSearch(SearcherContract):
+    takes_rewards = True
     is_conditional = True
 
     def make_searcher(self, **arguments: Any) -> Searcher:
@@ -106,6 +107,19 @@ def test_evaluated_points_are_learned_from() -> None:
         search.add_evaluated_point({"x": number / 20, "other": 1}, (number / 20 - 0.8) ** 2)
     search.add_evaluated_point({"x": 0.1}, math.nan)
     search.add_evaluated_point({"x": 0.1}, -1.0, error=True)
+    configs: list[Any] = [search.suggest(str(number)) for number in range(10)]
+
+    assert abs(sum(config["x"] for config in configs) / 10 - 0.8) < 0.25
+
+
+def test_points_with_rewards_are_learned_from() -> None:
+    points = [{"x": number / 20} for number in range(20)]
+    search = search_with(
+        space={"x": tune.uniform(0, 1)},
+        n_initial_points=5,
+        points_to_evaluate=points,
+        evaluated_rewards=[(point["x"] - 0.8) ** 2 for point in points],
+    )
     configs: list[Any] = [search.suggest(str(number)) for number in range(10)]
 
     assert abs(sum(config["x"] for config in configs) / 10 - 0.8) < 0.25

@@ -17,6 +17,7 @@ SPACE = {"x": tune.uniform(0, 1), "net": tune.choice(["small", {"units": tune.ra
 
 
 class TestNGOpt(SearcherContract):
+    takes_rewards = True
     is_conditional = True
     learns = False  # not within the 40 trials that the suite runs
 
@@ -25,6 +26,7 @@ class TestNGOpt(SearcherContract):
 
 
 class TestOnePlusOne(SearcherContract):
+    takes_rewards = True
     is_conditional = True
 
     def make_searcher(self, **arguments: Any) -> Searcher:
@@ -188,6 +190,18 @@ def test_failed_trials_are_not_told() -> None:
     search.on_trial_complete("2", {"loss": 1.0})
 
     assert search._model.num_tell == 1
+
+
+def test_points_with_rewards_are_told_and_not_suggested() -> None:
+    search = search_with(
+        "OnePlusOne",
+        points_to_evaluate=[{"x": 0.5, "net": {"units": 3}}, {"x": 0.25, "net": "small"}],
+        evaluated_rewards=[0.25, 1.0],
+    )
+    search.suggest("1")
+
+    assert search._model.num_tell == 2
+    assert search._model.current_bests["average"].mean == 0.25
 
 
 def test_evaluated_points_are_told() -> None:

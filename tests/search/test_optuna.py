@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 import math
 import pickle
@@ -293,15 +294,16 @@ def test_the_own_seed_goes_before_that_of_the_run() -> None:
 
 def test_a_study_in_a_storage_goes_on(tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path}/study.db"
+    studies: list[Any] = []
     for number in range(2):
         search = search_with(storage=storage, study_name="mine")
         search.suggest(f"trial_{number}")
         search.on_trial_complete(f"trial_{number}", {"loss": float(number)})
-    study = optuna.load_study(storage=storage, study_name="mine")
-    values = [trial.value for trial in study.get_trials()]
-    for each in (search._study, study):
-        assert each is not None
-        each._storage._backend.engine.dispose()  # type: ignore[attr-defined]
+        studies.append(search._study)
+    studies.append(optuna.load_study(storage=storage, study_name="mine"))
+    values = [trial.value for trial in studies[-1].get_trials()]
+    for each in studies:
+        each._storage._backend.engine.dispose()
 
     assert values == [0.0, 1.0]
 
@@ -375,6 +377,38 @@ def test_a_run_with_real_workers(tmp_path: Path) -> None:
     assert not results.errors
     assert results.get_best_result().config == {"x": 0.5, "m": {"n": 0}, "y": 1.0, "k": 1}
     assert configs == [result.config for result in again]
+
+
+class _Noted(OptunaSearch):
+    """Writes down what its study was told."""
+
+    notes: Path
+
+    def on_trial_complete(self, *args: Any, **more: Any) -> None:
+        super().on_trial_complete(*args, **more)
+        self.notes.write_text(json.dumps([trial.values for trial in trials_of(self)]))
+
+
+def test_a_run_with_two_metrics_and_real_workers(tmp_path: Path) -> None:
+    sampler = optuna.samplers.NSGAIISampler(population_size=4, seed=1)
+    search = _Noted(metric=["loss", "size"], mode=["min", "max"], sampler=sampler)
+    search.notes = tmp_path / "notes"
+    results = tune.Tuner(
+        _train_for_two,
+        param_space=SPACE,
+        tune_config=tune.TuneConfig(search_alg=search, num_samples=10, max_concurrent_trials=2),
+        run_config=tune.RunConfig(storage_path=str(tmp_path), name="run", verbose=0),
+    ).fit()
+
+    assert not results.errors
+    reported = [result.metrics or {} for result in results]
+    told = json.loads(search.notes.read_text())
+    assert sorted(told) == sorted([each["loss"], each["size"]] for each in reported)
+
+
+def _train_for_two(config: dict[str, Any]) -> None:
+    for step in range(2):
+        tune.report({"loss": config["x"] - step, "size": config["m"]["n"] * config["x"]})
 
 
 class _InterruptOnce(tune.Callback):

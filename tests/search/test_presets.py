@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from localtune.error import SearchSpaceError
 from localtune.search.presets import with_preset
 from localtune.search.sample import choice, grid_search, randint, sample_from, uniform
 
@@ -15,11 +16,6 @@ SPACE: dict[str, Any] = {
     "k": 5,
     "deep": {"r": randint(0, 3), "l": [uniform(0, 1), 1]},
 }
-
-
-def preset(point: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    warnings: list[str] = []
-    return with_preset(SPACE, point, warnings), warnings
 
 
 @pytest.mark.parametrize(
@@ -40,8 +36,9 @@ def preset(point: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         {"deep": {"l": (0.5, 1)}},
     ],
 )
-def test_a_value_that_the_space_can_give_passes_silently(point: dict[str, Any]) -> None:
-    assert preset(point)[1] == []
+def test_a_value_that_the_space_can_give_stands_in_it(point: dict[str, Any]) -> None:
+    space = with_preset(SPACE, point)
+    assert all(space[key] == value for key, value in point.items() if key != "deep")
 
 
 @pytest.mark.parametrize(
@@ -60,18 +57,9 @@ def test_a_value_that_the_space_can_give_passes_silently(point: dict[str, Any]) 
         ({"deep": 5}, "deep"),
     ],
 )
-def test_a_value_that_the_space_cannot_give_is_used_with_a_warning(
-    point: dict[str, Any], path: str
-) -> None:
-    space, warnings = preset(point)
-
-    assert len(warnings) == 1
-    assert warnings[0].startswith(f"{path!r} is ")
-    assert "cannot give. It is used all the same." in warnings[0]
-    for key in path.split("/"):
-        point = point[int(key) if isinstance(point, list) else key]
-        space = space[int(key) if isinstance(space, list) else key]
-    assert space == point
+def test_a_value_that_the_space_cannot_give_is_refused(point: dict[str, Any], path: str) -> None:
+    with pytest.raises(SearchSpaceError, match=rf"^'{path}' is .* cannot give"):
+        with_preset(SPACE, point)
 
 
 @pytest.mark.parametrize(
@@ -84,14 +72,14 @@ def test_a_value_that_the_space_cannot_give_is_used_with_a_warning(
 )
 def test_an_unknown_key_is_refused(point: dict[str, Any], message: str) -> None:
     with pytest.raises(KeyError) as caught:
-        preset(point)
+        with_preset(SPACE, point)
     assert caught.value.args[0].startswith(message)
 
 
 def test_the_rest_of_the_space_stays() -> None:
     before = repr(SPACE)
 
-    space, _ = preset({"deep": {"r": 2}})
+    space = with_preset(SPACE, {"deep": {"r": 2}})
 
     assert space["deep"]["l"] is SPACE["deep"]["l"]
     assert space["u"] is SPACE["u"]

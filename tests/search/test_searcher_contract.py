@@ -28,21 +28,32 @@ class TestTPE(_OptunaContract):
 
 
 class TestRandom(_OptunaContract):
-    is_repeatable = False
+    takes_seed = False
 
     def sampler(self) -> Any:
         import optuna
 
-        return optuna.samplers.RandomSampler()
+        return optuna.samplers.RandomSampler(seed=1)
 
 
 class TestNSGA2(_OptunaContract):
-    is_repeatable = False
+    takes_seed = False
 
     def sampler(self) -> Any:
         import optuna
 
-        return optuna.samplers.NSGAIISampler(population_size=5)
+        return optuna.samplers.NSGAIISampler(population_size=5, seed=1)
+
+
+class TestCMAES(_OptunaContract):
+    learns = True
+    takes_seed = False
+
+    def sampler(self) -> Any:
+        import optuna
+
+        # Choices, and what depends on them, are drawn at random.
+        return optuna.samplers.CmaEsSampler(seed=1, warn_independent_sampling=False)
 
 
 class TestConcurrencyLimiter(SearcherContract):

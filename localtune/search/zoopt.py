@@ -1,0 +1,276 @@
+"""ZOOptSearch: optimisation by classification, of the library ZOOpt."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from localtune.error import ExtraMissingError, SearchSpaceError
+from localtune.search.convert import ConvertedSpace, Parameter
+from localtune.search.library_searcher import LibrarySearcher
+from localtune.search.sample import choice, randint, uniform
+from localtune.search.shapes import Numbers, Options
+
+_LIBRARY = "ZOOpt"
+_DEFAULT_BUDGET = 100  # suggestions, if nobody says how many there will be
+_LEAST_BUDGET = 4  # of which ZOOpt can make something
+_WORST = float("inf")
+_PRECISION = 1e-10
+_TRIES = 5  # to find a place where nobody was
+
+
+class ZOOptSearch(LibrarySearcher):
+    """Suggests configurations with ASRacos, of ZOOpt. Choices may have domains inside.
+
+    It draws the first 4 to 22 configurations at random, the more the larger the budget, and waits
+    for what they came to. A trial that fails counts as the worst there is. While it draws,
+    NumPy's global generator is in a state of its own.
+
+    Args:
+        algo: ``"asracos"``: there is no other one.
+        budget: How many suggestions are planned for; None is the run's ``num_samples``, or 100.
+        dim_dict: The space: dict with domains, or with dimensions of ZOOpt,
+            ``{"x": (ValueType.CONTINUOUS, [0, 1], 1e-2)}``; None takes the run's ``param_space``.
+        metric: Metric to optimise; None takes that of the run.
+        mode: ``"min"`` or ``"max"``; None takes that of the run.
+        points_to_evaluate: Configurations to begin with, complete.
+        parallel_num: How many trials it suggests before it hears of a result, once the first
+            ones are known; at least 1.
+        evaluated_rewards: What the metric came to for each of ``points_to_evaluate``; they are
+            told to the library and not evaluated.
+        **kwargs: Arguments of ``zoopt.Parameter``, as ``seed`` and ``exploration_rate``.
+
+    Raises:
+        ExtraMissingError: if ZOOpt is not installed.
+        SearchSpaceError: for a space that ZOOpt cannot express.
+        ValueError: for an argument out of its range, or points that do not fit the space.
+
+    Algorithm: Liu et al. 2019, "Asynchronous Classification-Based Optimization"; Hu et al. 2017,
+    "Sequential Classification-Based Optimization for Direct Policy Search", section 3.
+
+    Example:
+        >>> from localtune.search.sample import randint, uniform
+        >>> space = {"x": uniform(0, 1), "depth": randint(1, 9)}
+        >>> searcher = ZOOptSearch(budget=20, dim_dict=space, metric="loss", mode="min")
+        >>> sorted(searcher.suggest("a"))
+        ['depth', 'x']
+    """
+
+    library = _LIBRARY
+    conditional = True
+
+    def __init__(
+        self,
+        algo: str = "asracos",
+        budget: int | None = None,
+        dim_dict: dict[str, Any] | None = None,
+        metric: str | None = None,
+        mode: str | None = None,
+        points_to_evaluate: Sequence[Mapping[str, Any]] | None = None,
+        parallel_num: int = 1,
+        evaluated_rewards: Sequence[float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        _load()
+        if algo.lower() not in ("asracos", "sracos"):
+            raise ValueError(f"algo must be 'asracos', but got {algo!r}.")
+        for name, value in (
+            ("budget", 1 if budget is None else budget),
+            ("parallel_num", parallel_num),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number above 0, but got {value!r}.")
+        self._budget = budget
+        self._n_samples: int | None = None
+        self._parallel_num = parallel_num
+        self._kwargs = kwargs
+        self._model: Any = None
+        self._precisions: list[int | None] = []
+        self._random_state: Any = None  # of NumPy's generator, while the library draws
+        self._solutions: dict[str, Any] = {}  # {id of a live trial: what the library calls it}
+        seed = kwargs.get("seed")
+        super().__init__(dim_dict, metric, mode, points_to_evaluate, seed, evaluated_rewards)
+
+    @staticmethod
+    def convert_search_space(spec: dict[str, Any]) -> dict[str, Any]:
+        """{flat name: dimension of ZOOpt} for a search space.
+
+        A choice stands there as the number of its option; what depends on it is always there.
+        Quantized numbers, and those on a logarithmic scale, are real numbers on that scale.
+        """
+        space = ConvertedSpace(spec, _LIBRARY, conditional=True)
+        return {parameter.name: _dimension(parameter) for parameter in space.parameters}
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
+    ) -> bool:
+        self._n_samples = spec.get("num_samples")
+        return super().set_search_properties(metric, mode, config, **spec)
+
+    def _use_space(self, space: dict[str, Any]) -> None:
+        super()._use_space({key: _domain_of(key, value) for key, value in space.items()})
+
+    def _begin(self) -> None:
+        from numpy.random import RandomState
+
+        zoopt = _load()
+        from zoopt.algos.opt_algorithms.racos.sracos import SRacosTune
+        from zoopt.utils.zoo_global import gl
+
+        assert self._space is not None
+        seed = random.Random(self._seed).getrandbits(32)
+        self._random_state = RandomState(seed).get_state()
+        planned = self._n_samples if (self._n_samples or 0) > 0 else _DEFAULT_BUDGET
+        budget = max(self._budget or planned or _DEFAULT_BUDGET, _LEAST_BUDGET)
+        with self._drawing():
+            dimension = zoopt.Dimension2([_dimension(each) for each in self._space.parameters])
+            self._precisions = gl.float_precisions
+            self._model = SRacosTune(
+                dimension=dimension,
+                parameter=zoopt.Parameter(budget=budget, **{**self._kwargs, "seed": None}),
+                parallel_num=self._parallel_num,
+            )
+
+    def _ask(self, trial_id: str) -> dict[str, Any] | None:
+        with self._drawing():
+            solution = self._next_solution()
+        if solution is None:
+            return None
+        self._solutions[trial_id] = solution
+        assert self._space is not None
+        places = zip(self._space.parameters, solution.get_x(), strict=True)
+        return {parameter.name: _value(parameter, place) for parameter, place in places}
+
+    def _next_solution(self) -> Any:
+        """What the library suggests; None if it waits for results."""
+        model = self._model
+        objective = model.get_objective()
+        for _ in range(0 if self._is_small() else _TRIES):
+            if model.semaphore == 0 and self._are_first_ones_known():
+                # It was told of its first ones before it came to wait for them.
+                model.semaphore = 1
+            model.live_num, first_count = len(self._solutions), model.init_num
+            solution = model.suggest()
+            if solution is None and first_count == model.get_parameters().get_train_size():
+                continue  # from now on it waits, maybe for nobody
+            if solution is None and model.live_num == len(self._solutions):
+                return None
+            if solution is not None and not isinstance(solution, str):
+                return solution
+            # It found nothing but places where it had been.
+            model.init_num = first_count
+        if not self._are_first_ones_known():
+            model.init_num += 1
+        return objective.construct_solution(objective.get_dim().rand_sample())
+
+    def _is_small(self) -> bool:
+        """Whether there are so few places that the first trials would see them all."""
+        is_limited, count = self._model.get_objective().get_dim().limited_space()
+        return bool(is_limited and count <= self._model.get_parameters().get_train_size())
+
+    def _are_first_ones_known(self) -> bool:
+        return bool(self._model.complete_num >= self._model.get_parameters().get_train_size())
+
+    def _attach(self, trial_id: str, values: dict[str, Any]) -> None:
+        assert self._space is not None
+        model = self._model
+        places = [_place(each, values.get(each.name)) for each in self._space.parameters]
+        self._solutions[trial_id] = model.get_objective().construct_solution(places)
+        if model.init_num < model.get_parameters().get_train_size():
+            model.init_num += 1
+
+    def _tell(self, trial_id: str, value: float | None) -> None:
+        solution, model = self._solutions.pop(trial_id), self._model
+        if model.is_distinct(model._positive_data + model._negative_data, solution):
+            with self._drawing():
+                model.complete(solution, _WORST if value is None else self._loss(value))
+            return
+        # One place must not be both among the good and among the bad ones.
+        if not self._are_first_ones_known():
+            model.init_num = min(model.init_num, model.get_parameters().get_train_size()) - 1
+            model.semaphore = 1  # it may have waited for this one
+
+    @contextmanager
+    def _drawing(self) -> Iterator[None]:
+        """Lets the library have the global state that it needs, and puts it back."""
+        from numpy import random as numpy_random
+        from zoopt.utils.zoo_global import gl
+
+        others, precisions = numpy_random.get_state(), gl.float_precisions
+        numpy_random.set_state(self._random_state)
+        gl.float_precisions = self._precisions
+        try:
+            yield
+        finally:
+            self._random_state = numpy_random.get_state()
+            numpy_random.set_state(others)
+            gl.float_precisions = precisions
+
+
+def _dimension(parameter: Parameter) -> tuple[Any, ...]:
+    """ZOOpt's dimension for one parameter."""
+    kinds = _load().ValueType
+    shape = parameter.shape
+    if isinstance(shape, Options):
+        count = len(shape.values)
+        # It cannot choose from one.
+        return (kinds.GRID, list(range(count))) if count > 1 else (kinds.DISCRETE, [0, 0], True)
+    assert isinstance(shape, Numbers)  # ConvertedSpace has refused all else
+    if _is_plain_integer(shape):
+        return (kinds.DISCRETE, [int(shape.lower), int(shape.upper)], True)
+    # From 0 to 1: a precision is a number of digits.
+    return (kinds.CONTINUOUS, [0, 1], _PRECISION)
+
+
+def _value(parameter: Parameter, place: Any) -> Any:
+    """The value at a place that ZOOpt chose."""
+    shape = parameter.shape
+    if not isinstance(shape, Numbers) or _is_plain_integer(shape):
+        return int(place)
+    lower, upper = shape.scale()
+    return shape.at(lower + float(place) * (upper - lower))
+
+
+def _place(parameter: Parameter, value: Any) -> Any:
+    """Where a value is for ZOOpt; anywhere, if it depends on a choice that was not made."""
+    shape = parameter.shape
+    if not isinstance(shape, Numbers):
+        return 0 if value is None else int(value)
+    if _is_plain_integer(shape):
+        return int(shape.lower if value is None else value)
+    lower, upper = shape.scale()
+    if value is None or lower == upper:
+        return 0.5
+    return (shape.place_of(value) - lower) / (upper - lower)
+
+
+def _is_plain_integer(shape: Numbers) -> bool:
+    return shape.is_integer and not shape.is_log and shape.q is None
+
+
+def _domain_of(name: str, value: Any) -> Any:
+    """A dimension of ZOOpt, ``(type, range, ...)``, as a domain; all else as it is."""
+    kinds = _load().ValueType
+    known = (kinds.CONTINUOUS, kinds.DISCRETE, kinds.GRID)
+    if not isinstance(value, tuple) or len(value) not in (2, 3) or value[0] not in known:
+        return value
+    kind, bounds = value[:2]
+    if kind == kinds.GRID:
+        return choice(bounds)
+    if not isinstance(bounds, Sequence) or len(bounds) != 2:
+        raise SearchSpaceError(f"The range of {name!r} must be two numbers, but is {bounds!r}.")
+    lower, upper = bounds
+    if kind == kinds.CONTINUOUS:
+        return uniform(lower, upper)
+    is_ordered = len(value) == 3 and value[2]
+    return randint(lower, upper + 1) if is_ordered else choice(range(lower, upper + 1))
+
+
+def _load() -> Any:
+    try:
+        import zoopt
+    except ImportError as error:
+        raise ExtraMissingError("zoopt", "zoopt", "ZOOptSearch") from error
+    return zoopt
