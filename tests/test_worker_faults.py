@@ -396,7 +396,7 @@ def test_what_a_worker_prints_does_not_pile_up_in_the_parent(tmp_path: Path, end
     executor = tune.ProcessExecutor(num_cpus=1)
     session = ExecutorSession(executor, wrap_function(prints_much), tmp_path)
     program = dumps_with_parameters(wrap_function(prints_much))
-    executor.open(program, lambda text: sizes.append(len(text)))
+    executor.open(program, lambda text, _: sizes.append(len(text)))
     try:
         worker = session.start({"end": end})
         expect(session.answer(worker), m.Ready)

@@ -127,15 +127,16 @@ class Executor(ABC):
         """What there is to share. May be called before :meth:`open`."""
 
     @abstractmethod
-    def open(self, program: bytes, on_output: Callable[[str], None] | None = None) -> None:
+    def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
         """Prepares a run.
 
         Args:
             program: The trainable class, as
                 :func:`localtune.trainable.parameters.dumps_with_parameters` wrote it.
             on_output: Called, within :meth:`wait` and :meth:`close`, with whole lines that
-                workers print. None, and platforms that cannot do it, leave workers the output
-                of this process.
+                workers print, and the id of the trial whose worker it was; "" for what is
+                printed before there is a trial. None, and platforms that cannot do it, leave
+                workers the output of this process.
         """
 
     @abstractmethod

@@ -32,13 +32,18 @@ class ForkLauncher(Launcher):
         super().__init__(program, waiter, on_exit)
         self._templates: dict[tuple[tuple[str, str], ...], _TemplateClient] = {}
         self._owners: dict[int, _TemplateClient] = {}  # {worker id: its template}
+        self.output_fds: dict[int, int] = {}  # {worker id: where it prints to}
         self._bare = False
         self._retried: set[int] = set()  # workers that were to be forked when a template died
 
-    def launch(self, worker_id: int, environment: Mapping[str, str]) -> Any:
+    def launch(
+        self, worker_id: int, environment: Mapping[str, str], output_fd: int | None = None
+    ) -> Any:
         client = self._template(environment)
         ours, theirs = Pipe()
         self._owners[worker_id] = client
+        if output_fd is not None:
+            self.output_fds[worker_id] = output_fd
         client.fork(worker_id, theirs)
         return ours
 
@@ -73,6 +78,7 @@ class ForkLauncher(Launcher):
     def exited(self, worker_id: int, exit_code: int | None, note: str = "") -> None:
         """Called by a template's client when a worker has ended."""
         del self._owners[worker_id]
+        self.output_fds.pop(worker_id, None)
         self.on_exit(worker_id, exit_code, note)
 
     def refused(self, client: _TemplateClient, reason: str) -> None:
@@ -157,9 +163,12 @@ class _TemplateClient:
         # Kept open until the template says that it has forked, so that another one can take over.
         self.waiting[worker_id] = theirs
         packet = tp.HEADER.pack(tp.FORK, worker_id, 0)
+        fds = [theirs.fileno()]
+        if worker_id in self._launcher.output_fds:
+            fds.append(self._launcher.output_fds[worker_id])
         # A template that has just died is noticed by the reader.
         with contextlib.suppress(OSError):
-            socket.send_fds(self._control, [packet], [theirs.fileno()])
+            socket.send_fds(self._control, [packet], fds)
 
     def send_signal(self, worker_id: int, signum: int) -> None:
         pidfd = self._pidfds.get(worker_id)

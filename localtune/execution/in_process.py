@@ -60,7 +60,7 @@ class InProcessExecutor(Executor):
     def capacity(self) -> Capacity:
         return self._capacity
 
-    def open(self, program: bytes, on_output: Callable[[str], None] | None = None) -> None:
+    def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
         self._program = program
 
     def start_worker(self, worker_id: int, command: m.Construct, cpus: float) -> None:

@@ -33,7 +33,8 @@ class Program:
         private_dir: Directory that only this user can read.
         preload: Modules for the template to import in place of the trainable; None is the
             trainable itself.
-        output_fd: Descriptor that what workers print goes to; None is this process's own output.
+        output_fd: Descriptor for what is printed before a worker has one of its own; None is this
+            process's own output.
     """
 
     path: str
@@ -69,12 +70,16 @@ class Launcher(ABC):
         self.on_exit = on_exit
 
     @abstractmethod
-    def launch(self, worker_id: int, environment: Mapping[str, str]) -> Any:
+    def launch(
+        self, worker_id: int, environment: Mapping[str, str], output_fd: int | None = None
+    ) -> Any:
         """Starts a worker; does not wait for it.
 
         Args:
             worker_id: Never used before.
             environment: Variables that must be set before libraries are loaded.
+            output_fd: Descriptor that what it prints goes to, open until it has ended; None is
+                this process's own output.
 
         Returns:
             The parent's end of the pipe.

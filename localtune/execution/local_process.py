@@ -119,12 +119,13 @@ class ProcessExecutor(Executor):
         self._private_dir: PrivateDir | None = None
         self._waiter: Waiter | None = None
         self._launcher: Launcher | None = None
-        self._output_pipe: OutputPipe | None = None
+        self._on_output: Callable[[str, str], None] | None = None
+        self._output_pipe: OutputPipe | None = None  # of processes that serve no trial yet
 
     def capacity(self) -> Capacity:
         return self._capacity
 
-    def open(self, program: bytes, on_output: Callable[[str], None] | None = None) -> None:
+    def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
         if self._waiter is not None:
             raise RuntimeError(
                 "This executor serves another run at the moment: give each run its own."
@@ -138,6 +139,7 @@ class ProcessExecutor(Executor):
             path = self._write_file("program", program)
             output_fd = None
             if on_output is not None and use_poll:
+                self._on_output = on_output
                 self._output_pipe = OutputPipe(self._waiter, on_output)
                 output_fd = self._output_pipe.write_fd
             self._launcher = make_launcher(
@@ -152,11 +154,19 @@ class ProcessExecutor(Executor):
 
     def start_worker(self, worker_id: int, command: m.Construct, cpus: float) -> None:
         assert self._launcher is not None and self._waiter is not None
+        environment = machine.thread_environment(cpus)
+        output: OutputPipe | None = None
         try:
-            connection = self._launcher.launch(worker_id, machine.thread_environment(cpus))
+            if self._on_output is not None:
+                trial_id = command.assignment.trial.trial_id
+                output = OutputPipe(self._waiter, self._on_output, trial_id)
+            output_fd = output.write_fd if output is not None else None
+            connection = self._launcher.launch(worker_id, environment, output_fd)
         except OSError as error:
+            if output is not None:
+                output.close()
             raise WorkerStartError(f"A worker process could not be started: {error}") from error
-        worker = _Worker(worker_id, message_pipe(connection))
+        worker = _Worker(worker_id, message_pipe(connection), output)
         self._note_assignment(worker_id, command.assignment)
         self._workers[worker_id] = worker
         self._waiter.register(worker.pipe, lambda: self._on_readable(worker))
@@ -167,6 +177,8 @@ class ProcessExecutor(Executor):
         if worker is not None:
             if isinstance(command, m.Reset):
                 self._note_assignment(worker_id, command.assignment)
+                if worker.output is not None:
+                    worker.output.next_source(command.assignment.trial.trial_id)
             self._send(worker, command)
 
     def stop_worker(self, worker_id: int, reason: str, *, force: bool = False) -> None:
@@ -210,10 +222,12 @@ class ProcessExecutor(Executor):
             self._launcher.close()
         for worker in self._workers.values():
             self._close_pipe(worker)
+            worker.close_output()
         self._workers.clear()
         if self._output_pipe is not None:
             self._output_pipe.close()
             self._output_pipe = None
+        self._on_output = None
         waiter, self._waiter, self._launcher = self._waiter, None, None
         self._memory_watch = None
         waiter.close()
@@ -266,6 +280,7 @@ class ProcessExecutor(Executor):
         worker = self._workers.pop(worker_id)
         self._drain(worker)
         self._close_pipe(worker)
+        worker.close_output()
         crash_text = self._take_crash_text(worker_id, exit_code)
         exit = WorkerExit(exit_code, note or worker.kill_note, crash_text)
         if self._memory_watch is not None:
@@ -353,12 +368,27 @@ _SIGKILL = int(getattr(signal, "SIGKILL", signal.SIGTERM))
 class _Worker:
     """What the executor knows of one worker."""
 
-    __slots__ = ("deadline", "is_stopping", "kill_note", "next_signal", "pipe", "worker_id")
+    __slots__ = (
+        "deadline",
+        "is_stopping",
+        "kill_note",
+        "next_signal",
+        "output",
+        "pipe",
+        "worker_id",
+    )
 
-    def __init__(self, worker_id: int, pipe: MessagePipe) -> None:
+    def __init__(self, worker_id: int, pipe: MessagePipe, output: OutputPipe | None) -> None:
         self.worker_id = worker_id
         self.pipe = pipe
+        self.output = output  # None where it prints to the parent's own output
         self.is_stopping = False
         self.deadline: float | None = None  # when `next_signal` is due, by the monotonic clock
         self.next_signal = _SIGKILL
         self.kill_note = ""
+
+    def close_output(self) -> None:
+        """Takes in what the worker printed last."""
+        if self.output is not None:
+            self.output.close()
+            self.output = None

@@ -129,7 +129,7 @@ class SimulatedExecutor(Executor):
     def capacity(self) -> Capacity:
         return self._capacity
 
-    def open(self, program: bytes, on_output: Callable[[str], None] | None = None) -> None:
+    def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
         self._woken = False
 
     def start_worker(self, worker_id: int, command: m.Construct, cpus: float) -> None:

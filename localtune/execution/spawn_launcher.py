@@ -45,14 +45,16 @@ class SpawnLauncher(Launcher):
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._guard: subprocess.Popen[bytes] | None = None
 
-    def launch(self, worker_id: int, environment: Mapping[str, str]) -> Any:
+    def launch(
+        self, worker_id: int, environment: Mapping[str, str], output_fd: int | None = None
+    ) -> Any:
         if self._guard is None:
             code = bootstrap("localtune.execution.guard:main", 0, self._settings())
             self._guard = popen(code, {}, stdin=subprocess.PIPE)
         ours, theirs = Pipe()
         try:
             with theirs:
-                process = self._spawn(worker_id, theirs, environment)
+                process = self._spawn(worker_id, theirs, environment, output_fd)
             self._tell_guard("+", process.pid)
             try:
                 self._watch(worker_id, process)
@@ -88,7 +90,11 @@ class SpawnLauncher(Launcher):
             self._guard = None
 
     def _spawn(
-        self, worker_id: int, theirs: Any, environment: Mapping[str, str]
+        self,
+        worker_id: int,
+        theirs: Any,
+        environment: Mapping[str, str],
+        output_fd: int | None,
     ) -> subprocess.Popen[bytes]:
         number = theirs.fileno()
         settings = self._settings()
@@ -102,7 +108,7 @@ class SpawnLauncher(Launcher):
         return popen(
             code,
             environment,
-            self.program.output_fd,
+            output_fd,
             pass_fds=(number,),
             start_new_session=self._use_process_groups,
         )

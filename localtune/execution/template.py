@@ -154,33 +154,43 @@ class Template:
     def _serve_parent(self) -> bool:
         """Handles one packet; False when the parent has gone."""
         try:
-            packet, fds, _, _ = socket.recv_fds(self._control, MAX_PACKET_BYTES, 1)
+            packet, fds, _, _ = socket.recv_fds(self._control, MAX_PACKET_BYTES, 2)
         except OSError:
             return False
         if not packet:
             return False
         _, worker_id, _ = HEADER.unpack_from(packet)
-        self._fork(worker_id, fds[0])
+        self._fork(worker_id, *fds)
         return True
 
-    def _fork(self, worker_id: int, connection_fd: int) -> None:
+    def _fork(self, worker_id: int, connection_fd: int, output_fd: int | None = None) -> None:
         template_pid = os.getpid()
+        try:
+            self._start(worker_id, connection_fd, output_fd, template_pid)
+        finally:
+            os.close(connection_fd)
+            if output_fd is not None:
+                os.close(output_fd)
+
+    def _start(
+        self, worker_id: int, connection_fd: int, output_fd: int | None, template_pid: int
+    ) -> None:
         try:
             pid = os.fork()
         except OSError as error:
-            os.close(connection_fd)
             self._send(NOT_STARTED, worker_id, 0, str(error).encode())
             return
         if pid == 0:
-            self._become_worker(worker_id, connection_fd, template_pid)
-        os.close(connection_fd)
+            self._become_worker(worker_id, connection_fd, output_fd, template_pid)
         pidfd = os.pidfd_open(pid)
         self._workers[pid] = worker_id
         self._pidfds[pidfd] = pid
         self._poll.register(pidfd, select.POLLIN)
         self._send(STARTED, worker_id, pid, fds=[pidfd])
 
-    def _become_worker(self, worker_id: int, connection_fd: int, template_pid: int) -> NoReturn:
+    def _become_worker(
+        self, worker_id: int, connection_fd: int, output_fd: int | None, template_pid: int
+    ) -> NoReturn:
         code = 1
         try:
             os.setsid()
@@ -190,6 +200,10 @@ class Template:
             os.close(self._parent_pidfd)
             for pidfd in self._pidfds:
                 os.close(pidfd)
+            if output_fd is not None:
+                for standard in (1, 2):
+                    os.dup2(output_fd, standard)
+                os.close(output_fd)
             crash_file = write_crashes_to(self._private_dir, worker_id)
             code = serve(Descriptor(connection_fd), self._get_trainable, crash_file)
         except BaseException:

@@ -21,14 +21,26 @@ from localtune.worker import messages as m
 
 def test_lines_come_whole_and_the_last_one_is_completed() -> None:
     waiter = Waiter(use_poll=True)
-    texts: list[str] = []
-    pipe = OutputPipe(waiter, texts.append)
+    texts: list[tuple[str, str]] = []
+    pipe = OutputPipe(waiter, lambda *text: texts.append(text), "t1")
     os.write(pipe.write_fd, b"one\ntw")
     waiter.wait(10.0)
-    assert texts == ["one\n"]
+    assert texts == [("one\n", "t1")]
     os.write(pipe.write_fd, b"o\nth\xc3\xa9")
     pipe.close()
-    assert texts == ["one\n", "two\n", "th\u00e9\n"]
+    assert texts == [("one\n", "t1"), ("two\n", "t1"), ("th\u00e9\n", "t1")]
+    waiter.close()
+
+
+def test_what_was_printed_before_the_next_trial_is_the_last_ones() -> None:
+    waiter = Waiter(use_poll=True)
+    texts: list[tuple[str, str]] = []
+    pipe = OutputPipe(waiter, lambda *text: texts.append(text), "t1")
+    os.write(pipe.write_fd, b"one\nwithout an end")
+    pipe.next_source("t2")
+    os.write(pipe.write_fd, b"two\n")
+    pipe.close()
+    assert texts == [("one\n", "t1"), ("without an end\n", "t1"), ("two\n", "t2")]
     waiter.close()
 
 
@@ -41,10 +53,10 @@ def prints(config: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("start_method", ["template", "spawn"])
 def test_prints_of_workers_come_to_the_parent(tmp_path: Path, start_method: str) -> None:
-    texts: list[str] = []
+    texts: list[tuple[str, str]] = []
     executor = tune.ProcessExecutor(start_method=start_method)
     session = ExecutorSession(executor, wrap_function(prints), tmp_path)
-    executor.open(dumps_with_parameters(wrap_function(prints)), texts.append)
+    executor.open(dumps_with_parameters(wrap_function(prints)), lambda *text: texts.append(text))
     try:
         worker = session.start()
         expect(session.answer(worker), m.Ready)
@@ -52,5 +64,6 @@ def test_prints_of_workers_come_to_the_parent(tmp_path: Path, start_method: str)
         session.end(worker)
     finally:
         executor.close()
-    lines = "".join(texts).splitlines()
+    lines = "".join(text for text, _ in texts).splitlines()
     assert sorted(lines) == ["by a subprocess", "by descriptor", "by print"]
+    assert {source for _, source in texts} == {"id1"}
