@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -151,7 +151,8 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
             total_samples=searcher.total_samples,
             experiment_path=experiment.path,
             reporter=options.progress_reporter,
-            slots=_slots_text(executor.capacity().resources),
+            resources=executor.capacity().resources,
+            max_iterations=scheduler.max_iterations,
             searcher_name=type(searcher).__name__,
             scheduler_name=scheduler.debug_string(),
             live=executor.isolates_crashes,
@@ -462,14 +463,6 @@ def _all_callbacks(callbacks: Sequence[Callback], output: Callback) -> list[Call
             if not any(isinstance(callback, logger_class) for callback in callbacks):
                 everyone.append(logger_class())
     return everyone
-
-
-def _slots_text(resources: Mapping[str, float]) -> str:
-    """What there is to share, for a person."""
-    parts = [f"{resources.get('CPU', 0.0):g} CPU"]
-    if resources.get("GPU"):
-        parts.append(f"{resources['GPU']:g} GPU")
-    return ", ".join(parts)
 
 
 # -- resuming -----------------------------------------------------------------------------------

@@ -28,26 +28,32 @@ from localtune.progress_reporter.events import (
     stamp,
 )
 from localtune.progress_reporter.facts import RunFacts
+from localtune.progress_reporter.failure_text import source_of, traceback_lines
 from localtune.progress_reporter.flood import FloodGate
 from localtune.progress_reporter.frame import MAX_EVENTS, MAX_ROWS, build_frame
+from localtune.progress_reporter.github import GitHubLog, is_github_actions
 from localtune.progress_reporter.leaderboard import rank
-from localtune.progress_reporter.line import Line
+from localtune.progress_reporter.line import Line, crop
+from localtune.progress_reporter.machine import MachineMeter
 from localtune.progress_reporter.output import Output
 from localtune.progress_reporter.result_lines import ResultLines
 from localtune.progress_reporter.status import status_text
 from localtune.progress_reporter.summary import failure_lines, summary_lines
 from localtune.progress_reporter.tracker import TrialTracker
 from localtune.progress_reporter.trial_table import trial_table
-from localtune.progress_reporter.values import iterations_of
+from localtune.progress_reporter.values import as_number, iterations_of, lookup, trial_label
 from localtune.progress_reporter.view import View
 from localtune.progress_reporter.views import choose_view
+from localtune.result import TRAINING_ITERATION
 from localtune.utils.text import printable
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
 
 REFRESH_S = 0.25
-QUIET_S = 30.0
+QUIET_S = 60.0
+# Of a traceback, the last lines tell what happened.
+_TRACEBACK_LINES = 8
 
 # In a live view the table tells the rest.
 _LIVE_PRINTED = frozenset({EventKind.RETRIED, EventKind.FAILED})
@@ -68,13 +74,16 @@ class ConsoleOutput(Output):
         mode: ``"min"`` or ``"max"``, or None.
         total_samples: How many trials there will be; None or -1 if that is open.
         experiment_path: Directory of the experiment.
-        slots: How many trials run at once and why, as text.
+        resources: {name: amount} that the trials share.
+        max_iterations: After how many the scheduler ends a trial; None if it does not.
         searcher_name: Where configurations come from.
         scheduler_name: What stops trials early.
         live: Whether a terminal gets a frame; it would fight a debugger for the terminal.
         stream: Where to write; None is the standard output.
         clock: Source of time.
-        environ: Environment variables: ``NO_COLOR``, ``TERM``, ``COLUMNS``, ``LINES``.
+        meter: Of the machine; None makes one.
+        environ: Environment variables: ``NO_COLOR``, ``TERM``, ``COLUMNS``, ``LINES``,
+            ``GITHUB_ACTIONS``, ``GITHUB_WORKSPACE``.
     """
 
     def __init__(
@@ -85,12 +94,14 @@ class ConsoleOutput(Output):
         mode: str | None,
         total_samples: int | None,
         experiment_path: str,
-        slots: str = "",
+        resources: Mapping[str, float] | None = None,
+        max_iterations: int | None = None,
         searcher_name: str = "",
         scheduler_name: str = "",
         live: bool = True,
         stream: TextIO | None = None,
         clock: Clock | None = None,
+        meter: MachineMeter | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._verbose = int(verbose)
@@ -99,7 +110,8 @@ class ConsoleOutput(Output):
             metric=metric,
             mode=mode if metric is not None else None,
             total_samples=_known_total(total_samples),
-            slots=slots,
+            resources=resources or {},
+            max_iterations=max_iterations,
             searcher_name=searcher_name,
             scheduler_name=scheduler_name,
         )
@@ -109,9 +121,14 @@ class ConsoleOutput(Output):
         )
         self._printed = _LIVE_PRINTED if self._view.is_live and self._verbose < 2 else _ALL
         self._tracker = TrialTracker(metric, self._facts.mode)
+        self._meter = meter or MachineMeter(self._clock)
+        is_log = not self._view.is_live and self._verbose > 0
+        self._github = GitHubLog(environ) if is_log and is_github_actions(environ) else None
+        self._labels: dict[str, str] = {}
         self._flood = FloodGate()
         self._results = ResultLines(metric, in_full=self._verbose > 2)
         self._events: deque[TrialEvent] = deque(maxlen=MAX_EVENTS)
+        self._failures: deque[TrialEvent] = deque(maxlen=MAX_EVENTS)
         self._trials: Sequence[Trial] = ()
         self._has_taken_in = False
         self._is_closed = False
@@ -140,6 +157,7 @@ class ConsoleOutput(Output):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         self._see(trials)
+        self._labels[trial.trial_id] = trial_label(trial)
         is_first = self._tracker.started(trial) and not iterations_of(trial)
         self._note(EventKind.STARTED if is_first else EventKind.RESUMED, trial)
 
@@ -151,6 +169,9 @@ class ConsoleOutput(Output):
         result: dict[str, Any],
         **info: Any,
     ) -> None:
+        if self._view.is_live and self._facts.metric is not None:
+            value = as_number(lookup(result, self._facts.metric))
+            self._tracker.noted(trial, result.get(TRAINING_ITERATION), value)
         if self._verbose < 2:
             return
         now_s = self._clock.monotonic()
@@ -194,9 +215,9 @@ class ConsoleOutput(Output):
     def wants_worker_output(self) -> bool:
         return self._view.is_live
 
-    def worker_output(self, text: str) -> None:
+    def worker_output(self, text: str, trial_id: str) -> None:
         self._last_line_s = self._clock.monotonic()
-        self._view.print_foreign(text)
+        self._view.print_foreign(text, self._labels.get(trial_id, trial_id))
 
     def summary(self, trials: Sequence[Trial], *, interrupted: bool, elapsed_s: float) -> None:
         self._see(trials)
@@ -216,8 +237,11 @@ class ConsoleOutput(Output):
 
     def warn(self, message: str) -> None:
         if self._verbose:
-            text = ("Warning: ", "bold yellow"), (printable(message), "")
+            text = ("Warning: ", "bold magenta"), (printable(message), "")
             self._print([*stamp(self._elapsed_s()), *text])
+            if self._github is not None:
+                for line in self._github.annotation("warning", message, title=self._facts.name):
+                    self._print(line)
 
     # -- events -----------------------------------------------------------------------------
 
@@ -241,18 +265,49 @@ class ConsoleOutput(Output):
         if kind in _ENDS:
             counts = self._tracker.counts(len(self._trials))
             event.progress = self._facts.progress(counts.ended, counts.all)
-        if kind is not EventKind.STARTED:
+        if event.failure:
+            self._failures.append(event)
+        elif kind is not EventKind.STARTED:
             self._events.append(event)
         if kind in self._printed:
             self._print_collapsed(now_s)
             if self._flood.admit(kind.value):
-                self._print(event_line(event, self._facts.optimised_metric))
+                self._print_event(event)
 
     # -- printing ---------------------------------------------------------------------------
 
     def _print(self, line: Line) -> None:
         self._last_line_s = self._clock.monotonic()
         self._view.print(line)
+
+    def _print_event(self, event: TrialEvent) -> None:
+        metric = self._facts.optimised_metric
+        if self._view.is_live:
+            # One line each. The summary tells where the whole story is.
+            line = event_line(event, metric, with_file=False)
+            self._print(crop(line, self._view.size()[0]))
+            return
+        self._print(event_line(event, metric))
+        if event.failure:
+            for line in self._traceback_of(event):
+                self._print(line)
+
+    def _traceback_of(self, event: TrialEvent) -> list[Line]:
+        trial = event.trial
+        if self._github is None:
+            return [[(f"    {line}", "")] for line in traceback_lines(trial, _TRACEBACK_LINES)]
+        lines: list[Line] = [[(f"    {line}", "")] for line in traceback_lines(trial)]
+        label = trial_label(trial)
+        kind = "error" if event.kind is EventKind.FAILED else "warning"
+        return [
+            *(self._github.group(f"Traceback of {label}", lines) if lines else []),
+            *self._github.annotation(
+                kind,
+                event.failure,
+                title=f"Trial {label} {event.kind.value}",
+                place=source_of(trial),
+            ),
+        ]
 
     def _print_collapsed(self, now_s: float) -> None:
         self._print_held_back(self._flood.collapsed(now_s))
@@ -286,6 +341,8 @@ class ConsoleOutput(Output):
             known=len(self._trials),
             elapsed_s=self._elapsed_s(),
             size=self._view.size(),
+            failures=self._failures,
+            load=None if is_final else self._meter.load(),
             is_final=is_final,
         )
 
@@ -309,6 +366,8 @@ class ConsoleOutput(Output):
                 parameters=self._tracker.shown_parameters,
                 width=self._view.size()[0],
             )
+            if self._github is not None:
+                table = self._github.group("Best trials", table)
             for line in [[], *table]:
                 self._view.print(line)
 

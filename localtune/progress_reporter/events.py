@@ -36,14 +36,14 @@ class EventKind(Enum):
 STYLES = {
     EventKind.STARTED: "",
     EventKind.RESUMED: "",
-    EventKind.PAUSED: "yellow",
+    EventKind.PAUSED: "magenta",
     EventKind.FINISHED: "green",
-    EventKind.RETRIED: "yellow",
+    EventKind.RETRIED: "magenta",
     EventKind.FAILED: "red",
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class TrialEvent:
     """One thing that happened to one trial.
 
@@ -72,13 +72,19 @@ def stamp(at_s: float) -> Line:
     return [(f"{format_clock(at_s)} ", "dim")]
 
 
-def event_line(event: TrialEvent, metric: str | None) -> Line:
-    """``00:01:23 1a2b_00007 finished 12/100  20 iterations  loss=0.03  in 3.2s``."""
+def event_line(event: TrialEvent, metric: str | None, *, with_file: bool = True) -> Line:
+    """``00:01:23 1a2b_00007 finished 12/100  20 iterations  loss=0.03  in 3.2s``.
+
+    Args:
+        event: What happened.
+        metric: Metric to tell, if the trial has it.
+        with_file: Whether to say where the traceback of a failure is.
+    """
     line = stamp(event.at_s)
     line += [(trial_label(event.trial), "bold"), (" ", ""), _verb(event)]
     if event.progress:
         line.append((f" {event.progress}", "dim"))
-    details = [part for part in _details(event, metric) if part]
+    details = [part for part in _details(event, metric, with_file) if part]
     if details:
         line.append(("  " + "  ".join(details), ""))
     return line
@@ -99,22 +105,23 @@ def _verb(event: TrialEvent) -> tuple[str, str]:
     return (event.kind.value, STYLES[event.kind])
 
 
-def _details(event: TrialEvent, metric: str | None) -> list[str]:
+def _details(event: TrialEvent, metric: str | None, with_file: bool) -> list[str]:
     trial, kind = event.trial, event.kind
     if kind is EventKind.STARTED:
         return [parameters_text(trial)]
     iterations = iterations_of(trial)
     if kind is EventKind.RESUMED:
         return [f"after {count(iterations, 'iteration')}" if iterations else "from the start"]
-    if kind is EventKind.RETRIED:
-        return [f"{_tries(trial)}  {event.failure}"]
-    if kind is EventKind.FAILED:
-        return [event.failure, trial.error_file or ""]
-    return [
+    progress = [
         count(iterations, "iteration") if iterations is not None else "no results",
         metric_text(metric, metric_of(trial, metric)) if metric is not None else "",
-        f"in {format_duration(trained_s_of(trial))}",
     ]
+    if kind is EventKind.RETRIED:
+        return [_tries(trial), event.failure, *(progress if iterations else [])]
+    if kind is EventKind.FAILED:
+        error_file = (trial.error_file or "") if with_file else ""
+        return [event.failure, *(progress if iterations else []), error_file]
+    return [*progress, f"in {format_duration(trained_s_of(trial))}"]
 
 
 def _tries(trial: Trial) -> str:

@@ -8,6 +8,7 @@ from typing import TextIO
 
 from localtune.clock import Clock
 from localtune.progress_reporter.console import ConsoleOutput
+from localtune.progress_reporter.facts import RunFacts
 from localtune.progress_reporter.output import Output
 from localtune.progress_reporter.reporter import ProgressReporter
 from localtune.progress_reporter.reporter_callback import ReporterCallback
@@ -21,7 +22,8 @@ def create_output(
     mode: str | None = None,
     total_samples: int | None = None,
     experiment_path: str,
-    slots: str = "",
+    resources: Mapping[str, float] | None = None,
+    max_iterations: int | None = None,
     searcher_name: str = "",
     scheduler_name: str = "",
     live: bool = True,
@@ -40,7 +42,8 @@ def create_output(
         mode: ``"min"`` or ``"max"``, or None.
         total_samples: How many trials there will be; None or -1 if that is open.
         experiment_path: Directory of the experiment.
-        slots: How many trials run at once and why, as text.
+        resources: {name: amount} that the trials share.
+        max_iterations: After how many the scheduler ends a trial; None if it does not.
         searcher_name: Where configurations come from.
         scheduler_name: What stops trials early.
         live: Whether a terminal gets a frame that changes in place.
@@ -54,6 +57,7 @@ def create_output(
     if reporter is not None and verbose:
         names = [f"Searcher: {searcher_name}"] if searcher_name else []
         names += [f"Scheduler: {scheduler_name}"] if scheduler_name else []
+        slots = RunFacts(experiment_path, resources=resources or {}).slots
         return ReporterCallback(
             reporter,
             total_samples=total_samples,
@@ -70,7 +74,8 @@ def create_output(
         mode=mode,
         total_samples=total_samples,
         experiment_path=experiment_path,
-        slots=slots,
+        resources=resources,
+        max_iterations=max_iterations,
         searcher_name=searcher_name,
         scheduler_name=scheduler_name,
         live=live,

@@ -35,6 +35,12 @@ def cause_of(trial: Trial) -> str:
 
 def place_of(trial: Trial) -> str | None:
     """Where a trial failed, in the user's code if it took part: ``train.py:12``."""
+    place = source_of(trial)
+    return None if place is None else printable(f"{os.path.basename(place[0])}:{place[1]}")
+
+
+def source_of(trial: Trial) -> tuple[str, int] | None:
+    """Path and line of where a trial failed, in the user's code if it took part."""
     text = _traceback_of(trial.error)
     frames = list(_FRAME.finditer(text))
     if not frames:
@@ -42,7 +48,18 @@ def place_of(trial: Trial) -> str | None:
     if _TRACEBACK in text:  # The stack of a crash has its innermost frame first already.
         frames.reverse()
     chosen = next((each for each in frames if _is_of_user(each["path"])), frames[0])
-    return printable(f"{os.path.basename(chosen['path'])}:{chosen['line']}")
+    return chosen["path"], int(chosen["line"])
+
+
+def traceback_lines(trial: Trial, at_most: int | None = None) -> list[str]:
+    """The traceback of a failure, without empty lines; none if it has none.
+
+    Args:
+        trial: That failed.
+        at_most: How many of the last lines; None is all.
+    """
+    lines = [printable(line) for line in _traceback_of(trial.error).splitlines() if line.strip()]
+    return lines if at_most is None else lines[-at_most:]
 
 
 def failure_text(trial: Trial) -> str:

@@ -5,12 +5,17 @@
     sweep  train, ASHA                                 00:01:23, about 2m 10s left
     ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━──────────────────────────────────────  37/100
     4 running · 60 pending · 30 finished · 3 failed
+    4 of 4 CPU in use · machine: CPU 87%, memory 12.3 GiB of 31.2 GiB
 
-    Trial        State     loss ↓  lr     batch  Iter  Time
-    ───────────  ────────  ──────  ─────  ─────  ────  ────
-    1a2b_00007   running   0.0312  0.001     32    12  3.2s
+    1a2b_00007  ━━━━━━━━━━━━━━━━━─────────────  12/20  loss=0.0312  3.2s
     ...
 
+    Trial        State     loss ↓  Curve     lr     batch  Iter  Time
+    ───────────  ────────  ──────  ────────  ─────  ─────  ────  ────
+    1a2b_00007   running   0.0312  █▇▅▃▂▁▁▁  0.001     32    12  3.2s
+    ...
+
+    00:01:18 1a2b_00009 failed 36/100  ValueError: bad lr (train.py:12)
     00:01:20 1a2b_00012 finished  20 iterations  loss=0.42  in 3.1s
 
     Results in .../sweep
@@ -18,20 +23,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from localtune.progress_reporter.events import TrialEvent, event_line
 from localtune.progress_reporter.facts import RunFacts
 from localtune.progress_reporter.line import Line, crop, join, line_width, spread
+from localtune.progress_reporter.machine import MachineLoad
+from localtune.progress_reporter.running import fraction_of, running_lines
 from localtune.progress_reporter.status import SEPARATOR, bar, counts_parts, remaining_s, time_parts
 from localtune.progress_reporter.tracker import Counts, TrialTracker
 from localtune.progress_reporter.trial_table import trial_table
-from localtune.utils.text import one_line, shorten
+from localtune.utils.text import format_bytes, one_line, shorten, text_width
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
 
 MAX_ROWS = 10
 MAX_EVENTS = 3
+MAX_RUNNING = 8
+# Failures that stay in sight though others have ended since.
+_MAX_FAILURES = 2
+# A lower terminal has no line for the load of the machine.
+_MIN_USAGE_HEIGHT = 12
 # Heading and rule of the table, and the empty line above.
 _TABLE_EXTRA = 3
+_MIN_ROWS = 3
 # Eyes do not find what stands at the far end of a very wide terminal.
 _MAX_HEAD_WIDTH = 100
 # Of events that do not fit, the beginning tells nothing.
@@ -46,6 +64,8 @@ def build_frame(
     known: int,
     elapsed_s: float,
     size: tuple[int, int],
+    failures: Sequence[TrialEvent] = (),
+    load: MachineLoad | None = None,
     is_final: bool = False,
 ) -> list[Line]:
     """Lines of the live view: never wider, and less high, than the terminal.
@@ -57,23 +77,37 @@ def build_frame(
         known: How many trials exist.
         elapsed_s: Seconds since the start.
         size: Columns and lines of the terminal.
+        failures: The latest ones, which may be in ``events`` too.
+        load: Of the machine, if it is known.
         is_final: Whether the frame stays and the summary follows: it tells the rest.
     """
     width, height = size
     # The last line of the terminal stays free for the cursor and for what the user types.
     space = max(height - 1, 1)
     counts = tracker.counts(known)
-    left_s = None if is_final else remaining_s(facts, counts, tracker.ended_now, elapsed_s)
+    running = [] if is_final else list(tracker.running.values())
+    begun = sum(fraction_of(trial, facts) for trial in running)
+    left_s = remaining_s(facts, counts, tracker.ended_now, elapsed_s, begun)
+    left_s = None if is_final else left_s
     time = time_parts(elapsed_s, left_s)
     head = _head(facts, counts, time, min(width, _MAX_HEAD_WIDTH))[:space]
+    if not is_final and height >= _MIN_USAGE_HEIGHT:
+        head += _usage(facts, running, load, width)
     space -= len(head)
     foot = [] if is_final or space < 2 + _TABLE_EXTRA + 2 else _foot(facts, width)
     space -= len(foot)
     wanted = 0 if is_final or width < _MIN_EVENT_WIDTH else MAX_EVENTS
-    tail = _tail(events, facts, min(wanted, space - _TABLE_EXTRA - 4))
+    shown = _chosen(events, failures, min(wanted, space - _TABLE_EXTRA - 4))
+    tail: list[Line] = [[]] if shown else []
+    tail += [event_line(event, facts.optimised_metric, with_file=False) for event in shown]
     space -= len(tail)
-    table = _table(facts, tracker, width, min(MAX_ROWS, space - _TABLE_EXTRA))
-    return [crop(line, width) for line in [*head, *table, *tail, *foot]]
+    rows = min(MAX_RUNNING, space - _TABLE_EXTRA - _MIN_ROWS - 1)
+    bars: list[Line] = []
+    if running and rows >= 1:
+        bars = [[], *running_lines(running, facts, width, rows)]
+    space -= len(bars)
+    table = _table(facts, tracker, width, min(MAX_ROWS, space - _TABLE_EXTRA), bool(bars))
+    return [crop(line, width) for line in [*head, *bars, *table, *tail, *foot]]
 
 
 def _head(facts: RunFacts, counts: Counts, time: Line, width: int) -> list[Line]:
@@ -90,19 +124,39 @@ def _head(facts: RunFacts, counts: Counts, time: Line, width: int) -> list[Line]
         number = f" {counts.ended}/{total}"
         lines.append([*bar(counts, total, max(width - len(number), 1)), (number, "bold")])
     parts = counts_parts(counts)
-    if facts.slots and width >= 60:
-        parts.append([(one_line(facts.slots), "dim")])
     lines.append(join(parts, SEPARATOR))
     return lines
 
 
-def _table(facts: RunFacts, tracker: TrialTracker, width: int, rows: int) -> list[Line]:
+def _usage(
+    facts: RunFacts, running: Sequence[Trial], load: MachineLoad | None, width: int
+) -> list[Line]:
+    """What the run holds, and how busy the machine is; what does not fit is left out."""
+    used: Counter[str] = Counter()
+    for trial in running:
+        request = trial.placement_group_factory
+        used.update(request.required_resources if request is not None else {"CPU": 1.0})
+    parts = [facts.slots_in_use(used)]
+    if load is not None:
+        memory = f"memory {format_bytes(load.used_bytes)} of {format_bytes(load.total_bytes)}"
+        cpu = f"CPU {load.cpu:.0%}, " if load.cpu is not None else ""
+        parts.append(f"machine: {cpu}{memory}")
+    parts = [part for part in parts if part]
+    while parts and text_width(SEPARATOR.join(parts)) > width:
+        parts.pop()
+    return [[(SEPARATOR.join(parts), "dim")]] if parts else []
+
+
+def _table(
+    facts: RunFacts, tracker: TrialTracker, width: int, rows: int, has_bars: bool
+) -> list[Line]:
     if rows < 1:
         return []
     trials = tracker.leaderboard.best(rows)
     ranked = {trial.trial_id for trial in trials}
     for trial in tracker.running.values():
-        if len(trials) == rows:
+        # Those that have no place among the best have their line above.
+        if len(trials) == rows or (has_bars and facts.optimised_metric is not None):
             break
         if trial.trial_id not in ranked:
             trials.append(trial)
@@ -114,14 +168,21 @@ def _table(facts: RunFacts, tracker: TrialTracker, width: int, rows: int) -> lis
         mode=facts.mode if ranked else None,
         parameters=tracker.shown_parameters,
         width=width,
+        curves=tracker.curves,
     )
     return [[], *lines]
 
 
-def _tail(events: Sequence[TrialEvent], facts: RunFacts, rows: int) -> list[Line]:
-    if not events or rows < 1:
+def _chosen(
+    events: Sequence[TrialEvent], failures: Sequence[TrialEvent], rows: int
+) -> list[TrialEvent]:
+    """The events to show, oldest first: the latest ones, among them the latest failures."""
+    if rows < 1:
         return []
-    return [[], *(event_line(event, facts.optimised_metric) for event in list(events)[-rows:])]
+    kept = list(failures)[-min(_MAX_FAILURES, rows) :]
+    others = [event for event in events if event not in kept]
+    room = rows - len(kept)
+    return sorted([*kept, *(others[-room:] if room else [])], key=lambda event: event.at_s)
 
 
 def _foot(facts: RunFacts, width: int) -> list[Line]:

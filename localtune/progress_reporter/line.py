@@ -1,6 +1,7 @@
 """Lines of styled text: what all output is made of, before it is known where it goes.
 
-A style is one or more words of ``bold dim red green yellow cyan``, or "" for none.
+A style is one or more words of ``bold dim red green magenta``, or "" for none. These colours can
+be read on light and on dark terminals; yellow and cyan vanish on white ones, blue on black ones.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from localtune.utils.text import shorten, text_width
 Span = tuple[str, str]  # (printable text, style)
 Line = list[Span]
 
-_SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "magenta": "35"}
 
 
 def plain(line: Line) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 from localtune.error import ExtraMissingError
 from localtune.progress_reporter.line import Line
 from localtune.progress_reporter.terminal import SafeStream, terminal_size, wants_color
-from localtune.progress_reporter.view import View
+from localtune.progress_reporter.view import FOREIGN, View
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,14 +50,17 @@ class LiveView(View):
         # A long line wraps: it is a record, of which nothing may be cut.
         self._console.print(_text(line), soft_wrap=True, highlight=False)
 
-    def print_foreign(self, text: str) -> None:
+    def print_foreign(self, text: str, label: str) -> None:
         from rich.text import Text
 
         self._console.size = self.size()
+        lines = text.removesuffix("\n").split("\n")
         # Colours are kept; codes that move the cursor are not: they would end in the frame.
-        self._console.print(
-            Text.from_ansi(text.removesuffix("\n")), soft_wrap=True, highlight=False
-        )
+        shown = [Text.from_ansi(line) for line in lines]
+        if label:
+            begin = Text.assemble((label, "bold"), (FOREIGN, "dim"))
+            shown = [begin + line for line in shown]
+        self._console.print(Text("\n").join(shown), soft_wrap=True, highlight=False)
 
     def draw(self, frame: list[Line]) -> None:
         self._console.size = self.size()

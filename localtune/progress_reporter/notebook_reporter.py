@@ -20,8 +20,8 @@ class JupyterNotebookReporter(CLIReporter):
     """Shows the state of a run as tables in a notebook. Elsewhere it prints them.
 
     Args:
-        overwrite: Whether a report takes the place of the one before. It clears all that the
-            cell has shown.
+        overwrite: Whether a report takes the place of the one before. What else the cell has
+            shown stays.
         **table_options: As for :class:`CLIReporter`.
     """
 
@@ -57,16 +57,29 @@ class JupyterNotebookReporter(CLIReporter):
             sort_by_metric=sort_by_metric,
         )
         self._overwrites = overwrite
+        self._shown: Any = None  # handle of what this run has shown
+
+    def setup(
+        self,
+        start_time: float | None = None,
+        total_samples: int | None = None,
+        metric: str | None = None,
+        mode: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().setup(start_time, total_samples, metric, mode, **kwargs)
+        self._shown = None
 
     def report(self, trials: list[Trial], done: bool, *sys_info: str) -> None:
         display = _notebook_display()
         if display is None:
             super().report(trials, done, *sys_info)
             return
-        if self._overwrites:
-            display.clear_output(wait=True)
-        shown = as_html(self.sections(trials, done, sys_info), self.max_column_length)
-        display.display(display.HTML(shown))
+        html = display.HTML(as_html(self.sections(trials, done, sys_info), self.max_column_length))
+        if self._overwrites and self._shown is not None:
+            self._shown.update(html)
+        else:
+            self._shown = display.display(html, display_id=True)
 
 
 def as_html(sections: list[Section], max_column_width: int) -> str:
@@ -82,7 +95,8 @@ def as_html(sections: list[Section], max_column_width: int) -> str:
         else _html_table(section, max_column_width)
         for section in sections
     ]
-    return "<div>" + "".join(parts) + "</div>"
+    # Wide tables scroll by themselves. No colours: those of a light or dark notebook fit.
+    return '<div style="overflow-x: auto">' + "".join(parts) + "</div>"
 
 
 def _html_table(columns: list[Column], max_column_width: int) -> str:

@@ -32,11 +32,12 @@ class Output(Callback, ABC):
         return False
 
     @abstractmethod
-    def worker_output(self, text: str) -> None:
+    def worker_output(self, text: str, trial_id: str) -> None:
         """Shows what a worker has printed.
 
         Args:
             text: Whole lines; escape codes of colours are kept.
+            trial_id: Of the trial that it served; "" if it served none yet.
         """
 
     @abstractmethod

@@ -73,7 +73,7 @@ class ReporterCallback(Output):
         if interrupted:
             self._write(f"Interrupted. {plain(resume_line(self._experiment_path))}")
 
-    def worker_output(self, text: str) -> None:
+    def worker_output(self, text: str, trial_id: str) -> None:
         self._stream.write(text if text.endswith("\n") else text + "\n")
         self._stream.flush()
 

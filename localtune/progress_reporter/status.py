@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
 
 SEPARATOR = " · "
-_BAR_STYLES = {"finished": "green", "failed": "red", "running": "cyan", "paused": "yellow"}
+_BAR_STYLES = {"finished": "green", "failed": "red", "running": "", "paused": "magenta"}
 _BAR_CHAR, _EMPTY_CHAR = "━", "─"
 # Too few trials have ended to say when the others will.
 _MIN_ENDED_FOR_ETA = 3
@@ -23,9 +23,9 @@ _MIN_ENDED_FOR_ETA = 3
 def counts_parts(counts: Counts) -> list[Line]:
     """How many trials do what, one part each; what none does is left out."""
     named = [
-        (counts.running, "running", "cyan"),
+        (counts.running, "running", ""),
         (counts.pending, "pending", ""),
-        (counts.paused, "paused", "yellow"),
+        (counts.paused, "paused", "magenta"),
         (counts.finished, "finished", "green"),
         (counts.failed, "failed", "red"),
     ]
@@ -53,7 +53,9 @@ def bar(counts: Counts, total: int, width: int) -> Line:
     return line
 
 
-def remaining_s(facts: RunFacts, counts: Counts, ended_now: int, elapsed_s: float) -> float | None:
+def remaining_s(
+    facts: RunFacts, counts: Counts, ended_now: int, elapsed_s: float, begun: float = 0.0
+) -> float | None:
     """Estimate of the seconds left, None if too little is known.
 
     Args:
@@ -61,13 +63,17 @@ def remaining_s(facts: RunFacts, counts: Counts, ended_now: int, elapsed_s: floa
         counts: Trials by what they do.
         ended_now: Trials that ended in this session.
         elapsed_s: Seconds since the session's start.
+        begun: How much of the running trials is done, in trials.
     """
     total = facts.total(counts.all)
     estimates = []
     if facts.time_budget_s:
         estimates.append(max(facts.time_budget_s - elapsed_s, 0.0))
     if total is not None and ended_now >= _MIN_ENDED_FOR_ETA:
-        estimates.append((total - counts.ended) * elapsed_s / ended_now)
+        # With all slots busy, as much is in the making as has ended: leaving it out would tell
+        # twice the time of a run whose trials all began together.
+        left = max(total - counts.ended - begun, 0.0)
+        estimates.append(left * elapsed_s / (ended_now + begun))
     return min(estimates, default=None)
 
 

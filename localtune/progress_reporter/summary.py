@@ -66,7 +66,7 @@ def summary_lines(
 def resume_line(experiment_path: str) -> Line:
     """How to take up an interrupted run."""
     call = f'Tuner.restore("{printable(experiment_path)}", trainable=...)'
-    return [("To go on with this run: ", "bold"), (call, "cyan")]
+    return [("To go on with this run: ", "bold"), (call, "bold")]
 
 
 def failure_lines(trials: Sequence[Trial]) -> list[Line]:
@@ -104,7 +104,7 @@ def _headline(trials: Sequence[Trial], interrupted: bool, elapsed_s: float) -> L
     took = format_duration(elapsed_s)
     verdict: Line
     if interrupted:
-        verdict = [(f"Interrupted after {took}", "bold yellow")]
+        verdict = [(f"Interrupted after {took}", "bold magenta")]
     elif trials and ended == len(trials):
         verdict = [(f"Done in {took}", "bold green")]
     else:
@@ -151,20 +151,20 @@ def _metrics_of_best(best: Trial, facts: RunFacts) -> dict[str, str]:
 
 def _named_value(name: str, text: str, width: int) -> Line:
     padding = " " * (width - text_width(name) + 2)
-    return [(f"    {name}{padding}", "cyan"), (text, "")]
+    return [(f"    {name}{padding}", "dim"), (text, "")]
 
 
 def _no_best_lines(trials: Sequence[Trial], facts: RunFacts) -> list[Line]:
     if facts.metric is None or facts.mode is None:
         example = facts.metric or _reported_metric(trials) or "loss"
         hint = f'TuneConfig(metric="{one_line(example)}", mode="min")'
-        return [[("No best trial: name what to optimise with ", ""), (hint, "cyan")]]
+        return [[("No best trial: name what to optimise with ", ""), (hint, "bold")]]
     text = f"No best trial: no trial reported a finite number as {facts.metric!r}."
     reported = {name for trial in trials for name in own_metrics(trial.last_result)}
     meant = near_miss(facts.metric, reported - {facts.metric})
     if meant is not None:
         text += f" Did you mean {meant!r}?"
-    return [[(printable(text), "yellow")]]
+    return [[(printable(text), "magenta")]]
 
 
 def _reported_metric(trials: Sequence[Trial]) -> str | None:

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from typing import TextIO
 
 # One column each, so that what was laid out stays so.
-_ASCII = str.maketrans({"…": ".", "·": "-", "━": "=", "─": "-", "↓": "v", "↑": "^"})
+_ASCII = str.maketrans(
+    {"…": ".", "·": "-", "━": "=", "─": "-", "↓": "v", "↑": "^", "│": "|"}
+    | dict(zip("▁▂▃▄▅▆▇█", "__..--==", strict=True))
+)
 _DEFAULT_SIZE = (80, 24)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localtune.experiment.status import Status
+from localtune.progress_reporter.curve import Curve
 from localtune.progress_reporter.leaderboard import Leaderboard
 from localtune.progress_reporter.values import parameters_of
 
@@ -49,6 +51,7 @@ class TrialTracker:
     def __init__(self, metric: str | None, mode: str | None) -> None:
         self.leaderboard = Leaderboard(metric, mode)
         self.running: dict[str, Trial] = {}
+        self.curves: dict[str, Curve] = {}
         self._status: dict[str, Status] = {}  # those that wait are not in it
         self._counts = dict.fromkeys(Status, 0)
         self._first_values: dict[str, Any] = {}
@@ -70,6 +73,13 @@ class TrialTracker:
         if is_new:
             self._note_parameters(trial)
         return is_new
+
+    def noted(self, trial: Trial, iteration: object, value: float | None) -> None:
+        """The trial reported a value of the metric; None if it is none."""
+        if iteration == 1:  # Anew: it may have had a life before.
+            self.curves.pop(trial.trial_id, None)
+        if value is not None and math.isfinite(value):
+            self.curves.setdefault(trial.trial_id, Curve()).add(value)
 
     def moved(self, trial: Trial, status: Status) -> None:
         """The trial ended, or waits to be retried."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from localtune.experiment.status import Status
+from localtune.progress_reporter.curve import Curve
 from localtune.progress_reporter.line import Line, Span
 from localtune.progress_reporter.table import Column, table_lines
 from localtune.progress_reporter.values import (
@@ -23,14 +25,15 @@ if TYPE_CHECKING:
 
 STATUS_WORDS: dict[Status, Span] = {
     Status.PENDING: ("pending", "dim"),
-    Status.RUNNING: ("running", "cyan"),
-    Status.PAUSED: ("paused", "yellow"),
+    Status.RUNNING: ("running", ""),
+    Status.PAUSED: ("paused", "magenta"),
     Status.TERMINATED: ("finished", "green"),
     Status.ERROR: ("failed", "red"),
 }
 
 # Without a metric to look at, this many of those that are reported are shown.
 _INFERRED_METRICS = 3
+_CURVE_WIDTH = 8
 
 
 def trial_table(
@@ -40,6 +43,7 @@ def trial_table(
     mode: str | None,
     parameters: list[str],
     width: int,
+    curves: Mapping[str, Curve] | None = None,
 ) -> list[Line]:
     """Lines of a table of ``trials``, in their order.
 
@@ -49,12 +53,14 @@ def trial_table(
         mode: ``"min"`` or ``"max"``: the first trial is marked as the best.
         parameters: Flat names of the parameters to show.
         width: Columns of the terminal to fit into.
+        curves: {trial id: course of the metric}, as far as it was seen.
     """
     metrics = [metric] if metric is not None else _inferred(trials)
     columns = [
         Column("Trial", [(trial_label(trial), "") for trial in trials], keep="ends"),
         Column("State", [STATUS_WORDS[trial.status] for trial in trials], rank=3),
         *(_metric_column(name, mode, trials, rank) for rank, name in enumerate(metrics, 1)),
+        *_curve_columns(trials, curves or {}),
         *(_parameter_column(name, trials, rank) for rank, name in enumerate(parameters)),
         Column(
             "Iter",
@@ -83,6 +89,14 @@ def _metric_column(name: str, mode: str | None, trials: list[Trial], rank: int) 
         )
     title = one_line(name) + arrow
     return Column(title, cells, rank=min(rank, 2), is_number=True)
+
+
+def _curve_columns(trials: list[Trial], curves: Mapping[str, Curve]) -> list[Column]:
+    texts = [
+        curves[trial.trial_id].text(_CURVE_WIDTH) if trial.trial_id in curves else ""
+        for trial in trials
+    ]
+    return [Column("Curve", [(text, "") for text in texts], rank=1.5)] if any(texts) else []
 
 
 def _parameter_column(name: str, trials: list[Trial], rank: int) -> Column:

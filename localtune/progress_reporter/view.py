@@ -10,6 +10,8 @@ from localtune.progress_reporter.terminal import SafeStream, terminal_size
 
 # Width of tables where no terminal limits it.
 _LOG_WIDTH = 120
+# Between the name of a trial and what it prints.
+FOREIGN = " │ "
 
 
 class View(ABC):
@@ -23,8 +25,13 @@ class View(ABC):
         """Shows a line that stays, above the frame."""
 
     @abstractmethod
-    def print_foreign(self, text: str) -> None:
-        """Shows whole lines that somebody else wrote, with their escape codes."""
+    def print_foreign(self, text: str, label: str) -> None:
+        """Shows whole lines that somebody else wrote, with their escape codes.
+
+        Args:
+            text: The lines.
+            label: Whose they are: each line begins with it; may be empty.
+        """
 
     @abstractmethod
     def size(self) -> tuple[int, int]:
@@ -56,8 +63,10 @@ class PlainView(View):
         self._stream.write(self._text_of(line) + "\n")
         self._stream.flush()
 
-    def print_foreign(self, text: str) -> None:
-        self._stream.write(text if text.endswith("\n") else text + "\n")
+    def print_foreign(self, text: str, label: str) -> None:
+        begin = f"{label}{FOREIGN}" if label else ""
+        lines = text.removesuffix("\n").split("\n")
+        self._stream.write("".join(f"{begin}{line}\n" for line in lines))
         self._stream.flush()
 
     def size(self) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from localtune.result import TRAINING_ITERATION
 from localtune.schedulers.asha_promotion import Promotion
 from localtune.schedulers.metric_scheduler import MetricScheduler, check_number
 from localtune.schedulers.rungs import Rung, milestones
@@ -85,6 +86,10 @@ class AsyncHyperBandScheduler(MetricScheduler):
 
     def _make_promotion(self) -> Promotion:
         return Promotion(self._brackets, self._reduction_factor)
+
+    @property
+    def max_iterations(self) -> int | None:
+        return int(self._max_t) if self._time_attr == TRAINING_ITERATION else None
 
     def on_trial_add(self, tune_controller: ControllerView, trial: Trial) -> None:
         super().on_trial_add(tune_controller, trial)

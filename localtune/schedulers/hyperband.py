@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from localtune.experiment.status import Status
+from localtune.result import TRAINING_ITERATION
 from localtune.schedulers.bracket import Bracket, BracketSize, band_sizes
 from localtune.schedulers.metric_scheduler import MetricScheduler, check_number
 from localtune.schedulers.trial_scheduler import ControllerView
@@ -80,6 +81,10 @@ class HyperBandScheduler(MetricScheduler):
         self._bracket_of: dict[str, int] = {}  # {trial id: number of the bracket}
 
     # -- hooks ----------------------------------------------------------------------------------
+
+    @property
+    def max_iterations(self) -> int | None:
+        return int(self._max_t) if self._time_attr == TRAINING_ITERATION else None
 
     def on_trial_add(self, tune_controller: ControllerView, trial: Trial) -> None:
         super().on_trial_add(tune_controller, trial)

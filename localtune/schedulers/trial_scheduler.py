@@ -92,6 +92,11 @@ class TrialScheduler:
         return self._metric
 
     @property
+    def max_iterations(self) -> int | None:
+        """After how many iterations the scheduler ends each trial; None if it does not."""
+        return None
+
+    @property
     def supports_buffered_results(self) -> bool:
         """Whether results may reach the scheduler in batches."""
         return self._supports_buffered_results

@@ -13,7 +13,7 @@ from tests.progress_reporter.screen import FakeTerminal
 
 
 def test_a_log_gets_one_line_per_event() -> None:
-    run = Run(total_samples=5, slots="2 at once", searcher_name="S")
+    run = Run(total_samples=5, resources={"CPU": 2}, searcher_name="S")
     run.setup()
     first = run.start()
     run.clock.advance(10)

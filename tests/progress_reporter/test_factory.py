@@ -16,7 +16,7 @@ def test_without_a_reporter_there_is_the_built_in_output() -> None:
         1,
         experiment_path="/results/sweep",
         total_samples=3,
-        slots="4 at once",
+        resources={"CPU": 4},
         searcher_name="S",
         scheduler_name="A",
         stream=stream,
@@ -34,7 +34,7 @@ def test_a_reporter_takes_its_place(capsys: pytest.CaptureFixture[str]) -> None:
         1,
         reporter=CLIReporter(),
         experiment_path="/results/sweep",
-        slots="4 at once",
+        resources={"CPU": 4},
         searcher_name="S",
         scheduler_name="A",
     )

@@ -17,7 +17,7 @@ FACTS = RunFacts(
     metric="loss",
     mode="min",
     total_samples=40,
-    slots="4 at once",
+    resources={"CPU": 4},
     searcher_name="OptunaSearch",
     scheduler_name="ASHAScheduler",
 )

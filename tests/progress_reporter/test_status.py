@@ -82,7 +82,7 @@ def test_the_whole_state_fits_on_one_line() -> None:
         (RunFacts("/x"), "trials without end"),
         (
             RunFacts(
-                "/x", total_samples=5, slots="4 at once", searcher_name="S", scheduler_name="A"
+                "/x", total_samples=5, resources={"CPU": 4}, searcher_name="S", scheduler_name="A"
             ),
             "5 trials, 4 at once, searcher S, scheduler A",
         ),
