@@ -31,7 +31,7 @@ from localtune.progress_reporter.events import TrialEvent, event_line
 from localtune.progress_reporter.facts import RunFacts
 from localtune.progress_reporter.line import Line, crop, join, line_width, spread
 from localtune.progress_reporter.machine import MachineLoad
-from localtune.progress_reporter.running import fraction_of, running_lines
+from localtune.progress_reporter.running import fraction_of, max_iterations_of, running_lines
 from localtune.progress_reporter.status import SEPARATOR, bar, counts_parts, remaining_s, time_parts
 from localtune.progress_reporter.tracker import Counts, TrialTracker
 from localtune.progress_reporter.trial_table import trial_table
@@ -46,10 +46,11 @@ MAX_RUNNING = 8
 # Failures that stay in sight though others have ended since.
 _MAX_FAILURES = 2
 # A lower terminal has no line for the load of the machine.
-_MIN_USAGE_HEIGHT = 12
+_MIN_USAGE_HEIGHT = 16
 # Heading and rule of the table, and the empty line above.
 _TABLE_EXTRA = 3
-_MIN_ROWS = 3
+# With less room, the trials get it.
+_MIN_SPACE_FOR_FOOT = 12
 # Eyes do not find what stands at the far end of a very wide terminal.
 _MAX_HEAD_WIDTH = 100
 # Of events that do not fit, the beginning tells nothing.
@@ -94,16 +95,17 @@ def build_frame(
     if not is_final and height >= _MIN_USAGE_HEIGHT:
         head += _usage(facts, running, load, width)
     space -= len(head)
-    foot = [] if is_final or space < 2 + _TABLE_EXTRA + 2 else _foot(facts, width)
+    foot = [] if is_final or space < _MIN_SPACE_FOR_FOOT else _foot(facts, width)
     space -= len(foot)
     wanted = 0 if is_final or width < _MIN_EVENT_WIDTH else MAX_EVENTS
     shown = _chosen(events, failures, min(wanted, space - _TABLE_EXTRA - 4))
     tail: list[Line] = [[]] if shown else []
     tail += [event_line(event, facts.optimised_metric, with_file=False) for event in shown]
     space -= len(tail)
-    rows = min(MAX_RUNNING, space - _TABLE_EXTRA - _MIN_ROWS - 1)
+    # Half of the room, so that there are best trials beside many running ones.
+    rows = min(MAX_RUNNING, (space - _TABLE_EXTRA - 1) // 2)
     bars: list[Line] = []
-    if running and rows >= 1:
+    if _are_told_apart(running, facts) and rows >= min(len(running), 2):
         bars = [[], *running_lines(running, facts, width, rows)]
     space -= len(bars)
     table = _table(facts, tracker, width, min(MAX_ROWS, space - _TABLE_EXTRA), bool(bars))
@@ -126,6 +128,13 @@ def _head(facts: RunFacts, counts: Counts, time: Line, width: int) -> list[Line]
     parts = counts_parts(counts)
     lines.append(join(parts, SEPARATOR))
     return lines
+
+
+def _are_told_apart(running: Sequence[Trial], facts: RunFacts) -> bool:
+    """Whether lines of their own for running trials say more than the table does."""
+    if facts.optimised_metric is not None:
+        return bool(running)
+    return any(max_iterations_of(trial, facts) for trial in running)
 
 
 def _usage(

@@ -81,7 +81,10 @@ def time_parts(elapsed_s: float, left_s: float | None) -> Line:
     """Elapsed time and what is left of it, in seconds; None and 0 are not told."""
     line: Line = [(format_clock(elapsed_s), "")]
     if left_s:
-        line.append((f", about {format_duration(max(round(left_s), 1))} left", "dim"))
+        seconds = max(round(left_s), 1)
+        # An estimate has no tenths.
+        left = f"{seconds}s" if seconds < 60 else format_duration(seconds)
+        line.append((f", about {left} left", "dim"))
     return line
 
 

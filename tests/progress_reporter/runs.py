@@ -9,6 +9,7 @@ from localtune.error import TrialTaskError
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
 from localtune.progress_reporter.console import ConsoleOutput
+from localtune.progress_reporter.machine import MachineLoad, MachineMeter
 from localtune.testing import ManualClock
 
 PATH = "/results/sweep"
@@ -59,6 +60,13 @@ def user_error(last_line: str, path: str = "/srv/ann/train.py", line: int = 12) 
     return TrialTaskError(f"{last_line}\n\nThe trial failed:\n{text}", traceback_text=text)
 
 
+class SteadyMachine(MachineMeter):
+    """A machine whose load can be known in advance."""
+
+    def load(self) -> MachineLoad | None:
+        return MachineLoad(0.5, 2**30, 2**32)
+
+
 class Run:
     """Calls the hooks of an output in the order in which a run does."""
 
@@ -68,6 +76,7 @@ class Run:
         options.setdefault("metric", "loss")
         options.setdefault("mode", "min")
         options.setdefault("total_samples", None)
+        options.setdefault("meter", SteadyMachine())
         options.setdefault("environ", {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"})
         self.output = ConsoleOutput(
             verbose,

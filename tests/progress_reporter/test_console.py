@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from localtune.experiment.status import Status
-from tests.progress_reporter.runs import Run, ended_trial, make_trial
+from tests.progress_reporter.runs import Run, ended_trial, make_trial, report, user_error
 from tests.progress_reporter.screen import FakeTerminal
 
 
@@ -26,23 +26,76 @@ def test_a_log_gets_one_line_per_event() -> None:
     run.fail(second, "KeyError: 1")
 
     assert run.lines == [
-        "sweep: 5 trials, 2 at once, searcher S",
+        "sweep: 5 trials, 2 CPU, searcher S",
         "Results in /results/sweep",
         "00:00:00 t00000 started  lr=0.1 batch=32",
         "00:00:10 t00001 started  lr=0.2 batch=32",
         "00:00:10 t00001 retried  failure 1 of 1 allowed  ValueError: bad lr (train.py:12)",
+        *traceback_of("ValueError: bad lr"),
         "00:00:10 t00001 resumed  from the start",
         "00:01:10 t00000 finished 1/5  1 iteration  loss=0.5  in 1.5s",
         "00:01:10 t00001 failed 2/5  KeyError: 1 (train.py:12)  "
         "/results/sweep/train_t00001/error.txt",
+        *traceback_of("KeyError: 1"),
     ]
+
+
+def traceback_of(last_line: str) -> list[str]:
+    """As :func:`runs.user_error` makes it, in a log."""
+    return [
+        "    Traceback (most recent call last):",
+        '      File "/srv/ann/train.py", line 12, in train',
+        "        step()",
+        f"    {last_line}",
+    ]
+
+
+def test_a_failure_tells_how_far_the_trial_was_and_the_end_of_a_long_traceback() -> None:
+    run = Run(total_samples=2)
+    trial = run.start()
+    run.result(trial, 3, loss=0.5)
+    trial.num_failures = 1
+    trial.error = user_error("\n".join(f"line {number}" for number in range(20)))
+    trial.set_status(Status.ERROR)
+    run.output.on_trial_error(0, run.trials, trial)
+
+    assert "line 0 (train.py:12)  3 iterations  loss=0.5  /results" in run.lines[1]
+    assert run.lines[2:] == [f"    line {number}" for number in range(12, 20)]
+
+
+def test_github_gets_groups_and_annotations() -> None:
+    environ = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": "/srv/ann"}
+    run = Run(total_samples=2, environ=environ)
+    run.start()
+    run.fail(run.start(run.add(make_trial(1, max_failures=1))))
+    run.fail(run.trials[0], "ValueError: 100% wrong")
+    run.output.warn("low memory")
+    run.trials[1].last_result = report(run.trials[1], 1, loss=0.5)
+    run.end()
+
+    lines = run.lines
+    group = lines.index("::group::Traceback of t00001")
+    assert lines[group + 1 : group + 5] == traceback_of("ValueError: bad lr")
+    assert lines[group + 5 : group + 7] == [
+        "::endgroup::",
+        "::warning file=train.py,line=12,title=Trial t00001 retried::"
+        "ValueError: bad lr (train.py:12)",
+    ]
+    assert (
+        "::error file=train.py,line=12,title=Trial t00000 failed::"
+        "ValueError: 100%25 wrong (train.py:12)"
+    ) in lines
+    assert "::warning title=sweep::low memory" in lines
+    table = lines.index("::group::Best trials")
+    assert lines[table + 1].startswith("Trial ")
+    assert "::endgroup::" in lines[table:]
 
 
 def test_endless_retries_have_no_limit_to_tell() -> None:
     run = Run()
     run.fail(run.start(run.add(make_trial(max_failures=-1))))
 
-    assert "retried  failure 1  ValueError" in run.lines[-1]
+    assert "retried  failure 1  ValueError" in run.lines[1]
 
 
 def test_a_trial_that_reported_nothing_finishes_without_results() -> None:
@@ -85,28 +138,28 @@ def test_a_trial_that_goes_on_where_an_earlier_session_left_it_is_resumed() -> N
     assert run.lines == ["00:00:00 t00000 resumed  after 4 iterations"]
 
 
-def test_after_thirty_quiet_seconds_the_state_is_told() -> None:
+def test_after_a_quiet_minute_the_state_is_told() -> None:
     run = Run(total_samples=10)
     trial = run.start()
     run.start()
     run.result(trial, 1, loss=0.5)
     before = len(run.lines)
-    for _ in range(29):
+    for _ in range(59):
         run.step(1)
     assert run.lines[before:] == []
 
-    for _ in range(61):
+    for _ in range(121):
         run.step(1)
 
     state = "0/10 trials ended · 2 running · best loss=0.5 (t00000)"
-    assert run.lines[before:] == [f"00:00:30 {state}", f"00:01:00 {state}", f"00:01:30 {state}"]
+    assert run.lines[before:] == [f"00:01:00 {state}", f"00:02:00 {state}", f"00:03:00 {state}"]
 
 
 def test_an_event_starts_the_quiet_time_anew() -> None:
     run = Run()
-    run.step(29)
+    run.step(59)
     run.start()
-    run.step(29)
+    run.step(59)
 
     assert len(run.lines) == 1
 
@@ -251,10 +304,11 @@ def test_workers_may_write_for_themselves_to_what_is_no_live_view() -> None:
     run = Run()
     assert not run.output.wants_worker_output
 
-    run.output.worker_output("epoch 1\nepoch 2\n")
-    run.output.worker_output("epoch 3")
+    run.start(run.add(make_trial(name="mine")))
+    run.output.worker_output("epoch 1\nepoch 2\n", "t00000")
+    run.output.worker_output("epoch 3", "")
 
-    assert run.lines == ["epoch 1", "epoch 2", "epoch 3"]
+    assert run.lines[1:] == ["mine │ epoch 1", "mine │ epoch 2", "epoch 3"]
 
 
 def test_minus_one_sample_is_a_run_without_an_end() -> None:

@@ -24,9 +24,7 @@ def test_without_a_reporter_there_is_the_built_in_output() -> None:
     output.setup()
 
     assert isinstance(output, ConsoleOutput)
-    assert (
-        stream.getvalue().splitlines()[0] == "sweep: 3 trials, 4 at once, searcher S, scheduler A"
-    )
+    assert stream.getvalue().splitlines()[0] == "sweep: 3 trials, 4 CPU, searcher S, scheduler A"
 
 
 def test_a_reporter_takes_its_place(capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,7 +40,7 @@ def test_a_reporter_takes_its_place(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert isinstance(output, ReporterCallback)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2:5] == ["Searcher: S", "Scheduler: A", "4 at once"]
+    assert lines[2:5] == ["Searcher: S", "Scheduler: A", "4 CPU"]
 
 
 def test_a_silent_run_is_silent_with_a_reporter_too(capsys: pytest.CaptureFixture[str]) -> None:

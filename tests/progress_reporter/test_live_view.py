@@ -54,6 +54,9 @@ def test_the_frame_is_drawn_in_place() -> None:
         "sweep" + " " * 67 + "00:00:02",
         "━━━━━━━━" + "─" * 67 + " 0/10",
         "1 running",
+        "machine: CPU 50%, memory 1.0 GiB of 4.0 GiB",
+        "",
+        "t00000  3 iterations  loss=0.5  4.5s",
         "",
         "Trial   State    loss ↓   lr  batch  Iter  Time",
         "──────  ───────  ──────  ───  ─────  ────  ────",
@@ -173,15 +176,15 @@ def test_messages_and_what_workers_print_go_above_the_frame() -> None:
 
     run.output.log("saved")
     run.output.warn("low memory")
-    run.output.worker_output("epoch 1\n\x1b[32mepoch 2\x1b[0m\n")
-    run.output.worker_output("\x1b[2Jepoch 3 [bold]")
+    run.output.worker_output("epoch 1\n\x1b[32mepoch 2\x1b[0m\n", "t00000")
+    run.output.worker_output("\x1b[2Jepoch 3 [bold]", "")
     run.step(1)
 
     assert run.screen.lines[:6] == [
         "00:00:01 saved",
         "00:00:01 Warning: low memory",
-        "epoch 1",
-        "epoch 2",
+        "t00000 │ epoch 1",
+        "t00000 │ epoch 2",
         "epoch 3 [bold]",
         "sweep" + " " * 67 + "00:00:02",
     ]

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 from localtune.experiment.status import Status
 from localtune.progress_reporter import JupyterNotebookReporter
 from localtune.progress_reporter.notebook_reporter import as_html
+from tests.lifecycle.programs import DEADLINE_S, environment
 from tests.progress_reporter.runs import ended_trial, make_trial
 
 
@@ -20,10 +24,13 @@ class Notebook:
         package, display = ModuleType("IPython"), ModuleType("IPython.display")
         package.get_ipython = lambda: shell  # type: ignore[attr-defined]
         display.HTML = lambda text: text  # type: ignore[attr-defined]
-        display.display = lambda shown: self.calls.append(("display", shown))  # type: ignore[attr-defined]
-        display.clear_output = lambda wait: self.calls.append(("clear", wait))  # type: ignore[attr-defined]
+        display.display = self.display  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "IPython", package)
         monkeypatch.setitem(sys.modules, "IPython.display", display)
+
+    def display(self, shown: Any, display_id: bool) -> Any:
+        self.calls.append(("display", shown))
+        return SimpleNamespace(update=lambda shown: self.calls.append(("update", shown)))
 
 
 def test_tables_are_html_in_which_text_is_only_text() -> None:
@@ -31,7 +38,7 @@ def test_tables_are_html_in_which_text_is_only_text() -> None:
 
     html = as_html(JupyterNotebookReporter().sections([trial], False, ["<i>4</i> at once"]), 20)
 
-    assert html.startswith("<div><p>Current time")
+    assert html.startswith('<div style="overflow-x: auto"><p>Current time')
     assert "<p>&lt;i&gt;4&lt;/i&gt; at once</p>" in html
     assert "<th>status</th><th>&lt;lr&gt;</th>" in html
     assert "<td>&lt;b&gt;&amp;</td>" in html
@@ -52,9 +59,10 @@ def test_a_report_takes_the_place_of_the_one_before_if_asked(
     notebook = Notebook(monkeypatch, SimpleNamespace(kernel=object()))
     reporter = JupyterNotebookReporter(overwrite=overwrite, metric="loss", mode="min")
     reporter.report([ended_trial(loss=0.5)], False)
+    reporter.report([ended_trial(loss=0.5)], True)
 
     names = [name for name, _ in notebook.calls]
-    assert names == (["clear", "display"] if overwrite else ["display"])
+    assert names == (["display", "update"] if overwrite else ["display", "display"])
     assert "Current best trial: train_t00000" in notebook.calls[-1][1]
 
 
@@ -76,3 +84,57 @@ def test_without_ipython_it_prints(
     JupyterNotebookReporter().report([make_trial()], True)
 
     assert "Number of trials: 1" in capsys.readouterr().out
+
+
+CELL = """
+import os
+import localtune as tune
+def train(config):
+    tune.report({"loss": config["x"]})
+print("before the run")
+tune.Tuner(
+    train,
+    param_space={"x": tune.grid_search([1, 2])},
+    tune_config=tune.TuneConfig(metric="loss", mode="min"),
+    run_config=tune.RunConfig(
+        storage_path=os.path.abspath("results"),
+        progress_reporter=tune.JupyterNotebookReporter(max_report_frequency=0),
+    ),
+    executor=tune.ProcessExecutor(num_cpus=1),
+).fit()
+"""
+
+
+def test_a_real_notebook_shows_one_table_that_was_updated_in_place(tmp_path: Path) -> None:
+    cell = {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": "run",
+        "metadata": {},
+        "outputs": [],
+        "source": CELL,
+    }
+    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "sweep.ipynb").write_text(json.dumps(notebook))
+    command = [sys.executable, "-m", "nbconvert", "--execute", "--to", "notebook", "--stdout"]
+    done = subprocess.run(
+        [*command, "sweep.ipynb"],
+        cwd=tmp_path,
+        env=environment(JUPYTER_PLATFORM_DIRS="1"),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+    )
+    assert done.returncode == 0, done.stderr
+    outputs = json.loads(done.stdout)["cells"][0]["outputs"]
+    printed = [each["text"] for each in outputs if each["output_type"] == "stream"]
+    shown = [
+        "".join(each["data"]["text/html"])
+        for each in outputs
+        if each.get("data", {}).get("text/html")
+    ]
+    assert "before the run" in str(printed[0])
+    assert len(shown) == 1
+    assert "Number of trials: 2 (2 TERMINATED)" in shown[0].replace("2/2", "2")
+    assert shown[0].count("<tr>") == 3
+    assert "color" not in shown[0]

@@ -110,8 +110,8 @@ def test_messages_and_what_workers_print_are_written() -> None:
     output = adapter(Recorder(), stream=stream)
     output.log("saved\nall")
     output.warn("low memory")
-    output.worker_output("epoch 1\nepoch 2\n")
-    output.worker_output("epoch 3")
+    output.worker_output("epoch 1\nepoch 2\n", "t1")
+    output.worker_output("epoch 3", "")
 
     assert not output.wants_worker_output
     assert stream.getvalue().splitlines() == [

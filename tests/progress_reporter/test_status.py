@@ -32,8 +32,8 @@ def test_the_bar_shows_ended_running_and_paused_trials() -> None:
     assert bar(COUNTS, 10, 20) == [
         ("━" * 6, "green"),
         ("━" * 2, "red"),
-        ("━" * 4, "cyan"),
-        ("━" * 2, "yellow"),
+        ("━" * 4, ""),
+        ("━" * 2, "magenta"),
         ("─" * 6, "dim"),
     ]
 
@@ -84,7 +84,7 @@ def test_the_whole_state_fits_on_one_line() -> None:
             RunFacts(
                 "/x", total_samples=5, resources={"CPU": 4}, searcher_name="S", scheduler_name="A"
             ),
-            "5 trials, 4 at once, searcher S, scheduler A",
+            "5 trials, 4 CPU, searcher S, scheduler A",
         ),
     ],
 )
