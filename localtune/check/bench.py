@@ -95,7 +95,7 @@ class Bench:
         self.directory = os.path.realpath(tempfile.mkdtemp(prefix="lt-check-"))
         try:
             # What the module of the trainable prints when it is imported belongs into no report.
-            self._executor.open(self._program, lambda _: None)
+            self._executor.open(self._program, lambda text, trial_id: None)
         except BaseException:
             self._remove()
             raise

@@ -53,7 +53,7 @@ class GitHubLog:
             return []
         self._used[kind] += 1
         properties = {"title": title}
-        if place is not None:
+        if place is not None and not place[0].startswith("<"):  # Not <stdin> and the like.
             path, line = place
             properties = {"file": self._relative(path), "line": str(line), **properties}
         listed = ",".join(f"{name}={_property(text)}" for name, text in properties.items())

@@ -109,7 +109,7 @@ def test_the_best_of_ten_thousand_trials_are_shown() -> None:
     shown = [
         line.split()[2] for line in lines if line.startswith("t0") and " iteration " not in line
     ]
-    assert shown == ["0", *["0.5"] * 5]
+    assert shown == ["0", *["0.5"] * 4]
 
 
 def test_paused_trials_are_looked_at_once() -> None:

@@ -195,9 +195,9 @@ def test_the_less_room_the_less_is_shown() -> None:
         return rows, sum(line.startswith("00:01:20") for line in lines)
 
     assert [shown(height) for height in (24, 16, 12, 9, 5)] == [
-        (10, 3),
-        (3, 3),
-        (3, 0),
+        (5, 3),
+        (4, 3),
+        (3, 1),
         (2, 0),
         (0, 0),
     ]

@@ -106,7 +106,7 @@ tune.Tuner(
 
 
 def test_a_real_notebook_shows_one_table_that_was_updated_in_place(tmp_path: Path) -> None:
-    cell = {
+    cell: dict[str, Any] = {
         "cell_type": "code",
         "execution_count": None,
         "id": "run",
