@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import io
 import pickle
 import sys
 import types
+from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+# What cloudpickle puts in the place of the name of a file.
+_NO_FILE = "<dynamic-code>"
 
 # Attributes that are no part of what is pickled.
 _NO_STATE = ("__dict__", "__weakref__")
@@ -52,9 +58,36 @@ def dumps_by_value(obj: Any) -> bytes:
             data = pickle.dumps(obj, pickle.HIGHEST_PROTOCOL)
             if b"__main__" not in data:
                 return data
+    file = io.BytesIO()
+    _pickler_class()(file).dump(obj)
+    return file.getvalue()
+
+
+@functools.cache
+def _pickler_class() -> Any:
+    """cloudpickle's pickler, but code keeps the name of its file.
+
+    Some versions (3.1.3 is one) put a constant in its place: tracebacks of ``__main__`` would show
+    neither the file nor the lines of the user's code.
+    """
     import cloudpickle
 
-    return bytes(cloudpickle.dumps(obj))
+    reduce_code = cloudpickle.Pickler.dispatch_table[types.CodeType]
+
+    def reduce_with_file(code: types.CodeType) -> tuple[Any, ...]:
+        make, arguments, *rest = reduce_code(code)
+        named = [
+            code.co_filename if isinstance(each, str) and each == _NO_FILE else each
+            for each in arguments
+        ]
+        return (make, tuple(named), *rest)
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        dispatch_table = ChainMap(
+            {types.CodeType: reduce_with_file}, cloudpickle.Pickler.dispatch_table
+        )
+
+    return Pickler
 
 
 def dumps(obj: Any, name: str) -> bytes:

@@ -2,12 +2,18 @@ from __future__ import annotations
 
 import pickle
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 
-from localtune.utils.serialization import diagnose_serialization, dumps, explain_unpicklable
+from localtune.utils.serialization import (
+    diagnose_serialization,
+    dumps,
+    dumps_by_value,
+    explain_unpicklable,
+)
 
 LOCK = threading.Lock()
 
@@ -161,3 +167,15 @@ class Refusing:
 def test_errors_of_the_users_own_pickling_are_told() -> None:
     with pytest.raises(TypeError, match=r"closure variable 'value'.*Refusing: I refuse"):
         dumps(closing_over(Refusing()), "f")
+
+
+def test_code_that_goes_by_value_keeps_the_name_of_its_file() -> None:
+    def outer() -> Callable[[], None]:
+        def inner() -> None:
+            pass
+
+        return inner
+
+    copy = pickle.loads(dumps_by_value(outer))
+    assert copy is not outer
+    assert copy.__code__.co_filename == copy().__code__.co_filename == __file__
