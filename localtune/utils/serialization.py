@@ -82,10 +82,10 @@ def _pickler_class() -> Any:
         ]
         return (make, tuple(named), *rest)
 
+    table = ChainMap({types.CodeType: reduce_with_file}, cloudpickle.Pickler.dispatch_table)
+
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-        dispatch_table = ChainMap(
-            {types.CodeType: reduce_with_file}, cloudpickle.Pickler.dispatch_table
-        )
+        dispatch_table = table
 
     return Pickler
 
