@@ -1,1 +1,1 @@
-"""Callbacks for other libraries; each module needs the library that it is named after."""
+"""Ties to other libraries, a module each; importing one needs its library."""
