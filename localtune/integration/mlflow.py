@@ -68,11 +68,7 @@ def setup_mlflow(
         os.environ["MLFLOW_TRACKING_TOKEN"] = tracking_token
     if mlflow.active_run() is not None:  # of the trial before
         mlflow.end_run()
-    if tracking_uri is not None:
-        mlflow.set_tracking_uri(tracking_uri)
-    if registry_uri is not None:
-        mlflow.set_registry_uri(registry_uri)
-    client = mlflow.MlflowClient()
+    client = mlflow.MlflowClient(tracking_uri, registry_uri)
     if experiment_id is None:
         if (
             experiment_name is not None
@@ -87,6 +83,10 @@ def setup_mlflow(
     trial = current_trial()
     run_id = find_run(client, experiment_id, trial.trial_id) if trial is not None else None
     own_tags = {TRIAL_ID_TAG: trial.trial_id, "trial_name": trial.trial_name} if trial else {}
+    if tracking_uri is not None:
+        mlflow.set_tracking_uri(tracking_uri)
+    if registry_uri is not None:
+        mlflow.set_registry_uri(registry_uri)
     mlflow.start_run(
         run_id=run_id,
         experiment_id=experiment_id,
