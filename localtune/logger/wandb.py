@@ -118,7 +118,12 @@ class WandbLoggerCallback(LoggerCallback):
         mode = self.kwargs.get("mode") or os.environ.get("WANDB_MODE", "online")
         if self.api_key is None and mode in ("online", "run"):
             # Asks here, where the user sees it, or raises before the first trial.
-            wandb.login()
+            try:
+                wandb.login()
+            except Exception:
+                if not self._is_guest:
+                    wandb.teardown()  # nobody will end what it started to ask
+                raise
         self._background = Background("Weights & Biases")
 
     def log_trial_start(self, trial: Trial) -> None:

@@ -40,8 +40,9 @@ def train(config: dict[str, Any]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _backend(monkeypatch: pytest.MonkeyPatch) -> None:
+def _backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "torch"))
 
 
 def test_a_sweep_reports_and_a_retry_goes_on_from_the_saved_model(tmp_path: Path) -> None:

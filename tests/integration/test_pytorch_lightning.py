@@ -13,6 +13,11 @@ import localtune as tune
 from tests.runs import checkpoint_names, fit, processes, rows, statuses
 
 
+@pytest.fixture(autouse=True)
+def _cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "torch"))
+
+
 def fit_module(config: dict[str, Any], callback: Any, epochs: int, start: str | None) -> None:
     import lightning
     import torch

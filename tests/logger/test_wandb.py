@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb.sdk.artifacts.artifact  # makes temporary folders for all of the process
+import wandb.sdk.data_types.base_types.media  # noqa: F401
+from wandb.proto.wandb_internal_pb2 import Record
 
 import localtune as tune
 from localtune.integration.wandb import setup_wandb
@@ -32,8 +35,6 @@ class Log:
     """What the file of one run holds."""
 
     def __init__(self, path: Path) -> None:
-        from wandb.proto.wandb_internal_pb2 import Record
-
         self.rows: list[dict[str, Any]] = []
         self.artifacts: list[str] = []
         for data in _records(path.read_bytes()):
