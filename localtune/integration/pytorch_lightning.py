@@ -127,7 +127,5 @@ class TuneReportCallback(TuneReportCheckpointCallback):
         on: The same.
     """
 
-    def __init__(
-        self, metrics: Metrics = None, on: str | Sequence[str] = "validation_end"
-    ) -> None:
+    def __init__(self, metrics: Metrics = None, on: str | Sequence[str] = "validation_end") -> None:
         super().__init__(metrics, save_checkpoints=False, on=on)

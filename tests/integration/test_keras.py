@@ -32,9 +32,7 @@ def train(config: dict[str, Any]) -> None:
     callback = TuneReportCheckpointCallback({"mse": "loss"})
     for epochs in (2, 4):
         if start < epochs:
-            model.fit(
-                _X, _Y, epochs=epochs, initial_epoch=start, verbose=0, callbacks=[callback]
-            )
+            model.fit(_X, _Y, epochs=epochs, initial_epoch=start, verbose=0, callbacks=[callback])
         if start == 0:
             raise ValueError("only once")
 
@@ -82,5 +80,3 @@ def test_events_and_metrics(tmp_path: Path) -> None:
     assert result.error is None
     assert len(rows(result)) == 5  # two callbacks in two epochs, and the end
     assert checkpoint_names(result) == ["checkpoint_000000"]
-
-

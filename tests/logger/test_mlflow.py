@@ -51,7 +51,9 @@ def runs_of(store: str, experiment: str = "sweep") -> dict[str, Any]:
     """Run by the parameter ``number``."""
     client = mlflow.MlflowClient(store)
     found = client.get_experiment_by_name(experiment)
-    return {run.data.params.get("number", ""): run for run in client.search_runs([found.experiment_id])}
+    return {
+        run.data.params.get("number", ""): run for run in client.search_runs([found.experiment_id])
+    }
 
 
 def history(store: str, run: Any, metric: str) -> list[tuple[int, float]]:

@@ -180,9 +180,7 @@ def logs_itself(config: dict[str, Any]) -> None:
 
 
 def test_setup_wandb_in_trials(tmp_path: Path) -> None:
-    grid = fit(
-        logs_itself, tmp_path, {"number": tune.grid_search([0, 1])}, executor=processes(1)
-    )
+    grid = fit(logs_itself, tmp_path, {"number": tune.grid_search([0, 1])}, executor=processes(1))
 
     assert statuses(grid) == ["TERMINATED", "TERMINATED"]
     logs = logs_in(tmp_path)
