@@ -29,8 +29,8 @@ class TuneReportCheckpointCallback(xgboost.callback.TrainingCallback):
             all.
         filename: File of the model in the checkpoint.
         frequency: Save after this many rounds, and again; 0 is never during the training.
-        checkpoint_at_end: Whether to save the last model, if its round was not saved. It is reported
-            once more with the last metrics.
+        checkpoint_at_end: Whether to save the last model, if its round was not saved. It is then
+            reported once more with the last metrics.
         results_postprocessing_fn: Makes from all metrics the dict that metrics are taken from.
 
     Example:
