@@ -41,7 +41,7 @@ def of_lightgbm(
     )  # fmt: skip
 
 
-LIBRARIES = {
+LIBRARIES: dict[str, Any] = {
     "xgboost": (with_xgboost, of_xgboost, "valid-logloss", lambda m: m.num_boosted_rounds()),
     "lightgbm": (with_lightgbm, of_lightgbm, "valid-binary_logloss", lambda m: m.num_trees()),
 }
