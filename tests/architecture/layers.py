@@ -86,6 +86,12 @@ IMPORTED_AT_TOP = {
     "psutil": {"X", "W", "S", "U"},
     # Only pytest itself loads the module that does it.
     "pytest": {"U"},
+    # Only those who use the library load the module that is named after it.
+    "keras": {"U"},
+    "lightgbm": {"U"},
+    "lightning": {"U"},
+    "pytorch_lightning": {"U"},
+    "xgboost": {"U"},
 }
 
 

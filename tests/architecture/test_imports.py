@@ -27,6 +27,8 @@ DISTRIBUTION_OF = {
     "PIL": "pillow",
     "ax": "ax-platform",
     "bayes_opt": "bayesian-optimization",
+    "mlflow": "mlflow-skinny",
+    "pytorch_lightning": "lightning",
     "sklearn": "scikit-learn",
     "yaml": "PyYAML",
 }

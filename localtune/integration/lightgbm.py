@@ -1,0 +1,109 @@
+"""LightGBM: callbacks that report each boosting round, and keep the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from localtune.checkpoint import Checkpoint
+from localtune.error import ExtraMissingError
+from localtune.integration.reports import Metrics, PostProcess, choose, names_of, report_with
+from localtune.trainable.session import report
+
+try:
+    import lightgbm
+except ImportError as error:
+    raise ExtraMissingError("lightgbm", "lightgbm", "localtune.integration.lightgbm") from error
+
+__all__ = ["TuneReportCallback", "TuneReportCheckpointCallback"]
+
+
+class TuneReportCheckpointCallback:
+    """Reports the metrics of each boosting round, and saves the model now and then.
+
+    Metrics are named ``<evaluation set>-<metric>``; with ``lightgbm.cv`` ``...-mean`` and
+    ``...-stdv``, and no checkpoint.
+
+    Args:
+        metrics: Which to report: a name, names, or ``{name to report: name in LightGBM}``. None are
+            all.
+        filename: File of the model in the checkpoint.
+        frequency: Save after this many rounds, and again; 0 is never during the training.
+        checkpoint_at_end: Whether to save after the last of ``num_boost_round`` rounds. Where a
+            round ends the training early, which LightGBM does not tell before, set ``frequency``.
+        results_postprocessing_fn: Makes from all metrics the dict that metrics are taken from.
+
+    Example:
+        >>> def train(config):
+        ...     callback = TuneReportCheckpointCallback({"loss": "valid-binary_logloss"})
+        ...     lightgbm.train(config, data, valid_sets=[valid], valid_names=["valid"],
+        ...                    callbacks=[callback])
+    """
+
+    CHECKPOINT_NAME: ClassVar[str] = "model.txt"
+    # LightGBM calls callbacks in this order: before early stopping (30) ends the training.
+    order = 20
+
+    def __init__(
+        self,
+        metrics: Metrics = None,
+        filename: str = CHECKPOINT_NAME,
+        frequency: int = 0,
+        checkpoint_at_end: bool = True,
+        results_postprocessing_fn: PostProcess = None,
+    ) -> None:
+        self._names = names_of(metrics)
+        self._filename = filename
+        self._frequency = frequency
+        self._checkpoint_at_end = checkpoint_at_end
+        self._post_process = results_postprocessing_fn
+
+    @classmethod
+    def get_model(cls, checkpoint: Checkpoint, filename: str = CHECKPOINT_NAME) -> Any:
+        """The model of a checkpoint, to predict with or to go on from (``init_model=``).
+
+        Args:
+            checkpoint: What this callback saved.
+            filename: As it was given to the callback.
+        """
+        with checkpoint.as_directory() as directory:
+            return lightgbm.Booster(model_file=str(Path(directory, filename)))
+
+    def __call__(self, env: Any) -> None:
+        """Called by LightGBM after each round."""
+        metrics = self._metrics_of(env.evaluation_result_list or ())
+        done = env.iteration - env.begin_iteration + 1
+        is_due = self._frequency > 0 and done % self._frequency == 0
+        is_last = self._checkpoint_at_end and env.iteration + 1 == env.end_iteration
+        if (is_due or is_last) and isinstance(env.model, lightgbm.Booster):
+            report_with(metrics, lambda path: env.model.save_model(str(path / self._filename)))
+        else:
+            report(metrics)
+
+    def _metrics_of(self, evaluations: Any) -> dict[str, Any]:
+        logged: dict[str, Any] = {}
+        for data, name, value, _, *deviation in evaluations:
+            key = f"{data}-{name}"
+            if deviation:  # of lightgbm.cv
+                logged[f"{key}-mean"], logged[f"{key}-stdv"] = value, deviation[0]
+            else:
+                logged[key] = value
+        if self._post_process is not None:
+            logged = self._post_process(logged)
+        return choose(self._names, logged)
+
+
+class TuneReportCallback(TuneReportCheckpointCallback):
+    """Reports the metrics of each boosting round, without checkpoints.
+
+    Args:
+        metrics: See :class:`TuneReportCheckpointCallback`.
+        results_postprocessing_fn: The same.
+    """
+
+    def __init__(
+        self, metrics: Metrics = None, results_postprocessing_fn: PostProcess = None
+    ) -> None:
+        super().__init__(
+            metrics, checkpoint_at_end=False, results_postprocessing_fn=results_postprocessing_fn
+        )

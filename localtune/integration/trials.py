@@ -1,0 +1,12 @@
+"""Which trial the calling function runs in."""
+
+from __future__ import annotations
+
+from localtune.experiment.trial_info import TrialInfo
+from localtune.trainable.active_session import current_session
+
+
+def current_trial() -> TrialInfo | None:
+    """The trial of the calling function, None outside of a run."""
+    session = current_session()
+    return session.trial_info if session is not None else None

@@ -1,0 +1,61 @@
+"""Weights & Biases: a callback for a sweep, and ``setup_wandb`` for a function that logs itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from localtune.integration.trials import current_trial
+from localtune.logger.wandb import WandbLoggerCallback, load_wandb, plain_config, read_api_key
+
+__all__ = ["WandbLoggerCallback", "setup_wandb"]
+
+
+def setup_wandb(
+    config: Mapping[str, Any] | None = None,
+    api_key: str | None = None,
+    api_key_file: str | None = None,
+    rank_zero_only: bool = True,
+    **kwargs: Any,
+) -> Any:
+    """Starts a run of Weights & Biases inside a trial, or goes on with it after a retry.
+
+    The run has the trial's id and name, and the experiment's name as its group, unless
+    ``kwargs`` say otherwise. Call its ``finish()`` at the end of the function: a worker may serve
+    several trials.
+
+    Args:
+        config: Kept as the run's configuration.
+        api_key: The API key. Without one, W&B looks for its own.
+        api_key_file: File with the API key.
+        rank_zero_only: Without effect: a trial is one process.
+        **kwargs: Arguments of ``wandb.init``, such as ``project`` and ``mode``.
+
+    Returns:
+        The run.
+
+    Raises:
+        ExtraMissingError: W&B is not installed.
+        ValueError: Both ``api_key`` and ``api_key_file`` are given, or there is no such file.
+
+    Example:
+        >>> import localtune as tune
+        >>> def train(config):
+        ...     run = setup_wandb(config, project="digits", mode="offline")
+        ...     run.log({"loss": config["lr"]})
+        ...     run.finish()
+    """
+    wandb = load_wandb("setup_wandb")
+    arguments: dict[str, Any] = {"reinit": "finish_previous"}
+    key = read_api_key(api_key, api_key_file)
+    if key is not None:
+        arguments["settings"] = wandb.Settings(api_key=key)
+    trial = current_trial()
+    if trial is not None:
+        arguments |= {
+            "id": trial.trial_id,
+            "name": trial.trial_name,
+            "group": trial.experiment_name,
+            "resume": "allow",
+        }
+    return wandb.init(config=plain_config(config or {}), **{**arguments, **kwargs})

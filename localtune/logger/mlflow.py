@@ -1,0 +1,272 @@
+"""MLflowLoggerCallback: each trial is a run in MLflow.
+
+::
+
+    localtune             MLflow
+    trial                 run, found again by the tag localtune.trial_id
+    config                params, flat keys
+    result                metrics, flat keys; step: timesteps_total or the iteration
+    TERMINATED, ERROR     FINISHED, FAILED
+    not ended             KILLED; RUNNING again when it goes on
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from localtune.error import ExtraMissingError
+from localtune.experiment.status import Status
+from localtune.logger.background import Background
+from localtune.logger.logger import LoggerCallback
+from localtune.result import CONFIG_PREFIX, TIMESTEPS_TOTAL, TRAINING_ITERATION
+from localtune.utils.dicts import flatten_dict
+
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
+
+__all__ = ["MLflowLoggerCallback"]
+
+TRIAL_ID_TAG = "localtune.trial_id"
+_TRIAL_NAME_TAG = "trial_name"
+_END_TIMEOUT_S = 600.0
+# Limits of MLflow on one request, and on the value of a parameter.
+_MAX_METRICS = 1000
+_MAX_PARAMS = 100
+_MAX_PARAM_LENGTH = 6000
+_STATUS_OF = {Status.TERMINATED: "FINISHED", Status.ERROR: "FAILED"}
+
+_T = TypeVar("_T")
+
+
+class MLflowLoggerCallback(LoggerCallback):
+    """Makes a run in MLflow for each trial, with its parameters, metrics and status.
+
+    A trial that is retried, paused or resumed goes on with its run. All is written by a thread; a
+    store that fails later does not end the sweep, one that cannot be opened does before it begins.
+
+    Args:
+        tracking_uri: Where MLflow keeps the runs, such as ``sqlite:////path/mlflow.db``. None is
+            what MLflow takes by default.
+        registry_uri: Where MLflow keeps registered models.
+        experiment_name: Experiment in MLflow, made if it does not exist. None is what the
+            variables ``MLFLOW_EXPERIMENT_NAME`` or ``MLFLOW_EXPERIMENT_ID`` say, or else MLflow's
+            default experiment.
+        tags: Tags of all runs.
+        tracking_token: Token of the tracking server; becomes ``MLFLOW_TRACKING_TOKEN``.
+        save_artifact: Whether to keep the files of a trial's directory, when it has ended, as
+            artifacts of its run; a text is the folder among the artifacts.
+        log_params_on_trial_end: Log the parameters that the trial ends with, not those that it
+            starts with. They may differ with PBT.
+
+    Raises:
+        ExtraMissingError: MLflow is not installed.
+
+    Example:
+        >>> import localtune as tune
+        >>> from localtune.logger.mlflow import MLflowLoggerCallback
+        >>> logger = MLflowLoggerCallback("sqlite:///mlflow.db", experiment_name="digits")
+        >>> run_config = tune.RunConfig(callbacks=[logger])
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str | None = None,
+        *,
+        registry_uri: str | None = None,
+        experiment_name: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        tracking_token: str | None = None,
+        save_artifact: bool | str = False,
+        log_params_on_trial_end: bool = False,
+    ) -> None:
+        load_mlflow("MLflowLoggerCallback")
+        self.tracking_uri = tracking_uri
+        self.registry_uri = registry_uri
+        self.experiment_name = experiment_name
+        self.tags = dict(tags or {})
+        self.tracking_token = tracking_token
+        self.save_artifact = save_artifact
+        self.log_params_on_trial_end = log_params_on_trial_end
+        self._forget()
+
+    def _forget(self) -> None:
+        self._background: Background | None = None
+        self._client: Any = None
+        self._experiment_id = ""
+        self._runs: dict[str, str] = {}  # trial id -> run id; the thread's alone
+        self._open: set[str] = set()  # ids of trials whose run has not ended
+
+    def __getstate__(self) -> dict[str, Any]:
+        names = ("_background", "_client", "_experiment_id", "_runs", "_open")
+        return {name: value for name, value in vars(self).items() if name not in names}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._forget()
+
+    def setup(self, *args: Any, **info: Any) -> None:
+        mlflow = load_mlflow("MLflowLoggerCallback")
+        if self.tracking_token:
+            os.environ["MLFLOW_TRACKING_TOKEN"] = self.tracking_token
+        self._client = mlflow.MlflowClient(self.tracking_uri, self.registry_uri)
+        self._experiment_id = experiment_id_of(self._client, self.experiment_name, create=True)
+        self._background = Background("MLflow")
+
+    def log_trial_start(self, trial: Trial) -> None:
+        is_new_here = trial.trial_id not in self._open
+        self._open.add(trial.trial_id)
+        name, config, trial_id = str(trial), dict(trial.config), trial.trial_id
+        if is_new_here:
+            self._submit(self._begin, trial_id, name, config)
+
+    def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
+        self._submit(self._log_metrics, trial.trial_id, dict(result), int(time.time() * 1000))
+
+    def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
+        self._end(trial, "FAILED" if failed else "FINISHED")
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        if self._background is None:
+            return
+        for trial in trials:
+            if trial.trial_id in self._open:
+                self._end(trial, _STATUS_OF.get(trial.status, "KILLED"))
+        self._background.close(_END_TIMEOUT_S)
+        self._forget()
+
+    def _end(self, trial: Trial, status: str) -> None:
+        self._open.discard(trial.trial_id)
+        config, path = dict(trial.config), trial.path
+        self._submit(self._finish, trial.trial_id, status, config, path)
+
+    def _submit(self, call: Any, *arguments: Any) -> None:
+        assert self._background is not None
+        self._background.submit(lambda: call(*arguments))
+
+    # -- in the thread ----------------------------------------------------------------------
+
+    def _begin(self, trial_id: str, name: str, config: dict[str, Any]) -> None:
+        run_id = self._runs.get(trial_id) or find_run(self._client, self._experiment_id, trial_id)
+        if run_id is not None:
+            self._runs[trial_id] = run_id
+            self._client.update_run(run_id, status="RUNNING")
+            return
+        tags = {_TRIAL_NAME_TAG: name, TRIAL_ID_TAG: trial_id, **self.tags}
+        run = self._client.create_run(self._experiment_id, tags=tags, run_name=name)
+        self._runs[trial_id] = run.info.run_id
+        if not self.log_params_on_trial_end:
+            self._log_params(trial_id, config)
+
+    def _log_params(self, trial_id: str, config: dict[str, Any]) -> None:
+        from mlflow.entities import Param
+
+        params = [Param(key, value) for key, value in params_of(config).items()]
+        for some in _slices(params, _MAX_PARAMS):
+            self._client.log_batch(self._runs[trial_id], params=some)
+
+    def _log_metrics(self, trial_id: str, result: dict[str, Any], timestamp_ms: int) -> None:
+        from mlflow.entities import Metric
+
+        if trial_id not in self._runs:  # told of when it could not be made
+            return
+        step = int(result.get(TIMESTEPS_TOTAL) or result[TRAINING_ITERATION])
+        result.pop(CONFIG_PREFIX, None)
+        metrics = [
+            Metric(_allowed(key), float(value), timestamp_ms, step)
+            for key, value in flatten_dict(result).items()
+            if isinstance(value, (int, float)) and _fits(value)
+        ]
+        for some in _slices(metrics, _MAX_METRICS):
+            self._client.log_batch(self._runs[trial_id], metrics=some)
+
+    def _finish(self, trial_id: str, status: str, config: dict[str, Any], path: str) -> None:
+        run_id = self._runs.get(trial_id)
+        if run_id is None:
+            return
+        try:
+            if self.log_params_on_trial_end:
+                self._log_params(trial_id, config)
+            if self.save_artifact and os.path.isdir(path):
+                folder = self.save_artifact if isinstance(self.save_artifact, str) else None
+                self._client.log_artifacts(run_id, path, folder)
+        finally:
+            self._client.set_terminated(run_id, status)
+
+
+def load_mlflow(purpose: str) -> Any:
+    """The module ``mlflow``.
+
+    Args:
+        purpose: Who needs it.
+
+    Raises:
+        ExtraMissingError: MLflow is not installed.
+    """
+    try:
+        import mlflow
+    except ImportError as error:
+        raise ExtraMissingError("mlflow-skinny", "mlflow", purpose) from error
+    return mlflow
+
+
+def experiment_id_of(client: Any, name: str | None, *, create: bool) -> str:
+    """Id of an experiment in MLflow.
+
+    Args:
+        client: MLflow's client.
+        name: Its name; None is what the environment says, or the default experiment.
+        create: Whether to make it if it does not exist.
+
+    Raises:
+        ValueError: It does not exist, and ``create`` is false.
+    """
+    if name is None:
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
+        if name is None:
+            return os.environ.get("MLFLOW_EXPERIMENT_ID", "0")
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None:
+        return str(experiment.experiment_id)
+    if not create:
+        raise ValueError(
+            f"MLflow has no experiment {name!r}. Make it, or give "
+            "create_experiment_if_not_exists=True."
+        )
+    return str(client.create_experiment(name))
+
+
+def find_run(client: Any, experiment_id: str, trial_id: str) -> str | None:
+    """Id of the run that was made for a trial, None if there is none."""
+    runs = client.search_runs(
+        [experiment_id], f"tags.`{TRIAL_ID_TAG}` = '{trial_id}'", max_results=1
+    )
+    return str(runs[0].info.run_id) if runs else None
+
+
+def params_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Parameters of MLflow: flat names, values as text."""
+    return {
+        _allowed(key): str(value)[:_MAX_PARAM_LENGTH]
+        for key, value in flatten_dict(dict(config)).items()
+    }
+
+
+def _allowed(key: Any) -> str:
+    """The key with what MLflow refuses in names replaced."""
+    return re.sub(r"[^\w\-. :/]", "_", str(key))
+
+
+def _fits(value: float) -> bool:
+    try:
+        return not math.isnan(float(value))
+    except OverflowError:
+        return False
+
+
+def _slices(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,8 @@
+"""Leaves out the tests of what the environment was not made for: see scripts/test --extra."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+# They bring PyTorch.
+collect_ignore = [] if find_spec("lightning") else ["test_keras.py", "test_pytorch_lightning.py"]
