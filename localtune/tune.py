@@ -19,7 +19,9 @@ from localtune.run_config import (
     SyncConfig,
     check_verbosity,
 )
-from localtune.runner import RunOptions, check_callbacks, check_options, run_experiment
+from localtune.run_options import RunOptions
+from localtune.run_parts import check_callbacks, check_options
+from localtune.runner import run_experiment
 from localtune.storage.experiment_db import has_database
 
 if TYPE_CHECKING:

@@ -16,13 +16,9 @@ from localtune.registry import get_trainable_cls
 from localtune.result import TUNER_FILE
 from localtune.result_grid import ResultGrid
 from localtune.run_config import CheckpointConfig, ResumeConfig, RunConfig
-from localtune.runner import (
-    RunOptions,
-    check_callbacks,
-    check_options,
-    limits_of,
-    run_experiment,
-)
+from localtune.run_options import RunOptions
+from localtune.run_parts import check_callbacks, check_options, limits_of
+from localtune.runner import run_experiment
 from localtune.storage.experiment_db import has_database
 from localtune.storage.paths import make_experiment_dir
 from localtune.storage.remote import (

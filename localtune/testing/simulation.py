@@ -23,7 +23,8 @@ from localtune.experiment_spec import Experiment
 from localtune.resources import PlacementGroupFactory
 from localtune.result import TIME_THIS_ITER_S, TRAINING_ITERATION
 from localtune.run_config import CheckpointConfig
-from localtune.runner import RunOptions, make_scheduler, make_searcher, make_settings
+from localtune.run_options import RunOptions
+from localtune.run_parts import make_scheduler, make_searcher, make_settings
 from localtune.search.basic_variant import PREFIX_VARIABLE
 from localtune.testing.simulation_result import SimulationEvent, SimulationResult, result_of
 from localtune.trainable.trainable import Trainable

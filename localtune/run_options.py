@@ -1,0 +1,54 @@
+"""RunOptions: what a run needs beside its experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from localtune.callback import Callback
+from localtune.controller.limits import Limits
+from localtune.execution.executor import Executor
+from localtune.run_config import ResumeConfig
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass
+class RunOptions:
+    """What a run needs beside its experiment.
+
+    Attributes:
+        metric: Metric to optimise, None for none.
+        mode: ``"min"``, ``"max"`` or None.
+        search_alg: None samples the search space.
+        scheduler: None runs each trial to its end.
+        max_concurrent_trials: None or 0 is what resources allow.
+        reuse_actors: Whether workers serve one trial after the other.
+        fail_fast: False, True, or ``"raise"``.
+        limits: Of time and of failures.
+        callbacks: The user's callbacks.
+        verbose: See :class:`~localtune.RunConfig`.
+        progress_reporter: The user's, in place of the built-in output.
+        executor: None is a process per trial.
+        seed: What everything drawn at random depends on; None draws one.
+        resume: How to go on with the experiment that is in the directory; None starts anew.
+        trust: Whether to read the directory though another user could have written it.
+    """
+
+    metric: str | None = None
+    mode: str | None = None
+    search_alg: Any = None
+    scheduler: Any = None
+    max_concurrent_trials: int | None = None
+    reuse_actors: bool = False
+    fail_fast: bool | str = False
+    limits: Limits = field(default_factory=Limits)
+    callbacks: Sequence[Callback] = field(default_factory=list)
+    verbose: int = 1
+    progress_reporter: Any = None
+    executor: Executor | str | None = None
+    seed: int | None = None
+    resume: ResumeConfig | None = None
+    trust: bool = False
