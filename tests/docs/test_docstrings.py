@@ -59,7 +59,8 @@ def test_it_has_a_docstring_whose_arguments_exist(thing: Any) -> None:
         if not own:
             problems.append(f"{name} has no docstring")
             continue
-        unknown = set(documented_arguments(inspect.cleandoc(own))) - parameters(each)
+        arguments = documented_arguments(inspect.cleandoc(own))
+        unknown = set(arguments) - parameters(each) if arguments else set()
         problems += [f"{name} has no argument {argument}" for argument in sorted(unknown)]
     assert problems == []
 
