@@ -30,7 +30,9 @@ def documented_arguments(docstring: str) -> list[str]:
         elif is_inside and (match := _ENTRY.match(line)):
             # `first, second: both of them`
             head = line.partition(":")[0]
-            found += re.findall(r"\w+", re.sub(r"\([^)]*\)", "", head)) if "," in head else [match[1]]
+            found += (
+                re.findall(r"\w+", re.sub(r"\([^)]*\)", "", head)) if "," in head else [match[1]]
+            )
     return found
 
 
