@@ -95,7 +95,7 @@ def test_the_start_of_a_name_is_enough_if_it_means_one(tmp_path: Path) -> None:
     make(tmp_path / "digits_2030-01-31")
 
     assert experiment_path("dig", str(tmp_path)) == str(tmp_path / "digits_2030-01-31")
-    with pytest.raises(UsageError, match="the start of 2 experiments .*: train_1, train_2"):
+    with pytest.raises(UsageError, match=r"start of 2 experiments .*: train_1, train_2"):
         experiment_path("train", str(tmp_path))
 
 

@@ -68,6 +68,7 @@ def test_it_has_a_docstring_whose_arguments_exist(thing: Any) -> None:
 
 
 def test_arguments_are_found_in_docstrings() -> None:
-    text = "Does.\n\nArgs:\n    first: One.\n        More: of it.\n    *rest: All.\n    x, y: Two.\n\nEnd: no."
+    arguments = ["    first: One.", "        More: of it.", "    *rest: All.", "    x, y: Two."]
+    text = "\n".join(["Does.", "", "Args:", *arguments, "", "End: no."])
 
     assert documented_arguments(text) == ["first", "rest", "x", "y"]
