@@ -40,8 +40,8 @@ CHANGELOG
 
 # localtune
 
-The [read-me](README.md) starts here; [all pages](docs/index.md) are in the list beside this text. The
-reference below is made from the docstrings.
+The [read-me](README.md) starts here; [all pages](docs/index.md) are in the list beside this text.
+The reference below is made from the docstrings.
 
 {list}
 """

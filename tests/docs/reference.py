@@ -26,6 +26,8 @@ _MODULES = (
     "localtune.analysis",
     "localtune.utils",
     "localtune.check",
+    "localtune.html_report",
+    "localtune.integration.sklearn",
     "localtune.testing.simulation",
     "localtune.testing.curves",
     "localtune.error",
