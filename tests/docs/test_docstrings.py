@@ -21,7 +21,8 @@ _ENTRY = re.compile(r"    \**`{0,2}\**(\w+)`{0,2}(?: \([^)]*\))?(?:,|:)")
 
 def documented_arguments(docstring: str) -> list[str]:
     """The names below ``Args:``."""
-    found, is_inside = [], False
+    found: list[str] = []
+    is_inside = False
     for line in docstring.splitlines():
         if line == "Args:":
             is_inside = True
