@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")
-LINKED = ("localtune", "scripts", "tests", "LICENSE")
+LINKED = ("localtune", "tests", "LICENSE")
 
 _INDEX = """\
 ```{{toctree}}
@@ -28,6 +28,7 @@ _INDEX = """\
 :caption: Documentation
 README
 {pages}
+scripts/bench/README
 CONTRIBUTING
 CHANGELOG
 ```
@@ -58,7 +59,9 @@ def build(output: Path) -> int:
     """
     with tempfile.TemporaryDirectory(prefix="localtune-site-") as scratch:
         source = Path(scratch, "source")
-        shutil.copytree(ROOT / "docs", source / "docs")
+        # scripts/ holds a page, too, and a page must not be behind a link.
+        for name in ("docs", "scripts"):
+            shutil.copytree(ROOT / name, source / name)
         for name in PAGES:
             shutil.copy(ROOT / name, source)
         for name in LINKED:

@@ -9,7 +9,7 @@ version = release = localtune.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "index"
 # Code that pages lead to; it becomes downloads.
-exclude_patterns = ["localtune/**", "scripts/**", "tests/**"]
+exclude_patterns = ["localtune/**", "tests/**"]
 html_theme = "furo"
 html_title = f"localtune {release}"
 html_copy_source = False
