@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localtune.cli.exit_codes import FAILED, OK
-from localtune.cli.options import add_command, checked, say
+from localtune.cli.options import add_command, add_json, checked, say
 from localtune.cli.settings import duration
 
 
@@ -45,12 +45,13 @@ def add_parser(subparsers: Any) -> None:
         help="only those unchanged for so long: 12h, 30d",
     )
     parser.add_argument("--yes", action="store_true", help="do it")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
+    from localtune.cli.json_text import json_text
     from localtune.cli.places import experiments_in, storage_directory
-    from localtune.utils.text import count, format_bytes
 
     storage = storage_directory(args.storage)
     found = [_look_at(path) for path in experiments_in(storage)]
@@ -60,26 +61,42 @@ def run(args: argparse.Namespace) -> int:
         if fnmatch.fnmatchcase(os.path.basename(each.path), args.name)
         and time.time() - each.changed >= args.older_than
     ]
-    code = OK
-    removed_bytes = removed = 0
-    for each in wanted:
-        problem = each.problem or (_remove(each.path) if args.yes else "")
+    outcomes = [(each, each.problem or (_remove(each.path) if args.yes else "")) for each in wanted]
+    if args.json:
+        print(json_text([_record(each, problem, args.yes) for each, problem in outcomes]))
+    else:
+        _print(storage, outcomes, is_done=args.yes)
+    # What must stay is no failure; what should have gone and did not is one.
+    return FAILED if any(problem and not each.problem for each, problem in outcomes) else OK
+
+
+def _record(each: _Candidate, problem: str, is_done: bool) -> dict[str, Any]:
+    """What programs are told of an experiment."""
+    return {
+        "path": each.path,
+        "size_bytes": each.size_bytes,
+        "removed": is_done and not problem,
+        "problem": problem or None,
+    }
+
+
+def _print(storage: str, outcomes: list[tuple[_Candidate, str]], *, is_done: bool) -> None:
+    from localtune.utils.text import count, format_bytes
+
+    gone = [each for each, problem in outcomes if not problem]
+    for each, problem in outcomes:
         if problem:
             say(f"kept     {each.path}: {problem}")
-            code = FAILED if args.yes and not each.problem else code
-            continue
-        removed += 1
-        removed_bytes += each.size_bytes
-        verb = "removed " if args.yes else "would go"
-        print(f"{verb} {each.path}  {format_bytes(each.size_bytes)}")
-    text = f"{count(removed, 'experiment')}, {format_bytes(removed_bytes)}"
-    if not removed:
+        else:
+            verb = "removed " if is_done else "would go"
+            print(f"{verb} {each.path}  {format_bytes(each.size_bytes)}")
+    text = f"{count(len(gone), 'experiment')}, {format_bytes(sum(e.size_bytes for e in gone))}"
+    if not gone:
         say(f"Nothing to remove in {storage}.")
-    elif not args.yes:
+    elif not is_done:
         say(f"{text}. Nothing is removed yet: add --yes.")
     else:
         say(f"Removed {text}.")
-    return code
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import time
 from typing import Any
 
@@ -30,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
     from localtune.cli.json_text import json_text
-    from localtune.cli.places import experiments_in, storage_directory
+    from localtune.cli.places import experiments_in, places_below, storage_directory
     from localtune.cli.reading import read_gently
 
     storage = storage_directory(args.storage)
@@ -41,10 +42,12 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json_text([record_of(view) for view in views]))
         return OK
-    if not views:
+    if views:
+        _print(views)
+    else:
         say(f"There are no experiments in {storage}.")
-        return OK
-    _print(views)
+    for place in places_below(storage):
+        say(f"There are some in {place}: localtune ls {shlex.quote(place)}")
     for view in views:
         if view.problem:
             say(f"{view.name}: {view.problem}")

@@ -107,7 +107,7 @@ def add_command(
 def add_experiment(parser: argparse.ArgumentParser) -> None:
     """Adds ``EXPERIMENT`` and what goes with reading one."""
     parser.add_argument(
-        "experiment", metavar="EXPERIMENT", help="its path, or its name in --storage"
+        "experiment", metavar="EXPERIMENT", help="its path, or its name in --storage (or the start)"
     )
     add_storage(parser)
 

@@ -8,7 +8,7 @@ from localtune.error import UsageError
 from localtune.result import EXPERIMENT_DB_FILE, STORAGE_MARKER_FILE, TUNER_FILE
 from localtune.run_config import DEFAULT_STORAGE_PATH
 from localtune.utils.remote_store import is_uri
-from localtune.utils.text import near_miss
+from localtune.utils.text import count, near_miss
 
 
 def storage_directory(storage: str | None) -> str:
@@ -41,6 +41,27 @@ def experiments_in(storage: str) -> list[str]:
     return [path for name in names if is_experiment(path := os.path.join(storage, name))]
 
 
+def places_below(storage: str) -> list[str]:
+    """Folders of a storage directory that hold experiments themselves, sorted; links are left out.
+
+    Args:
+        storage: The directory; it need not exist.
+    """
+    try:
+        with os.scandir(storage) as entries:
+            folders = [each.path for each in entries if each.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    found = []
+    for path in sorted(folders):
+        try:
+            if not is_experiment(path) and experiments_in(path):
+                found.append(path)
+        except UsageError:  # Another user's.
+            continue
+    return found
+
+
 def is_experiment(path: str) -> bool:
     """Whether a directory is that of an experiment, be it one that has not come far."""
     return any(
@@ -60,11 +81,12 @@ def experiment_path(experiment: str, storage: str | None) -> str:
     """The directory of an experiment.
 
     Args:
-        experiment: Its name in the storage, its path, or its URI.
+        experiment: Its name in the storage or the start of it, its path, or its URI.
         storage: Directory of experiments, None for the default.
 
     Raises:
-        UsageError: if there is none; names the one that was probably meant.
+        UsageError: if there is none, or more than one name starts so; names those that were
+            probably meant.
     """
     if is_uri(experiment):
         from localtune.storage.remote import attach_path
@@ -80,6 +102,14 @@ def experiment_path(experiment: str, storage: str | None) -> str:
         if is_experiment(path):
             return path
     known = [os.path.basename(path) for path in _known_in(directory)]
+    begun = [name for name in known if experiment and name.startswith(experiment)]
+    if len(begun) == 1:
+        return os.path.join(directory, begun[0])
+    if begun:
+        raise UsageError(
+            f"{experiment!r} is the start of {count(len(begun), 'experiment')} in {directory!r}: "
+            f"{', '.join(begun[:5])}. Write more of it."
+        )
     guess = near_miss(experiment, known)
     hint = f" Did you mean {guess!r}?" if guess else ""
     raise UsageError(

@@ -163,7 +163,11 @@ def _read_yaml(path: str, text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
-        raise _broken(path, text, line, error.problem or str(error)) from None
+        reason = error.problem or str(error)
+        # A bracket or a quote that is never closed is noticed later than where it stands.
+        if error.context_mark is not None and error.context_mark.line + 1 < line:
+            reason += f" ({error.context}, which began in line {error.context_mark.line + 1})"
+        raise _broken(path, text, line, reason) from None
     except yaml.YAMLError as error:
         raise UsageError(f"The sweep file {path!r} is broken: {error}.") from None
 

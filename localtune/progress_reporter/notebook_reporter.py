@@ -22,7 +22,8 @@ class JupyterNotebookReporter(CLIReporter):
     Args:
         overwrite: Whether a report takes the place of the one before. What else the cell has
             shown stays.
-        **table_options: As for :class:`CLIReporter`.
+
+    All other arguments are those of :class:`CLIReporter`.
     """
 
     def __init__(

@@ -210,15 +210,18 @@ class CurveTrainable:
         self._position = 0
 
     def step(self) -> dict[str, Any]:
+        """The next result; at the end of the curve, the last one again."""
         # Whoever goes on beyond the end stays there.
         self._position = min(self._position + 1, len(self._results))
         result = self._results[self._position - 1]
         return {**result, DONE: self._position == len(self._results)}
 
     def get_state(self) -> int:
+        """How many results were returned."""
         return self._position
 
     def set_state(self, state: int) -> None:
+        """Goes on after that many results."""
         self._position = state
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -45,6 +46,22 @@ def test_with_yes_only_experiments_go(storage: Path) -> None:
 
     assert names(storage) == ["notes.txt", "photos"]
     assert (storage / "photos" / "beach.jpg").read_text() == "sea"
+
+
+def test_programs_are_told_what_went_and_what_stays(
+    storage: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (storage / "two" / ".validate_storage_marker").unlink()
+
+    assert main(["clean", str(storage), "--json"]) == 0
+    before = json.loads(capsys.readouterr().out)
+    assert main(["clean", str(storage), "--yes", "--json"]) == 0
+    one, two = json.loads(capsys.readouterr().out)
+
+    assert [each["removed"] for each in before] == [False, False]
+    assert (one["path"], one["removed"], one["problem"]) == (str(storage / "one"), True, None)
+    assert one["size_bytes"] == before[0]["size_bytes"] > 0
+    assert (two["removed"], "lacks files" in two["problem"]) == (False, True)
 
 
 def test_a_name_and_an_age_choose(storage: Path) -> None:

@@ -11,6 +11,7 @@ from localtune.cli.places import (
     experiment_path,
     experiments_in,
     is_complete_experiment,
+    places_below,
     storage_directory,
 )
 from localtune.error import UsageError
@@ -86,3 +87,23 @@ def test_what_is_no_experiment_is_refused_with_the_near_miss(tmp_path: Path) -> 
         experiment_path("sweep1", str(tmp_path))
     with pytest.raises(UsageError, match="There is no experiment"):
         experiment_path(os.fspath(tmp_path / "photos"), None)
+
+
+def test_the_start_of_a_name_is_enough_if_it_means_one(tmp_path: Path) -> None:
+    make(tmp_path / "train_1")
+    make(tmp_path / "train_2")
+    make(tmp_path / "digits_2030-01-31")
+
+    assert experiment_path("dig", str(tmp_path)) == str(tmp_path / "digits_2030-01-31")
+    with pytest.raises(UsageError, match=r"start of 2 experiments .*: train_1, train_2"):
+        experiment_path("train", str(tmp_path))
+
+
+def test_folders_with_experiments_are_found_one_level_below(tmp_path: Path) -> None:
+    make(tmp_path / "a")
+    make(tmp_path / "digits" / "b")
+    make(tmp_path / "photos", "beach.jpg")
+    (tmp_path / "link").symlink_to(tmp_path / "digits")
+
+    assert places_below(str(tmp_path)) == [str(tmp_path / "digits")]
+    assert places_below(str(tmp_path / "none")) == []

@@ -101,6 +101,7 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
         ("metric = 'a'\nmode = \n", "toml", ["line 2", "'mode'"]),
         ("metric = 'a'\nmetric = 'b'\n", "toml", ["line 2", "'metric'"]),
         ("metric: a\nstop:\n  - b: [1\nmode: min\n", "yaml", ["line 4", "'mode'"]),
+        ("metric: [a\nmode: min\n", "yaml", ["line 2", "which began in line 1"]),
         ("metric: a\nmetric: b\n", "yaml", ["line 2", "'metric' is there twice"]),
         ("metric: a\n\tmode: min\n", "yaml", ["line 2", "'mode'"]),
         ("- a\n", "yaml", ["must hold 'key: value' lines"]),

@@ -15,7 +15,18 @@ EXTRAS = SETUP["options.extras_require"]
 
 # What only those who develop localtune install, and what its own run time never imports.
 # Not tested with their lowest versions: what tests need themselves, and what is too large.
-NOT_FOR_LOWEST = {"test", "testing", "dev", "ray", "ax", "optuna-gp", "heavy", "keras", "lightning"}
+NOT_FOR_LOWEST = {
+    "test",
+    "testing",
+    "dev",
+    "docs",
+    "ray",
+    "ax",
+    "optuna-gp",
+    "heavy",
+    "keras",
+    "lightning",
+}
 # Not for every user: see the remarks in setup.cfg. Of the libraries that localtune reports to or
 # from, each user has at most one or two.
 NOT_IN_ALL = NOT_FOR_LOWEST | {"all", "demo", "nevergrad"}
