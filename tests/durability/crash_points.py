@@ -2,12 +2,14 @@
 
 Each write and each message of localtune is a point, or several: before it, in the midst of it,
 after it. ``arm(role)`` counts them; with ``CRASH_AT=<role>:<n>`` in the environment the n-th one
-kills the process. Without it, nothing but counting happens.
+kills the process. With ``CRASH_HOW=full`` the disk is full for it from then on: the kernel refuses
+to let any file grow. Without ``CRASH_AT``, nothing but counting happens.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -59,7 +61,11 @@ def _point() -> None:
         if _once:
             with open(_once, "w", encoding="utf-8"):
                 pass
-        os.kill(os.getpid(), signal.SIGKILL)
+        if os.environ.get("CRASH_HOW") == "full":
+            _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _surround(owner: Any, name: str) -> None:

@@ -27,13 +27,18 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(600)
 
 
-def run(path: Path, crash_at: str = "", once: str = "") -> int:
-    """Runs the program; returns its exit code."""
+def start(path: Path, crash_at: str, once: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs the program to its end."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CRASH_AT": crash_at, "CRASH_ONCE": once}
     command = [sys.executable, "-m", "tests.durability.program", str(path)]
-    done = subprocess.run(
+    return subprocess.run(
         command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300
     )
+
+
+def run(path: Path, crash_at: str = "", once: str = "") -> int:
+    """Runs the program, which is killed or ends well; returns its exit code."""
+    done = start(path, crash_at, once)
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode
 
@@ -142,6 +147,43 @@ def test_a_worker_is_killed_at_each_point(
     with ThreadPoolExecutor(2) as pool:
         killed = list(pool.map(crash, range(1, 21)))
     assert all(killed[:12])
+
+
+def test_the_disk_of_the_parent_is_full_from_some_point_on(
+    tmp_path: Path, undisturbed: tuple[int, list[float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points, expected = undisturbed
+    monkeypatch.setenv("CRASH_HOW", "full")
+
+    def fill(point: int) -> str:
+        path = tmp_path / str(point)
+        path.mkdir()
+        done = start(path, f"parent:{point}")
+        wait_until_gone(path)
+        assert run(path) == 0
+        check(path)
+        assert losses(path) == expected
+        return done.stderr if done.returncode else ""
+
+    # Any step that is no multiple of what repeats meets each kind of write in time.
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(fill, range(1, points - 5, 11)))
+    assert all("Error" in each for each in said)
+
+
+def test_the_disk_of_a_worker_is_full_from_some_point_on(
+    tmp_path: Path, undisturbed: tuple[int, list[float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, expected = undisturbed
+    monkeypatch.setenv("CRASH_HOW", "full")
+    for point in (3, 6, 9):
+        path = tmp_path / str(point)
+        path.mkdir()
+        once = tmp_path / f"once-{point}"
+        assert run(path, f"worker:{point}", str(once)) == 0
+        assert once.exists()
+        check(path)
+        assert losses(path) == expected
 
 
 def test_files_that_a_power_failure_cut_come_back_from_the_database(
