@@ -1,4 +1,4 @@
-"""The system's clock may step back, as when a time server corrects it: nothing waits, or is late."""
+"""The clock of the system may step back, as a time server does it: nothing waits, or is late."""
 
 from __future__ import annotations
 
