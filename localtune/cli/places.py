@@ -112,8 +112,13 @@ def experiment_path(experiment: str, storage: str | None) -> str:
         )
     guess = near_miss(experiment, known)
     hint = f" Did you mean {guess!r}?" if guess else ""
+    looked = (
+        f"{by_path!r} is none"
+        if by_path == by_name
+        else f"neither {by_path!r} nor {by_name!r} is one"
+    )
     raise UsageError(
-        f"There is no experiment {experiment!r}: neither {by_path!r} nor {by_name!r} is one.{hint} "
+        f"There is no experiment {experiment!r}: {looked}.{hint} "
         f"'localtune ls {directory}' lists those that there are."
     )
 
