@@ -22,15 +22,15 @@ _FENCE = re.compile(r"```(\w*)")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
 
-def script_of(page: Path) -> str:
-    """All Python blocks of a page as one script; lines keep their numbers."""
+def script_of(page: Path, language: str = "python") -> str:
+    """All blocks in a language of a page as one script; lines keep their numbers."""
     lines = []
-    language = None
+    of_block = None
     for line in page.read_text(encoding="utf-8").splitlines():
         fence = _FENCE.match(line)
         if fence:
-            language = fence[1] if language is None else None
-        lines.append(line if language == "python" and not fence else "")
+            of_block = fence[1] if of_block is None else None
+        lines.append(line if of_block == language and not fence else "")
     return "\n".join(lines) + "\n"
 
 

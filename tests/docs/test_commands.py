@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from localtune.cli.main import COMMANDS, make_parser
-from tests.docs.pages import PAGES
+from localtune.cli.main import COMMANDS, main, make_parser
+from tests.docs.pages import PAGES, script_of
 
 # What ends a command in a shell.
 _ENDS = {"|", ">", "&&", ";", "&"}
@@ -44,3 +45,23 @@ def test_it_parses(arguments: list[str]) -> None:
 
 def test_lines_are_found() -> None:
     assert len(LINES) > 15
+
+
+def test_the_sweep_file_of_the_documentation_runs(tmp_path: Path) -> None:
+    page = PAGES["docs/command-line.md"]
+    (tmp_path / "train.py").write_text(script_of(page), encoding="utf-8")
+    (tmp_path / "sweep.toml").write_text(script_of(page, "toml"), encoding="utf-8")
+
+    # The machine may have no GPU.
+    arguments = ["run", str(tmp_path / "sweep.toml"), "--smoke", "--resources", "cpu=1"]
+    assert main(arguments) == 0
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, page in PAGES.items() if "```yaml" in page.read_text()]
+)
+def test_workflows_are_valid(name: str) -> None:
+    blocks = script_of(PAGES[name], "yaml")
+    # Blocks are apart by lines that are empty here and hold prose there.
+    documents = [each for each in blocks.split("\n\n\n") if each.strip()]
+    assert all(yaml.safe_load(each) for each in documents)
