@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def test_a_run_is_taken_up_on_a_day_before_it_began(
 ) -> None:
     again = tmp_path / "again"
 
-    def interrupt_once(trial_id: str, result: dict[str, Any]) -> bool:
+    def interrupt_once(trial_id: str, result: Mapping[str, Any]) -> bool:
         if not again.exists():
             raise KeyboardInterrupt
         return False
