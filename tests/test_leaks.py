@@ -15,7 +15,8 @@ import pytest
 from tests.leaks import ProcessWatch, State, leaks_since, repair
 
 ROOT = Path(__file__).parent.parent
-WAIT_FOR_INPUT = "input()"
+# Says when it runs: a process that is just being started has no command line yet.
+WAIT_FOR_INPUT = "input(0)"
 
 
 @pytest.fixture
@@ -34,8 +35,10 @@ def test_nothing_is_found_where_nothing_happened(watch: ProcessWatch) -> None:
 
 def test_a_running_child_is_found(watch: ProcessWatch) -> None:
     before = State.now(watch)
-    with subprocess.Popen([sys.executable, "-c", WAIT_FOR_INPUT], stdin=subprocess.PIPE) as child:
-        assert f"process {child.pid}: {sys.executable} -c input()" in found_at_once(before, watch)
+    command = [sys.executable, "-c", WAIT_FOR_INPUT]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None and child.stdout.read(1) == b"0"
+        assert f"process {child.pid}: {sys.executable} -c input(0)" in found_at_once(before, watch)
         child.communicate(b"\n")
 
     assert leaks_since(before, watch) == []
