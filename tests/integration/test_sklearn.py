@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.exceptions import FitFailedWarning
-from sklearn.linear_model import RidgeClassifier, SGDClassifier
+from sklearn.linear_model import Ridge, RidgeClassifier, SGDClassifier
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -40,13 +40,13 @@ def search(estimator: Any = None, space: Any = None, **options: Any) -> Localtun
 
 
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("estimator", [RidgeClassifier(), GaussianNB()], ids=repr)
+@pytest.mark.parametrize("estimator", [Ridge(), RidgeClassifier(), GaussianNB()], ids=repr)
 def test_it_passes_the_checks_of_scikit_learn(
     estimator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The checks keep their files until the interpreter ends.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    name = "alpha" if isinstance(estimator, RidgeClassifier) else "var_smoothing"
+    name = "var_smoothing" if isinstance(estimator, GaussianNB) else "alpha"
     check_estimator(
         LocaltuneSearchCV(
             estimator,

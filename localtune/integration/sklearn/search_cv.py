@@ -130,6 +130,14 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         self.name = name
         self.executor = executor
 
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import get_tags
+
+        tags = super().__sklearn_tags__()
+        # What the estimator can do with several targets, the search can do.
+        tags.target_tags.multi_output = get_tags(self.estimator).target_tags.multi_output
+        return tags
+
     def fit(self, X: Any, y: Any = None, **params: Any) -> LocaltuneSearchCV:
         """Searches, and trains the best candidate on all samples.
 
