@@ -18,7 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of both."""
     add_experiment(parser)
     parser.add_argument(
-        "target", metavar="TARGET", help="what the run was started with, see 'localtune run'"
+        "target",
+        metavar="TARGET",
+        nargs="?",
+        help="what to run; default: what 'localtune run' started it with",
     )
     parser.add_argument(
         "--resources",
@@ -48,10 +51,17 @@ def go_on(
         path = experiment_path(path, args.storage)
 
     def make_tuner() -> Tuner:
+        from localtune.cli.kept_command import command_of
         from localtune.cli.sweep import trainable_of
         from localtune.tuner import Tuner
 
-        trainable = trainable_of(args.target, args.resources)
+        target = args.target or command_of(path)
+        if target is None:
+            raise UsageError(
+                f"{args.experiment!r} was not started by 'localtune run', so say what to run: "
+                f"localtune {args.command} {args.experiment} train.py:train"
+            )
+        trainable = trainable_of(target, args.resources)
         try:
             return Tuner.restore(
                 path,

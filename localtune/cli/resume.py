@@ -15,8 +15,8 @@ def add_parser(subparsers: Any) -> None:
         subparsers,
         "resume",
         "go on with a run that was interrupted",
-        "EXPERIMENT TARGET [options]",
-        ["localtune resume sweep train.py:train", "localtune resume sweep sweep.toml"],
+        "EXPERIMENT [TARGET] [options]",
+        ["localtune resume sweep", "localtune resume sweep train.py:train"],
     )
     add_arguments(parser)
 

@@ -15,8 +15,8 @@ def add_parser(subparsers: Any) -> None:
         subparsers,
         "retry",
         "try the failed trials of a run again",
-        "EXPERIMENT TARGET [options]",
-        ["localtune retry sweep train.py:train", "localtune retry sweep sweep.toml --restart"],
+        "EXPERIMENT [TARGET] [options]",
+        ["localtune retry sweep", "localtune retry sweep train.py:train --restart"],
     )
     add_arguments(parser)
     parser.add_argument(

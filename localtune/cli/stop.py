@@ -40,6 +40,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
+    from localtune.cli.kept_command import command_of
     from localtune.cli.owner import find_owner
     from localtune.cli.places import experiment_path
 
@@ -65,5 +66,6 @@ def run(args: argparse.Namespace) -> int:
             say(f"{owner} has not ended yet. It will when its trials come to their next result.")
             return FAILED
         time.sleep(_POLL_S)
-    say(f"Stopped. Go on with: localtune resume {path} TARGET")
+    target = "" if command_of(path) else " TARGET"
+    say(f"Stopped. Go on with: localtune resume {path}{target}")
     return OK

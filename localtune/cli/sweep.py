@@ -8,17 +8,15 @@ options   ---+    (options win)
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from localtune.cli.kept_command import Command, keep_command
 from localtune.cli.settings import CHECKS, Sweep, made_by_name, put
 from localtune.cli.sweep_file import SUFFIXES, read_sweep_file
 from localtune.cli.target import load_trainable
 from localtune.error import UsageError
-from localtune.result import COMMAND_FILE
-from localtune.utils.files import write_file
 from localtune.utils.remote_store import is_uri
 
 if TYPE_CHECKING:
@@ -49,13 +47,17 @@ def sweep_of(args: argparse.Namespace) -> Sweep:
     return sweep
 
 
-def trainable_of(target: str, resources: dict[str, float] | None) -> Any:
+def trainable_of(target: str | Command, resources: dict[str, float] | None) -> Any:
     """The trainable of a target, which may be a sweep file, with its resources.
 
     Raises:
         UsageError: if there is none.
     """
-    sweep = _from_target(target)
+    if isinstance(target, Command):
+        sweep = Sweep(trainable=target.target, directory=target.directory)
+        sweep.resources = dict(target.resources)
+    else:
+        sweep = _from_target(target)
     return _trainable(sweep, sweep.resources if resources is None else resources)
 
 
@@ -97,14 +99,9 @@ def make_tuner(sweep: Sweep) -> Tuner:
         )
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
-    _keep_command(tuner.path, sweep)
+    # So that a report can say how to run it again, and it can go on.
+    keep_command(tuner.path, Command(sweep.trainable, sweep.directory, sweep.resources))
     return tuner
-
-
-def _keep_command(path: str, sweep: Sweep) -> None:
-    """Notes what was run, so that a report can say how to run it again."""
-    record = {"target": sweep.trainable, "directory": os.path.abspath(sweep.directory)}
-    write_file(os.path.join(path, COMMAND_FILE), json.dumps(record).encode(), sync=False)
 
 
 def make_small(sweep: Sweep, storage: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from localtune.cli.kept_command import command_of
 from localtune.cli.reading import State, View
 from localtune.cli.show import own_metrics
 from localtune.error import StorageError
@@ -21,7 +22,7 @@ from localtune.html_report.curves import (
 )
 from localtune.html_report.importance import Importance, importances
 from localtune.html_report.params import Parameter, as_number, varying_parameters
-from localtune.html_report.reproduce import Recipe, command_of, recipe_of
+from localtune.html_report.reproduce import Recipe, recipe_of
 from localtune.html_report.timeline import Stretch, busy_share, put_into_slots, stretches_of
 from localtune.result import EXPR_ERROR_FILE
 from localtune.storage.history import iter_results

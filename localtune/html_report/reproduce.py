@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import math
 import os
 import pprint
@@ -11,10 +10,11 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from localtune.cli.kept_command import Command
 from localtune.cli.settings import parameter, put
 from localtune.error import UsageError
 from localtune.html_report.params import flat_config
-from localtune.result import COMMAND_FILE, REPEAT_SEED_VARIABLE, TRAINING_ITERATION
+from localtune.result import REPEAT_SEED_VARIABLE, TRAINING_ITERATION
 from localtune.schedulers.population import original_tag
 
 if TYPE_CHECKING:
@@ -22,19 +22,6 @@ if TYPE_CHECKING:
 
 _DEFAULT_RESOURCES = {"CPU": 1.0}
 _PLAIN = (str, bytes, int, float, complex, bool, type(None))
-
-
-@dataclass(frozen=True)
-class Command:
-    """What a run of ``localtune run`` was started with.
-
-    Attributes:
-        target: ``module:trainable`` or ``file.py:trainable``.
-        directory: Where it was looked for.
-    """
-
-    target: str
-    directory: str
 
 
 @dataclass(frozen=True)
@@ -50,19 +37,6 @@ class Recipe:
     python: str
     command: str | None
     notes: list[str]
-
-
-def command_of(experiment_path: str) -> Command | None:
-    """The command that started a run, None if that is not known."""
-    try:
-        with open(os.path.join(experiment_path, COMMAND_FILE), encoding="utf-8") as file:
-            record = json.load(file)
-        target, directory = record["target"], record["directory"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    if not isinstance(target, str) or not isinstance(directory, str) or ":" not in target:
-        return None
-    return Command(target, directory)
 
 
 def recipe_of(

@@ -20,10 +20,15 @@ _BAR_CHAR, _EMPTY_CHAR = "━", "─"
 _MIN_ENDED_FOR_ETA = 3
 
 
-def counts_parts(counts: Counts) -> list[Line]:
-    """How many trials do what, one part each; what none does is left out."""
+def counts_parts(counts: Counts, *, running: str = "running") -> list[Line]:
+    """How many trials do what, one part each; what none does is left out.
+
+    Args:
+        counts: Numbers of trials.
+        running: What is said of those whose status is RUNNING.
+    """
     named = [
-        (counts.running, "running", ""),
+        (counts.running, running, ""),
         (counts.pending, "pending", ""),
         (counts.paused, "paused", "magenta"),
         (counts.finished, "finished", "green"),

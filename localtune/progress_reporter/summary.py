@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from localtune.progress_reporter.values import (
     trained_s_of,
     trial_label,
 )
+from localtune.result import COMMAND_FILE
 from localtune.utils.text import (
     ELLIPSIS,
     count,
@@ -65,7 +67,12 @@ def summary_lines(
 
 def resume_line(experiment_path: str) -> Line:
     """How to take up an interrupted run."""
-    call = f'Tuner.restore("{printable(experiment_path)}", trainable=...)'
+    path = printable(experiment_path)
+    # Only 'localtune run' notes what it was started with.
+    if os.path.exists(os.path.join(experiment_path, COMMAND_FILE)):
+        call = f"localtune resume {path}"
+    else:
+        call = f'Tuner.restore("{path}", trainable=...)'
     return [("To go on with this run: ", "bold"), (call, "bold")]
 
 
@@ -113,7 +120,8 @@ def _headline(trials: Sequence[Trial], interrupted: bool, elapsed_s: float) -> L
     recovered = sum(
         trial.num_failures > 0 and trial.status is Status.TERMINATED for trial in trials
     )
-    parts = [verdict, *counts_parts(counts)]
+    # Nothing runs any more.
+    parts = [verdict, *counts_parts(counts, running="unfinished")]
     if recovered:
         parts.append([(f"{count(recovered, 'trial')} recovered from failures", "")])
     return join(parts, SEPARATOR)

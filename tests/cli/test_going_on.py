@@ -33,6 +33,7 @@ def test_a_run_is_stopped_from_outside_and_goes_on_later(folder: Path) -> None:
 
         assert done.returncode == 0, done.stderr
         assert f"process {program.pid}" in done.stderr
+        assert done.stderr.strip().endswith(f"localtune resume {folder / 's' / 'a'}")
         # As any program that SIGTERM ended.
         assert program.wait(60) == 128 + 15, (folder / "output").read_text()
     before = for_json(folder, "show", "s/a", "0")
@@ -40,7 +41,8 @@ def test_a_run_is_stopped_from_outside_and_goes_on_later(folder: Path) -> None:
     assert localtune(folder, "stop", "s/a").returncode == 1
 
     go.touch()
-    outcome = for_json(folder, "resume", "s/a", "job.py:Counts")
+    # It knows what it was started with, also from elsewhere.
+    outcome = for_json(folder / "s", "resume", "../s/a")
 
     assert outcome["trials"] == {"TERMINATED": 1}
     after = for_json(folder, "show", "s/a", "0")
@@ -116,3 +118,16 @@ def test_what_cannot_be_taken_up_ends_it_with_2(
 
     assert done.returncode == 2
     assert says in done.stderr
+
+
+def test_an_experiment_of_a_script_needs_its_target(folder: Path) -> None:
+    script = "import localtune as tune, job; tune.Tuner(job.Counts, run_config=tune.RunConfig("
+    script += "name='a', storage_path='{}', verbose=0), param_space={{'go': '{}'}}).fit()"
+    with running(["-c", script.format(folder / "s", folder / "job.py")], folder, env=environment()) as program:
+        assert program.wait(60) == 0, (folder / "output").read_text()
+
+    done = localtune(folder, "resume", "s/a")
+
+    assert done.returncode == 2
+    assert "localtune resume s/a train.py:train" in done.stderr
+    assert for_json(folder, "resume", "s/a", "job.py:Counts")["trials"] == {"TERMINATED": 1}

@@ -12,10 +12,11 @@ import numpy
 import pytest
 
 from localtune.analysis import ExperimentAnalysis
+from localtune.cli.kept_command import Command, command_of
 from localtune.cli.main import main
 from localtune.cli.reading import View, read
 from localtune.experiment.trial import Trial
-from localtune.html_report.reproduce import Command, command_of, recipe_of
+from localtune.html_report.reproduce import recipe_of
 from localtune.resources import PlacementGroupFactory
 from tests.lifecycle.programs import environment
 

@@ -107,7 +107,7 @@ def test_an_interrupted_run_says_so_and_how_to_go_on() -> None:
 
     lines = summary([ended_trial(0, loss=1), running, make_trial(2)], interrupted=True)
 
-    assert lines[1] == "Interrupted after 1m 23s · 1 running · 1 pending · 1 finished"
+    assert lines[1] == "Interrupted after 1m 23s · 1 unfinished · 1 pending · 1 finished"
     assert lines[-1] == 'To go on with this run: Tuner.restore("/results/sweep", trainable=...)'
 
 
@@ -129,7 +129,7 @@ def test_a_run_that_failed_is_not_called_done() -> None:
     running = make_trial()
     running.set_status(Status.RUNNING)
     lines = summary([ended_trial(loss=1), running])
-    assert lines[1] == "Ended early after 1m 23s · 1 running · 1 finished"
+    assert lines[1] == "Ended early after 1m 23s · 1 unfinished · 1 finished"
 
 
 def test_trials_without_failures_have_no_list_of_them() -> None:

@@ -90,7 +90,7 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
     def __init__(
         self,
         estimator: Any,
-        space: Mapping[str, Any],
+        space: Mapping[str, Any] | None = None,
         *,
         n_trials: int = 10,
         scheduler: Any = None,
@@ -244,6 +244,7 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
             yield directory
 
     def _search(self, task: Task, storage_path: str) -> ResultGrid:
+        assert self.space is not None  # checked
         state = self.random_state
         seed = None if state is None else check_random_state(state).randint(2**31 - 1)
         tuner = Tuner(

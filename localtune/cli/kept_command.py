@@ -1,0 +1,51 @@
+"""What ``localtune run`` was started with, kept in the experiment to go on with it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from localtune.result import COMMAND_FILE
+from localtune.utils.files import write_file
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a run of ``localtune run`` was started with.
+
+    Attributes:
+        target: ``module:trainable`` or ``file.py:trainable``.
+        directory: Where it was looked for.
+        resources: {name: amount} of each trial, empty for the default.
+    """
+
+    target: str
+    directory: str
+    resources: Mapping[str, float] = field(default_factory=dict)
+
+
+def keep_command(experiment_path: str, command: Command) -> None:
+    """Notes what an experiment was started with."""
+    record = {
+        "target": command.target,
+        "directory": os.path.abspath(command.directory),
+        "resources": dict(command.resources),
+    }
+    path = os.path.join(experiment_path, COMMAND_FILE)
+    write_file(path, json.dumps(record).encode(), sync=False)
+
+
+def command_of(experiment_path: str) -> Command | None:
+    """The command that started a run, None if that is not known."""
+    try:
+        with open(os.path.join(experiment_path, COMMAND_FILE), encoding="utf-8") as file:
+            record = json.load(file)
+        target, directory = record["target"], record["directory"]
+        resources = {str(name): float(amount) for name, amount in record["resources"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if not isinstance(target, str) or not isinstance(directory, str) or ":" not in target:
+        return None
+    return Command(target, directory, resources)
