@@ -128,8 +128,8 @@ def test_a_clone_is_trained_with_its_own_parameters(tmp_path: Path) -> None:
         storage_path=str(tmp_path),
     ).fit(X, Y)
 
-    lines = [line for file in tmp_path.rglob("result.json") for line in file.open()]
-    results = [json.loads(line) for line in lines]
+    texts = [file.read_text(encoding="utf-8") for file in tmp_path.rglob("result.json")]
+    results = [json.loads(line) for text in texts for line in text.splitlines()]
     told = [result["config"]["alpha"] for result in results]
     assert len(set(told)) > 2
     assert [result["split2_test_alpha"] for result in results] == told
@@ -262,9 +262,7 @@ def test_all_fits_failed_is_an_error_with_the_reason() -> None:
         ({"estimator": SGDClassifier(), "max_iters": 0, "space": {"alpha": [1]}}, "at least 1"),
     ],
 )
-def test_bad_arguments_are_refused(
-    options: dict[str, Any], message: str
-) -> None:
+def test_bad_arguments_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         search(**options).fit(X, Y)
 

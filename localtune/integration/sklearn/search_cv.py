@@ -70,8 +70,9 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         cv: As in ``RandomizedSearchCV``: folds, a splitter, or pairs of rows.
         time_budget_s: Seconds after which the search ends with what it has found; None is without
             limit.
-        random_state: Makes the search repeatable.
-        error_score: Score of a fold whose fit fails, or ``"raise"``.
+        random_state: Makes the candidates repeatable; with ``n_jobs=1`` also what a scheduler or a
+            searcher makes of their scores.
+        error_score: Score of a fold whose fit or scoring fails, or ``"raise"``.
         return_train_score: Whether ``cv_results_`` holds scores of the training samples, too.
         verbose: 0 prints nothing, 1 progress, 2 also results.
         storage_path: Where to keep the experiment; None keeps nothing.
