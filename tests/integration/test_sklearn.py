@@ -187,7 +187,7 @@ def test_a_callable_may_give_several_scores() -> None:
     assert found.best_params_ == {"C": 1.0}
     assert list(found.cv_results_["mean_test_minus_c"]) == [-1.0, -9.0, -3.0]
     assert found.score(X, Y) == -1.0
-    with pytest.warns(FitFailedWarning), pytest.raises(ValueError, match="one of .*'minus_c'"):
+    with pytest.warns(FitFailedWarning), pytest.raises(ValueError, match=r"one of .*'minus_c'"):
         search(space=space, **options).fit(X, Y)
 
 
