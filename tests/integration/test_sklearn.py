@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import tempfile
@@ -24,7 +25,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import localtune as tune
 from localtune.integration.sklearn import LocaltuneSearchCV
-from localtune.schedulers import ASHAScheduler
+from localtune.schedulers import ASHAScheduler, PopulationBasedTraining
 
 X, Y = load_iris(return_X_y=True)
 
@@ -69,6 +70,7 @@ def test_a_grid_gives_the_results_of_grid_search() -> None:
     assert set(ours.cv_results_) == {*theirs.cv_results_, "training_iteration"}
     for key in theirs.cv_results_.keys() - timed - {"params"}:
         np.testing.assert_array_equal(ours.cv_results_[key], theirs.cv_results_[key], key)
+        assert ours.cv_results_[key].dtype == theirs.cv_results_[key].dtype, key
     assert ours.cv_results_["params"] == theirs.cv_results_["params"]
     for name in ("best_index_", "best_params_", "best_score_", "n_splits_", "multimetric_"):
         assert getattr(ours, name) == getattr(theirs, name), name
@@ -104,6 +106,39 @@ def test_a_scheduler_stops_candidates_early() -> None:
     assert best.t_ == 6 * len(digits[0]) + 1
 
 
+def test_a_clone_is_trained_with_its_own_parameters(tmp_path: Path) -> None:
+    # Population Based Training gives a candidate another one's models and new parameters.
+    domain = tune.loguniform(1e-6, 10)
+    search(
+        SGDClassifier(random_state=0),
+        {"alpha": domain},
+        n_trials=2,
+        n_jobs=2,
+        max_iters=6,
+        scheduler=PopulationBasedTraining(
+            time_attr="training_iteration",
+            perturbation_interval=1,
+            quantile_fraction=0.5,
+            hyperparam_mutations={"alpha": domain},
+            synch=True,
+        ),
+        scoring={"accuracy": "accuracy", "alpha": alpha_of},
+        refit="accuracy",
+        executor=None,
+        storage_path=str(tmp_path),
+    ).fit(X, Y)
+
+    texts = [file.read_text(encoding="utf-8") for file in tmp_path.rglob("result.json")]
+    results = [json.loads(line) for text in texts for line in text.splitlines()]
+    told = [result["config"]["alpha"] for result in results]
+    assert len(set(told)) > 2
+    assert [result["split2_test_alpha"] for result in results] == told
+
+
+def alpha_of(estimator: Any, data: Any, target: Any) -> float:
+    return float(estimator.alpha)
+
+
 def test_equal_seeds_give_equal_results_with_any_number_of_jobs() -> None:
     first, second = (search(n_jobs=jobs, executor=None).fit(X, Y) for jobs in (1, 2))
     assert first.cv_results_["params"] == second.cv_results_["params"]
@@ -136,6 +171,41 @@ def test_several_scores_need_one_that_decides() -> None:
     assert 0.9 < found.score(X, Y) <= 1
     with pytest.raises(ValueError, match="refit must be False, a callable, or the name"):
         search(scoring=scoring).fit(X, Y)
+
+
+def test_a_callable_may_give_several_scores() -> None:
+    def scores(estimator: Any, data: Any, target: Any) -> dict[str, float]:
+        if estimator.C == 2.0:
+            raise RuntimeError("no score")
+        return {"accuracy": estimator.score(data, target), "minus_c": -estimator.C}
+
+    space = {"C": tune.grid_search([1.0, 2.0, 3.0])}
+    options = {"scoring": scores, "n_trials": 1, "error_score": -9.0}
+    with pytest.warns(FitFailedWarning, match=r"3 of 9 fits failed, and their score is -9\.0"):
+        found = search(space=space, refit="minus_c", **options).fit(X, Y)
+    assert found.multimetric_
+    assert found.best_params_ == {"C": 1.0}
+    assert list(found.cv_results_["mean_test_minus_c"]) == [-1.0, -9.0, -3.0]
+    assert found.score(X, Y) == -1.0
+    with pytest.warns(FitFailedWarning), pytest.raises(ValueError, match=r"one of .*'minus_c'"):
+        search(space=space, **options).fit(X, Y)
+
+
+def test_a_kernel_that_is_computed_before_is_split_in_rows_and_columns() -> None:
+    grid = [0.1, 1.0]
+    kernel = X @ X.T
+    estimator = SVC(kernel="precomputed")
+    ours = search(estimator, {"C": tune.grid_search(grid)}, n_trials=1).fit(kernel, Y)
+    theirs = GridSearchCV(estimator, {"C": grid}, cv=3).fit(kernel, Y)
+    np.testing.assert_array_equal(
+        ours.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"]
+    )
+
+
+def test_without_refit_several_scores_have_no_best() -> None:
+    found = search(scoring=["accuracy", "balanced_accuracy"], refit=False).fit(X, Y)
+    for name in ("best_index_", "best_params_", "best_score_"):
+        assert not hasattr(found, name)
 
 
 def test_without_refit_nothing_can_be_predicted() -> None:
@@ -184,15 +254,15 @@ def test_all_fits_failed_is_an_error_with_the_reason() -> None:
     [
         ({"space": {}}, "space must be a dict"),
         ({"space": {"gama": [1]}}, "Invalid parameter 'gama'"),
+        ({"n_jobs": 0}, "n_jobs must be None"),
+        ({"time_budget_s": 1e-9}, "was over before any candidate had a score"),
         ({"n_trials": 0}, "n_trials must be at least 1, but got 0"),
         ({"max_iters": 3}, "max_iters needs an estimator with partial_fit"),
         ({"scheduler": "asha"}, "Set max_iters"),
         ({"estimator": SGDClassifier(), "max_iters": 0, "space": {"alpha": [1]}}, "at least 1"),
     ],
 )
-def test_bad_arguments_are_refused_before_anything_runs(
-    options: dict[str, Any], message: str
-) -> None:
+def test_bad_arguments_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         search(**options).fit(X, Y)
 

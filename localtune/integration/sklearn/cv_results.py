@@ -12,13 +12,17 @@ from localtune.integration.sklearn.folds import Task
 
 
 def cv_results(
-    params: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], task: Task
+    params: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    task: Task,
 ) -> dict[str, Any]:
     """The table of a search, a row for each trial.
 
     Args:
         params: Parameters of each candidate.
         rows: Last result of each; empty for one that never gave one.
+        names: Names of the scores, as in ``mean_test_<name>``.
         task: What they were trained for.
 
     Returns:
@@ -27,25 +31,22 @@ def cv_results(
     folds = range(len(task.splits))
     table: dict[str, Any] = {}
 
-    def values(key: str) -> Any:
+    def values(key: str, missing: Any = np.nan) -> Any:
         return np.array(
-            [[row.get(f"split{fold}_{key}", np.nan) for fold in folds] for row in rows], dtype=float
+            [[row.get(f"split{fold}_{key}", missing) for fold in folds] for row in rows],
+            dtype=float,
         )
 
     for key in ("fit_time", "score_time"):
         table[f"mean_{key}"] = values(key).mean(axis=1)
         table[f"std_{key}"] = values(key).std(axis=1)
     for name in sorted({name for each in params for name in each}):
-        column = MaskedArray(np.empty(len(params), dtype=object), mask=True)
-        for number, each in enumerate(params):
-            if name in each:
-                column[number] = each[name]
-        table[f"param_{name}"] = column
+        table[f"param_{name}"] = column(name, params)
     table["params"] = [dict(each) for each in params]
     for part in ("test", "train") if task.with_train_score else ("test",):
-        for name in task.names:
+        for name in names:
             key = f"{part}_{name}"
-            scores = values(key)
+            scores = values(key, np.nan if task.error_score == "raise" else task.error_score)
             for fold in folds:
                 table[f"split{fold}_{key}"] = scores[:, fold]
             table[f"mean_{key}"] = scores.mean(axis=1)
@@ -54,6 +55,18 @@ def cv_results(
                 table[f"rank_{key}"] = ranks(table[f"mean_{key}"])
     table["training_iteration"] = np.array([row.get("training_iteration", 0) for row in rows])
     return table
+
+
+def column(name: str, params: Sequence[Mapping[str, Any]]) -> Any:
+    """One parameter of all candidates, masked for those without it; numbers as numbers."""
+    values = [each[name] for each in params if name in each]
+    numbers = all(isinstance(value, (bool, int, float, np.number)) for value in values)
+    dtype = np.result_type(*map(np.asarray, values)) if numbers else object
+    entries = MaskedArray(np.empty(len(params), dtype=dtype), mask=True)
+    for number, each in enumerate(params):
+        if name in each:
+            entries[number] = each[name]
+    return entries
 
 
 def ranks(scores: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +23,7 @@ class Task:
         target: Their labels; None without.
         splits: Rows to train and to test on, a pair for each fold.
         scorer: Called as ``scorer(estimator, data, target)``; one score, or {name: score}.
-        names: Names of the scores, as in ``mean_test_<name>``.
-        refit_name: The one of them that is optimised.
+        refit_name: The one that is optimised; if there is none of that name, it is the first.
         fit_params: For ``fit``: values with one entry for each sample are split like the data.
         score_params: For the scorer.
         classes: What a classifier tells apart; None for what is no classifier.
@@ -39,7 +37,6 @@ class Task:
     target: Any
     splits: Sequence[tuple[Any, Any]]
     scorer: Callable[..., Any]
-    names: Sequence[str]
     refit_name: str
     fit_params: Mapping[str, Any]
     score_params: Mapping[str, Any]
@@ -64,10 +61,12 @@ class Candidate(Trainable):
     def step(self) -> dict[str, Any]:
         task = self.task
         result: dict[str, Any] = {"failures": []}
-        for fold, rows in enumerate(task.splits):
-            for key, value in self._fold(fold, *rows, result["failures"]).items():
+        scores = []
+        for fold, (train, test) in enumerate(task.splits):
+            found = self._fold(fold, train, test, result["failures"])
+            scores.append(deciding_score(task, found))
+            for key, value in found.items():
                 result[f"split{fold}_{key}"] = value
-        scores = [result[f"split{fold}_test_{task.refit_name}"] for fold in range(len(task.splits))]
         result[SCORE] = sum(scores) / len(scores)
         result["done"] = self.iteration + 1 >= (task.iterations or 1)
         return result
@@ -77,86 +76,77 @@ class Candidate(Trainable):
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         self.models = checkpoint["models"]
+        for model in self.models:
+            # The checkpoint may be that of another candidate: a scheduler such as Population Based
+            # Training clones one, with other parameters.
+            if model is not None:
+                model.set_params(**copies(self.config))
 
     def _fold(self, fold: int, train: Any, test: Any, failures: list[str]) -> dict[str, float]:
+        """Times, and scores as ``test_<name>``; without scores, if the fold has failed."""
         task = self.task
-        found: dict[str, float] = {}
+        scores: dict[str, float] = {}
+        fit_time = score_time = 0.0
         started = time.monotonic()
         try:
-            self.models[fold] = trained(task, self.models[fold], self.config, train)
+            try:
+                self.models[fold] = trained(task, self.models[fold], self.config, train)
+            finally:
+                fit_time = time.monotonic() - started
+            tested = self._scores(fold, "test", test, train)
+            score_time = time.monotonic() - started - fit_time
+            trained_on = self._scores(fold, "train", train, train) if task.with_train_score else {}
+            scores = tested | trained_on
         except Exception:
             if task.error_score == "raise":
                 raise
             failures.append(traceback.format_exc(limit=-1))
-            found |= dict.fromkeys((f"test_{name}" for name in task.names), float(task.error_score))
-            if task.with_train_score:
-                found |= dict.fromkeys(
-                    (f"train_{name}" for name in task.names), float(task.error_score)
-                )
-        fitted = time.monotonic()
-        if not found:
-            found |= self._scores(fold, "test", test)
-        found["fit_time"], found["score_time"] = fitted - started, time.monotonic() - fitted
-        if task.with_train_score and f"train_{task.refit_name}" not in found:
-            found |= self._scores(fold, "train", train)
-        return found
+        return {"fit_time": fit_time, "score_time": score_time, **scores}
 
-    def _scores(self, fold: int, part: str, rows: Any) -> dict[str, float]:
-        task = self.task
-        params = subset(task, task.score_params, rows)
-        arguments = (at(task.data, rows),) + (
-            () if task.target is None else (at(task.target, rows),)
-        )
-        try:
-            found = task.scorer(self.models[fold], *arguments, **params)
-        except Exception as error:
-            if task.error_score == "raise":
-                raise
-            warnings.warn(f"Scoring failed: {error}", UserWarning, stacklevel=2)
-            found = dict.fromkeys(task.names, float(task.error_score))
+    def _scores(self, fold: int, part: str, rows: Any, train: Any) -> dict[str, float]:
+        from sklearn.utils.metaestimators import _safe_split
+        from sklearn.utils.validation import _check_method_params
+
+        task, model = self.task, self.models[fold]
+        data, target = _safe_split(model, task.data, task.target, rows, train)
+        params = _check_method_params(task.data, task.score_params, rows)
+        found = task.scorer(model, *((data,) if target is None else (data, target)), **params)
         if not isinstance(found, Mapping):
-            found = {task.names[0]: found}
-        return {f"{part}_{name}": float(found[name]) for name in task.names}
+            found = {"score": found}
+        return {f"{part}_{name}": float(score) for name, score in found.items()}
 
 
-def make_model(estimator: Any, params: Mapping[str, Any]) -> Any:
-    """A fresh copy of an estimator with these parameters."""
+def deciding_score(task: Task, found: Mapping[str, float]) -> float:
+    """The score of a fold that is optimised."""
+    scores = {key: value for key, value in found.items() if key.startswith("test_")}
+    if not scores:
+        return float(task.error_score)
+    return scores.get(f"test_{task.refit_name}", next(iter(scores.values())))
+
+
+def copies(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters for one estimator: it shares none with others."""
     from sklearn.base import clone
 
-    model = clone(estimator)
-    return model.set_params(**{name: clone(value, safe=False) for name, value in params.items()})
+    return {name: clone(value, safe=False) for name, value in params.items()}
 
 
 def trained(task: Task, model: Any, params: Mapping[str, Any], rows: Any = None) -> Any:
     """A model after one more round of training; ``rows`` None takes all samples."""
-    data = task.data if rows is None else at(task.data, rows)
-    arguments = [data]
-    if task.target is not None:
-        arguments.append(task.target if rows is None else at(task.target, rows))
-    fit_params = dict(task.fit_params) if rows is None else subset(task, task.fit_params, rows)
+    from sklearn.base import clone
+    from sklearn.utils.metaestimators import _safe_split
+    from sklearn.utils.validation import _check_method_params
+
     if model is None:
-        model = make_model(task.estimator, params)
+        model = clone(task.estimator).set_params(**copies(params))
+    data, target = task.data, task.target
+    if rows is not None:
+        # Of a matrix of distances or of a kernel it takes the columns, too.
+        data, target = _safe_split(model, data, target, rows)
+    fit_params = _check_method_params(task.data, task.fit_params, rows)
+    arguments = (data,) if target is None else (data, target)
     if task.iterations is None:
         return model.fit(*arguments, **fit_params)
     if task.classes is not None:
         fit_params.setdefault("classes", task.classes)
     return model.partial_fit(*arguments, **fit_params)
-
-
-def at(values: Any, rows: Any) -> Any:
-    """Some rows of an array, a data frame, a sparse matrix or a list."""
-    from sklearn.utils import _safe_indexing
-
-    return _safe_indexing(values, rows)
-
-
-def subset(task: Task, params: Mapping[str, Any], rows: Any) -> dict[str, Any]:
-    """Parameters for some rows: those with one value for each sample are cut down to them."""
-    from sklearn.utils.validation import _num_samples
-
-    count = _num_samples(task.data)
-
-    def is_per_sample(value: Any) -> bool:
-        return hasattr(value, "__len__") and not isinstance(value, str) and len(value) == count
-
-    return {name: at(it, rows) if is_per_sample(it) else it for name, it in params.items()}

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
+import re
 import tempfile
 import time
 import warnings
@@ -69,8 +70,9 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         cv: As in ``RandomizedSearchCV``: folds, a splitter, or pairs of rows.
         time_budget_s: Seconds after which the search ends with what it has found; None is without
             limit.
-        random_state: Makes the search repeatable.
-        error_score: Score of a fold whose fit fails, or ``"raise"``.
+        random_state: Makes the candidates repeatable; with ``n_jobs=1`` also what a scheduler or a
+            searcher makes of their scores.
+        error_score: Score of a fold whose fit or scoring fails, or ``"raise"``.
         return_train_score: Whether ``cv_results_`` holds scores of the training samples, too.
         verbose: 0 prints nothing, 1 progress, 2 also results.
         storage_path: Where to keep the experiment; None keeps nothing.
@@ -86,6 +88,9 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         >>> search.fit(*load_iris(return_X_y=True)).best_score_ > 0.9
         True
     """
+
+    # Checks of scikit-learn before 1.6 build an estimator by it.
+    _required_parameters = ("estimator", "space")
 
     def __init__(
         self,
@@ -159,14 +164,13 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         routed = self._get_routed_params_for_fit(params)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = list(cv.split(X, y, **routed.splitter.split))
-        names, refit_name = self._score_names()
+        refit_name = self._refit_name()
         task = Task(
             estimator=self.estimator,
             data=X,
             target=y,
             splits=splits,
             scorer=scorer,
-            names=names,
             refit_name=refit_name,
             fit_params=routed.estimator.fit,
             score_params=routed.scorer.score,
@@ -178,7 +182,6 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         with self._storage() as storage_path:
             grid = self._search(task, storage_path)
         self._take_in(grid, task)
-        self.multimetric_ = len(names) > 1 or isinstance(self.scoring, (list, tuple, set, dict))
         self.scorer_ = self._fitted_scorer(scorer)
         self.n_splits_ = len(splits)
         if self.refit:
@@ -207,6 +210,11 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
             )
         if not isinstance(self.n_trials, int) or self.n_trials < 1:
             raise ValueError(f"n_trials must be at least 1, but got {self.n_trials!r}.")
+        if self.n_jobs is not None and (not isinstance(self.n_jobs, int) or self.n_jobs == 0):
+            raise ValueError(
+                "n_jobs must be None (1), at least 1, or below 0 (-1: as many as there are CPUs), "
+                f"but got {self.n_jobs!r}."
+            )
         if self.max_iters is not None:
             if not isinstance(self.max_iters, int) or self.max_iters < 1:
                 raise ValueError(f"max_iters must be at least 1, but got {self.max_iters!r}.")
@@ -222,18 +230,18 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
                 "out."
             )
 
-    def _score_names(self) -> tuple[list[str], str]:
-        if not isinstance(self.scoring, (list, tuple, set, dict)):
-            return ["score"], "score"
-        names = list(self.scoring)
-        if isinstance(self.refit, str) and self.refit in names:
-            return names, self.refit
-        if self.refit is not False and not callable(self.refit):
-            raise ValueError(
-                "With several scores, refit must be False, a callable, or the name of the score "
-                f"that decides, one of {names}, but got {self.refit!r}."
-            )
-        return names, names[0]
+    def _refit_name(self) -> str:
+        if isinstance(self.scoring, (list, tuple, set, dict)):
+            self._check_refit(list(self.scoring))
+        return self.refit if isinstance(self.refit, str) else "score"
+
+    def _check_refit(self, names: list[str]) -> None:
+        if callable(self.refit) or self.refit is False or self.refit in names:
+            return
+        raise ValueError(
+            "With several scores, refit must be False, a callable, or the name of the score "
+            f"that decides, one of {names}, but got {self.refit!r}."
+        )
 
     @contextlib.contextmanager
     def _storage(self) -> Iterator[str]:
@@ -292,20 +300,36 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         rows = [trial.last_result for trial in trials]
         params = [trial.config for trial in trials]
         self._tell_failures(rows, [trial.get_error() for trial in trials], task)
-        self.cv_results_ = cv_results(params, rows, task)
+        names = self._names(rows)
+        several = isinstance(self.scoring, (list, tuple, set, dict))
+        self.multimetric_ = several or names != ["score"]
+        if self.multimetric_:
+            self._check_refit(names)
+        self.cv_results_ = cv_results(params, rows, names, task)
+        if self.multimetric_ and not self.refit:
+            return
+        decides = task.refit_name if self.multimetric_ else "score"
         if callable(self.refit):
             self.best_index_ = self.refit(self.cv_results_)
         else:
-            self.best_index_ = int(self.cv_results_[f"rank_test_{task.refit_name}"].argmin())
-        if self.refit or len(task.names) == 1:
-            self.best_params_ = params[self.best_index_]
-            if not callable(self.refit):
-                self.best_score_ = float(
-                    self.cv_results_[f"mean_test_{task.refit_name}"][self.best_index_]
-                )
+            self.best_index_ = int(self.cv_results_[f"rank_test_{decides}"].argmin())
+            self.best_score_ = float(self.cv_results_[f"mean_test_{decides}"][self.best_index_])
+        self.best_params_ = params[self.best_index_]
+
+    def _names(self, rows: list[Any]) -> list[str]:
+        """Names of the scores; those of a callable are known only from what it returned."""
+        if isinstance(self.scoring, (list, tuple, set, dict)):
+            return list(self.scoring)
+        keys = [re.fullmatch(r"split\d+_test_(.+)", key) for row in rows for key in row]
+        return list(dict.fromkeys(match[1] for match in keys if match)) or ["score"]
 
     def _tell_failures(self, rows: list[Any], errors: list[Any], task: Task) -> None:
         texts = [text for row in rows for text in row.get("failures", ())]
+        if not any(SCORE in row for row in rows) and not any(errors):
+            raise ValueError(
+                f"time_budget_s={self.time_budget_s!r} was over before any candidate had a score. "
+                "Raise it, or leave it out."
+            )
         died = [error for error in errors if error is not None]
         fits = len(rows) * len(task.splits)
         failed = len(texts) + len(died) * len(task.splits)
