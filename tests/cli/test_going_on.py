@@ -123,7 +123,9 @@ def test_what_cannot_be_taken_up_ends_it_with_2(
 def test_an_experiment_of_a_script_needs_its_target(folder: Path) -> None:
     script = "import localtune as tune, job; tune.Tuner(job.Counts, run_config=tune.RunConfig("
     script += "name='a', storage_path='{}', verbose=0), param_space={{'go': '{}'}}).fit()"
-    with running(["-c", script.format(folder / "s", folder / "job.py")], folder, env=environment()) as program:
+    with running(
+        ["-c", script.format(folder / "s", folder / "job.py")], folder, env=environment()
+    ) as program:
         assert program.wait(60) == 0, (folder / "output").read_text()
 
     done = localtune(folder, "resume", "s/a")
