@@ -38,7 +38,8 @@ class Import:
 
     @property
     def is_third_party(self) -> bool:
-        return not self.is_own and self.root not in sys.stdlib_module_names
+        # Python 3.10 does not know that 3.11 has it.
+        return not self.is_own and self.root not in {*sys.stdlib_module_names, "tomllib"}
 
     def __str__(self) -> str:
         return f"{self.importer}, line {self.line}: imports {self.target}"
