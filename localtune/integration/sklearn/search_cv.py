@@ -74,7 +74,7 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
             searcher makes of their scores.
         error_score: Score of a fold whose fit or scoring fails, or ``"raise"``.
         return_train_score: Whether ``cv_results_`` holds scores of the training samples, too.
-        verbose: 0 prints nothing, 1 progress, 2 also results.
+        verbose: 0 prints failures alone, 1 progress, 2 also results.
         storage_path: Where to keep the experiment; None keeps nothing.
         name: Name of the experiment; None makes one.
         executor: Where candidates are trained: None is processes, ``"inprocess"`` is this one.
