@@ -274,21 +274,12 @@ def _local_path(path: str) -> str:
 
 
 def _copy_once(source: str, target: str) -> None:
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
-    lock = FileLock(lock_file(target))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        with lock:
-            # Whoever had the lock has copied, unless the copy failed.
-            if not _holds_copy(source, target):
-                copy_tree(source, target)
-        return
-    try:
-        copy_tree(source, target)
-    finally:
-        lock.release()
+    with FileLock(lock_file(target)):
+        # Somebody may have copied already, and may be reading: files are not written once more.
+        if not _holds_copy(source, target):
+            copy_tree(source, target)
 
 
 def _holds_copy(source: str, target: str) -> bool:
@@ -296,6 +287,15 @@ def _holds_copy(source: str, target: str) -> bool:
         for name in names:
             original = os.path.join(directory, name)
             copy = os.path.join(target, os.path.relpath(original, source))
-            if not os.path.exists(copy) or os.path.getsize(copy) != os.path.getsize(original):
+            if _stamp(copy) != _stamp(original):
                 return False
     return os.path.isdir(target)
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    """Size and time of a file; a copy gets the time of its original when it is whole."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_size, status.st_mtime_ns

@@ -181,6 +181,17 @@ def test_many_callers_get_a_whole_copy(tmp_path: Path) -> None:
     assert found == [True] * 8
 
 
+def test_who_comes_later_does_not_touch_a_whole_copy(source: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    Checkpoint(source).to_directory(target)
+    written = (target / "weights").stat().st_ctime_ns
+    Checkpoint(source).to_directory(target)
+    assert (target / "weights").stat().st_ctime_ns == written
+    (target / "weights").write_text("changed")
+    Checkpoint(source).to_directory(target)
+    assert content(target) == CONTENT
+
+
 COPYING = """
 import os, sys, tempfile
 import filelock
@@ -201,10 +212,10 @@ def slow_copy(source, target):
     copy_tree(source, target)
 
 class TellingLock(filelock.FileLock):
-    def acquire(self, *args, timeout=None, **kwargs):
-        if timeout is None:
+    def acquire(self, *args, **kwargs):
+        if role == "second":
             tell("waits")
-        return super().acquire(*args, timeout=timeout, **kwargs)
+        return super().acquire(*args, **kwargs)
 
 checkpoint.copy_tree = slow_copy
 filelock.FileLock = TellingLock
