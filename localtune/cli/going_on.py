@@ -53,12 +53,17 @@ def go_on(
     def make_tuner() -> Tuner:
         from localtune.cli.kept_command import command_of
         from localtune.cli.sweep import trainable_of
+        from localtune.storage.trust import check_trusted
         from localtune.tuner import Tuner
 
-        target = args.target or command_of(path)
+        target = args.target
+        if target is None and not is_uri(path):
+            # It names code to import: whoever could write it could have that run.
+            check_trusted(path, trust=args.trust)
+            target = command_of(path)
         if target is None:
             raise UsageError(
-                f"{args.experiment!r} was not started by 'localtune run', so say what to run: "
+                f"{args.experiment!r} does not say what 'localtune run' started it with. Name it: "
                 f"localtune {args.command} {args.experiment} train.py:train"
             )
         trainable = trainable_of(target, args.resources)

@@ -120,6 +120,22 @@ def test_what_cannot_be_taken_up_ends_it_with_2(
     assert says in done.stderr
 
 
+def test_what_others_could_have_written_names_no_code_to_import(folder: Path) -> None:
+    (folder / "go").touch()
+    assert localtune(folder, *RUN[:-1], f"go={folder / 'go'}").returncode == 0
+    (folder / "evil.py").write_text("open('imported', 'w').close()")
+    experiment = folder / "s" / "a"
+    record = {"target": "evil.py:train", "directory": str(folder), "resources": {}}
+    (experiment / "command.json").write_text(json.dumps(record))
+    experiment.chmod(0o777)
+
+    done = localtune(folder, "resume", "s/a")
+
+    assert done.returncode != 0
+    assert "trust" in done.stderr
+    assert not (folder / "imported").exists()
+
+
 def test_an_experiment_of_a_script_needs_its_target(folder: Path) -> None:
     script = "import localtune as tune, job; tune.Tuner(job.Counts, run_config=tune.RunConfig("
     script += "name='a', storage_path='{}', verbose=0), param_space={{'go': '{}'}}).fit()"
