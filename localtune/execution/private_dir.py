@@ -2,12 +2,14 @@
 
 ::
 
-    make:    mkdtemp -> lock `.lock` -> still the same directory? -> ours (else once more)
+    make:    mkdtemp -> lock `.lock` -> write `.owned`
     remove:  unlock -> rmtree
-    sweep:   for each directory of this user: lock it at once or leave it -> rmtree -> unlock
+    sweep:   for each directory of this user that has `.owned`, or is old:
+             lock it at once or leave it -> rmtree -> unlock
 
-The system lets go of a lock when its process dies, however it dies: what can be locked has no
-owner. A directory that is swept between being made and being locked is noticed by its maker.
+The system lets go of a lock when its process dies, however it dies: a directory that had an owner
+and can be locked has none any more. One without `.owned` may belong to a maker that has not come
+to its lock yet, so it is left alone until it is older than any making can take.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,8 +26,10 @@ if TYPE_CHECKING:
 
 PREFIX = "localtune-run-"
 _LOCK_FILE = ".lock"
-# There from the start: a directory without it was swept, and is another one of the same name.
-_MARKER = ".made"
+# Written when the lock is held.
+_OWNED_FILE = ".owned"
+# A maker that has not come to its lock for this long has died on the way.
+_LONGEST_MAKING_S = 3600.0
 
 
 class PrivateDir:
@@ -35,18 +40,14 @@ class PrivateDir:
 
     def __init__(self) -> None:
         sweep()
-        while True:
-            self.path = tempfile.mkdtemp(prefix=PREFIX)
-            marker = os.path.join(self.path, _MARKER)
-            with contextlib.suppress(FileNotFoundError), open(marker, "x"):
-                pass
-            self._lock = _lock_of(self.path)
-            with contextlib.suppress(NotImplementedError):  # A file system without locks.
-                self._lock.acquire()
-            if os.path.exists(marker):
-                return
-            # Locking has made it once more.
-            self.remove()
+        self.path = tempfile.mkdtemp(prefix=PREFIX)
+        self._lock = _lock_of(self.path)
+        # Nobody else asks for this lock yet: if it cannot be had at once, the file system has no
+        # locks, and a sweep cannot have it either. (A timeout is an OSError.)
+        with contextlib.suppress(NotImplementedError, OSError):
+            self._lock.acquire(timeout=0)
+        with open(os.path.join(self.path, _OWNED_FILE), "x"):
+            pass
 
     def remove(self) -> None:
         """Removes the directory and all that is in it."""
@@ -57,19 +58,26 @@ class PrivateDir:
 
 def sweep() -> None:
     """Removes the directories whose makers have died."""
-    import filelock
-
     with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
         for entry in entries:
-            if not (entry.name.startswith(PREFIX) and _is_ours(entry)):
+            if not (entry.name.startswith(PREFIX) and _is_ours(entry) and _was_locked(entry)):
                 continue
             lock = _lock_of(entry.path)
-            with contextlib.suppress(filelock.Timeout, NotImplementedError, OSError):
+            with contextlib.suppress(NotImplementedError, OSError):
                 lock.acquire(timeout=0)
                 try:
                     shutil.rmtree(entry.path, ignore_errors=True)
                 finally:
                     lock.release()
+
+
+def _was_locked(entry: os.DirEntry[str]) -> bool:
+    """Whether the maker has had its lock, or has had more than enough time to take it."""
+    if os.path.exists(os.path.join(entry.path, _OWNED_FILE)):
+        return True
+    with contextlib.suppress(OSError):
+        return time.time() - entry.stat(follow_symlinks=False).st_mtime > _LONGEST_MAKING_S
+    return False
 
 
 def _lock_of(path: str) -> filelock.BaseFileLock:

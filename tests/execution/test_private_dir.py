@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
-import shutil
 import stat
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-import filelock
 import pytest
 
-from localtune.execution import private_dir
 from localtune.execution.private_dir import PREFIX, PrivateDir, sweep
 
 MAKE_ONE = """
@@ -33,6 +31,11 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     return tmp_path
+
+
+def make_old(path: Path) -> None:
+    path.mkdir()
+    os.utime(path, (0, 0))
 
 
 def test_only_its_user_can_read_it() -> None:
@@ -73,7 +76,7 @@ def test_only_directories_of_that_name_are_swept(directory: Path) -> None:
     target = directory / "target"
     target.mkdir()
     (directory / f"{PREFIX}link").symlink_to(target)
-    (directory / f"{PREFIX}old").mkdir()
+    make_old(directory / f"{PREFIX}old")
 
     sweep()
 
@@ -81,23 +84,69 @@ def test_only_directories_of_that_name_are_swept(directory: Path) -> None:
     assert set(os.listdir(directory)) == names
 
 
-@pytest.mark.parametrize("made_again", [False, True])
-def test_a_directory_that_is_swept_before_it_is_locked_is_made_again(
-    made_again: bool, monkeypatch: pytest.MonkeyPatch
+STALL_WHILE_MAKING = """
+import sys
+from localtune.execution import private_dir
+lock_of = private_dir._lock_of
+def lock_late(path):
+    print(path, flush=True)
+    sys.stdin.readline()
+    return lock_of(path)
+private_dir._lock_of = lock_late
+private_dir.sweep = lambda: None
+private = private_dir.PrivateDir()
+open(f"{private.path}/settings", "x").close()
+print(private.path, flush=True)
+sys.stdin.readline()
+private.remove()
+"""
+
+
+def test_a_directory_that_is_being_made_is_left_alone() -> None:
+    command = [sys.executable, "-c", STALL_WHILE_MAKING]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as maker:
+        assert maker.stdin is not None and maker.stdout is not None
+        path = maker.stdout.readline().strip()
+        sweep()
+        print(file=maker.stdin, flush=True)
+        assert maker.stdout.readline().strip() == path
+        sweep()
+        assert os.path.exists(os.path.join(path, "settings"))
+        maker.communicate("\n")
+        assert maker.returncode == 0
+    assert not os.path.exists(path)
+
+
+def test_a_directory_whose_maker_died_before_its_lock_goes_when_it_is_old(directory: Path) -> None:
+    (directory / f"{PREFIX}young").mkdir()
+    make_old(directory / f"{PREFIX}old")
+    sweep()
+    assert os.listdir(directory) == [f"{PREFIX}young"]
+
+
+MAKE_MANY = """
+from localtune.execution.private_dir import PrivateDir
+for _ in range(50):
+    PrivateDir().remove()
+"""
+
+
+def test_many_that_are_made_at_the_same_time_leave_each_other_alone(directory: Path) -> None:
+    makers = [subprocess.Popen([sys.executable, "-c", MAKE_MANY]) for _ in range(4)]
+    assert [maker.wait() for maker in makers] == [0] * 4
+    assert os.listdir(directory) == []
+
+
+def test_a_file_system_without_locks_will_do(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    swept: list[str] = []
+    def refuse(fd: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    def lock_of(path: str) -> Any:
-        if not swept:
-            # Another process comes between mkdtemp and the lock.
-            swept.append(path)
-            shutil.rmtree(path)
-            if made_again:
-                os.mkdir(path)
-        return filelock.FileLock(os.path.join(path, ".lock"), thread_local=False)
-
-    monkeypatch.setattr(private_dir, "_lock_of", lock_of)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     private = PrivateDir()
-    assert private.path != swept[0]
+    sweep()
     assert os.path.isdir(private.path)
     private.remove()
+    assert os.listdir(directory) == []
