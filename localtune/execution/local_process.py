@@ -42,6 +42,7 @@ from localtune.execution.waiter import Waiter
 from localtune.worker import messages as m
 from localtune.worker.main import crash_path
 from localtune.worker.pipe import MessagePipe, message_pipe
+from localtune.worker.program import children_main, children_main_path
 
 logger = logging.getLogger(__name__)
 
@@ -137,6 +138,8 @@ class ProcessExecutor(Executor):
         self._waiter = Waiter(use_poll=use_poll)
         try:
             path = self._write_file("program", program)
+            with open(children_main_path(path), "w", encoding="utf-8") as file:
+                file.write(children_main(path))
             output_fd = None
             if on_output is not None and use_poll:
                 self._on_output = on_output

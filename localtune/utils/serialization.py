@@ -17,6 +17,9 @@ from typing import Any
 # What cloudpickle puts in the place of the name of a file.
 _NO_FILE = "<dynamic-code>"
 
+# The module of a script's code: of the script itself, and in a process spawned by multiprocessing.
+MAIN_NAMES = ("__main__", "__mp_main__")
+
 # Attributes that are no part of what is pickled.
 _NO_STATE = ("__dict__", "__weakref__")
 
@@ -56,11 +59,31 @@ def dumps_by_value(obj: Any) -> bytes:
         # same in a fifth of the time. It names the module of what it leaves to be imported.
         with contextlib.suppress(Exception):
             data = pickle.dumps(obj, pickle.HIGHEST_PROTOCOL)
-            if b"__main__" not in data:
+            if not any(name.encode() in data for name in MAIN_NAMES):
                 return data
     file = io.BytesIO()
-    _pickler_class()(file).dump(obj)
+    with _main_by_value():
+        _pickler_class()(file).dump(obj)
     return file.getvalue()
+
+
+@contextlib.contextmanager
+def _main_by_value() -> Iterator[None]:
+    """Lets cloudpickle take code of the script by value, also where the script has another name.
+
+    In a process that ``multiprocessing`` has spawned, no other process can import that name.
+    """
+    import cloudpickle
+
+    main = sys.modules["__main__"]
+    if main.__name__ == "__main__" or main.__name__ in cloudpickle.list_registry_pickle_by_value():
+        yield
+        return
+    cloudpickle.register_pickle_by_value(main)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(main)
 
 
 @functools.cache

@@ -1,13 +1,28 @@
-"""The program of a worker: the trainable class that the parent pickled."""
+"""The program of a worker: the trainable class that the parent pickled.
+
+::
+
+    parent                worker                          process that user code spawns
+      | program   ------>   | load_program                  | runs children_main.py as its __main__
+      | children_main.py    | publishes code of __main__    |   a name of __main__ is asked for
+      |                     | __main__.__file__ ----------> |   -> loads the program, publishes
+
+``multiprocessing`` tells a spawned process the file of its starter's ``__main__``, and the process
+runs that file. The user's own script would start the sweep once more there, so the worker names a
+file that looks up names of ``__main__`` in the program.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sys
 import types
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+from localtune.utils.serialization import MAIN_NAMES
 
 if TYPE_CHECKING:
     from localtune.trainable.trainable import Trainable
@@ -25,8 +40,41 @@ def load_program(path: str) -> type[Trainable]:
     if numpy is not None:
         # Imported when it is first asked for; each trial seeds it.
         numpy.random  # noqa: B018
-    publish_main(trainable)
+    if publish_main(trainable):
+        sys.modules["__main__"].__file__ = children_main_path(path)
     return trainable
+
+
+def children_main_path(program_path: str) -> str:
+    """Where the ``__main__`` stands of processes that user code spawns."""
+    return os.path.join(os.path.dirname(program_path), "children_main.py")
+
+
+def children_main(program_path: str) -> str:
+    """Source of the ``__main__`` of processes that user code spawns.
+
+    The program may be large, so it is loaded when a name of ``__main__`` is first asked for.
+    """
+    return (
+        "def __getattr__(name):\n"
+        "    from localtune.worker.program import find_in_main\n"
+        f"    return find_in_main(name, {program_path!r})\n"
+    )
+
+
+def find_in_main(name: str, program_path: str) -> Any:
+    """The value of a name that the ``__main__`` of a spawned process lacks; loads the program.
+
+    Raises:
+        AttributeError: if the trainable refers to no such name.
+    """
+    main = sys.modules["__main__"]
+    if name.startswith("__"):
+        raise AttributeError(name)
+    # From here on the module answers by itself, also for names that it does not have.
+    vars(main).pop("__getattr__", None)
+    load_program(program_path)
+    return getattr(main, name)
 
 
 def warm_up() -> None:
@@ -44,17 +92,27 @@ def load_program_bytes(data: bytes) -> type[Trainable]:
     return trainable
 
 
-def publish_main(trainable: type) -> None:
-    """Makes by-value code of ``__main__`` findable in this process's ``__main__``."""
-    main = sys.modules["__main__"].__dict__
+def publish_main(trainable: type) -> bool:
+    """Makes by-value code of ``__main__`` findable in this process's ``__main__``.
+
+    Returns:
+        Whether the trainable has any.
+    """
+    # A sweep that was started in a spawned process calls its script by the second name.
+    module = sys.modules["__main__"]
+    sys.modules.update(dict.fromkeys(MAIN_NAMES, module))
+    main = module.__dict__
+    found = False
     for code in _code_of(trainable):
-        if getattr(code, "__module__", None) != "__main__":
+        if getattr(code, "__module__", None) not in MAIN_NAMES:
             continue
+        found = True
         if "." not in code.__qualname__:
             main.setdefault(code.__name__, code)
         for name, value in getattr(code, "__globals__", {}).items():
             if not name.startswith("__"):
                 main.setdefault(name, value)
+    return found
 
 
 def _code_of(root: object) -> Iterator[Any]:
@@ -77,7 +135,7 @@ def _parts_of(value: Any) -> Iterator[Any]:
             yield from value.__mro__
             yield from vars(value).values()
     elif isinstance(value, types.FunctionType):
-        if value.__module__ == "__main__":
+        if value.__module__ in MAIN_NAMES:
             yield from value.__globals__.values()
         yield from vars(value).values()
         for cell in value.__closure__ or ():
@@ -91,14 +149,14 @@ def _parts_of(value: Any) -> Iterator[Any]:
         yield from (value.fget, value.fset, value.fdel)
     elif isinstance(value, functools.partial):
         yield from (value.func, *value.args, *value.keywords.values())
-    elif callable(value) or type(value).__module__ == "__main__":
+    elif callable(value) or type(value).__module__ in MAIN_NAMES:
         yield type(value)
         yield from getattr(value, "__dict__", {}).values()
 
 
 def _is_by_value(cls: type) -> bool:
     """Whether a class travelled by value: no module has it under its name."""
-    if cls.__module__ == "__main__":
+    if cls.__module__ in MAIN_NAMES:
         return True
     found: Any = sys.modules.get(cls.__module__)
     for name in cls.__qualname__.split("."):
