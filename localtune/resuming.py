@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 
 from localtune.callback import CallbackError, CallbackList
+from localtune.clock import Clock
 from localtune.controller.kept_state import dump, load
 from localtune.controller.loop import error_of_callback
 from localtune.error import StorageError
@@ -33,11 +34,11 @@ def kept_seed(db: ExperimentDB, options: RunOptions, seed: int) -> int:
 
 
 def trials_to_resume(
-    db: ExperimentDB, resume: ResumeConfig | None, searcher: SearchAlgorithm
+    db: ExperimentDB, resume: ResumeConfig | None, searcher: SearchAlgorithm, clock: Clock
 ) -> list[Trial]:
     """The trials of the experiment as they go on; a run that begins anew has none."""
     if resume is None:
-        db.begin_session()
+        db.begin_run(clock.time())
         return []
     state = db.get("searcher")
     if state is not None:

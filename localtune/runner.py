@@ -52,7 +52,7 @@ class RunOutcome:
     """How a run ended.
 
     Attributes:
-        trials: All trials of the session.
+        trials: All trials of the run.
         was_interrupted: Whether the user ended it early.
     """
 
@@ -89,7 +89,8 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
         _synced(experiment) as remove_checkpoint,
     ):
         searcher, stop_searching = in_background(searcher, executor)
-        trials = trials_to_resume(db, options.resume, searcher)
+        trials = trials_to_resume(db, options.resume, searcher, clock)
+        db.set_goal(options.metric, options.mode)
         db.put("ended_well", False)
         if options.resume is not None:
             restore_scheduler(db, trials, scheduler)

@@ -183,7 +183,7 @@ class Result:
 
 
 def _recorded_trial(trial_dir: str) -> Trial | None:
-    from localtune.storage.experiment_db import load_trial
+    from localtune.storage.reading import load_trial
 
     try:
         return load_trial(trial_dir)

@@ -302,7 +302,8 @@ def _directory_of(path: str | os.PathLike[str] | None, filesystem: Any) -> str:
 
 
 def _load_trials(experiment_path: str) -> list[Trial]:
-    from localtune.storage.experiment_db import has_database, load_trials
+    from localtune.storage.experiment_db import has_database
+    from localtune.storage.reading import load_trials
 
     if not experiment_path:
         raise ValueError("ExperimentAnalysis needs the directory of an experiment, or its trials.")

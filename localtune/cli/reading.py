@@ -13,7 +13,8 @@ from localtune.cli.owner import Owner, find_owner
 from localtune.error import StorageError, UntrustedDirectoryError, UsageError
 from localtune.experiment.status import Status
 from localtune.result import TUNER_FILE
-from localtune.storage.experiment_db import has_database, load_trials
+from localtune.storage.experiment_db import has_database
+from localtune.storage.reading import load_trials
 from localtune.storage.trust import check_trusted
 from localtune.utils.text import count, near_miss
 

@@ -2,10 +2,14 @@
 
 ::
 
-    meta         key, value         schema version, searcher state, ...        (value: pickle)
+    meta         key, value         schema version                             (value: pickle)
+    runs         number             one row per fit() of the experiment that began anew, from 1
+                 started            Unix time, NULL if it is not known
+                 metric, mode       what it optimises, NULL likewise
+    state        run, key, value    of a run: searcher, scheduler, seed, ...   (value: pickle)
     trials       trial_id           one row per trial
                  number             order of creation, from 0
-                 session            which fit() of the experiment created it, from 1
+                 run                which run created it
                  status             PENDING, RUNNING, PAUSED, TERMINATED, ERROR
                  dirname            name of its directory, "" before it has one
                  origin             what seldom changes: config, names, ...    (pickle)
@@ -20,8 +24,9 @@
 
 An event rewrites the rows of the trials that it touched, and adds or removes those of the
 checkpoints that came or went, so its cost grows with neither the trials nor the checkpoints. A
-new session leaves the rows of the earlier ones alone; what is loaded is the newest session. Paths
-are stored relative to the experiment's directory: it can be moved.
+new run leaves the rows of the earlier ones alone; what is loaded is the latest run unless another
+is asked for. While a trial runs, the rows of its results are ahead of its own row: who loads it
+takes them in. Paths are stored relative to the experiment's directory: it can be moved.
 """
 
 from __future__ import annotations
@@ -29,30 +34,31 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import shutil
 import sqlite3
-import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
-from urllib.parse import quote
 
 from localtune.checkpoint import Checkpoint
-from localtune.error import StorageError, TrialError
-from localtune.experiment.checkpoint_history import (
-    CheckpointHistory,
-    StartPoint,
-    TrackedCheckpoint,
-)
-from localtune.experiment.status import Status
+from localtune.error import StorageError
+from localtune.experiment.checkpoint_history import TrackedCheckpoint
 from localtune.experiment.trial import Trial
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_DB_FILE
 from localtune.storage.migrations import migrate
-from localtune.utils.serialization import dumps_by_value
+from localtune.storage.trial_record import (
+    absolute_path,
+    dump,
+    origin_of,
+    progress_of,
+    relative_path,
+    take_result,
+    trial_of,
+    without_config,
+)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
-# Results that wait for a transaction at most. They are in result.json already, and those after
-# the last checkpoint, which is one, would be cut off after a crash anyway.
+# Results that wait for a transaction at most, however short a time they have waited.
 _PENDING_LIMIT = 256
 
 _Statement: TypeAlias = "tuple[str, tuple[Any, ...]]"
@@ -61,10 +67,22 @@ _META_SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 _SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    number INTEGER PRIMARY KEY,
+    started REAL,
+    metric TEXT,
+    mode TEXT
+);
+CREATE TABLE IF NOT EXISTS state (
+    run INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (run, key)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS trials (
     trial_id TEXT PRIMARY KEY,
     number INTEGER NOT NULL UNIQUE,
-    session INTEGER NOT NULL,
+    run INTEGER NOT NULL,
     status TEXT NOT NULL,
     dirname TEXT NOT NULL,
     origin BLOB NOT NULL,
@@ -90,12 +108,16 @@ CREATE TABLE IF NOT EXISTS results (
 
 _SELECT = "SELECT status, origin, progress FROM trials"
 _INSERT = (
-    "INSERT INTO trials (trial_id, number, session, origin, status, dirname, progress) "
+    "INSERT INTO trials (trial_id, number, run, origin, status, dirname, progress) "
     "VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 _UPDATE_ORIGIN = "UPDATE trials SET origin = ? WHERE trial_id = ?"
 _UPDATE = "UPDATE trials SET status = ?, dirname = ?, progress = ? WHERE trial_id = ?"
-_PUT = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+_PUT_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+_PUT_RUN = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)"
+_SET_GOAL = "UPDATE runs SET metric = ?, mode = ? WHERE number = ?"
+_CLEAR_STATE = "DELETE FROM state WHERE run = ?"
+_PUT_STATE = "INSERT OR REPLACE INTO state VALUES (?, ?, ?)"
 _SELECT_CHECKPOINTS = (
     "SELECT number, path, result_count, metrics, files FROM checkpoints "
     "WHERE trial_id = ? ORDER BY number"
@@ -105,32 +127,31 @@ _DELETE_CHECKPOINT = "DELETE FROM checkpoints WHERE trial_id = ? AND number = ?"
 _DELETE_CHECKPOINTS = "DELETE FROM checkpoints WHERE trial_id = ?"
 _PUT_RESULT = "INSERT OR REPLACE INTO results VALUES (?, ?, ?)"
 _CUT_RESULTS = "DELETE FROM results WHERE trial_id = ? AND number > ?"
-_SELECT_RESULTS = "SELECT result FROM results WHERE trial_id = ? ORDER BY number"
+_SELECT_RESULTS = "SELECT result FROM results WHERE trial_id = ? AND number > ? ORDER BY number"
 
-# What seldom changes in the life of a trial (its revision grows then), and what does.
-_ORIGIN = (
-    "trainable_name",
-    "trial_id",
-    "config",
-    "evaluated_params",
-    "experiment_tag",
-    "placement_group_factory",
-    "stopping_criterion",
-    "checkpoint_config",
-    "log_to_file",
-    "seed",
-)
-_PROGRESS = (
-    "dirname",
-    "custom_trial_name",
-    "max_failures",
-    "num_failures",
-    "metric_stats",
-    "result_count",
-    "next_checkpoint_index",
-    "start_time",
-    "run_time_s",
-)
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What is on record of one run of an experiment, beside its trials.
+
+    Attributes:
+        number: Counts the runs of the experiment from 1.
+        started: Unix time at which it began, None if it is not known.
+        metric: Flat name of the metric that it optimises, None if it is not known.
+        mode: ``"min"`` or ``"max"``, likewise.
+        counts: {status: how many of its trials have it}, without those that none has.
+    """
+
+    number: int
+    started: float | None = None
+    metric: str | None = None
+    mode: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def trial_count(self) -> int:
+        """How many trials it has."""
+        return sum(self.counts.values())
 
 
 class ExperimentDB:
@@ -177,7 +198,7 @@ class ExperimentDB:
         execute("PRAGMA journal_mode=WAL")
         execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(_META_SCHEMA)
-        version = self.get("schema_version")
+        version = self._schema_version()
         if version is not None and version > SCHEMA_VERSION:
             raise StorageError(
                 f"The database {self._path!r} has the schema version {version}, and this "
@@ -185,37 +206,95 @@ class ExperimentDB:
             )
         if version is None:
             self._connection.executescript(_SCHEMA)
-            self.put("schema_version", SCHEMA_VERSION)
+            first_run = (_PUT_RUN, (1, None, None, None))
+            self._write(
+                [(_PUT_META, ("schema_version", dump(SCHEMA_VERSION))), first_run], sync=False
+            )
         elif version < SCHEMA_VERSION:
             migrate(self._connection, version)
-        self._session: int = self.get("session") or 1
+        (latest,) = execute("SELECT max(number) FROM runs").fetchone()
+        if latest is None:
+            raise self._unopenable(sqlite3.DatabaseError("its table of runs is empty"))
+        self._run: int = latest
         self._numbers.update(execute("SELECT trial_id, number FROM trials"))
 
-    def begin_session(self) -> None:
-        """Starts anew: what was recorded so far stays, but is not loaded any more.
+    def _schema_version(self) -> Any:
+        rows = self._select("SELECT value FROM meta WHERE key = 'schema_version'", ())
+        return self._unpickled(rows[0][0]) if rows else None
+
+    # -- runs -----------------------------------------------------------------------------------
+
+    @property
+    def run(self) -> int:
+        """Number of the run that is read and written, from 1: the latest, unless changed."""
+        return self._run
+
+    def runs(self) -> list[RunRecord]:
+        """All runs, the latest last; there is always one, which may have no trials yet.
+
+        Raises:
+            StorageError: if the database is damaged.
+        """
+        counts: dict[int, dict[str, int]] = {}
+        statement = "SELECT run, status, count(*) FROM trials GROUP BY run, status"
+        for number, status, count in self._select(statement, ()):
+            counts.setdefault(number, {})[status] = count
+        rows = self._select("SELECT number, started, metric, mode FROM runs ORDER BY number", ())
+        return [
+            RunRecord(number, started, metric, mode, counts.get(number, {}))
+            for number, started, metric, mode in rows
+        ]
+
+    def begin_run(self, started: float) -> None:
+        """Starts anew: what was recorded so far stays, and is no part of the new run.
+
+        A latest run that has no trials gives up its number.
+
+        Args:
+            started: Unix time.
 
         Raises:
             StorageError: if the disk is full or gone.
         """
-        if self._numbers:
-            self._session += 1
-        self.put("session", self._session)
+        latest = self.runs()[-1]
+        number = latest.number + 1 if latest.counts else latest.number
+        row = (number, started, None, None)
+        self._write([(_PUT_RUN, row), (_CLEAR_STATE, (number,))], sync=False)
+        self._run = number
+
+    def go_on_with_run(self, number: int) -> None:
+        """Reads and writes another run than the latest.
+
+        Raises:
+            StorageError: if there is no such run.
+        """
+        check_run(number, self.runs(), self._experiment_path)
+        self._run = number
+
+    def set_goal(self, metric: str | None, mode: str | None) -> None:
+        """Notes what the run optimises.
+
+        Raises:
+            StorageError: if the disk is full or gone.
+        """
+        self._write([(_SET_GOAL, (metric, mode, self._run))], sync=False)
 
     def close(self) -> None:
         """Closes the database."""
         self._connection.close()
 
     def get(self, key: str) -> Any:
-        """The value of a key, None if it was never put.
+        """The value of a key in the state of the run, None if it was never put.
 
         Raises:
             StorageError: if the database is damaged.
         """
-        rows = self._select("SELECT value FROM meta WHERE key = ?", (key,))
+        statement = "SELECT value FROM state WHERE run = ? AND key = ?"
+        rows = self._select(statement, (self._run, key))
         return self._unpickled(rows[0][0]) if rows else None
 
     def put(self, key: str, value: Any) -> None:
-        """Sets the value of a key; a killed process does not undo it.
+        """Sets the value of a key in the state of the run; a killed process does not undo it.
 
         Raises:
             StorageError: if the disk is full or gone.
@@ -240,20 +319,24 @@ class ExperimentDB:
         checkpoints: dict[str, dict[int, TrackedCheckpoint]] = {}
         statements: list[_Statement] = []
         for trial in trials:
-            changing = (trial.status.value, trial.dirname, _dump(self._progress_of(trial)))
+            changing = (
+                trial.status.value,
+                trial.dirname,
+                progress_of(trial, self._experiment_path),
+            )
             if trial.trial_id in self._numbers or trial.trial_id in new:
                 statements.append((_UPDATE, (*changing, trial.trial_id)))
                 if trial.revision != self._revisions.get(trial.trial_id, 0):
-                    statements.append((_UPDATE_ORIGIN, (_dump(_origin_of(trial)), trial.trial_id)))
+                    statements.append((_UPDATE_ORIGIN, (origin_of(trial), trial.trial_id)))
             else:
                 number = new[trial.trial_id] = len(self._numbers) + len(new)
-                fixed = (trial.trial_id, number, self._session, _dump(_origin_of(trial)))
+                fixed = (trial.trial_id, number, self._run, origin_of(trial))
                 statements.append((_INSERT, fixed + changing))
             revisions[trial.trial_id] = trial.revision
             checkpoints[trial.trial_id] = {each.index: each for each in trial.checkpoints}
             statements += self._changes(trial.trial_id, checkpoints[trial.trial_id])
         for key, value in (state or {}).items():
-            statements.append((_PUT, (key, _dump(value))))
+            statements.append((_PUT_STATE, (self._run, key, dump(value))))
         is_landmark = any(each[0] is _PUT_CHECKPOINT for each in statements) or any(
             trial.is_finished() for trial in trials
         )
@@ -273,7 +356,7 @@ class ExperimentDB:
         Raises:
             StorageError: if the disk is full or gone.
         """
-        record = (trial.trial_id, number, _dump(_without_config(result)))
+        record = (trial.trial_id, number, dump(without_config(result)))
         self._pending.append((_PUT_RESULT, record))
         if len(self._pending) >= _PENDING_LIMIT:
             self.save(())
@@ -284,7 +367,7 @@ class ExperimentDB:
 
     def results(self, trial_id: str) -> Iterator[dict[str, Any]]:
         """The history of a trial, oldest first, without its config."""
-        for (blob,) in self._select(_SELECT_RESULTS, (trial_id,)):
+        for (blob,) in self._select(_SELECT_RESULTS, (trial_id, 0)):
             yield self._unpickled(blob)
 
     def _changes(
@@ -300,9 +383,9 @@ class ExperimentDB:
             yield _DELETE_CHECKPOINT, (trial_id, number)
         for number, tracked in checkpoints.items():
             if recorded.get(number) is not tracked:
-                path = self._relative(tracked.checkpoint.path)
-                metrics = _dump(_without_config(tracked.metrics))
-                files = _dump(tracked.files)
+                path = relative_path(tracked.checkpoint.path, self._experiment_path)
+                metrics = dump(without_config(tracked.metrics))
+                files = dump(tracked.files)
                 record = (trial_id, number, path, tracked.result_count, metrics, files)
                 yield _PUT_CHECKPOINT, record
 
@@ -316,27 +399,29 @@ class ExperimentDB:
             for statement, values in statements:
                 execute(statement, values)
             execute("COMMIT")
-        except sqlite3.Error as error:
+        except BaseException as error:  # Ctrl-C may come here, and what waits is written after it.
             # SQLite may have rolled back by itself, and a dead disk may refuse even that.
             with contextlib.suppress(sqlite3.Error):
                 execute("ROLLBACK")
+            if not isinstance(error, sqlite3.Error):
+                raise
             raise StorageError(
                 f"The state of the experiment cannot be written to {self._experiment_path!r}: "
                 f"{error}. Make room there and resume the run."
             ) from error
 
     def load(self) -> list[Trial]:
-        """The trials of the newest session, in the order of their creation.
+        """The trials of the run, in the order of their creation.
 
         Raises:
             StorageError: if the database is damaged, or holds objects of a module that is missing
                 here.
         """
-        rows = self._select(f"{_SELECT} WHERE session = ? ORDER BY number", (self._session,))
+        rows = self._select(f"{_SELECT} WHERE run = ? ORDER BY number", (self._run,))
         return [self._trial_of(*row) for row in rows]
 
     def load_by_dirname(self, dirname: str) -> Trial | None:
-        """The trial of any session that has a directory, None if there is none.
+        """The trial of any run that has a directory, None if there is none.
 
         Raises:
             StorageError: as :meth:`load`.
@@ -364,53 +449,14 @@ class ExperimentDB:
         except Exception as error:
             raise self._unopenable(error) from error
 
-    def _progress_of(self, trial: Trial) -> dict[str, Any]:
-        progress = {name: getattr(trial, name) for name in _PROGRESS}
-        # The config is in the other column already.
-        progress["last_result"] = _without_config(trial.last_result)
-        progress["start_point"] = self._start_point_record(trial.start_point)
-        progress["error"] = _error_record(trial.error)
-        return progress
-
-    def _relative(self, path: str) -> str:
-        return os.path.relpath(path, self._experiment_path)
-
-    def _absolute(self, path: str) -> str:
-        return os.path.normpath(os.path.join(self._experiment_path, path))
-
-    def _start_point_record(self, point: StartPoint | None) -> _StartPointRecord | None:
-        if point is None:
-            return None
-        tracked = point.tracked
-        # Somebody else's checkpoint may be anywhere; one of the experiment moves with it.
-        path = tracked.checkpoint.path
-        path = path if point.owner_id is None else self._relative(path)
-        metrics = _without_config(tracked.metrics)
-        return point.owner_id, tracked.index, path, metrics, point.kept_count
-
-    def _start_point_of(self, record: _StartPointRecord | None) -> StartPoint | None:
-        if record is None:
-            return None
-        owner_id, index, path, metrics, kept_count = record
-        tracked = TrackedCheckpoint(Checkpoint(self._absolute(path)), metrics, index)
-        return StartPoint(tracked, owner_id, kept_count)
-
     def _trial_of(self, status: str, origin_blob: bytes, progress_blob: bytes) -> Trial:
         origin, progress = self._unpickled(origin_blob), self._unpickled(progress_blob)
-        trial = Trial(origin.pop("trainable_name"), **origin)
-        trial.experiment_path = self._experiment_path
-        trial.status = Status(status)
-        for name in _PROGRESS:
-            setattr(trial, name, progress[name])
-        trial.start_point = self._start_point_of(progress["start_point"])
-        trial.error = _error_of(progress["error"])
+        trial = trial_of(status, origin, progress, self._experiment_path)
         config = {CONFIG_PREFIX: trial.config}
-        trial.last_result = {**progress["last_result"], **config} if progress["last_result"] else {}
-        trial.checkpoints = CheckpointHistory(trial.checkpoint_config)
         rows = self._select(_SELECT_CHECKPOINTS, (trial.trial_id,))
         for number, path, result_count, metrics, files in rows:
             tracked = TrackedCheckpoint(
-                Checkpoint(self._absolute(path)),
+                Checkpoint(absolute_path(path, self._experiment_path)),
                 {**self._unpickled(metrics), **config},
                 number,
                 result_count,
@@ -419,6 +465,10 @@ class ExperimentDB:
             # Some may be there only because somebody needed them: the next one settles that.
             trial.checkpoints.adopt(tracked)
         self._checkpoints[trial.trial_id] = {each.index: each for each in trial.checkpoints}
+        if not trial.is_finished():
+            ahead = self._select(_SELECT_RESULTS, (trial.trial_id, trial.result_count))
+            for (blob,) in ahead:
+                take_result(trial, self._unpickled(blob))
         return trial
 
 
@@ -427,112 +477,10 @@ def has_database(experiment_path: str) -> bool:
     return os.path.isfile(os.path.join(experiment_path, EXPERIMENT_DB_FILE))
 
 
-def load_trials(experiment_path: str) -> list[Trial]:
-    """The trials of the experiment in a directory.
-
-    Raises:
-        StorageError: if there is no readable database.
-    """
-    with _opened(experiment_path) as db:
-        return db.load()
-
-
-def load_trial(trial_dir: str) -> Trial | None:
-    """The trial whose directory this is, None if no experiment around it knows it.
-
-    Raises:
-        StorageError: if the experiment's database cannot be read.
-    """
-    experiment_path, dirname = os.path.split(trial_dir)
-    if not has_database(experiment_path):
-        return None
-    with _opened(experiment_path) as db:
-        return db.load_by_dirname(dirname)
-
-
-@contextlib.contextmanager
-def _opened(experiment_path: str) -> Iterator[ExperimentDB]:
-    if not has_database(experiment_path):
-        raise StorageError(f"{experiment_path!r} is no experiment: it has no {EXPERIMENT_DB_FILE}.")
-    # A copy: looking at an experiment changes nothing in it, works where nothing can be written,
-    # and does not hold up who runs it.
-    with tempfile.TemporaryDirectory(prefix="localtune-read-") as directory:
-        copy = os.path.join(directory, EXPERIMENT_DB_FILE)
-        _copy_database(os.path.join(experiment_path, EXPERIMENT_DB_FILE), copy)
-        with contextlib.closing(ExperimentDB(experiment_path, copy)) as db:
-            yield db
-
-
-def _copy_database(source: str, target: str) -> None:
-    # Without a journal nobody writes; told so, SQLite makes none either.
-    how = "mode=ro" if os.path.exists(f"{source}-wal") else "immutable=1"
-    try:
-        with (
-            contextlib.closing(sqlite3.connect(f"file:{quote(source)}?{how}", uri=True)) as old,
-            contextlib.closing(sqlite3.connect(target)) as new,
-        ):
-            old.backup(new)
-    except sqlite3.Error:
-        # Its directory may not be writable, which SQLite needs to read what was written last.
-        shutil.copyfile(source, target)
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copyfile(f"{source}-wal", f"{target}-wal")
-
-
-def _origin_of(trial: Trial) -> dict[str, Any]:
-    return {name: getattr(trial, name) for name in _ORIGIN}
-
-
-def _without_config(result: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in result.items() if key != CONFIG_PREFIX}
-
-
-# (id of its owner, number, path, metrics, how many results to keep)
-_StartPointRecord: TypeAlias = "tuple[str | None, int, str, dict[str, Any], int | None]"
-
-# An error is a pickle of its own: its class may not exist where the record is read.
-_ErrorRecord: TypeAlias = "tuple[bytes | None, str, str]"
-
-
-def _error_record(error: BaseException | None) -> _ErrorRecord | None:
-    if error is None:
-        return None
-    data: bytes | None = None
-    with contextlib.suppress(Exception):
-        data = dumps_by_value(error)
-    return data, str(error), getattr(error, "traceback_text", "")
-
-
-def _error_of(record: _ErrorRecord | None) -> BaseException | None:
-    if record is None:
-        return None
-    data, text, traceback_text = record
-    if data is not None:
-        # Some exceptions are pickled without complaint and fail to load.
-        with contextlib.suppress(Exception):
-            error = pickle.loads(data)
-            if isinstance(error, BaseException):
-                return error
-    return TrialError(text, traceback_text=traceback_text)
-
-
-def _dump(value: Any) -> bytes:
-    """Pickles by value what plain pickling would refuse, or would tie to ``__main__``."""
-    try:
-        return dumps_by_value(value)
-    except Exception:
-        # A record with a text in the place of, say, a lock is better than none.
-        return dumps_by_value(_picklable(value))
-
-
-def _picklable(value: Any) -> Any:
-    """The value with each part that cannot be pickled replaced by its ``repr``."""
-    if isinstance(value, dict):
-        return {_picklable(key): _picklable(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(map(_picklable, value))
-    try:
-        dumps_by_value(value)
-    except Exception:
-        return repr(value)
-    return value
+def check_run(number: int, runs: Sequence[RunRecord], experiment_path: str) -> None:
+    """Raises StorageError if an experiment has no run of a number."""
+    if not 1 <= number <= runs[-1].number:
+        have = "only the run 1" if len(runs) == 1 else f"the runs 1 to {runs[-1].number}"
+        raise StorageError(
+            f"The experiment {experiment_path!r} has no run {number!r}: it has {have}."
+        )

@@ -66,8 +66,35 @@ def _count_results(connection: sqlite3.Connection) -> None:
         )
 
 
+def _give_runs_a_table(connection: sqlite3.Connection) -> None:
+    """2 to 3: sessions are runs, and each run has a state of its own."""
+    execute = connection.execute
+    execute("ALTER TABLE trials RENAME COLUMN session TO run")
+    execute("CREATE TABLE runs (number INTEGER PRIMARY KEY, started REAL, metric TEXT, mode TEXT)")
+    execute(
+        "CREATE TABLE state (run INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, "
+        "PRIMARY KEY (run, key)) WITHOUT ROWID"
+    )
+    row = execute("SELECT value FROM meta WHERE key = 'session'").fetchone()
+    latest = pickle.loads(row[0]) if row is not None else 1
+    (newest,) = execute("SELECT max(run) FROM trials").fetchone()
+    latest = max(latest, newest or 1)
+    execute("INSERT INTO runs SELECT DISTINCT run, NULL, NULL, NULL FROM trials")
+    execute("INSERT OR IGNORE INTO runs VALUES (?, NULL, NULL, NULL)", (latest,))
+    # Each run wrote over the state of the one before.
+    execute(
+        "INSERT INTO state SELECT ?, key, value FROM meta "
+        "WHERE key NOT IN ('schema_version', 'session')",
+        (latest,),
+    )
+    execute("DELETE FROM meta WHERE key <> 'schema_version'")
+
+
 def _dump(value: Any) -> bytes:
     return pickle.dumps(value, protocol=5)
 
 
-_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _count_results}
+_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {
+    1: _count_results,
+    2: _give_runs_a_table,
+}

@@ -93,7 +93,7 @@ def make_trial_dir(experiment_path: str, dirname: str, *, is_resumed: bool = Fal
     Args:
         experiment_path: Directory of the experiment.
         dirname: Wanted name; gets a random ending if it is taken.
-        is_resumed: Whether an earlier session may have come as far as making it: an empty one is
+        is_resumed: Whether an earlier run may have come as far as making it: an empty one is
             taken then.
 
     Returns:

@@ -24,10 +24,10 @@ from localtune.run_config import CheckpointConfig
 from localtune.storage.experiment_db import (
     SCHEMA_VERSION,
     ExperimentDB,
+    RunRecord,
     has_database,
-    load_trial,
-    load_trials,
 )
+from localtune.storage.reading import load_trial, load_trials
 from tests.records import add_checkpoint, add_results, make_trial
 
 ROOT = Path(__file__).parents[2]
@@ -297,24 +297,76 @@ def test_the_order_is_that_of_creation(tmp_path: Path) -> None:
     assert ids(load_trials(str(tmp_path))) == ids([*trials, late])
 
 
-def test_a_new_session_hides_the_trials_of_the_ones_before(tmp_path: Path) -> None:
+# -- runs -----------------------------------------------------------------------------------------
+
+
+def test_a_new_run_hides_the_trials_of_the_ones_before_and_keeps_them(tmp_path: Path) -> None:
     first, second = make_trial(tmp_path, 0), make_trial(tmp_path, 1)
     for trial in (first, second):
         db = ExperimentDB(str(tmp_path))
-        db.begin_session()
+        db.begin_run(started=12.5)
         db.save([trial])
         db.close()
 
     assert ids(load_trials(str(tmp_path))) == [second.trial_id]
+    assert ids(load_trials(str(tmp_path), run=1)) == [first.trial_id]
+    assert ids(load_trials(str(tmp_path), run=2)) == [second.trial_id]
     earlier = load_trial(first.path)
     assert earlier is not None and earlier.trial_id == first.trial_id
 
 
-def test_opening_it_again_goes_on_with_the_session(tmp_path: Path) -> None:
+def test_opening_it_again_goes_on_with_the_run(tmp_path: Path) -> None:
     save(tmp_path, make_trial(tmp_path, 0))
     save(tmp_path, make_trial(tmp_path, 1))
 
     assert len(load_trials(str(tmp_path))) == 2
+
+
+def test_a_run_knows_when_it_began_what_it_optimises_and_its_trials(tmp_path: Path) -> None:
+    with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
+        db.begin_run(started=12.5)
+        db.set_goal("loss", "min")
+        ended = make_trial(tmp_path, 0)
+        ended.status = Status.TERMINATED
+        db.save([ended, make_trial(tmp_path, 1)])
+        db.begin_run(started=13.5)
+
+        assert db.run == 2
+        assert db.runs() == [
+            RunRecord(1, 12.5, "loss", "min", {"PENDING": 1, "TERMINATED": 1}),
+            RunRecord(2, 13.5, None, None, {}),
+        ]
+        assert [run.trial_count for run in db.runs()] == [2, 0]
+
+
+def test_a_run_without_trials_gives_up_its_number(tmp_path: Path) -> None:
+    with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
+        for started in (1.0, 2.0, 3.0):
+            db.begin_run(started)
+        assert db.runs() == [RunRecord(1, 3.0)]
+
+
+def test_each_run_has_a_state_of_its_own(tmp_path: Path) -> None:
+    with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
+        db.save([make_trial(tmp_path, 0)], {"searcher": "first"})
+        db.begin_run(started=1.0)
+        assert db.get("searcher") is None
+        db.put("searcher", "second")
+        db.go_on_with_run(1)
+        assert db.get("searcher") == "first"
+        db.go_on_with_run(2)
+        assert db.get("searcher") == "second"
+
+
+@pytest.mark.parametrize("number", [0, 3, -1])
+def test_a_run_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path, number: int) -> None:
+    save(tmp_path, make_trial(tmp_path, 0))
+    with pytest.raises(StorageError, match=f"has no run {number}: it has only the run 1"):
+        load_trials(str(tmp_path), run=number)
+    with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
+        db.begin_run(started=1.0)
+    with pytest.raises(StorageError, match=f"has no run {number}: it has the runs 1 to 2"):
+        load_trials(str(tmp_path), run=number)
 
 
 def test_a_trial_is_found_by_its_directory(tmp_path: Path) -> None:
@@ -434,11 +486,13 @@ def test_a_config_whose_module_is_gone_names_the_module(
 
 
 def test_the_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    db = ExperimentDB(str(tmp_path))
-    db.put("schema_version", SCHEMA_VERSION + 1)
-    db.close()
+    ExperimentDB(str(tmp_path)).close()
+    with contextlib.closing(sqlite3.connect(tmp_path / EXPERIMENT_DB_FILE)) as connection:
+        newer = pickle.dumps(SCHEMA_VERSION + 1)
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (newer,))
+        connection.commit()
 
-    with pytest.raises(StorageError, match=r"schema version 3, .* knows 2 at most\. Use a newer"):
+    with pytest.raises(StorageError, match=r"schema version 4, .* knows 3 at most\. Use a newer"):
         load_trials(str(tmp_path))
 
 
@@ -575,10 +629,42 @@ def test_a_database_of_the_first_schema_is_migrated(tmp_path: Path) -> None:
         assert connection.execute("SELECT count(*) FROM results").fetchone() == (0,)
 
 
+def test_sessions_of_the_second_schema_are_runs(tmp_path: Path) -> None:
+    with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
+        db.save([make_trial(tmp_path, 0)], {"searcher": "first"})
+        db.begin_run(started=1.0)
+        db.save([make_trial(tmp_path, 1)], {"searcher": "second"})
+    with contextlib.closing(sqlite3.connect(tmp_path / EXPERIMENT_DB_FILE)) as connection:
+        downgrade_to_2(connection)
+        connection.commit()
+
+    assert ids(load_trials(str(tmp_path))) == ["abc_00001"]
+    assert ids(load_trials(str(tmp_path), run=1)) == ["abc_00000"]
+    with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
+        assert db.runs() == [
+            RunRecord(1, counts={"PENDING": 1}),
+            RunRecord(2, counts={"PENDING": 1}),
+        ]
+        assert db.get("searcher") == "second"
+
+
+def downgrade_to_2(connection: sqlite3.Connection) -> None:
+    """Makes a database what the second schema's localtune would have written."""
+    execute = connection.execute
+    (latest,) = execute("SELECT max(number) FROM runs").fetchone()
+    execute("INSERT INTO meta SELECT key, value FROM state WHERE run = ?", (latest,))
+    execute("INSERT INTO meta VALUES ('session', ?)", (pickle.dumps(latest),))
+    execute("DROP TABLE runs")
+    execute("DROP TABLE state")
+    execute("ALTER TABLE trials RENAME COLUMN run TO session")
+    execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (pickle.dumps(2),))
+
+
 def downgrade(experiment: Path, restore_path: str) -> None:
     """Makes a database what the first schema's localtune would have written."""
     with contextlib.closing(sqlite3.connect(experiment / EXPERIMENT_DB_FILE)) as connection:
         execute = connection.execute
+        downgrade_to_2(connection)
         execute("DROP TABLE results")
         execute("ALTER TABLE checkpoints DROP COLUMN result_count")
         execute("ALTER TABLE checkpoints DROP COLUMN files")

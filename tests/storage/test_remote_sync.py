@@ -14,7 +14,8 @@ from localtune.experiment.checkpoint_history import TrackedCheckpoint
 from localtune.experiment.trial import Trial
 from localtune.result import EXPERIMENT_DB_FILE
 from localtune.run_config import CheckpointConfig
-from localtune.storage.experiment_db import ExperimentDB, load_trials
+from localtune.storage.experiment_db import ExperimentDB
+from localtune.storage.reading import load_trials
 from localtune.storage.remote import attach, read_record
 from localtune.storage.sync import ExperimentSync, SyncSettings
 from localtune.utils.remote_store import RemoteStore

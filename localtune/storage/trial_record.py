@@ -1,0 +1,186 @@
+"""What the experiment's database keeps of a trial, as bytes, and the trial that comes of it.
+
+The record has two parts: ``origin``, which seldom changes (the trial's ``revision`` grows when it
+does), and ``progress``. Paths are relative to the experiment's directory: it can be moved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+from typing import Any, TypeAlias
+
+from localtune.checkpoint import Checkpoint
+from localtune.error import TrialError
+from localtune.experiment.checkpoint_history import (
+    CheckpointHistory,
+    StartPoint,
+    TrackedCheckpoint,
+)
+from localtune.experiment.metric_analysis import update_metric_stats
+from localtune.experiment.status import Status
+from localtune.experiment.trial import Trial
+from localtune.result import CONFIG_PREFIX, EXPERIMENT_TAG, TIME_TOTAL_S
+from localtune.utils.dicts import flatten_dict
+from localtune.utils.serialization import dumps_by_value
+
+_ORIGIN = (
+    "trainable_name",
+    "trial_id",
+    "config",
+    "evaluated_params",
+    "experiment_tag",
+    "placement_group_factory",
+    "stopping_criterion",
+    "checkpoint_config",
+    "log_to_file",
+    "seed",
+)
+_PROGRESS = (
+    "dirname",
+    "custom_trial_name",
+    "max_failures",
+    "num_failures",
+    "metric_stats",
+    "result_count",
+    "next_checkpoint_index",
+    "start_time",
+    "run_time_s",
+)
+
+# (id of its owner, number, path, metrics, how many results to keep)
+_StartPointRecord: TypeAlias = "tuple[str | None, int, str, dict[str, Any], int | None]"
+
+# An error is a pickle of its own: its class may not exist where the record is read.
+_ErrorRecord: TypeAlias = "tuple[bytes | None, str, str]"
+
+
+def origin_of(trial: Trial) -> bytes:
+    """The part of a trial's record that seldom changes."""
+    return dump({name: getattr(trial, name) for name in _ORIGIN})
+
+
+def progress_of(trial: Trial, experiment_path: str) -> bytes:
+    """The part of a trial's record that changes."""
+    progress = {name: getattr(trial, name) for name in _PROGRESS}
+    # The config is in the other part already.
+    progress["last_result"] = without_config(trial.last_result)
+    progress["start_point"] = _start_point_record(trial.start_point, experiment_path)
+    progress["error"] = _error_record(trial.error)
+    return dump(progress)
+
+
+def trial_of(
+    status: str, origin: dict[str, Any], progress: dict[str, Any], experiment_path: str
+) -> Trial:
+    """The trial of a record, without its checkpoints.
+
+    Args:
+        status: Its status.
+        origin: What :func:`origin_of` dumped.
+        progress: What :func:`progress_of` dumped.
+        experiment_path: Directory of the experiment.
+    """
+    trial = Trial(origin.pop("trainable_name"), **origin)
+    trial.experiment_path = experiment_path
+    trial.status = Status(status)
+    for name in _PROGRESS:
+        setattr(trial, name, progress[name])
+    trial.start_point = _start_point_of(progress["start_point"], experiment_path)
+    trial.error = _error_of(progress["error"])
+    config = {CONFIG_PREFIX: trial.config}
+    trial.last_result = {**progress["last_result"], **config} if progress["last_result"] else {}
+    trial.checkpoints = CheckpointHistory(trial.checkpoint_config)
+    return trial
+
+
+def take_result(trial: Trial, result: dict[str, Any]) -> None:
+    """Takes the next result of a trial's history into its record."""
+    result = {**result, CONFIG_PREFIX: trial.config, EXPERIMENT_TAG: trial.experiment_tag}
+    stats = trial.metric_stats
+    update_metric_stats(stats, flatten_dict(result))
+    trial.metric_stats = stats
+    trial.last_result = result
+    trial.result_count += 1
+    total_s = result.get(TIME_TOTAL_S)
+    if isinstance(total_s, (int, float)):
+        trial.run_time_s = float(total_s)
+
+
+def without_config(result: dict[str, Any]) -> dict[str, Any]:
+    """A result as it is kept: the config is in the trial's record already."""
+    return {key: value for key, value in result.items() if key != CONFIG_PREFIX}
+
+
+def dump(value: Any) -> bytes:
+    """Pickles by value what plain pickling would refuse, or would tie to ``__main__``."""
+    try:
+        return dumps_by_value(value)
+    except Exception:
+        # A record with a text in the place of, say, a lock is better than none.
+        return dumps_by_value(_picklable(value))
+
+
+def relative_path(path: str, experiment_path: str) -> str:
+    """A path as it is kept."""
+    return os.path.relpath(path, experiment_path)
+
+
+def absolute_path(path: str, experiment_path: str) -> str:
+    """A path that was kept."""
+    return os.path.normpath(os.path.join(experiment_path, path))
+
+
+def _start_point_record(point: StartPoint | None, experiment_path: str) -> _StartPointRecord | None:
+    if point is None:
+        return None
+    tracked = point.tracked
+    # Somebody else's checkpoint may be anywhere; one of the experiment moves with it.
+    path = tracked.checkpoint.path
+    path = path if point.owner_id is None else relative_path(path, experiment_path)
+    metrics = without_config(tracked.metrics)
+    return point.owner_id, tracked.index, path, metrics, point.kept_count
+
+
+def _start_point_of(record: _StartPointRecord | None, experiment_path: str) -> StartPoint | None:
+    if record is None:
+        return None
+    owner_id, index, path, metrics, kept_count = record
+    checkpoint = Checkpoint(absolute_path(path, experiment_path))
+    return StartPoint(TrackedCheckpoint(checkpoint, metrics, index), owner_id, kept_count)
+
+
+def _error_record(error: BaseException | None) -> _ErrorRecord | None:
+    if error is None:
+        return None
+    data: bytes | None = None
+    with contextlib.suppress(Exception):
+        data = dumps_by_value(error)
+    return data, str(error), getattr(error, "traceback_text", "")
+
+
+def _error_of(record: _ErrorRecord | None) -> BaseException | None:
+    if record is None:
+        return None
+    data, text, traceback_text = record
+    if data is not None:
+        # Some exceptions are pickled without complaint and fail to load.
+        with contextlib.suppress(Exception):
+            error = pickle.loads(data)
+            if isinstance(error, BaseException):
+                return error
+    return TrialError(text, traceback_text=traceback_text)
+
+
+def _picklable(value: Any) -> Any:
+    """The value with each part that cannot be pickled replaced by its ``repr``."""
+    if isinstance(value, dict):
+        return {_picklable(key): _picklable(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_picklable, value))
+    try:
+        dumps_by_value(value)
+    except Exception:
+        return repr(value)
+    return value
