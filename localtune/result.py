@@ -17,6 +17,8 @@ CHECKPOINT_DIR_NAME = "checkpoint_dir_name"
 TRIAL_SEED_VARIABLE = "LOCALTUNE_TRIAL_SEED"
 # Set by who repeats one trial: the seed of each trial of a run.
 REPEAT_SEED_VARIABLE = "LOCALTUNE_REPEAT_SEED"
+# How many trials may wait to run; named as in Ray Tune.
+MAX_PENDING_VARIABLE = "TUNE_MAX_PENDING_TRIALS_PG"
 
 # Passed to a trainable inside its config and removed before user code sees it.
 TRIAL_INFO = "__trial_info__"

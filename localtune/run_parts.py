@@ -15,7 +15,7 @@ from localtune.error import TuneError
 from localtune.execution.executor import Executor
 from localtune.experiment_spec import Experiment
 from localtune.resources import resource_dict_to_pg_factory
-from localtune.result import REPEAT_SEED_VARIABLE
+from localtune.result import MAX_PENDING_VARIABLE, REPEAT_SEED_VARIABLE
 from localtune.run_config import FailureConfig
 from localtune.run_options import RunOptions
 from localtune.schedulers import FIFOScheduler, TrialScheduler, create_scheduler
@@ -43,6 +43,8 @@ def check_options(options: RunOptions) -> None:
     check_callbacks(options.callbacks)
     as_search_algorithm(options.search_alg, options.max_concurrent_trials)
     _as_scheduler(options.scheduler)
+    _max_pending_trials()
+    _repeat_seed()
     if options.executor != "inprocess":
         make_executor(options.executor)
 
@@ -111,6 +113,22 @@ def make_scheduler(
         )
     scheduler.check_run(experiment.config, searcher)
     return scheduler
+
+
+def goal_of(
+    options: RunOptions, scheduler: TrialScheduler, searcher: SearchAlgorithm
+) -> tuple[str | None, str | None]:
+    """Metric and mode that a run optimises: as the run names them, else its scheduler or searcher.
+
+    Args:
+        options: Of the run.
+        scheduler: From :func:`make_scheduler`.
+        searcher: From :func:`make_searcher`.
+    """
+    for each in (options, scheduler, searcher):
+        if each.metric is not None and each.mode is not None:
+            return each.metric, each.mode
+    return options.metric, options.mode
 
 
 def _as_scheduler(scheduler: Any) -> TrialScheduler:
@@ -216,11 +234,28 @@ def in_background(
 
 def _lookahead(experiment: Experiment) -> int:
     """How many trials may wait to run."""
-    given = os.environ.get("TUNE_MAX_PENDING_TRIALS_PG")
+    given = _max_pending_trials()
     if given is not None:
-        return int(given)
+        return given
     # A run without end is ended by its time budget: what waits then has been made in vain.
     return 1 if experiment.num_samples == -1 else _LOOKAHEAD
+
+
+def _max_pending_trials() -> int | None:
+    """How many trials may wait to run, if the user says so.
+
+    Raises:
+        ValueError: if the variable holds neither a number nor ``auto``.
+    """
+    text = os.environ.get(MAX_PENDING_VARIABLE, "auto")
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(
+            f"{MAX_PENDING_VARIABLE} must be 'auto' or a whole number of at least 1, but got "
+            f"{text!r}: set it to one of these, or unset it."
+        )
+    return int(text)
 
 
 def _resources_of(

@@ -25,6 +25,7 @@ from localtune.run_options import RunOptions
 from localtune.run_parts import (
     all_callbacks,
     check_options,
+    goal_of,
     in_background,
     make_executor,
     make_scheduler,
@@ -33,6 +34,7 @@ from localtune.run_parts import (
 )
 from localtune.run_signals import signals_handled
 from localtune.search.rng import derive_seed
+from localtune.search.search_algorithm import searcher_name
 from localtune.storage.experiment_db import ExperimentDB, has_database
 from localtune.storage.locks import experiment_locked
 from localtune.storage.paths import make_experiment_dir
@@ -78,6 +80,8 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
     searcher = make_searcher(options, experiment)
     seed = derive_seed(options.seed)
     scheduler = make_scheduler(options, experiment, searcher, seed)
+    name_of_search = searcher_name(searcher)
+    metric, mode = goal_of(options, scheduler, searcher)
     executor = make_executor(options.executor)
     clock = executor.clock
     started = clock.monotonic()
@@ -101,14 +105,14 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
         db.save(trials)
         output = create_output(
             verbose=options.verbose,
-            metric=options.metric,
-            mode=options.mode,
+            metric=metric,
+            mode=mode,
             total_samples=searcher.total_samples,
             experiment_path=experiment.path,
             reporter=options.progress_reporter,
             resources=executor.capacity().resources,
             max_iterations=scheduler.max_iterations,
-            searcher_name=type(searcher).__name__,
+            searcher_name=name_of_search,
             scheduler_name=scheduler.debug_string(),
             live=executor.isolates_crashes,
         )

@@ -80,12 +80,13 @@ class Examination:
             try:
                 yield from self._examine(bench)
             except OutOfTime as error:
-                yield warning(
+                yield failure(
                     "time",
                     f"{error.command} had not answered when the {self._timeout_s:g} s of this "
-                    "check were over: the rest is not checked.",
-                    "Check with a smaller config (less data, a smaller model), shorten the "
-                    "iterations, or give more time (timeout_s, --timeout).",
+                    "check were over: it hangs, or it is slow. The rest is not checked.",
+                    "Look where it waits. If it is slow, check with a smaller config (less data, "
+                    "a smaller model), shorten the iterations, or give more time (timeout_s, "
+                    "--timeout).",
                 )
         yield from check_directory(here, before)
 
@@ -201,7 +202,7 @@ class Examination:
             yield passed("restore", "A checkpoint can be restored in a fresh process.")
             return
         if RESULT_DUPLICATE in again:
-            yield warning(
+            yield failure(
                 "restore",
                 "Restored from its checkpoint, the function returned without a report; without a "
                 "stop it had reported once more.",
@@ -227,7 +228,7 @@ class Examination:
                 if self._is_function
                 else "load_checkpoint must take over what save_checkpoint returned or wrote."
             )
-            yield warning("restore", f"A restored trial begins anew: {seen}.", remedy)
+            yield failure("restore", f"A restored trial begins anew: {seen}.", remedy)
             return
         try:
             unlike = self._unlike_at_second_try(bench)
@@ -240,7 +241,7 @@ class Examination:
             )
             yield warning("restore", text, _REPEATABLE_REMEDY)
             return
-        yield warning(
+        yield failure(
             "restore",
             f"A restored trial goes on otherwise than one that was not stopped: {seen}.",
             "Put all that a step changes into the checkpoint: counters, the optimizer's state, "

@@ -16,12 +16,14 @@ def setup_wandb(
     api_key: str | None = None,
     api_key_file: str | None = None,
     rank_zero_only: bool = True,
+    trial_id: str | None = None,
+    trial_name: str | None = None,
     **kwargs: Any,
 ) -> Any:
     """Starts a run of Weights & Biases inside a trial, or goes on with it after a retry.
 
-    The run has the trial's id and name, and the experiment's name as its group, unless
-    ``kwargs`` say otherwise. Call its ``finish()`` at the end of the function: a worker may serve
+    The run has the trial's id and name, and the experiment's name as its group, unless the
+    arguments say otherwise. Call its ``finish()`` at the end of the function: a worker may serve
     several trials.
 
     Args:
@@ -29,6 +31,8 @@ def setup_wandb(
         api_key: The API key. Without one, W&B looks for its own.
         api_key_file: File with the API key.
         rank_zero_only: Without effect: a trial is one process.
+        trial_id: Id of the run; None is the trial's.
+        trial_name: Name of the run; None is the trial's.
         **kwargs: Arguments of ``wandb.init``, such as ``project`` and ``mode``.
 
     Returns:
@@ -58,4 +62,6 @@ def setup_wandb(
             "group": trial.experiment_name,
             "resume": "allow",
         }
+    given = {"id": trial_id, "name": trial_name}
+    arguments |= {name: value for name, value in given.items() if value is not None}
     return wandb.init(config=plain_config(config or {}), **{**arguments, **kwargs})

@@ -12,6 +12,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import math
 import os
 import re
@@ -31,12 +33,15 @@ if TYPE_CHECKING:
 
 __all__ = ["MLflowLoggerCallback"]
 
+logger = logging.getLogger(__name__)
+
 TRIAL_ID_TAG = "localtune.trial_id"
 _TRIAL_NAME_TAG = "trial_name"
 _END_TIMEOUT_S = 600.0
-# Limits of MLflow on one request, and on the value of a parameter.
+# Limits of MLflow on one request, on a name, and on the value of a parameter.
 _MAX_METRICS = 1000
 _MAX_PARAMS = 100
+_MAX_NAME_LENGTH = 250
 _MAX_PARAM_LENGTH = 6000
 _STATUS_OF = {Status.TERMINATED: "FINISHED", Status.ERROR: "FAILED"}
 
@@ -166,8 +171,7 @@ class MLflowLoggerCallback(LoggerCallback):
         from mlflow.entities import Param
 
         params = [Param(key, value) for key, value in params_of(config).items()]
-        for some in _slices(params, _MAX_PARAMS):
-            self._client.log_batch(self._runs[trial_id], params=some)
+        self._log(trial_id, "params", params, _MAX_PARAMS)
 
     def _log_metrics(self, trial_id: str, result: dict[str, Any], timestamp_ms: int) -> None:
         from mlflow.entities import Metric
@@ -176,13 +180,31 @@ class MLflowLoggerCallback(LoggerCallback):
             return
         step = int(result.get(TIMESTEPS_TOTAL) or result[TRAINING_ITERATION])
         result.pop(CONFIG_PREFIX, None)
-        metrics = [
-            Metric(_allowed(key), float(value), timestamp_ms, step)
+        numbers = {
+            key: value
             for key, value in flatten_dict(result).items()
             if isinstance(value, (int, float)) and _fits(value)
+        }
+        metrics = [
+            Metric(name, float(value), timestamp_ms, step)
+            for name, value in _with_allowed_names(numbers).items()
         ]
-        for some in _slices(metrics, _MAX_METRICS):
-            self._client.log_batch(self._runs[trial_id], metrics=some)
+        self._log(trial_id, "metrics", metrics, _MAX_METRICS)
+
+    def _log(self, trial_id: str, kind: str, items: Sequence[Any], limit: int) -> None:
+        """Logs items in batches; one that MLflow refuses costs none of the others."""
+        from mlflow.exceptions import MlflowException
+
+        for some in _slices(items, limit):
+            try:
+                self._client.log_batch(self._runs[trial_id], **{kind: some})
+            except MlflowException as error:
+                if error.error_code != "INVALID_PARAMETER_VALUE":
+                    raise
+                if len(some) > 1:
+                    self._log(trial_id, kind, some, 1)
+                else:
+                    logger.warning("MLflow refuses one of the %s of a trial: %s", kind, error)
 
     def _finish(self, trial_id: str, status: str, config: dict[str, Any], path: str) -> None:
         run_id = self._runs.get(trial_id)
@@ -250,15 +272,25 @@ def find_run(client: Any, experiment_id: str, trial_id: str) -> str | None:
 
 def params_of(config: Mapping[str, Any]) -> dict[str, str]:
     """Parameters of MLflow: flat names, values as text."""
-    return {
-        _allowed(key): str(value)[:_MAX_PARAM_LENGTH]
-        for key, value in flatten_dict(dict(config)).items()
-    }
+    flat = _with_allowed_names(flatten_dict(dict(config)))
+    return {name: str(value)[:_MAX_PARAM_LENGTH] for name, value in flat.items()}
 
 
-def _allowed(key: Any) -> str:
-    """The key with what MLflow refuses in names replaced."""
-    return re.sub(r"[^\w\-. :/]", "_", str(key))
+def _with_allowed_names(flat: Mapping[str, _T]) -> dict[str, _T]:
+    """The values by names that MLflow allows, a name for each key.
+
+    MLflow refuses some characters, long names, and names that are no normal paths. A key that had
+    to be shortened, or whose name another key has, gets a digest at its end.
+    """
+    named: dict[str, _T] = {}
+    for key, value in flat.items():
+        parts = re.sub(r"[^\w\-. :/]", "_", str(key)).split("/")
+        name = "/".join(part for part in parts if part not in ("", ".", "..")) or "_"
+        if len(name) > _MAX_NAME_LENGTH or name in named:
+            digest = hashlib.sha256(str(key).encode(errors="replace")).hexdigest()[:8]
+            name = f"{name[: _MAX_NAME_LENGTH - len(digest) - 1]}_{digest}"
+        named[name] = value
+    return named
 
 
 def _fits(value: float) -> bool:

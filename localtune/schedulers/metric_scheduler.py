@@ -34,8 +34,6 @@ class MetricScheduler(FIFOScheduler):
         ValueError: for a mode that is neither, or a metric or ``time_attr`` that is no name.
     """
 
-    _mode: str | None = None
-
     def __init__(self, time_attr: str, metric: str | None = None, mode: str | None = None) -> None:
         check_metric_and_mode(metric, mode)
         if not isinstance(time_attr, str) or not time_attr:
@@ -43,11 +41,6 @@ class MetricScheduler(FIFOScheduler):
         self._time_attr = time_attr
         self._metric = metric
         self._mode = mode
-
-    @property
-    def mode(self) -> str | None:
-        """``"min"`` or ``"max"``, None as long as it is not known."""
-        return self._mode
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         if self._mode and mode:

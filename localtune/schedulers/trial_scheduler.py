@@ -82,6 +82,7 @@ class TrialScheduler:
     clones_trials = False
 
     _metric: str | None = None
+    _mode: str | None = None
     # Of a scheduler that no run has told a seed.
     _rng = random.Random()
     _supports_buffered_results = True
@@ -90,6 +91,11 @@ class TrialScheduler:
     def metric(self) -> str | None:
         """Metric that the scheduler watches, None if it watches none."""
         return self._metric
+
+    @property
+    def mode(self) -> str | None:
+        """``"min"`` or ``"max"``, None if the scheduler compares nothing."""
+        return self._mode
 
     @property
     def max_iterations(self) -> int | None:

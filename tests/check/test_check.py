@@ -70,8 +70,8 @@ def test_a_right_trainable_passes_every_check(trainable: Any) -> None:
         (t.SavesToWorkingDirectory, "save", WARNING, "empty directory", "checkpoint_dir"),
         (t.SavesToWorkingDirectory, "restore", FAILURE, "FileNotFoundError", "checkpoint_dir"),
         (t.KeepsPathOfCheckpoint, "save", FAILURE, "its own directory", "names"),
-        (t.ForgetsPartOfState, "restore", WARNING, "goes on otherwise", "optimizer's state"),
-        (t.RestoresNothing, "restore", WARNING, "begins anew", "load_checkpoint"),
+        (t.ForgetsPartOfState, "restore", FAILURE, "goes on otherwise", "optimizer's state"),
+        (t.RestoresNothing, "restore", FAILURE, "begins anew", "load_checkpoint"),
         (t.DrawsWithoutSeed, "restore", WARNING, "proves nothing", "self.trial_seed"),
         (t.DrawsWithoutSeed, "reset", WARNING, "proves nothing", "get_trial_seed"),
         (t.KeepsStepsAtReset, "reset", FAILURE, "left behind", "self.setup(new_config)"),
@@ -83,7 +83,7 @@ def test_a_right_trainable_passes_every_check(trainable: Any) -> None:
         (t.WritesIntoOriginalDirectory, "files", WARNING, "model.bin", "relative"),
         (t.TakesMuchMemory, "concurrency", FAILURE, "would be killed", "with_resources"),
         (t.AsksForTooMuch, "resources", FAILURE, "can ever start", "Ask for less"),
-        (t.begins_anew, "restore", WARNING, "begins anew", "get_checkpoint"),
+        (t.begins_anew, "restore", FAILURE, "begins anew", "get_checkpoint"),
         (t.reports_nothing, "step", FAILURE, "reported nothing", "tune.report"),
         (t.without_checkpoint, "save", WARNING, "carried a checkpoint", "checkpoint=..."),
         (t.swallows_the_stop, "stop", FAILURE, "does not end", "TrialStopped"),
@@ -153,12 +153,12 @@ def test_a_path_that_exists_nowhere_is_a_failure_of_setup() -> None:
     assert findings(report, "paths") == []
 
 
-def test_a_step_without_end_is_a_warning_and_no_hang() -> None:
+def test_a_step_without_end_is_a_failure_and_no_hang() -> None:
     report = check_trainable(t.NeverSteps, timeout_s=2.0)
 
-    assert finding(report, "time").verdict is WARNING
+    assert finding(report, "time").verdict is FAILURE
     assert "step" in finding(report, "time").text
-    assert report.ok
+    assert not report.ok
 
 
 def test_the_report_is_readable_as_text_and_as_data() -> None:

@@ -159,6 +159,44 @@ def test_params_may_be_those_of_the_end(tmp_path: Path, store: str) -> None:
     assert runs_of(store)["3"].data.params == {"number": "3"}
 
 
+LONG = "k" * 260
+ODD_KEYS = [LONG, LONG + "l", "a+b", "a*b", "/rooted", "up/../down", "..", "", "tab\there"]
+
+
+def _reports_odd_keys(config: dict[str, Any]) -> None:
+    tune.report({"loss": 0.5, **{key: float(i) for i, key in enumerate(ODD_KEYS)}})
+
+
+def test_a_key_that_mlflow_refuses_costs_no_other_one(tmp_path: Path, store: str) -> None:
+    odd = {key: i for i, key in enumerate(ODD_KEYS)}
+    grid = fit(_reports_odd_keys, tmp_path, {"number": 1, **odd}, callbacks=[logger(store)])
+
+    assert statuses(grid) == ["TERMINATED"]
+    data = runs_of(store)["1"].data
+    assert set(data.params.values()) == {str(i) for i in range(len(ODD_KEYS))}
+    assert data.params["number"] == "1"
+    assert data.metrics["loss"] == 0.5
+    assert {float(i) for i in range(len(ODD_KEYS))} <= set(data.metrics.values())
+
+
+def test_a_parameter_that_changes_costs_no_other_one(
+    tmp_path: Path, store: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Begins(Recorder):
+        def on_trial_start(self, iteration, trials, trial, **info):  # type: ignore[no-untyped-def]
+            client = mlflow.MlflowClient(store)
+            experiment = client.get_experiment_by_name("sweep")
+            tags = {"localtune.trial_id": trial.trial_id}
+            run = client.create_run(experiment.experiment_id, tags=tags)
+            client.log_param(run.info.run_id, "number", "another")
+
+    options = {"log_params_on_trial_end": True}
+    fit(Counting, tmp_path, {"number": 3, "a": 1}, callbacks=[Begins(), logger(store, **options)])
+
+    assert runs_of(store)["another"].data.params == {"number": "another", "a": "1"}
+    assert "MLflow refuses one of the params of a trial" in caplog.text
+
+
 def test_the_callback_can_be_pickled(store: str) -> None:
     callback = logger(store)
     callback.setup()

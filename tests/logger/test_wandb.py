@@ -179,6 +179,32 @@ def logs_itself(config: dict[str, Any]) -> None:
     tune.report({"loss": 0.5})
 
 
+class LogsItself(tune.Trainable):
+    def setup(self, config: dict[str, Any]) -> None:
+        names: dict[str, Any] = {
+            "trial_id": f"{self.trial_id}-own",
+            "trial_name": f"own {self.trial_name}",
+        }
+        self.run = setup_wandb(config, project="own", group="all", **names)
+
+    def step(self) -> dict[str, Any]:
+        return {"id": self.run.id, "name": self.run.name, "done": True}
+
+    def cleanup(self) -> None:
+        self.run.finish()
+
+
+def test_setup_wandb_takes_an_id_and_a_name_for_its_run(tmp_path: Path) -> None:
+    (result,) = fit(LogsItself, tmp_path, {"number": 1}, executor=processes(1))
+
+    assert result.error is None
+    metrics = result.metrics
+    assert metrics["id"] == metrics["trial_id"] + "-own"
+    assert metrics["name"].startswith("own LogsItself_")
+    (log,) = logs_in(tmp_path)
+    assert (log.run.run_id, log.run.run_group) == (metrics["id"], "all")
+
+
 def test_setup_wandb_in_trials(tmp_path: Path) -> None:
     grid = fit(logs_itself, tmp_path, {"number": tune.grid_search([0, 1])}, executor=processes(1))
 
