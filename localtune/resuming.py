@@ -18,6 +18,8 @@ from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.storage import history
 from localtune.storage.checkpoints import remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB
+from localtune.storage.reading import results_ahead
+from localtune.storage.trial_record import take_result
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
@@ -53,9 +55,13 @@ def trials_to_resume(
 
 
 def _mend(db: ExperimentDB, trial: Trial) -> None:
-    """Brings the files of a trial, which a crash may have left as they were, to its record."""
+    """Brings the files of a trial and its record together, which a crash may have left apart."""
     if not trial.dirname or not os.path.isdir(trial.path):
         return
+    if not trial.is_finished():
+        for result in results_ahead(trial):
+            take_result(trial, result)
+            db.add_result(trial, trial.result_count, result)
     remove_leftovers(trial.path, [each.checkpoint.path for each in trial.checkpoints])
     if os.environ.get("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS") == "1":
         return

@@ -38,6 +38,7 @@ from localtune.search.search_algorithm import searcher_name
 from localtune.storage.experiment_db import ExperimentDB, has_database
 from localtune.storage.locks import experiment_locked
 from localtune.storage.paths import make_experiment_dir
+from localtune.storage.reading import mark_interrupted
 from localtune.storage.trust import check_trusted
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.utils.files import remove_tree
@@ -94,7 +95,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
     ):
         searcher, stop_searching = in_background(searcher, executor)
         trials = trials_to_resume(db, options.resume, searcher, clock)
-        db.set_goal(options.metric, options.mode)
+        db.start_work(options.metric, options.mode)
         db.put("ended_well", False)
         if options.resume is not None:
             restore_scheduler(db, trials, scheduler)
@@ -143,6 +144,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
         if end_signals:
             # As a program that ends by itself when it is told to.
             raise SystemExit(128 + end_signals[0])
+        mark_interrupted(state.trials)
         return RunOutcome(state.trials, loop.was_interrupted)
 
 

@@ -58,7 +58,7 @@ WHOLE = [1, 2, 3, 4, 5, 6]
 def test_a_killed_run_goes_on_where_it_was(moved: Path) -> None:
     tuner = restore(moved)
     before = tuner.get_results()
-    assert statuses(before) == ["TERMINATED", "ERROR", "RUNNING"]
+    assert statuses(before) == ["TERMINATED", "ERROR", "INTERRUPTED"]
     grid = tuner.fit()
     assert statuses(grid) == ["TERMINATED", "ERROR", "TERMINATED", "TERMINATED"]
     assert counts(grid) == [WHOLE, [1, 2], WHOLE, WHOLE]
@@ -230,7 +230,7 @@ def test_a_second_interrupt_ends_a_run_whose_step_hangs(tmp_path: Path) -> None:
     program.end(signal.SIGINT)
     assert program.process.returncode != 0
     grid = restore(tmp_path / "run").get_results()
-    assert statuses(grid) == ["TERMINATED", "ERROR", "RUNNING"]
+    assert statuses(grid) == ["TERMINATED", "ERROR", "INTERRUPTED"]
 
 
 # -- tune.run(resume=...) -------------------------------------------------------------------------

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from localtune.cli.owner import Owner, find_owner
 from localtune.error import StorageError, UntrustedDirectoryError, UsageError
 from localtune.experiment.status import Status
 from localtune.result import TUNER_FILE
 from localtune.storage.experiment_db import has_database
+from localtune.storage.owner import Owner, find_owner
 from localtune.storage.reading import load_trials
 from localtune.storage.trust import check_trusted
 from localtune.utils.text import count, near_miss

@@ -41,8 +41,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
     from localtune.cli.kept_command import command_of
-    from localtune.cli.owner import find_owner
     from localtune.cli.places import experiment_path
+    from localtune.storage.owner import find_owner
 
     path = experiment_path(args.experiment, args.storage)
     owner = find_owner(path)

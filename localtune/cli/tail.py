@@ -158,8 +158,8 @@ def _changes(path: str, trial: Trial, *, trust: bool) -> Iterator[tuple[Trial, b
 
 def _stamp(path: str) -> object:
     """Changes when something is recorded, or when the run ends."""
-    from localtune.cli.owner import find_owner
     from localtune.result import EXPERIMENT_DB_FILE
+    from localtune.storage.owner import find_owner
 
     found: list[object] = [find_owner(path)]
     for name in (EXPERIMENT_DB_FILE, f"{EXPERIMENT_DB_FILE}-wal"):

@@ -11,6 +11,7 @@ from localtune.callback import CallbackError, CallbackList
 from localtune.clock import Clock, SystemClock
 from localtune.controller import instructions as i
 from localtune.controller.kept_state import KeptState
+from localtune.controller.recorder import Recorder
 from localtune.controller.state import ControllerState
 from localtune.error import StorageError, TuneError, WorkerStartError
 from localtune.execution.executor import Executor
@@ -74,14 +75,12 @@ class ExperimentLoop:
         self._state = state
         self._remove_checkpoint = remove_checkpoint
         self._executor = executor
-        self._kept = kept
+        self._recorder = Recorder(db, kept, clock, results_may_wait=executor.runs_in_parallel)
         self._callbacks = callbacks
         self._db = db
         self._output = output
         self._clock = clock
         self._iteration = 0
-        self._unsaved: dict[str, Trial] = {}
-        self._saved_count = 0
         self._resumed = {trial.trial_id for trial in state.trials}
         self._interrupt_asked = False
         self._end_asked = False
@@ -100,6 +99,13 @@ class ExperimentLoop:
         Raises:
             KeyboardInterrupt: if interrupted for the second time; workers are killed.
         """
+        try:
+            self._run()
+        except BaseException:
+            self._recorder.rescue_results()
+            raise
+
+    def _run(self) -> None:
         state = self._state
         while True:
             self._notify_step("on_step_begin")
@@ -152,7 +158,8 @@ class ExperimentLoop:
         seconds_left = self._state.seconds_left()
         if not isinstance(self._executor.clock, SystemClock):
             return seconds_left  # virtual time jumps, and nobody watches it pass
-        return HEARTBEAT_S if seconds_left is None else min(seconds_left, HEARTBEAT_S)
+        limits = (HEARTBEAT_S, seconds_left, self._recorder.seconds_left())
+        return min(limit for limit in limits if limit is not None)
 
     # -- carrying out ---------------------------------------------------------------------------
 
@@ -165,7 +172,7 @@ class ExperimentLoop:
             except OSError as error:
                 self._abort(error if isinstance(error, TuneError) else _storage_error(error), error)
         try:
-            self._save()
+            self._recorder.write()
         except CallbackError as error:
             self._abort_by(error)
         except StorageError as error:
@@ -185,7 +192,7 @@ class ExperimentLoop:
         elif isinstance(instruction, i.Notify):
             self._notify(instruction)
         elif isinstance(instruction, i.Record):
-            self._db.add_result(instruction.trial, instruction.number, instruction.result)
+            self._recorder.add_result(instruction.trial, instruction.number, instruction.result)
         elif isinstance(instruction, i.Persist):
             self._persist(instruction.trial)
         elif isinstance(instruction, i.PrepareTrial):
@@ -198,7 +205,7 @@ class ExperimentLoop:
             self._write_error(instruction.trial)
         elif isinstance(instruction, i.DeleteCheckpoint):
             # The record without it must be safe before the directory goes.
-            self._save()
+            self._recorder.write()
             self._delete(instruction.tracked.checkpoint.path)
         elif isinstance(instruction, i.Warn):
             self._output.warn(instruction.message)
@@ -216,21 +223,21 @@ class ExperimentLoop:
             self._executor.send(instruction.worker_id, instruction.command)
 
     def _persist(self, trial: Trial) -> None:
-        if not (trial.trial_id in self._unsaved or self._db.knows(trial.trial_id)):
+        if self._recorder.is_new(trial):
             try:
                 _pickled_config(trial)
             except UnpicklableConfigError as error:
                 self._abort(error, error.__cause__)
                 return
-        self._unsaved[trial.trial_id] = trial
+        self._recorder.persist(trial)
 
     def _prepare(self, instruction: i.PrepareTrial) -> None:
         trial = instruction.trial
         if instruction.is_first:
             is_resumed = trial.trial_id in self._resumed
-            if trial.trial_id in self._unsaved and not is_resumed:
+            if self._recorder.is_waiting(trial) and not is_resumed:
                 # A crash must not leave a directory of which there is no record.
-                self._save()
+                self._recorder.write()
             trial.dirname = make_trial_dir(
                 trial.experiment_path, trial.dirname, is_resumed=is_resumed
             )
@@ -304,19 +311,10 @@ class ExperimentLoop:
         except OSError as error:
             logger.warning("The checkpoint %s cannot be removed: %s", path, error)
 
-    def _save(self) -> None:
-        if not self._unsaved:
-            return
-        trials, self._unsaved = list(self._unsaved.values()), {}
-        is_new = len(self._state.trials) != self._saved_count
-        changed = is_new or any(trial.is_finished() for trial in trials)
-        self._db.save(trials, self._kept.due(trials_changed=changed))
-        self._saved_count = len(self._state.trials)
-
     def _save_all(self) -> None:
         """Writes what may have waited, because the run is over."""
         try:
-            self._db.save((), self._kept.due(trials_changed=True, force=True))
+            self._recorder.write_all()
         except CallbackError as error:
             self._abort_by(error)
         except StorageError as error:

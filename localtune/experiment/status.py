@@ -12,6 +12,8 @@
                 |  +-------- PAUSED    (its scheduler says that it may go on)
                 v              |
             TERMINATED <-------+         (a RUNNING trial ends, too)
+
+A trial on record as RUNNING that no process works on reads as INTERRUPTED; it is never written.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ class Status(str, Enum):
     PAUSED = "PAUSED"
     TERMINATED = "TERMINATED"
     ERROR = "ERROR"
+    INTERRUPTED = "INTERRUPTED"
 
     def __str__(self) -> str:
         return self.value
@@ -48,6 +51,7 @@ ALLOWED_MOVES: dict[Status, frozenset[Status]] = {
     Status.PAUSED: frozenset({Status.PENDING, Status.RUNNING, Status.TERMINATED}),
     Status.TERMINATED: frozenset(),
     Status.ERROR: frozenset({Status.PENDING}),
+    Status.INTERRUPTED: frozenset(),
 }
 
 

@@ -55,6 +55,7 @@ class Trial:
     PAUSED = Status.PAUSED
     TERMINATED = Status.TERMINATED
     ERROR = Status.ERROR
+    INTERRUPTED = Status.INTERRUPTED
 
     def __init__(
         self,

@@ -1,8 +1,4 @@
-"""Reads an experiment for a report: the database, and from the trials' files what that lacks.
-
-While a trial runs, its results are in its files first. If the database is damaged, the files are
-all that there is.
-"""
+"""Reads an experiment for a report: if the database is damaged, from the trials' files."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import json
 import os
 from typing import Any
 
-from localtune.cli.owner import find_owner
 from localtune.cli.reading import State, View, read, tune_config_of
 from localtune.error import StorageError, TrialError, UntrustedDirectoryError
 from localtune.experiment.metric_analysis import metric_stats_of
@@ -25,6 +20,7 @@ from localtune.result import (
     TRIAL_ID,
 )
 from localtune.storage.history import has_results_file, iter_results
+from localtune.storage.owner import find_owner
 from localtune.utils.dicts import flatten_dict
 
 
@@ -39,11 +35,7 @@ def read_for_report(path: str, *, trust: bool = False) -> View:
         StorageError: if another user could have written it, or if nothing of it can be read.
     """
     try:
-        view = read(path, trust=trust)
-        for trial in view.trials:
-            if trial.dirname and not trial.is_finished():
-                _catch_up(trial)
-        return view
+        return read(path, trust=trust)
     except UntrustedDirectoryError:
         raise
     except StorageError as error:
@@ -64,13 +56,6 @@ def read_for_report(path: str, *, trust: bool = False) -> View:
 
 def _is_trial(path: str) -> bool:
     return os.path.isfile(os.path.join(path, EXPR_PARAM_FILE)) or has_results_file(path)
-
-
-def _catch_up(trial: Trial) -> None:
-    """Takes in the results that are in a trial's files and not in its record yet."""
-    results = _results_in(trial.path)
-    if len(results) > trial.result_count:
-        _take_results(trial, results)
 
 
 def _results_in(directory: str) -> list[dict[str, Any]]:

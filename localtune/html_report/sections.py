@@ -26,6 +26,7 @@ STATUS_WORDS = {
     Status.TERMINATED: "finished",
     Status.ERROR: "failed",
     Status.RUNNING: "running",
+    Status.INTERRUPTED: "interrupted",
     Status.PENDING: "waiting",
     Status.PAUSED: "paused",
 }

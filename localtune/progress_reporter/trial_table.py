@@ -29,6 +29,7 @@ STATUS_WORDS: dict[Status, Span] = {
     Status.PAUSED: ("paused", "magenta"),
     Status.TERMINATED: ("finished", "green"),
     Status.ERROR: ("failed", "red"),
+    Status.INTERRUPTED: ("interrupted", "magenta"),
 }
 
 # Without a metric to look at, this many of those that are reported are shown.

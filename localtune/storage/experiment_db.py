@@ -2,7 +2,7 @@
 
 ::
 
-    meta         key, value         schema version                             (value: pickle)
+    meta         key, value         schema version, which run was worked on    (value: pickle)
     runs         number             one row per fit() of the experiment that began anew, from 1
                  started            Unix time, NULL if it is not known
                  metric, mode       what it optimises, NULL likewise
@@ -35,7 +35,7 @@ import contextlib
 import os
 import pickle
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -45,6 +45,7 @@ from localtune.experiment.checkpoint_history import TrackedCheckpoint
 from localtune.experiment.trial import Trial
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_DB_FILE
 from localtune.storage.migrations import migrate
+from localtune.storage.snapshot import forget_open, known_as_open
 from localtune.storage.trial_record import (
     absolute_path,
     dump,
@@ -174,23 +175,24 @@ class ExperimentDB:
         self._revisions: dict[str, int] = {}  # {trial id: revision on record}, 0 if missing
         # {trial id: {number: checkpoint}} as recorded, of trials that were saved or loaded here
         self._checkpoints: dict[str, dict[int, TrackedCheckpoint]] = {}
-        try:
-            self._connection = sqlite3.connect(
-                database_path or self._path,
-                isolation_level=None,
-                check_same_thread=False,
-                timeout=30.0,
-            )
-        except sqlite3.Error as error:
-            raise self._unopenable(error) from error
-        try:
-            self._open()
-        except sqlite3.Error as error:
-            self.close()
-            raise self._unopenable(error) from error
-        except BaseException:
-            self.close()
-            raise
+        self._is_original = database_path is None
+        with known_as_open(self._path) if self._is_original else contextlib.nullcontext():
+            try:
+                self._connection = sqlite3.connect(
+                    database_path or self._path,
+                    isolation_level=None,
+                    check_same_thread=False,
+                    timeout=30.0,
+                )
+            except sqlite3.Error as error:
+                raise self._unopenable(error) from error
+            try:
+                self._open()
+            except BaseException as error:
+                self._connection.close()
+                if isinstance(error, sqlite3.Error):
+                    raise self._unopenable(error) from error
+                raise
 
     def _open(self) -> None:
         execute = self._connection.execute
@@ -198,7 +200,7 @@ class ExperimentDB:
         execute("PRAGMA journal_mode=WAL")
         execute("PRAGMA synchronous=NORMAL")
         self._connection.executescript(_META_SCHEMA)
-        version = self._schema_version()
+        version = self._meta("schema_version")
         if version is not None and version > SCHEMA_VERSION:
             raise StorageError(
                 f"The database {self._path!r} has the schema version {version}, and this "
@@ -218,8 +220,8 @@ class ExperimentDB:
         self._run: int = latest
         self._numbers.update(execute("SELECT trial_id, number FROM trials"))
 
-    def _schema_version(self) -> Any:
-        rows = self._select("SELECT value FROM meta WHERE key = 'schema_version'", ())
+    def _meta(self, key: str) -> Any:
+        rows = self._select("SELECT value FROM meta WHERE key = ?", (key,))
         return self._unpickled(rows[0][0]) if rows else None
 
     # -- runs -----------------------------------------------------------------------------------
@@ -262,26 +264,41 @@ class ExperimentDB:
         self._write([(_PUT_RUN, row), (_CLEAR_STATE, (number,))], sync=False)
         self._run = number
 
-    def go_on_with_run(self, number: int) -> None:
+    def select_run(self, number: int) -> None:
         """Reads and writes another run than the latest.
 
         Raises:
             StorageError: if there is no such run.
         """
-        check_run(number, self.runs(), self._experiment_path)
+        runs = self.runs()
+        if all(number != each.number for each in runs):
+            have = "only the run 1" if len(runs) == 1 else f"the runs 1 to {runs[-1].number}"
+            raise StorageError(
+                f"The experiment {self._experiment_path!r} has no run {number!r}: it has {have}."
+            )
         self._run = number
 
-    def set_goal(self, metric: str | None, mode: str | None) -> None:
-        """Notes what the run optimises.
+    @property
+    def current_run(self) -> int:
+        """Number of the run that was worked on last."""
+        number: int | None = self._meta("current_run")
+        return self._run if number is None else number
+
+    def start_work(self, metric: str | None, mode: str | None) -> None:
+        """Notes that the run is worked on from now on, and what it optimises.
 
         Raises:
             StorageError: if the disk is full or gone.
         """
-        self._write([(_SET_GOAL, (metric, mode, self._run))], sync=False)
+        current = (_PUT_META, ("current_run", dump(self._run)))
+        self._write([current, (_SET_GOAL, (metric, mode, self._run))], sync=False)
 
     def close(self) -> None:
         """Closes the database."""
         self._connection.close()
+        if self._is_original:
+            self._is_original = False
+            forget_open(self._path)
 
     def get(self, key: str) -> Any:
         """The value of a key in the state of the run, None if it was never put.
@@ -389,7 +406,9 @@ class ExperimentDB:
                 record = (trial_id, number, path, tracked.result_count, metrics, files)
                 yield _PUT_CHECKPOINT, record
 
-    def _write(self, statements: Iterable[_Statement], *, sync: bool) -> None:
+    def _write(self, statements: Sequence[_Statement], *, sync: bool) -> None:
+        if not statements:
+            return
         execute = self._connection.execute
         try:
             if sync is not self._syncs:
@@ -475,12 +494,3 @@ class ExperimentDB:
 def has_database(experiment_path: str) -> bool:
     """Whether an experiment's database exists."""
     return os.path.isfile(os.path.join(experiment_path, EXPERIMENT_DB_FILE))
-
-
-def check_run(number: int, runs: Sequence[RunRecord], experiment_path: str) -> None:
-    """Raises StorageError if an experiment has no run of a number."""
-    if not 1 <= number <= runs[-1].number:
-        have = "only the run 1" if len(runs) == 1 else f"the runs 1 to {runs[-1].number}"
-        raise StorageError(
-            f"The experiment {experiment_path!r} has no run {number!r}: it has {have}."
-        )

@@ -1,39 +1,83 @@
-"""Reads an experiment without changing anything in it, whoever writes it at the same time."""
+"""Reads an experiment without changing anything in it, whoever writes it at the same time.
+
+The database is read from a copy. Of a run that a killed process left behind, the last second may
+be in the trials' ``result.json`` only: readers take it from there. A trial that is on record as
+running, and that no process works on, is an interrupted one.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
+import json
 import os
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from urllib.parse import quote
+from dataclasses import dataclass
+from typing import Any
 
 from localtune.error import StorageError
+from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
-from localtune.result import EXPERIMENT_DB_FILE
-from localtune.storage.experiment_db import ExperimentDB, has_database
+from localtune.result import EXPERIMENT_DB_FILE, EXPR_RESULT_FILE, TRIAL_ID
+from localtune.storage.experiment_db import ExperimentDB, RunRecord, has_database
+from localtune.storage.owner import Owner, find_owner
+from localtune.storage.snapshot import copy_database
+from localtune.storage.trial_record import take_result
 
 
-def load_trials(experiment_path: str, run: int | None = None) -> list[Trial]:
-    """The trials of the experiment in a directory.
+@dataclass
+class ExperimentRecord:
+    """One run of an experiment as it is on record.
+
+    Attributes:
+        run: The run.
+        runs: All runs of the experiment, the latest last.
+        trials: The trials of the run, in the order of their creation.
+        owner: Who works on the experiment, None for nobody.
+        is_running: Whether it is this run that the owner works on.
+    """
+
+    run: RunRecord
+    runs: list[RunRecord]
+    trials: list[Trial]
+    owner: Owner | None
+    is_running: bool
+
+
+def read_experiment(experiment_path: str, run: int | None = None) -> ExperimentRecord:
+    """Reads a run of the experiment in a directory.
 
     Args:
         experiment_path: The directory.
-        run: Number of the run that is read, from 1; None is the latest.
+        run: Number of the run, from 1; None is the latest.
 
     Raises:
         StorageError: if there is no readable database, or no such run.
     """
+    # Who ends between the two has written all by then.
+    owner = find_owner(experiment_path)
     with opened(experiment_path) as db:
         if run is not None:
-            db.go_on_with_run(run)
-        return db.load()
+            db.select_run(run)
+        runs = db.runs()
+        is_running = owner is not None and db.run == db.current_run
+        trials = db.load()
+    if not is_running:
+        for trial in trials:
+            _settle(trial)
+    chosen = next(each for each in runs if each.number == db.run)
+    return ExperimentRecord(chosen, runs, trials, owner, is_running)
+
+
+def load_trials(experiment_path: str, run: int | None = None) -> list[Trial]:
+    """The trials that :func:`read_experiment` finds."""
+    return read_experiment(experiment_path, run).trials
 
 
 def load_trial(trial_dir: str) -> Trial | None:
-    """The trial whose directory this is, None if no experiment around it knows it.
+    """The trial whose directory this is, of any run; None if no experiment around it knows it.
 
     Raises:
         StorageError: if the experiment's database cannot be read.
@@ -41,8 +85,12 @@ def load_trial(trial_dir: str) -> Trial | None:
     experiment_path, dirname = os.path.split(trial_dir)
     if not has_database(experiment_path):
         return None
+    owner = find_owner(experiment_path)
     with opened(experiment_path) as db:
-        return db.load_by_dirname(dirname)
+        trial = db.load_by_dirname(dirname)
+    if trial is not None and owner is None:
+        _settle(trial)
+    return trial
 
 
 @contextlib.contextmanager
@@ -54,26 +102,56 @@ def opened(experiment_path: str) -> Iterator[ExperimentDB]:
     """
     if not has_database(experiment_path):
         raise StorageError(f"{experiment_path!r} is no experiment: it has no {EXPERIMENT_DB_FILE}.")
-    # A copy: looking at an experiment changes nothing in it, works where nothing can be written,
-    # and does not hold up who runs it.
+    source = os.path.join(experiment_path, EXPERIMENT_DB_FILE)
     with tempfile.TemporaryDirectory(prefix="localtune-read-") as directory:
         copy = os.path.join(directory, EXPERIMENT_DB_FILE)
-        _copy_database(os.path.join(experiment_path, EXPERIMENT_DB_FILE), copy)
+        try:
+            copy_database(source, copy)
+        except (OSError, sqlite3.Error) as error:
+            raise StorageError(f"The database {source!r} cannot be read: {error}.") from error
         with contextlib.closing(ExperimentDB(experiment_path, copy)) as db:
             yield db
 
 
-def _copy_database(source: str, target: str) -> None:
-    # Without a journal nobody writes; told so, SQLite makes none either.
-    how = "mode=ro" if os.path.exists(f"{source}-wal") else "immutable=1"
+def mark_interrupted(trials: list[Trial]) -> None:
+    """Says of trials that were running that they are not any more; nobody works on them."""
+    for trial in trials:
+        if trial.status is Status.RUNNING:
+            trial.status = Status.INTERRUPTED
+
+
+def results_ahead(trial: Trial) -> list[dict[str, Any]]:
+    """The results in a trial's ``result.json`` that its record does not have yet.
+
+    Only lines that the trial's own results can be are taken, and none behind another one.
+    """
+    found: list[dict[str, Any]] = []
     try:
-        with (
-            contextlib.closing(sqlite3.connect(f"file:{quote(source)}?{how}", uri=True)) as old,
-            contextlib.closing(sqlite3.connect(target)) as new,
-        ):
-            old.backup(new)
-    except sqlite3.Error:
-        # Its directory may not be writable, which SQLite needs to read what was written last.
-        shutil.copyfile(source, target)
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copyfile(f"{source}-wal", f"{target}-wal")
+        with open(os.path.join(trial.path, EXPR_RESULT_FILE), "rb") as file:
+            for line in itertools.islice(file, trial.result_count, None):
+                result = _parsed(line)
+                if result is None or result.get(TRIAL_ID) != trial.trial_id:
+                    break
+                found.append(result)
+    except OSError:
+        pass  # The trial has not come so far, or its directory is gone.
+    return found
+
+
+def _settle(trial: Trial) -> None:
+    if trial.is_finished():
+        return
+    if trial.dirname:
+        for result in results_ahead(trial):
+            take_result(trial, result)
+    mark_interrupted([trial])
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        result = json.loads(line)
+    except ValueError:
+        return None
+    return result if isinstance(result, dict) else None

@@ -133,7 +133,8 @@ def test_everything_about_a_trial_comes_back(tmp_path: Path) -> None:
     add_checkpoint(trial)
     save(tmp_path, trial)
 
-    (loaded,) = load_trials(str(tmp_path))
+    with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
+        (loaded,) = db.load()
 
     assert isinstance(loaded, Trial)
     for name, value in vars(trial).items():
@@ -325,7 +326,7 @@ def test_opening_it_again_goes_on_with_the_run(tmp_path: Path) -> None:
 def test_a_run_knows_when_it_began_what_it_optimises_and_its_trials(tmp_path: Path) -> None:
     with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
         db.begin_run(started=12.5)
-        db.set_goal("loss", "min")
+        db.start_work("loss", "min")
         ended = make_trial(tmp_path, 0)
         ended.status = Status.TERMINATED
         db.save([ended, make_trial(tmp_path, 1)])
@@ -352,9 +353,9 @@ def test_each_run_has_a_state_of_its_own(tmp_path: Path) -> None:
         db.begin_run(started=1.0)
         assert db.get("searcher") is None
         db.put("searcher", "second")
-        db.go_on_with_run(1)
+        db.select_run(1)
         assert db.get("searcher") == "first"
-        db.go_on_with_run(2)
+        db.select_run(2)
         assert db.get("searcher") == "second"
 
 

@@ -11,8 +11,6 @@ import os
 import socket
 from dataclasses import dataclass
 
-import psutil
-
 from localtune.storage.locks import LOCK_FILE, owner_of
 
 # The clock of the owner's file and that of the system's process table may differ a little.
@@ -47,6 +45,8 @@ def find_owner(experiment_path: str) -> Owner | None:
     record = owner_of(experiment_path)
     if record is None:
         return None
+    import psutil
+
     pid, host, started = record.get("pid"), record.get("host"), record.get("started")
     if not isinstance(pid, int) or not isinstance(host, str) or pid <= 0:
         return None

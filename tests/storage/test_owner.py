@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from localtune.cli.owner import find_owner
 from localtune.storage.locks import LOCK_FILE, OWNER_FILE, experiment_locked
+from localtune.storage.owner import find_owner
 
 
 def write_owner(path: Path, **changes: Any) -> None:

@@ -1,0 +1,118 @@
+"""Recorder: writes what happens in a run into the experiment's database, in few transactions.
+
+::
+
+      Persist --> with all that belongs to the same event, at once
+      Record  --> with the next of these; else INTERVAL_S after the transaction before
+
+Another process can read a result within a second of its report, and a trial that reports a
+thousand times a second costs no thousand transactions.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from localtune.clock import Clock, SystemClock
+from localtune.controller.kept_state import KeptState
+from localtune.error import StorageError
+from localtune.experiment.trial import Trial
+from localtune.storage.experiment_db import ExperimentDB
+
+logger = logging.getLogger(__name__)
+
+# Results wait so long for a transaction, counted from the one before.
+INTERVAL_S = 0.5
+
+
+class Recorder:
+    """Groups what is to be written.
+
+    Args:
+        db: What is written to.
+        kept: State of what decides; written together with the trials.
+        clock: For the time that results wait. One that jumps sets them no limit.
+        results_may_wait: Whether the run can come back while trials compute: if it cannot,
+            results are written at once.
+    """
+
+    def __init__(
+        self, db: ExperimentDB, kept: KeptState, clock: Clock, *, results_may_wait: bool = True
+    ) -> None:
+        self._db = db
+        self._kept = kept
+        self._clock = clock
+        self._has_deadline = isinstance(clock, SystemClock)
+        self._interval_s = INTERVAL_S if results_may_wait else 0.0
+        self._unsaved: dict[str, Trial] = {}
+        self._has_results = False
+        self._next_writing = clock.monotonic()
+
+    def is_new(self, trial: Trial) -> bool:
+        """Whether nothing of a trial was written, nor will be with what waits."""
+        return not (trial.trial_id in self._unsaved or self._db.knows(trial.trial_id))
+
+    def is_waiting(self, trial: Trial) -> bool:
+        """Whether the record of a trial waits to be written."""
+        return trial.trial_id in self._unsaved
+
+    def persist(self, trial: Trial) -> None:
+        """Has the record of a trial written by the next :meth:`write`."""
+        self._unsaved[trial.trial_id] = trial
+
+    def add_result(self, trial: Trial, number: int, result: dict[str, object]) -> None:
+        """Has a result written when it is due.
+
+        Raises:
+            StorageError: if the disk is full or gone.
+        """
+        self._db.add_result(trial, number, result)
+        self._has_results = True
+
+    def seconds_left(self) -> float | None:
+        """Time until results that wait must be written; None without any."""
+        if not (self._has_results and self._has_deadline):
+            return None
+        return max(self._next_writing - self._clock.monotonic(), 0.0)
+
+    def write(self) -> None:
+        """Writes records of trials, and all that waits; or results that are due.
+
+        Raises:
+            StorageError: if the disk is full or gone.
+            CallbackError: if a callback cannot tell its state.
+        """
+        if self._unsaved:
+            trials, self._unsaved = list(self._unsaved.values()), {}
+            changed = any(
+                trial.is_finished() or not self._db.knows(trial.trial_id) for trial in trials
+            )
+            self._db.save(trials, self._kept.due(trials_changed=changed))
+            self._note_writing()
+        elif self.seconds_left() == 0.0:
+            # Should that fail, it is not tried again in each turn.
+            self._next_writing = self._clock.monotonic() + self._interval_s
+            self._db.save(())
+            self._note_writing()
+
+    def write_all(self) -> None:
+        """Writes what may have waited, because the run is over.
+
+        Raises:
+            StorageError: if the disk is full or gone.
+            CallbackError: if a callback cannot tell its state.
+        """
+        self._db.save((), self._kept.due(trials_changed=True, force=True))
+        self._note_writing()
+
+    def rescue_results(self) -> None:
+        """Writes the results that wait, if it can be done: the run ends in the midst of things."""
+        if self._has_results:
+            try:
+                self._db.save(())
+            except StorageError as error:
+                logger.warning("The last results are in the trials' files only: %s", error)
+
+    def _note_writing(self) -> None:
+        self._has_results = False
+        self._next_writing = self._clock.monotonic() + self._interval_s
