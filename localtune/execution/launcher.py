@@ -92,6 +92,18 @@ class Launcher(ABC):
     def send_signal(self, worker_id: int, signum: int) -> None:
         """Signals a worker (SIGKILL: with all that it started). Nothing if it has ended."""
 
+    def withdraw(self, worker_id: int) -> bool:
+        """Takes back a launch that has not begun, if it has not; its exit is told then.
+
+        Returns:
+            Whether it has not begun, and never will.
+        """
+        return False
+
+    def give_up(self, worker_id: int) -> None:
+        """Called for a worker whose end was not told long after SIGKILL: ends what keeps it."""
+        return
+
     @abstractmethod
     def process_ids(self) -> dict[int, int]:
         """{worker id: process id} of the workers that have started and not ended."""

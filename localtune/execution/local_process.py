@@ -22,10 +22,12 @@ import select
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from localtune.error import WorkerStartError
 from localtune.execution import machine
 from localtune.execution.capacity import declared_capacity
+from localtune.execution.deadlines import Deadlines, Step
 from localtune.execution.executor import (
     Capacity,
     Executor,
@@ -36,6 +38,7 @@ from localtune.execution.executor import (
 )
 from localtune.execution.launcher import START_METHODS, Launcher, Program, make_launcher
 from localtune.execution.memory_watch import MemoryWatch, check_settings
+from localtune.execution.outbox import Outbox, make_outbox
 from localtune.execution.output_pipe import OutputPipe
 from localtune.execution.private_dir import PrivateDir
 from localtune.execution.waiter import Waiter
@@ -50,8 +53,6 @@ logger = logging.getLogger(__name__)
 _SILENT_EXIT_S = 1.0
 # A killed worker is reported within this time, unless what reports it is stopped itself.
 _CLOSE_TIMEOUT_S = 10.0
-# The parent must never wait for a worker to read: what is larger travels through a file.
-_MAX_PIPED_BYTES = 32 * 1024
 
 
 class ProcessExecutor(Executor):
@@ -116,6 +117,7 @@ class ProcessExecutor(Executor):
         self._memory_reserve_bytes = memory_reserve_bytes
         self._memory_watch: MemoryWatch | None = None
         self._workers: dict[int, _Worker] = {}
+        self._deadlines = Deadlines()
         self._events: list[WorkerEvent] = []
         self._private_dir: PrivateDir | None = None
         self._waiter: Waiter | None = None
@@ -137,9 +139,11 @@ class ProcessExecutor(Executor):
         use_poll = self._start_method != "portable" and hasattr(select, "poll")
         self._waiter = Waiter(use_poll=use_poll)
         try:
-            path = self._write_file("program", program)
-            with open(children_main_path(path), "w", encoding="utf-8") as file:
-                file.write(children_main(path))
+            path = os.path.join(self._private_dir.path, "program")
+            with open(path, "wb") as file:
+                file.write(program)
+            with open(children_main_path(path), "w", encoding="utf-8") as text:
+                text.write(children_main(path))
             output_fd = None
             if on_output is not None and use_poll:
                 self._on_output = on_output
@@ -169,7 +173,9 @@ class ProcessExecutor(Executor):
             if output is not None:
                 output.close()
             raise WorkerStartError(f"A worker process could not be started: {error}") from error
-        worker = _Worker(worker_id, message_pipe(connection), output)
+        pipe = message_pipe(connection)
+        outbox = make_outbox(self._waiter, pipe.fileno(), pipe.write)
+        worker = _Worker(worker_id, pipe, outbox, output)
         self._note_assignment(worker_id, command.assignment)
         self._workers[worker_id] = worker
         self._waiter.register(worker.pipe, lambda: self._on_readable(worker))
@@ -188,15 +194,15 @@ class ProcessExecutor(Executor):
         worker = self._workers.get(worker_id)
         if worker is None:
             return
+        assert self._launcher is not None
         logger.debug("Worker %d is stopped: %s", worker_id, reason)
         if force:
-            self._signal(worker, _SIGKILL)
+            self._kill(worker)
             return
-        if worker.is_stopping:
+        if worker.is_stopping or self._launcher.withdraw(worker_id):
             return
         worker.is_stopping = True
-        worker.deadline = time.monotonic() + self._stop_timeout_s
-        worker.next_signal = signal.SIGTERM
+        self._deadlines.set(worker_id, self._stop_timeout_s, Step.TERMINATE)
         self._send(worker, m.Stop())
 
     def wait(self, timeout_s: float | None) -> list[WorkerEvent]:
@@ -217,9 +223,11 @@ class ProcessExecutor(Executor):
             return
         for worker_id in list(self._workers):
             self.stop_worker(worker_id, "the executor is closed", force=True)
-        give_up_at = time.monotonic() + _CLOSE_TIMEOUT_S
+        left, give_up_at = len(self._workers), time.monotonic() + _CLOSE_TIMEOUT_S
         while self._workers and time.monotonic() < give_up_at:
             self._waiter.wait(max(give_up_at - time.monotonic(), 0.0))
+            if len(self._workers) < left:
+                left, give_up_at = len(self._workers), time.monotonic() + _CLOSE_TIMEOUT_S
         # A launcher that does not report any more, stopped by a debugger for instance, is killed.
         if self._launcher is not None:
             self._launcher.close()
@@ -227,6 +235,7 @@ class ProcessExecutor(Executor):
             self._close_pipe(worker)
             worker.close_output()
         self._workers.clear()
+        self._deadlines = Deadlines()
         if self._output_pipe is not None:
             self._output_pipe.close()
             self._output_pipe = None
@@ -245,19 +254,7 @@ class ProcessExecutor(Executor):
     # -- pipes ----------------------------------------------------------------------------------
 
     def _send(self, worker: _Worker, command: m.Command) -> None:
-        data = m.encode(command)
-        if len(data) > _MAX_PIPED_BYTES:
-            data = m.encode(m.InFile(self._write_file(f"command-{worker.worker_id}", data)))
-        # A worker that has just died is noticed by its exit.
-        with contextlib.suppress(OSError):
-            worker.pipe.send(data)
-
-    def _write_file(self, name: str, data: bytes) -> str:
-        assert self._private_dir is not None
-        path = os.path.join(self._private_dir.path, name)
-        with open(path, "wb") as file:
-            file.write(data)
-        return path
+        worker.outbox.send(worker.pipe.frame(m.encode(command)))
 
     def _on_readable(self, worker: _Worker) -> None:
         try:
@@ -265,8 +262,7 @@ class ProcessExecutor(Executor):
         except (EOFError, OSError):
             self._close_pipe(worker)
             # The kernel closes the pipe of a dying process a moment before it tells its end.
-            worker.deadline = time.monotonic() + _SILENT_EXIT_S
-            worker.next_signal = _SIGKILL
+            self._deadlines.set(worker.worker_id, _SILENT_EXIT_S, Step.KILL)
             return
         self._take_in(worker, messages)
 
@@ -276,11 +272,13 @@ class ProcessExecutor(Executor):
     def _close_pipe(self, worker: _Worker) -> None:
         assert self._waiter is not None
         if not worker.pipe.closed:
+            worker.outbox.close()
             self._waiter.unregister(worker.pipe)
             worker.pipe.close()
 
     def _on_exit(self, worker_id: int, exit_code: int | None, note: str) -> None:
         worker = self._workers.pop(worker_id)
+        self._deadlines.drop(worker_id)
         self._drain(worker)
         self._close_pipe(worker)
         worker.close_output()
@@ -310,19 +308,33 @@ class ProcessExecutor(Executor):
     # -- deadlines ------------------------------------------------------------------------------
 
     def _time_left(self, timeout_s: float | None) -> float | None:
-        now = time.monotonic()
-        deadlines = (each.deadline for each in self._workers.values())
-        limits = [each - now for each in deadlines if each is not None]
         check_s = self._memory_watch.seconds_left() if self._memory_watch is not None else None
-        limits += [each for each in (check_s, timeout_s) if each is not None]
-        return max(min(limits), 0.0) if limits else None
+        limits = (check_s, timeout_s, self._deadlines.seconds_left())
+        return min((each for each in limits if each is not None), default=None)
 
     def _enforce_deadlines(self) -> None:
-        now = time.monotonic()
-        for worker in list(self._workers.values()):
-            if worker.deadline is None or worker.deadline > now:
-                continue
-            self._signal(worker, worker.next_signal)
+        assert self._launcher is not None
+        for worker_id, step in self._deadlines.take_due():
+            worker = self._workers.get(worker_id)
+            if worker is None:
+                continue  # It has ended meanwhile.
+            if step is Step.TERMINATE:
+                worker.kill_note = f"it did not stop within {self._stop_timeout_s:g} s"
+                self._deadlines.set(worker_id, self._kill_timeout_s, Step.KILL)
+                self._launcher.send_signal(worker_id, signal.SIGTERM)
+            elif step is Step.KILL:
+                self._kill(worker)
+            else:
+                self._deadlines.set(worker_id, _CLOSE_TIMEOUT_S, Step.GIVE_UP)
+                self._launcher.give_up(worker_id)
+
+    def _kill(self, worker: _Worker) -> None:
+        assert self._launcher is not None
+        worker.kill_note = worker.kill_note or (
+            "it closed its pipe and did not end" if worker.pipe.closed else "killed by localtune"
+        )
+        self._deadlines.set(worker.worker_id, _CLOSE_TIMEOUT_S, Step.GIVE_UP)
+        self._launcher.send_signal(worker.worker_id, _SIGKILL)
 
     def _note_assignment(self, worker_id: int, assignment: m.Assignment) -> None:
         if self._memory_watch is not None:
@@ -334,22 +346,7 @@ class ProcessExecutor(Executor):
             return
         for verdict in watch.look(self.process_ids()):
             logger.info("Worker %d is killed: %s", verdict.worker_id, verdict.note)
-            self._signal(self._workers[verdict.worker_id], _SIGKILL)
-
-    def _signal(self, worker: _Worker, signum: int) -> None:
-        assert self._launcher is not None
-        if signum == _SIGKILL:
-            worker.kill_note = worker.kill_note or (
-                "it closed its pipe and did not end"
-                if worker.pipe.closed
-                else "killed by localtune"
-            )
-            worker.deadline = None
-        else:
-            worker.kill_note = f"it did not stop within {self._stop_timeout_s:g} s"
-            worker.deadline = time.monotonic() + self._kill_timeout_s
-            worker.next_signal = _SIGKILL
-        self._launcher.send_signal(worker.worker_id, signum)
+            self._kill(self._workers[verdict.worker_id])
 
 
 def _decode_reply(data: bytes) -> m.Reply:
@@ -368,27 +365,25 @@ def _decode_reply(data: bytes) -> m.Reply:
 _SIGKILL = int(getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
+@dataclass(slots=True, eq=False)
 class _Worker:
-    """What the executor knows of one worker."""
+    """What the executor knows of one worker.
 
-    __slots__ = (
-        "deadline",
-        "is_stopping",
-        "kill_note",
-        "next_signal",
-        "output",
-        "pipe",
-        "worker_id",
-    )
+    Attributes:
+        worker_id: Which one.
+        pipe: The parent's end, for reading.
+        outbox: Writes to the same end.
+        output: What it prints; None where that goes to the parent's own output.
+        is_stopping: Whether it was asked to stop.
+        kill_note: Why it was killed, "" if it was not.
+    """
 
-    def __init__(self, worker_id: int, pipe: MessagePipe, output: OutputPipe | None) -> None:
-        self.worker_id = worker_id
-        self.pipe = pipe
-        self.output = output  # None where it prints to the parent's own output
-        self.is_stopping = False
-        self.deadline: float | None = None  # when `next_signal` is due, by the monotonic clock
-        self.next_signal = _SIGKILL
-        self.kill_note = ""
+    worker_id: int
+    pipe: MessagePipe
+    outbox: Outbox
+    output: OutputPipe | None
+    is_stopping: bool = False
+    kill_note: str = ""
 
     def close_output(self) -> None:
         """Takes in what the worker printed last."""

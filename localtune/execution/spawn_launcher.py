@@ -14,7 +14,14 @@ from typing import Any
 
 from localtune.execution.guard import kill_tree
 from localtune.execution.interpreter import bootstrap, popen
-from localtune.execution.launcher import ExitHandler, Launcher, Program, has_pidfd
+from localtune.execution.launcher import (
+    LAST_BREATH_S,
+    ExitHandler,
+    Launcher,
+    Program,
+    has_pidfd,
+)
+from localtune.execution.outbox import Outbox, make_outbox
 from localtune.execution.waiter import Waiter
 
 
@@ -44,13 +51,18 @@ class SpawnLauncher(Launcher):
         self._use_pidfd = has_pidfd() if use_pidfd is None else use_pidfd
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._guard: subprocess.Popen[bytes] | None = None
+        self._to_guard: Outbox | None = None
 
     def launch(
         self, worker_id: int, environment: Mapping[str, str], output_fd: int | None = None
     ) -> Any:
         if self._guard is None:
             code = bootstrap("localtune.execution.guard:main", 0, self._settings())
-            self._guard = popen(code, {}, stdin=subprocess.PIPE)
+            # Unbuffered: what is written has gone.
+            self._guard = popen(code, {}, stdin=subprocess.PIPE, bufsize=0)
+            assert self._guard.stdin is not None
+            guarded = self._guard.stdin
+            self._to_guard = make_outbox(self.waiter, guarded.fileno(), guarded.write)
         ours, theirs = Pipe()
         try:
             with theirs:
@@ -82,12 +94,18 @@ class SpawnLauncher(Launcher):
         return {worker_id: process.pid for worker_id, process in self._processes.items()}
 
     def close(self) -> None:
-        if self._guard is not None:
-            assert self._guard.stdin is not None
-            with contextlib.suppress(OSError):
-                self._guard.stdin.close()
+        if self._guard is None:
+            return
+        assert self._guard.stdin is not None and self._to_guard is not None
+        self._to_guard.close()
+        with contextlib.suppress(OSError):
+            self._guard.stdin.close()
+        try:
+            self._guard.wait(LAST_BREATH_S)
+        except subprocess.TimeoutExpired:
+            self._guard.kill()
             self._guard.wait()
-            self._guard = None
+        self._guard = self._to_guard = None
 
     def _spawn(
         self,
@@ -145,11 +163,9 @@ class SpawnLauncher(Launcher):
         self.on_exit(worker_id, exit_code, "")
 
     def _tell_guard(self, sign: str, pid: int) -> None:
-        assert self._guard is not None and self._guard.stdin is not None
+        assert self._to_guard is not None
         group = "g" if self._use_process_groups else "p"
-        with contextlib.suppress(OSError):
-            self._guard.stdin.write(f"{sign}{group}{pid}\n".encode())
-            self._guard.stdin.flush()
+        self._to_guard.send(f"{sign}{group}{pid}\n".encode())
 
 
 def _close(connection: Any) -> None:

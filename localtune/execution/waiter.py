@@ -1,4 +1,12 @@
-"""One blocking wait on everything that can happen."""
+"""One blocking wait on everything that can happen.
+
+::
+
+      pipes, sockets, process ends --readable--> handler
+      pipes that have been full    --room------> handler
+
+It costs the same however many sources there are, where the system has ``epoll`` (Linux).
+"""
 
 from __future__ import annotations
 
@@ -14,26 +22,41 @@ from localtune.utils.spin import poll_briefly
 _SPIN_S = 30e-6
 
 
+# A source with one of these and not the other has ended or failed: whoever is asked finds out.
+_READABLE = getattr(select, "POLLIN", 1)
+_HAS_ROOM = getattr(select, "POLLOUT", 4)
+
+
 class Waiter:
     """Waits for any of many pipes, sockets and process handles, and calls their handlers.
 
     Args:
-        use_poll: Whether to use ``poll()`` on descriptors; without it (Windows, where pipes are
-            handles) ``multiprocessing.connection.wait`` does the same more slowly.
+        use_poll: Whether to use ``epoll`` or ``poll`` on descriptors; without it (Windows, where
+            pipes are handles) ``multiprocessing.connection.wait`` does the same more slowly, and
+            cannot wait for room.
     """
 
     def __init__(self, *, use_poll: bool) -> None:
-        self._poll = select.poll() if use_poll else None
+        self._poll: Any = None
+        if use_poll:
+            self._poll = select.epoll() if hasattr(select, "epoll") else select.poll()
+        self._units_per_s = 1.0 if hasattr(select, "epoll") else 1000.0
         self._handlers: dict[Any, Callable[[], None]] = {}  # by descriptor, or by object
+        self._room_handlers: dict[int, Callable[[], None]] = {}  # by descriptor
         self._wake_in, self._wake_out = Pipe(duplex=False)
         self._woken = False
         self.register(self._wake_in, self._take_wake)
+
+    @property
+    def can_await_room(self) -> bool:
+        """Whether :meth:`await_room` works."""
+        return self._poll is not None
 
     def register(self, source: Any, handler: Callable[[], None]) -> None:
         """Calls ``handler`` whenever ``source`` is readable (or, a process, has ended)."""
         if self._poll is not None:
             fd = _descriptor(source)
-            self._poll.register(fd, select.POLLIN)
+            self._watch(fd, _READABLE | (_HAS_ROOM if fd in self._room_handlers else 0))
             self._handlers[fd] = handler
         else:
             self._handlers[source] = handler
@@ -42,24 +65,37 @@ class Waiter:
         """Forgets ``source``; call it before closing it."""
         if self._poll is not None:
             fd = _descriptor(source)
-            self._poll.unregister(fd)
             del self._handlers[fd]
+            self._watch(fd, _HAS_ROOM if fd in self._room_handlers else 0)
         else:
             del self._handlers[source]
 
+    def await_room(self, fd: int, handler: Callable[[], None]) -> None:
+        """Calls ``handler`` whenever ``fd`` has room for more, or cannot be written any more."""
+        self._watch(fd, _HAS_ROOM | (_READABLE if fd in self._handlers else 0))
+        self._room_handlers[fd] = handler
+
+    def forget_room(self, fd: int) -> None:
+        """Waits for room in ``fd`` no more; call it before closing it."""
+        del self._room_handlers[fd]
+        self._watch(fd, _READABLE if fd in self._handlers else 0)
+
     def wait(self, timeout_s: float | None) -> None:
         """Waits until something happens or the time is over, and calls the handlers."""
-        ready: list[Any]
-        if self._poll is not None:
-            timeout_ms = None if timeout_s is None else math.ceil(timeout_s * 1000.0)
-            found = poll_briefly(self._poll, _SPIN_S) or self._poll.poll(timeout_ms)
-            ready = [fd for fd, _ in found]
+        found: list[tuple[Any, int]]
+        if self._poll is None:
+            found = [(source, _READABLE) for source in wait(list(self._handlers), timeout_s)]
         else:
-            ready = wait(list(self._handlers), timeout_s)
-        handlers = [(source, self._handlers[source]) for source in ready]
-        for source, handler in handlers:
+            found = poll_briefly(self._poll, _SPIN_S) or self._poll.poll(self._timeout(timeout_s))
+        due = []
+        for source, events in found:
+            if events != _HAS_ROOM and source in self._handlers:
+                due.append((self._handlers, source, self._handlers[source]))
+            if events != _READABLE and source in self._room_handlers:
+                due.append((self._room_handlers, source, self._room_handlers[source]))
+        for handlers, source, handler in due:
             # An earlier handler of this round may have unregistered a later source.
-            if self._handlers.get(source) is handler:
+            if handlers.get(source) is handler:
                 handler()
 
     def wake(self) -> None:
@@ -71,8 +107,27 @@ class Waiter:
     def close(self) -> None:
         """Gives up the wait itself; the sources stay open."""
         self._handlers.clear()
+        self._room_handlers.clear()
         self._wake_in.close()
         self._wake_out.close()
+        if hasattr(self._poll, "close"):
+            self._poll.close()
+
+    def _watch(self, fd: int, events: int) -> None:
+        """Changes what is watched for: nothing is known of ``fd`` yet, or no more with 0."""
+        is_watched = fd in self._handlers or fd in self._room_handlers
+        if not events:
+            self._poll.unregister(fd)
+        elif is_watched:
+            self._poll.modify(fd, events)
+        else:
+            self._poll.register(fd, events)
+
+    def _timeout(self, timeout_s: float | None) -> float | None:
+        if timeout_s is None:
+            return None
+        # Never too early, which would be another round for nothing.
+        return math.ceil(timeout_s * 1000.0) / 1000.0 * self._units_per_s
 
     def _take_wake(self) -> None:
         self._woken = False

@@ -61,7 +61,7 @@ class PipeChannel:
             self._explain(error)
             raise EOFError from None
         command: m.Command = m.decode(data)
-        return _take_from_file(command.path) if isinstance(command, m.InFile) else command
+        return command
 
     def send(self, reply: m.Reply) -> None:
         self._end_a_copy()
@@ -89,13 +89,6 @@ class PipeChannel:
         )
         flush_output()
         os._exit(1)
-
-
-def _take_from_file(path: str) -> m.Command:
-    with open(path, "rb") as file:
-        command: m.Command = m.decode(file.read())
-    os.unlink(path)
-    return command
 
 
 def _encode_reply(reply: m.Reply) -> bytes:

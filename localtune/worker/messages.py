@@ -116,17 +116,6 @@ class Stop(Command):
     """Clean up and end."""
 
 
-@dataclass(slots=True)
-class InFile(Command):
-    """Another command, which is too large for the pipe: whoever writes there might have to wait.
-
-    Attributes:
-        path: File with the encoded command; the reader removes it.
-    """
-
-    path: str
-
-
 # -- replies: worker to parent --------------------------------------------------------------------
 
 

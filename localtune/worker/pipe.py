@@ -55,9 +55,21 @@ class MessagePipe:
         Raises:
             OSError: if the other end has gone.
         """
-        data = memoryview(_HEADER.pack(len(message)) + message)
-        while data:
-            data = data[os.write(self._fd, data) :]
+        self.write(self.frame(message))
+
+    def frame(self, message: bytes) -> bytes:
+        """What :meth:`write` takes for a message."""
+        return _HEADER.pack(len(message)) + message
+
+    def write(self, data: bytes) -> None:
+        """Writes framed messages; waits while the pipe is full.
+
+        Raises:
+            OSError: if the other end has gone.
+        """
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
 
     def receive(self) -> bytes:
         """Waits for the next message.
@@ -85,7 +97,10 @@ class MessagePipe:
             EOFError: if the other end has gone.
             OSError: if this end cannot be read, or what it brings is no message.
         """
-        chunk = os.read(self._fd, max(_CHUNK_BYTES, min(self._missing, _LARGE_CHUNK_BYTES)))
+        try:
+            chunk = os.read(self._fd, max(_CHUNK_BYTES, min(self._missing, _LARGE_CHUNK_BYTES)))
+        except BlockingIOError:
+            return []
         if not chunk:
             raise EOFError
         if len(chunk) < self._missing:
@@ -155,8 +170,11 @@ class MessagePipe:
 class HandlePipe(MessagePipe):
     """The same where pipes are handles, not descriptors (Windows): they carry whole messages."""
 
-    def send(self, message: bytes) -> None:
-        self._connection.send_bytes(message)
+    def frame(self, message: bytes) -> bytes:
+        return message
+
+    def write(self, data: bytes) -> None:
+        self._connection.send_bytes(data)
 
     def receive(self) -> bytes:
         message: bytes = self._connection.recv_bytes()

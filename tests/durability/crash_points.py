@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from localtune.controller import loop
+from localtune.execution import outbox
 from localtune.logger import append_file
 from localtune.storage import experiment_db, history
 from localtune.trainable import saving
@@ -42,11 +43,12 @@ def arm(role: str) -> None:
         _surround(loop, "remove_leftovers")
         _surround(history, "rewind")
         _tear(append_file.AppendFile, "append")
+        _surround(outbox.PolledOutbox, "send")
     else:
         _surround(saving, "make_staging_directory")
         _surround(saving, "commit_directory")
         _surround(os, "rename")
-    _surround(pipe.MessagePipe, "send")
+        _surround(pipe.MessagePipe, "send")
 
 
 def count() -> int:

@@ -35,15 +35,6 @@ def test_a_command_arrives_and_its_reply_goes_back(ends: tuple[Any, Any]) -> Non
     assert m.decode(parent.receive()) == m.Exported({"model": "path"})
 
 
-def test_a_command_in_a_file_arrives_and_the_file_is_removed(
-    ends: tuple[Any, Any], tmp_path: Path
-) -> None:
-    (tmp_path / "command").write_bytes(m.encode(m.Restore("path", {"value": 1})))
-    MessagePipe(ends[0]).send(m.encode(m.InFile(str(tmp_path / "command"))))
-    assert PipeChannel(ends[1]).receive() == m.Restore("path", {"value": 1})
-    assert not (tmp_path / "command").exists()
-
-
 def test_the_end_of_the_parent_is_the_end_of_the_pipe(ends: tuple[Any, Any]) -> None:
     ends[0].close()
     with pytest.raises(EOFError):
@@ -110,6 +101,11 @@ def test_what_is_there_of_a_message_is_read_without_waiting_for_the_rest(
         found += receiver.receive_ready()
     assert found == [message, b"two"]
     assert not receiver.is_ready()
+
+
+def test_nothing_to_read_is_no_message(ends: tuple[Any, Any]) -> None:
+    os.set_blocking(ends[1].fileno(), False)
+    assert MessagePipe(ends[1]).receive_ready() == []
 
 
 def test_a_length_that_nobody_sends_is_an_error(ends: tuple[Any, Any]) -> None:

@@ -1,0 +1,45 @@
+"""Deadlines: what is due when for which worker."""
+
+from __future__ import annotations
+
+import enum
+import time
+
+
+class Step(enum.Enum):
+    """What is done to a worker that has had its time, one after the other."""
+
+    TERMINATE = "terminate"  # SIGTERM
+    KILL = "kill"  # SIGKILL
+    GIVE_UP = "give up"  # it was killed, and its end has not been told
+
+
+class Deadlines:
+    """At most one deadline per worker, by the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._due: dict[int, tuple[float, Step]] = {}  # {worker id: (when, what)}
+
+    def set(self, worker_id: int, after_s: float, step: Step) -> None:
+        """Lets ``step`` be due in so many seconds, and nothing else for this worker."""
+        self._due[worker_id] = (time.monotonic() + after_s, step)
+
+    def drop(self, worker_id: int) -> None:
+        """Lets nothing be due for a worker."""
+        self._due.pop(worker_id, None)
+
+    def seconds_left(self) -> float | None:
+        """Seconds to the first deadline, 0 if it has passed; None if there is none."""
+        if not self._due:
+            return None
+        return max(min(when for when, _ in self._due.values()) - time.monotonic(), 0.0)
+
+    def take_due(self) -> list[tuple[int, Step]]:
+        """(worker id, step) of what is due now; each is taken once."""
+        if not self._due:
+            return []
+        now = time.monotonic()
+        due = [(worker_id, step) for worker_id, (when, step) in self._due.items() if when <= now]
+        for worker_id, _ in due:
+            del self._due[worker_id]
+        return due
