@@ -257,6 +257,44 @@ def test_a_template_that_does_not_report_any_more_does_not_stall_the_end(
     wait_until(lambda: is_gone(pid), "the worker ends")
 
 
+def test_a_template_that_reads_nothing_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """It is asked for more workers than its socket could hold requests."""
+    with session(tmp_path) as opened:
+        first = opened.start()
+        expect(opened.answer(first), m.Ready)
+        template = template_of(opened.process_id(first))
+        os.kill(template, signal.SIGSTOP)
+        others = [opened.start() for _ in range(400)]
+        assert expect(opened.ask(first, m.Train()), m.Trained).result["steps"] == 1
+        # It was not asked for most of them, so nobody has to wait for it.
+        for worker in others[fork_launcher._MOST_ASKED :]:
+            opened.end(worker)
+        os.kill(template, signal.SIGCONT)
+        for worker in others[: fork_launcher._MOST_ASKED]:
+            expect(opened.answer(worker), m.Ready)
+
+
+def test_workers_that_were_not_asked_for_come_when_others_have_started(tmp_path: Path) -> None:
+    with session(tmp_path) as opened:
+        workers = [opened.start() for _ in range(3 * fork_launcher._MOST_ASKED)]
+        for worker in workers:
+            expect(opened.answer(worker), m.Ready)
+            opened.end(worker, force=True)
+
+
+def test_a_killed_worker_whose_template_does_not_report_it_ends_with_the_template(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_process, "_CLOSE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(fork_launcher, "_STUCK_S", 0.1)
+    with session(tmp_path) as opened:
+        worker = opened.start()
+        expect(opened.answer(worker), m.Ready)
+        os.kill(template_of(opened.process_id(worker)), signal.SIGSTOP)
+        assert "template process was killed" in opened.end(worker, force=True).describe()
+        expect(opened.answer(opened.start()), m.Ready)
+
+
 HANGS = """
     import time
     import localtune as tune
