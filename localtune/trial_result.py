@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError
+from localtune.experiment.pickled_object import opened_result
 from localtune.result import (
     AUTO_RESULT_KEYS,
     CHECKPOINT_DIR_NAME,
@@ -53,12 +54,13 @@ class Result:
     def from_trial(cls, trial: Trial) -> Result:
         """The result of a trial's record."""
         return cls(
-            metrics=trial.last_result,
+            metrics=opened_result(trial.last_result),
             checkpoint=trial.checkpoint,
             error=trial.get_error(),
             path=trial.path,
             best_checkpoints=[
-                (tracked.checkpoint, tracked.metrics) for tracked in trial.checkpoints.best
+                (tracked.checkpoint, opened_result(tracked.metrics))
+                for tracked in trial.checkpoints.best
             ],
         )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from localtune.analysis.metric_help import explain_no_best
 from localtune.checkpoint import Checkpoint
 from localtune.experiment.metric_analysis import SCOPES
+from localtune.experiment.pickled_object import opened_result
 from localtune.experiment.trial import Trial
 from localtune.result import (
     CONFIG_PREFIX,
@@ -85,7 +86,7 @@ class ExperimentAnalysis:
     @property
     def results(self) -> dict[str, dict[str, Any]]:
         """{trial id: its last result}."""
-        return {trial.trial_id: trial.last_result for trial in self.trials}
+        return {trial.trial_id: opened_result(trial.last_result) for trial in self.trials}
 
     def get_all_configs(self, prefix: bool = False) -> dict[str, dict[str, Any]]:
         """{trial id: config}; with ``prefix``, flat and with ``config/`` before each key."""
@@ -234,7 +235,7 @@ class ExperimentAnalysis:
     @property
     def best_result(self) -> dict[str, Any]:
         """Last result of the best trial."""
-        return self.best_trial.last_result
+        return opened_result(self.best_trial.last_result)
 
     @property
     def best_result_df(self) -> pandas.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 
 from localtune.check.compare import metrics_of
 from localtune.check.report import Finding, failure, passed, warning
+from localtune.experiment.pickled_object import PickledObject
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.text import near_miss, one_line
 
@@ -58,7 +59,7 @@ def _odd(name: str, values: Sequence[Any]) -> Iterator[Finding]:
         if not _is_json(value):
             yield warning(
                 "metrics",
-                f"The metric {name!r} is a {type(value).__name__}, which JSON does not know: "
+                f"The metric {name!r} is a {_type_name(value)}, which JSON does not know: "
                 "result files would hold its str().",
                 "Report numbers, texts, lists and dicts; write objects to a checkpoint.",
             )
@@ -70,6 +71,10 @@ def _odd(name: str, values: Sequence[Any]) -> Iterator[Finding]:
             "of their own.",
         )
         return
+
+
+def _type_name(value: Any) -> str:
+    return value.type_name if isinstance(value, PickledObject) else type(value).__name__
 
 
 def _is_json(value: Any) -> bool:

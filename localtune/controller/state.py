@@ -189,7 +189,9 @@ class ControllerState(Starting):
         if point is None:
             self._train(worker)
             return
-        restore = m.Restore(point.tracked.checkpoint.path, point.tracked.metrics)
+        # The worker has the config, and may be the only one who can load what is in it.
+        metrics = {k: v for k, v in point.tracked.metrics.items() if k != CONFIG_PREFIX}
+        restore = m.Restore(point.tracked.checkpoint.path, metrics)
         self._command(worker, Phase.RESTORING, restore)
 
     def _on_restored(self, worker: Worker, trial: Trial) -> None:
@@ -216,7 +218,7 @@ class ControllerState(Starting):
         if is_duplicate:
             result = {**trial.last_result, DONE: True}
         else:
-            result[CONFIG_PREFIX] = trial.config if reply.config is None else reply.config
+            result[CONFIG_PREFIX] = _config_of(trial, reply)
         result[TRIAL_ID] = trial.trial_id
         flat = flatten_dict(result)
         if not is_duplicate:
@@ -368,3 +370,13 @@ class ControllerState(Starting):
                 problems.append(f"{trial} is running without a worker")
         if problems:
             raise LocaltuneInternalError("; ".join(problems))
+
+
+def _config_of(trial: Trial, reply: m.Trained) -> dict[str, Any]:
+    """The config that a result was made with: user code may have changed its own copy."""
+    if not reply.changed_config and not reply.removed_config:
+        return trial.config
+    config = {**trial.config, **reply.changed_config}
+    for key in reply.removed_config:
+        config.pop(key, None)
+    return config

@@ -42,6 +42,7 @@ from localtune.execution.outbox import Outbox, make_outbox
 from localtune.execution.output_pipe import OutputPipe
 from localtune.execution.private_dir import PrivateDir
 from localtune.execution.waiter import Waiter
+from localtune.utils.text import text_of
 from localtune.worker import messages as m
 from localtune.worker.main import crash_path
 from localtune.worker.pipe import MessagePipe, message_pipe
@@ -350,16 +351,15 @@ class ProcessExecutor(Executor):
 
 
 def _decode_reply(data: bytes) -> m.Reply:
-    """The reply; a failure in its place if this process cannot load a value that it holds."""
+    """The reply; a failure in its place if it is none."""
     try:
-        reply: m.Reply = m.decode(data)
+        return m.decode_reply(data)
     except Exception as error:
         message = (
-            f"an answer of the worker cannot be loaded by the parent ({type(error).__name__}: "
-            f"{error}). Report numbers, strings, lists and dicts; write objects to a checkpoint."
+            f"an answer of the worker cannot be read ({type(error).__name__}: {text_of(error)}). "
+            "Does user code write to descriptors that are not its own?"
         )
         return m.Failed("reply", type(error).__name__, message, traceback_text=message)
-    return reply
 
 
 _SIGKILL = int(getattr(signal, "SIGKILL", signal.SIGTERM))

@@ -30,6 +30,7 @@ from localtune.result import (
     TRAINING_ITERATION,
     TRIAL_ID,
 )
+from localtune.trainable.metrics import sealed_result
 from localtune.utils.files import write_file
 from localtune.utils.serialization import dumps
 from localtune.worker import messages as m
@@ -206,8 +207,7 @@ class SimulatedHost:
                 f"step() must return a dict of metrics, but returned {type(metrics).__name__}: "
                 f"{metrics!r}. Return for example {{'loss': loss}}."
             )
-        result = dict(metrics)
-        step_s = result.get(TIME_THIS_ITER_S)
+        step_s = metrics.get(TIME_THIS_ITER_S)
         if step_s is not None:
             if not isinstance(step_s, (int, float)) or not 0 <= step_s < float("inf"):
                 raise ValueError(
@@ -215,6 +215,7 @@ class SimulatedHost:
                     f"at least 0, but got {step_s!r}."
                 )
             self.step_s = step_s
+        result = sealed_result(metrics)
         self._count(result)
         self._last_result = result
         return m.Trained(dict(result))

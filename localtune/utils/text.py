@@ -134,6 +134,14 @@ def one_line(value: Any, digits: int | None = 4) -> str:
     return printable(text)
 
 
+def text_of(value: Any) -> str:
+    """``str()`` of any value, which never raises: some classes, and some texts, are broken."""
+    try:
+        return str.__str__(str(value))
+    except Exception:
+        return f"<{type(value).__name__}: its text cannot be made>"
+
+
 def printable(text: str) -> str:
     """The text with each character that is not printable as an escape."""
     if text.isprintable():

@@ -31,8 +31,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from localtune.error import LocaltuneInternalError, TrialStopped
-from localtune.result import CONFIG_PREFIX, RESULT_DUPLICATE, TRIAL_INFO
+from localtune.result import CONFIG_PREFIX, TRIAL_INFO
+from localtune.trainable.metrics import sealed_result, told_value
 from localtune.utils.files import file_sizes
+from localtune.utils.text import one_line, text_of
 from localtune.worker import messages as m
 from localtune.worker.workdir import Surroundings, explain_missing_file, flush_output
 
@@ -101,7 +103,7 @@ class TrainableHost:
         if isinstance(command, m.Reset):
             return self._reset(command.assignment)
         if isinstance(command, m.Export):
-            return m.Exported(self._require().export_model(command.formats) or {})
+            return self._export(command.formats)
         if isinstance(command, m.Stop):
             return self._stop()
         raise LocaltuneInternalError(f"A worker does not know the command {command!r}.")
@@ -138,8 +140,10 @@ class TrainableHost:
     def _restore(self, command: m.Restore) -> m.Reply:
         from localtune.checkpoint import Checkpoint, TrainingResult
 
+        trainable = self._require()
         checkpoint = Checkpoint.from_directory(command.path)
-        self._require().restore(TrainingResult(checkpoint, command.metrics))
+        metrics = {**command.metrics, CONFIG_PREFIX: trainable.config}
+        trainable.restore(TrainingResult(checkpoint, metrics))
         return m.Restored()
 
     def _reset(self, assignment: m.Assignment) -> m.Reply:
@@ -162,10 +166,16 @@ class TrainableHost:
 
     def _save(self) -> m.Saved:
         saved = self._require().save()
-        path = saved.checkpoint.path if saved.checkpoint is not None else None
+        path = os.fspath(saved.checkpoint.path) if saved.checkpoint is not None else None
         metrics = {key: value for key, value in saved.metrics.items() if key != CONFIG_PREFIX}
         files = file_sizes(path) if path is not None else {}
-        return m.Saved(path, metrics, self._storage.next_checkpoint_index, files)
+        index = self._storage.next_checkpoint_index
+        return m.Saved(path, sealed_result(metrics), index, files)
+
+    def _export(self, formats: list[str]) -> m.Exported:
+        paths = self._require().export_model(formats)
+        told = paths.items() if isinstance(paths, dict) else ()
+        return m.Exported({text_of(name): text_of(path) for name, path in told})
 
     def _stop(self) -> m.Reply:
         try:
@@ -191,7 +201,7 @@ class TrainableHost:
     def _debug_metrics(self) -> dict[str, Any]:
         metrics = self._require().get_auto_filled_metrics(debug_metrics_only=True)
         metrics.pop(CONFIG_PREFIX, None)
-        return metrics
+        return sealed_result(metrics)
 
     def _remember_config(self) -> None:
         self._known_config = dict(self._require().config)
@@ -199,17 +209,23 @@ class TrainableHost:
     def trained(self, result: dict[str, Any]) -> m.Trained:
         """The answer to Train.
 
-        The config is in every result, and the parent has it already: it travels only after user
-        code changed one of its entries.
+        The config is in every result, and the parent has it already: what travels is what user
+        code changed in it.
         """
         config = result.get(CONFIG_PREFIX)
-        if config is None or RESULT_DUPLICATE in result:
-            return m.Trained(result)
+        if config is None:
+            return m.Trained(sealed_result(result))
         result = {key: value for key, value in result.items() if key != CONFIG_PREFIX}
-        if _same_entries(config, self._known_config):
-            return m.Trained(result)
-        self._known_config = dict(config)
-        return m.Trained(result, config=dict(config))
+        reply = m.Trained(sealed_result(result))
+        if not _same_entries(config, self._known_config):
+            known, missing = self._known_config, object()
+            reply.changed_config = {
+                text_of(key): told_value(value)
+                for key, value in config.items()
+                if known.get(key, missing) is not value
+            }
+            reply.removed_config = [text_of(key) for key in known if key not in config]
+        return reply
 
 
 def _same_entries(config: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
@@ -372,9 +388,9 @@ def failure_reply(command: str, error: BaseException) -> m.Failed:
     import traceback
 
     if isinstance(error, SystemExit):
-        message = f"user code called sys.exit({error.code!r}), which ends the worker"
+        message = f"user code called sys.exit({one_line(error.code)}), which ends the worker"
     else:
-        message = _safe_text(error)
+        message = text_of(error)
     try:
         lines = traceback.format_exception(type(error), error, _without_own_frames(error))
         text = "".join(lines)
@@ -392,19 +408,12 @@ def failure_reply(command: str, error: BaseException) -> m.Failed:
 
 
 def _explain_missing_method(error: BaseException) -> str:
-    if isinstance(error, NotImplementedError) and "save_checkpoint" in _safe_text(error):
+    if isinstance(error, NotImplementedError) and "save_checkpoint" in text_of(error):
         return (
             "A checkpoint is needed (checkpoint_frequency, checkpoint_at_end, or a scheduler that "
             "pauses trials): implement save_checkpoint and load_checkpoint."
         )
     return ""
-
-
-def _safe_text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return f"<{type(error).__name__}: its text cannot be made>"
 
 
 def _shortened(text: str) -> str:

@@ -92,29 +92,13 @@ class PipeChannel:
 
 
 def _encode_reply(reply: m.Reply) -> bytes:
-    try:
-        data = m.encode(reply)
-    except Exception as error:
-        raise TypeError(_explain_unsendable(reply, error)) from error
+    data = m.encode(reply)
     if len(data) > m.MAX_REPLY_BYTES:
         raise ValueError(
             f"A result or answer of {len(data):,} bytes is refused (the limit is "
             f"{m.MAX_REPLY_BYTES:,} bytes). Write large data to a file or a checkpoint."
         )
     return data
-
-
-def _explain_unsendable(reply: m.Reply, error: Exception) -> str:
-    result = getattr(reply, "result", None) or getattr(reply, "metrics", None) or {}
-    for key, value in result.items():
-        try:
-            m.encode(m.Trained({key: value}))
-        except Exception:
-            return (
-                f"The metric {key!r} of type {type(value).__name__} cannot be pickled ({error}). "
-                "Report numbers, strings, lists and dicts; write objects to a checkpoint."
-            )
-    return f"An answer of the worker cannot be pickled: {error}"
 
 
 def serve(connection: Any, load: Callable[[], type[Trainable]], crash_file: str) -> int:

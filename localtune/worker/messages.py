@@ -27,10 +27,12 @@ is the end of the pipe. A ``Failed`` with ``fatal`` is the worker's last word.
 
 from __future__ import annotations
 
+import io
 import pickle
 from dataclasses import dataclass, field
 from typing import Any
 
+from localtune.experiment.pickled_object import PickledObject
 from localtune.experiment.trial_info import StorageContext, TrialInfo
 
 PROTOCOL_VERSION = 1
@@ -140,12 +142,15 @@ class Trained(Reply):
     """One iteration is done.
 
     Attributes:
-        result: The result without ``config``.
-        config: The trainable's config where it is not what the parent knows, else None.
+        result: The result without ``config``, as plain data.
+        changed_config: {key: value} of what the trainable's config has, and the one that it was
+            given has not; to be shown.
+        removed_config: Keys that it has not any more.
     """
 
     result: dict[str, Any]
-    config: dict[str, Any] | None = None
+    changed_config: dict[str, Any] = field(default_factory=dict)
+    removed_config: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -219,19 +224,53 @@ class Failed(Reply):
 
 
 def encode(message: Command | Reply) -> bytes:
-    """Bytes of a message. Falls back to pickling by value where plain pickling fails.
+    """Bytes of a message.
 
     Raises:
-        TypeError, pickle.PicklingError: if a part of it cannot be pickled at all.
+        Exception: whatever a part of it raises that cannot be pickled.
     """
-    try:
-        return pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    except Exception:
-        import cloudpickle
-
-        return bytes(cloudpickle.dumps(message))
+    return pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def decode(data: bytes) -> Any:
-    """The message that ``data`` holds."""
+    """The command that ``data`` holds; for workers."""
     return pickle.loads(data)
+
+
+def decode_reply(data: bytes) -> Reply:
+    """The reply that ``data`` holds; for the parent, where no class of user code is made.
+
+    Raises:
+        pickle.UnpicklingError: if it holds anything but plain data.
+    """
+    reply = _ReplyUnpickler(io.BytesIO(data)).load()
+    if not isinstance(reply, Reply):
+        raise pickle.UnpicklingError(f"a worker answered with a {type(reply).__name__}")
+    return reply
+
+
+class _ReplyUnpickler(pickle.Unpickler):
+    """Makes replies, and what plain data is made of, and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == __name__ and isinstance(kind := globals().get(name), type):
+            if issubclass(kind, Reply):
+                return kind
+        elif (module, name) in _PARTS_OF_REPLIES:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it holds a {module}.{name}, which is no plain data")
+
+
+# Arrays of NumPy 1 and 2, and objects that stay closed.
+_PARTS_OF_REPLIES = frozenset(
+    {
+        (PickledObject.__module__, PickledObject.__name__),
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy.core.numeric", "_frombuffer"),
+        ("numpy._core.numeric", "_frombuffer"),
+        ("_codecs", "encode"),  # bytes, in older forms of pickles
+    }
+)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import pickle
 import threading
 from collections.abc import Iterator
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from localtune.experiment.pickled_object import PickledObject
 from localtune.worker import messages as m
 from localtune.worker.main import PipeChannel
 from localtune.worker.pipe import Descriptor, HandlePipe, MessagePipe
@@ -32,7 +35,7 @@ def test_a_command_arrives_and_its_reply_goes_back(ends: tuple[Any, Any]) -> Non
     parent.send(m.encode(m.Export(["model"])))
     assert channel.receive() == m.Export(["model"])
     channel.send(m.Exported({"model": "path"}))
-    assert m.decode(parent.receive()) == m.Exported({"model": "path"})
+    assert m.decode_reply(parent.receive()) == m.Exported({"model": "path"})
 
 
 def test_the_end_of_the_parent_is_the_end_of_the_pipe(ends: tuple[Any, Any]) -> None:
@@ -41,20 +44,39 @@ def test_the_end_of_the_parent_is_the_end_of_the_pipe(ends: tuple[Any, Any]) -> 
         PipeChannel(ends[1]).receive()
 
 
-def test_a_metric_that_cannot_be_pickled_is_named(ends: tuple[Any, Any]) -> None:
-    result = {"fine": 1, "lock": threading.Lock()}
-    with pytest.raises(TypeError, match="The metric 'lock' of type lock cannot be pickled"):
-        PipeChannel(ends[1]).send(m.Trained(result))
+def test_a_reply_of_plain_data_arrives(ends: tuple[Any, Any]) -> None:
+    closed = PickledObject("Path", "a/b", pickle.dumps(Path("a/b")))
+    result = {"n": 1, "x": [None, (0.5, b"b", True)], "closed": closed}
+    PipeChannel(ends[1]).send(m.Trained(result))
+    assert m.decode_reply(MessagePipe(ends[0]).receive()) == m.Trained(result)
 
 
-def test_an_answer_that_cannot_be_pickled_says_so(ends: tuple[Any, Any]) -> None:
-    with pytest.raises(TypeError, match="An answer of the worker cannot be pickled"):
-        PipeChannel(ends[1]).send(m.Exported({"model": threading.Lock()}))  # type: ignore[dict-item]
+@pytest.mark.parametrize("dtype", ["f8", "i1", "?", "c16", "U3", "M8[s]", [("a", "i4")]])
+def test_an_array_arrives(ends: tuple[Any, Any], dtype: Any) -> None:
+    array = np.zeros((2, 3), dtype)
+    PipeChannel(ends[1]).send(m.Trained({"array": array}))
+    reply = m.decode_reply(MessagePipe(ends[0]).receive())
+    assert isinstance(reply, m.Trained)
+    assert np.array_equal(reply.result["array"], array)
 
 
-def test_what_plain_pickle_cannot_send_goes_by_value(ends: tuple[Any, Any]) -> None:
-    PipeChannel(ends[1]).send(m.Trained({"double": lambda number: 2 * number}))
-    assert m.decode(MessagePipe(ends[0]).receive()).result["double"](3) == 6
+class Strikes:
+    """Does harm where it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return (os.mkdir, ("harm",))
+
+
+@pytest.mark.parametrize(
+    "message", [m.Trained({"x": Strikes()}), m.Trained({"x": Path("a")}), m.Train(), "text", None]
+)
+def test_the_parent_makes_nothing_but_replies_of_plain_data(
+    message: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(pickle.UnpicklingError):
+        m.decode_reply(pickle.dumps(message))
+    assert not Path("harm").exists()
 
 
 def test_an_oversized_reply_is_refused_with_both_sizes(

@@ -110,7 +110,7 @@ def reports_what_only_workers_have(config: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("start_method", ["template", "spawn", "portable"])
-def test_a_metric_that_the_parent_cannot_load_fails_the_trial_and_not_the_run(
+def test_an_object_that_only_workers_can_load_stays_closed(
     tmp_path: Path, start_method: str
 ) -> None:
     grid: Any = tune.Tuner(
@@ -118,8 +118,10 @@ def test_a_metric_that_the_parent_cannot_load_fails_the_trial_and_not_the_run(
         run_config=tune.RunConfig(storage_path=tmp_path, verbose=0),
         executor=tune.ProcessExecutor(num_cpus=1, start_method=start_method),
     ).fit()
-    assert "cannot be loaded by the parent" in str(grid.errors[0])
-    assert "only_in_workers" in str(grid.errors[0])
+    assert not grid.errors
+    value = grid[0].metrics["value"]
+    assert value.type_name == "Value"
+    assert "only_in_workers.Value object" in str(value)
 
 
 def construct(tmp_path: Path, config: dict[str, Any] | None = None, **options: Any) -> m.Construct:
@@ -167,8 +169,13 @@ class Script:
         return [type(reply).__name__ for reply in self.replies]
 
 
-def serve(tmp_path: Path, trainable: type[Trainable], *commands: m.Command) -> tuple[int, Script]:
-    channel = Script(construct(tmp_path), *commands)
+def serve(
+    tmp_path: Path,
+    trainable: type[Trainable],
+    *commands: m.Command,
+    config: dict[str, Any] | None = None,
+) -> tuple[int, Script]:
+    channel = Script(construct(tmp_path, config), *commands)
     code = ProcessHost(lambda: trainable, channel).run()
     return code, channel
 
@@ -235,15 +242,19 @@ class TestLoop:
         assert channel.kinds == ["Ready", "Failed"]
         assert code == 1
 
-    def test_the_config_travels_when_user_code_has_changed_it(self, tmp_path: Path) -> None:
+    def test_what_user_code_has_changed_in_the_config_travels(self, tmp_path: Path) -> None:
         class Changes(ChaosTrainable):
             def step(self) -> dict[str, Any]:
                 result = super().step()
                 if self.steps == 2:
                     self.config["lr"] = 0.5
+                if self.steps == 3:
+                    del self.config["first"]
                 return result
 
-        _, channel = serve(tmp_path, Changes, m.Train(), m.Train(), m.Train(), m.Stop())
+        commands = [m.Train(), m.Train(), m.Train(), m.Stop()]
+        _, channel = serve(tmp_path, Changes, *commands, config={"first": 1})
         trained = [reply for reply in channel.replies if isinstance(reply, m.Trained)]
-        assert [each.config for each in trained] == [None, {"lr": 0.5}, None]
+        assert [each.changed_config for each in trained] == [{}, {"lr": 0.5}, {"lr": 0.5}]
+        assert [each.removed_config for each in trained] == [[], [], ["first"]]
         assert all("config" not in each.result for each in trained)
