@@ -108,18 +108,19 @@ def told_value(value: Any) -> Any:
 
 def _plain(metrics: Mapping[str, Any], object_as: _ObjectAs) -> dict[str, Any]:
     if len(metrics) <= _FEW:
+        # Nearly all results end here; each of them passes by.
         for key, value in metrics.items():
             kind = type(value)
-            if not (
-                (
-                    kind in _SCALARS
-                    or (kind is int and -_INT64 < value < _INT64)
-                    or (kind is str and len(value) < _SHORT)
-                )
-                and type(key) is str
-                and len(key) < _SHORT
-            ):
+            if type(key) is not str or len(key) >= _SHORT:
                 break
+            if kind in _SCALARS:
+                continue
+            if kind is int:
+                if -_INT64 < value < _INT64:
+                    continue
+            elif kind is str and len(value) < _SHORT:
+                continue
+            break
         else:
             return dict(metrics)
     return _Scan(object_as).clean_result(metrics)
@@ -151,11 +152,18 @@ class _Scan:
         """The result itself: what is in it is ascribed to its keys."""
         self._enter(len(metrics), 0, "the result")
         cleaned: dict[str, Any] = {}
+        size = 0
         for key, value in metrics.items():
-            name = self._name(key, "")
-            self._key = name
-            self._count(_ENTRY_BYTES + len(name))
-            cleaned[name] = self.clean(value, name, 1)
+            name = key if type(key) is str else self._name(key, "")
+            size += _ENTRY_BYTES + len(name)
+            if type(value) in _SCALARS:
+                cleaned[name] = value
+            else:
+                self._key = name
+                self._count(size)
+                size = 0
+                cleaned[name] = self.clean(value, name, 1)
+        self._count(size)
         if len(cleaned) != len(metrics):
             self._refuse_equal_names("The metrics", metrics)
         return cleaned
@@ -169,9 +177,9 @@ class _Scan:
             depth: How many containers are around it.
         """
         kind = type(value)
-        if kind in _SCALARS:
+        if kind in _SCALARS or (kind is int and -_INT64 < value < _INT64):
             return value
-        if issubclass(kind, int):  # Not a bool, from here on.
+        if issubclass(kind, int):
             return self._integer(int.__int__(value), path)
         if kind is str or issubclass(kind, str):
             self._count(len(value))
@@ -383,6 +391,8 @@ def _types(module: Any, name: str) -> tuple[type, ...]:
 
 
 def _flag(value: Any) -> bool:
+    if value is True or value is False:
+        return value
     if type(value) in (bool, int, float, type(None)):
         return bool(value)
     raise ValueError
@@ -422,13 +432,14 @@ _READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
 
 def _settled(result: dict[str, Any]) -> dict[str, Any]:
     """The result, with what localtune itself reads in a form in which it can be read."""
-    for key in _READERS.keys() & result.keys():
+    for key, (read, rule) in _READERS.items():
+        if key not in result:
+            continue
         value = result[key]
         if value is None:
             if key == TRAINING_ITERATION:
                 del result[key]  # As if it were not given.
             continue
-        read, rule = _READERS[key]
         try:
             result[key] = read(value)
         except (ValueError, OverflowError):
