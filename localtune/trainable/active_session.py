@@ -15,8 +15,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import TrialStopped
+from localtune.experiment.plain_data import clean_metrics
 from localtune.result import CHECKPOINT_DIR_NAME, SHOULD_CHECKPOINT, TIMESTAMP
-from localtune.trainable.metrics import clean_metrics
 from localtune.trainable.saving import persist_checkpoint
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from localtune.checkpoint import Checkpoint, TrainingResult
+from localtune.experiment.plain_data import clean_metrics
 from localtune.result import (
     DEBUG_METRICS,
     DONE,
@@ -37,7 +38,6 @@ from localtune.result import (
     TRIAL_INFO,
 )
 from localtune.trainable.autofill import DATE_FORMAT, LOCAL_IP, date_of, hostname
-from localtune.trainable.metrics import clean_metrics
 from localtune.trainable.saving import CheckpointSource, read_state, save_state, split_source
 
 if TYPE_CHECKING:

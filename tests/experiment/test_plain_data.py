@@ -19,7 +19,7 @@ from hypothesis import given
 
 from localtune.experiment.metric_analysis import MetricStats, pack_stats, update_metric_stats
 from localtune.experiment.pickled_object import PickledObject, opened
-from localtune.trainable.metrics import (
+from localtune.experiment.plain_data import (
     MAX_RESULT_BYTES,
     MAX_RESULT_DEPTH,
     MAX_RESULT_ENTRIES,
