@@ -39,9 +39,9 @@ from localtune.storage.experiment_db import ExperimentDB, has_database
 from localtune.storage.locks import experiment_locked
 from localtune.storage.paths import make_experiment_dir
 from localtune.storage.reading import mark_interrupted
-from localtune.storage.trust import check_trusted
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.utils.files import remove_tree
+from localtune.utils.trust import check_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from localtune.checkpoint import Checkpoint
-from localtune.error import StorageError
+from localtune.error import StorageError, UntrustedDirectoryError
 from localtune.experiment.pickled_object import opened_result
 from localtune.result import (
     AUTO_RESULT_KEYS,
@@ -18,12 +18,12 @@ from localtune.result import (
 from localtune.storage import failures, history
 from localtune.storage.experiment_db import has_database
 from localtune.storage.remote import attach_path, is_checkpoint_name, needs_store, split_path
-from localtune.storage.trust import check_trusted
 from localtune.tune_config import check_metric_and_mode
 from localtune.utils.best import best_of, is_number
 from localtune.utils.data_frames import data_frame
 from localtune.utils.dicts import unflattened_lookup
 from localtune.utils.remote_fetch import is_remote_checkpoint
+from localtune.utils.trust import check_trusted
 
 if TYPE_CHECKING:
     import pandas
@@ -100,7 +100,7 @@ class Result:
         check_trusted(trial_dir, trust=trust)
         experiment_path = os.path.dirname(trial_dir)
         check_trusted(experiment_path, trust=trust or not has_database(experiment_path))
-        trial = _recorded_trial(trial_dir)
+        trial = _recorded_trial(trial_dir, trust=trust)
         if trial is not None and trial.is_finished():
             return cls.from_trial(trial)
         if not history.has_results_file(trial_dir):
@@ -113,7 +113,7 @@ class Result:
         return cls(
             metrics=results[-1] if results else {},
             checkpoint=checkpoints[-1][0] if checkpoints else None,
-            error=failures.read_error(trial_dir) if trial is None else trial.get_error(),
+            error=trial.get_error() if trial else failures.read_error(trial_dir, trust=trust),
             path=trial_dir,
             best_checkpoints=checkpoints,
         )
@@ -184,11 +184,13 @@ class Result:
         return "Result(\n  " + ",\n  ".join(lines) + "\n)"
 
 
-def _recorded_trial(trial_dir: str) -> Trial | None:
+def _recorded_trial(trial_dir: str, *, trust: bool) -> Trial | None:
     from localtune.storage.reading import load_trial
 
     try:
-        return load_trial(trial_dir)
+        return load_trial(trial_dir, trust=trust)
+    except UntrustedDirectoryError:
+        raise
     except StorageError:
         # A database on a disk that cannot be written, for instance: there are the files.
         return None

@@ -28,7 +28,6 @@ from localtune.storage.remote import (
     publish_tuner_file,
     split_path,
 )
-from localtune.storage.trust import check_trusted
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.util import is_function_trainable
 from localtune.tune_config import TuneConfig
@@ -36,6 +35,7 @@ from localtune.utils.dicts import flatten_dict
 from localtune.utils.remote_store import open_store
 from localtune.utils.serialization import dumps
 from localtune.utils.source import source_digest
+from localtune.utils.trust import GuardedDirectory
 
 if TYPE_CHECKING:
     from localtune.execution.executor import Executor
@@ -140,8 +140,8 @@ class Tuner:
 
     def _renew(self) -> None:
         """Takes deciders as they were before the last run: they carry its state."""
-        with open(os.path.join(self._path, TUNER_FILE), "rb") as file:
-            saved: dict[str, Any] = pickle.load(file)
+        with GuardedDirectory(self._path, trust=self._trust) as guarded:
+            saved: dict[str, Any] = guarded.load(TUNER_FILE)
         tune_config, run_config = (pickle.loads(saved[k]) for k in ("tune_config", "run_config"))
         self._tune_config.search_alg = tune_config.search_alg
         self._tune_config.scheduler = tune_config.scheduler
@@ -270,9 +270,8 @@ class Tuner:
             raise FileNotFoundError(
                 f"There is no experiment to restore at {directory!r}: it has no {TUNER_FILE}."
             )
-        check_trusted(directory, trust=trust)
-        with open(os.path.join(directory, TUNER_FILE), "rb") as file:
-            saved: dict[str, Any] = pickle.load(file)
+        with GuardedDirectory(directory, trust=trust) as guarded:
+            saved: dict[str, Any] = guarded.load(TUNER_FILE)
         saved_space = pickle.loads(saved["param_space"])
         tuner = cls.__new__(cls)
         tuner._run_identifier = register(trainable)

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from localtune.checkpoint import Checkpoint, TrainingResult, relocated
+from localtune.error import UntrustedDirectoryError
+from localtune.utils import trust
 
 
 @pytest.fixture(autouse=True)
@@ -156,8 +158,9 @@ def test_copying_what_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_locks_of_another_user_are_refused(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "getuid", lambda: 12345)
-    with pytest.raises(PermissionError, match="belongs to another user"):
+    Checkpoint(source).to_directory(source.parent / "copy")  # They are made now.
+    monkeypatch.setattr(trust, "_owner_of", lambda status: 12345)
+    with pytest.raises(UntrustedDirectoryError, match="it belongs to the user 12345, not to"):
         Checkpoint(source).to_directory()
 
 

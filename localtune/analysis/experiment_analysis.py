@@ -22,7 +22,6 @@ from localtune.result import (
 )
 from localtune.storage.history import iter_results
 from localtune.storage.remote import attach_path, needs_store
-from localtune.storage.trust import check_trusted
 from localtune.tune_config import check_metric_and_mode
 from localtune.utils.best import best_of, is_number
 from localtune.utils.data_frames import data_frame
@@ -74,9 +73,7 @@ class ExperimentAnalysis:
         self.default_metric = default_metric
         self.default_mode = default_mode
         self._path = _directory_of(experiment_checkpoint_path, storage_filesystem)
-        if trials is None and self._path:
-            check_trusted(self._path, trust=trust)
-        self.trials = _load_trials(self._path) if trials is None else list(trials)
+        self.trials = _load_trials(self._path, trust) if trials is None else list(trials)
 
     @property
     def experiment_path(self) -> str:
@@ -302,7 +299,7 @@ def _directory_of(path: str | os.PathLike[str] | None, filesystem: Any) -> str:
     return os.path.dirname(text) if os.path.isfile(text) else text
 
 
-def _load_trials(experiment_path: str) -> list[Trial]:
+def _load_trials(experiment_path: str, trust: bool) -> list[Trial]:
     from localtune.storage.experiment_db import has_database
     from localtune.storage.reading import load_trials
 
@@ -312,7 +309,7 @@ def _load_trials(experiment_path: str) -> list[Trial]:
         raise ValueError(
             f"There is no experiment in {experiment_path!r}: it has no {EXPERIMENT_DB_FILE}."
         )
-    return load_trials(experiment_path)
+    return load_trials(experiment_path, trust=trust)
 
 
 def _best_row(trial: Trial, metric: str, mode: str) -> dict[str, Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from localtune.check.report import Finding, failure, passed, warning
 from localtune.result import DICT_CHECKPOINT_FILE
 from localtune.utils.files import STAGING_PREFIX
 from localtune.utils.text import count, format_bytes
+from localtune.utils.trust import load_own
 from localtune.worker import messages as m
 
 
@@ -42,8 +42,7 @@ def check_content(saved: m.Saved, *, is_function: bool) -> Finding:
 def _check_dict(path: str) -> Finding:
     size = format_bytes(os.path.getsize(path))
     try:
-        with open(path, "rb") as file:
-            state = pickle.load(file)
+        state = load_own(path)
     except Exception as error:
         return failure(
             "save",

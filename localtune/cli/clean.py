@@ -120,7 +120,7 @@ def _look_at(path: str) -> _Candidate:
     from localtune.cli.places import is_complete_experiment, is_experiment
     from localtune.error import UntrustedDirectoryError
     from localtune.storage.owner import find_owner
-    from localtune.storage.trust import check_trusted
+    from localtune.utils.trust import check_trusted
 
     size, changed, problem = 0, 0.0, ""
     if not is_complete_experiment(path):

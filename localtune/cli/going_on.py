@@ -53,8 +53,8 @@ def go_on(
     def make_tuner() -> Tuner:
         from localtune.cli.kept_command import command_of
         from localtune.cli.sweep import trainable_of
-        from localtune.storage.trust import check_trusted
         from localtune.tuner import Tuner
+        from localtune.utils.trust import check_trusted
 
         target = args.target
         if target is None and not is_uri(path):

@@ -15,8 +15,8 @@ from localtune.result import TUNER_FILE
 from localtune.storage.experiment_db import has_database
 from localtune.storage.owner import Owner, find_owner
 from localtune.storage.reading import load_trials
-from localtune.storage.trust import check_trusted
 from localtune.utils.text import count, near_miss
+from localtune.utils.trust import GuardedDirectory, check_trusted
 
 if TYPE_CHECKING:
     from localtune.analysis.experiment_analysis import ExperimentAnalysis
@@ -51,6 +51,7 @@ class View:
         mode: ``"min"`` or ``"max"``, likewise.
         tune_config: What its Tuner was told, None if it is not known.
         problem: Why it cannot be read, "" if it can.
+        trust: Whether more of it is read though another user could have written it.
     """
 
     path: str
@@ -61,6 +62,7 @@ class View:
     mode: str | None = None
     tune_config: TuneConfig | None = None
     problem: str = ""
+    trust: bool = False
 
     @property
     def name(self) -> str:
@@ -102,10 +104,11 @@ def read(path: str, *, trust: bool = False) -> View:
     """
     check_trusted(path, trust=trust)
     owner = find_owner(path)
-    trials = load_trials(path) if has_database(path) else []
-    config = tune_config_of(path)
+    trials = load_trials(path, trust=trust) if has_database(path) else []
+    config = tune_config_of(path, trust=trust)
     metric, mode = (config.metric, config.mode) if config is not None else (None, None)
-    return View(path, _state_of(trials, owner), owner, trials, metric, mode, config)
+    state = _state_of(trials, owner)
+    return View(path, state, owner, trials, metric, mode, config, trust=trust)
 
 
 def read_gently(path: str, *, trust: bool = False) -> View:
@@ -162,14 +165,24 @@ def _state_of(trials: list[Trial], owner: Owner | None) -> State:
     return State.INTERRUPTED
 
 
-def tune_config_of(path: str) -> TuneConfig | None:
-    """What a Tuner was told to optimise, and how; nothing is known of runs without one."""
+def tune_config_of(path: str, *, trust: bool = False) -> TuneConfig | None:
+    """What a Tuner was told to optimise, and how; nothing is known of runs without one.
+
+    Args:
+        path: Directory of the experiment.
+        trust: Read it though another user could have written it.
+
+    Raises:
+        UntrustedDirectoryError: if another user could have written it.
+    """
     try:
-        with open(os.path.join(path, TUNER_FILE), "rb") as file:
-            saved: dict[str, Any] = pickle.load(file)
+        with GuardedDirectory(path, trust=trust) as guarded:
+            saved: dict[str, Any] = guarded.load(TUNER_FILE)
         config: TuneConfig = pickle.loads(saved["tune_config"])
         # Of another version, it could lack them.
         return config if {"metric", "mode"} <= vars(config).keys() else None
+    except UntrustedDirectoryError:
+        raise
     except Exception:
         # Absent, torn, or with objects whose modules are not here.
         return None

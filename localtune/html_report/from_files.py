@@ -49,7 +49,7 @@ def read_for_report(path: str, *, trust: bool = False) -> View:
         problem = f"{error} Shown is what the trials' files hold."
         owner = find_owner(path)
         state = State.UNREADABLE if owner is None else State.RUNNING
-        config = tune_config_of(path)
+        config = tune_config_of(path, trust=trust)
         metric, mode = (config.metric, config.mode) if config is not None else (None, None)
         return View(path, state, owner, trials, metric, mode, config, problem)
 

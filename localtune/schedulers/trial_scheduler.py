@@ -7,6 +7,8 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from localtune.utils.trust import load_own
+
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
     from localtune.search.search_algorithm import SearchAlgorithm
@@ -194,6 +196,9 @@ class TrialScheduler:
             pickle.dump(self.get_state(), file)
 
     def restore(self, checkpoint_path: str) -> None:
-        """Reads the scheduler's state from a file that :meth:`save` wrote."""
-        with open(checkpoint_path, "rb") as file:
-            self.set_state(pickle.load(file))
+        """Reads the scheduler's state from a file that :meth:`save` wrote.
+
+        Raises:
+            UntrustedDirectoryError: if another user could have written the file.
+        """
+        self.set_state(load_own(checkpoint_path))

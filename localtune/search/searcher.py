@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.serialization import dumps_by_value
+from localtune.utils.trust import load_own
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
@@ -228,8 +229,12 @@ class Searcher(ABC):
         Path(checkpoint_path).write_bytes(dumps_by_value(self.get_state()))
 
     def restore(self, checkpoint_path: str) -> None:
-        """Goes on from a file that ``save`` wrote. It is a pickle: read only what you trust."""
-        self.set_state(pickle.loads(Path(checkpoint_path).read_bytes()))
+        """Goes on from a file that ``save`` wrote. It is a pickle: read only what you trust.
+
+        Raises:
+            UntrustedDirectoryError: if another user could have written the file.
+        """
+        self.set_state(load_own(checkpoint_path))
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Writes the state to ``searcher-state-<session_str>.pkl``, whole or not at all.

@@ -62,6 +62,9 @@ SCHEMA_VERSION = 3
 # Results that wait for a transaction at most, however short a time they have waited.
 _PENDING_LIMIT = 256
 
+# All that SQLite may open for it, or make beside it.
+DATABASE_FILES = tuple(f"{EXPERIMENT_DB_FILE}{end}" for end in ("", "-wal", "-shm", "-journal"))
+
 _Statement: TypeAlias = "tuple[str, tuple[Any, ...]]"
 
 _META_SCHEMA = """

@@ -10,6 +10,7 @@ import time
 from localtune.result import EXPR_ERROR_FILE, EXPR_ERROR_PICKLE_FILE
 from localtune.utils.files import write_file
 from localtune.utils.serialization import dumps_by_value
+from localtune.utils.trust import load_own
 
 
 def write_error(trial_dir: str, failure_number: int, time_s: float, error: BaseException) -> None:
@@ -38,23 +39,23 @@ def write_error(trial_dir: str, failure_number: int, time_s: float, error: BaseE
         os.remove(path)  # It must not speak of an earlier failure.
 
 
-def read_error(trial_dir: str) -> BaseException | str | None:
+def read_error(trial_dir: str, *, trust: bool = False) -> BaseException | str | None:
     """The last failure of a trial.
 
     Args:
         trial_dir: Directory of the trial.
+        trust: Unpickle the exception though another user could have written it.
 
     Returns:
         The exception; the text of ``error.txt`` where only that can be read; None if the trial
         never failed.
     """
     try:
-        with open(os.path.join(trial_dir, EXPR_ERROR_PICKLE_FILE), "rb") as file:
-            error = pickle.load(file)
+        error = load_own(os.path.join(trial_dir, EXPR_ERROR_PICKLE_FILE), trust=trust)
         if isinstance(error, BaseException):
             return error
     except Exception:
-        # Absent, torn, or of a class that does not exist here: there is the text.
+        # Absent, torn, another user's, or of a class that does not exist here: there is the text.
         pass
     try:
         with open(os.path.join(trial_dir, EXPR_ERROR_FILE), encoding="utf-8") as text_file:

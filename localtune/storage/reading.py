@@ -17,14 +17,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from localtune.error import StorageError
+from localtune.error import StorageError, UntrustedDirectoryError
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
 from localtune.result import EXPERIMENT_DB_FILE, EXPR_RESULT_FILE, TRIAL_ID
-from localtune.storage.experiment_db import ExperimentDB, RunRecord, has_database
+from localtune.storage.experiment_db import (
+    DATABASE_FILES,
+    ExperimentDB,
+    RunRecord,
+    has_database,
+)
 from localtune.storage.owner import Owner, find_owner
 from localtune.storage.snapshot import copy_database
 from localtune.storage.trial_record import take_result
+from localtune.utils.trust import GuardedDirectory, check_trusted
 
 
 @dataclass
@@ -46,19 +52,24 @@ class ExperimentRecord:
     is_running: bool
 
 
-def read_experiment(experiment_path: str, run: int | None = None) -> ExperimentRecord:
+def read_experiment(
+    experiment_path: str, run: int | None = None, *, trust: bool = False
+) -> ExperimentRecord:
     """Reads a run of the experiment in a directory.
 
     Args:
         experiment_path: The directory.
         run: Number of the run, from 1; None is the latest.
+        trust: Read it though another user could have written it.
 
     Raises:
+        UntrustedDirectoryError: if another user could have written it.
         StorageError: if there is no readable database, or no such run.
     """
+    check_trusted(experiment_path, trust=trust)
     # Who ends between the two has written all by then.
     owner = find_owner(experiment_path)
-    with opened(experiment_path) as db:
+    with opened(experiment_path, trust=trust) as db:
         if run is not None:
             db.select_run(run)
         runs = db.runs()
@@ -71,22 +82,30 @@ def read_experiment(experiment_path: str, run: int | None = None) -> ExperimentR
     return ExperimentRecord(chosen, runs, trials, owner, is_running)
 
 
-def load_trials(experiment_path: str, run: int | None = None) -> list[Trial]:
+def load_trials(
+    experiment_path: str, run: int | None = None, *, trust: bool = False
+) -> list[Trial]:
     """The trials that :func:`read_experiment` finds."""
-    return read_experiment(experiment_path, run).trials
+    return read_experiment(experiment_path, run, trust=trust).trials
 
 
-def load_trial(trial_dir: str) -> Trial | None:
+def load_trial(trial_dir: str, *, trust: bool = False) -> Trial | None:
     """The trial whose directory this is, of any run; None if no experiment around it knows it.
 
+    Args:
+        trial_dir: The directory.
+        trust: Read the experiment though another user could have written it.
+
     Raises:
+        UntrustedDirectoryError: if another user could have written it.
         StorageError: if the experiment's database cannot be read.
     """
     experiment_path, dirname = os.path.split(trial_dir)
     if not has_database(experiment_path):
         return None
+    check_trusted(experiment_path, trust=trust)
     owner = find_owner(experiment_path)
-    with opened(experiment_path) as db:
+    with opened(experiment_path, trust=trust) as db:
         trial = db.load_by_dirname(dirname)
     if trial is not None and owner is None:
         _settle(trial)
@@ -94,10 +113,15 @@ def load_trial(trial_dir: str) -> Trial | None:
 
 
 @contextlib.contextmanager
-def opened(experiment_path: str) -> Iterator[ExperimentDB]:
+def opened(experiment_path: str, *, trust: bool = False) -> Iterator[ExperimentDB]:
     """An experiment's database, to look at: what is written to it is lost.
 
+    Args:
+        experiment_path: Directory of the experiment.
+        trust: Read it though another user could have written it.
+
     Raises:
+        UntrustedDirectoryError: if another user could have written it.
         StorageError: if there is none, or it cannot be read.
     """
     if not has_database(experiment_path):
@@ -106,7 +130,13 @@ def opened(experiment_path: str) -> Iterator[ExperimentDB]:
     with tempfile.TemporaryDirectory(prefix="localtune-read-") as directory:
         copy = os.path.join(directory, EXPERIMENT_DB_FILE)
         try:
-            copy_database(source, copy)
+            with GuardedDirectory(experiment_path, trust=trust) as guarded:
+                guarded.check_files(DATABASE_FILES)
+                copy_database(source, copy)
+                # It is copied by its path: nothing is unpickled unless this still holds.
+                guarded.check_files(DATABASE_FILES)
+        except UntrustedDirectoryError:
+            raise
         except (OSError, sqlite3.Error) as error:
             raise StorageError(f"The database {source!r} cannot be read: {error}.") from error
         with contextlib.closing(ExperimentDB(experiment_path, copy)) as db:

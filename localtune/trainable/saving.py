@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from localtune.checkpoint import Checkpoint, TrainingResult, relocated
-from localtune.error import StorageError
+from localtune.error import StorageError, UntrustedDirectoryError
 from localtune.result import CHECKPOINT_DIR_FORMAT, DICT_CHECKPOINT_FILE
 from localtune.utils.files import (
     STAGING_PREFIX,
@@ -20,6 +20,7 @@ from localtune.utils.files import (
     remove_tree,
 )
 from localtune.utils.remote_store import is_uri
+from localtune.utils.trust import check_trusted, load_own
 
 if TYPE_CHECKING:
     from localtune.experiment.trial_info import StorageContext
@@ -152,23 +153,41 @@ def _fill(directory: str, save: Callable[[str], Any]) -> None:
         )
 
 
-def read_state(checkpoint: Checkpoint) -> Any:
+def read_state(checkpoint: Checkpoint, storage: StorageContext | None) -> Any:
     """Read what :func:`save_state` saved.
 
     Args:
         checkpoint: The checkpoint.
+        storage: Where the trainable keeps its own checkpoints, or None.
 
     Returns:
         The dict that ``save_checkpoint`` returned, or the path of the checkpoint if it wrote
         files instead.
+
+    Raises:
+        UntrustedDirectoryError: Another user could have written it.
     """
     dict_file = os.path.join(checkpoint.path, DICT_CHECKPOINT_FILE)
     if not os.path.exists(dict_file):
         return checkpoint.path
-    import pickle
+    return load_own(dict_file, trust=_was_trusted(checkpoint, storage))
 
-    with open(dict_file, "rb") as file:
-        return pickle.load(file)
+
+def _was_trusted(checkpoint: Checkpoint, storage: StorageContext | None) -> bool:
+    """Whether a checkpoint is of an experiment that its user has told the parent to trust.
+
+    A parent runs in a directory that is not its user's alone only if it was told so.
+    """
+    if storage is None:
+        return False
+    experiment_dir = os.path.realpath(storage.experiment_dir)
+    if not os.path.realpath(checkpoint.path).startswith(os.path.join(experiment_dir, "")):
+        return False
+    try:
+        check_trusted(experiment_dir)
+    except UntrustedDirectoryError:
+        return True
+    return False
 
 
 def split_source(source: CheckpointSource) -> tuple[Checkpoint | None, dict[str, Any]]:

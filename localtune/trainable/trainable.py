@@ -278,6 +278,7 @@ class Trainable:
 
         Raises:
             ValueError: There is no such directory, or no checkpoint in the training result.
+            UntrustedDirectoryError: Another user could have written the checkpoint.
             AssertionError: It is something else. In all these cases nothing has changed.
         """
         checkpoint, metrics = split_source(checkpoint_path)
@@ -579,7 +580,7 @@ class Trainable:
             self._monitor = None
 
     def _load(self, checkpoint: Checkpoint) -> None:
-        self.load_checkpoint(read_state(checkpoint))
+        self.load_checkpoint(read_state(checkpoint, self._storage))
 
 
 def _advise_on_slow_setup(duration_s: float) -> None:

@@ -10,19 +10,20 @@ A checkpoint that is no part of a working copy goes to a cache in the temporary 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import TypeVar
 
-from localtune.error import StorageError
+from localtune.error import StorageError, UntrustedDirectoryError
 from localtune.result import CHECKPOINT_DIR_FORMAT
 from localtune.utils.files import (
     commit_directory,
     make_staging_directory,
     remove_tree,
-    write_file,
 )
 from localtune.utils.remote_store import RemoteFile, RemoteStore
+from localtune.utils.trust import GuardedDirectory
 
 # Names that belong to the exchange with the store, not to the user.
 OWN_PREFIX = ".localtune_"
@@ -42,14 +43,14 @@ def remember_store(directory: str, store: RemoteStore) -> None:
     """Lets processes on this machine find the store of an experiment's working copy.
 
     Raises:
+        UntrustedDirectoryError: if somebody else could have written into the directory.
         OSError: if it cannot be written.
     """
     from localtune.utils.serialization import dumps
 
     content = dumps((store.root, store.filesystem), "storage_filesystem")
-    path = os.path.join(directory, _STORE_FILE)
-    write_file(path, content, sync=False)
-    os.chmod(path, 0o600)
+    with GuardedDirectory(directory) as guarded:
+        guarded.write(_STORE_FILE, content, mode=0o600, sync=False)
 
 
 def store_of(path: str) -> RemoteStore | None:
@@ -57,19 +58,20 @@ def store_of(path: str) -> RemoteStore | None:
 
     Args:
         path: The working copy, a directory of a trial, or one of a checkpoint; need not exist.
-    """
-    import pickle
 
+    Raises:
+        UntrustedDirectoryError: if somebody else could have said where the store is.
+    """
     inner: list[str] = []
     directory = os.path.abspath(path)
     for _ in range(3):
-        try:
-            with open(os.path.join(directory, _STORE_FILE), "rb") as file:
-                root, filesystem = pickle.load(file)
-        except (FileNotFoundError, NotADirectoryError):
+        # Nothing is asked of directories that say nothing: only a part of them is an experiment's.
+        if not os.path.lexists(os.path.join(directory, _STORE_FILE)):
             directory, name = os.path.split(directory)
             inner.insert(0, name)
             continue
+        with GuardedDirectory(directory) as guarded:
+            root, filesystem = guarded.load(_STORE_FILE)
         store = RemoteStore(filesystem, root)
         return store.child("/".join(inner)) if inner else store
     return None
@@ -77,8 +79,10 @@ def store_of(path: str) -> RemoteStore | None:
 
 def is_remote_checkpoint(path: str) -> bool:
     """Whether the checkpoint that is missing at a local path may be fetched from a store."""
-    prefix = CHECKPOINT_DIR_FORMAT.partition("{")[0]
-    return os.path.basename(path).startswith(prefix) and store_of(path) is not None
+    try:
+        return _is_checkpoint(path) and store_of(path) is not None
+    except UntrustedDirectoryError:
+        return False  # Whoever fetches it is told why not.
 
 
 def fetch_missing(path: str) -> bool:
@@ -92,14 +96,14 @@ def fetch_missing(path: str) -> bool:
 
     Raises:
         FileNotFoundError: if the store does not have it either.
+        UntrustedDirectoryError: if somebody else could have said where the store is.
         StorageError: if it cannot be fetched.
     """
     if os.path.isdir(path):
         return True
-    if not is_remote_checkpoint(path):
+    store = store_of(path) if _is_checkpoint(path) else None
+    if store is None:
         return False
-    store = store_of(path)
-    assert store is not None
     os.makedirs(os.path.dirname(path), exist_ok=True)
     _download_once(store, with_retries(lambda: _whole_files(store), store), path)
     return True
@@ -168,15 +172,16 @@ def user_temp_dir(name: str) -> str:
     """A temporary directory that only this user can write, shared by the user's processes.
 
     Raises:
-        PermissionError: if another user made it.
+        UntrustedDirectoryError: if another user made it, or may write into it.
     """
     import tempfile
 
-    user_id = os.getuid() if hasattr(os, "getuid") else 0
+    user_id = os.geteuid() if hasattr(os, "geteuid") else 0
     directory = os.path.join(tempfile.gettempdir(), f"{name}_{user_id}")
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    if os.lstat(directory).st_uid != user_id:
-        raise PermissionError(f"{directory} belongs to another user. Set TMPDIR to your own.")
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(directory, 0o700)
+    # Not the parent: a container may have a temporary directory that all may write into.
+    GuardedDirectory(directory, parents=False).close()
     return directory
 
 
@@ -186,6 +191,10 @@ def lock_file(target: str) -> str:
 
     name = hashlib.sha256(os.path.realpath(target).encode()).hexdigest()[:32]
     return os.path.join(user_temp_dir("localtune_locks"), f"{name}.lock")
+
+
+def _is_checkpoint(path: str) -> bool:
+    return os.path.basename(path).startswith(CHECKPOINT_DIR_FORMAT.partition("{")[0])
 
 
 def _whole_files(store: RemoteStore) -> dict[str, RemoteFile]:
