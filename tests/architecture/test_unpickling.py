@@ -23,6 +23,9 @@ ALLOWED = {
     "localtune.utils.trust.GuardedDirectory.load": "the gate: a file of a judged directory",
     "localtune.utils.trust.load_own": "the gate: a file that was judged itself",
     "localtune.worker.messages.decode": _PIPE,
+    "localtune.worker.messages._ReplyUnpickler": _PIPE,
+    "localtune.experiment.pickled_object.PickledObject.load": "an object of a result that came "
+    "through the pipe, or from a database that the gate let pass",
     "localtune.worker.host.TrainableHost._construct": _PIPE,
     "localtune.worker.host.TrainableHost._reset": _PIPE,
     "localtune.worker.host._pickled": _OWN,
