@@ -122,6 +122,9 @@ def _revive(trial: Trial, resume: ResumeConfig, searcher: SearchAlgorithm) -> No
     from localtune.experiment.checkpoint_history import CheckpointHistory
     from localtune.experiment.status import Status
 
+    if trial.cut_short is not None:
+        # It would have gone on, had the run not ended.
+        trial.status, trial.cut_short = trial.cut_short, None
     if trial.status is Status.TERMINATED:
         wanted = resume.finished
     elif trial.status is Status.ERROR:

@@ -140,6 +140,9 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
             _end(callbacks, state, output, loop, clock.monotonic() - started)
         if state.error is not None:
             raise state.error
+        if state.is_stopper_spent:
+            # A run that is taken up again goes on: its stop conditions begin anew.
+            db.put("stopper", None)
         db.put("ended_well", True)
         if end_signals:
             # As a program that ends by itself when it is told to.

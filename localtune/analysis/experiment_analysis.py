@@ -30,6 +30,8 @@ from localtune.utils.dicts import flatten_dict, unflattened_lookup
 if TYPE_CHECKING:
     import pandas
 
+    from localtune.experiment.checkpoint_history import TrackedCheckpoint
+
 logger = logging.getLogger(__name__)
 
 _LOGDIR = "logdir"
@@ -181,19 +183,12 @@ class ExperimentAnalysis:
         if metric is None and self.default_metric is None:
             metric, mode = TRAINING_ITERATION, mode or "max"
         metric, mode = self.metric_and_mode(metric, mode)
-        return best_of(
-            (
-                (tracked.checkpoint, value)
-                for tracked in trial.known_checkpoints
-                if is_number(value := unflattened_lookup(metric, tracked.metrics, default=None))
-            ),
-            mode,
-        )
+        return _best_checkpoint(trial.known_checkpoints, metric, mode)
 
     def get_last_checkpoint(
         self, trial: Trial | None = None, metric: str = TRAINING_ITERATION, mode: str = "max"
     ) -> Checkpoint | None:
-        """The checkpoint of the highest iteration.
+        """The checkpoint of the highest iteration; of equal ones the newest.
 
         Args:
             trial: Whose; None is the best trial by metric and mode: if they are not given, the
@@ -207,7 +202,8 @@ class ExperimentAnalysis:
         trial = trial or self.get_best_trial(metric, mode)
         if trial is None:
             return None
-        return self.get_best_checkpoint(trial, TRAINING_ITERATION, "max")
+        # A trial that was cloned at its end may have one of its own from that iteration, too.
+        return _best_checkpoint(trial.known_checkpoints[::-1], TRAINING_ITERATION, "max")
 
     # -- the best by the defaults: ValueError without default metric and mode ---------------------
 
@@ -337,3 +333,17 @@ def _flat_row(trial: Trial, row: dict[str, Any]) -> dict[str, Any]:
 def _last_results(trials: Sequence[Trial]) -> pandas.DataFrame:
     frame = data_frame({**trial.last_result, TRIAL_ID: trial.trial_id} for trial in trials)
     return frame.set_index(TRIAL_ID) if len(frame) else frame
+
+
+def _best_checkpoint(
+    checkpoints: Iterable[TrackedCheckpoint], metric: str, mode: str
+) -> Checkpoint | None:
+    """The best of them by a metric; of equal ones the first."""
+    return best_of(
+        (
+            (tracked.checkpoint, value)
+            for tracked in checkpoints
+            if is_number(value := unflattened_lookup(metric, tracked.metrics, default=None))
+        ),
+        mode,
+    )

@@ -70,6 +70,10 @@ class CloneTable:
             if not clones:
                 del self._waiting[donor_id]
 
+    def give_up_all(self) -> None:
+        """Forgets all that wait."""
+        self._waiting.clear()
+
     def apply(self, clone: Clone) -> Released:
         """Makes a trial, which is not running, what the clone says; its donor has a checkpoint.
 

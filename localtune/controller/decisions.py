@@ -2,7 +2,8 @@
 
 ::
 
-      decision --> train | pause | complete
+      decision --> [save] --> train | pause | complete
+      request  --> now | after the save in flight | after the step in flight
       clone    --> [wait for the donor's save] --> pause --> start with its checkpoint
       failure  --> [wait] --> retry (to the end of the queue) | error
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from localtune.controller import instructions as i
 from localtune.controller.cloning import Clone
-from localtune.controller.run_core import CONTINUE, PAUSE, STOP, RunCore
+from localtune.controller.run_core import PAUSE, STOP, RunCore
 from localtune.controller.view import Request
 from localtune.controller.workers import Phase, Worker
 from localtune.error import (
@@ -31,70 +32,103 @@ from localtune.worker import messages as m
 class Decisions(RunCore):
     """Carries out, as instructions, what was decided about trials."""
 
-    def _act(self, worker: Worker, trial: Trial, decision: str) -> None:
+    def _go_on(self, worker: Worker, trial: Trial) -> None:
+        """Does what was decided about a trial, which is at rest and saved if that was due."""
+        decision, worker.decision = worker.decision, ""
+        clone, worker.clone = worker.clone, None
         if decision == STOP:
             self._clones.give_up(trial)
             if self._settings.export_formats:
                 self._command(worker, Phase.EXPORTING, m.Export(self._settings.export_formats))
             else:
                 self._complete(worker, trial)
-        elif self._clones.is_waiting(trial):
-            worker.phase = Phase.HELD
-        elif decision == PAUSE:
+            return
+        if clone is not None:
+            self._clone(clone, worker)
+        if worker.trial is not trial:
+            return
+        if decision == PAUSE:
             self._pause(worker, trial)
-        else:
+        elif not self._clones.is_waiting(trial):
             self._train(worker)
 
     # -- what schedulers ask for ------------------------------------------------------------------
 
-    def _serve_requests(self, current: Worker | None, decision: str = CONTINUE) -> str:
-        """Carries out what the scheduler asked for; returns the decision for ``current``."""
-        for request in self._view.take_requests():
-            if request.trial.is_finished():
-                continue
-            worker = self._workers.of_trial(request.trial)
-            if isinstance(request, Clone):
-                self._clone(request, worker, is_current=worker is current)
-            elif request.kind == "stop" and worker is not None and worker is current:
-                decision = STOP
-                request.trial.last_result[DONE] = True
-            elif request.kind == "pause" and worker is not None and worker is current:
-                if request.should_checkpoint:
-                    decision = PAUSE
-                else:
-                    self._pause(worker, request.trial)
-            else:
-                self._serve(request, worker)
-        return decision
+    def _serve_requests(self) -> None:
+        """Carries out what the scheduler asked for, and what it asks for meanwhile."""
+        if self._is_serving:
+            return
+        self._is_serving = True
+        try:
+            while requests := self._view.take_requests():
+                for request in requests:
+                    if request.trial.trial_id in self._live and not self._is_ending:
+                        self._serve(request)
+        finally:
+            self._is_serving = False
 
-    def _serve(self, request: Request, worker: Worker | None) -> None:
-        """Carries out what was asked of a trial that has not just given a result."""
+    def _serve(self, request: Request | Clone) -> None:
+        """Carries out one request; the table in docs/controller.md has all cases."""
         trial = request.trial
+        worker = self._workers.of_trial(trial)
         if worker is None:
-            if request.kind == "stop":
-                self._remove(trial)
-            elif request.kind == "ready" and trial.status is Status.PAUSED:
-                self._move(trial, Status.PENDING)
+            self._serve_without_worker(request)
+        elif worker.phase is Phase.EXPORTING:
+            pass  # All else of it is over.
+        elif not isinstance(request, Clone) and request.kind == "ready":
+            worker.is_ready = worker.pause_wanted or worker.decision == PAUSE
+        elif worker.phase is Phase.SAVING or worker is self._deciding:
+            self._note(request, worker)
+        elif isinstance(request, Clone):
+            self._clone(request, worker)
         elif request.kind == "stop":
-            self._complete(worker, trial, in_flight=worker.phase is not Phase.HELD)
-        elif request.kind == "save":
-            worker.save_wanted = worker.phase is not Phase.HELD
+            self._complete(worker, trial)
         elif request.kind == "pause" and not request.should_checkpoint:
-            self._pause(worker, trial, in_flight=worker.phase is not Phase.HELD)
+            self._pause(worker, trial)
+        elif worker.phase is Phase.AT_REST:
+            worker.decision = PAUSE if request.kind == "pause" else worker.decision
+            self._save(worker)
         elif request.kind == "pause":
             worker.pause_wanted = True
+        elif request.kind == "save":
+            worker.save_wanted = True
+
+    def _serve_without_worker(self, request: Request | Clone) -> None:
+        trial = request.trial
+        if isinstance(request, Clone):
+            self._clone(request, None)
+        elif request.kind == "stop":
+            self._remove(trial)
+        elif request.kind == "ready" and trial.status is Status.PAUSED:
+            self._move(trial, Status.PENDING)
+
+    def _note(self, request: Request | Clone, worker: Worker) -> None:
+        """Notes a request for when the save in flight, or that which may be due, is done."""
+        is_deciding = worker is self._deciding
+        if isinstance(request, Clone):
+            worker.clone = request
+        elif request.kind == "stop":
+            worker.decision = STOP
+            worker.is_unwanted = True
+            if is_deciding:
+                request.trial.last_result[DONE] = True
+        elif request.kind == "pause" and worker.decision != STOP:
+            worker.decision = PAUSE
+            worker.save_wanted |= is_deciding and request.should_checkpoint
+        elif request.kind == "save":
+            worker.save_wanted |= is_deciding
 
     # -- clones -----------------------------------------------------------------------------------
 
-    def _clone(self, clone: Clone, worker: Worker | None, *, is_current: bool) -> None:
+    def _clone(self, clone: Clone, worker: Worker | None) -> None:
         """Lets a trial go on as another one: now, when that one is saved, or not at all."""
         trial = clone.trial
+        self._clones.give_up(trial)
         if self._is_saving(clone.donor):
             self._clones.wait(clone)
         elif clone.donor.resume_point is not None:
-            is_at_rest = worker is not None and (is_current or worker.phase is Phase.HELD)
             if worker is not None:
-                self._pause(worker, trial, in_flight=not is_at_rest)
+                self._pause(worker, trial)
             released = self._clones.apply(clone)
             self._out.append(i.Persist(trial))
             self._forget_checkpoints(*released)
@@ -102,9 +136,9 @@ class Decisions(RunCore):
     def _serve_waiting(self, donor: Trial) -> None:
         """A donor has been saved, or will not be: those who waited for it go on."""
         for clone in self._clones.take_waiting(donor):
+            self._serve(clone)
             worker = self._workers.of_trial(clone.trial)
-            self._clone(clone, worker, is_current=False)
-            is_held = worker is not None and worker.phase is Phase.HELD
+            is_held = worker is not None and worker.phase is Phase.AT_REST
             if worker is not None and is_held and clone.trial is not donor:
                 self._train(worker)
 
@@ -118,10 +152,14 @@ class Decisions(RunCore):
 
     # -- the ends of trials -----------------------------------------------------------------------
 
-    def _complete(self, worker: Worker, trial: Trial, *, in_flight: bool = False) -> None:
+    def _complete(self, worker: Worker, trial: Trial) -> None:
         """A running trial ends well."""
+        self._release(worker, "its trial is complete")
+        self._end_well(trial)
+
+    def _end_well(self, trial: Trial) -> None:
+        """A trial that ran until now ends well."""
         flat = flatten_dict(trial.last_result)
-        self._release(worker, in_flight=in_flight, reason="its trial is complete")
         self._finish(trial, Status.TERMINATED)
         self._guard("scheduler", lambda: self._scheduler.on_trial_complete(self._view, trial, flat))
         self._guard(
@@ -129,10 +167,12 @@ class Decisions(RunCore):
         )
         self._out.append(i.Notify("on_trial_complete", trial))
         self._out.append(i.Persist(trial))
-        self._serve_requests(None)
+        self._serve_requests()
 
     def _remove(self, trial: Trial) -> None:
-        """A trial that is not running ends well."""
+        """A trial that no worker serves ends well."""
+        if self._recovering.pop(trial.trial_id, None) is not None:
+            self._move(trial, Status.PENDING)
         self._finish(trial, Status.TERMINATED)
         self._guard("scheduler", lambda: self._scheduler.on_trial_remove(self._view, trial))
         self._tell_searcher_of_end(trial)
@@ -155,7 +195,8 @@ class Decisions(RunCore):
 
     # -- failures ---------------------------------------------------------------------------------
 
-    def _fail(self, trial: Trial, error: TuneError) -> None:
+    def _fail(self, worker: Worker, trial: Trial, error: TuneError) -> None:
+        """A trial fails, whose worker has been dismissed or has gone."""
         trial.error = error
         trial.num_failures += 1
         self._clones.give_up(trial)
@@ -163,8 +204,13 @@ class Decisions(RunCore):
         self._out.append(i.WriteError(trial))
         self._guard("scheduler", lambda: self._scheduler.on_trial_error(self._view, trial))
         is_final = isinstance(error, TrialTimeoutError) and error.is_final
-        if not trial.should_retry or is_final or self._is_ending:
+        if not trial.should_retry or is_final:
             self._give_up(trial, error)
+        elif self._is_ending:
+            self._move(trial, Status.PENDING)  # It is retried when the run is taken up again.
+            self._out.append(i.Persist(trial))
+        elif worker.is_unwanted:
+            self._end_well(trial)
         else:
             self._move(trial, Status.ERROR)
             wait_s = self._settings.limits.retry_wait(trial.num_failures)
@@ -172,7 +218,7 @@ class Decisions(RunCore):
                 self._recovering[trial.trial_id] = self._clock.monotonic() + wait_s
             else:
                 self._retry(trial)
-        self._serve_requests(None)
+        self._serve_requests()
 
     def _retry(self, trial: Trial) -> None:
         self._move(trial, Status.PENDING)
@@ -199,16 +245,14 @@ class Decisions(RunCore):
             self._leave_off("too many trials have failed")
 
     def _end_all(self, reason: str) -> None:
-        """Ends all trials at once; only the searcher is told, so that it can go on later."""
-        self._is_ending = True
-        for worker in self._workers:
-            self._dismiss(worker, reason)
-        for trial_id in self._recovering:
-            self._move(self._live[trial_id], Status.PENDING)
-        self._recovering.clear()
+        """Ends all trials at once; a run that is taken up again goes on with them."""
+        self._leave_off(reason)
         for trial in list(self._live.values()):
-            self._finish(trial, Status.TERMINATED)
-            self._tell_searcher_of_end(trial)
+            trial.cut_short = trial.status
+            trial.error = None
+            self._move(trial, Status.TERMINATED)
+            del self._live[trial.trial_id]
+            trial.close()
             self._out.append(i.Persist(trial))
 
     def _tell_searcher_of_end(self, trial: Trial) -> None:

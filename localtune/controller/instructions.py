@@ -119,6 +119,16 @@ class WriteError(Instruction):
 
 
 @dataclass(slots=True)
+class TidyTrial(Instruction):
+    """Remove what a worker that has gone left half-written in its trial's directory.
+
+    Also checkpoints that are not on record: those of a step that was given up.
+    """
+
+    trial: Trial
+
+
+@dataclass(slots=True)
 class DeleteCheckpoint(Instruction):
     """Remove a checkpoint's directory."""
 

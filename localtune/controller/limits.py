@@ -32,7 +32,7 @@ class Limits:
             trial: The trial.
             now: Reading of the clock that ``worker.busy_since`` is of, in seconds.
         """
-        if worker.phase is Phase.HELD:
+        if worker.phase is Phase.AT_REST:
             return None
         elapsed_s = now - worker.busy_since
         total_s = trial.run_time_s + elapsed_s

@@ -113,6 +113,7 @@ class ExperimentLoop:
             self._carry_out(state.advance())
             if state.is_done:
                 self._save_all()
+                state.close()
                 return
             for event in self._executor.wait(self._timeout_s()):
                 # Together: what an event ends and what may start now is one transaction.
@@ -201,6 +202,8 @@ class ExperimentLoop:
             self._executor.stop_worker(
                 instruction.worker_id, instruction.reason, force=instruction.force
             )
+        elif isinstance(instruction, i.TidyTrial):
+            self._tidy(instruction.trial)
         elif isinstance(instruction, i.WriteError):
             self._write_error(instruction.trial)
         elif isinstance(instruction, i.DeleteCheckpoint):
@@ -255,8 +258,7 @@ class ExperimentLoop:
                 f"{trial}: the checkpoint {tracked.checkpoint.path} is damaged ({damage}); it goes "
                 "on from the one before, or from scratch if there is none."
             )
-        if not is_known or trial.is_cloned:
-            # A function that was cloned may have made a checkpoint that was not wanted any more.
+        if not is_known:
             remove_leftovers(trial.path, [each.checkpoint.path for each in trial.checkpoints])
         if is_known:
             return
@@ -304,6 +306,14 @@ class ExperimentLoop:
     def _write_error(self, trial: Trial) -> None:
         assert trial.error is not None
         failures.write_error(trial.path, trial.num_failures, self._clock.time(), trial.error)
+
+    def _tidy(self, trial: Trial) -> None:
+        try:
+            remove_leftovers(trial.path, [each.checkpoint.path for each in trial.checkpoints])
+        except FileNotFoundError:
+            pass  # The trial itself may have removed its directory.
+        except OSError as error:
+            logger.warning("What %s left half-written cannot be removed: %s", trial, error)
 
     def _delete(self, path: str) -> None:
         try:

@@ -59,6 +59,7 @@ class RunCore:
         self._clock = clock
         self.trials: list[Trial] = []
         self.error: BaseException | None = None
+        self.is_stopper_spent = False  # whether the stop conditions have ended the run
         self._live: dict[str, Trial] = {}  # retried trials move to the end
         self._waiting_count = 0  # trials that are PENDING
         self._searcher_waits = False  # whether it had nothing to suggest when last asked
@@ -73,6 +74,8 @@ class RunCore:
             settings.metric, _name(scheduler.metric), _name(searcher.metric)
         )
         self._out: list[i.Instruction] = []
+        self._deciding: Worker | None = None  # whose result is being decided upon
+        self._is_serving = False  # whether requests are being carried out
         self._deadline: float | None = None
         self._is_ending = False
         self._tally = FailureTally(settings.limits)
@@ -107,9 +110,10 @@ class RunCore:
         """Time until :meth:`advance` has something to do without an event; None is never."""
         if self._is_ending:
             return None
-        times = []
+        now = self._clock.monotonic()
+        times = [max(due - now, 0.0) for due in self._recovering.values()]
         if self._deadline is not None:
-            times.append(max(self._deadline - self._clock.monotonic(), 0.0))
+            times.append(max(self._deadline - now, 0.0))
         if self._polled_since is not None:
             times.append(POLL_S)
         return min(times, default=None)
@@ -151,9 +155,13 @@ class RunCore:
     def _train(self, worker: Worker) -> None:
         self._command(worker, Phase.TRAINING, m.Train())
 
-    def _release(self, worker: Worker, *, in_flight: bool, reason: str) -> None:
+    def _save(self, worker: Worker) -> None:
+        worker.save_wanted = False
+        self._command(worker, Phase.SAVING, m.Save())
+
+    def _release(self, worker: Worker, reason: str) -> None:
         """Takes the worker from its trial: for the next one if that may be, else to end it."""
-        if self._may_reuse and not in_flight and not self._is_ending:
+        if self._may_reuse and worker.phase is Phase.AT_REST and not self._is_ending:
             self._workers.detach(worker, Phase.IDLE)
         else:
             self._dismiss(worker, reason)
@@ -164,9 +172,12 @@ class RunCore:
         self._workers.detach(worker, Phase.STOPPING)
         self._out.append(i.StopWorker(worker.worker_id, reason, force))
 
-    def _pause(self, worker: Worker, trial: Trial, *, in_flight: bool = False) -> None:
-        self._release(worker, in_flight=in_flight, reason="its trial is paused")
+    def _pause(self, worker: Worker, trial: Trial) -> None:
+        is_ready = worker.is_ready
+        self._release(worker, "its trial is paused")
         self._move(trial, Status.PAUSED)
+        if is_ready:
+            self._move(trial, Status.PENDING)
         self._out.append(i.Persist(trial))
 
     def _move(self, trial: Trial, status: Status) -> None:
@@ -200,8 +211,13 @@ class RunCore:
     def _leave_off(self, reason: str) -> None:
         """Ends all workers; unfinished trials keep their state."""
         self._is_ending = True
+        self._clones.give_up_all()
         for worker in self._workers:
             self._dismiss(worker, reason)
+        for trial_id in self._recovering:
+            self._move(self._live[trial_id], Status.PENDING)
+            self._out.append(i.Persist(self._live[trial_id]))
+        self._recovering.clear()
 
     def _take(self) -> list[i.Instruction]:
         out, self._out = self._out, []

@@ -6,7 +6,7 @@ from localtune.controller import instructions as i
 from localtune.controller.cloning import result_of_start
 from localtune.controller.decisions import Decisions
 from localtune.controller.trial_factory import make_trial
-from localtune.controller.workers import Phase
+from localtune.controller.workers import Phase, Worker
 from localtune.error import (
     ResourceRequestError,
     TuneError,
@@ -55,7 +55,7 @@ class Starting(Decisions):
             trial = self._guard(
                 "scheduler", lambda: self._scheduler.choose_trial_to_run(self._view)
             )
-            self._serve_requests(None)
+            self._serve_requests()
             self._scheduler_waits = trial is None
             if trial is None or self._is_ending or not self._start(trial):
                 return
@@ -74,7 +74,13 @@ class Starting(Decisions):
             return False
         if self._crowd_limit is not None and self._workers.serving_count >= self._crowd_limit:
             return False
-        worker = self._workers.find_idle(trial) if self._may_reuse else None
+        worker = self._workers.former(trial)
+        if worker is not None and not self._can_serve_again(worker, trial):
+            # Two processes must not work in one directory: when this one has gone.
+            self._dismiss(worker, "its trial starts again")
+            return False
+        if worker is None and self._may_reuse:
+            worker = self._workers.find_idle(trial)
         if worker is not None:
             self._workers.assign(worker, trial)
         else:
@@ -104,6 +110,10 @@ class Starting(Decisions):
             cpus = worker.request.get("CPU", 0.0)
             self._out.append(i.StartWorker(worker.worker_id, trial, cpus, environment))
         return True
+
+    def _can_serve_again(self, worker: Worker, trial: Trial) -> bool:
+        is_idle = worker.phase is Phase.IDLE and self._may_reuse
+        return is_idle and self._workers.suits(worker, trial)
 
     # -- standstill -------------------------------------------------------------------------------
 
@@ -198,7 +208,7 @@ class Starting(Decisions):
             error = limits.overdue(worker, trial, now) if trial is not None else None
             if trial is not None and error is not None:
                 self._dismiss(worker, "its trial takes too long", force=True)
-                self._fail(trial, error)
+                self._fail(worker, trial, error)
 
     def _retry_recovered(self) -> None:
         if not self._recovering:

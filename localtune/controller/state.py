@@ -30,6 +30,7 @@ from localtune.controller import instructions as i
 from localtune.controller.cloning import result_of_start
 from localtune.controller.run_core import CONTINUE, NOOP, PAUSE, STOP
 from localtune.controller.starting import Starting
+from localtune.controller.view import Request
 from localtune.controller.workers import Phase, Worker
 from localtune.error import (
     LocaltuneInternalError,
@@ -90,7 +91,7 @@ class ControllerState(Starting):
             raise LocaltuneInternalError(f"An event of a worker that has ended: {event!r}")
         if isinstance(event, Exited):
             self._on_exit(worker, event)
-        elif isinstance(event, Replied) and worker.phase is not Phase.STOPPING:
+        elif isinstance(event, Replied):
             self._on_reply(worker, event.reply)
         return self._take()
 
@@ -129,7 +130,8 @@ class ControllerState(Starting):
         if self._settings.can_save:
             self._winding_down_until = self._clock.monotonic() + grace_s
             for worker in self._workers:
-                worker.pause_wanted = worker.trial is not None
+                if worker.trial is not None:
+                    self._serve(Request("pause", worker.trial))
         else:
             self._leave_off("the run was told to end")
         return self._take()
@@ -148,8 +150,17 @@ class ControllerState(Starting):
                 self._dismiss(worker, "its trial cannot be sent")
             else:
                 self._workers.remove(worker)
-            self._fail(trial, error)
+            self._fail(worker, trial, error)
         return self._take()
+
+    def close(self) -> None:
+        """Tells the searcher, whose state has been kept, that unfinished trials do not go on.
+
+        The same searcher may serve another run.
+        """
+        for trial in self.trials:
+            if trial.trial_id in self._live or trial.cut_short is not None:
+                self._tell_searcher_of_end(trial)
 
     def forget_worker(self, worker_id: int) -> list[i.Instruction]:
         """Takes in that a worker was not started, because the run is ending."""
@@ -162,8 +173,14 @@ class ControllerState(Starting):
 
     def _on_reply(self, worker: Worker, reply: m.Reply) -> None:
         trial = worker.trial
+        if worker.phase is Phase.STOPPING and worker.former is not None:
+            if isinstance(reply, m.Saved):
+                # It was on its way: the trial can go on from there.
+                self._take_in_save(worker.former, reply)
+            return
         if trial is None:
             return
+        during, worker.phase = worker.phase, Phase.AT_REST
         if isinstance(reply, m.Trained):
             self._on_trained(worker, trial, reply)
         elif isinstance(reply, m.Saved):
@@ -177,9 +194,8 @@ class ControllerState(Starting):
         elif isinstance(reply, m.Exported):
             self._complete(worker, trial)
         elif isinstance(reply, m.Failed):
-            during = worker.phase
             self._dismiss(worker, f"its trial failed in {during.value}")
-            self._fail(trial, failure.error_of_failed(reply, trial))
+            self._fail(worker, trial, failure.error_of_failed(reply, trial))
 
     def _on_ready(self, worker: Worker, trial: Trial, metrics: dict[str, Any]) -> None:
         if not trial.last_result:
@@ -226,10 +242,10 @@ class ControllerState(Starting):
             if error is not None:
                 self._abort(error)
                 return
-        decision = self._decide(trial, result, flat)
+        worker.decision = self._decide(worker, trial, result, flat)
         if self._is_ending:
             return
-        if decision == STOP:
+        if worker.decision == STOP:
             result[DONE] = flat[DONE] = True
         else:
             self._guard("searcher", lambda: self._searcher.on_trial_result(trial.trial_id, flat))
@@ -244,20 +260,24 @@ class ControllerState(Starting):
         trial.last_result = result
         result[EXPERIMENT_TAG] = trial.experiment_tag
         trial.run_time_s = result.get(TIME_TOTAL_S) or trial.run_time_s
-        decision = self._serve_requests(worker, decision)
-        if worker.pause_wanted and decision == CONTINUE:
-            decision = PAUSE
+        self._deciding = worker
+        try:
+            self._serve_requests()
+        finally:
+            self._deciding = None
+        if worker.pause_wanted and worker.decision != STOP:
+            worker.decision, worker.save_wanted = PAUSE, True
         worker.pause_wanted = False
-        if worker.trial is not trial or self._is_ending:
+        if self._is_ending:
             return
-        is_save_wanted, worker.save_wanted = worker.save_wanted, False
-        if decision == PAUSE or is_save_wanted or self._is_save_due(trial, result, is_duplicate):
-            worker.decision = decision
-            self._command(worker, Phase.SAVING, m.Save())
+        if worker.save_wanted or self._is_save_due(trial, result, is_duplicate):
+            self._save(worker)
         else:
-            self._act(worker, trial, decision)
+            self._go_on(worker, trial)
 
-    def _decide(self, trial: Trial, result: dict[str, Any], flat: dict[str, Any]) -> str:
+    def _decide(
+        self, worker: Worker, trial: Trial, result: dict[str, Any], flat: dict[str, Any]
+    ) -> str:
         stops = self._guard("stopper", lambda: self._stopper(trial.trial_id, result))
         if stops or result.get(DONE):
             return STOP
@@ -271,6 +291,8 @@ class ControllerState(Starting):
                     f"STOP or NOOP after a result, but returned {decision!r}."
                 )
             )
+        worker.is_unwanted = decision == STOP
+        worker.save_wanted |= decision == PAUSE
         return str(decision)
 
     def _is_save_due(self, trial: Trial, result: dict[str, Any], is_duplicate: bool) -> bool:
@@ -285,16 +307,23 @@ class ControllerState(Starting):
         return frequency > 0 and result.get(TRAINING_ITERATION, 0) % frequency == 0
 
     def _on_saved(self, worker: Worker, trial: Trial, reply: m.Saved) -> None:
+        self._take_in_save(trial, reply)
+        if worker.decision == STOP:
+            self._clones.give_up(trial)
+        self._serve_waiting(trial)
+        if worker.trial is trial and not self._is_ending:
+            self._go_on(worker, trial)
+
+    def _take_in_save(self, trial: Trial, reply: m.Saved) -> None:
         trial.next_checkpoint_index = reply.next_index
         if reply.path is not None:
             self._register(trial, reply)
-        self._out.append(i.Notify("on_trial_save", trial))
-        decision, worker.decision = worker.decision, ""
-        # Not yet free for somebody who waits for this checkpoint: the trial itself may be one.
-        worker.phase = Phase.HELD
-        self._serve_waiting(trial)
-        if worker.trial is trial and not self._is_ending:
-            self._act(worker, trial, decision)
+        if self._is_heard_of(trial):
+            self._out.append(i.Notify("on_trial_save", trial))
+
+    def _is_heard_of(self, trial: Trial) -> bool:
+        """Whether the callbacks have not been told that a trial has ended."""
+        return trial.trial_id in self._live or trial.cut_short is not None
 
     def _register(self, trial: Trial, reply: m.Saved) -> None:
         assert reply.path is not None
@@ -314,7 +343,8 @@ class ControllerState(Starting):
             result_count=max(trial.result_count - done_since, 0),
             files=reply.files,
         )
-        self._out.append(i.Notify("on_checkpoint", trial, {"checkpoint": checkpoint}))
+        if self._is_heard_of(trial):
+            self._out.append(i.Notify("on_checkpoint", trial, {"checkpoint": checkpoint}))
         gone = trial.checkpoints.register(tracked)
         trial.start_point = None
         self._unpin(trial)
@@ -323,12 +353,15 @@ class ControllerState(Starting):
         self._out.extend(i.DeleteCheckpoint(each) for each in gone)
 
     def _on_exit(self, worker: Worker, event: Exited) -> None:
-        trial, phase = worker.trial, worker.phase
+        trial, former, phase = worker.trial, worker.former, worker.phase
         self._workers.remove(worker)
+        left = trial or former
+        if left is not None:
+            self._out.append(i.TidyTrial(left))
         if trial is not None:
             if event.exit.out_of_memory:
                 self._thin_out()
-            self._fail(trial, failure.error_of_exit(event.exit, trial, phase.value))
+            self._fail(worker, trial, failure.error_of_exit(event.exit, trial, phase.value))
 
     def _thin_out(self) -> None:
         """Memory ran short with one trial more: from now on no more than now run at once."""
@@ -343,7 +376,8 @@ class ControllerState(Starting):
     def _is_over(self) -> bool:
         if self._deadline is not None and self._clock.monotonic() >= self._deadline:
             return True
-        return bool(self._guard("stopper", self._stopper.stop_all))
+        self.is_stopper_spent = bool(self._guard("stopper", self._stopper.stop_all))
+        return self.is_stopper_spent
 
     def validate(self) -> None:
         """Checks what must always hold; for tests.
@@ -362,6 +396,9 @@ class ControllerState(Starting):
         for worker in self._workers:
             if (worker.trial is None) != (worker.phase in (Phase.IDLE, Phase.STOPPING)):
                 problems.append(f"worker {worker.worker_id} has the wrong phase {worker.phase}")
+            former = worker.former
+            if former is not None and self._workers.of_trial(former) is not None:
+                problems.append(f"two workers are in the directory of {former}")
             if worker.trial is not None and worker.trial.status is not Status.RUNNING:
                 problems.append(f"{worker.trial} has a worker and is {worker.trial.status}")
         for trial in self._live.values():

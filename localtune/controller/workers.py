@@ -2,11 +2,19 @@
 
 ::
 
-    STARTING --+--> RESTORING --> TRAINING <--> SAVING, HELD  IDLE --> RESETTING --> (as STARTING)
-               +----------------> TRAINING --> EXPORTING        ^
-                                     |             |            |
-                                     +-------------+-- (reuse) -+
+    STARTING --+--> RESTORING --> TRAINING --> AT_REST    IDLE --> RESETTING --> (as STARTING)
+               +--------------------^ ^          |  ^      ^
+                                      +----------+  |      |
+                                      |          v  |      |
+                                      |        SAVING      |
+                                      |          |         |
+                                      +----------+--> EXPORTING
+                                                 |         |
+                                                 +---------+-- (reuse) --> IDLE
       any --> STOPPING --> gone
+
+A worker that is IDLE or STOPPING may still write into the directory of the trial that it served
+last. That trial starts again in this very worker, or when the worker has gone.
 """
 
 from __future__ import annotations
@@ -15,6 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from localtune.controller.cloning import Clone
 from localtune.execution.executor import Capacity
 from localtune.experiment.trial import Trial
 from localtune.resources import Allocation, PlacementGroupFactory, ResourcePool, request_of
@@ -29,9 +38,17 @@ class Phase(Enum):
     TRAINING = "train"
     SAVING = "save"
     EXPORTING = "export"
-    HELD = "waiting for a checkpoint"
+    AT_REST = "waiting for a decision"
     IDLE = "waiting"
     STOPPING = "stop"
+
+    @property
+    def is_step(self) -> bool:
+        """Whether a command is in flight that is given up if its trial is not to go on."""
+        return self in _STEPS
+
+
+_STEPS = frozenset({Phase.STARTING, Phase.RESETTING, Phase.RESTORING, Phase.TRAINING})
 
 
 @dataclass(slots=True, eq=False)
@@ -41,11 +58,15 @@ class Worker:
     Attributes:
         worker_id: Unique within the run.
         trial: Whom it serves; None while IDLE or STOPPING.
+        former: Whom it served last, while IDLE or STOPPING.
         request: {resource: amount} that it holds.
         allocation: The same, with the ids of its GPUs.
         phase: What it is doing.
-        decision: What to do with the trial when the save in flight is done.
+        decision: What was decided about the trial, to be done when the save in flight is.
+        clone: What the trial goes on as then, if not as itself.
+        is_unwanted: Whether the scheduler has decided that the trial ends.
         pause_wanted: Whether somebody asked to pause the trial after the step in flight.
+        is_ready: Whether the trial that is to be paused may start again at once.
         save_wanted: Whether somebody asked to save the trial after the step in flight.
         busy_since: When the command in flight was sent, by the run's clock, in seconds.
     """
@@ -55,8 +76,12 @@ class Worker:
     request: dict[str, float]
     allocation: Allocation
     phase: Phase = Phase.STARTING
+    former: Trial | None = None
     decision: str = ""
+    clone: Clone | None = None
+    is_unwanted: bool = False
     pause_wanted: bool = False
+    is_ready: bool = False
     save_wanted: bool = False
     busy_since: float = 0.0
 
@@ -76,6 +101,7 @@ class WorkerTable:
         self.gpu_ids = capacity.gpu_ids
         self._workers: dict[int, Worker] = {}
         self._by_trial: dict[str, Worker] = {}
+        self._former: dict[str, Worker] = {}  # {id of the trial that it served last: worker}
         self._next_id = 1
         self._turned_away: dict[str, float] | None = None  # a request that does not fit at present
         # Most trials share one object that says what they ask for.
@@ -95,6 +121,10 @@ class WorkerTable:
         """The worker that serves a trial."""
         return self._by_trial.get(trial.trial_id)
 
+    def former(self, trial: Trial) -> Worker | None:
+        """The worker that served a trial last and is still there, IDLE or STOPPING."""
+        return self._former.get(trial.trial_id)
+
     @property
     def serving_count(self) -> int:
         """How many trials have a worker."""
@@ -111,11 +141,14 @@ class WorkerTable:
 
     def find_idle(self, trial: Trial) -> Worker | None:
         """An idle worker that holds just what a trial asks for."""
-        request = self._request(trial)
         for worker in self._workers.values():
-            if worker.phase is Phase.IDLE and worker.request == request:
+            if worker.phase is Phase.IDLE and self.suits(worker, trial):
                 return worker
         return None
+
+    def suits(self, worker: Worker, trial: Trial) -> bool:
+        """Whether a worker holds just what a trial asks for."""
+        return worker.request == self._request(trial)
 
     def hire(self, trial: Trial) -> Worker | None:
         """A new worker for a trial, None if the resources are not free."""
@@ -136,27 +169,38 @@ class WorkerTable:
 
     def assign(self, worker: Worker, trial: Trial) -> None:
         """Lets an idle worker serve a trial."""
+        self._forget_former(worker)
         worker.trial = trial
         worker.phase = Phase.RESETTING
+        worker.is_unwanted = False
         self._by_trial[trial.trial_id] = worker
 
     def detach(self, worker: Worker, phase: Phase) -> None:
         """Takes a worker's trial away; it is IDLE or STOPPING from now on."""
         if worker.trial is not None:
             del self._by_trial[worker.trial.trial_id]
+            worker.former = worker.trial
+            self._former[worker.former.trial_id] = worker
         worker.trial = None
         worker.phase = phase
         worker.decision = ""
-        worker.pause_wanted = False
+        worker.clone = None
+        worker.pause_wanted = worker.is_ready = False
         worker.save_wanted = False
 
     def remove(self, worker: Worker) -> None:
         """Forgets a worker that has ended and gives its resources back."""
         if worker.trial is not None:
             del self._by_trial[worker.trial.trial_id]
+        self._forget_former(worker)
         del self._workers[worker.worker_id]
         self._pool.release(str(worker.worker_id))
         self._turned_away = None
+
+    def _forget_former(self, worker: Worker) -> None:
+        if worker.former is not None:
+            del self._former[worker.former.trial_id]
+            worker.former = None
 
     def _request(self, trial: Trial) -> dict[str, float]:
         """{resource: amount} that a trial asks for; not to be changed."""

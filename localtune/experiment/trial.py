@@ -39,6 +39,8 @@ class Trial:
         max_failures: How many failures are retried; negative is without end.
         num_failures: Failures so far, over the whole life of the trial.
         error: What the last failure was; None when the trial ended well.
+        cut_short: State in which the end of the run met the trial, which is TERMINATED since and
+            goes on when the run is taken up again; None if it ended by itself.
         last_result: Latest result, nested, with what was filled in automatically.
         result_count: How many results its history holds.
         checkpoints: Committed checkpoints.
@@ -88,6 +90,7 @@ class Trial:
         self.max_failures = max_failures
         self.num_failures = 0
         self.error: BaseException | None = None
+        self.cut_short: Status | None = None
         self.last_result: dict[str, Any] = {}
         self._metric_stats: dict[str, MetricStats] | PackedStats = {}
         self.checkpoint_config = checkpoint_config or CheckpointConfig()

@@ -131,7 +131,7 @@ class Workers:
             self.advance()
             if self.state.is_done:
                 return
-            worker_id = next(iter(self.in_flight))
+            worker_id = next(iter(self.stopping), None) or next(iter(self.in_flight))
             if worker_id in self.stopping:
                 self.exit(worker_id)
             else:
