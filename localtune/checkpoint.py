@@ -12,7 +12,13 @@ from typing import Any
 from localtune.result import CHECKPOINT_METADATA_FILE
 from localtune.utils.files import copy_tree, write_file
 from localtune.utils.remote_fetch import fetch_cached, fetch_missing, lock_file
-from localtune.utils.remote_store import RemoteStore, is_local_filesystem, is_uri, open_store
+from localtune.utils.remote_store import (
+    RemoteStore,
+    is_local_filesystem,
+    is_uri,
+    local_path,
+    open_store,
+)
 
 
 class _RemovedName:
@@ -82,7 +88,7 @@ class Checkpoint:
             # The URI is enough to open it, when something is to be read.
             self.path, self.filesystem = text.rstrip("/"), None
         else:
-            self.path, self.filesystem = _local_path(text), filesystem
+            self.path, self.filesystem = _absolute_path(text), filesystem
         self._temp_name = _new_temp_name()
 
     @classmethod
@@ -258,13 +264,8 @@ def _new_temp_name() -> str:
     return "checkpoint_tmp_" + os.urandom(16).hex()
 
 
-def _local_path(path: str) -> str:
-    scheme, separator, rest = path.partition("://")
-    if separator and scheme in ("file", "local"):
-        from urllib.parse import unquote
-
-        path = unquote(rest)
-    path = os.path.expanduser(path)
+def _absolute_path(path: str) -> str:
+    path = local_path(path)
     if not os.path.isabs(path):
         raise ValueError(
             f"path must be absolute, but got {path!r}. Use os.path.abspath(path) or "

@@ -24,7 +24,7 @@ from localtune.stopper.coerce import as_stopper
 from localtune.storage.paths import claim_experiment_dir
 from localtune.storage.remote import attach, needs_store, prove_writable, working_storage_path
 from localtune.trainable.util import is_function_trainable
-from localtune.utils.remote_store import RemoteStore, is_uri, open_store
+from localtune.utils.remote_store import RemoteStore, is_uri, local_path, open_store
 from localtune.utils.text import near_miss
 from localtune.utils.timing import date_str
 
@@ -350,7 +350,7 @@ def check_restore_path(path: str | os.PathLike[str] | None) -> str | None:
     if is_uri(os.fspath(path)):
         with Checkpoint(path).as_directory() as directory:
             return directory
-    text = os.path.abspath(os.path.expanduser(os.fspath(path)))
+    text = os.path.abspath(local_path(path))
     if not os.path.isdir(text):
         raise ValueError(f"restore must be the directory of a checkpoint, but {text!r} is none.")
     return text

@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from localtune.utils.remote_store import checked_filesystem, is_local_filesystem, is_uri
+from localtune.utils.remote_store import (
+    checked_filesystem,
+    is_local_filesystem,
+    is_uri,
+    local_path,
+)
 
 if TYPE_CHECKING:
     from localtune.callback import Callback
@@ -265,9 +270,7 @@ def resolve_storage_path(path: str | os.PathLike[str] | None, filesystem: Any = 
         return text.rstrip("/")
     if is_uri(text):
         return text.rstrip("/")
-    if "://" in text:
-        text = text.partition("://")[2]
-    text = os.path.expanduser(text)
+    text = local_path(text)
     if not os.path.isabs(text):
         raise ValueError(
             f"storage_path must be absolute, but got {text!r}. "

@@ -23,6 +23,7 @@ from localtune.utils.best import best_of, is_number
 from localtune.utils.data_frames import data_frame
 from localtune.utils.dicts import unflattened_lookup
 from localtune.utils.remote_fetch import is_remote_checkpoint
+from localtune.utils.remote_store import local_path
 from localtune.utils.trust import check_trusted
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Result:
             experiment, name = split_path(path)
             trial_dir = os.path.join(attach_path(experiment, storage_filesystem), name)
         else:
-            trial_dir = os.path.abspath(os.path.expanduser(os.fspath(path)))
+            trial_dir = os.path.abspath(local_path(path))
         if not os.path.isdir(trial_dir):
             raise RuntimeError(f"There is no directory of a trial at {trial_dir!r}.")
         check_trusted(trial_dir, trust=trust)

@@ -32,7 +32,7 @@ from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.util import is_function_trainable
 from localtune.tune_config import TuneConfig
 from localtune.utils.dicts import flatten_dict
-from localtune.utils.remote_store import open_store
+from localtune.utils.remote_store import local_path, open_store
 from localtune.utils.serialization import dumps
 from localtune.utils.source import source_digest
 from localtune.utils.trust import GuardedDirectory
@@ -224,7 +224,7 @@ class Tuner:
         """
         if needs_store(path, storage_filesystem):
             return has_experiment(open_store(os.fspath(path), storage_filesystem))
-        return os.path.isfile(os.path.join(os.path.expanduser(os.fspath(path)), TUNER_FILE))
+        return os.path.isfile(os.path.join(local_path(path), TUNER_FILE))
 
     @classmethod
     def restore(
@@ -265,7 +265,7 @@ class Tuner:
         if needs_store(path, storage_filesystem):
             directory = attach_path(path, storage_filesystem)
         else:
-            directory = os.path.abspath(os.path.expanduser(os.fspath(path)))
+            directory = os.path.abspath(local_path(path))
         if not cls.can_restore(directory):
             raise FileNotFoundError(
                 f"There is no experiment to restore at {directory!r}: it has no {TUNER_FILE}."

@@ -26,6 +26,7 @@ from localtune.tune_config import check_metric_and_mode
 from localtune.utils.best import best_of, is_number
 from localtune.utils.data_frames import data_frame
 from localtune.utils.dicts import flatten_dict, unflattened_lookup
+from localtune.utils.remote_store import local_path
 
 if TYPE_CHECKING:
     import pandas
@@ -291,7 +292,7 @@ def _directory_of(path: str | os.PathLike[str] | None, filesystem: Any) -> str:
         return ""
     if needs_store(path, filesystem):
         return attach_path(path, filesystem)
-    text = os.path.abspath(os.path.expanduser(os.fspath(path)))
+    text = os.path.abspath(local_path(path))
     return os.path.dirname(text) if os.path.isfile(text) else text
 
 

@@ -7,7 +7,7 @@ import os
 from localtune.error import UsageError
 from localtune.result import EXPERIMENT_DB_FILE, STORAGE_MARKER_FILE, TUNER_FILE
 from localtune.run_config import DEFAULT_STORAGE_PATH
-from localtune.utils.remote_store import is_uri
+from localtune.utils.remote_store import is_uri, local_path
 from localtune.utils.text import count, near_miss
 
 
@@ -25,7 +25,7 @@ def storage_directory(storage: str | None) -> str:
             f"storage must be a directory of this machine, but got {storage!r}. An experiment "
             "in a store is named by its own URI."
         )
-    return os.path.abspath(os.path.expanduser(storage or DEFAULT_STORAGE_PATH))
+    return os.path.abspath(local_path(storage or DEFAULT_STORAGE_PATH))
 
 
 def experiments_in(storage: str) -> list[str]:
@@ -97,7 +97,7 @@ def experiment_path(experiment: str, storage: str | None) -> str:
         return attached
     directory = storage_directory(storage)
     by_name = os.path.join(directory, experiment)
-    by_path = os.path.abspath(os.path.expanduser(experiment))
+    by_path = os.path.abspath(local_path(experiment))
     for path in (by_name, by_path) if storage is not None else (by_path, by_name):
         if is_experiment(path):
             return path

@@ -17,7 +17,7 @@ from localtune.cli.settings import CHECKS, Sweep, made_by_name, put
 from localtune.cli.sweep_file import SUFFIXES, read_sweep_file
 from localtune.cli.target import load_trainable
 from localtune.error import UsageError
-from localtune.utils.remote_store import is_uri
+from localtune.utils.remote_store import is_uri, local_path
 
 if TYPE_CHECKING:
     from localtune.tuner import Tuner
@@ -159,7 +159,7 @@ def _passes(check: Callable[[Any], Any], value: Any) -> bool:
 
 
 def _place(path: str, directory: str) -> str:
-    return path if is_uri(path) else os.path.join(directory, os.path.expanduser(path))
+    return path if is_uri(path) else os.path.join(directory, local_path(path))
 
 
 def _trainable(sweep: Sweep, resources: dict[str, float]) -> Any:

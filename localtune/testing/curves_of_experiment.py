@@ -19,6 +19,7 @@ from localtune.result import (
 )
 from localtune.testing.curves import Curves, Parameter
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.remote_store import local_path
 
 # What a simulation fills in itself, or decides anew.
 _LEFT_OUT = {*AUTO_RESULT_KEYS, DONE, TRIAL_ID, EXPERIMENT_TAG, SHOULD_CHECKPOINT}
@@ -48,7 +49,7 @@ def curves_of_experiment(
         ValueError: if no trial in the directory has a result, or ``log`` names a parameter that
             is no positive number.
     """
-    directory = Path(path).expanduser()
+    directory = Path(local_path(path))
     configs, results = [], []
     for file in sorted(directory.glob(f"*/{EXPR_RESULT_FILE}")):
         lines = list(_lines(file))

@@ -29,6 +29,22 @@ def is_uri(path: str) -> bool:
     return bool(separator) and scheme not in _LOCAL_PROTOCOLS
 
 
+def local_path(path: str | os.PathLike[str]) -> str:
+    """The path on this machine that a path or a ``file://`` URI means; ``~`` is the user's home.
+
+    Example:
+        >>> local_path("file:///data/my%20runs")
+        '/data/my runs'
+    """
+    text = os.fspath(path)
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme in _LOCAL_PROTOCOLS:
+        from urllib.parse import unquote
+
+        text = unquote(rest.removeprefix("localhost"))
+    return os.path.expanduser(text)
+
+
 def is_local_filesystem(filesystem: Any) -> bool:
     """Whether a file system object of pyarrow or fsspec is the local disk."""
     return getattr(filesystem, "type_name", None) == "local" or bool(
