@@ -19,6 +19,7 @@ from types import ModuleType
 from localtune._version import __version__
 from localtune.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 from localtune.cli.options import COMMAND, Parser
+from localtune.cli.phrases import in_options
 from localtune.error import TuneError, UsageError
 from localtune.utils.text import near_miss
 
@@ -73,10 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except UsageError as error:
-        print(f"localtune {command}: {error}", file=sys.stderr)
+        print(f"localtune {command}: {in_options(str(error))}", file=sys.stderr)
         return USAGE
     except (TuneError, OSError) as error:
-        print(f"localtune {command}: {error}", file=sys.stderr)
+        print(f"localtune {command}: {in_options(str(error))}", file=sys.stderr)
         return FAILED
 
 

@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
     names = list(dict.fromkeys(name for name in trial.log_to_file if name is not None))
     if not names:
         say(
-            "What this trial printed was not kept: give 'localtune run --log-to-file', or "
-            "RunConfig(log_to_file=True). These are its results."
+            "What this trial printed was not kept: give --log-to-file when you run a sweep. These "
+            "are its results."
         )
         names = [EXPR_RESULT_FILE]
     files = [_Tail(os.path.join(trial.path, name)) for name in names]

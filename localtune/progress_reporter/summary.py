@@ -68,12 +68,16 @@ def summary_lines(
 def resume_line(experiment_path: str) -> Line:
     """How to take up an interrupted run."""
     path = printable(experiment_path)
-    # Only 'localtune run' notes what it was started with.
-    if os.path.exists(os.path.join(experiment_path, COMMAND_FILE)):
+    if _is_of_command_line(experiment_path):
         call = f"localtune resume {path}"
     else:
         call = f'Tuner.restore("{path}", trainable=...)'
     return [("To go on with this run: ", "bold"), (call, "bold")]
+
+
+def _is_of_command_line(experiment_path: str) -> bool:
+    # Only 'localtune run' notes what it was started with.
+    return os.path.exists(os.path.join(experiment_path, COMMAND_FILE))
 
 
 def failure_lines(trials: Sequence[Trial]) -> list[Line]:
@@ -166,6 +170,8 @@ def _no_best_lines(trials: Sequence[Trial], facts: RunFacts) -> list[Line]:
     if facts.metric is None or facts.mode is None:
         example = facts.metric or _reported_metric(trials) or "loss"
         hint = f'TuneConfig(metric="{one_line(example)}", mode="min")'
+        if _is_of_command_line(facts.experiment_path):
+            hint = f"--metric {one_line(example)} --mode min"
         return [[("No best trial: name what to optimise with ", ""), (hint, "bold")]]
     text = f"No best trial: no trial reported a finite number as {facts.metric!r}."
     reported = {name for trial in trials for name in own_metrics(trial.last_result)}

@@ -90,5 +90,5 @@ def test_without_files_it_says_what_to_do_and_shows_results(
     assert main(["tail", str(tmp_path / "run"), "0", "-n", "2", "-f"]) == 0
 
     shown = capsys.readouterr()
-    assert "RunConfig(log_to_file=True)" in shown.err
+    assert "give --log-to-file" in shown.err
     assert [json.loads(line)["step"] for line in shown.out.splitlines()] == [4, 5]

@@ -1,0 +1,35 @@
+"""Remedies of the Python API, as the options of the command line that do the same."""
+
+from __future__ import annotations
+
+import re
+
+# {what an error of the package says: what it says on the command line}
+_OPTIONS = {
+    r"""TuneConfig\(metric=['"]([^'"]*)['"], mode=['"]([^'"]*)['"]\)""": r"--metric \1 --mode \2",
+    r", or to \w+ itself": "",
+    r"\(tune\.with_resources\)": "(--resources)",
+    r"pass trust=True": "give --trust",
+    r"resume the run with resume_errored=True; max_failed_trials=-1 [^.]*": "run 'localtune retry'",
+    r"max_failed_trials=(-?\d+) is set": r"\1 may fail",
+    r"Tuner\.restore\((['\"])(.*?)\1[^)]*\)(\.fit\(\))?": r"localtune resume \2",
+    r"\Anum_samples must": "--samples must",
+    r"\Astorage_path must": "--storage must",
+    r"\Amax_concurrent_trials must": "--max-concurrent must",
+    r"\Amax_failures must": "--max-failures must",
+}
+
+
+def in_options(message: str) -> str:
+    """An error message for people at a command line.
+
+    Args:
+        message: Of an exception of the package, written for callers of its functions.
+
+    Example:
+        >>> in_options("If you know where they come from, pass trust=True.")
+        'If you know where they come from, give --trust.'
+    """
+    for python, option in _OPTIONS.items():
+        message = re.sub(python, option, message)
+    return message
