@@ -12,6 +12,7 @@ from localtune.controller.kept_state import KeptState
 from localtune.controller.loop import ExperimentLoop, error_of_callback
 from localtune.controller.state import ControllerState
 from localtune.execution.executor import Executor
+from localtune.experiment.checkpoint_dirs import remove_checkpoint
 from localtune.experiment_spec import Experiment
 from localtune.progress_reporter import create_output
 from localtune.resuming import (
@@ -40,7 +41,6 @@ from localtune.storage.locks import experiment_locked
 from localtune.storage.paths import make_experiment_dir
 from localtune.storage.reading import mark_interrupted
 from localtune.trainable.parameters import dumps_with_parameters
-from localtune.utils.files import remove_tree
 from localtune.utils.trust import check_trusted
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _synced(experiment: Experiment) -> Iterator[Callable[[str], None]]:
     """Uploads what the run writes, if it has remote storage; yields how to remove a checkpoint."""
     remote = experiment.remote
     if remote is None:
-        yield remove_tree
+        yield remove_checkpoint
         return
     from localtune.storage.sync import ExperimentSync, SyncSettings
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError, UntrustedDirectoryError
+from localtune.experiment.checkpoint_dirs import is_checkpoint_name
 from localtune.experiment.pickled_object import opened_result
 from localtune.result import (
     AUTO_RESULT_KEYS,
@@ -17,7 +18,7 @@ from localtune.result import (
 )
 from localtune.storage import failures, history
 from localtune.storage.experiment_db import has_database
-from localtune.storage.remote import attach_path, is_checkpoint_name, needs_store, split_path
+from localtune.storage.remote import attach_path, needs_store, split_path
 from localtune.tune_config import check_metric_and_mode
 from localtune.utils.best import best_of, is_number
 from localtune.utils.data_frames import data_frame

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from localtune.checkpoint import Checkpoint
+from localtune.experiment.checkpoint_dirs import is_mark_name
 from localtune.experiment.checkpoint_history import TrackedCheckpoint
 from localtune.experiment.metric_analysis import update_metric_stats
 from localtune.experiment.trial import Trial
@@ -19,6 +21,11 @@ def make_trial(experiment: Path, number: int = 0, **options: Any) -> Trial:
     trial.dirname = f"trial_{number}"
     (experiment / trial.dirname).mkdir(parents=True, exist_ok=True)
     return trial
+
+
+def unmarked(trial_dir: str) -> list[str]:
+    """The names in a trial's directory, without the marks of checkpoints that have no record."""
+    return sorted(name for name in os.listdir(trial_dir) if not is_mark_name(name))
 
 
 def add_results(trial: Trial, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

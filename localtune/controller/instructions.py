@@ -106,9 +106,15 @@ class Record(Instruction):
 
 @dataclass(slots=True)
 class Persist(Instruction):
-    """Write the trial's record to the experiment's database."""
+    """Write the trial's record to the experiment's database.
+
+    Attributes:
+        trial: The trial.
+        checkpoint: Path of the checkpoint that gets on record with it, "" for none.
+    """
 
     trial: Trial
+    checkpoint: str = ""
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from localtune.controller.recorder import Recorder
 from localtune.controller.state import ControllerState
 from localtune.error import StorageError, TuneError, WorkerStartError
 from localtune.execution.executor import Executor
+from localtune.experiment.checkpoint_dirs import note_unrecorded, remove_checkpoint
 from localtune.experiment.metric_analysis import metric_stats_of
 from localtune.experiment.trial import Trial
 from localtune.experiment.trial_info import StorageContext, TrialInfo
@@ -24,7 +25,6 @@ from localtune.storage.checkpoints import find_damage, remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.paths import make_trial_dir
 from localtune.utils.dicts import flatten_dict
-from localtune.utils.files import remove_tree
 from localtune.worker import messages as m
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class ExperimentLoop:
         db: ExperimentDB,
         output: Output,
         clock: Clock,
-        remove_checkpoint: Callable[[str], None] = remove_tree,
+        remove_checkpoint: Callable[[str], None] = remove_checkpoint,
     ) -> None:
         self._state = state
         self._remove_checkpoint = remove_checkpoint
@@ -195,7 +195,7 @@ class ExperimentLoop:
         elif isinstance(instruction, i.Record):
             self._recorder.add_result(instruction.trial, instruction.number, instruction.result)
         elif isinstance(instruction, i.Persist):
-            self._persist(instruction.trial)
+            self._persist(instruction)
         elif isinstance(instruction, i.PrepareTrial):
             self._prepare(instruction)
         elif isinstance(instruction, i.StopWorker):
@@ -208,6 +208,7 @@ class ExperimentLoop:
             self._write_error(instruction.trial)
         elif isinstance(instruction, i.DeleteCheckpoint):
             # The record without it must be safe before the directory goes.
+            note_unrecorded(instruction.tracked.checkpoint.path)
             self._recorder.write()
             self._delete(instruction.tracked.checkpoint.path)
         elif isinstance(instruction, i.Warn):
@@ -225,14 +226,15 @@ class ExperimentLoop:
         else:
             self._executor.send(instruction.worker_id, instruction.command)
 
-    def _persist(self, trial: Trial) -> None:
+    def _persist(self, instruction: i.Persist) -> None:
+        trial = instruction.trial
         if self._recorder.is_new(trial):
             try:
                 _pickled_config(trial)
             except UnpicklableConfigError as error:
                 self._abort(error, error.__cause__)
                 return
-        self._recorder.persist(trial)
+        self._recorder.persist(trial, instruction.checkpoint)
 
     def _prepare(self, instruction: i.PrepareTrial) -> None:
         trial = instruction.trial

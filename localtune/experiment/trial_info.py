@@ -42,8 +42,8 @@ class StorageContext:
     Attributes:
         experiment_dir: Absolute path of the experiment's directory.
         trial_dir: Absolute path of the trial's directory; it exists.
-        next_checkpoint_index: Number of the next checkpoint, from 0. It grows by one with each
-            checkpoint that is written.
+        next_checkpoint_index: Number of the next checkpoint, from 0; a higher one if something
+            else has its path. It grows with each checkpoint that is written.
     """
 
     experiment_dir: str

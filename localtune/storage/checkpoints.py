@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 
-from localtune.result import CHECKPOINT_DIR_FORMAT
+from localtune.experiment.checkpoint_dirs import (
+    is_mark_name,
+    is_staging_name,
+    unrecorded_checkpoints,
+)
+from localtune.result import TRIAL_FILES
 from localtune.utils.files import STAGING_PREFIX, remove_tree
 from localtune.utils.remote_fetch import is_remote_checkpoint
 
-_PREFIX = CHECKPOINT_DIR_FORMAT.partition("{")[0]
+# What a killed process was about to rename to the name of one of a trial's files.
+_HALF_FILE = re.compile(
+    rf"{re.escape(STAGING_PREFIX)}\d+_({'|'.join(map(re.escape, TRIAL_FILES))})"
+)
 
 
 def find_damage(path: str, files: Mapping[str, int] | None) -> str:
@@ -38,23 +47,26 @@ def find_damage(path: str, files: Mapping[str, int] | None) -> str:
 def remove_leftovers(trial_dir: str, known: Iterable[str]) -> list[str]:
     """Removes what a crash left in a trial's directory: half checkpoints, and unrecorded ones.
 
+    What localtune did not make stays.
+
     Args:
         trial_dir: Directory of the trial.
         known: Paths of the checkpoints on record.
 
     Returns:
-        Names of what was removed.
+        Names of the checkpoints, whole or half, that were removed.
     """
-    names = {os.path.basename(path) for path in known}
+    recorded = {os.path.basename(path) for path in known}
     removed = []
+    for name in unrecorded_checkpoints(trial_dir):
+        if name not in recorded:
+            remove_tree(os.path.join(trial_dir, name))
+            removed.append(name)
     for name in sorted(os.listdir(trial_dir)):
-        number = name.removeprefix(_PREFIX)
-        is_checkpoint = number != name and number.isdigit()
-        if name.startswith(STAGING_PREFIX) or (is_checkpoint and name not in names):
-            path = os.path.join(trial_dir, name)
-            if os.path.isdir(path) and not os.path.islink(path):
-                remove_tree(path)
-            else:
-                os.remove(path)
+        path = os.path.join(trial_dir, name)
+        if is_mark_name(name) or _HALF_FILE.fullmatch(name):
+            os.remove(path)
+        elif is_staging_name(name) and not os.path.islink(path):
+            remove_tree(path)
             removed.append(name)
     return removed

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from localtune.error import StorageError
+from localtune.experiment.checkpoint_dirs import is_checkpoint_name
 from localtune.result import (
-    CHECKPOINT_DIR_FORMAT,
     EXPERIMENT_DB_FILE,
     STORAGE_MARKER_FILE,
     TUNER_FILE,
@@ -45,8 +45,6 @@ logger = logging.getLogger(__name__)
 WORKING_COPIES = "~/.cache/localtune/experiments"
 # Says, in both places, whose state it is.
 SYNC_FILE = f"{OWN_PREFIX}sync"
-
-_CHECKPOINT_PATTERN = re.compile(re.escape(CHECKPOINT_DIR_FORMAT.partition("{")[0]) + r"\d+")
 
 
 @dataclass(frozen=True)
@@ -222,11 +220,6 @@ def write_record(directory: str, record: SyncRecord) -> None:
     """Writes what :func:`read_record` reads."""
     content = dataclasses.asdict(record)
     write_file(os.path.join(directory, SYNC_FILE), json.dumps(content).encode())
-
-
-def is_checkpoint_name(name: str) -> bool:
-    """Whether a directory of this name in a trial's directory is a checkpoint."""
-    return _CHECKPOINT_PATTERN.fullmatch(name) is not None
 
 
 def _set_aside(directory: str, record: SyncRecord) -> None:

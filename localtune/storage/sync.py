@@ -29,41 +29,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from localtune.result import (
-    EXPERIMENT_DB_FILE,
-    EXPR_ERROR_FILE,
-    EXPR_ERROR_PICKLE_FILE,
-    EXPR_PARAM_FILE,
-    EXPR_PARAM_PICKLE_FILE,
-    EXPR_PROGRESS_FILE,
-    EXPR_RESULT_FILE,
-)
+from localtune.experiment.checkpoint_dirs import is_checkpoint_name, remove_checkpoint
+from localtune.result import EXPERIMENT_DB_FILE, TRIAL_FILES
 from localtune.storage.locks import LOCK_FILE
 from localtune.storage.remote import (
     SYNC_FILE,
     SyncRecord,
     Version,
-    is_checkpoint_name,
     read_record,
     write_record,
 )
-from localtune.utils.files import STAGING_PREFIX, file_sizes, remove_tree
+from localtune.utils.files import STAGING_PREFIX, file_sizes
 from localtune.utils.remote_fetch import COMPLETE_MARKER, OWN_PREFIX
 from localtune.utils.remote_store import RemoteStore
 from localtune.utils.text import format_duration
 
 logger = logging.getLogger(__name__)
 
-_HISTORY_FILES = frozenset(
-    [
-        EXPR_RESULT_FILE,
-        EXPR_PROGRESS_FILE,
-        EXPR_PARAM_FILE,
-        EXPR_PARAM_PICKLE_FILE,
-        EXPR_ERROR_FILE,
-        EXPR_ERROR_PICKLE_FILE,
-    ]
-)
 # Starts of the names that mean something on this machine only.
 _LEFT_OUT = (OWN_PREFIX, STAGING_PREFIX, LOCK_FILE)
 _EVENT_FILE_PREFIX = "events.out.tfevents"
@@ -166,7 +148,7 @@ class ExperimentSync:
             if path in self._needed:
                 self._dropped.add(path)
                 return
-        remove_tree(path)
+        remove_checkpoint(path)
 
     def close(self, timeout_s: float) -> bool:
         """Uploads the rest and ends.
@@ -277,7 +259,7 @@ class ExperimentSync:
             dropped, self._dropped = self._dropped, set()
         for path in dropped:
             try:
-                remove_tree(path)
+                remove_checkpoint(path)
             except OSError as error:
                 logger.warning("The checkpoint %s cannot be removed: %s", path, error)
 
@@ -410,7 +392,7 @@ class ExperimentSync:
             for name in names:
                 if name.startswith(STAGING_PREFIX):
                     continue
-                is_history = name in _HISTORY_FILES or name.startswith(_EVENT_FILE_PREFIX)
+                is_history = name in TRIAL_FILES or name.startswith(_EVENT_FILE_PREFIX)
                 if self._settings.artifacts or (is_history and directory == top):
                     path = os.path.relpath(os.path.join(directory, name), self._directory)
                     yield path.replace(os.sep, "/")

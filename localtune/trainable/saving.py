@@ -1,6 +1,8 @@
 """Checkpoints in a trial's directory, each whole or absent, and what one can restore from.
 
 fill a staging directory -> sync it -> rename it to checkpoint_000007 -> count the index up
+
+Something of the user's may have that name already: then the checkpoint gets the next free one.
 """
 
 from __future__ import annotations
@@ -11,14 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from localtune.checkpoint import Checkpoint, TrainingResult, relocated
 from localtune.error import StorageError, UntrustedDirectoryError
-from localtune.result import CHECKPOINT_DIR_FORMAT, DICT_CHECKPOINT_FILE
-from localtune.utils.files import (
-    STAGING_PREFIX,
-    commit_directory,
-    copy_tree,
-    make_staging_directory,
-    remove_tree,
+from localtune.experiment.checkpoint_dirs import (
+    commit_checkpoint,
+    is_checkpoint_name,
+    is_mark_name,
+    is_staging_name,
 )
+from localtune.result import DICT_CHECKPOINT_FILE
+from localtune.utils.files import copy_tree, make_staging_directory, remove_tree
 from localtune.utils.remote_store import is_uri
 from localtune.utils.trust import check_trusted, load_own
 
@@ -27,14 +29,12 @@ if TYPE_CHECKING:
 
 CheckpointSource: TypeAlias = "str | os.PathLike[str] | Checkpoint | TrainingResult"
 
-_CHECKPOINT_DIR_PREFIX = CHECKPOINT_DIR_FORMAT.partition("{")[0]
-
 
 def write_checkpoint(storage: StorageContext, fill: Callable[[str], object]) -> str:
     """Write the next checkpoint of a trial.
 
     Args:
-        storage: Where to; its index grows by one if, and only if, the checkpoint is written.
+        storage: Where to; its index grows if, and only if, the checkpoint is written.
         fill: Called with the path of an empty directory, which it fills.
 
     Returns:
@@ -44,9 +44,8 @@ def write_checkpoint(storage: StorageContext, fill: Callable[[str], object]) -> 
         StorageError: The trial's directory is gone.
         Exception: What ``fill`` raised; nothing of the checkpoint stays.
     """
-    final = storage.checkpoint_path(storage.next_checkpoint_index)
     try:
-        staging = make_staging_directory(final)
+        staging = make_staging_directory(storage.checkpoint_path(storage.next_checkpoint_index))
     except FileNotFoundError:
         raise StorageError(
             f"The trial's directory does not exist (any more): {storage.trial_dir}. "
@@ -54,19 +53,30 @@ def write_checkpoint(storage: StorageContext, fill: Callable[[str], object]) -> 
         ) from None
     try:
         fill(staging)
-        commit_directory(staging, final)
+        return _commit(staging, storage)
     except BaseException:
         remove_tree(staging)
         raise
-    storage.next_checkpoint_index += 1
-    return final
+
+
+def _commit(staging: str, storage: StorageContext) -> str:
+    index = storage.next_checkpoint_index
+    while True:
+        final = storage.checkpoint_path(index)
+        index += 1
+        try:
+            commit_checkpoint(staging, final)
+        except FileExistsError:
+            continue
+        storage.next_checkpoint_index = index
+        return final
 
 
 def persist_checkpoint(storage: StorageContext, checkpoint: Checkpoint) -> Checkpoint:
     """Copy a user's checkpoint into a trial's directory.
 
     Args:
-        storage: Where to; its index grows by one.
+        storage: Where to; its index grows.
         checkpoint: What to copy; stays as it is. If it lies round the trial's directory, the
             checkpoints in there are left out.
 
@@ -226,5 +236,4 @@ def _on_this_machine(checkpoint: Checkpoint | None) -> Checkpoint | None:
 
 def _is_own(name: str) -> bool:
     """Whether a name in a trial's directory belongs to checkpoint keeping."""
-    number = name.removeprefix(_CHECKPOINT_DIR_PREFIX)
-    return name.startswith(STAGING_PREFIX) or (number != name and number.isdigit())
+    return is_checkpoint_name(name) or is_staging_name(name) or is_mark_name(name)

@@ -7,6 +7,7 @@ A reader that sees the final name sees all of it; a crash leaves a staging direc
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable
 
@@ -83,25 +84,27 @@ def make_staging_directory(final: str) -> str:
 def commit_directory(staging: str, final: str, *, sync: bool = True) -> None:
     """Turn a finished staging directory into its final place, in one step.
 
-    A ``final`` that exists is replaced: it stems from a writer that was interrupted before
-    anybody took note of it.
-
     Args:
         staging: Directory with the content, on the same file system as ``final``.
         final: Path that it gets.
         sync: Whether to wait until the content, and the rename, are on the disk.
+
+    Raises:
+        FileExistsError: There is something at ``final`` already; it stays as it is.
     """
     if sync:
         fsync_tree(staging)
-    parent, name = os.path.split(final)
-    replaced = os.path.join(parent, f"{STAGING_PREFIX}replaced_{name}")
     if os.path.lexists(final):
-        remove_tree(replaced)
-        os.rename(final, replaced)
-    os.rename(staging, final)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), final)
+    try:
+        os.rename(staging, final)
+    except OSError as error:
+        # Somebody was quicker: no system renames onto a file or onto a directory with content.
+        if os.path.lexists(final):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), final) from error
+        raise
     if sync:
-        fsync_path(parent or ".")
-    remove_tree(replaced)
+        fsync_path(os.path.dirname(final) or ".")
 
 
 def write_file(path: str, content: bytes, *, sync: bool = True) -> None:

@@ -14,8 +14,9 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from localtune.controller import loop
+from localtune.controller import loop, recorder
 from localtune.execution import outbox
+from localtune.experiment import checkpoint_dirs
 from localtune.logger import append_file
 from localtune.storage import experiment_db, history
 from localtune.trainable import saving
@@ -41,12 +42,15 @@ def arm(role: str) -> None:
         _surround(loop.ExperimentLoop, "_delete")
         _surround(loop, "make_trial_dir")
         _surround(loop, "remove_leftovers")
+        _surround(loop, "note_unrecorded")
+        _surround(recorder, "note_recorded")
         _surround(history, "rewind")
         _tear(append_file.AppendFile, "append")
         _surround(outbox.PolledOutbox, "send")
     else:
         _surround(saving, "make_staging_directory")
-        _surround(saving, "commit_directory")
+        _surround(saving, "commit_checkpoint")
+        _surround(checkpoint_dirs, "commit_directory")
         _surround(os, "rename")
         _surround(pipe.MessagePipe, "send")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from localtune.experiment.checkpoint_dirs import commit_checkpoint, note_recorded
 from localtune.storage.checkpoints import find_damage, remove_leftovers
 from localtune.utils.files import file_sizes
 from tests.runs import Counting, fit, processes, rows
@@ -36,21 +38,77 @@ def test_damage_is_described(tmp_path: Path, harm, text: str) -> None:  # type: 
     assert (text in damage) if text else damage == ""
 
 
+def make_own_checkpoint(trial_dir: Path, number: int) -> Path:
+    """A checkpoint that localtune made, and that has no record yet."""
+    staging = make_checkpoint(trial_dir, f".staging_checkpoint_{number:06d}")
+    final = trial_dir / f"checkpoint_{number:06d}"
+    commit_checkpoint(str(staging), str(final))
+    return final
+
+
 def test_leftovers_go_and_the_rest_stays(tmp_path: Path) -> None:
-    kept = make_checkpoint(tmp_path)
-    make_checkpoint(tmp_path, "checkpoint_000001")
+    kept = make_own_checkpoint(tmp_path, 0)
+    note_recorded(str(kept))
+    make_own_checkpoint(tmp_path, 1)
     make_checkpoint(tmp_path, ".staging_checkpoint_000002")
+    # Its record is safe, and the run ended before the mark went.
+    marked = make_own_checkpoint(tmp_path, 3)
     (tmp_path / ".staging_77_params.json").touch()
-    (tmp_path / "checkpoint_notes.txt").touch()
-    assert remove_leftovers(str(tmp_path), [str(kept)]) == [
-        ".staging_77_params.json",
-        ".staging_checkpoint_000002",
+    assert remove_leftovers(str(tmp_path), [str(kept), str(marked)]) == [
         "checkpoint_000001",
+        ".staging_checkpoint_000002",
     ]
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "checkpoint_000000",
-        "checkpoint_notes.txt",
-    }
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint_000000", "checkpoint_000003"]
+
+
+def test_nothing_of_the_user_is_a_leftover(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path, "checkpoint_000000")
+    make_checkpoint(tmp_path, ".staging_mine")
+    (tmp_path / "checkpoint_000001").write_text("mine")
+    (tmp_path / "checkpoint_notes.txt").touch()
+    (tmp_path / ".staging_notes").touch()
+    (tmp_path / ".staging_checkpoint_000005").symlink_to("checkpoint_000000")
+    # One of localtune's that went, and whose name the user took before it was on record.
+    made = make_own_checkpoint(tmp_path, 2)
+    made.rename(tmp_path / "moved")
+    make_checkpoint(tmp_path, "checkpoint_000002")
+    before = sorted(os.listdir(tmp_path))
+    assert remove_leftovers(str(tmp_path), []) == []
+    before.remove(".staging_made_checkpoint_000002")
+    assert sorted(os.listdir(tmp_path)) == before
+    assert os.listdir(tmp_path / "checkpoint_000000") == os.listdir(made)
+
+
+class KeepsFilesOfItsOwn(Counting):
+    """Has directories with names of checkpoints, and fails once."""
+
+    def step(self):  # type: ignore[no-untyped-def]
+        if self.count == 0:
+            for number in (0, 2, 5):
+                Path(f"checkpoint_{number:06d}").mkdir(exist_ok=True)
+                Path(f"checkpoint_{number:06d}", "mine").touch()
+        if self.count == 4 and not Path(self.config["once"]).exists():
+            Path(self.config["once"]).touch()
+            raise RuntimeError("once")
+        return super().step()
+
+
+def test_a_trial_keeps_its_own_directories_with_names_of_checkpoints(tmp_path: Path) -> None:
+    (result,) = fit(
+        KeepsFilesOfItsOwn,
+        tmp_path,
+        {"steps": 6, "once": str(tmp_path / "once")},
+        checkpoint_frequency=2,
+        max_failures=1,
+        executor=processes(1),
+    )
+    assert result.error is None
+    assert [row["count"] for row in rows(result)] == [1, 2, 3, 4, 5, 6]
+    mine = ["checkpoint_000000", "checkpoint_000002", "checkpoint_000005"]
+    found = {path.name for path in Path(result.path).iterdir() if "checkpoint" in path.name}
+    made = {os.path.basename(checkpoint.path) for checkpoint, _ in result.best_checkpoints}
+    assert found == {*mine, *made} and not made & {*mine}
+    assert all(os.listdir(Path(result.path, name)) == ["mine"] for name in mine)
 
 
 class FailsOnce(Counting):

@@ -17,6 +17,7 @@ from localtune.result import TRIAL_INFO
 from localtune.trainable.function_trainable import FunctionTrainable
 from localtune.trainable.session import get_checkpoint, get_context, report
 from localtune.trainable.util import with_parameters, wrap_function
+from tests.records import unmarked
 
 Make = Callable[..., FunctionTrainable]
 
@@ -384,7 +385,7 @@ def test_each_reported_checkpoint_is_kept(
         trainable.train()
         saved.append(trainable.save().checkpoint)
     assert [state_of(checkpoint) for checkpoint in saved if checkpoint] == [1, 2, 3]
-    assert sorted(os.listdir(storage.trial_dir)) == [f"checkpoint_00000{n}" for n in range(3)]
+    assert unmarked(storage.trial_dir) == [f"checkpoint_00000{n}" for n in range(3)]
 
 
 def test_restoring_again_and_again_goes_on(make: Make, counting: Any) -> None:

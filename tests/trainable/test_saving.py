@@ -10,6 +10,7 @@ from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError
 from localtune.experiment.trial_info import StorageContext
 from localtune.trainable.saving import persist_checkpoint, write_checkpoint
+from tests.records import unmarked
 
 
 def test_paths_of_checkpoints_are_numbered(storage: StorageContext) -> None:
@@ -26,7 +27,7 @@ def test_the_index_grows_with_each_checkpoint_that_is_written(storage: StorageCo
         write_checkpoint(storage, failing)
     path = write_checkpoint(storage, lambda directory: None)
     assert path == storage.checkpoint_path(1)
-    assert sorted(os.listdir(storage.trial_dir)) == ["checkpoint_000000", "checkpoint_000001"]
+    assert unmarked(storage.trial_dir) == ["checkpoint_000000", "checkpoint_000001"]
 
 
 def test_the_directory_to_fill_is_empty_and_not_the_final_one(storage: StorageContext) -> None:
@@ -39,12 +40,37 @@ def test_the_directory_to_fill_is_empty_and_not_the_final_one(storage: StorageCo
     assert seen == [[], False]
 
 
-def test_a_checkpoint_that_nobody_took_note_of_is_replaced(storage: StorageContext) -> None:
-    write_checkpoint(storage, lambda directory: Path(directory, "old").touch())
-    storage.next_checkpoint_index = 0
-    path = write_checkpoint(storage, lambda directory: Path(directory, "new").touch())
+@pytest.mark.parametrize("comes", ["before", "meanwhile"])
+@pytest.mark.parametrize("kind", ["directory", "empty directory", "file", "link"])
+def test_a_name_that_something_of_the_user_has_is_passed_over(
+    storage: StorageContext, kind: str, comes: str
+) -> None:
+    def make_own() -> None:
+        path = Path(storage.checkpoint_path(0))
+        if kind == "file":
+            path.write_text("mine")
+        elif kind == "link":
+            path.symlink_to("nowhere")
+        else:
+            path.mkdir()
+            if kind == "directory":
+                (path / "mine").touch()
+
+    def fill(directory: str) -> None:
+        Path(directory, "new").touch()
+        if comes == "meanwhile":
+            make_own()
+
+    if comes == "before":
+        make_own()
+    before = os.lstat(storage.checkpoint_path(0)) if comes == "before" else None
+    path = write_checkpoint(storage, fill)
+
+    assert path == storage.checkpoint_path(1)
     assert os.listdir(path) == ["new"]
-    assert os.listdir(storage.trial_dir) == ["checkpoint_000000"]
+    assert before in (None, os.lstat(storage.checkpoint_path(0)))
+    assert unmarked(storage.trial_dir) == ["checkpoint_000000", "checkpoint_000001"]
+    assert write_checkpoint(storage, lambda _: None) == storage.checkpoint_path(2)
 
 
 def test_a_missing_trial_directory_is_named(storage: StorageContext) -> None:

@@ -29,6 +29,7 @@ from localtune.result import (
 )
 from localtune.trainable import trainable as trainable_module
 from localtune.trainable.trainable import Trainable
+from tests.records import unmarked
 
 AUTO_FILLED = [
     "trial_id",
@@ -458,7 +459,7 @@ def test_checkpoints_are_numbered_and_each_keeps_its_own_state(storage: StorageC
     for _ in range(3):
         trainable.train()
         saved.append(trainable.save())
-    assert sorted(os.listdir(storage.trial_dir)) == [f"checkpoint_00000{n}" for n in range(3)]
+    assert unmarked(storage.trial_dir) == [f"checkpoint_00000{n}" for n in range(3)]
     assert storage.next_checkpoint_index == 3
     for expected, one in enumerate(saved, start=1):
         trainable.restore(one)
@@ -518,7 +519,7 @@ Killed(storage=StorageContext({storage.experiment_dir!r}, {storage.trial_dir!r})
     assert not os.path.exists(storage.checkpoint_path(0))
     checkpoint = Counter(storage=storage).save().checkpoint
     assert checkpoint is not None
-    assert os.listdir(storage.trial_dir) == ["checkpoint_000000"]
+    assert unmarked(storage.trial_dir) == ["checkpoint_000000"]
     assert os.listdir(checkpoint.path) == [DICT_CHECKPOINT_FILE]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,16 +40,40 @@ def test_a_staging_directory_needs_its_parent(tmp_path: Path) -> None:
         make_staging_directory(str(tmp_path / "missing" / "final"))
 
 
-@pytest.mark.parametrize("sync", [True, False])
-def test_what_stands_in_the_place_is_replaced(tmp_path: Path, sync: bool) -> None:
+def _directory(path: Path) -> None:
+    path.mkdir()
+    (path / "old").touch()
+
+
+@pytest.mark.parametrize("comes_late", [False, True])
+@pytest.mark.parametrize(
+    "make",
+    [_directory, Path.mkdir, Path.touch, lambda path: path.symlink_to("nowhere")],
+    ids=["directory", "empty directory", "file", "link"],
+)
+def test_what_stands_in_the_place_stays(
+    tmp_path: Path,
+    make: Callable[[Path], None],
+    comes_late: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     final = tmp_path / "final"
-    final.mkdir()
-    (final / "old").touch()
     staging = make_staging_directory(str(final))
     Path(staging, "new").touch()
-    commit_directory(staging, str(final), sync=sync)
-    assert os.listdir(final) == ["new"]
-    assert os.listdir(tmp_path) == ["final"]
+    make(final)
+    before = (os.lstat(final), sorted(final.glob("*")))
+    if comes_late and make is not Path.mkdir:
+        # As if it had come after the look; an empty directory has nothing to lose then.
+        monkeypatch.setattr(os.path, "lexists", _answers(False, True))
+    with pytest.raises(FileExistsError, match="final"):
+        commit_directory(staging, str(final))
+    assert (os.lstat(final), sorted(final.glob("*"))) == before
+    assert os.listdir(staging) == ["new"]
+
+
+def _answers(*values: bool) -> Callable[[object], bool]:
+    left = list(values)
+    return lambda _: left.pop(0)
 
 
 def test_everything_is_synced_before_the_rename_and_the_parent_after(
