@@ -91,7 +91,13 @@ class TrialTimeoutError(TrialError):
 
 
 class WorkerStartError(TrialError):
-    """A worker process could not be started."""
+    """A worker process could not be started.
+
+    Attributes:
+        is_shortage: Whether it may start when fewer run.
+    """
+
+    is_shortage: bool = False
 
 
 class ResourceRequestError(TuneError):

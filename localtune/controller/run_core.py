@@ -65,6 +65,7 @@ class RunCore:
         self._searcher_waits = False  # whether it had nothing to suggest when last asked
         self._polled_since: float | None = None  # since when that is all there is to wait for
         self._scheduler_waits = False  # whether it chose nobody when last asked
+        self._capacity = capacity
         self._workers = WorkerTable(capacity)
         self._clones = CloneTable()
         self._view = SchedulerView(
@@ -82,7 +83,7 @@ class RunCore:
         # {trial id: when it is tried again} of trials that have failed and wait for that
         self._recovering: dict[str, float] = {}
         self._winding_down_until: float | None = None
-        self._crowd_limit: int | None = None  # how many may run at once since memory ran short
+        self._crowd_limit: int | None = None  # how many may run at once since one was too many
         self._started: set[str] = set()  # ids of trials that this session has started
         self._warned: set[str] = set()
         self._may_reuse = settings.reuse_workers

@@ -86,6 +86,11 @@ class Starting(Decisions):
         else:
             worker = self._workers.hire(trial)
             if worker is None:
+                if self._workers.is_full:
+                    self._warn_once(
+                        f"No more than {self._capacity.max_workers} trials run at once: "
+                        f"{self._capacity.why_no_more}."
+                    )
                 for idle in self._workers.idle()[:1]:
                     self._dismiss(idle, "its resources are needed")
                 return False

@@ -35,6 +35,7 @@ from localtune.controller.workers import Phase, Worker
 from localtune.error import (
     LocaltuneInternalError,
     TuneError,
+    WorkerStartError,
 )
 from localtune.execution.executor import Exited, Replied, WorkerEvent
 from localtune.experiment.checkpoint_history import TrackedCheckpoint
@@ -150,7 +151,13 @@ class ControllerState(Starting):
                 self._dismiss(worker, "its trial cannot be sent")
             else:
                 self._workers.remove(worker)
-            self._fail(worker, trial, error)
+            is_shortage = isinstance(error, WorkerStartError) and error.is_shortage
+            if is_shortage and self._workers.serving_count:
+                self._thin_out(str(error))
+                self._move(trial, Status.PENDING)
+                self._out.append(i.Persist(trial))
+            else:
+                self._fail(worker, trial, error)
         return self._take()
 
     def close(self) -> None:
@@ -360,15 +367,14 @@ class ControllerState(Starting):
             self._out.append(i.TidyTrial(left))
         if trial is not None:
             if event.exit.out_of_memory:
-                self._thin_out()
+                self._thin_out("Memory ran short")
             self._fail(worker, trial, failure.error_of_exit(event.exit, trial, phase.value))
 
-    def _thin_out(self) -> None:
-        """Memory ran short with one trial more: from now on no more than now run at once."""
+    def _thin_out(self, why: str) -> None:
+        """One trial more was too many: from now on no more than now run at once."""
         self._crowd_limit = max(self._workers.serving_count, 1)
         self._warn_once(
-            f"Memory ran short: from now on no more than {self._crowd_limit} of the trials run at "
-            "once."
+            f"{why}: from now on no more than {self._crowd_limit} of the trials run at once."
         )
 
     # -- the end of the run -----------------------------------------------------------------------

@@ -94,11 +94,14 @@ class WorkerTable:
 
     Attributes:
         gpu_ids: Names of all GPUs.
+        is_full: Whether somebody was not hired although what it asks for was free.
     """
 
     def __init__(self, capacity: Capacity) -> None:
         self._pool = ResourcePool(capacity.resources, gpu_ids=capacity.gpu_ids)
         self.gpu_ids = capacity.gpu_ids
+        self._max_workers = capacity.max_workers
+        self.is_full = False
         self._workers: dict[int, Worker] = {}
         self._by_trial: dict[str, Worker] = {}
         self._former: dict[str, Worker] = {}  # {id of the trial that it served last: worker}
@@ -158,6 +161,10 @@ class WorkerTable:
             return None
         if not self._pool.fits(request):
             self._turned_away = request
+            return None
+        if self._max_workers is not None and len(self._workers) >= self._max_workers:
+            self._turned_away = request
+            self.is_full = True
             return None
         worker_id = self._next_id
         self._next_id += 1

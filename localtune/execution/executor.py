@@ -18,10 +18,14 @@ class Capacity:
     Attributes:
         resources: {name: amount}; ``CPU`` and ``GPU`` in pieces, ``memory`` in bytes.
         gpu_ids: Names of the GPUs, as ``CUDA_VISIBLE_DEVICES`` takes them.
+        max_workers: How many workers can run at once, whatever they ask for; None is any number.
+        why_no_more: What limits them, as a clause for a person, with the remedy.
     """
 
     resources: Mapping[str, float]
     gpu_ids: tuple[str, ...] = ()
+    max_workers: int | None = None
+    why_no_more: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from localtune.execution.descriptors import users_limit
 from localtune.execution.waiter import Waiter
 
 
@@ -121,6 +122,7 @@ class Launcher(ABC):
             "parent_pid": os.getpid(),
             "sys_path": [os.path.join(cwd, entry) for entry in sys.path],
             "argv": list(sys.argv),
+            "open_files": users_limit(),
         }
 
 

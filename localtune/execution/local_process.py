@@ -16,18 +16,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import select
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from localtune.error import WorkerStartError
 from localtune.execution import machine
 from localtune.execution.capacity import declared_capacity
 from localtune.execution.deadlines import Deadlines, Step
+from localtune.execution.descriptors import Descriptors
 from localtune.execution.executor import (
     Capacity,
     Executor,
@@ -54,6 +56,14 @@ logger = logging.getLogger(__name__)
 _SILENT_EXIT_S = 1.0
 # A killed worker is reported within this time, unless what reports it is stopped itself.
 _CLOSE_TIMEOUT_S = 10.0
+# What the system says that refuses one process or descriptor more.
+_SHORTAGES = (
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EAGAIN,
+    errno.ENOMEM,
+    getattr(errno, "ETOOMANYREFS", errno.EMFILE),
+)
 
 
 class ProcessExecutor(Executor):
@@ -119,6 +129,7 @@ class ProcessExecutor(Executor):
         self._memory_watch: MemoryWatch | None = None
         self._workers: dict[int, _Worker] = {}
         self._deadlines = Deadlines()
+        self._descriptors = Descriptors()
         self._events: list[WorkerEvent] = []
         self._private_dir: PrivateDir | None = None
         self._waiter: Waiter | None = None
@@ -127,7 +138,8 @@ class ProcessExecutor(Executor):
         self._output_pipe: OutputPipe | None = None  # of processes that serve no trial yet
 
     def capacity(self) -> Capacity:
-        return self._capacity
+        count, why = Descriptors().most_workers()
+        return replace(self._capacity, max_workers=count, why_no_more=why)
 
     def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
         if self._waiter is not None:
@@ -135,6 +147,7 @@ class ProcessExecutor(Executor):
                 "This executor serves another run at the moment: give each run its own."
             )
         self._private_dir = PrivateDir()
+        self._descriptors = Descriptors()
         if self._memory_check_s is not None:
             self._memory_watch = MemoryWatch(self._memory_check_s, self._memory_reserve_bytes)
         use_poll = self._start_method != "portable" and hasattr(select, "poll")
@@ -162,6 +175,7 @@ class ProcessExecutor(Executor):
 
     def start_worker(self, worker_id: int, command: m.Construct, cpus: float) -> None:
         assert self._launcher is not None and self._waiter is not None
+        self._descriptors.make_room(len(self._workers) + 1)
         environment = machine.thread_environment(cpus)
         output: OutputPipe | None = None
         try:
@@ -173,7 +187,9 @@ class ProcessExecutor(Executor):
         except OSError as error:
             if output is not None:
                 output.close()
-            raise WorkerStartError(f"A worker process could not be started: {error}") from error
+            problem = WorkerStartError(f"A worker process could not be started: {error}")
+            problem.is_shortage = error.errno in _SHORTAGES
+            raise problem from error
         pipe = message_pipe(connection)
         outbox = make_outbox(self._waiter, pipe.fileno(), pipe.write)
         worker = _Worker(worker_id, pipe, outbox, output)
@@ -244,6 +260,7 @@ class ProcessExecutor(Executor):
         waiter, self._waiter, self._launcher = self._waiter, None, None
         self._memory_watch = None
         waiter.close()
+        self._descriptors.close()
         self._events = []
         if self._private_dir is not None:
             self._private_dir.remove()

@@ -24,6 +24,7 @@ whatever the template finds among its children that is no worker belongs to no t
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import select
@@ -32,8 +33,15 @@ import socket
 import struct
 from typing import Any, NoReturn
 
+from localtune.utils import open_files
 from localtune.worker.lifeline import adopt_orphans, children_of, die_with_parent
-from localtune.worker.main import adopt_interpreter, exit_worker, serve, write_crashes_to
+from localtune.worker.main import (
+    adopt_interpreter,
+    exit_worker,
+    restore_open_files,
+    serve,
+    write_crashes_to,
+)
 from localtune.worker.pipe import Descriptor
 from localtune.worker.program import load_program, warm_up
 from localtune.worker.workdir import flush_output
@@ -87,6 +95,7 @@ class Template:
         self._program: str = settings["program"]
         self._preload: tuple[str, ...] | None = settings["preload"]
         self._private_dir: str = settings["private_dir"]
+        self._open_files: int | None = settings["open_files"]
         self._trainable: Any = None
         self._workers: dict[int, int] = {}  # {pid: worker id}
         self._pidfds: dict[int, int] = {}  # {pidfd: pid}
@@ -95,6 +104,9 @@ class Template:
         self._parent_pidfd = os.pidfd_open(settings["parent_pid"])
         self._poll.register(self._parent_pidfd, select.POLLIN)
         adopt_orphans()
+        limits = open_files.limits()
+        if limits is not None:
+            open_files.set_soft_limit(limits[1])  # It holds a descriptor of each worker.
 
     # -- loading --------------------------------------------------------------------------------
 
@@ -160,7 +172,11 @@ class Template:
         if not packet:
             return False
         _, worker_id, _ = HEADER.unpack_from(packet)
-        self._fork(worker_id, *fds)
+        if fds:
+            self._fork(worker_id, *fds)
+        else:
+            # The system has dropped what there was no room for.
+            self._send(NOT_STARTED, worker_id, 0, os.strerror(errno.EMFILE).encode())
         return True
 
     def _fork(self, worker_id: int, connection_fd: int, output_fd: int | None = None) -> None:
@@ -182,7 +198,13 @@ class Template:
             return
         if pid == 0:
             self._become_worker(worker_id, connection_fd, output_fd, template_pid)
-        pidfd = os.pidfd_open(pid)
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError as error:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            self._send(NOT_STARTED, worker_id, 0, str(error).encode())
+            return
         self._workers[pid] = worker_id
         self._pidfds[pidfd] = pid
         self._poll.register(pidfd, select.POLLIN)
@@ -200,6 +222,7 @@ class Template:
             os.close(self._parent_pidfd)
             for pidfd in self._pidfds:
                 os.close(pidfd)
+            restore_open_files(self._open_files)
             if output_fd is not None:
                 for standard in (1, 2):
                     os.dup2(output_fd, standard)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
@@ -84,11 +85,24 @@ class OpenFiles(Generic[F]):
         """The file of a path, open."""
         file = self._files.pop(path, None)
         if file is None:
-            file = self._open_file(path)
+            file = self._open(path)
             if len(self._files) >= self._limit:
-                self.close(next(iter(self._files)))
+                self._close_oldest()
         self._files[path] = file
         return file
+
+    def _open(self, path: str) -> F:
+        while True:
+            try:
+                return self._open_file(path)
+            except OSError as error:
+                # The process has no descriptor left: those that are open here can be spared.
+                if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._files:
+                    raise
+            self._close_oldest()
+
+    def _close_oldest(self) -> None:
+        self.close(next(iter(self._files)))
 
     def close(self, path: str) -> None:
         """Closes a file; nothing happens if it is not open."""

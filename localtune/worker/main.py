@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from localtune.error import TrialStopped
+from localtune.utils import open_files
 from localtune.worker import messages as m
 from localtune.worker.host import ProcessHost
 from localtune.worker.lifeline import (
@@ -174,6 +175,7 @@ def main_spawned(fd_or_handle: int, settings: dict[str, Any]) -> NoReturn:
     try:
         connection = open_connection(fd_or_handle)
         adopt_interpreter(settings)
+        restore_open_files(settings["open_files"])
         # What user code starts stays below this process, and can be found and ended with it.
         adopt_orphans()
         crash_file = write_crashes_to(settings["private_dir"], settings["worker_id"])
@@ -196,6 +198,13 @@ def open_connection(fd_or_handle: int) -> Any:
 
         return PipeConnection(fd_or_handle)
     return Descriptor(fd_or_handle)
+
+
+def restore_open_files(soft_limit: int | None) -> None:
+    """Lets user code have as many files open as the user wants, whatever a run needs itself."""
+    limits = open_files.limits()
+    if soft_limit is not None and limits is not None and limits[0] != soft_limit:
+        open_files.set_soft_limit(soft_limit)
 
 
 def adopt_interpreter(settings: dict[str, Any]) -> None:

@@ -12,7 +12,13 @@ from localtune.controller import instructions as i
 from localtune.controller.limits import Limits
 from localtune.controller.settings import RunSettings
 from localtune.controller.state import ControllerState
-from localtune.error import MissingMetricError, ResourceRequestError, TuneError, WorkerDiedError
+from localtune.error import (
+    MissingMetricError,
+    ResourceRequestError,
+    TuneError,
+    WorkerDiedError,
+    WorkerStartError,
+)
 from localtune.execution.executor import Capacity, Exited, Replied, WorkerExit
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
@@ -666,6 +672,39 @@ def test_when_memory_has_run_short_fewer_trials_run_at_once() -> None:
     workers.run_well()
     assert workers.most_at_once == 3
     assert statuses(state) == [Status.TERMINATED] * 6
+
+
+def test_a_trial_for_which_the_system_has_no_room_waits_until_others_have_ended() -> None:
+    state = make_state(num_samples=4, cpus=4)
+    workers = Workers(state)
+    workers.advance()
+    assert len(workers.in_flight) == 4
+    error = WorkerStartError("A worker process could not be started: too many open files")
+    error.is_shortage = True
+    del workers.in_flight[4]
+    instructions = state.fail_start(4, error)
+    (warning,) = [each for each in instructions if isinstance(each, i.Warn)]
+    assert warning.message.startswith(str(error))
+    assert "no more than 3 of the trials run at once" in warning.message
+    workers.carry_out(instructions)
+    workers.advance()
+    assert statuses(state).count(Status.PENDING) == 1 and len(workers.in_flight) == 3
+    workers.most_at_once = 0
+    workers.run_well()
+    assert workers.most_at_once == 3
+    assert statuses(state) == [Status.TERMINATED] * 4
+    assert not any(trial.num_failures for trial in state.trials)
+
+
+def test_a_trial_for_which_the_system_never_has_room_fails() -> None:
+    state = make_state(num_samples=1)
+    workers = Workers(state)
+    workers.advance()
+    error = WorkerStartError("A worker process could not be started: too many open files")
+    error.is_shortage = True
+    del workers.in_flight[1]
+    workers.carry_out(state.fail_start(1, error))
+    assert statuses(state) == [Status.ERROR]
 
 
 def test_one_trial_may_run_however_short_memory_is() -> None:

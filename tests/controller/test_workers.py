@@ -37,6 +37,16 @@ def test_workers_are_hired_as_long_as_resources_are_free() -> None:
     assert third.worker_id == 3, "ids are not used again"
 
 
+def test_no_more_workers_are_hired_than_can_be_served() -> None:
+    workers = WorkerTable(Capacity({"CPU": 8.0}, max_workers=2))
+    first, _ = (workers.hire(make_trial(number)) for number in range(2))
+    assert first is not None and not workers.is_full
+    assert workers.hire(make_trial(2)) is None
+    assert workers.is_full
+    workers.remove(first)
+    assert workers.hire(make_trial(2)) is not None
+
+
 def test_a_worker_that_is_stopping_holds_its_resources_until_it_is_gone() -> None:
     workers = table()
     trial = make_trial(0, {"cpu": 2})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import os
 import pickle
 from pathlib import Path
@@ -78,6 +79,17 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return Noted.log
 
 
+class Held:
+    """A file that counts among those that are open."""
+
+    def __init__(self, held: list[str], path: str) -> None:
+        self._held, self._path = held, path
+        held.append(path)
+
+    def close(self) -> None:
+        self._held.remove(self._path)
+
+
 class TestOpenFiles:
     def test_a_file_stays_open(self, log: list[str]) -> None:
         files = OpenFiles(Noted)
@@ -98,6 +110,24 @@ class TestOpenFiles:
             files.get(path)
 
         assert log == ["open a", "open b", "close a", "open a", "close b"]
+
+    def test_others_give_way_where_the_process_has_no_descriptor_left(self) -> None:
+        held = ["a", "b", "c"]
+
+        def open_file(path: str) -> Held:
+            if len(held) >= 3:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return Held(held, path)
+
+        held.clear()
+        files = OpenFiles(open_file)
+        for path in "abcd":
+            files.get(path)
+        assert held == ["b", "c", "d"]
+        files.close_all()
+        held += ["x", "y", "z"]
+        with pytest.raises(OSError):
+            files.get("a")
 
     def test_close_closes_one(self, log: list[str]) -> None:
         files = OpenFiles(Noted)

@@ -1,0 +1,99 @@
+"""Descriptors: how many workers a process can serve, and the limit on open files that it takes.
+
+::
+
+      open files now | kept free for everything else | so many for each worker
+      -----------------------------------------------------------------------> soft limit --> hard
+
+The soft limit is raised when the workers come to need it, as far as the hard one allows; beyond
+that fewer run at once. It is the user's process: when the last run has ended, the limit is what it
+was. Workers start with what it was, too.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from localtune.utils import open_files
+
+# The parent's and, until the start, the worker's end of the pipe; a process descriptor; both ends
+# of the pipe for what it prints; a file of a logger.
+_PER_WORKER = 6
+# History files, the database, templates, files of callbacks and of whatever else the program does.
+_RESERVE = 64
+
+
+class _RaisedLimit:
+    """The soft limit of this process, which several runs in it may need to be higher."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders: set[Descriptors] = set()
+        self._before: int | None = None  # None: it is not raised
+        self._raised_to = 0
+
+    def raise_to(self, holder: Descriptors, count: int) -> None:
+        with self._lock:
+            limits = open_files.limits()
+            if limits is None or count <= (self._before or limits[0]):
+                return
+            self._holders.add(holder)
+            wanted = min(max(count, 2 * limits[0]), limits[1])
+            if count > limits[0] and wanted > limits[0] and open_files.set_soft_limit(wanted):
+                self._before = limits[0] if self._before is None else self._before
+                self._raised_to = wanted
+
+    def give_back(self, holder: Descriptors) -> None:
+        with self._lock:
+            self._holders.discard(holder)
+            if self._holders or self._before is None:
+                return
+            limits = open_files.limits()
+            # Unless somebody else has set it meanwhile.
+            if limits is not None and limits[0] == self._raised_to:
+                open_files.set_soft_limit(self._before)
+            self._before = None
+
+    def before(self) -> int | None:
+        """The soft limit as the user has set it; None where there is none."""
+        with self._lock:
+            limits = open_files.limits()
+            if self._before is not None:
+                return self._before
+            return None if limits is None else limits[0]
+
+
+_raised = _RaisedLimit()
+
+
+def users_limit() -> int | None:
+    """The soft limit that workers get: that of this process before any run raised it."""
+    return _raised.before()
+
+
+class Descriptors:
+    """What one run takes of the process's descriptors."""
+
+    def __init__(self) -> None:
+        self._open_before = open_files.open_count()
+
+    def most_workers(self) -> tuple[int | None, str]:
+        """How many workers can run at once, at least 1, and why no more; None is any number."""
+        limits = open_files.limits()
+        if limits is None:
+            return None, ""
+        count = max((limits[1] - self._open_before - _RESERVE) // _PER_WORKER, 1)
+        why = (
+            f"this process may have no more than {limits[1]} files open, of which it had "
+            f"{self._open_before} open before, and each trial that runs takes {_PER_WORKER}. Raise "
+            "the hard limit (ulimit -Hn, LimitNOFILE of systemd, --ulimit nofile of containers)"
+        )
+        return count, why
+
+    def make_room(self, workers: int) -> None:
+        """Raises the soft limit if so many workers need it to be higher."""
+        _raised.raise_to(self, self._open_before + _RESERVE + workers * _PER_WORKER)
+
+    def close(self) -> None:
+        """Puts the soft limit back, unless another run needs it still."""
+        _raised.give_back(self)
