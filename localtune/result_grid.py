@@ -93,12 +93,12 @@ class ResultGrid:
         """One row per trial that has results.
 
         Args:
-            filter_metric: Takes each trial's row with the best value of this metric; None takes
-                the last row.
+            filter_metric: With a mode, takes each trial's row with the best value of this metric;
+                else the last row is taken.
             filter_mode: ``"min"`` or ``"max"``; goes with a metric.
 
         Raises:
-            ValueError: for a mode without a metric, a metric without a mode, or another mode.
+            ValueError: for a mode without a metric, or another mode.
             ExtraMissingError: if pandas is not installed.
         """
         return self._experiment_analysis.dataframe(filter_metric, filter_mode)

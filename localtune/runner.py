@@ -95,7 +95,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
     ):
         searcher, stop_searching = in_background(searcher, executor)
         trials = trials_to_resume(db, options.resume, searcher, clock)
-        db.start_work(options.metric, options.mode)
+        db.start_work(metric, mode)
         db.put("ended_well", False)
         if options.resume is not None:
             restore_scheduler(db, trials, scheduler)

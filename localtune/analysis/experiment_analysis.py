@@ -49,9 +49,15 @@ class ExperimentAnalysis:
             is the metric of trainables that report bare numbers.
         default_mode: ``"min"`` or ``"max"``, likewise.
         trust: Read the experiment though another user could have written it.
+        run: Number of the run that is read, from 1; None is the latest, and a line in the log
+            says so if there are others.
+
+    Attributes:
+        run: Number of the run; None if the trials were given.
 
     Raises:
-        ValueError: for another mode, or if there is no experiment in the directory.
+        ValueError: for another mode, or if there is no experiment in the directory, or no such
+            run.
         StorageError: if the experiment's state cannot be read.
 
     Example:
@@ -69,14 +75,41 @@ class ExperimentAnalysis:
         default_metric: str | None = None,
         default_mode: str | None = None,
         trust: bool = False,
+        run: int | None = None,
     ) -> None:
         check_metric_and_mode(default_metric, default_mode)
+        if run is not None and (trials is not None or type(run) is not int):
+            raise ValueError(
+                "run must be the number of a run, from 1, and goes with a directory, but got "
+                f"{run!r}{'' if trials is None else ' together with trials'}."
+            )
         if default_metric is None and default_mode is not None:
             default_metric = DEFAULT_METRIC
         self.default_metric = default_metric
         self.default_mode = default_mode
         self._path = _directory_of(experiment_checkpoint_path, storage_filesystem)
-        self.trials = _load_trials(self._path, trust) if trials is None else list(trials)
+        self.run: int | None = None
+        if trials is None:
+            self.trials = self._read(run, trust)
+        else:
+            self.trials = list(trials)
+
+    def _read(self, run: int | None, trust: bool) -> list[Trial]:
+        from localtune.storage.experiment_db import has_database
+        from localtune.storage.reading import others_text, read_experiment
+
+        path = self._path
+        if not path:
+            raise ValueError(
+                "ExperimentAnalysis needs the directory of an experiment, or its trials."
+            )
+        if not has_database(path):
+            raise ValueError(f"There is no experiment in {path!r}: it has no {EXPERIMENT_DB_FILE}.")
+        found = read_experiment(path, run, trust=trust)
+        self.run = found.run.number
+        if run is None and len(found.runs) > 1:
+            logger.warning("%s: %s", path, others_text(found.runs, self.run, "run="))
+        return found.trials
 
     @property
     def experiment_path(self) -> str:
@@ -138,6 +171,13 @@ class ExperimentAnalysis:
             ValueError: if one of them is missing, or the mode does not exist.
         """
         check_metric_and_mode(metric, mode)
+        if metric not in (None, self.default_metric) and mode is None and self.default_metric:
+            logger.warning(
+                "The best %r is looked for with the mode of %r, %r: pass a mode with the metric.",
+                metric,
+                self.default_metric,
+                self.default_mode,
+            )
         metric, mode = metric or self.default_metric, mode or self.default_mode
         if metric is None or mode is None:
             missing = "metric" if metric is None else "mode"
@@ -262,24 +302,23 @@ class ExperimentAnalysis:
         """One row per trial that has results, with its config and its id as ``logdir``.
 
         Args:
-            metric: Takes the row with the best value of this metric; None takes the last row.
+            metric: With a mode, takes the row with the best value of this metric; else the last
+                row is taken.
             mode: ``"min"`` or ``"max"``; goes with a metric.
 
         Raises:
-            ValueError: for a mode without a metric, a metric without a mode, or another mode.
+            ValueError: for a mode without a metric, or another mode.
             ExtraMissingError: if pandas is not installed.
         """
         check_metric_and_mode(metric, mode)
-        if metric is None and mode is None:
+        if metric is not None and mode is not None:
             rows: Iterable[tuple[Trial, dict[str, Any] | None]] = (
-                (trial, trial.last_result) for trial in self.trials if trial.metric_stats
+                (trial, _best_row(trial, metric, mode)) for trial in self.trials
             )
-        elif metric is not None and mode is not None:
-            rows = ((trial, _best_row(trial, metric, mode)) for trial in self.trials)
+        elif mode is None:
+            rows = ((trial, trial.last_result) for trial in self.trials if trial.metric_stats)
         else:
-            raise ValueError(
-                f"metric and mode go together, but got metric={metric!r} and mode={mode!r}."
-            )
+            raise ValueError(f"mode goes with a metric, but got mode={mode!r} and no metric.")
         return data_frame(
             {**_flat_row(trial, row), _LOGDIR: trial.trial_id}
             for trial, row in rows
@@ -294,19 +333,6 @@ def _directory_of(path: str | os.PathLike[str] | None, filesystem: Any) -> str:
         return attach_path(path, filesystem)
     text = os.path.abspath(local_path(path))
     return os.path.dirname(text) if os.path.isfile(text) else text
-
-
-def _load_trials(experiment_path: str, trust: bool) -> list[Trial]:
-    from localtune.storage.experiment_db import has_database
-    from localtune.storage.reading import load_trials
-
-    if not experiment_path:
-        raise ValueError("ExperimentAnalysis needs the directory of an experiment, or its trials.")
-    if not has_database(experiment_path):
-        raise ValueError(
-            f"There is no experiment in {experiment_path!r}: it has no {EXPERIMENT_DB_FILE}."
-        )
-    return load_trials(experiment_path, trust=trust)
 
 
 def _best_row(trial: Trial, metric: str, mode: str) -> dict[str, Any] | None:

@@ -6,7 +6,15 @@ import argparse
 from typing import Any
 
 from localtune.cli.exit_codes import FAILED, OK
-from localtune.cli.options import add_command, add_experiment, add_json, add_trust, checked, say
+from localtune.cli.options import (
+    add_command,
+    add_experiment,
+    add_json,
+    add_run,
+    add_trust,
+    checked,
+    say,
+)
 from localtune.cli.settings import CHECKS, one_of
 
 # The values of localtune.experiment.metric_analysis.SCOPES; that module is not needed for help.
@@ -37,6 +45,7 @@ def add_parser(subparsers: Any) -> None:
         type=checked(one_of(*_SCOPES)),
         help="last, all, avg, last-5-avg, last-10-avg",
     )
+    add_run(parser)
     add_trust(parser)
     add_json(parser)
 
@@ -50,8 +59,9 @@ def run(args: argparse.Namespace) -> int:
     from localtune.cli.show import print_trial, trial_record
     from localtune.error import UsageError
 
-    view = read(experiment_path(args.experiment, args.storage), trust=args.trust)
-    metric, mode = args.metric or view.metric, args.mode or view.mode
+    view = read(experiment_path(args.experiment, args.storage), args.run, trust=args.trust)
+    view.set_goal(args.metric, args.mode)
+    metric, mode = view.metric, view.mode
     if metric is None or mode is None:
         raise UsageError("What is best is not known of this run: add --metric NAME --mode min|max.")
     best = view.analysis().find_best_trial(metric, mode, args.scope, True)
@@ -64,4 +74,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"best         {metric} = {value:g} ({mode}, {args.scope})")
         print_trial(best)
+    if view.others():
+        say(view.others())
     return OK

@@ -11,6 +11,7 @@ from localtune.cli.options import (
     add_command,
     add_experiment,
     add_json,
+    add_run,
     add_trust,
     checked,
     say,
@@ -56,6 +57,7 @@ def add_parser(subparsers: Any) -> None:
         "--mode", metavar="min|max", type=checked(CHECKS["mode"]), help=argparse.SUPPRESS
     )
     parser.add_argument("--force", action="store_true", help="replace a file that exists")
+    add_run(parser)
     add_trust(parser)
     add_json(parser)
 
@@ -74,11 +76,11 @@ def run(args: argparse.Namespace) -> int:
     # A study may stand beside others in a file.
     if os.path.exists(output) and not args.force and args.to != "optuna":
         raise UsageError(f"{output!r} exists: choose another file, or replace it with --force.")
-    view = read(experiment_path(args.experiment, args.storage), trust=args.trust)
+    view = read(experiment_path(args.experiment, args.storage), args.run, trust=args.trust)
     if args.to == "optuna":
         from localtune.cli.export_study import export_study
 
-        view.metric, view.mode = args.metric or view.metric, args.mode or view.mode
+        view.set_goal(args.metric, args.mode)
         written = export_study(view, output, replace=args.force)
     else:
         from localtune.cli.export_table import export_table
@@ -88,4 +90,6 @@ def run(args: argparse.Namespace) -> int:
         print(json_text({"file": output, "format": args.to, "rows": written}))
     else:
         say(f"Wrote {count(written, 'row')} to {output}.")
+    if view.others():
+        say(view.others())
     return OK

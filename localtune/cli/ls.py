@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from localtune.cli.exit_codes import OK
-from localtune.cli.options import add_command, add_json, add_trust, say
+from localtune.cli.options import add_command, add_json, add_run, add_trust, say
 
 
 def add_parser(subparsers: Any) -> None:
@@ -24,6 +24,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "storage", metavar="STORAGE", nargs="?", help="directory; default: ~/localtune_results"
     )
+    add_run(parser)
     add_trust(parser)
     add_json(parser)
 
@@ -33,12 +34,18 @@ def run(args: argparse.Namespace) -> int:
     from localtune.cli.json_text import json_text
     from localtune.cli.places import experiments_in, places_below, storage_directory
     from localtune.cli.reading import read_gently
+    from localtune.error import UsageError
 
     storage = storage_directory(args.storage)
     # The default place is made by the first run: before that there is just nothing in it.
     is_there = args.storage is not None or os.path.isdir(storage)
     paths = experiments_in(storage) if is_there else []
-    views = [read_gently(path, trust=args.trust) for path in paths]
+    views = []
+    for path in paths:
+        try:
+            views.append(read_gently(path, args.run, trust=args.trust))
+        except UsageError as error:  # It has no such run.
+            say(f"{os.path.basename(path)}: {error}")
     if args.json:
         print(json_text([record_of(view) for view in views]))
         return OK
@@ -49,8 +56,9 @@ def run(args: argparse.Namespace) -> int:
     for place in places_below(storage):
         say(f"There are some in {place}: localtune ls {shlex.quote(place)}")
     for view in views:
-        if view.problem:
-            say(f"{view.name}: {view.problem}")
+        note = view.problem or view.others()
+        if note:
+            say(f"{view.name}: {note}")
     return OK
 
 
@@ -61,6 +69,8 @@ def record_of(view: Any) -> dict[str, Any]:
         "name": view.name,
         "path": view.path,
         "state": view.state.value,
+        "run": view.run,
+        "runs": len(view.runs),
         "pid": view.owner.pid if view.owner is not None else None,
         "trials": view.counts(),
         "metric": view.metric,
@@ -81,13 +91,18 @@ def _print(views: list[Any]) -> None:
             [
                 view.name,
                 view.state.value,
+                f"{view.run} of {len(view.runs)}" if len(view.runs) > 1 else "",
                 str(sum(counts.values())),
                 str(counts.get("ERROR", 0) or ""),
                 f"{view.metric}={best[1]:.5g}" if best is not None else "",
                 _changed(view.path),
             ]
         )
-    titles = ["EXPERIMENT", "STATE", "TRIALS", "FAILED", "BEST", "CHANGED"]
+    titles = ["EXPERIMENT", "STATE", "RUN", "TRIALS", "FAILED", "BEST", "CHANGED"]
+    if not any(len(view.runs) > 1 for view in views):
+        del titles[2]
+        for row in rows:
+            del row[2]
     print_table(titles, rows, numbers="TRIALS FAILED")
 
 

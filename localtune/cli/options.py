@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from localtune.cli.settings import positive
 from localtune.error import UsageError
 from localtune.utils.text import near_miss
 
@@ -115,6 +116,13 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
 def add_storage(parser: argparse.ArgumentParser) -> None:
     """Adds ``--storage``."""
     parser.add_argument("--storage", metavar="DIR", help="default: ~/localtune_results")
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--run``."""
+    parser.add_argument(
+        "--run", metavar="N", type=checked(positive), help="an earlier run, from 1; else the latest"
+    )
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:

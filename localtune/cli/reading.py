@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from localtune.error import StorageError, UntrustedDirectoryError, UsageError
 from localtune.experiment.status import Status
 from localtune.result import TUNER_FILE
-from localtune.storage.experiment_db import has_database
+from localtune.storage.experiment_db import RunRecord, has_database
 from localtune.storage.owner import Owner, find_owner
-from localtune.storage.reading import load_trials
+from localtune.storage.reading import others_text, read_experiment
 from localtune.utils.text import count, near_miss
 from localtune.utils.trust import GuardedDirectory, check_trusted
 
@@ -46,7 +46,9 @@ class View:
         path: Its directory.
         state: How it is.
         owner: Who works on it, None for nobody.
-        trials: Its trials.
+        trials: Its trials: those of one run.
+        run: Number of that run.
+        runs: All runs, the latest last; none are known of one that cannot be read.
         metric: Metric that it optimises, None if it is not known.
         mode: ``"min"`` or ``"max"``, likewise.
         tune_config: What its Tuner was told, None if it is not known.
@@ -58,6 +60,8 @@ class View:
     state: State
     owner: Owner | None = None
     trials: list[Trial] = field(default_factory=list)
+    run: int = 1
+    runs: list[RunRecord] = field(default_factory=lambda: [RunRecord(1)])
     metric: str | None = None
     mode: str | None = None
     tune_config: TuneConfig | None = None
@@ -68,6 +72,25 @@ class View:
     def name(self) -> str:
         """Name of its directory."""
         return os.path.basename(self.path)
+
+    def others(self, how: str = "--run ") -> str:
+        """Says that there are other runs, and how they are read; "" without any."""
+        return others_text(self.runs, self.run, how)
+
+    def set_goal(self, metric: str | None, mode: str | None) -> None:
+        """Takes what is asked for in the place of what the run optimises.
+
+        Raises:
+            UsageError: for a metric without a mode, if the run's mode is that of another one.
+        """
+        is_another = metric is not None and metric != self.metric and self.metric is not None
+        # Of a name that no trial has reported, something else is to be said.
+        if is_another and mode is None and any(metric in each.metric_stats for each in self.trials):
+            raise UsageError(
+                f"The metric {metric!r} needs a mode, min or max: that of the run, {self.mode!r}, "
+                f"is meant for {self.metric!r}."
+            )
+        self.metric, self.mode = metric or self.metric, mode or self.mode
 
     def counts(self) -> dict[str, int]:
         """{status: how many trials have it}, without those that none has."""
@@ -92,29 +115,51 @@ class View:
         return trial, trial.metric_stats[self.metric].value("last", self.mode)
 
 
-def read(path: str, *, trust: bool = False) -> View:
+def read(path: str, run: int | None = None, *, trust: bool = False) -> View:
     """Reads an experiment.
 
     Args:
         path: Its directory.
+        run: Number of the run that is read, from 1; None is the latest.
         trust: Read it though another user could have written it.
 
     Raises:
         StorageError: if it cannot be read.
+        UsageError: if there is no such run.
     """
     check_trusted(path, trust=trust)
-    owner = find_owner(path)
-    trials = load_trials(path, trust=trust) if has_database(path) else []
-    config = tune_config_of(path, trust=trust)
-    metric, mode = (config.metric, config.mode) if config is not None else (None, None)
-    state = _state_of(trials, owner)
-    return View(path, state, owner, trials, metric, mode, config, trust=trust)
+    if not has_database(path):
+        owner = find_owner(path)
+        config = tune_config_of(path, trust=trust)
+        view = View(path, _state_of([], owner), owner, tune_config=config, trust=trust)
+        if run not in (None, view.run):
+            raise UsageError(f"The experiment {path!r} has no run {run}: it has not begun yet.")
+    else:
+        found = read_experiment(path, run, trust=trust)
+        owner = found.owner if found.is_running else None
+        is_latest = found.run.number == found.runs[-1].number
+        view = View(
+            path,
+            _state_of(found.trials, owner),
+            owner,
+            found.trials,
+            found.run.number,
+            found.runs,
+            found.run.metric,
+            found.run.mode,
+            # What is kept beside the database is that of the latest run.
+            tune_config_of(path, trust=trust) if is_latest else None,
+            trust=trust,
+        )
+    if view.tune_config is not None and (view.metric, view.mode) == (None, None):
+        view.metric, view.mode = view.tune_config.metric, view.tune_config.mode
+    return view
 
 
-def read_gently(path: str, *, trust: bool = False) -> View:
+def read_gently(path: str, run: int | None = None, *, trust: bool = False) -> View:
     """As :func:`read`, with what is wrong in the view."""
     try:
-        return read(path, trust=trust)
+        return read(path, run, trust=trust)
     except UntrustedDirectoryError as error:
         return View(path, State.UNTRUSTED, problem=str(error))
     except (StorageError, OSError) as error:

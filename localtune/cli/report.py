@@ -11,6 +11,7 @@ from localtune.cli.options import (
     add_command,
     add_experiment,
     add_json,
+    add_run,
     add_trust,
     checked,
     say,
@@ -45,6 +46,7 @@ def add_parser(subparsers: Any) -> None:
         "--mode", metavar="min|max", type=checked(CHECKS["mode"]), help="default: that of the run"
     )
     parser.add_argument("--open", action="store_true", help="show it in the browser")
+    add_run(parser)
     add_trust(parser)
     add_json(parser)
 
@@ -61,8 +63,9 @@ def run(args: argparse.Namespace) -> int:
     output = os.path.abspath(os.path.expanduser(args.output))
     if os.path.isdir(output) or not os.path.isdir(os.path.dirname(output)):
         raise UsageError(f"--output must be a file in a directory that exists, but got {output!r}.")
-    view = read_for_report(experiment_path(args.experiment, args.storage), trust=args.trust)
-    view.metric, view.mode = args.metric or view.metric, args.mode or view.mode
+    path = experiment_path(args.experiment, args.storage)
+    view = read_for_report(path, args.run, trust=args.trust)
+    view.set_goal(args.metric, args.mode)
     check_metric(view)
     write_view(view, output)
     size_bytes = os.path.getsize(output)
@@ -70,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
         print(json_text({"file": output, "trials": len(view.trials), "size_bytes": size_bytes}))
     else:
         say(f"Wrote {output} ({format_bytes(size_bytes)}).")
+    if view.others():
+        say(view.others())
     if args.open:
         import pathlib
         import webbrowser

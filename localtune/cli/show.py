@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from localtune.cli.exit_codes import OK
-from localtune.cli.options import add_command, add_experiment, add_json, add_trust
+from localtune.cli.options import add_command, add_experiment, add_json, add_run, add_trust, say
 
 if TYPE_CHECKING:
     from localtune.cli.reading import View
@@ -27,6 +27,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "trial", metavar="TRIAL", nargs="?", help="its id, number or directory, or their start"
     )
+    add_run(parser)
     add_trust(parser)
     add_json(parser)
 
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from localtune.cli.places import experiment_path
     from localtune.cli.reading import find_trial, read
 
-    view = read(experiment_path(args.experiment, args.storage), trust=args.trust)
+    view = read(experiment_path(args.experiment, args.storage), args.run, trust=args.trust)
     if args.trial is not None:
         trial = find_trial(view, args.trial)
         if args.json:
@@ -50,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
         print(json_text({**record_of(view), "trials": trials, "counts": view.counts()}))
     else:
         _print_experiment(view)
+    if view.others():
+        say(view.others())
     return OK
 
 
@@ -78,6 +81,8 @@ def _print_experiment(view: View) -> None:
     owner = f" ({view.owner})" if view.owner is not None else ""
     print(f"path    {view.path}")
     print(f"state   {view.state.value}{owner}")
+    if len(view.runs) > 1:
+        print(f"run     {view.run} of {len(view.runs)}")
     print(f"trials  {len(view.trials)}{': ' if counts else ''}{counts}")
     if view.metric is not None:
         best = view.best()

@@ -6,15 +6,17 @@ import argparse
 import os
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from localtune.cli.exit_codes import OK
-from localtune.cli.options import add_command, add_experiment, add_trust, checked, say
+from localtune.cli.options import add_command, add_experiment, add_run, add_trust, checked, say
 from localtune.cli.settings import positive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from localtune.cli.reading import View
     from localtune.experiment.trial import Trial
 
 _POLL_S = 0.1
@@ -45,6 +47,7 @@ def add_parser(subparsers: Any) -> None:
         default=20,
         help="how many lines of each file; default: 20",
     )
+    add_run(parser)
     add_trust(parser)
 
 
@@ -55,11 +58,12 @@ def run(args: argparse.Namespace) -> int:
     from localtune.result import EXPR_RESULT_FILE
 
     path = experiment_path(args.experiment, args.storage)
-    trial = find_trial(read(path, trust=args.trust), args.trial)
+    look = partial(read, path, args.run, trust=args.trust)
+    trial = find_trial(look(), args.trial)
     if not trial.dirname:
         say(f"The trial {trial.trial_id} has not started yet.")
         if args.follow:
-            trial = _started(path, trial, trust=args.trust)
+            trial = _started(path, trial, look)
         if not trial.dirname:
             return OK
     names = list(dict.fromkeys(name for name in trial.log_to_file if name is not None))
@@ -73,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     for each in files:
         each.show_last(args.lines, with_title=len(files) > 1)
     if args.follow:
-        _follow(path, trial, files, trust=args.trust)
+        _follow(path, trial, files, look)
     return OK
 
 
@@ -120,17 +124,17 @@ def _print(content: bytes) -> None:
         print(content.decode("utf-8", "replace"), end="", flush=True)
 
 
-def _started(path: str, trial: Trial, *, trust: bool) -> Trial:
+def _started(path: str, trial: Trial, look: Callable[[], View]) -> Trial:
     """The trial once it has a directory, or once it is known that it will not get one."""
-    for latest, is_over in _changes(path, trial, trust=trust):
+    for latest, is_over in _changes(path, trial, look):
         if latest.dirname or is_over:
             return latest
     raise AssertionError("changes come without end")
 
 
-def _follow(path: str, trial: Trial, files: list[_Tail], *, trust: bool) -> None:
+def _follow(path: str, trial: Trial, files: list[_Tail], look: Callable[[], View]) -> None:
     """Prints what comes until the trial has ended, or nobody runs it any more."""
-    for _, is_over in _changes(path, trial, trust=trust):
+    for _, is_over in _changes(path, trial, look):
         # What was written before the end is there now.
         for each in files:
             while each.show_new():
@@ -139,16 +143,16 @@ def _follow(path: str, trial: Trial, files: list[_Tail], *, trust: bool) -> None
             return
 
 
-def _changes(path: str, trial: Trial, *, trust: bool) -> Iterator[tuple[Trial, bool]]:
+def _changes(path: str, trial: Trial, look: Callable[[], View]) -> Iterator[tuple[Trial, bool]]:
     """Again and again: the trial as it is recorded, and whether nothing more will come of it."""
-    from localtune.cli.reading import State, read
+    from localtune.cli.reading import State
 
     seen: object = None
     is_over = False
     while True:
         stamp = _stamp(path)
         if stamp != seen:
-            view = read(path, trust=trust)
+            view = look()
             trial = next((each for each in view.trials if each.trial_id == trial.trial_id), trial)
             is_over = trial.is_finished() or view.state is not State.RUNNING
         seen = stamp

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from localtune.error import LocaltuneInternalError
-from localtune.result import CONFIG_PREFIX, DEBUG_METRICS, TRAINING_ITERATION
+from localtune.result import CONFIG_PREFIX, DEBUG_METRICS
 
 SCOPES = ("last", "all", "avg", "last-5-avg", "last-10-avg")
 
@@ -26,11 +26,12 @@ class MetricStats:
         last: Latest value.
         min: Smallest value.
         max: Largest value.
-        avg: Mean over all iterations.
+        avg: Mean of all values.
+        count: How many values there were; not known if no value can be added any more.
         window: The latest ten values, oldest first; None if no value can be added any more.
     """
 
-    __slots__ = ("_avg_5", "_avg_10", "avg", "last", "max", "min", "window")
+    __slots__ = ("_avg_5", "_avg_10", "avg", "count", "last", "max", "min", "window")
 
     NUMBERS: ClassVar = 6
 
@@ -39,10 +40,11 @@ class MetricStats:
 
     def __init__(self, value: float) -> None:
         self.last = self.min = self.max = self.avg = value
+        self.count = 1
         self.window: list[float] | None = [value]
 
-    def add(self, value: float, iteration: int) -> None:
-        """Takes in the next value; ``iteration`` counts from 1."""
+    def add(self, value: float) -> None:
+        """Takes in the next value."""
         if self.window is None:
             raise LocaltuneInternalError("A trial that has ended has got another result.")
         self.last = value
@@ -54,7 +56,8 @@ class MetricStats:
             self.max = value
         elif self.min != self.min:
             self.min = self.max = value
-        self.avg = (value + (iteration - 1) * self.avg) / iteration
+        self.avg = (value + self.count * self.avg) / (self.count + 1)
+        self.count += 1
         self.window.append(value)
         if len(self.window) > _WINDOW:
             del self.window[0]
@@ -78,6 +81,13 @@ class MetricStats:
         stats.last, stats.min, stats.max, stats.avg, stats._avg_5, stats._avg_10 = numbers
         stats.window = None
         return stats
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        for name, value in state[1].items():
+            setattr(self, name, value)
+        # Records of earlier versions did not count.
+        if self.window is not None and "count" not in state[1]:
+            self.count = len(self.window)
 
     def value(self, scope: str, mode: str = "max") -> float:
         """The statistic that ``scope`` names; ``all`` takes the extreme that ``mode`` prefers.
@@ -156,13 +166,12 @@ def update_metric_stats(stats: dict[str, MetricStats], flat_result: Mapping[str,
         stats: {flat metric name: statistics}; changed in place.
         flat_result: A result with nested keys joined by ``/``.
     """
-    iteration = max(int(flat_result.get(TRAINING_ITERATION) or 1), 1)
     for key, value in flat_result.items():
         if value.__class__ is not float and not _is_countable(value):
             continue
         known = stats.get(key)
         if known is not None:
-            known.add(value, iteration)
+            known.add(value)
         elif key not in _SKIPPED and not str(key).startswith(_CONFIG_PATH):
             stats[key] = MetricStats(value)
 

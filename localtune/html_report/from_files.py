@@ -24,18 +24,19 @@ from localtune.storage.owner import find_owner
 from localtune.utils.dicts import flatten_dict
 
 
-def read_for_report(path: str, *, trust: bool = False) -> View:
+def read_for_report(path: str, run: int | None = None, *, trust: bool = False) -> View:
     """Reads an experiment, as far as it can be read.
 
     Args:
         path: Its directory.
+        run: Number of the run, from 1; None is the latest.
         trust: Read it though another user could have written it.
 
     Raises:
         StorageError: if another user could have written it, or if nothing of it can be read.
     """
     try:
-        return read(path, trust=trust)
+        return read(path, run, trust=trust)
     except UntrustedDirectoryError:
         raise
     except StorageError as error:
@@ -51,7 +52,17 @@ def read_for_report(path: str, *, trust: bool = False) -> View:
         state = State.UNREADABLE if owner is None else State.RUNNING
         config = tune_config_of(path, trust=trust)
         metric, mode = (config.metric, config.mode) if config is not None else (None, None)
-        return View(path, state, owner, trials, metric, mode, config, problem)
+        return View(
+            path,
+            state,
+            owner,
+            trials,
+            metric=metric,
+            mode=mode,
+            tune_config=config,
+            problem=problem,
+            trust=trust,
+        )
 
 
 def _is_trial(path: str) -> bool:

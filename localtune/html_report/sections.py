@@ -72,6 +72,8 @@ def warnings(content: Content) -> Html | None:
         )
     elif content.trials and not content.ranking:
         notes.append(f"No trial has reported a finite value of {content.metric!r} so far.")
+    if content.view.others():
+        notes.append(content.view.others())
     notes += content.problems[:10]
     if len(content.problems) > 10:
         notes.append(f"... and {len(content.problems) - 10} more histories with such problems.")

@@ -18,6 +18,7 @@ def write_report(
     metric: str | None = None,
     mode: str | None = None,
     *,
+    run: int | None = None,
     trust: bool = False,
 ) -> str:
     """Writes one HTML file that shows an experiment, and needs no network to be looked at.
@@ -29,13 +30,15 @@ def write_report(
         path: File to write; one that exists is replaced. Its directory must exist.
         metric: Flat name of the metric by which trials are compared; None is that of the run.
         mode: ``"min"`` or ``"max"``, likewise.
+        run: Number of the run that is shown, from 1; None is the latest.
         trust: Read the experiment though another user could have written it.
 
     Returns:
         Absolute path of the file.
 
     Raises:
-        UsageError: if there is no experiment, or no trial has reported the metric.
+        UsageError: if there is no experiment, or no such run; if no trial has reported the
+            metric; for a metric without a mode, if the run's mode is that of another one.
         ValueError: for another mode.
         StorageError: if the experiment cannot be read.
         ExtraMissingError: if plotly is not installed.
@@ -50,8 +53,8 @@ def write_report(
     from localtune.tune_config import check_metric_and_mode
 
     check_metric_and_mode(metric, mode)
-    view = read_for_report(place_of(os.fspath(experiment_path), None), trust=trust)
-    view.metric, view.mode = metric or view.metric, mode or view.mode
+    view = read_for_report(place_of(os.fspath(experiment_path), None), run, trust=trust)
+    view.set_goal(metric, mode)
     check_metric(view)
     return write_view(view, path)
 

@@ -40,7 +40,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from localtune.checkpoint import Checkpoint
-from localtune.error import StorageError
+from localtune.error import StorageError, UsageError
 from localtune.experiment.checkpoint_history import TrackedCheckpoint
 from localtune.experiment.trial import Trial
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_DB_FILE
@@ -119,7 +119,9 @@ _UPDATE_ORIGIN = "UPDATE trials SET origin = ? WHERE trial_id = ?"
 _UPDATE = "UPDATE trials SET status = ?, dirname = ?, progress = ? WHERE trial_id = ?"
 _PUT_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 _PUT_RUN = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)"
-_SET_GOAL = "UPDATE runs SET metric = ?, mode = ? WHERE number = ?"
+_SET_GOAL = (
+    "UPDATE runs SET metric = coalesce(?, metric), mode = coalesce(?, mode) WHERE number = ?"
+)
 _CLEAR_STATE = "DELETE FROM state WHERE run = ?"
 _PUT_STATE = "INSERT OR REPLACE INTO state VALUES (?, ?, ?)"
 _SELECT_CHECKPOINTS = (
@@ -271,12 +273,12 @@ class ExperimentDB:
         """Reads and writes another run than the latest.
 
         Raises:
-            StorageError: if there is no such run.
+            UsageError: if there is no such run.
         """
         runs = self.runs()
         if all(number != each.number for each in runs):
             have = "only the run 1" if len(runs) == 1 else f"the runs 1 to {runs[-1].number}"
-            raise StorageError(
+            raise UsageError(
                 f"The experiment {self._experiment_path!r} has no run {number!r}: it has {have}."
             )
         self._run = number
@@ -288,7 +290,7 @@ class ExperimentDB:
         return self._run if number is None else number
 
     def start_work(self, metric: str | None, mode: str | None) -> None:
-        """Notes that the run is worked on from now on, and what it optimises.
+        """Notes that the run is worked on from now on, and what it optimises, if that is known.
 
         Raises:
             StorageError: if the disk is full or gone.

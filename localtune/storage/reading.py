@@ -13,7 +13,7 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,24 @@ class ExperimentRecord:
     is_running: bool
 
 
+def others_text(runs: Sequence[RunRecord], number: int, how: str) -> str:
+    """Says of an experiment with several runs which one is read; "" if there is but one.
+
+    Args:
+        runs: All runs.
+        number: The one that is read.
+        how: How another one is read, for instance ``"--run"``.
+    """
+    if len(runs) == 1:
+        return ""
+    latest = ", the latest" if number == runs[-1].number else ""
+    other = next(run.number for run in reversed(runs) if run.number != number)
+    return (
+        f"The experiment has {len(runs)} runs; this is run {number}{latest}. Read another one with "
+        f"{how}{other}."
+    )
+
+
 def read_experiment(
     experiment_path: str, run: int | None = None, *, trust: bool = False
 ) -> ExperimentRecord:
@@ -64,7 +82,8 @@ def read_experiment(
 
     Raises:
         UntrustedDirectoryError: if another user could have written it.
-        StorageError: if there is no readable database, or no such run.
+        StorageError: if there is no readable database.
+        UsageError: if there is no such run.
     """
     check_trusted(experiment_path, trust=trust)
     # Who ends between the two has written all by then.

@@ -15,7 +15,7 @@ from localtune.analysis import ExperimentAnalysis
 from localtune.experiment.trial import Trial
 from localtune.storage.experiment_db import ExperimentDB
 from tests.records import add_checkpoint, add_results, make_trial
-from tests.runs import fit
+from tests.runs import fit, make_tuner
 
 NAN = float("nan")
 
@@ -294,21 +294,88 @@ def test_a_table_does_not_use_the_defaults(tmp_path: Path) -> None:
     analysis = analysis_of(tmp_path, [3, 1, 2], default_metric="loss", default_mode="min")
 
     assert list(analysis.dataframe()["loss"]) == [2]
+    assert list(analysis.dataframe("loss")["loss"]) == [2]
+    assert list(analysis.dataframe("other")["loss"]) == [2]
 
 
 @pytest.mark.parametrize(
     ("metric", "mode", "text"),
     [
-        (None, "min", "metric and mode go together"),
-        ("loss", None, "metric and mode go together"),
+        (None, "min", "mode goes with a metric, but got mode='min' and no metric."),
         ("loss", "most", "mode must be 'min' or 'max', but got 'most'"),
     ],
 )
-def test_a_table_of_best_rows_needs_metric_and_mode(
+def test_a_table_takes_no_mode_without_a_metric_and_no_other_mode(
     metric: str | None, mode: str | None, text: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(text)):
         analysis_of(tmp_path, [1]).dataframe(metric, mode)
+
+
+# -- runs -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run_thrice(tmp_path: Path) -> Path:
+    """An experiment of three runs with 1, 2 and 3 trials."""
+    for number in (1, 2, 3):
+        fit(objective, tmp_path, {"x": tune.grid_search(list(range(number)))})
+    return tmp_path / "run"
+
+
+def test_the_latest_run_is_read_and_others_are_told_of(
+    run_thrice: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.clear()
+    analysis = ExperimentAnalysis(run_thrice)
+
+    assert (analysis.run, len(analysis.trials)) == (3, 3)
+    (record,) = caplog.records
+    assert "has 3 runs; this is run 3, the latest. Read another one with run=2." in record.message
+
+
+@pytest.mark.parametrize("run", [1, 2, 3])
+def test_each_run_can_be_read(run_thrice: Path, run: int, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.clear()
+    analysis = ExperimentAnalysis(run_thrice, run=run)
+
+    assert (analysis.run, len(analysis.trials), caplog.records) == (run, run, [])
+    assert sorted(analysis.trial_dataframes) == sorted(each.trial_id for each in analysis.trials)
+
+
+@pytest.mark.parametrize("run", [0, 4, -1, "1", True, 1.0])
+def test_a_run_that_does_not_exist_is_an_error(run_thrice: Path, run: Any) -> None:
+    with pytest.raises(ValueError, match=r"has no run|run must be the number of a run"):
+        ExperimentAnalysis(run_thrice, run=run)
+
+
+def test_a_run_goes_with_no_trials_that_are_given(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="but got 1 together with trials"):
+        ExperimentAnalysis(trials=[make_trial(tmp_path)], run=1)
+
+
+def test_a_second_fit_and_what_reads_its_trials_tell_of_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tuner = make_tuner(objective, tmp_path, {"x": 1})
+    tuner.fit()
+    tuner.fit()
+
+    assert len(tuner.get_results()) == 1
+    assert [record for record in caplog.records if "runs" in record.message] == []
+
+
+def test_the_mode_of_another_metric_is_not_used_without_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    analysis = analysis_of(tmp_path, [1], [2], default_metric="other", default_mode="max")
+
+    assert best_number(analysis, "loss") == 1
+    assert "with the mode of 'other', 'max': pass a mode with the metric." in caplog.text
+    caplog.clear()
+    assert best_number(analysis, "loss", "min") == 0
+    assert best_number(analysis, "other") is None
+    assert "with the mode of" not in caplog.text
 
 
 def test_all_configs(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +74,6 @@ def test_another_scope_is_refused() -> None:
         stats_of(1).value("best")
 
 
-def test_the_mean_weighs_by_the_iteration() -> None:
-    # A trial that was restored at iteration 9 has seen one value for ten iterations.
-    stats = metric_stats_of(
-        [{"m": 10.0, "training_iteration": 9}, {"m": 0.0, "training_iteration": 10}]
-    )
-
-    assert stats["m"].avg == pytest.approx(9.0)
-
-
 def test_nan_is_last_and_never_an_extreme() -> None:
     nan = float("nan")
 
@@ -122,11 +114,38 @@ def test_integers_beyond_floats_are_left_out() -> None:
     assert list(metric_stats_of(rows)) == ["training_iteration"]
 
 
-@pytest.mark.parametrize("iteration", [None, 0, -1])
-def test_without_an_iteration_to_speak_of_the_mean_is_the_value(iteration: int | None) -> None:
-    stats = metric_stats_of([{"m": value, "training_iteration": iteration} for value in (1.0, 2.0)])
+@pytest.mark.parametrize(
+    "iterations", [[None] * 4, [0, 0, 0, 0], [1, 2, 3, 4], [11, 12, 13, 14], [1, 10, 100, 1000]]
+)
+def test_the_mean_is_that_of_the_values_whatever_the_iterations(iterations: list[Any]) -> None:
+    values = [1.0, 2.0, 3.0, 6.0]
+    rows = zip(values, iterations, strict=True)
+    stats = metric_stats_of({"m": value, "training_iteration": each} for value, each in rows)
 
-    assert stats["m"].avg == 2.0
+    assert stats["m"].avg == 3.0
+
+
+@given(st.lists(st.none() | st.integers(-1000, 1000), min_size=1, max_size=40))
+def test_the_mean_of_a_metric_that_not_each_result_has(values: list[int | None]) -> None:
+    rows = [{"other": 1} if value is None else {"m": value} for value in values]
+    reported = [value for value in values if value is not None]
+
+    stats = metric_stats_of(rows).get("m")
+
+    assert (stats is not None) == bool(reported)
+    if stats is not None:
+        assert stats.avg == pytest.approx(sum(reported) / len(reported))
+        assert stats.count == len(reported)
+        assert pickle.loads(pickle.dumps(stats)).numbers() == stats.numbers()
+
+
+def test_statistics_that_an_earlier_version_kept_are_taken_on() -> None:
+    stats = MetricStats.__new__(MetricStats)
+    kept = {"last": 3, "min": 1, "max": 3, "avg": 2.0, "window": [1, 2, 3]}
+    stats.__setstate__((None, kept))
+    stats.add(6)
+
+    assert stats.avg == 3.0
 
 
 def test_a_trial_shows_its_statistics_by_name(tmp_path: Path) -> None:
@@ -173,4 +192,4 @@ def test_statistics_of_an_ended_trial_take_no_value() -> None:
     packed = pack_stats({"m": stats_of(1.0, 2.0)})
     assert isinstance(packed, PackedStats)
     with pytest.raises(LocaltuneInternalError):
-        packed.unpack()["m"].add(3.0, 3)
+        packed.unpack()["m"].add(3.0)
