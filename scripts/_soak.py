@@ -89,15 +89,16 @@ def start(path: Path, scheduler: str, seed: int) -> subprocess.Popen[bytes]:
 
 def choose_victim(parent: subprocess.Popen[bytes], rng: random.Random) -> tuple[str, int] | None:
     """(what it is, process id), None if there is none of the kind that was drawn."""
-    kind = rng.choices(["parent", "worker", "template"], [5, 4, 1])[0]
+    kind = rng.choices(["parent", "worker", "template", "guard"], [10, 8, 2, 1])[0]
     if kind == "parent":
         return kind, parent.pid
     with contextlib.suppress(psutil.Error):
-        children = psutil.Process(parent.pid).children()
-        if kind == "template":
-            return (kind, children[0].pid) if children else None
-        workers = [each for child in children for each in child.children(recursive=True)]
-        return (kind, rng.choice(workers).pid) if workers else None
+        # The parent starts a guard, the guard templates, and these start workers.
+        level = psutil.Process(parent.pid).children()
+        for name in ("guard", "template", "worker"):
+            if name == kind:
+                return (kind, rng.choice(level).pid) if level else None
+            level = [each for above in level for each in above.children()]
     return None
 
 

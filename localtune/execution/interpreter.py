@@ -43,7 +43,7 @@ def bootstrap(entry: str, number: int, settings: dict[str, Any]) -> str:
     return f"exec({code!r}, {{}})"
 
 
-def _interpreter(code: str) -> list[str]:
+def command_line(code: str) -> list[str]:
     """Command line of a fresh interpreter like this one that runs ``code``."""
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     return [sys.executable, *flags, "-c", code]
@@ -69,4 +69,4 @@ def popen(
     options.setdefault("stdin", subprocess.DEVNULL)
     if output_fd is not None:
         options["stdout"] = options["stderr"] = output_fd
-    return subprocess.Popen(_interpreter(code), env={**os.environ, **environment}, **options)
+    return subprocess.Popen(command_line(code), env={**os.environ, **environment}, **options)

@@ -2,14 +2,15 @@
 
 ::
 
-    ForkLauncher (Linux)                        SpawnLauncher (everywhere)
+    ForkLauncher (Linux)                          SpawnLauncher (everywhere)
 
-      parent                                      parent ------ guard (kills the workers
-        |-- template (1 thread per worker)          |             if the parent dies)
-        |     |-- worker                            |-- worker
-        |     +-- worker                            +-- worker
-        +-- template (2 threads per worker)
-              +-- worker
+      parent                                        parent ------ guard (kills the workers
+        |-- guard                                     |             if the parent dies)
+              |-- template (1 thread per worker)      |-- worker
+              |     |-- worker                        +-- worker
+              |     +-- worker
+              +-- template (2 threads per worker)
+                    +-- worker
 """
 
 from __future__ import annotations
@@ -45,8 +46,10 @@ class Program:
 
 
 # template: forked from a warm process (Linux). spawn: a fresh interpreter. portable: the same with
-# nothing but what every platform has (no process groups, no process descriptors).
+# nothing but what every platform has (no process groups, no adoption of orphans).
 START_METHODS = ("template", "spawn", "portable")
+
+HAS_GROUPS = hasattr(os, "killpg")
 
 # A process that was killed, or that has lost its parent, ends within this time.
 LAST_BREATH_S = 5.0
@@ -140,33 +143,31 @@ def make_launcher(
     Raises:
         ValueError: for one that does not work here.
     """
-    # Each platform pays for its own way only.
-    from localtune.execution.spawn_launcher import SpawnLauncher
-
-    if start_method == "portable":
-        return SpawnLauncher(program, waiter, on_exit, use_process_groups=False, use_pidfd=False)
-    if start_method == "spawn":
-        return SpawnLauncher(program, waiter, on_exit)
-    reason = why_no_template()
-    if not reason:
-        from localtune.execution.fork_launcher import ForkLauncher
-
-        return ForkLauncher(program, waiter, on_exit)
-    if start_method == "template":
+    reason = why_no_templates()
+    if start_method == "template" and reason:
         raise ValueError(f"start_method='template' does not work here: {reason}. Use 'spawn'.")
-    return SpawnLauncher(program, waiter, on_exit)
+    # Each platform pays for its own way only.
+    if start_method == "portable" or reason:
+        from localtune.execution.spawn_launcher import SpawnLauncher
+
+        return SpawnLauncher(
+            program, waiter, on_exit, use_process_groups=start_method != "portable" and HAS_GROUPS
+        )
+    from localtune.execution.fork_launcher import ForkLauncher
+
+    return ForkLauncher(program, waiter, on_exit, is_warm=start_method != "spawn")
 
 
-def why_no_template() -> str:
-    """What this machine lacks for a template; "" if nothing."""
+def why_no_templates() -> str:
+    """What this machine lacks for templates; "" if nothing."""
     if not sys.platform.startswith("linux"):
         return f"it needs Linux, and this is {sys.platform}"
-    if not has_pidfd():
+    if not _has_pidfd():
         return "the kernel offers no process descriptors (pidfd_open)"
     return ""
 
 
-def has_pidfd() -> bool:
+def _has_pidfd() -> bool:
     """Whether the platform offers process descriptors."""
     if not hasattr(os, "pidfd_open"):
         return False

@@ -12,29 +12,31 @@ from collections.abc import Callable, Mapping
 from multiprocessing import Pipe
 from typing import Any
 
-from localtune.execution.guard import kill_tree
 from localtune.execution.interpreter import bootstrap, popen
 from localtune.execution.launcher import (
+    HAS_GROUPS,
     LAST_BREATH_S,
     ExitHandler,
     Launcher,
     Program,
-    has_pidfd,
 )
+from localtune.execution.mark import end_marked, environment_with, new_mark
 from localtune.execution.outbox import Outbox, make_outbox
+from localtune.execution.spawn_guard import kill_tree
 from localtune.execution.waiter import Waiter
 
 
 class SpawnLauncher(Launcher):
     """Starts each worker as a fresh interpreter, the same way on every platform.
 
+    Processes that trials leave behind are found by their ancestors, as long as these live, by
+    their process group, and by a mark in their environment.
+
     Args:
         program: See :class:`Launcher`.
         waiter: See :class:`Launcher`.
         on_exit: See :class:`Launcher`.
         use_process_groups: Whether each worker leads a process group of its own.
-        use_pidfd: Whether ends are noticed through process descriptors; else by a thread per
-            worker.
     """
 
     def __init__(
@@ -43,33 +45,28 @@ class SpawnLauncher(Launcher):
         waiter: Waiter,
         on_exit: ExitHandler,
         *,
-        use_process_groups: bool = hasattr(os, "killpg"),
-        use_pidfd: bool | None = None,
+        use_process_groups: bool = HAS_GROUPS,
     ) -> None:
         super().__init__(program, waiter, on_exit)
         self._use_process_groups = use_process_groups
-        self._use_pidfd = has_pidfd() if use_pidfd is None else use_pidfd
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._guard: subprocess.Popen[bytes] | None = None
         self._to_guard: Outbox | None = None
+        self._forget_guard: Callable[[], None] | None = None
+        self._mark = new_mark()
 
     def launch(
         self, worker_id: int, environment: Mapping[str, str], output_fd: int | None = None
     ) -> Any:
         if self._guard is None:
-            code = bootstrap("localtune.execution.guard:main", 0, self._settings())
-            # Unbuffered: what is written has gone.
-            self._guard = popen(code, {}, stdin=subprocess.PIPE, bufsize=0)
-            assert self._guard.stdin is not None
-            guarded = self._guard.stdin
-            self._to_guard = make_outbox(self.waiter, guarded.fileno(), guarded.write)
+            self._start_guard()
         ours, theirs = Pipe()
         try:
             with theirs:
                 process = self._spawn(worker_id, theirs, environment, output_fd)
             self._tell_guard("+", process.pid)
             try:
-                self._watch(worker_id, process)
+                self._watch(process, lambda: self._bury(worker_id, process))
             except BaseException:
                 process.kill()
                 process.wait()
@@ -94,18 +91,47 @@ class SpawnLauncher(Launcher):
         return {worker_id: process.pid for worker_id, process in self._processes.items()}
 
     def close(self) -> None:
-        if self._guard is None:
-            return
-        assert self._guard.stdin is not None and self._to_guard is not None
-        self._to_guard.close()
-        with contextlib.suppress(OSError):
-            self._guard.stdin.close()
+        if self._guard is not None:
+            self._end_guard(self._guard)
+
+    def _start_guard(self) -> None:
+        settings = self._settings() | {"mark": self._mark}
+        code = bootstrap("localtune.execution.spawn_guard:main", 0, settings)
+        # Unbuffered: what is written has gone.
+        self._guard = popen(code, {}, stdin=subprocess.PIPE, bufsize=0)
+        guarded = self._guard.stdin
+        assert guarded is not None
+        self._to_guard = make_outbox(self.waiter, guarded.fileno(), guarded.write)
         try:
-            self._guard.wait(LAST_BREATH_S)
-        except subprocess.TimeoutExpired:
-            self._guard.kill()
-            self._guard.wait()
+            self._forget_guard = self._watch(self._guard, self._on_guard_lost)
+        except BaseException:
+            self._end_guard(self._guard)
+            raise
+        for process in self._processes.values():
+            self._tell_guard("+", process.pid)
+
+    def _end_guard(self, guard: subprocess.Popen[bytes]) -> None:
+        assert guard.stdin is not None and self._to_guard is not None
+        self._to_guard.close()
+        # Without one, the next launch starts another.
         self._guard = self._to_guard = None
+        with contextlib.suppress(OSError):
+            guard.stdin.close()
+        try:
+            guard.wait(LAST_BREATH_S)
+        except subprocess.TimeoutExpired:
+            guard.kill()
+            guard.wait()
+        if self._forget_guard is not None:
+            self._forget_guard()
+            self._forget_guard = None
+
+    def _on_guard_lost(self) -> None:
+        assert self._guard is not None
+        self._forget_guard = None
+        self._end_guard(self._guard)
+        with contextlib.suppress(OSError):
+            self._start_guard()
 
     def _spawn(
         self,
@@ -119,6 +145,10 @@ class SpawnLauncher(Launcher):
         settings["worker_id"] = worker_id
         settings["own_group"] = self._use_process_groups
         code = bootstrap("localtune.worker.main:main_spawned", number, settings)
+        environment = {
+            **environment,
+            **environment_with(f"{self._mark} {self._mark_of(worker_id)}"),
+        }
         if sys.platform == "win32":
             os.set_handle_inheritable(number, True)
             startup = subprocess.STARTUPINFO(lpAttributeList={"handle_list": [number]})
@@ -131,42 +161,49 @@ class SpawnLauncher(Launcher):
             start_new_session=self._use_process_groups,
         )
 
-    def _watch(self, worker_id: int, process: subprocess.Popen[bytes]) -> None:
-        close: Callable[[Any], None]
-        if self._use_pidfd:
-            source: Any = os.pidfd_open(process.pid)
-            close = os.close
-        else:
-            source, ended = Pipe(duplex=False)
-            close = _close
+    def _mark_of(self, worker_id: int) -> str:
+        return f"{self._mark}-{worker_id}"
 
-            def wait_for_end() -> None:
-                process.wait()
-                ended.close()
+    def _watch(
+        self, process: subprocess.Popen[bytes], on_end: Callable[[], None]
+    ) -> Callable[[], None]:
+        """Calls ``on_end`` within a wait when a process has ended.
 
-            threading.Thread(target=wait_for_end, daemon=True, name="localtune-wait").start()
+        Returns:
+            Gives it up.
+        """
+        source, ended = Pipe(duplex=False)
 
-        def bury() -> None:
+        def wait_for_end() -> None:
+            process.wait()
+            ended.close()
+
+        def forget() -> None:
             self.waiter.unregister(source)
-            close(source)
-            self._bury(worker_id, process)
+            source.close()
 
-        self.waiter.register(source, bury)
+        def tell() -> None:
+            forget()
+            on_end()
+
+        threading.Thread(target=wait_for_end, daemon=True, name="localtune-wait").start()
+        self.waiter.register(source, tell)
+        return forget
 
     def _bury(self, worker_id: int, process: subprocess.Popen[bytes]) -> None:
         if self._use_process_groups:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
         exit_code = process.wait()
+        # A worker that ends by itself ends what it has started; what has left its tree is found
+        # by the mark.
+        end_marked(self._mark_of(worker_id))
         del self._processes[worker_id]
         self._tell_guard("-", process.pid)
         self.on_exit(worker_id, exit_code, "")
 
     def _tell_guard(self, sign: str, pid: int) -> None:
-        assert self._to_guard is not None
+        if self._to_guard is None:
+            return
         group = "g" if self._use_process_groups else "p"
         self._to_guard.send(f"{sign}{group}{pid}\n".encode())
-
-
-def _close(connection: Any) -> None:
-    connection.close()

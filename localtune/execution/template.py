@@ -1,4 +1,4 @@
-"""The template: a warm, single-threaded process that forks one worker per trial. Linux.
+"""The template: a single-threaded process that starts one worker per trial. Linux.
 
 ::
 
@@ -16,9 +16,13 @@
         |                               |                                 |
        dies - - - - - - - - - - - - - ->|  kills all workers, exits
 
+A warm template has loaded the trainable, and its workers go on from there. The workers of one that
+is not warm become fresh interpreters.
+
 Workers are killed by the kernel if the template dies. Descendants of a worker that lose their
 parents stay below the worker while it lives and come to the template when it has ended: so
 whatever the template finds among its children that is no worker belongs to no trial any more.
+The template itself is a child of the guard, and ends when the guard does.
 """
 
 from __future__ import annotations
@@ -28,13 +32,20 @@ import errno
 import gc
 import os
 import select
+import shutil
 import signal
 import socket
-import struct
 from typing import Any, NoReturn
 
+from localtune.execution import packets as pk
+from localtune.execution.interpreter import bootstrap, command_line
 from localtune.utils import open_files
-from localtune.worker.lifeline import adopt_orphans, children_of, die_with_parent
+from localtune.worker.lifeline import (
+    adopt_orphans,
+    children_of,
+    die_with_parent,
+    end_children,
+)
 from localtune.worker.main import (
     adopt_interpreter,
     exit_worker,
@@ -44,29 +55,23 @@ from localtune.worker.main import (
 )
 from localtune.worker.pipe import Descriptor
 from localtune.worker.program import load_program, warm_up
+from localtune.worker.signals import be_deaf
 from localtune.worker.workdir import flush_output
 
-# Every packet: kind, worker id, number (pid or status). Text may follow.
-HEADER = struct.Struct("=cqq")
-FORK, STARTED, EXITED, LOADED = b"F", b"S", b"X", b"L"
-# With a text that says why: this template must not fork; it cannot load what it was told to;
-# the system refuses to start the worker.
-REFUSED, BROKEN, NOT_STARTED = b"R", b"B", b"N"
-MAX_PACKET_BYTES = 64 * 1024
 
-
-def main(control_fd: int, settings: dict[str, Any]) -> NoReturn:
-    """Entry of the template process.
+def main(control_fd: int, superiors: tuple[int, int], settings: dict[str, Any]) -> NoReturn:
+    """What a process does that the guard has forked to be a template.
 
     Args:
         control_fd: Inherited end of the socket to the parent.
-        settings: ``program``, ``preload``, ``private_dir``, ``parent_pid``, and what
+        superiors: Process descriptors of the guard and of the parent.
+        settings: ``program``, ``preload``, ``private_dir``, ``is_warm``, and what
             :func:`~localtune.worker.main.adopt_interpreter` needs.
     """
     code = 1
     try:
         adopt_interpreter(settings)
-        template = Template(socket.socket(fileno=control_fd), settings)
+        template = Template(socket.socket(fileno=control_fd), superiors, settings)
         template.run()
         code = 0
     except BaseException:
@@ -74,24 +79,26 @@ def main(control_fd: int, settings: dict[str, Any]) -> NoReturn:
 
         traceback.print_exc()
     finally:
-        # The parent may have died before this process could watch it.
-        if os.getppid() != settings["parent_pid"]:
-            _remove_tree(settings["private_dir"])
         # Threads that an import has started would keep the interpreter from ending.
         flush_output()
         os._exit(code)
 
 
 class Template:
-    """Forks workers, reports their ends, and kills them when the parent has gone.
+    """Starts workers, reports their ends, and kills them when the parent or the guard has gone.
 
     Args:
         control: Socket to the parent.
+        superiors: See :func:`main`.
         settings: See :func:`main`.
     """
 
-    def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, control: socket.socket, superiors: tuple[int, int], settings: dict[str, Any]
+    ) -> None:
         self._control = control
+        self._superiors = superiors
+        self._settings = settings
         self._program: str = settings["program"]
         self._preload: tuple[str, ...] | None = settings["preload"]
         self._private_dir: str = settings["private_dir"]
@@ -99,10 +106,10 @@ class Template:
         self._trainable: Any = None
         self._workers: dict[int, int] = {}  # {pid: worker id}
         self._pidfds: dict[int, int] = {}  # {pidfd: pid}
+        self._signals_of_workers: tuple[Any, set[int]] = (signal.SIG_DFL, set())
         self._poll = select.poll()
-        self._poll.register(control, select.POLLIN)
-        self._parent_pidfd = os.pidfd_open(settings["parent_pid"])
-        self._poll.register(self._parent_pidfd, select.POLLIN)
+        for source in (control, *superiors):
+            self._poll.register(source, select.POLLIN)
         adopt_orphans()
         limits = open_files.limits()
         if limits is not None:
@@ -112,13 +119,16 @@ class Template:
 
     def _load(self) -> bool:
         """Imports what the trainable needs; tells the parent, and returns, whether to go on."""
+        if not self._settings["is_warm"]:
+            self._send(pk.LOADED)
+            return True
         warm_up()
         try:
             for name in self._preload or ():
                 __import__(name)
         except BaseException as error:
             problem = f"preload: importing {name!r} raised {type(error).__name__}: {error}"
-            self._send(BROKEN, 0, 0, problem.encode())
+            self._send(pk.BROKEN, text=problem)
             return False
         if self._preload is None:
             # A trainable that cannot be loaded is the workers' failure to report: there it has
@@ -133,28 +143,45 @@ class Template:
         gc.collect()
         gc.freeze()
         if problem:
-            self._send(REFUSED, 0, 0, problem.encode())
+            self._send(pk.REFUSED, text=problem)
             return False
-        self._send(LOADED, 0, 0)
+        self._send(pk.LOADED)
         return True
+
+    def _shut_out_signals(self) -> None:
+        """Lets no signal end this process, or hide from it how its children end.
+
+        What the user's modules want signals to mean is kept for the workers.
+        """
+        of_children = signal.getsignal(signal.SIGCHLD)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._signals_of_workers = (of_children, be_deaf())
+
+    def _let_signals_in(self) -> None:
+        of_children, blocked = self._signals_of_workers
+        if of_children is not None:
+            signal.signal(signal.SIGCHLD, of_children)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
     # -- the loop -------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Serves the parent until it has gone, and then leaves nothing behind."""
-        if not self._load():
-            # The run goes on without this template, and with its directory.
-            self._kill_all()
-            return
-        while self._serve_once():
-            pass
-        self._kill_all()
-        _remove_tree(self._private_dir)
+        serves = self._load()
+        self._shut_out_signals()
+        if serves:
+            while self._serve_once():
+                pass
+        end_children()
+        parent = select.poll()
+        parent.register(self._superiors[1], select.POLLIN)
+        if parent.poll(0):
+            shutil.rmtree(self._private_dir, ignore_errors=True)
 
     def _serve_once(self) -> bool:
-        """Waits for something to happen and handles it; False when the parent has gone."""
+        """Waits for something to happen and handles it; False when a superior has gone."""
         for fd, _ in self._poll.poll():
-            if fd == self._parent_pidfd:
+            if fd in self._superiors:
                 return False
             if fd == self._control.fileno():
                 if not self._serve_parent():
@@ -166,67 +193,79 @@ class Template:
     def _serve_parent(self) -> bool:
         """Handles one packet; False when the parent has gone."""
         try:
-            packet, fds, _, _ = socket.recv_fds(self._control, MAX_PACKET_BYTES, 2)
+            packet = pk.receive(self._control)
         except OSError:
             return False
-        if not packet:
+        if packet is None:
             return False
-        _, worker_id, _ = HEADER.unpack_from(packet)
-        if fds:
-            self._fork(worker_id, *fds)
-        else:
-            # The system has dropped what there was no room for.
-            self._send(NOT_STARTED, worker_id, 0, os.strerror(errno.EMFILE).encode())
+        try:
+            if packet.fds:
+                self._start(packet.id, *packet.fds)
+            else:
+                # The system has dropped what there was no room for.
+                self._send(pk.NOT_STARTED, packet.id, text=os.strerror(errno.EMFILE))
+        finally:
+            for fd in packet.fds:
+                os.close(fd)
         return True
 
-    def _fork(self, worker_id: int, connection_fd: int, output_fd: int | None = None) -> None:
+    def _start(self, worker_id: int, connection_fd: int, output_fd: int | None = None) -> None:
         template_pid = os.getpid()
         try:
-            self._start(worker_id, connection_fd, output_fd, template_pid)
-        finally:
-            os.close(connection_fd)
-            if output_fd is not None:
-                os.close(output_fd)
-
-    def _start(
-        self, worker_id: int, connection_fd: int, output_fd: int | None, template_pid: int
-    ) -> None:
-        try:
+            entry = self._entry_of_fresh(worker_id, connection_fd)
             pid = os.fork()
         except OSError as error:
-            self._send(NOT_STARTED, worker_id, 0, str(error).encode())
+            self._send(pk.NOT_STARTED, worker_id, text=str(error))
             return
         if pid == 0:
-            self._become_worker(worker_id, connection_fd, output_fd, template_pid)
+            self._become_worker(worker_id, connection_fd, output_fd, template_pid, entry)
         try:
             pidfd = os.pidfd_open(pid)
         except OSError as error:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            self._send(NOT_STARTED, worker_id, 0, str(error).encode())
+            self._send(pk.NOT_STARTED, worker_id, text=str(error))
             return
         self._workers[pid] = worker_id
         self._pidfds[pidfd] = pid
         self._poll.register(pidfd, select.POLLIN)
-        self._send(STARTED, worker_id, pid, fds=[pidfd])
+        self._send(pk.STARTED, worker_id, pid, fds=(pidfd,))
+
+    def _entry_of_fresh(self, worker_id: int, connection_fd: int) -> list[str] | None:
+        """Command line of a worker that is to be a fresh interpreter."""
+        if self._settings["is_warm"]:
+            return None
+        settings = {**self._settings, "worker_id": worker_id, "own_group": True}
+        return command_line(
+            bootstrap("localtune.worker.main:main_spawned", connection_fd, settings)
+        )
 
     def _become_worker(
-        self, worker_id: int, connection_fd: int, output_fd: int | None, template_pid: int
+        self,
+        worker_id: int,
+        connection_fd: int,
+        output_fd: int | None,
+        template_pid: int,
+        entry: list[str] | None,
     ) -> NoReturn:
         code = 1
         try:
             os.setsid()
             die_with_parent(template_pid)
             adopt_orphans()
-            self._control.close()
-            os.close(self._parent_pidfd)
-            for pidfd in self._pidfds:
-                os.close(pidfd)
             restore_open_files(self._open_files)
             if output_fd is not None:
                 for standard in (1, 2):
                     os.dup2(output_fd, standard)
                 os.close(output_fd)
+            if entry is not None:
+                self._let_signals_in()
+                os.set_inheritable(connection_fd, True)
+                os.execv(entry[0], entry)
+            self._control.close()
+            for pidfd in (*self._superiors, *self._pidfds):
+                os.close(pidfd)
+            self._let_signals_in()
             crash_file = write_crashes_to(self._private_dir, worker_id)
             code = serve(Descriptor(connection_fd), self._get_trainable, crash_file)
         except BaseException:
@@ -248,42 +287,24 @@ class Template:
         self._poll.unregister(pidfd)
         os.close(pidfd)
         # As long as the worker is not waited for, its process group id cannot be used again.
-        _kill_group(pid)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         worker_id = self._workers.pop(pid)
-        self._kill_orphans()
-        self._send(EXITED, worker_id, os.waitstatus_to_exitcode(status))
-
-    def _kill_orphans(self) -> None:
-        """Kills all children that are no workers, and those that these leave behind in turn."""
-        while True:
-            orphans = [pid for pid in children_of(os.getpid()) if pid not in self._workers]
-            if not orphans:
-                return
-            for pid in orphans:
-                with contextlib.suppress(ProcessLookupError, ChildProcessError):
-                    os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
-
-    def _kill_all(self) -> None:
-        """The parent has gone: nothing of the run may stay."""
-        for pid in self._workers:
-            _kill_group(pid)
-        self._workers.clear()
-        self._kill_orphans()
+        end_children(spare=self._workers)
+        self._send(pk.EXITED, worker_id, os.waitstatus_to_exitcode(status))
 
     def _send(
         self,
         kind: bytes,
-        worker_id: int,
-        number: int,
-        text: bytes = b"",
-        fds: list[int] | None = None,
+        worker_id: int = 0,
+        number: int = 0,
+        text: str = "",
+        fds: tuple[int, ...] = (),
     ) -> None:
-        packet = HEADER.pack(kind, worker_id, number) + text[: MAX_PACKET_BYTES // 2]
         # If the parent has gone, the loop will see it.
         with contextlib.suppress(OSError):
-            socket.send_fds(self._control, [packet], fds or [])
+            pk.send(self._control, pk.Packet(kind, worker_id, number, text.encode(), fds))
 
 
 def why_unsafe_to_fork() -> str:
@@ -310,14 +331,3 @@ def why_unsafe_to_fork() -> str:
         if target.startswith(("/dev/nvidia", "/dev/kfd", "/dev/dri/")):
             return f"importing it opens the GPU ({target})"
     return ""
-
-
-def _remove_tree(path: str) -> None:
-    import shutil
-
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def _kill_group(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)

@@ -7,6 +7,7 @@ import functools
 import os
 import signal
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,8 +26,17 @@ def die_with_parent(parent_pid: int) -> None:
         parent_pid: Id of the parent as it was at the fork; if it ended in between, this
             process ends at once.
     """
-    if _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) and os.getppid() != parent_pid:
+    if signal_when_parent_dies(signal.SIGKILL) and os.getppid() != parent_pid:
         os._exit(1)
+
+
+def signal_when_parent_dies(signum: int) -> bool:
+    """Lets the kernel send this process a signal when its parent process ends.
+
+    Returns:
+        Whether this platform can do it.
+    """
+    return _prctl(_PR_SET_PDEATHSIG, signum)
 
 
 def adopt_orphans() -> bool:
@@ -67,6 +77,33 @@ def children_of(pid: int) -> list[int]:
         with contextlib.suppress(psutil.NoSuchProcess):
             children = [child.pid for child in psutil.Process(pid).children()]
     return children
+
+
+def end_children(spare: Collection[int] = ()) -> None:
+    """Kills and reaps the children of this process, and what these leave behind in turn.
+
+    This process must adopt orphans: then nothing below it is left.
+
+    Args:
+        spare: Ids of children that go on.
+    """
+    spared = set(spare)
+    while True:
+        children = [pid for pid in children_of(os.getpid()) if pid not in spared]
+        if not children:
+            return
+        for pid in children:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            except PermissionError:
+                # It has become another user, by sudo for instance.
+                spared.add(pid)
+        for pid in children:
+            if pid not in spared:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, 0)
 
 
 def kill_descendants() -> None:

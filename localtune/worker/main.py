@@ -23,6 +23,7 @@ from localtune.worker.lifeline import (
 )
 from localtune.worker.pipe import Descriptor, message_pipe
 from localtune.worker.program import load_program
+from localtune.worker.signals import reset_signals
 from localtune.worker.termination import unwind_on_sigterm
 from localtune.worker.workdir import flush_output
 
@@ -173,6 +174,7 @@ def main_spawned(fd_or_handle: int, settings: dict[str, Any]) -> NoReturn:
     """
     code = 1
     try:
+        reset_signals()
         connection = open_connection(fd_or_handle)
         adopt_interpreter(settings)
         restore_open_files(settings["open_files"])
@@ -197,6 +199,8 @@ def open_connection(fd_or_handle: int) -> Any:
         from multiprocessing.connection import PipeConnection
 
         return PipeConnection(fd_or_handle)
+    # What user code starts shall not keep the pipe open.
+    os.set_inheritable(fd_or_handle, False)
     return Descriptor(fd_or_handle)
 
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 import localtune as tune
-from localtune.execution import fork_launcher, local_process
+from localtune.execution import guard_client, local_process, template_client
 from localtune.testing.chaos import ChaosTrainable
 from localtune.testing.executor_contract import ExecutorSession, expect
 from localtune.trainable.util import wrap_function
@@ -247,7 +247,7 @@ def test_a_template_that_does_not_report_any_more_does_not_stall_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_process, "_CLOSE_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(fork_launcher, "LAST_BREATH_S", 0.1)
+    monkeypatch.setattr(guard_client, "LAST_BREATH_S", 0.1)
     opened = session(tmp_path)
     with opened:
         worker = opened.start()
@@ -267,16 +267,16 @@ def test_a_template_that_reads_nothing_keeps_nobody_waiting(tmp_path: Path) -> N
         others = [opened.start() for _ in range(400)]
         assert expect(opened.ask(first, m.Train()), m.Trained).result["steps"] == 1
         # It was not asked for most of them, so nobody has to wait for it.
-        for worker in others[fork_launcher._MOST_ASKED :]:
+        for worker in others[template_client._MOST_ASKED :]:
             opened.end(worker)
         os.kill(template, signal.SIGCONT)
-        for worker in others[: fork_launcher._MOST_ASKED]:
+        for worker in others[: template_client._MOST_ASKED]:
             expect(opened.answer(worker), m.Ready)
 
 
 def test_workers_that_were_not_asked_for_come_when_others_have_started(tmp_path: Path) -> None:
     with session(tmp_path) as opened:
-        workers = [opened.start() for _ in range(3 * fork_launcher._MOST_ASKED)]
+        workers = [opened.start() for _ in range(3 * template_client._MOST_ASKED)]
         for worker in workers:
             expect(opened.answer(worker), m.Ready)
             opened.end(worker, force=True)
@@ -286,7 +286,7 @@ def test_a_killed_worker_whose_template_does_not_report_it_ends_with_the_templat
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_process, "_CLOSE_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(fork_launcher, "_STUCK_S", 0.1)
+    monkeypatch.setattr(template_client, "_STUCK_S", 0.1)
     with session(tmp_path) as opened:
         worker = opened.start()
         expect(opened.answer(worker), m.Ready)
@@ -386,8 +386,10 @@ def test_a_refusal_is_heard_after_the_end_of_the_template(
         before = set(psutil.Process().children())
         workers = [opened.start(), opened.start()]
         # Nobody listens to the template before it has gone, with their packets unread.
-        (template,) = set(psutil.Process().children()) - before
-        wait_until(lambda: is_gone(template.pid), "the template ends")
+        (guard,) = set(psutil.Process().children()) - before
+        imports = tmp_path / "imports"
+        wait_until(lambda: imports.exists() and importers(tmp_path), "the template imports")
+        wait_until(lambda: not guard.children(), "the template ends")
         for worker in workers:
             expect(opened.answer(worker), m.Ready)
 

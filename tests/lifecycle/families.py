@@ -48,6 +48,12 @@ def start_child(folder: str) -> None:
     Path(folder, str(child.pid)).touch()
 
 
+def start_stranger(folder: str) -> None:
+    """Starts a process in a session of its own, without anything of the worker's environment."""
+    child = subprocess.Popen(["sleep", str(_AGE_S)], start_new_session=True, env={})
+    Path(folder, str(child.pid)).touch()
+
+
 def start_pool(folder: str) -> Any:
     """Starts a pool whose processes are busy."""
     before = len(os.listdir(folder))
@@ -63,8 +69,9 @@ def run_family(config: dict[str, Any]) -> None:
     folder = config["folder"]
     note_own_id(folder)
     start_child(folder)
-    if config.get("daemon", True):
-        start_daemon(folder)
+    start_daemon(folder)
+    if config.get("stranger"):
+        start_stranger(folder)
     pool = start_pool(folder)
     Path(folder, "..", "ready").touch()
     tune.report({"value": 1})
@@ -87,4 +94,5 @@ def fit(start_method: str, config: dict[str, Any], results: str, **options: Any)
 
 
 if __name__ == "__main__":
-    fit(sys.argv[1], {"folder": os.path.abspath("ids"), "end": "never"}, os.path.abspath("results"))
+    family = {"folder": os.path.abspath("ids"), "end": "never", "stranger": "stranger" in sys.argv}
+    fit(sys.argv[1], family, os.path.abspath("results"))

@@ -65,28 +65,17 @@ def test_a_killed_worker_is_noticed_while_the_parent_waits_without_end(
         assert opened.executor.process_ids() == {}
 
 
-@pytest.mark.parametrize(
-    ("start_method", "end", "daemon"),
-    [
-        ("template", "normally", True),
-        ("template", "kill", True),
-        ("spawn", "normally", True),
-        # Without a template nothing adopts the daemon of a worker that was killed from outside;
-        ("spawn", "kill", False),
-        # without a process group nothing finds its children either.
-        ("portable", "normally", True),
-    ],
-)
+@pytest.mark.parametrize("end", ["normally", "kill"])
 def test_what_a_trial_leaves_behind_ends_with_it(
-    tmp_path: Path, start_method: str, end: str, daemon: bool
+    tmp_path: Path, start_method: str, end: str
 ) -> None:
     folder = tmp_path / "ids"
     folder.mkdir()
-    config = {"folder": str(folder), "end": end, "daemon": daemon}
+    config = {"folder": str(folder), "end": end}
     grid = families.fit(start_method, config, str(tmp_path / "results"))
     assert grid.num_errors == (end == "kill")
     started = read_ids(folder)
-    assert len(started) == 4 + daemon
+    assert len(started) == 5
     wait_until_gone(started, LIMIT_S)
 
 

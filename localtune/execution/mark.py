@@ -1,0 +1,59 @@
+"""A mark in the environment of processes, by which those of a run are found when all else fails.
+
+What a marked process starts inherits the mark, whatever becomes of its parents and sessions. Only
+the processes of a run carry its mark, never this one, nor what the user's program starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
+
+VARIABLE = "LOCALTUNE_RUNS"
+# A killed process ends within this time, unless it waits for a device.
+_LAST_BREATH_S = 5.0
+_PAUSE_S = 0.005
+
+
+def new_mark() -> str:
+    """A mark that no other run has."""
+    return secrets.token_hex(8)
+
+
+def environment_with(mark: str) -> dict[str, str]:
+    """The variable for processes that are to carry a mark.
+
+    A run within a trial adds its mark to that of the run around it.
+    """
+    return {VARIABLE: f"{os.environ.get(VARIABLE, '')} {mark}".strip()}
+
+
+def end_marked(mark: str) -> None:
+    """Kills all processes that carry a mark, this one excepted, and waits until they have ended."""
+    import psutil
+
+    give_up_at = time.monotonic() + _LAST_BREATH_S
+    while (found := _marked(mark)) and time.monotonic() < give_up_at:
+        for process in found:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        time.sleep(_PAUSE_S)
+
+
+def _marked(mark: str) -> list[psutil.Process]:
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        # Processes of others are none of ours, and one that has ended has no environment.
+        with contextlib.suppress(psutil.Error, OSError):
+            marks = process.environ().get(VARIABLE, "").split()
+            if mark in marks and process.pid != os.getpid():
+                found.append(process)
+    return found

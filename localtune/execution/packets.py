@@ -1,0 +1,61 @@
+"""What parent, guard and template say to each other: packets over unix sockets."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+# Every packet: kind, id (of a worker or a template), number (pid or status). A payload may follow.
+_HEADER = struct.Struct("=cqq")
+_MAX_PACKET_BYTES = 64 * 1024
+_MAX_PAYLOAD_BYTES = _MAX_PACKET_BYTES // 2
+_MAX_FDS = 2
+
+# To a template: fork a worker. From it: the worker has started, has ended; it has loaded.
+FORK, STARTED, EXITED, LOADED = b"F", b"S", b"X", b"L"
+# With a text that says why: this template must not fork; it cannot load what it was told to;
+# the system refuses to start the worker.
+REFUSED, BROKEN, NOT_STARTED = b"R", b"B", b"N"
+# To the guard: start a template, kill it. From it: the template and all that it left have ended.
+START_TEMPLATE, KILL_TEMPLATE, TEMPLATE_ENDED = b"T", b"K", b"E"
+
+
+class Packet(NamedTuple):
+    """One packet. Who receives it owns its descriptors."""
+
+    kind: bytes
+    id: int = 0
+    number: int = 0
+    payload: bytes = b""
+    fds: Sequence[int] = ()
+
+    @property
+    def text(self) -> str:
+        """The payload as a text."""
+        return self.payload.decode(errors="replace")
+
+
+def send(control: socket.socket, packet: Packet) -> None:
+    """Sends a packet; the end of a payload that is too long is left out.
+
+    Raises:
+        OSError: if the other side has gone.
+    """
+    header = _HEADER.pack(packet.kind, packet.id, packet.number)
+    socket.send_fds(control, [header + packet.payload[:_MAX_PAYLOAD_BYTES]], packet.fds)
+
+
+def receive(control: socket.socket) -> Packet | None:
+    """The next packet; None if the other side has gone.
+
+    Raises:
+        OSError: if the socket cannot be read. ConnectionResetError: the other side has ended
+            without reading all; this is told once, and what it had to say comes after it.
+    """
+    data, fds, _, _ = socket.recv_fds(control, _MAX_PACKET_BYTES, _MAX_FDS)
+    if not data:
+        return None
+    kind, id, number = _HEADER.unpack_from(data)
+    return Packet(kind, id, number, data[_HEADER.size :], fds)
