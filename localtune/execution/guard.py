@@ -54,8 +54,8 @@ def main(control_fd: int, settings: dict[str, Any]) -> NoReturn:
         traceback.print_exc()
     finally:
         end_children()
-        if os.getppid() != settings["parent_pid"]:
-            shutil.rmtree(settings["private_dir"], ignore_errors=True)
+        # A parent that lives is done with it, too.
+        shutil.rmtree(settings["private_dir"], ignore_errors=True)
         os._exit(0)
 
 

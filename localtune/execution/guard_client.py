@@ -12,9 +12,10 @@ from typing import Any
 
 from localtune.execution import packets as pk
 from localtune.execution.interpreter import bootstrap, popen
-from localtune.execution.launcher import LAST_BREATH_S, Program
+from localtune.execution.launcher import Program
 from localtune.execution.mark import end_marked, environment_with, new_mark
 from localtune.execution.waiter import Waiter
+from localtune.worker.lifeline import LAST_BREATH_S
 
 
 class GuardClient:

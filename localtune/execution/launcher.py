@@ -51,9 +51,6 @@ START_METHODS = ("template", "spawn", "portable")
 
 HAS_GROUPS = hasattr(os, "killpg")
 
-# A process that was killed, or that has lost its parent, ends within this time.
-LAST_BREATH_S = 5.0
-
 ExitHandler = Callable[[int, "int | None", str], None]
 
 

@@ -12,12 +12,12 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
+from localtune.worker.lifeline import LAST_BREATH_S
+
 if TYPE_CHECKING:
     import psutil
 
 VARIABLE = "LOCALTUNE_RUNS"
-# A killed process ends within this time, unless it waits for a device.
-_LAST_BREATH_S = 5.0
 _PAUSE_S = 0.005
 
 
@@ -38,7 +38,7 @@ def end_marked(mark: str) -> None:
     """Kills all processes that carry a mark, this one excepted, and waits until they have ended."""
     import psutil
 
-    give_up_at = time.monotonic() + _LAST_BREATH_S
+    give_up_at = time.monotonic() + LAST_BREATH_S
     while (found := _marked(mark)) and time.monotonic() < give_up_at:
         for process in found:
             with contextlib.suppress(psutil.Error):

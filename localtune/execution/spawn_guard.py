@@ -21,13 +21,14 @@ def main(input_fd: int, settings: dict[str, Any]) -> None:
 
     Args:
         input_fd: Where the lines come from.
-        settings: ``private_dir`` is removed in the end, and who carries the ``mark`` is killed.
+        settings: ``workers`` that there are already, ``{pid: whether it leads a group}``;
+            ``private_dir`` is removed in the end, and who carries the ``mark`` is killed.
     """
     reset_signals()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    workers: dict[int, bool] = {}
+    workers: dict[int, bool] = settings["workers"]
     with open(input_fd, encoding="ascii") as lines:
         for line in lines:
             sign, kind, pid = line[0], line[1], int(line[2:])

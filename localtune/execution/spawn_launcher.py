@@ -15,7 +15,6 @@ from typing import Any
 from localtune.execution.interpreter import bootstrap, popen
 from localtune.execution.launcher import (
     HAS_GROUPS,
-    LAST_BREATH_S,
     ExitHandler,
     Launcher,
     Program,
@@ -24,6 +23,7 @@ from localtune.execution.mark import end_marked, environment_with, new_mark
 from localtune.execution.outbox import Outbox, make_outbox
 from localtune.execution.spawn_guard import kill_tree
 from localtune.execution.waiter import Waiter
+from localtune.worker.lifeline import LAST_BREATH_S
 
 
 class SpawnLauncher(Launcher):
@@ -95,7 +95,11 @@ class SpawnLauncher(Launcher):
             self._end_guard(self._guard)
 
     def _start_guard(self) -> None:
-        settings = self._settings() | {"mark": self._mark}
+        pids = [process.pid for process in self._processes.values()]
+        settings = self._settings() | {
+            "mark": self._mark,
+            "workers": dict.fromkeys(pids, self._use_process_groups),
+        }
         code = bootstrap("localtune.execution.spawn_guard:main", 0, settings)
         # Unbuffered: what is written has gone.
         self._guard = popen(code, {}, stdin=subprocess.PIPE, bufsize=0)
@@ -107,8 +111,6 @@ class SpawnLauncher(Launcher):
         except BaseException:
             self._end_guard(self._guard)
             raise
-        for process in self._processes.values():
-            self._tell_guard("+", process.pid)
 
     def _end_guard(self, guard: subprocess.Popen[bytes]) -> None:
         assert guard.stdin is not None and self._to_guard is not None

@@ -41,6 +41,7 @@ from localtune.execution import packets as pk
 from localtune.execution.interpreter import bootstrap, command_line
 from localtune.utils import open_files
 from localtune.worker.lifeline import (
+    LAST_BREATH_S,
     adopt_orphans,
     children_of,
     die_with_parent,
@@ -173,9 +174,10 @@ class Template:
             while self._serve_once():
                 pass
         end_children()
-        parent = select.poll()
-        parent.register(self._superiors[1], select.POLLIN)
-        if parent.poll(0):
+        # What the guard would do, had it not died with the parent. A parent that lives notices
+        # the closed socket, and ends this process.
+        self._control.close()
+        if _ends_within(self._superiors[0], 0) and _ends_within(self._superiors[1], LAST_BREATH_S):
             shutil.rmtree(self._private_dir, ignore_errors=True)
 
     def _serve_once(self) -> bool:
@@ -305,6 +307,13 @@ class Template:
         # If the parent has gone, the loop will see it.
         with contextlib.suppress(OSError):
             pk.send(self._control, pk.Packet(kind, worker_id, number, text.encode(), fds))
+
+
+def _ends_within(pidfd: int, duration_s: float) -> bool:
+    """Whether a process has ended, or does within so many seconds."""
+    ended = select.poll()
+    ended.register(pidfd, select.POLLIN)
+    return bool(ended.poll(duration_s * 1000))
 
 
 def why_unsafe_to_fork() -> str:

@@ -20,8 +20,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from localtune.execution import packets as pk
-from localtune.execution.launcher import LAST_BREATH_S
 from localtune.execution.waiter import Waiter
+from localtune.worker.lifeline import LAST_BREATH_S
 
 # As many are asked for at a time: enough to keep a template busy, and few enough for any limit on
 # descriptors that are on their way.

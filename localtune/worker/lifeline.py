@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+# A process that was killed, or that has lost its parent, ends within this time.
+LAST_BREATH_S = 5.0
 # Of 1000: as if the process held half of the machine's memory on top of its own.
 _OOM_SCORE = 500
 
