@@ -34,6 +34,7 @@ ALLOWED = {
     "into its private directory",
     "localtune.execution.interpreter": "the settings, written by the parent into its private "
     "directory",
+    "localtune.execution.guard.Guard._become_template": _PIPE,
     "localtune.execution.simulated_host.SimulatedHost._begin": _OWN,
     "localtune.execution.simulated_host.SimulatedHost._restore": "a checkpoint of a simulation, "
     "in an experiment that the gate let pass",
