@@ -7,6 +7,7 @@ Bookkeeping and the smallest moves. What they add up to is decided in ``decision
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -61,7 +62,8 @@ class RunCore:
         self.error: BaseException | None = None
         self.is_stopper_spent = False  # whether the stop conditions have ended the run
         self._live: dict[str, Trial] = {}  # retried trials move to the end
-        self._waiting_count = 0  # trials that are PENDING
+        # How many of the live trials have each status: with thousands, nobody can count anew.
+        self._counts: Counter[Status] = Counter()
         self._searcher_waits = False  # whether it had nothing to suggest when last asked
         self._polled_since: float | None = None  # since when that is all there is to wait for
         self._scheduler_waits = False  # whether it chose nobody when last asked
@@ -126,7 +128,7 @@ class RunCore:
     def _can_create(self) -> bool:
         limit = self._settings.max_concurrent_trials
         return (
-            self._waiting_count < self._lookahead()
+            self._counts[Status.PENDING] < self._lookahead()
             and (limit <= 0 or len(self._live) < limit)
             and not self._searcher.is_finished()
         )
@@ -182,7 +184,8 @@ class RunCore:
         self._out.append(i.Persist(trial))
 
     def _move(self, trial: Trial, status: Status) -> None:
-        self._waiting_count += (status is Status.PENDING) - (trial.status is Status.PENDING)
+        self._counts[trial.status] -= 1
+        self._counts[status] += 1
         trial.set_status(status)
 
     def _warn_once(self, message: str) -> None:

@@ -46,19 +46,25 @@ class Starting(Decisions):
             raise ResourceRequestError(f"{trial} can never run. {reason}")
         self.trials.append(trial)
         self._live[trial.trial_id] = trial
-        self._waiting_count += 1
+        self._counts[Status.PENDING] += 1
         self._add_to_scheduler(trial)
         self._out.append(i.Persist(trial))
 
     def _start_trials(self) -> None:
         while not self._is_ending:
-            trial = self._guard(
-                "scheduler", lambda: self._scheduler.choose_trial_to_run(self._view)
-            )
+            trial = None
+            if self._has_startable():
+                trial = self._guard(
+                    "scheduler", lambda: self._scheduler.choose_trial_to_run(self._view)
+                )
             self._serve_requests()
             self._scheduler_waits = trial is None
             if trial is None or self._is_ending or not self._start(trial):
                 return
+
+    def _has_startable(self) -> bool:
+        """Whether there is a trial among which a scheduler could choose."""
+        return bool(self._counts[Status.PENDING] or self._counts[Status.PAUSED])
 
     def _start(self, trial: Trial) -> bool:
         if trial.status not in (Status.PENDING, Status.PAUSED):
@@ -173,9 +179,7 @@ class Starting(Decisions):
 
     def _release_idle(self) -> None:
         """Ends idle workers when no trial will ever want them."""
-        if self._waiting_count or not self._searcher.is_finished():
-            return
-        if any(trial.status is Status.PAUSED for trial in self._live.values()):
+        if self._has_startable() or not self._searcher.is_finished():
             return
         for worker in self._workers.idle():
             self._dismiss(worker, "no trial is left for it")

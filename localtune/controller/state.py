@@ -82,7 +82,7 @@ class ControllerState(Starting):
             if trial.is_finished():
                 continue
             self._live[trial.trial_id] = trial
-            self._waiting_count += trial.status is Status.PENDING
+            self._counts[trial.status] += 1
             self._add_to_scheduler(trial)
 
     def handle(self, event: WorkerEvent) -> list[i.Instruction]:
@@ -393,12 +393,13 @@ class ControllerState(Starting):
         """
         live = {trial.trial_id for trial in self.trials if not trial.is_finished()}
         live |= self._recovering.keys()
-        pending = sum(trial.status is Status.PENDING for trial in self._live.values())
         problems = []
         if live != set(self._live):
             problems.append("the live trials are not those that have not ended")
-        if pending != self._waiting_count:
-            problems.append(f"{pending} trials are pending, but {self._waiting_count} are counted")
+        for status in (Status.PENDING, Status.PAUSED):
+            count = sum(trial.status is status for trial in self._live.values())
+            if count != self._counts[status]:
+                problems.append(f"{count} trials are {status}, not {self._counts[status]}")
         for worker in self._workers:
             if (worker.trial is None) != (worker.phase in (Phase.IDLE, Phase.STOPPING)):
                 problems.append(f"worker {worker.worker_id} has the wrong phase {worker.phase}")

@@ -105,6 +105,7 @@ class WorkerTable:
         self._workers: dict[int, Worker] = {}
         self._by_trial: dict[str, Worker] = {}
         self._former: dict[str, Worker] = {}  # {id of the trial that it served last: worker}
+        self._idle: dict[int, Worker] = {}  # the longest idle one first
         self._next_id = 1
         self._turned_away: dict[str, float] | None = None  # a request that does not fit at present
         # Most trials share one object that says what they ask for.
@@ -135,7 +136,7 @@ class WorkerTable:
 
     def idle(self) -> list[Worker]:
         """Workers that serve nobody and could."""
-        return [worker for worker in self._workers.values() if worker.phase is Phase.IDLE]
+        return list(self._idle.values())
 
     def why_never(self, trial: Trial) -> str:
         """Why a trial's request can never be met; "" if it can."""
@@ -144,10 +145,7 @@ class WorkerTable:
 
     def find_idle(self, trial: Trial) -> Worker | None:
         """An idle worker that holds just what a trial asks for."""
-        for worker in self._workers.values():
-            if worker.phase is Phase.IDLE and self.suits(worker, trial):
-                return worker
-        return None
+        return next((each for each in self._idle.values() if self.suits(each, trial)), None)
 
     def suits(self, worker: Worker, trial: Trial) -> bool:
         """Whether a worker holds just what a trial asks for."""
@@ -179,6 +177,7 @@ class WorkerTable:
         self._forget_former(worker)
         worker.trial = trial
         worker.phase = Phase.RESETTING
+        del self._idle[worker.worker_id]
         worker.is_unwanted = False
         self._by_trial[trial.trial_id] = worker
 
@@ -190,6 +189,10 @@ class WorkerTable:
             self._former[worker.former.trial_id] = worker
         worker.trial = None
         worker.phase = phase
+        if phase is Phase.IDLE:
+            self._idle[worker.worker_id] = worker
+        else:
+            self._idle.pop(worker.worker_id, None)
         worker.decision = ""
         worker.clone = None
         worker.pause_wanted = worker.is_ready = False
@@ -201,6 +204,7 @@ class WorkerTable:
             del self._by_trial[worker.trial.trial_id]
         self._forget_former(worker)
         del self._workers[worker.worker_id]
+        self._idle.pop(worker.worker_id, None)
         self._pool.release(str(worker.worker_id))
         self._turned_away = None
 
