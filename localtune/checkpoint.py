@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from localtune.result import CHECKPOINT_METADATA_FILE
+from localtune.utils.claims import claimed
 from localtune.utils.files import copy_tree, write_file
-from localtune.utils.remote_fetch import fetch_cached, fetch_missing, lock_file
+from localtune.utils.remote_fetch import fetch_cached, fetch_missing
 from localtune.utils.remote_store import (
     RemoteStore,
     is_local_filesystem,
@@ -275,9 +276,7 @@ def _absolute_path(path: str) -> str:
 
 
 def _copy_once(source: str, target: str) -> None:
-    from filelock import FileLock
-
-    with FileLock(lock_file(target)):
+    with claimed(target):
         # Somebody may have copied already, and may be reading: files are not written once more.
         if not _holds_copy(source, target):
             copy_tree(source, target)

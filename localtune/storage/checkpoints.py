@@ -12,6 +12,7 @@ from localtune.experiment.checkpoint_dirs import (
     unrecorded_checkpoints,
 )
 from localtune.result import TRIAL_FILES
+from localtune.utils.claims import claimed
 from localtune.utils.files import STAGING_PREFIX, remove_tree
 from localtune.utils.remote_fetch import is_remote_checkpoint
 
@@ -66,7 +67,19 @@ def remove_leftovers(trial_dir: str, known: Iterable[str]) -> list[str]:
         path = os.path.join(trial_dir, name)
         if is_mark_name(name) or _HALF_FILE.fullmatch(name):
             os.remove(path)
-        elif is_staging_name(name) and not os.path.islink(path):
-            remove_tree(path)
+        elif is_staging_name(name) and not os.path.islink(path) and _remove_staging(path):
             removed.append(name)
     return removed
+
+
+def _remove_staging(path: str) -> bool:
+    """Removes half a checkpoint, unless another process is just fetching it from a store."""
+    parent, name = os.path.split(path)
+    final = os.path.join(parent, name.removeprefix(STAGING_PREFIX))
+    if not is_remote_checkpoint(final):
+        remove_tree(path)
+        return True
+    with claimed(final, wait=False) as is_ours:
+        if is_ours:
+            remove_tree(path)
+    return is_ours

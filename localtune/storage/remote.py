@@ -29,6 +29,7 @@ from localtune.result import (
     TUNER_FILE,
 )
 from localtune.storage.locks import experiment_locked
+from localtune.utils.claims import CACHE_DIR, claimed
 from localtune.utils.files import STAGING_PREFIX, remove_tree, write_file
 from localtune.utils.remote_fetch import OWN_PREFIX, remember_store, with_retries
 from localtune.utils.remote_store import (
@@ -42,7 +43,7 @@ from localtune.utils.remote_store import (
 logger = logging.getLogger(__name__)
 
 # Where working copies are.
-WORKING_COPIES = "~/.cache/localtune/experiments"
+WORKING_COPIES = f"{CACHE_DIR}/experiments"
 # Says, in both places, whose state it is.
 SYNC_FILE = f"{OWN_PREFIX}sync"
 
@@ -164,15 +165,15 @@ def attach(store: RemoteStore, directory: str) -> None:
         StorageError: if the store cannot be reached.
         OSError: if the directory cannot be written.
     """
-    version = with_retries(lambda: remote_version(store), store)
-    record = read_record(directory)
-    if version is not None and not record.includes(version):
-        _set_aside(directory, record)
-        _download(store, directory, version)
-    elif version is not None and version != record.base:
-        write_record(directory, dataclasses.replace(record, base=version))
-    os.makedirs(directory, exist_ok=True)
-    remember_store(directory, store)
+    with claimed(directory):
+        version = with_retries(lambda: remote_version(store), store)
+        record = read_record(directory)
+        if version is not None and not record.includes(version):
+            _replace(directory, record, store, version)
+        elif version is not None and version != record.base:
+            write_record(directory, dataclasses.replace(record, base=version))
+        os.makedirs(directory, exist_ok=True)
+        remember_store(directory, store)
 
 
 def prove_writable(store: RemoteStore) -> None:
@@ -222,14 +223,37 @@ def write_record(directory: str, record: SyncRecord) -> None:
     write_file(os.path.join(directory, SYNC_FILE), json.dumps(content).encode())
 
 
-def _set_aside(directory: str, record: SyncRecord) -> None:
+def _replace(directory: str, record: SyncRecord, store: RemoteStore, version: Version) -> None:
+    """Lets the state of a store take the place of the working copy, which others may be reading."""
+    _check_unused(directory)
+    staging = _download(store, directory, version)
+    try:
+        _check_unused(directory)
+        aside = _set_aside(directory, record)
+        os.rename(staging, directory)
+    except BaseException:
+        remove_tree(staging)
+        raise
+    if aside:
+        remove_tree(aside)
+
+
+def _check_unused(directory: str) -> None:
+    if os.path.isdir(directory):
+        with experiment_locked(directory):
+            pass  # Nobody runs in there.
+
+
+def _set_aside(directory: str, record: SyncRecord) -> str:
+    """Gives the working copy another name; returns it if nothing in it is needed, "" if it is."""
+    parent, name = os.path.split(directory)
+    unneeded = os.path.join(parent, f"{STAGING_PREFIX}replaced_{name}")
+    remove_tree(unneeded)
     if not os.path.isdir(directory):
-        return
-    with experiment_locked(directory):
-        pass  # Nobody runs in there.
+        return ""
     if record.finished:
-        remove_tree(directory)
-        return
+        os.rename(directory, unneeded)
+        return unneeded
     aside = f"{directory}.replaced_{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.urandom(2).hex()}"
     os.rename(directory, aside)
     logger.warning(
@@ -237,10 +261,11 @@ def _set_aside(directory: str, record: SyncRecord) -> None:
         "in %s.",
         aside,
     )
+    return ""
 
 
-def _download(store: RemoteStore, directory: str, version: Version) -> None:
-    """Fetches all but the checkpoints, whole or not at all."""
+def _download(store: RemoteStore, directory: str, version: Version) -> str:
+    """Fetches all but the checkpoints into a directory beside the working copy."""
     parent, name = os.path.split(directory)
     staging = os.path.join(parent, f"{STAGING_PREFIX}{name}")
     remove_tree(staging)
@@ -250,10 +275,10 @@ def _download(store: RemoteStore, directory: str, version: Version) -> None:
         with_retries(lambda: store.fetch(names, staging), store)
         _make_trial_dirs(staging)
         write_record(staging, SyncRecord(version, version, finished=True))
-        os.rename(staging, directory)
     except BaseException:
         remove_tree(staging)
         raise
+    return staging
 
 
 def _make_trial_dirs(directory: str) -> None:

@@ -10,13 +10,13 @@ A checkpoint that is no part of a working copy goes to a cache in the temporary 
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable
 from typing import TypeVar
 
 from localtune.error import StorageError, UntrustedDirectoryError
 from localtune.result import CHECKPOINT_DIR_FORMAT
+from localtune.utils.claims import claimed, user_temp_dir
 from localtune.utils.files import (
     commit_directory,
     make_staging_directory,
@@ -168,31 +168,6 @@ def with_retries(do: Callable[[], T], store: RemoteStore) -> T:
     raise AssertionError("unreachable")
 
 
-def user_temp_dir(name: str) -> str:
-    """A temporary directory that only this user can write, shared by the user's processes.
-
-    Raises:
-        UntrustedDirectoryError: if another user made it, or may write into it.
-    """
-    import tempfile
-
-    user_id = os.geteuid() if hasattr(os, "geteuid") else 0
-    directory = os.path.join(tempfile.gettempdir(), f"{name}_{user_id}")
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(directory, 0o700)
-    # Not the parent: a container may have a temporary directory that all may write into.
-    GuardedDirectory(directory, parents=False).close()
-    return directory
-
-
-def lock_file(target: str) -> str:
-    """Path of the lock for a directory; apart from it, so that the directory holds nothing else."""
-    import hashlib
-
-    name = hashlib.sha256(os.path.realpath(target).encode()).hexdigest()[:32]
-    return os.path.join(user_temp_dir("localtune_locks"), f"{name}.lock")
-
-
 def _is_checkpoint(path: str) -> bool:
     return os.path.basename(path).startswith(CHECKPOINT_DIR_FORMAT.partition("{")[0])
 
@@ -214,9 +189,7 @@ def _whole_files(store: RemoteStore) -> dict[str, RemoteFile]:
 
 
 def _download_once(store: RemoteStore, files: dict[str, RemoteFile], path: str) -> None:
-    from filelock import FileLock
-
-    with FileLock(lock_file(path)):
+    with claimed(path):
         if os.path.isdir(path):
             return
         staging = make_staging_directory(path)

@@ -20,7 +20,8 @@ class Faults:
         break_at: Name of a file whose upload fails half-way, None for none.
         calls: Names of the files that were uploaded, in order.
         hold: Uploads wait for this to be set.
-        waiting: Is set when an upload waits.
+        hold_gets: Downloads do.
+        waiting: Is set when an upload, or a download, waits.
         refused: Is set when a request has been refused.
         gets: How often files were asked for.
         failing_gets: How many more of that fail.
@@ -32,6 +33,8 @@ class Faults:
         self.calls: list[str] = []
         self.hold = threading.Event()
         self.hold.set()
+        self.hold_gets = threading.Event()
+        self.hold_gets.set()
         self.waiting = threading.Event()
         self.refused = threading.Event()
         self.gets = 0
@@ -74,6 +77,9 @@ class FaultyFileSystem(LocalFileSystem):  # type: ignore[misc]
 
     def get(self, rpath: list[str], lpath: list[str], **options: Any) -> None:
         self._check()
+        if not self.faults.hold_gets.is_set():
+            self.faults.waiting.set()
+            self.faults.hold_gets.wait()
         self.faults.gets += 1
         if self.faults.failing_gets:
             self.faults.failing_gets -= 1

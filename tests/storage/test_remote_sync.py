@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,12 @@ from localtune.experiment.checkpoint_history import TrackedCheckpoint
 from localtune.experiment.trial import Trial
 from localtune.result import EXPERIMENT_DB_FILE
 from localtune.run_config import CheckpointConfig
+from localtune.storage.checkpoints import remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.reading import load_trials
 from localtune.storage.remote import attach, read_record
 from localtune.storage.sync import ExperimentSync, SyncSettings
+from localtune.utils.remote_fetch import fetch_missing
 from localtune.utils.remote_store import RemoteStore
 from tests.storage.stores import Faults, faulty_store
 
@@ -221,3 +225,74 @@ def test_work_that_was_not_uploaded_survives_another_machine(run: Run, tmp_path:
     aside = [path for path in run.directory.parent.iterdir() if ".replaced_" in path.name]
     assert len(aside) == 1
     assert (aside[0] / "train_1" / "checkpoint_000000" / "weights").read_text() == "only here"
+
+
+@contextlib.contextmanager
+def held_downloads(faults: Faults) -> Iterator[None]:
+    """Lets downloads wait until the end of the block."""
+    faults.waiting.clear()
+    faults.hold_gets.clear()
+    try:
+        yield
+    finally:
+        faults.hold_gets.set()
+
+
+def in_threads(*calls: Callable[[], object]) -> list[threading.Thread]:
+    threads = [threading.Thread(target=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def test_two_that_make_the_same_working_copy_share_one_download(run: Run, tmp_path: Path) -> None:
+    run.checkpoint(0, "a")
+    run.sync().close(LONG_S)
+    other = tmp_path / "there" / "run"
+    run.faults.gets = 0
+    attach(run.store, os.fspath(tmp_path / "alone" / "run"))
+    gets = run.faults.gets
+    with held_downloads(run.faults):
+        threads = in_threads(*[lambda: attach(run.store, os.fspath(other))] * 3)
+        assert run.faults.waiting.wait(LONG_S)
+    for thread in threads:
+        thread.join()
+    assert run.faults.gets == 2 * gets
+    assert (other / "train_1" / "result.json").read_text() == "{}\n"
+    assert os.listdir(other.parent) == ["run"]
+
+
+def test_a_working_copy_is_whole_while_its_next_state_is_downloaded(
+    run: Run, tmp_path: Path
+) -> None:
+    run.sync().close(LONG_S)
+    reader = tmp_path / "there" / "run"
+    attach(run.store, os.fspath(reader))
+    run.checkpoint(0, "a")
+    run.sync().close(LONG_S)
+    with held_downloads(run.faults):
+        (thread,) = in_threads(lambda: attach(run.store, os.fspath(reader)))
+        assert run.faults.waiting.wait(LONG_S)
+        assert load_trials(os.fspath(reader))[0].checkpoint is None
+    thread.join()
+    assert load_trials(os.fspath(reader))[0].checkpoint is not None
+    assert os.listdir(reader.parent) == ["run"]
+
+
+def test_a_checkpoint_that_a_reader_is_fetching_is_no_leftover(run: Run, tmp_path: Path) -> None:
+    run.checkpoint(0, "a")
+    run.sync().close(LONG_S)
+    other = tmp_path / "there" / "run"
+    attach(run.store, os.fspath(other))
+    path = other / "train_1" / "checkpoint_000000"
+    staging = path.with_name(".staging_checkpoint_000000")
+    with held_downloads(run.faults):
+        (thread,) = in_threads(lambda: fetch_missing(os.fspath(path)))
+        assert run.faults.waiting.wait(LONG_S)
+        assert remove_leftovers(os.fspath(path.parent), [os.fspath(path)]) == []
+        assert staging.is_dir()
+    thread.join()
+    assert (path / "weights").read_text() == "a"
+    # What a reader has left that was killed goes.
+    staging.mkdir()
+    assert remove_leftovers(os.fspath(path.parent), [os.fspath(path)]) == [staging.name]
