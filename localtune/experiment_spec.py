@@ -23,6 +23,7 @@ from localtune.search.space import SearchSpace
 from localtune.stopper.coerce import as_stopper
 from localtune.storage.paths import claim_experiment_dir
 from localtune.storage.remote import attach, needs_store, prove_writable, working_storage_path
+from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import is_function_trainable
 from localtune.utils.remote_store import RemoteStore, is_uri, local_path, open_store
 from localtune.utils.text import near_miss
@@ -110,7 +111,7 @@ class Experiment:
         self.trial_name_creator = trial_name_creator
         self.trial_dirname_creator = trial_dirname_creator
         self.log_to_file = log_files(log_to_file)
-        self.export_formats = formats_of(export_formats)
+        self.export_formats = formats_of(export_formats, self.trainable)
         self.max_failures = check_max_failures(max_failures)
         self.restore = check_restore_path(restore)
         # Last: whatever is wrong is told before anything is written.
@@ -325,17 +326,18 @@ def log_files(log_to_file: Any) -> tuple[str | None, str | None]:
     )
 
 
-def formats_of(export_formats: Any) -> list[str]:
+def formats_of(export_formats: Any, trainable: type[Trainable]) -> list[str]:
     """The formats to export, as a list.
 
     Raises:
         ValueError: if they are not names.
-        TuneError: for a format that does not exist.
+        TuneError: for a format that does not exist, if the trainable has none of its own.
     """
     formats = [export_formats] if isinstance(export_formats, str) else list(export_formats or [])
     if not all(isinstance(each, str) and each for each in formats):
         raise ValueError(f"export_formats must be a list of names, but got {export_formats!r}.")
-    ExportFormat.validate(formats)
+    if trainable._export_model is Trainable._export_model:
+        ExportFormat.validate(formats)
     return formats
 
 

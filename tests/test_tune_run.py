@@ -124,6 +124,19 @@ def test_a_trial_is_exported_at_its_end(tmp_path: Path, formats: Any) -> None:
     ]
 
 
+def test_a_class_may_have_formats_of_its_own(tmp_path: Path) -> None:
+    trial = run(Counting, tmp_path, export_formats=["Torch Script"]).trials[0]
+    assert [path.name for path in Path(trial.path).glob("exported_*")] == ["exported_Torch Script"]
+
+
+def test_an_unknown_format_of_a_class_without_its_own_is_refused_before_the_run(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(tune.TuneError, match=r"export_formats must be among .*'torch'"):
+        run(reporting, tmp_path, export_formats=["torch"])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_failed_export_fails_the_trial(tmp_path: Path) -> None:
     class CannotExport(Counting):
         def _export_model(self, export_formats: list[str], export_dir: str) -> dict[str, str]:

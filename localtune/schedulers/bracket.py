@@ -119,11 +119,13 @@ class Bracket:
         self.members[trial_id] = Member()
         return True
 
-    def record(self, trial_id: str, time: float, score: float) -> None:
-        """Notes a result."""
+    def record(self, trial_id: str, time: float, score: float | None) -> None:
+        """Notes a result; without a score the one before stays."""
         member = self.members[trial_id]
         self._progress += max(time - member.time, 0.0)
-        member.time, member.score = time, score
+        member.time = time
+        if score is not None:
+            member.score = score
 
     def remove(self, trial_id: str, *, may_return: bool = False) -> None:
         """Forgets a trial.
@@ -154,6 +156,11 @@ class Bracket:
         for member in self.members.values():
             member.is_waiting = False
         return dropped
+
+    def hold_who_is_ahead(self) -> None:
+        """Lets the trials wait that have passed the milestone already, with a longer step."""
+        for member in self.members.values():
+            member.is_waiting = member.time >= self.milestone
 
     def close(self) -> None:
         """Takes no further trials."""

@@ -11,6 +11,7 @@ dict                      mutations of the keys of a nested configuration
 
 from __future__ import annotations
 
+import math
 import numbers
 import random
 from collections.abc import Mapping, Sequence
@@ -60,7 +61,7 @@ class Exploration:
             elif isinstance(spec, (list, tuple)):
                 config[key] = self._neighbour(spec, config[key], rng)
             elif rng.random() < self.resample_probability:
-                config[key] = draw(spec, rng)
+                config[key] = whole_if_it_was(config[key], draw(spec, rng))
             else:
                 config[key] = scaled(config[key], rng.choice(self.factors))
         return config
@@ -82,8 +83,21 @@ def scaled(value: Any, factor: float) -> Any:
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return value
-    product = float(value) * factor
-    return round(product) if isinstance(value, numbers.Integral) else product
+    return whole_if_it_was(value, float(value) * factor)
+
+
+def whole_if_it_was(before: Any, value: Any) -> Any:
+    """The value that follows another one: rounded if that was whole.
+
+    Example:
+        >>> whole_if_it_was(16, 20.7), whole_if_it_was(0.5, 20.7), whole_if_it_was(16, "auto")
+        (21, 20.7, 'auto')
+    """
+    is_whole = isinstance(before, numbers.Integral) and not isinstance(before, bool)
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if is_whole and is_number and math.isfinite(value):
+        return round(value)
+    return value
 
 
 def draw(spec: Any, rng: random.Random) -> Any:
@@ -148,6 +162,13 @@ def values_of(
         elif isinstance(config.get(key), dict):
             values.update(values_of(config[key], spec, inner))
     return values
+
+
+def value_at(config: Any, path: Sequence[Any]) -> Any:
+    """What stands at a path of keys; an empty path is the whole."""
+    for key in path:
+        config = config[key]
+    return config
 
 
 def copy_containers(value: Any) -> Any:

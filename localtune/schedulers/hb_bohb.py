@@ -52,6 +52,10 @@ class HyperBandForBOHB(HyperBandScheduler):
         result[HYPERBAND_INFO] = {"budget": budget, "reached": reached}
         return decision
 
+    def _rank(self, number: int) -> tuple[int, float, int]:
+        """Earlier bands first; within one the largest bracket: the model learns from it."""
+        return (number // len(self._band), 0.0, number)
+
     def _sizes(self) -> list[BracketSize]:
         return super()._sizes()[::-1]
 

@@ -106,7 +106,10 @@ class HyperBandScheduler(MetricScheduler):
             # It was asked to stop already.
             return self.STOP
         time = self._needed(result, self._time_attr, self.time_of(result))
-        score = self._needed(result, self._metric, self.score_of(result))
+        score = self.score_of(result)
+        if time >= bracket.milestone and bracket.halvings:
+            # Only those who are compared need a score.
+            score = self._needed(result, self._metric, score)
         bracket.record(trial.trial_id, time, score)
         if time < bracket.milestone or not (bracket.halvings or self._stops_last):
             return self.CONTINUE
@@ -184,11 +187,14 @@ class HyperBandScheduler(MetricScheduler):
         self, tune_controller: ControllerView, bracket: Bracket, trial: Trial
     ) -> str:
         """What a trial does that has just reached the milestone of its bracket."""
-        if not self._is_due(tune_controller, bracket):
-            return self.PAUSE
-        stopped = self._cut(tune_controller, self._bracket_of[trial.trial_id], bracket)
+        number = self._bracket_of[trial.trial_id]
+        stopped: list[str] = []
+        while self._is_due(tune_controller, bracket):
+            stopped += self._cut(tune_controller, number, bracket)
         self._stop(tune_controller, [each for each in stopped if each != trial.trial_id])
-        return self.STOP if trial.trial_id in stopped else self.CONTINUE
+        if trial.trial_id in stopped:
+            return self.STOP
+        return self.PAUSE if bracket.members[trial.trial_id].is_waiting else self.CONTINUE
 
     def _is_due(self, tune_controller: ControllerView, bracket: Bracket) -> bool:
         return bracket.all_wait and (
@@ -198,9 +204,11 @@ class HyperBandScheduler(MetricScheduler):
     def _settle(self, tune_controller: ControllerView) -> None:
         """Cuts down what is due without a result: somebody left, or nobody will join any more."""
         for number, bracket in list(self._brackets.items()):
-            if self._is_due(tune_controller, bracket):
+            while self._is_due(tune_controller, bracket):
                 self._stop(tune_controller, self._cut(tune_controller, number, bracket))
-            elif not bracket.members and bracket.is_complete:
+            if number not in self._brackets:
+                continue
+            if not bracket.members and bracket.is_complete:
                 self._drop(number)
 
     def _settle_stuck(self, tune_controller: ControllerView) -> None:
@@ -217,8 +225,12 @@ class HyperBandScheduler(MetricScheduler):
     def _cut(self, tune_controller: ControllerView, number: int, bracket: Bracket) -> list[str]:
         """Cuts a bracket down; returns the ids of those to stop."""
         if bracket.halvings:
-            return bracket.halve()
+            stopped = bracket.halve()
+            if bracket.halvings or self._stops_last:
+                bracket.hold_who_is_ahead()
+            return stopped
         stopped = list(bracket.members)
+        bracket.members.clear()
         self._drop(number)
         return stopped
 

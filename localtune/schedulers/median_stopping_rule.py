@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -78,11 +79,10 @@ class MedianStoppingRule(MetricScheduler):
     ) -> str:
         trial_id = trial.trial_id
         self._paused.pop(trial_id, None)
-        time, score = self.time_of(result), self.score_of(result)
-        if time is None or score is None:
+        history = self._record(trial_id, result)
+        if history is None:
             return self.CONTINUE
-        history = self._histories.setdefault(trial_id, _History())
-        history.append(time, score)
+        time = history.last_time
         if time < self._grace_period or trial_id in self._softly_stopped:
             return self.CONTINUE
         others = [
@@ -110,6 +110,8 @@ class MedianStoppingRule(MetricScheduler):
         self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
     ) -> None:
         self._paused.pop(trial.trial_id, None)
+        # The result that ends a trial does not come to on_trial_result.
+        self._record(trial.trial_id, result)
 
     def on_trial_error(self, tune_controller: ControllerView, trial: Trial) -> None:
         self._paused.pop(trial.trial_id, None)
@@ -132,6 +134,15 @@ class MedianStoppingRule(MetricScheduler):
 
     def debug_string(self) -> str:
         return f"Median stopping rule ({self._stopped_count} trials stopped)"
+
+    def _record(self, trial_id: str, result: Mapping[str, Any]) -> _History | None:
+        """The history of a trial with a result in it; None if the result lacks time or metric."""
+        time, score = self.time_of(result), self.score_of(result)
+        if time is None or score is None:
+            return None
+        history = self._histories.setdefault(trial_id, _History())
+        history.append(time, score)
+        return history
 
     def _pause(self, trial_id: str) -> str:
         self._paused[trial_id] = None

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExtraMissingError, TuneError
-from localtune.schedulers.explore import copy_containers, fill_in
+from localtune.schedulers.explore import copy_containers, fill_in, value_at
 from localtune.schedulers.pb2_model import Observation, Situation, suggest
 from localtune.schedulers.pbt import PopulationBasedTraining
 from localtune.schedulers.population import Member
-from localtune.search.domains import Domain, Float
+from localtune.search.containers import Path, path_text
+from localtune.search.domains import Float
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
@@ -36,8 +37,8 @@ class PB2(PopulationBasedTraining):
         metric: Metric to optimise; None takes the one of the run.
         mode: ``"min"`` or ``"max"``; None takes the one of the run.
         perturbation_interval: How much ``time_attr`` grows between two decisions, above 0.
-        hyperparam_bounds: {key: [lowest, highest value]} of what may change: numbers at the top
-            level of the configuration. Keys that the search space lacks are drawn uniformly.
+        hyperparam_bounds: {key: [lowest, highest value]} of the numbers that may change, as nested
+            as the configuration. Keys that the search space lacks are drawn uniformly.
         quantile_fraction: Share of the trials that count as best, and as worst; 0 to 0.5.
         log_config: Whether to write each step into files of the experiment's directory.
         require_attrs: Whether a result without the metric or ``time_attr`` is an error.
@@ -71,14 +72,14 @@ class PB2(PopulationBasedTraining):
                 "PB2 needs hyperparam_bounds to know what may change, such as "
                 "{'lr': [0.0001, 0.1]}."
             )
-        bounds = {key: _bounds_of(key, each) for key, each in hyperparam_bounds.items()}
+        bounds = dict(_flat_bounds(hyperparam_bounds, ()))
         _check_installed()
         super().__init__(
             time_attr,
             metric,
             mode,
             perturbation_interval,
-            hyperparam_mutations={key: _uniform(low, high) for key, (low, high) in bounds.items()},
+            hyperparam_mutations=_mutations_of(hyperparam_bounds, ()),
             quantile_fraction=quantile_fraction,
             resample_probability=0.0,
             custom_explore_fn=custom_explore_fn,
@@ -92,7 +93,7 @@ class PB2(PopulationBasedTraining):
         self._situations: dict[str, Situation] = {}
 
     def _observe(self, trial: Trial, member: Member, time: float, score: float | None) -> None:
-        values = tuple(float(trial.config[key]) for key in self._bounds)
+        values = tuple(float(value_at(trial.config, path)) for path in self._bounds)
         self._situations.pop(trial.trial_id, None)
         if score is None or not math.isfinite(score):
             return
@@ -124,8 +125,10 @@ class PB2(PopulationBasedTraining):
             self._rng,
         )
         self._situations[trial.trial_id] = Situation(theirs.time, score, values)
-        for (key, (low, high)), value in zip(self._bounds.items(), values, strict=True):
-            config[key] = _as_before(config[key], value, low, high)
+        for (path, (low, high)), value in zip(self._bounds.items(), values, strict=True):
+            *way, last = path
+            group = value_at(config, way)
+            group[last] = _as_before(group[last], value, low, high)
         return config
 
 
@@ -141,7 +144,23 @@ def _check_installed() -> None:
         raise ExtraMissingError("scikit-learn", "pb2", "PB2")
 
 
-def _bounds_of(key: str, bounds: Any) -> tuple[float, float]:
+def _flat_bounds(bounds: Any, path: Path) -> Iterator[tuple[Path, tuple[float, float]]]:
+    """(path, (lowest, highest value)) of all that may change."""
+    if isinstance(bounds, dict) and bounds:
+        for key, inner in bounds.items():
+            yield from _flat_bounds(inner, (*path, key))
+    else:
+        yield path, _bounds_of(path, bounds)
+
+
+def _mutations_of(bounds: Any, path: Path) -> Any:
+    """The bounds as domains, nested as they are."""
+    if isinstance(bounds, dict):
+        return {key: _mutations_of(inner, (*path, key)) for key, inner in bounds.items()}
+    return Float(*_bounds_of(path, bounds)).uniform()
+
+
+def _bounds_of(path: Path, bounds: Any) -> tuple[float, float]:
     if (
         isinstance(bounds, (list, tuple))
         and len(bounds) == 2
@@ -150,13 +169,9 @@ def _bounds_of(key: str, bounds: Any) -> tuple[float, float]:
     ):
         return float(bounds[0]), float(bounds[1])
     raise ValueError(
-        f"hyperparam_bounds[{key!r}] must be [lowest, highest value], two finite numbers, but got "
-        f"{bounds!r}."
+        f"hyperparam_bounds[{path_text(path)!r}] must be [lowest, highest value], two finite "
+        f"numbers, or a dict of such, but got {bounds!r}."
     )
-
-
-def _uniform(low: float, high: float) -> Domain:
-    return Float(low, high).uniform()
 
 
 def _as_before(old: Any, value: float, low: float, high: float) -> Any:

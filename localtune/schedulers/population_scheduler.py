@@ -157,6 +157,8 @@ class PopulationScheduler(MetricScheduler):
         self._members[trial.trial_id].time = self._time_of_checkpoint(trial)
 
     def choose_trial_to_run(self, tune_controller: ControllerView) -> Trial | None:
+        # A clone waits at the time that it was set back to.
+        self._settle(tune_controller)
         # In creation order, so that of trials that are equally far the oldest runs.
         chosen, least = None, math.inf
         held = set() if tune_controller.is_stuck else self._waiting_for_donor(tune_controller)
@@ -234,7 +236,9 @@ class PopulationScheduler(MetricScheduler):
         exploit = Exploit(
             mine.tag, theirs.tag, mine.iteration, theirs.iteration, donor.config, config
         )
-        after = replace(theirs, tag=mine.tag, is_saved=True, began_at=theirs.time)
+        # It keeps its rank until its own next result: else the clones of one moment would fill
+        # the upper quantile, and push those that nobody has surpassed into the lower one.
+        after = replace(theirs, tag=mine.tag, score=mine.score, is_saved=True, began_at=theirs.time)
         self._wishes[trial.trial_id] = Wish(donor.trial_id, tag, after, exploit.plain())
         logger.info("%s goes on as %s: %s", trial, donor, tag)
         return True
@@ -256,12 +260,13 @@ class PopulationScheduler(MetricScheduler):
 
     # -- bookkeeping ----------------------------------------------------------------------------
 
-    def _settle(self, view: ControllerView, current: Trial) -> None:
+    def _settle(self, view: ControllerView, current: Trial | None = None) -> None:
         """Sees what came of the wishes; whether a donor has a checkpoint shows only later."""
         if not self._wishes:
             return
         trials = {trial.trial_id: trial for trial in view.get_live_trials()}
-        trials[current.trial_id] = current
+        if current is not None:
+            trials[current.trial_id] = current
         for trial_id, wish in list(self._wishes.items()):
             trial = trials.get(trial_id)
             if trial is not None and trial.experiment_tag == wish.experiment_tag:
@@ -273,6 +278,7 @@ class PopulationScheduler(MetricScheduler):
                     self._log.write(directory, trial_id, wish.donor_id, exploit)
                 del self._wishes[trial_id]
             elif trial is None or trial is current:
+                # It has ended, or goes on as it was, since the donor has no checkpoint.
                 del self._wishes[trial_id]
 
     def _leave(self, view: ControllerView, trial: Trial) -> None:

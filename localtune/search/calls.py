@@ -13,7 +13,7 @@ A round in which every call was put off is a circle.
 from __future__ import annotations
 
 from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
-from typing import Any, NoReturn
+from typing import Any
 
 from localtune.error import RecursiveDependencyError
 from localtune.search.computed import Computed, Expression
@@ -63,9 +63,9 @@ class NeedsOther(BaseException):
 class ConfigView(dict[Any, Any]):
     """What a function of ``sample_from`` gets: a copy of the configuration as far as it is known.
 
-    Keys can be read as attributes too, and ``spec.config`` is the whole, so that a function
-    written for ``spec`` works like one written for ``config``. To read a value that is not known
-    yet raises :class:`NeedsOther`.
+    Keys can be read as attributes too, and ``spec.config`` or ``spec["config"]`` is the whole, so
+    that a function written for ``spec`` works like one written for ``config``. To read a value
+    that is not known yet raises :class:`NeedsOther`.
     """
 
     __slots__ = ("_is_root", "_own", "_unknown")
@@ -84,24 +84,26 @@ class ConfigView(dict[Any, Any]):
         else:
             self._unknown[key] = snapshot
 
-    def __missing__(self, key: Any) -> NoReturn:
+    def __missing__(self, key: Any) -> Any:
         self._check(key)
+        if key == "config" and self._is_root:
+            return self
         raise KeyError(key)
 
     def __getattr__(self, name: str) -> Any:
-        if name not in ConfigView.__slots__ and not name.startswith("__"):
-            if name in self:
-                return self[name]
-            if name == "config" and self._is_root:
-                return self
+        is_key = name not in ConfigView.__slots__ and not name.startswith("__")
+        if is_key and (name in self or (name == "config" and self._is_root)):
+            return self[name]
         raise AttributeError(f"There is no {name!r} in the configuration.")
 
     def __contains__(self, key: object) -> bool:
         return super().__contains__(key) or key in self._unknown
 
     def get(self, key: Any, default: Any = None) -> Any:
-        self._check(key)
-        return super().get(key, default)
+        try:
+            return self[key]
+        except KeyError:
+            return default
 
     def pop(self, key: Any, *default: Any) -> Any:
         self._check(key)

@@ -23,12 +23,13 @@ class HyperOptSearch(LibrarySearcher):
     """Suggests configurations with TPE, of HyperOpt. Choices may have domains inside.
 
     Args:
-        space: Dict with domains, or with expressions of ``hyperopt.hp``; None takes the run's
-            ``param_space``.
+        space: Dict with domains, with expressions of ``hyperopt.hp``, or with both; None takes
+            the run's ``param_space``.
         metric: Metric to optimise; None takes that of the run.
         mode: ``"min"`` or ``"max"``; None takes that of the run.
-        points_to_evaluate: Configurations to begin with, complete. For a space of ``hp``
-            expressions {label: value}, where a choice's value is the number of its option.
+        points_to_evaluate: Configurations to begin with, complete. For a space with ``hp``
+            expressions {label: value}, where a choice's value is the number of its option. The
+            label of a domain beside them is its key, or path of keys: ``"net/units"``.
         n_initial_points: How many trials are drawn at random before TPE begins.
         random_state_seed: Seed; None takes that of the run, or none.
         gamma: Which part of the trials counts as good; above 0 and below 1.
@@ -101,7 +102,7 @@ class HyperOptSearch(LibrarySearcher):
 
     def _use_space(self, space: dict[str, Any]) -> None:
         if _is_native(space):
-            self._space = _HyperOptSpace(space)
+            self._space = _HyperOptSpace(_all_native(space))
             self.point_values()
             self._check_evaluated()
         else:
@@ -221,6 +222,26 @@ def _is_native(space: Any) -> bool:
     if isinstance(space, CONTAINERS):
         return any(_is_native(value) for _, value in children(space))
     return isinstance(space, Apply)
+
+
+def _all_native(space: dict[str, Any]) -> dict[str, Any]:
+    """A space of ``hp`` expressions in which domains have become such, too."""
+    from hyperopt.pyll import Apply, as_apply, dfs
+    from hyperopt.pyll.base import Literal
+
+    expression: dict[str, Any] = HyperOptSearch.convert_search_space(space)
+    # An hp.choice holds its options as constants of a graph.
+    labels: set[str] = set()
+    for node in dfs(as_apply(expression)):
+        for constant in [each for each in node.inputs() if isinstance(each, Literal)]:
+            if as_domain(constant.obj, ()) is None:
+                continue
+            label = f"{node.name}_{len(labels)}"
+            labels.add(label)
+            converted = HyperOptSearch.convert_search_space({label: constant.obj})[label]
+            if isinstance(converted, Apply):
+                node.replace_input(constant, converted)
+    return expression
 
 
 def _flat_expression(space: ConvertedSpace) -> dict[str, Any]:

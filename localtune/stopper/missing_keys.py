@@ -12,10 +12,11 @@ MISSING: Any = object()
 
 
 def value_of(key: str, result: Mapping[str, Any]) -> Any:
-    """The value of a flat key in a nested result, or MISSING."""
-    if key in result:
-        return result[key]
-    return unflattened_lookup(key, result, default=MISSING) if "/" in key else MISSING
+    """The value of a flat key in a nested result, or MISSING; a group of metrics is no value."""
+    value = result.get(key, MISSING)
+    if value is MISSING and "/" in key:
+        value = unflattened_lookup(key, result, default=MISSING)
+    return MISSING if isinstance(value, Mapping) else value
 
 
 class MissingKeys:

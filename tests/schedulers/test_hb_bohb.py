@@ -151,3 +151,16 @@ def test_a_concurrency_limit_below_the_size_of_a_bracket_holds_nobody_up() -> No
     run = FakeRun(scheduler(), lambda number, time: number, count=12, slots=2, limit=4).run()
     assert len(run.view.trials) == 12
     assert all(trial.is_finished() for trial in run.view.trials)
+
+
+def test_the_largest_bracket_of_a_band_runs_first() -> None:
+    bohb, view, _ = started(17)
+    for trial in view.trials:
+        trial.status = Status.PENDING
+    for number in range(3):
+        # It has done more of its work than the next bracket, which has done nothing.
+        trial = view.trials[number]
+        trial.status = Status.RUNNING
+        bohb.on_trial_result(view, trial, {"training_iteration": 1, "score": number})
+        trial.status = Status.PAUSED
+    assert bohb.choose_trial_to_run(view) is view.trials[3]

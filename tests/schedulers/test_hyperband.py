@@ -405,16 +405,61 @@ def test_a_missing_metric_or_mode_is_an_error_before_the_first_trial() -> None:
 
 @pytest.mark.parametrize(
     ("result", "missing"),
-    [({"score": 1, "loss": 2}, "training_iteration"), ({"training_iteration": 1}, "score")],
+    [({"score": 1, "loss": 2}, "training_iteration"), ({"training_iteration": 3}, "score")],
 )
 def test_a_result_without_metric_or_time_is_an_error_that_says_what_there_was(
     result: dict[str, float], missing: str
 ) -> None:
-    hands = Hands(count=1)
+    hands = Hands()
     with pytest.raises(KeyError) as caught:
-        hands.scheduler.on_trial_result(hands.view, hands.view.trials[0], result)
+        hands.scheduler.on_trial_result(hands.view, hands.view.trials[3], result)
     assert f"needs '{missing}'" in caught.value.args[0]
     assert all(repr(key) in caught.value.args[0] for key in result)
+
+
+@pytest.mark.parametrize(
+    ("number", "time", "decision"),
+    [(3, 2, CONTINUE), (0, 8, CONTINUE), (0, 9, PAUSE)],
+    ids=["below the milestone", "where nobody is compared", "where all are stopped"],
+)
+def test_a_result_needs_no_metric_where_trials_are_not_compared(
+    number: int, time: float, decision: str
+) -> None:
+    hands = Hands()
+    trial = hands.view.trials[number]
+    result = {"training_iteration": time}
+    assert hands.scheduler.on_trial_result(hands.view, trial, result) == decision
+
+
+def test_a_kept_trial_that_has_passed_the_next_milestone_waits_already() -> None:
+    hands = Hands()
+    for number in range(8, 16):
+        assert hands.report(number, 4 if number == 8 else 1, score=-number) == PAUSE
+    assert hands.report(16, 1, score=-16) == STOP
+    assert hands.take_stops() == [11, 12, 13, 14, 15]
+    # Of the kept ones, 8 is beyond 3 already.
+    assert [number for number in hands.may_run() if number > 7] == [9, 10]
+    assert hands.report(9, 3, score=5) == PAUSE
+    assert hands.report(10, 3, score=1) == STOP
+    assert hands.take_stops() == [8]
+    assert 9 in hands.may_run()
+
+
+def test_trials_with_one_long_step_are_cut_down_to_the_last_milestone_at_once() -> None:
+    hands = Hands()
+    for number in range(8, 16):
+        assert hands.report(number, 20, score=-number) == PAUSE
+    assert hands.report(16, 20, score=-16) == STOP
+    assert hands.take_stops() == list(range(8, 16))
+
+
+def test_a_trial_that_is_to_run_to_its_own_end_does_not_wait_at_the_last_milestone() -> None:
+    hands = Hands(stop_last_trials=False)
+    for number in range(3, 7):
+        hands.report(number, 20, score=-number)
+    assert hands.report(7, 20, score=0) == CONTINUE
+    assert hands.take_stops() == [4, 5, 6]
+    assert 3 in hands.may_run()
 
 
 def test_results_are_not_buffered() -> None:

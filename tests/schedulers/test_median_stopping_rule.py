@@ -70,6 +70,18 @@ def test_with_mode_min_lower_is_better() -> None:
     assert report(2, 1, 4.0) == CONTINUE
 
 
+def test_the_result_that_ends_a_trial_counts() -> None:
+    report = Reports(make())
+    report(0, 1, 1.0)
+    first = report.view.trials[0]
+    last = {"training_iteration": 2, "score": 9.0, "done": True}
+    report.scheduler.on_trial_complete(report.view, first, last)
+    first.status = Status.TERMINATED
+    assert report(1, 1, 1.5) == CONTINUE
+    assert report(1, 2, 4.0) == STOP  # the mean of the other one is 5
+    report.scheduler.on_trial_complete(report.view, first, {})
+
+
 def test_results_before_the_grace_period_count_for_nobody() -> None:
     report = Reports(make(grace_period=3))
     for time, score in ((1, 100.0), (2, 100.0), (3, 1.0)):

@@ -170,7 +170,7 @@ def test_bounds_are_needed() -> None:
 
 
 @pytest.mark.parametrize(
-    "bounds", [[2, 1], [1], [1, 2, 3], "ab", 3, ["a", "b"], [0, float("inf")], {"a": [0, 1]}]
+    "bounds", [[2, 1], [1], [1, 2, 3], "ab", 3, ["a", "b"], [0, float("inf")], {}]
 )
 def test_bounds_must_be_two_numbers_in_order(bounds: Any) -> None:
     with pytest.raises(ValueError, match=r"hyperparam_bounds\['lr'\]"):
@@ -189,6 +189,28 @@ def test_scikit_learn_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     with pytest.raises(ExtraMissingError, match=r"localtune-runner\[pb2\]"):
         PB2(hyperparam_bounds={"lr": [0, 1]})
+
+
+def test_bounds_may_be_nested_as_the_configuration_is() -> None:
+    scheduler = make_pb2(
+        hyperparam_bounds={"net": {"lr": [0, 10], "width": [4, 8]}, "decay": [0, 1]}
+    )
+    net = {"lr": 3.0, "width": 5, "act": "relu"}
+    view, (good, bad) = make_population(scheduler, {"net": net}, {"net": {"lr": 1.0}})
+    assert 4 <= bad.config["net"]["width"] <= 8 and 0 <= bad.config["decay"] <= 1
+    tell(scheduler, view, good, 2, 10)
+    save(good, 4)
+    assert tell(scheduler, view, bad, 2, 1) == TrialScheduler.NOOP
+    ((_, _, config, tag),) = view.clones
+    assert config["net"]["act"] == "relu" and net == good.config["net"]
+    assert 0 <= config["net"]["lr"] <= 10 and 0 <= config["decay"] <= 1
+    assert config["net"]["width"] in (4, 5, 6, 7, 8)
+    assert "width" in tag
+
+
+def test_a_wrong_nested_bound_is_named_by_its_path() -> None:
+    with pytest.raises(ValueError, match=r"hyperparam_bounds\['net/lr'\]"):
+        PB2(hyperparam_bounds={"net": {"lr": [1]}})
 
 
 # -- whole runs ---------------------------------------------------------------------------------

@@ -234,6 +234,32 @@ def test_a_checkpoint_from_before_the_latest_score_is_not_used() -> None:
     assert tell(scheduler, view, bad, 4, 1) == NOOP
 
 
+def test_a_clone_keeps_its_rank_until_its_own_next_result() -> None:
+    scheduler = make_pbt()
+    view, trials = make_population(scheduler, *({"lr": 1} for _ in range(8)))
+    for number, trial in enumerate(trials):
+        save(trial, 2)
+        tell(scheduler, view, trial, 2, number)
+    for number, trial in enumerate(trials):
+        tell(scheduler, view, trial, 4, number)
+        view.carry_out()
+    # A quarter of eight: with the scores of their donors they would push others down.
+    assert [clone[0] for clone in view.clones] == ["t0", "t1"]
+
+
+def test_a_clone_waits_at_the_time_that_it_was_set_back_to() -> None:
+    scheduler = make_pbt()
+    view, (good, bad, other) = make_population(scheduler, {"lr": 3}, {"lr": 1}, {"lr": 2})
+    tell(scheduler, view, good, 2, 9)
+    save(good, 2)
+    tell(scheduler, view, other, 4, 5)
+    assert tell(scheduler, view, bad, 6, 1) == NOOP
+    view.carry_out()
+    good.status = other.status = Status.PAUSED
+    good.status = Status.RUNNING
+    assert scheduler.choose_trial_to_run(view) is bad
+
+
 def test_a_trial_between_the_quantiles_is_left_alone() -> None:
     scheduler = make_pbt()
     view, trials = make_population(scheduler, {"lr": 1}, {"lr": 2}, {"lr": 3})

@@ -50,7 +50,7 @@ def test_each_trial_comes_to_its_end_and_some_are_cloned(
     result = run(Climbing, make_pbt(synch=synch), num_cpus=num_cpus, reuse_actors=reuse)
     assert [trial.status for trial in result.trials] == [Status.TERMINATED] * 8
     assert [trial.last_result["training_iteration"] for trial in result.trials] == [12] * 8
-    assert sum(event.what == "changed" for event in result.events) >= 4
+    assert sum(event.what == "changed" for event in result.events) >= 1
     assert not [event.what for event in result.events if event.what.startswith("warning")]
 
 

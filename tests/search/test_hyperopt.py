@@ -64,6 +64,31 @@ def test_a_space_of_expressions_is_taken_as_it_is() -> None:
     assert type(second["a"]) is float
 
 
+def test_a_space_may_mix_expressions_and_domains() -> None:
+    options = ["none", {"kind": "cnn", "units": tune.randint(8, 10)}, tune.choice(["x", "y"])]
+    space = {
+        "a": hp.uniform("a", 0, 1),
+        "b": tune.uniform(5, 6),
+        "net": {"d": tune.choice([3, 4]), "e": hp.quniform("e", 0, 2, 1)},
+        "option": hp.choice("option", options),
+        "k": 7,
+    }
+    search = search_with(
+        space=space, points_to_evaluate=[{"a": 0.5, "b": 5.5, "net/d": 1, "e": 2, "option": 0}]
+    )
+    first = search.suggest("first")
+    configs: list[Any] = [search.suggest(str(number)) for number in range(40)]
+
+    assert first == {"a": 0.5, "b": 5.5, "net": {"d": 4, "e": 2}, "option": "none", "k": 7}
+    for config in configs:
+        assert 0 <= config["a"] <= 1 and 5 <= config["b"] <= 6 and config["k"] == 7
+        assert config["net"]["d"] in (3, 4) and config["net"]["e"] in (0, 1, 2)
+    chosen = [config["option"] for config in configs]
+    assert {"none", "x", "y"} <= {each for each in chosen if isinstance(each, str)}
+    units = {each["units"] for each in chosen if isinstance(each, dict)}
+    assert units == {8, 9}
+
+
 @pytest.mark.parametrize("point", [{"a": 0.5}, {"a": 0.5, "kind": 0, "typo": 1}, {"kind": 0}])
 def test_a_point_must_have_the_labels_of_a_space_of_expressions(point: dict[str, Any]) -> None:
     space = {"a": hp.uniform("a", 0, 1), "b": hp.choice("kind", ["u", "v"])}

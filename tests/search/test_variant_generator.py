@@ -398,11 +398,23 @@ def test_a_space_that_is_no_dict_is_refused(space: Any) -> None:
         lambda spec: spec.config.x * 100,
         lambda spec: spec["x"] * 100,
         lambda spec: spec.x * 100,
+        lambda spec: spec["config"]["x"] * 100,
+        lambda spec: spec.get("config")["x"] * 100,
         lambda: 700,
     ],
 )
 def test_functions_may_be_written_in_each_style(function: Any) -> None:
     assert only({"y": sample_from(function), "x": choice([7])})["y"] == 700
+
+
+def test_a_function_may_read_what_another_one_computes_through_spec() -> None:
+    space = {
+        "a": sample_from(lambda spec: spec["config"]["b"] + 1),
+        "b": sample_from(lambda spec: spec["config"]["x"] + 1),
+        "x": choice([1]),
+    }
+
+    assert only(space) == {"a": 3, "b": 2, "x": 1}
 
 
 def test_a_space_with_a_part_named_config_is_read_like_ray_tunes_spec() -> None:

@@ -102,3 +102,12 @@ def test_it_says_what_it_is_and_can_be_pickled() -> None:
 
     assert repr(stopper) == "DictStopper({'it': 3})"
     assert stopper("t", {"it": 3})
+
+
+@pytest.mark.parametrize("criteria", [{"nested": 1}, {"nested/inner": 1}])
+def test_a_group_of_metrics_is_no_value(criteria: dict[str, Any]) -> None:
+    stopper = DictStopper(criteria)
+    result = {"nested": {"inner": {"loss": 2}}}
+
+    assert stopper("t", result) is False
+    assert "the first result does not have it" in stopper.missing_key_warnings(result)[0]
