@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
 
 _POLL_S = 0.1
+# A look at an experiment is followed by this many times as long without one.
+_REST_FACTOR = 10
 _CHUNK_BYTES = 1 << 16
 
 
@@ -149,13 +151,17 @@ def _changes(path: str, trial: Trial, look: Callable[[], View]) -> Iterator[tupl
 
     seen: object = None
     is_over = False
+    next_look = 0.0
     while True:
         stamp = _stamp(path)
-        if stamp != seen:
+        now = time.monotonic()
+        if stamp != seen and now >= next_look:
             view = look()
+            # While a run writes without end, looking at it is no full-time work.
+            next_look = now + _REST_FACTOR * (time.monotonic() - now)
             trial = next((each for each in view.trials if each.trial_id == trial.trial_id), trial)
             is_over = trial.is_finished() or view.state is not State.RUNNING
-        seen = stamp
+            seen = stamp
         yield trial, is_over
         time.sleep(_POLL_S)
 

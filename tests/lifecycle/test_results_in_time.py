@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import pickle
 import signal
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 import localtune as tune
+from localtune.cli.main import main
 from localtune.controller import recorder
 from localtune.storage.reading import load_trials
 from tests.lifecycle.long_step import KINDS, REPORTS
@@ -152,6 +154,34 @@ def test_what_a_killed_run_did_not_record_is_read_from_its_files_and_nothing_is_
     assert result.metrics is not None and result.metrics["training_iteration"] == REPORTS
 
     assert digest(killed) == before
+
+
+def test_commands_show_all_of_a_killed_run_and_write_nothing(
+    killed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = digest(killed)
+    commands = [
+        ["ls", str(tmp_path)],
+        ["ls", str(tmp_path), "--json"],
+        ["show", str(killed)],
+        ["show", str(killed), "0"],
+        ["best", str(killed)],
+        ["tail", str(killed), "0", "-f"],
+        ["export", str(killed), "--to", "json", "-o", str(tmp_path / "trials.json")],
+        ["report", str(killed), "-o", str(tmp_path / "report.html")],
+    ]
+    said = []
+    for command in commands:
+        assert main(command) == 0, command
+        said.append(capsys.readouterr().out)
+
+    assert digest(killed) == before
+    assert "RUNNING" not in "".join(said) and "INTERRUPTED" in said[2]
+    assert "loss=5" in said[0] and json.loads(said[1])[0]["trials"] == {"INTERRUPTED": 1}
+    assert "loss = 5 (min, last)" in said[4]
+    (row,) = json.loads((tmp_path / "trials.json").read_text())
+    assert (row["status"], row["loss"]) == ("INTERRUPTED", 5)
+    assert "1 interrupted" in (tmp_path / "report.html").read_text()
 
 
 def test_the_next_run_records_what_a_killed_one_did_not(killed: Path) -> None:
