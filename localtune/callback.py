@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from localtune.checkpoint import Checkpoint
@@ -18,11 +18,17 @@ class Callback:
     An exception in a hook ends the run with a :class:`~localtune.TuneError` that names the hook;
     trials are stopped in good order first.
 
+    Attributes:
+        fails_only_its_trial: Whether an exception in a hook about a trial fails that trial, and
+            the run goes on. False by default; True for the loggers of localtune.
+
     Example:
         >>> class PrintResults(Callback):
         ...     def on_trial_result(self, iteration, trials, trial, result, **info):
         ...         print(trial, result["training_iteration"])
     """
+
+    fails_only_its_trial: ClassVar[bool] = False
 
     def setup(
         self,
@@ -140,10 +146,17 @@ HOOKS = (
 
 
 class CallbackError(Exception):
-    """A hook raised; ``__cause__`` is what it raised."""
+    """A hook raised; ``__cause__`` is what it raised.
+
+    Attributes:
+        place: Class and hook, as text.
+        fails_only_its_trial: As that of the callback.
+    """
 
     def __init__(self, callback: Callback, hook: str) -> None:
-        super().__init__(f"The callback {type(callback).__name__}.{hook} raised an exception.")
+        self.place = f"{type(callback).__name__}.{hook}"
+        self.fails_only_its_trial = callback.fails_only_its_trial
+        super().__init__(f"The callback {self.place} raised an exception.")
 
 
 class CallbackList:

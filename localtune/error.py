@@ -47,7 +47,10 @@ class TrialError(TuneError):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive the default reduce of exceptions.
-        return (_rebuild_trial_error, (type(self), self.args, dict(self.__dict__)))
+        return (_rebuild_trial_error, (type(self), self.args, self.__getstate__()))
+
+    def __getstate__(self) -> dict[str, object]:
+        return dict(self.__dict__)
 
 
 def _rebuild_trial_error(
@@ -65,9 +68,33 @@ class TrialTaskError(TrialError):
     What a run hands out is an instance of this class *and* of the class that the user's code
     raised, so that ``isinstance(result.error, ValueError)`` holds. ``cause`` is the exception
     itself where it could travel between processes.
+
+    The run itself keeps the exception closed: its class could raise or wait where it is loaded.
+
+    Attributes:
+        summary: Class and first line of the exception, as text.
+        pickled_cause: The exception as a pickle, None where it could not travel.
     """
 
-    cause: BaseException | None = None
+    summary: str = ""
+    pickled_cause: bytes | None = None
+    _cause: BaseException | None = None
+
+    @property
+    def cause(self) -> BaseException | None:
+        """The exception that user code raised; None where it cannot be loaded here."""
+        if self._cause is None and self.pickled_cause is not None:
+            import pickle
+
+            try:
+                loaded = pickle.loads(self.pickled_cause)
+            except Exception:
+                loaded = None  # Its class may exist in the worker only.
+            self._cause = loaded if isinstance(loaded, BaseException) else None
+        return self._cause
+
+    def __getstate__(self) -> dict[str, object]:
+        return {key: value for key, value in self.__dict__.items() if key != "_cause"}
 
 
 class WorkerDiedError(TrialError):

@@ -13,6 +13,7 @@ from localtune.controller.loop import ExperimentLoop, error_of_callback
 from localtune.controller.state import ControllerState
 from localtune.execution.executor import Executor
 from localtune.experiment.checkpoint_dirs import remove_checkpoint
+from localtune.experiment.task_error import opened_error
 from localtune.experiment_spec import Experiment
 from localtune.progress_reporter import create_output
 from localtune.resuming import (
@@ -139,7 +140,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
             stop_searching()
             _end(callbacks, state, output, loop, clock.monotonic() - started)
         if state.error is not None:
-            raise state.error
+            raise opened_error(state.error) or state.error
         if state.is_stopper_spent:
             # A run that is taken up again goes on: its stop conditions begin anew.
             db.put("stopper", None)

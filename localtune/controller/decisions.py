@@ -195,8 +195,8 @@ class Decisions(RunCore):
 
     # -- failures ---------------------------------------------------------------------------------
 
-    def _fail(self, worker: Worker, trial: Trial, error: TuneError) -> None:
-        """A trial fails, whose worker has been dismissed or has gone."""
+    def _fail(self, worker: Worker | None, trial: Trial, error: TuneError) -> None:
+        """A trial fails, whose worker, if it had one, has been dismissed or has gone."""
         trial.error = error
         trial.num_failures += 1
         self._clones.give_up(trial)
@@ -209,7 +209,7 @@ class Decisions(RunCore):
         elif self._is_ending:
             self._move(trial, Status.PENDING)  # It is retried when the run is taken up again.
             self._out.append(i.Persist(trial))
-        elif worker.is_unwanted:
+        elif worker is not None and worker.is_unwanted:
             self._end_well(trial)
         else:
             self._move(trial, Status.ERROR)

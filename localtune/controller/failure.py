@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-import pickle
-from typing import Any
+import errno
+import os
 
-from localtune.error import TrialTaskError, WorkerDiedError
+from localtune.error import (
+    LocaltuneInternalError,
+    StorageError,
+    TrialError,
+    TrialTaskError,
+    WorkerDiedError,
+)
 from localtune.execution.executor import WorkerExit
 from localtune.experiment.trial import Trial
+from localtune.utils.text import text_of
 from localtune.worker import messages as m
+
+# What these say holds for all trials: there is no room, or no disk.
+_OF_THE_DISK = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENXIO, errno.ENODEV}
+)
 
 
 def error_of_failed(failed: m.Failed, trial: Trial) -> TrialTaskError:
-    """The error for user code that raised, also an instance of the class that it raised."""
+    """The error for user code that raised; what it raised stays closed in it."""
     text = failed.traceback_text.rstrip()
     if failed.hint:
         text += f"\n\n{failed.hint}"
@@ -21,23 +33,45 @@ def error_of_failed(failed: m.Failed, trial: Trial) -> TrialTaskError:
         f"The trial {trial} failed in {failed.command.lower()}:\n{text}\n\n"
         f"Its files are in {trial.path}"
     )
-    cause = _load_cause(failed.pickled_error)
-    error = task_error(cause, message)
-    error.trial_id, error.trial_dir = trial.trial_id, trial.path
-    error.traceback_text = text
+    error = TrialTaskError(
+        message, trial_id=trial.trial_id, trial_dir=trial.path, traceback_text=text
+    )
+    first_line = next((line.strip() for line in failed.message.splitlines() if line.strip()), "")
+    error.summary = ": ".join(filter(None, (failed.type_name.rpartition(".")[2], first_line)))
+    error.pickled_cause = failed.pickled_error
     return error
 
 
-def task_error(cause: BaseException | None, message: str) -> TrialTaskError:
-    """A TrialTaskError that is an instance of its cause's class, too, where that can be."""
-    error: TrialTaskError | None = None
-    if isinstance(cause, Exception) and not isinstance(cause, TrialTaskError):
-        error = _dual_error(type(cause), message)
-    if error is None:
-        error = TrialTaskError(message)
-    error.cause = cause
-    error.__cause__ = cause
+def error_of_fault(fault: BaseException, trial: Trial, what: str) -> TrialError:
+    """The error for a trial that the run could not serve.
+
+    Args:
+        fault: What was raised in this process.
+        trial: The trial.
+        what: What it was raised by, with a verb: ``"its directory could not be prepared"``.
+    """
+    import traceback
+
+    text = "".join(traceback.format_tb(fault.__traceback__))
+    error = TrialError(
+        f"{type(fault).__name__}: {text_of(fault)}\n\nThe trial {trial} failed because {what}. "
+        f"Its files are in {trial.path}",
+        trial_id=trial.trial_id,
+        trial_dir=trial.path,
+        traceback_text=f"Traceback (most recent call last):\n{text}"
+        f"{type(fault).__name__}: {text_of(fault)}",
+    )
+    error.__cause__ = fault
     return error
+
+
+def is_of_the_run(fault: BaseException, experiment_path: str) -> bool:
+    """Whether what was raised on behalf of one trial would meet all others, too."""
+    if isinstance(fault, (StorageError, LocaltuneInternalError)):
+        return True
+    if not isinstance(fault, OSError):
+        return False
+    return fault.errno in _OF_THE_DISK or not os.path.isdir(experiment_path)
 
 
 def error_of_exit(exit: WorkerExit, trial: Trial, during: str) -> WorkerDiedError:
@@ -50,54 +84,4 @@ def error_of_exit(exit: WorkerExit, trial: Trial, during: str) -> WorkerDiedErro
         message, trial_id=trial.trial_id, trial_dir=trial.path, traceback_text=exit.crash_text
     )
     error.exit_code = exit.exit_code
-    return error
-
-
-def _load_cause(data: bytes | None) -> BaseException | None:
-    if data is None:
-        return None
-    try:
-        cause = pickle.loads(data)
-    except Exception:
-        # Its class may exist in the worker only.
-        return None
-    return cause if isinstance(cause, BaseException) else None
-
-
-class _DualError(TrialTaskError):
-    """Mixed into a class of the user's: keeps text and construction those of TrialTaskError."""
-
-    def __init__(self, message: str = "") -> None:
-        Exception.__init__(self, message)
-        self.trial_id = self.trial_dir = None
-        self.traceback_text = ""
-
-    def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        state = (self.cause, str(self), self.trial_id, self.trial_dir, self.traceback_text)
-        return (_rebuild, state)
-
-
-def _dual_error(cls: type[Exception], message: str) -> TrialTaskError | None:
-    try:
-        dual = type(f"TrialTaskError({cls.__name__})", (_DualError, cls), {"__module__": __name__})
-        error = dual(message)
-        str(error)
-    except Exception:
-        # Some classes cannot be subclassed or refuse to be made this way.
-        return None
-    return error if isinstance(error, TrialTaskError) else None
-
-
-def _rebuild(
-    cause: BaseException | None,
-    message: str,
-    trial_id: str | None,
-    trial_dir: str | None,
-    traceback_text: str,
-) -> TrialTaskError:
-    error = task_error(cause, message)
-    error.trial_id, error.trial_dir, error.traceback_text = trial_id, trial_dir, traceback_text
     return error

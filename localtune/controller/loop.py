@@ -10,21 +10,23 @@ from typing import Any, Protocol
 from localtune.callback import CallbackError, CallbackList
 from localtune.clock import Clock, SystemClock
 from localtune.controller import instructions as i
+from localtune.controller.failure import error_of_fault, is_of_the_run
 from localtune.controller.kept_state import KeptState
 from localtune.controller.recorder import Recorder
 from localtune.controller.state import ControllerState
-from localtune.error import StorageError, TuneError, WorkerStartError
+from localtune.error import StorageError, TrialError, TuneError, WorkerStartError
 from localtune.execution.executor import Executor
 from localtune.experiment.checkpoint_dirs import note_unrecorded, remove_checkpoint
 from localtune.experiment.metric_analysis import metric_stats_of
 from localtune.experiment.trial import Trial
 from localtune.experiment.trial_info import StorageContext, TrialInfo
-from localtune.result import CONFIG_PREFIX, TRIAL_SEED_VARIABLE
+from localtune.result import CONFIG_PREFIX, EXPR_ERROR_FILE, TRIAL_SEED_VARIABLE
 from localtune.storage import failures, history
 from localtune.storage.checkpoints import find_damage, remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.paths import make_trial_dir
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.text import text_of
 from localtune.worker import messages as m
 
 logger = logging.getLogger(__name__)
@@ -84,6 +86,8 @@ class ExperimentLoop:
         self._resumed = {trial.trial_id for trial in state.trials}
         self._interrupt_asked = False
         self._end_asked = False
+        self._unstartable: dict[str, TrialError] = {}  # {trial id: why it cannot start}
+        self._failing: set[str] = set()  # ids of trials whose failure is being carried out
         self.was_interrupted = False
 
     def setup(self, **info: Any) -> None:
@@ -165,19 +169,59 @@ class ExperimentLoop:
     # -- carrying out ---------------------------------------------------------------------------
 
     def _carry_out(self, instructions: list[i.Instruction]) -> None:
-        for instruction in instructions:
+        for number, instruction in enumerate(instructions):
             try:
                 self._carry_out_one(instruction)
-            except CallbackError as error:
-                self._abort_by(error)
-            except OSError as error:
-                self._abort(error if isinstance(error, TuneError) else _storage_error(error), error)
+            except Exception as fault:
+                self._take_in_fault(fault, instruction, instructions[number + 1 :])
         try:
             self._recorder.write()
         except CallbackError as error:
             self._abort_by(error)
         except StorageError as error:
             self._abort(error, error.__cause__)
+
+    def _take_in_fault(
+        self, fault: Exception, instruction: i.Instruction, later: list[i.Instruction]
+    ) -> None:
+        """What went wrong on behalf of one trial fails that trial; all else ends the run.
+
+        Args:
+            fault: What was raised.
+            instruction: While this was carried out.
+            later: What comes after it.
+        """
+        trial = self._trial_of(instruction)
+        cause = fault.__cause__ if isinstance(fault, CallbackError) else fault
+        assert cause is not None
+        is_of_trial = not isinstance(fault, CallbackError) or fault.fails_only_its_trial
+        if trial is not None and is_of_trial and not is_of_the_run(cause, trial.experiment_path):
+            what = _what_failed(instruction, fault)
+            self._fail(trial, error_of_fault(cause, trial, what), later)
+        elif isinstance(fault, CallbackError):
+            self._abort_by(fault)
+        elif isinstance(fault, OSError):
+            self._abort(fault if isinstance(fault, TuneError) else _storage_error(fault), fault)
+        else:
+            raise fault
+
+    def _trial_of(self, instruction: i.Instruction) -> Trial | None:
+        if isinstance(instruction, i.Send):
+            return self._state.trial_of(instruction.worker_id)
+        trial = getattr(instruction, "trial", None)
+        return trial if isinstance(trial, Trial) else None
+
+    def _fail(self, trial: Trial, error: TrialError, later: list[i.Instruction]) -> None:
+        if any(isinstance(each, _STARTS) and each.trial is trial for each in later):
+            # Its worker is counted, but does not exist yet: it ends where it would be started.
+            self._unstartable[trial.trial_id] = error
+        elif trial.trial_id in self._failing:
+            # Even its failure could not be taken in as it should.
+            self._output.warn(f"{trial}: {error}")
+        else:
+            self._failing.add(trial.trial_id)
+            self._carry_out(self._state.fail_trial(trial, error))
+            self._failing.discard(trial.trial_id)
 
     def _abort_by(self, error: CallbackError) -> None:
         self._abort(error_of_callback(error), error.__cause__)
@@ -219,12 +263,16 @@ class ExperimentLoop:
             # Something earlier in the same batch ended the run, and with it all workers.
             if isinstance(instruction, i.StartWorker):
                 self._carry_out(self._state.forget_worker(instruction.worker_id))
+        elif isinstance(instruction, i.Send):
+            # Something earlier in the same batch may have failed its trial.
+            if self._state.trial_of(instruction.worker_id) is not None:
+                self._executor.send(instruction.worker_id, instruction.command)
+        elif error := self._unstartable.pop(instruction.trial.trial_id, None):
+            self._carry_out(self._state.fail_start(instruction.worker_id, error))
         elif isinstance(instruction, i.StartWorker):
             self._start_worker(instruction)
-        elif isinstance(instruction, i.ResetWorker):
-            self._reset_worker(instruction)
         else:
-            self._executor.send(instruction.worker_id, instruction.command)
+            self._reset_worker(instruction)
 
     def _persist(self, instruction: i.Persist) -> None:
         trial = instruction.trial
@@ -306,8 +354,18 @@ class ExperimentLoop:
             self._abort_by(error)
 
     def _write_error(self, trial: Trial) -> None:
-        assert trial.error is not None
-        failures.write_error(trial.path, trial.num_failures, self._clock.time(), trial.error)
+        error = trial.kept_error
+        assert error is not None
+        try:
+            failures.write_error(trial.path, trial.num_failures, self._clock.time(), error)
+        except Exception as fault:
+            if is_of_the_run(fault, trial.experiment_path):
+                raise
+            # It has failed already, and the database knows why.
+            self._output.warn(
+                f"{trial} has failed, and its {EXPR_ERROR_FILE} cannot be written "
+                f"({text_of(fault)}): see Result.error, or `localtune show`."
+            )
 
     def _tidy(self, trial: Trial) -> None:
         try:
@@ -333,7 +391,20 @@ class ExperimentLoop:
             self._abort(error, error.__cause__)
 
 
-class UnpicklableConfigError(TuneError):
+_STARTS = (i.StartWorker, i.ResetWorker)
+
+
+def _what_failed(instruction: i.Instruction, fault: Exception) -> str:
+    if isinstance(fault, CallbackError):
+        return f"{fault.place} raised an exception"
+    if isinstance(instruction, i.PrepareTrial):
+        return "its directory could not be prepared"
+    if isinstance(instruction, _STARTS):
+        return "its worker could not be started"
+    return f"the run could not carry out {type(instruction).__name__} for it"
+
+
+class UnpicklableConfigError(TrialError):
     """A configuration that cannot be sent to a worker."""
 
 

@@ -125,6 +125,11 @@ class RunCore:
         """Whether a trial has a worker."""
         return self._workers.of_trial(trial) is not None
 
+    def trial_of(self, worker_id: int) -> Trial | None:
+        """Whom a worker serves, None if it serves nobody or has ended."""
+        worker = self._workers.get(worker_id)
+        return worker.trial if worker is not None else None
+
     def _can_create(self) -> bool:
         limit = self._settings.max_concurrent_trials
         return (

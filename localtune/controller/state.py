@@ -34,6 +34,7 @@ from localtune.controller.view import Request
 from localtune.controller.workers import Phase, Worker
 from localtune.error import (
     LocaltuneInternalError,
+    TrialError,
     TuneError,
     WorkerStartError,
 )
@@ -93,7 +94,7 @@ class ControllerState(Starting):
         if isinstance(event, Exited):
             self._on_exit(worker, event)
         elif isinstance(event, Replied):
-            self._on_reply(worker, event.reply)
+            self._take_in(worker, event.reply)
         return self._take()
 
     def advance(self) -> list[i.Instruction]:
@@ -169,6 +170,20 @@ class ControllerState(Starting):
             if trial.trial_id in self._live or trial.cut_short is not None:
                 self._tell_searcher_of_end(trial)
 
+    def fail_trial(self, trial: Trial, error: TrialError) -> list[i.Instruction]:
+        """Takes in that something which the run did on behalf of a trial went wrong.
+
+        A trial that has ended, or that the end of the run has left off, stays as it is.
+        """
+        worker = self._workers.of_trial(trial)
+        if self._is_ending or trial.is_finished():
+            self._out.append(i.Warn(f"{trial}: {error}"))
+        else:
+            if worker is not None:
+                self._dismiss(worker, "its trial has failed")
+            self._fail(worker, trial, error)
+        return self._take()
+
     def forget_worker(self, worker_id: int) -> list[i.Instruction]:
         """Takes in that a worker was not started, because the run is ending."""
         worker = self._workers.get(worker_id)
@@ -177,6 +192,18 @@ class ControllerState(Starting):
         return self._take()
 
     # -- replies ----------------------------------------------------------------------------------
+
+    def _take_in(self, worker: Worker, reply: m.Reply) -> None:
+        trial, during = worker.trial, worker.phase
+        try:
+            self._on_reply(worker, reply)
+        except Exception as fault:
+            is_served = trial is not None and worker.trial is trial and not self._is_ending
+            if trial is None or not is_served or isinstance(fault, LocaltuneInternalError):
+                raise
+            self._dismiss(worker, "its answer could not be taken in")
+            what = f"the answer of its {during.value} could not be taken in"
+            self._fail(worker, trial, failure.error_of_fault(fault, trial, what))
 
     def _on_reply(self, worker: Worker, reply: m.Reply) -> None:
         trial = worker.trial

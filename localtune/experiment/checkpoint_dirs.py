@@ -57,7 +57,8 @@ def commit_checkpoint(staging: str, final: str) -> None:
 
 def note_recorded(path: str) -> None:
     """Takes the mark of a checkpoint away, if there is one: its record says who made it."""
-    with contextlib.suppress(FileNotFoundError):
+    # The trial may have removed its directory, or put a file in its place.
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         os.remove(_mark_of(path))
 
 

@@ -46,9 +46,9 @@ class Status(str, Enum):
 _FINAL = frozenset({Status.TERMINATED, Status.ERROR})
 
 ALLOWED_MOVES: dict[Status, frozenset[Status]] = {
-    Status.PENDING: frozenset({Status.RUNNING, Status.TERMINATED}),
+    Status.PENDING: frozenset({Status.RUNNING, Status.TERMINATED, Status.ERROR}),
     Status.RUNNING: frozenset({Status.PENDING, Status.PAUSED, Status.TERMINATED, Status.ERROR}),
-    Status.PAUSED: frozenset({Status.PENDING, Status.RUNNING, Status.TERMINATED}),
+    Status.PAUSED: frozenset({Status.PENDING, Status.RUNNING, Status.TERMINATED, Status.ERROR}),
     Status.TERMINATED: frozenset(),
     Status.ERROR: frozenset({Status.PENDING}),
     Status.INTERRUPTED: frozenset(),

@@ -10,6 +10,7 @@ from localtune.experiment.checkpoint_history import CheckpointHistory, StartPoin
 from localtune.experiment.export_format import ExportFormat as ExportFormat
 from localtune.experiment.metric_analysis import MetricStats, PackedStats, pack_stats
 from localtune.experiment.status import Status, check_move
+from localtune.experiment.task_error import opened_error
 from localtune.result import EXPR_ERROR_FILE
 from localtune.run_config import CheckpointConfig
 
@@ -38,9 +39,9 @@ class Trial:
         stopping_criterion: {flat metric: bound} of the run.
         max_failures: How many failures are retried; negative is without end.
         num_failures: Failures so far, over the whole life of the trial.
-        error: What the last failure was; None when the trial ended well.
         cut_short: State in which the end of the run met the trial, which is TERMINATED since and
             goes on when the run is taken up again; None if it ended by itself.
+        kept_error: As ``error``, with what user code raised closed in it.
         last_result: Latest result, nested, with what was filled in automatically.
         result_count: How many results its history holds.
         checkpoints: Committed checkpoints.
@@ -89,7 +90,8 @@ class Trial:
         self.stopping_criterion: dict[str, float] = dict(stopping_criterion or {})
         self.max_failures = max_failures
         self.num_failures = 0
-        self.error: BaseException | None = None
+        self.kept_error: BaseException | None = None
+        self._opened_error: BaseException | None = None
         self.cut_short: Status | None = None
         self.last_result: dict[str, Any] = {}
         self._metric_stats: dict[str, MetricStats] | PackedStats = {}
@@ -209,6 +211,22 @@ class Trial:
     def should_retry(self) -> bool:
         """Whether the failures so far leave one more try."""
         return self.max_failures < 0 or self.num_failures <= self.max_failures
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the last failure was; None when the trial ended well.
+
+        It is an instance of the class that user code raised, too, which is loaded when this is
+        asked for.
+        """
+        if self._opened_error is None:
+            self._opened_error = opened_error(self.kept_error)
+        return self._opened_error
+
+    @error.setter
+    def error(self, error: BaseException | None) -> None:
+        self.kept_error = error
+        self._opened_error = None
 
     def get_error(self) -> BaseException | None:
         """What the trial failed with, None if it ended well or still runs."""

@@ -78,6 +78,8 @@ class MLflowLoggerCallback(LoggerCallback):
         >>> run_config = tune.RunConfig(callbacks=[logger])
     """
 
+    fails_only_its_trial = True
+
     def __init__(
         self,
         tracking_uri: str | None = None,

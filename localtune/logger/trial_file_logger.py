@@ -23,6 +23,8 @@ class TrialFileLogger(LoggerCallback, Generic[F]):
         open_file: Opens the file of a path.
     """
 
+    fails_only_its_trial = True
+
     def __init__(self, name: str, open_file: Callable[[str], F]) -> None:
         self._name = name
         self._files = OpenFiles(open_file)

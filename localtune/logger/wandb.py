@@ -71,6 +71,8 @@ class WandbLoggerCallback(LoggerCallback):
         >>> run_config = tune.RunConfig(callbacks=[logger])
     """
 
+    fails_only_its_trial = True
+
     def __init__(
         self,
         project: str | None = None,

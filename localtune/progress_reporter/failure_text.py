@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from localtune.error import TrialError
+from localtune.error import TrialError, TrialTaskError
 from localtune.utils.text import printable
 
 if TYPE_CHECKING:
@@ -20,12 +20,11 @@ _NOT_OF_USER = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python3|^<"
 
 def cause_of(trial: Trial) -> str:
     """The first line of what a trial failed with: ``ValueError: lr must be positive``."""
-    error = trial.error
+    error = trial.kept_error
     if error is None:
         return "unknown error"
-    cause = getattr(error, "cause", None)
-    if isinstance(cause, BaseException):
-        return _describe(type(cause).__name__, str(cause))
+    if isinstance(error, TrialTaskError) and error.summary:
+        return printable(error.summary)
     raised = _exception_line(_traceback_of(error))
     if raised:
         return printable(raised)
@@ -41,7 +40,7 @@ def place_of(trial: Trial) -> str | None:
 
 def source_of(trial: Trial) -> tuple[str, int] | None:
     """Path and line of where a trial failed, in the user's code if it took part."""
-    text = _traceback_of(trial.error)
+    text = _traceback_of(trial.kept_error)
     frames = list(_FRAME.finditer(text))
     if not frames:
         return None
@@ -58,7 +57,9 @@ def traceback_lines(trial: Trial, at_most: int | None = None) -> list[str]:
         trial: That failed.
         at_most: How many of the last lines; None is all.
     """
-    lines = [printable(line) for line in _traceback_of(trial.error).splitlines() if line.strip()]
+    lines = [
+        printable(line) for line in _traceback_of(trial.kept_error).splitlines() if line.strip()
+    ]
     return lines if at_most is None else lines[-at_most:]
 
 

@@ -18,6 +18,8 @@ class Output(Callback, ABC):
     All methods are called in the thread that runs the experiment.
     """
 
+    fails_only_its_trial = True
+
     @abstractmethod
     def tick(self) -> None:
         """Time may have passed. Called after each step, a few times per second if idle."""

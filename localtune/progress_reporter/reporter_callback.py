@@ -34,6 +34,8 @@ class ReporterCallback(Output):
         clock: Source of time.
     """
 
+    fails_only_its_trial = False  # The reporter is the user's.
+
     def __init__(
         self,
         reporter: ProgressReporter,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import time
 
+from localtune.experiment.task_error import OpenedWhenLoaded
 from localtune.result import EXPR_ERROR_FILE, EXPR_ERROR_PICKLE_FILE
 from localtune.utils.files import write_file
 from localtune.utils.serialization import dumps_by_value
+from localtune.utils.text import one_line, text_of
 from localtune.utils.trust import load_own
 
 
@@ -26,17 +27,20 @@ def write_error(trial_dir: str, failure_number: int, time_s: float, error: BaseE
         OSError: if the files cannot be written.
     """
     date = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(time_s))
-    text = str(error).rstrip() or repr(error)
+    text = text_of(error).rstrip() or one_line(error)
     block = f"Failure # {failure_number} (occurred at {date})\n{text}\n"
+    # A trial may have removed its own directory.
+    os.makedirs(trial_dir, exist_ok=True)
     with open(os.path.join(trial_dir, EXPR_ERROR_FILE), "ab") as file:
         file.write(block.encode("utf-8", "backslashreplace"))
     path = os.path.join(trial_dir, EXPR_ERROR_PICKLE_FILE)
-    data = pickled_error(error)
-    if data is not None:
+    try:
+        data = dumps_by_value(OpenedWhenLoaded(error))
+    except Exception:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)  # It must not speak of an earlier failure.
+    else:
         write_file(path, data, sync=False)
-        return
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(path)  # It must not speak of an earlier failure.
 
 
 def read_error(trial_dir: str, *, trust: bool = False) -> BaseException | str | None:
@@ -58,18 +62,8 @@ def read_error(trial_dir: str, *, trust: bool = False) -> BaseException | str | 
         # Absent, torn, another user's, or of a class that does not exist here: there is the text.
         pass
     try:
-        with open(os.path.join(trial_dir, EXPR_ERROR_FILE), encoding="utf-8") as text_file:
+        path = os.path.join(trial_dir, EXPR_ERROR_FILE)
+        with open(path, encoding="utf-8", errors="replace") as text_file:
             return text_file.read()
-    except FileNotFoundError:
+    except OSError:
         return None
-
-
-def pickled_error(error: BaseException) -> bytes | None:
-    """A pickle of an exception, None if it cannot be pickled or not be loaded again."""
-    try:
-        data = dumps_by_value(error)
-        # Some exceptions are pickled without complaint and fail to load.
-        pickle.loads(data)
-    except Exception:
-        return None
-    return data

@@ -67,7 +67,7 @@ def progress_of(trial: Trial, experiment_path: str) -> bytes:
     # The config is in the other part already.
     progress["last_result"] = without_config(trial.last_result)
     progress["start_point"] = _start_point_record(trial.start_point, experiment_path)
-    progress["error"] = _error_record(trial.error)
+    progress["error"] = _error_record(trial.kept_error)
     progress["cut_short"] = trial.cut_short.value if trial.cut_short is not None else None
     return dump(progress)
 

@@ -29,7 +29,8 @@ ALLOWED = {
     "localtune.worker.host.TrainableHost._construct": _PIPE,
     "localtune.worker.host.TrainableHost._reset": _PIPE,
     "localtune.worker.host._pickled": _OWN,
-    "localtune.controller.failure._load_cause": _PIPE,
+    "localtune.error.TrialTaskError.cause": "what user code raised: it came through the pipe, or "
+    "from a database or a file that the gate let pass",
     "localtune.trainable.parameters.loads_with_parameters": "the program, written by the parent "
     "into its private directory",
     "localtune.execution.interpreter": "the settings, written by the parent into its private "
@@ -40,7 +41,6 @@ ALLOWED = {
     "in an experiment that the gate let pass",
     "localtune.storage.experiment_db.ExperimentDB._unpickled": _DATABASE,
     "localtune.storage.trial_record._error_of": _DATABASE,
-    "localtune.storage.failures.pickled_error": _OWN,
     "localtune.storage.migrations._count_results": _DATABASE,
     "localtune.storage.migrations._give_runs_a_table": _DATABASE,
     "localtune.controller.kept_state._Unpickler": _DATABASE,

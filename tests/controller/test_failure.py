@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from localtune.controller.failure import error_of_exit, error_of_failed, task_error
-from localtune.error import TrialTaskError, TuneError
+from localtune.controller.failure import (
+    error_of_exit,
+    error_of_failed,
+    error_of_fault,
+    is_of_the_run,
+)
+from localtune.error import LocaltuneInternalError, StorageError, TrialTaskError
 from localtune.execution.executor import WorkerExit
 from localtune.experiment.trial import Trial
 from localtune.worker import messages as m
@@ -35,57 +42,6 @@ def failed(error: BaseException | None = None, **fields: Any) -> m.Failed:
     return m.Failed(**values)
 
 
-class Picky(Exception):
-    """Has a constructor of its own, and more than its text."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-    def __str__(self) -> str:
-        return f"code {self.code}"
-
-
-class Final(Exception):
-    """Cannot be subclassed."""
-
-    def __init_subclass__(cls) -> None:
-        raise TypeError("final")
-
-
-@pytest.mark.parametrize(
-    "cause",
-    [
-        ValueError("x"),
-        KeyError("x"),
-        OSError(2, "gone"),
-        Picky(3),
-        UnicodeDecodeError("a", b"", 0, 1, "b"),
-    ],
-    ids=lambda cause: type(cause).__name__,
-)
-def test_an_error_is_of_both_types_and_survives_pickling(cause: Exception) -> None:
-    error = task_error(cause, "the text")
-    for each in (error, pickle.loads(pickle.dumps(error))):
-        assert isinstance(each, TrialTaskError)
-        assert isinstance(each, TuneError)
-        assert isinstance(each, type(cause))
-        assert str(each) == "the text"
-        assert type(each.cause) is type(cause)
-
-
-@pytest.mark.parametrize("cause", [None, Final("x"), KeyboardInterrupt(), SystemExit(1)])
-def test_what_cannot_be_both_is_a_task_error(cause: BaseException | None) -> None:
-    error = task_error(cause, "the text")
-    assert type(error) is TrialTaskError
-    assert error.cause is cause
-    assert str(error) == "the text"
-
-
-def test_an_error_of_an_error_is_not_nested() -> None:
-    assert type(task_error(TrialTaskError("inner"), "outer")) is TrialTaskError
-
-
 def test_the_text_says_what_failed_where_and_what_to_do(trial: Trial) -> None:
     error = error_of_failed(failed(ValueError("bad lr"), hint="Try less."), trial)
     text = str(error)
@@ -93,7 +49,9 @@ def test_the_text_says_what_failed_where_and_what_to_do(trial: Trial) -> None:
     assert "in step" in text
     assert "Try less." in text
     assert text.endswith("Its files are in /results/run/train_abc_00000")
-    assert isinstance(error, ValueError)
+    assert type(error) is TrialTaskError
+    assert error.summary == "ValueError: bad lr"
+    assert isinstance(error.cause, ValueError)
     assert (error.trial_id, error.trial_dir) == ("abc_00000", trial.path)
     assert "in step" in error.traceback_text
 
@@ -114,3 +72,61 @@ def test_a_dead_worker_says_how_and_during_what(trial: Trial) -> None:
     assert error.exit_code == -9
     again = pickle.loads(pickle.dumps(error))
     assert (again.exit_code, again.trial_id, str(again)) == (-9, "abc_00000", str(error))
+
+
+class Strikes(Exception):
+    """Does harm wherever it is loaded."""
+
+    def __reduce__(self) -> Any:
+        return (exit, (9,))
+
+
+def test_what_user_code_raised_is_not_loaded_before_somebody_asks(trial: Trial) -> None:
+    error = error_of_failed(failed(Strikes()), trial)
+    trial.error = error
+    again = pickle.loads(pickle.dumps(trial.kept_error))
+    assert str(again) == str(error)
+    with pytest.raises(SystemExit):
+        _ = trial.error
+
+
+def test_a_fault_of_the_run_says_what_it_could_not_do(trial: Trial) -> None:
+    try:
+        raise NotADirectoryError(errno.ENOTDIR, "Not a directory", "x")
+    except OSError as fault:
+        error = error_of_fault(fault, trial, "its directory could not be prepared")
+    text = str(error)
+    assert text.startswith("NotADirectoryError: [Errno 20] Not a directory: 'x'\n\n")
+    assert "The trial train_abc_00000 failed because its directory could not be prepared." in text
+    assert error.traceback_text.startswith("Traceback (most recent call last):\n")
+    assert (error.trial_id, error.trial_dir) == ("abc_00000", trial.path)
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_of_run"),
+    [
+        (StorageError("the database"), True),
+        (LocaltuneInternalError("a bug"), True),
+        (OSError(errno.ENOSPC, "full"), True),
+        (OSError(errno.EDQUOT, "full"), True),
+        (OSError(errno.EIO, "broken"), True),
+        (OSError(errno.EROFS, "read-only"), True),
+        (FileNotFoundError(errno.ENOENT, "gone"), False),
+        (IsADirectoryError(errno.EISDIR, "a directory"), False),
+        (PermissionError(errno.EACCES, "no"), False),
+        (OSError(errno.EMFILE, "too many"), False),
+        (ValueError("odd"), False),
+        (RecursionError("deep"), False),
+        (MemoryError(), False),
+    ],
+)
+def test_a_fault_is_of_the_run_if_it_would_meet_all_trials(
+    fault: Exception, is_of_run: bool, tmp_path: Path
+) -> None:
+    assert is_of_the_run(fault, str(tmp_path)) is is_of_run
+
+
+def test_without_the_directory_of_the_experiment_no_trial_can_go_on(tmp_path: Path) -> None:
+    gone = str(tmp_path / "gone")
+    assert is_of_the_run(FileNotFoundError(errno.ENOENT, "gone"), gone)
+    assert not is_of_the_run(ValueError("odd"), gone)

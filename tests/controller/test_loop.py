@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +13,14 @@ import pytest
 import localtune as tune
 from localtune.controller.settings import RunSettings
 from localtune.controller.state import ControllerState
-from localtune.error import TuneError
+from localtune.error import TrialError, TuneError
 from localtune.execution.executor import Capacity
 from localtune.resources import resource_dict_to_pg_factory
 from localtune.schedulers import FIFOScheduler
 from localtune.search import BasicVariantGenerator
 from localtune.stopper import NoopStopper
 from localtune.testing import ManualClock
-from tests.runs import Counting, fit, processes, statuses
+from tests.runs import Counting, PauseAlways, fit, processes, statuses
 
 
 def test_a_searcher_that_waits_is_nothing_to_be_busy_with() -> None:
@@ -83,3 +86,153 @@ def test_no_worker_starts_after_what_ended_the_run(
             executor=executor if executor == "inprocess" else processes(1),
         )
     assert callback.started == 1
+
+
+# -- what goes wrong on behalf of one trial --------------------------------------------------------
+
+
+def fails_without_a_directory(config: dict[str, Any]) -> None:
+    shutil.rmtree(os.getcwd())
+    raise ValueError("bad")
+
+
+def leaves_a_directory_error_txt(config: dict[str, Any]) -> None:
+    os.makedirs("error.txt", exist_ok=True)
+    raise ValueError("bad")
+
+
+def leaves_a_directory_error_pkl(config: dict[str, Any]) -> None:
+    os.makedirs("error.pkl", exist_ok=True)
+    raise ValueError("bad")
+
+
+def leaves_a_file_in_the_place_of_its_directory(config: dict[str, Any]) -> None:
+    path = tune.get_context().get_trial_dir()
+    assert path is not None
+    shutil.rmtree(path)
+    Path(path).write_text("no directory")
+    raise ValueError("bad")
+
+
+@pytest.mark.parametrize(("executor", "max_failures"), [("inprocess", 0), ("processes", 1)])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        fails_without_a_directory,
+        leaves_a_directory_error_txt,
+        leaves_a_directory_error_pkl,
+        leaves_a_file_in_the_place_of_its_directory,
+    ],
+)
+def test_a_trial_that_harms_its_own_directory_is_one_failed_trial(
+    tmp_path: Path, harm: Any, executor: str, max_failures: int
+) -> None:
+    def train(config: dict[str, Any]) -> None:
+        tune.report({"number": 0})
+        if config["is_bad"]:
+            harm(config)
+        tune.report({"number": 1})
+
+    grid = fit(
+        train,
+        tmp_path,
+        {"is_bad": tune.grid_search([True, False, False])},
+        max_failures=max_failures,
+        executor=executor if executor == "inprocess" else processes(2),
+    )
+    assert statuses(grid) == ["ERROR", "TERMINATED", "TERMINATED"]
+    assert [result.metrics["number"] for result in list(grid)[1:]] == [1, 1]
+    assert isinstance(grid[0].error, (ValueError, TrialError))
+
+
+class FailsForOne(tune.Callback):
+    """Raises in one hook, for the first trial."""
+
+    fails_only_its_trial = True
+
+    def __init__(self, hook: str) -> None:
+        setattr(self, hook, self._strike)
+
+    def _strike(self, *, trials: Any, trial: Any, **info: Any) -> None:
+        if trial is trials[0]:
+            raise RuntimeError("a fault of the logger")
+
+
+@pytest.mark.parametrize(("executor", "max_failures"), [("inprocess", 1), ("processes", 0)])
+@pytest.mark.parametrize(
+    ("hook", "status"),
+    [
+        ("on_trial_start", "ERROR"),
+        ("on_trial_result", "ERROR"),
+        ("on_checkpoint", "ERROR"),
+        ("on_trial_save", "ERROR"),
+        # The trial has ended by then.
+        ("on_trial_complete", "TERMINATED"),
+    ],
+)
+def test_a_logger_that_fails_for_one_trial_fails_that_trial(
+    tmp_path: Path, hook: str, status: str, executor: str, max_failures: int
+) -> None:
+    grid = fit(
+        Counting,
+        tmp_path,
+        num_samples=3,
+        max_failures=max_failures,
+        checkpoint_frequency=1,
+        callbacks=[FailsForOne(hook)],
+        executor=executor if executor == "inprocess" else processes(2),
+    )
+    assert statuses(grid) == [status, "TERMINATED", "TERMINATED"]
+    assert [result.metrics["count"] for result in list(grid)[1:]] == [3, 3]
+    if status == "ERROR":
+        text = str(grid[0].error)
+        assert text.startswith("RuntimeError: a fault of the logger")
+        assert f"because FailsForOne.{hook} raised an exception" in text
+        written = Path(grid[0].path, "error.txt").read_text()
+        assert written.count("Failure #") == max_failures + 1
+
+
+@pytest.mark.parametrize("hook", ["on_trial_error", "on_trial_recover"])
+def test_a_logger_that_cannot_take_in_a_failure_changes_nothing_more(
+    tmp_path: Path, hook: str
+) -> None:
+    config = {"fail_at": tune.grid_search([2, None])}
+    callback = FailsForOne(hook)
+    grid = fit(Counting, tmp_path, config, max_failures=1, callbacks=[callback])
+    assert statuses(grid) == ["ERROR", "TERMINATED"]
+
+
+@pytest.mark.parametrize("reuse", [False, True])
+def test_a_directory_that_cannot_be_prepared_fails_its_trial_before_it_starts(
+    tmp_path: Path, reuse: bool
+) -> None:
+    class Replaces(tune.Callback):
+        """Puts a file in the place of the first trial's directory while the trial rests."""
+
+        def on_trial_save(self, iteration, trials, trial, **info):  # type: ignore[no-untyped-def]
+            if trial is trials[0]:
+                shutil.rmtree(trial.path)
+                Path(trial.path).write_text("no directory")
+
+    grid = fit(
+        Counting,
+        tmp_path,
+        num_samples=3,
+        scheduler=PauseAlways(),
+        reuse_actors=reuse,
+        callbacks=[Replaces()],
+        executor=processes(1),
+    )
+    assert statuses(grid) == ["ERROR", "TERMINATED", "TERMINATED"]
+    assert "because its directory could not be prepared" in str(grid[0].error)
+
+
+def test_a_disk_that_is_full_ends_the_run(tmp_path: Path) -> None:
+    class Full(tune.Callback):
+        fails_only_its_trial = True
+
+        def on_trial_result(self, iteration, trials, trial, result, **info):  # type: ignore[no-untyped-def]
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(TuneError, match="No space left"):
+        fit(Counting, tmp_path, num_samples=3, callbacks=[Full()])

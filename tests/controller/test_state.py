@@ -15,6 +15,7 @@ from localtune.controller.state import ControllerState
 from localtune.error import (
     MissingMetricError,
     ResourceRequestError,
+    TrialError,
     TuneError,
     WorkerDiedError,
     WorkerStartError,
@@ -750,3 +751,48 @@ def test_winding_down_ends_after_its_grace_time() -> None:
     clock.advance(60)
     workers.advance()
     assert state.is_ending and len(workers.stopping) == 1
+
+
+# -- what goes wrong on behalf of one trial --------------------------------------------------------
+
+
+@pytest.mark.parametrize("max_failures", [0, 1])
+def test_an_answer_that_cannot_be_taken_in_fails_its_trial(max_failures: int) -> None:
+    state = make_state(2, max_failures=max_failures)
+    workers = Workers(state)
+    workers.advance()
+    workers.answer_well(1)
+    # No worker of localtune sends that.
+    workers.reply(1, m.Trained(None))  # type: ignore[arg-type]
+    (trial, other) = state.trials
+    assert trial.status is (Status.PENDING if max_failures else Status.ERROR)
+    assert trial.num_failures == 1
+    assert "because the answer of its train could not be taken in" in str(trial.error)
+    workers.run_well()
+    assert other.status is Status.TERMINATED
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.PAUSED, Status.RUNNING])
+def test_a_trial_fails_whatever_it_does(status: Status) -> None:
+    state = make_state(2, cpus=2 if status is Status.RUNNING else 1)
+    workers = Workers(state)
+    workers.advance()
+    trial = state.trials[-1]
+    if status is Status.PAUSED:
+        state._move(trial, Status.RUNNING)
+        state._move(trial, Status.PAUSED)
+    assert trial.status is status
+    workers.carry_out(state.fail_trial(trial, TrialError("bad luck")))
+    assert trial.status is Status.ERROR
+    workers.run_well()
+    assert [each.status for each in state.trials] == [Status.TERMINATED, Status.ERROR]
+
+
+def test_a_trial_that_has_ended_does_not_fail_any_more() -> None:
+    state = make_state(1)
+    workers = Workers(state)
+    workers.run_well()
+    (trial,) = state.trials
+    (told,) = state.fail_trial(trial, TrialError("bad luck"))
+    assert trial.status is Status.TERMINATED
+    assert isinstance(told, i.Warn) and "bad luck" in told.message

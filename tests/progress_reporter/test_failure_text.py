@@ -23,7 +23,7 @@ def frames(*paths: str) -> str:
 
 def test_user_code_that_raised_is_named_by_the_exception_itself() -> None:
     error = TrialTaskError("long text of the whole failure")
-    error.cause = KeyError("lr")
+    error.summary = "KeyError: 'lr'"
 
     assert failed(error) == "KeyError: 'lr'"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from localtune.error import TrialTaskError
-from localtune.storage.failures import pickled_error, read_error, write_error
+from localtune.storage.failures import read_error, write_error
 
 TIME_S = datetime.datetime(2030, 12, 31, 23, 59, 58).timestamp()
 
@@ -72,7 +72,6 @@ def test_of_an_error_that_cannot_be_pickled_the_text_remains(
     write_error(str(tmp_path), 1, TIME_S, ValueError("first"))
     write_error(str(tmp_path), 2, TIME_S, error)
 
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["error.txt"]
     text = read_error(str(tmp_path))
     assert isinstance(text, str)
     assert text.endswith(f"Failure # 2 (occurred at 2030-12-31_23-59-58)\n{error}\n")
@@ -100,10 +99,24 @@ def test_a_pickle_that_is_no_exception_is_passed_over(tmp_path: Path, data: byte
     assert read_error(str(tmp_path)) == (tmp_path / "error.txt").read_text()
 
 
-def test_pickled_error_is_none_where_there_is_no_pickle() -> None:
-    data = pickled_error(ValueError(1))
+def test_what_user_code_raised_is_loaded_by_who_reads_it(tmp_path: Path) -> None:
+    error = TrialTaskError("bad")
+    error.pickled_cause = pickle.dumps(KeyError("x"))
+    write_error(str(tmp_path), 1, TIME_S, error)
 
-    assert data is not None
-    assert pickle.loads(data).args == (1,)
-    assert pickled_error(Unpicklable()) is None
-    assert pickled_error(Unloadable(1, "x")) is None
+    found = read_error(str(tmp_path))
+
+    assert isinstance(found, KeyError) and isinstance(found, TrialTaskError)
+    assert str(found) == "bad"
+
+
+def test_a_directory_that_is_gone_is_made_again(tmp_path: Path) -> None:
+    write_error(str(tmp_path / "gone"), 1, TIME_S, ValueError("first"))
+
+    assert "first" in (tmp_path / "gone" / "error.txt").read_text()
+
+
+def test_an_error_text_that_is_no_file_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "error.txt").mkdir()
+
+    assert read_error(str(tmp_path)) is None
