@@ -300,7 +300,7 @@ def test_metrics_above_the_documented_size_are_refused(tmp_path: Path) -> None:
 
     result = fit(train, tmp_path, executor=processes(1))[0]
     assert isinstance(result.error, ValueError)
-    assert "at most 16777216 bytes" in str(result.error)
+    assert "at most 16,777,216 bytes" in str(result.error)
     assert "'huge'" in str(result.error)
     assert len(rows(result)) == 1
 
