@@ -70,6 +70,7 @@ class ForkLauncher(Launcher):
         if client is not None and client.is_stuck() and self._guard is not None:
             logger.warning("The template process of worker %d reports nothing: killed.", worker_id)
             self._guard.kill_template(client.id)
+            client.wait_once_more()
 
     def process_ids(self) -> dict[int, int]:
         return {

@@ -157,6 +157,10 @@ class TemplateClient:
         """Whether the template, which has an end to report, has reported nothing for long."""
         return time.monotonic() - self._heard_at > _STUCK_S
 
+    def wait_once_more(self) -> None:
+        """Lets the template be stuck only when it has reported nothing for as long again."""
+        self._heard_at = time.monotonic()
+
     def close(self) -> None:
         """Gives up the template, which the guard ends if need be."""
         self._stop_watching()

@@ -110,3 +110,61 @@ def until_results(experiment: Path) -> None:
     while not any(path.stat().st_size > 2000 for path in experiment.glob("*/result.json")):
         assert time.monotonic() < deadline, "no results came"
         time.sleep(0.02)
+
+
+MANY = """
+import os
+import signal
+import sys
+
+import psutil
+
+import localtune as tune
+from localtune.controller import loop
+from localtune.execution import local_process, template_client
+
+loop.END_GRACE_S = local_process._CLOSE_TIMEOUT_S = template_client._STUCK_S = 0.5
+what = sys.argv[2]
+
+
+def train(config):
+    signal.pause()
+
+
+class AfterSome(tune.Callback):
+    count = 0
+
+    def on_trial_start(self, iteration, trials, trial, **info):
+        self.count += 1
+        if self.count == 5:
+            for process in psutil.Process().children(recursive=True) if what == "stopped" else []:
+                if process.children():  # The guard, and the template.
+                    process.suspend()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+tune.Tuner(
+    train,
+    tune_config=tune.TuneConfig(num_samples=400),
+    run_config=tune.RunConfig(
+        name="run", storage_path=sys.argv[1], verbose=0, callbacks=[AfterSome()]
+    ),
+    executor=tune.ProcessExecutor(num_cpus=400, stop_timeout_s=0.5, kill_timeout_s=0.5),
+).fit()
+"""
+
+
+@pytest.mark.parametrize("what", ["alive", "stopped"])
+def test_a_run_ends_while_hundreds_of_trials_start(tmp_path: Path, what: str) -> None:
+    """Also if the processes that start them are stopped, and read nothing."""
+    script = tmp_path / "program.py"
+    script.write_text(MANY)
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path), what],
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 128 + signal.SIGTERM, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
