@@ -13,6 +13,7 @@ import pytest
 from localtune.cli.main import main
 from localtune.error import UsageError
 from localtune.html_report import write_report
+from localtune.schedulers import ASHAScheduler
 from localtune.search.sample import grid_search
 from tests.runs import fit, reporting
 
@@ -81,6 +82,15 @@ def test_best_goes_by_the_goal_of_the_run(both: str, capsys: pytest.CaptureFixtu
     assert NOTE in err
     out, _ = call(capsys, "best", both, "--run", "1", "--json")
     assert (json.loads(out)["metric"], json.loads(out)["config"]["x"]) == ("score", 3)
+
+
+def test_best_knows_the_goal_of_a_scheduler(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scheduler = ASHAScheduler(metric="score", mode="max")
+    fit(reporting, tmp_path, {"x": grid_search([1, 3])}, scheduler=scheduler)
+    out, _ = call(capsys, "best", str(tmp_path / "run"), "--json")
+    assert (json.loads(out)["metric"], json.loads(out)["value"]) == ("score", 3)
 
 
 def test_export_writes_the_run_that_is_asked_for(

@@ -21,7 +21,7 @@ from localtune.controller import recorder
 from localtune.storage.reading import load_trials
 from tests.lifecycle.long_step import KINDS, REPORTS
 from tests.lifecycle.programs import DEADLINE_S, running, wait_until, wait_until_gone
-from tests.runs import processes
+from tests.runs import Counting, fit, processes, statuses
 
 PROGRAM = ["-m", "tests.lifecycle.long_step"]
 NEVER = "1e9"
@@ -127,6 +127,24 @@ def test_results_are_on_record_after_any_exception_in_the_run(
         ).fit()
 
     assert losses_on_record(tmp_path / "run")[:5] == [9.0, 8.0, 7.0, 6.0, 5.0]
+
+
+def test_trials_that_an_interrupt_cut_short_are_interrupted_ones(tmp_path: Path) -> None:
+    class Interrupts(tune.Callback):
+        def on_trial_result(self, iteration, trials, trial, result, **info):  # type: ignore[no-untyped-def]
+            os.kill(os.getpid(), signal.SIGINT)
+
+    grid = fit(
+        Counting,
+        tmp_path,
+        num_samples=2,
+        callbacks=[Interrupts()],
+        executor=processes(1),
+        max_concurrent_trials=1,
+    )
+
+    assert statuses(grid)[0] == "INTERRUPTED"
+    assert statuses(tune.ResultGrid(tune.ExperimentAnalysis(tmp_path / "run"))) == statuses(grid)
 
 
 @pytest.fixture
