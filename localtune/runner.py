@@ -42,6 +42,7 @@ from localtune.storage.locks import experiment_locked
 from localtune.storage.paths import make_experiment_dir
 from localtune.storage.reading import mark_interrupted
 from localtune.trainable.parameters import dumps_with_parameters
+from localtune.utils.standard_fds import standard_fds_taken
 from localtune.utils.trust import check_trusted
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class RunOutcome:
     was_interrupted: bool
 
 
+@standard_fds_taken()
 def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
     """Runs an experiment to its end.
 

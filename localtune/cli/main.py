@@ -60,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = arguments[0] if arguments else ""
+    _replace_missing_streams()
     try:
         args = _parsed(arguments, command)
         code: int = module_of(command).run(args)
@@ -79,6 +80,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (TuneError, OSError) as error:
         print(f"localtune {command}: {in_options(str(error))}", file=sys.stderr)
         return FAILED
+
+
+def _replace_missing_streams() -> None:
+    """Lets what is printed go nowhere where whoever started this process has closed its output."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
 
 
 def module_of(command: str) -> ModuleType:

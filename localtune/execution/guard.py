@@ -48,14 +48,15 @@ def main(control_fd: int, settings: dict[str, Any]) -> NoReturn:
         reset_signals()
         be_deaf()
         Guard(socket.socket(fileno=control_fd), settings).run()
+        end_children()
+        # A parent that lives is done with it, too.
+        shutil.rmtree(settings["private_dir"], ignore_errors=True)
     except BaseException:
         import traceback
 
         traceback.print_exc()
     finally:
         end_children()
-        # A parent that lives is done with it, too.
-        shutil.rmtree(settings["private_dir"], ignore_errors=True)
         os._exit(0)
 
 

@@ -52,7 +52,7 @@ class GuardClient:
             try:
                 code = bootstrap("localtune.execution.guard:main", number, settings)
                 self._process = popen(
-                    code, environment_with(self._mark), program.output_fd, pass_fds=(number,)
+                    code, environment_with(self._mark), program.outputs, pass_fds=(number,)
                 )
             except BaseException:
                 self._control.close()

@@ -50,14 +50,17 @@ def command_line(code: str) -> list[str]:
 
 
 def popen(
-    code: str, environment: Mapping[str, str], output_fd: int | None = None, **options: Any
+    code: str,
+    environment: Mapping[str, str],
+    outputs: tuple[int, int] | None = None,
+    **options: Any,
 ) -> subprocess.Popen[bytes]:
     """Starts an interpreter that runs ``code``, in a session of its own unless told otherwise.
 
     Args:
         code: What :func:`bootstrap` made.
         environment: Variables on top of this process's.
-        output_fd: Descriptor for its output and errors; None is this process's own.
+        outputs: Descriptors for its output and its errors; None is this process's own.
         **options: For ``subprocess.Popen``.
 
     Raises:
@@ -67,6 +70,6 @@ def popen(
         options.setdefault("start_new_session", True)
     # Nobody types into a worker, and the parent's own input may be its script.
     options.setdefault("stdin", subprocess.DEVNULL)
-    if output_fd is not None:
-        options["stdout"] = options["stderr"] = output_fd
+    if outputs is not None:
+        options["stdout"], options["stderr"] = outputs
     return subprocess.Popen(command_line(code), env={**os.environ, **environment}, **options)

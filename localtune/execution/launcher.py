@@ -24,6 +24,7 @@ from typing import Any
 
 from localtune.execution.descriptors import users_limit
 from localtune.execution.waiter import Waiter
+from localtune.utils.files import current_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,14 @@ class Program:
         private_dir: Directory that only this user can read.
         preload: Modules for the template to import in place of the trainable; None is the
             trainable itself.
-        output_fd: Descriptor for what is printed before a worker has one of its own; None is this
-            process's own output.
+        outputs: Descriptors for the output and the errors of processes that have none of their own;
+            None is this process's.
     """
 
     path: str
     private_dir: str
     preload: tuple[str, ...] | None = None
-    output_fd: int | None = None
+    outputs: tuple[int, int] | None = None
 
 
 # template: forked from a warm process (Linux). spawn: a fresh interpreter. portable: the same with
@@ -114,13 +115,13 @@ class Launcher(ABC):
         """Ends what the launcher itself runs. All workers must have ended."""
 
     def _settings(self) -> dict[str, Any]:
-        cwd = os.getcwd()
+        here = current_directory() or os.sep
         return {
             "program": self.program.path,
             "private_dir": self.program.private_dir,
             "preload": self.program.preload,
             "parent_pid": os.getpid(),
-            "sys_path": [os.path.join(cwd, entry) for entry in sys.path],
+            "sys_path": [os.path.join(here, entry) for entry in sys.path],
             "argv": list(sys.argv),
             "open_files": users_limit(),
         }

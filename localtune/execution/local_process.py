@@ -21,6 +21,7 @@ import logging
 import os
 import select
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,6 +44,7 @@ from localtune.execution.memory_watch import MemoryWatch, check_settings
 from localtune.execution.outbox import Outbox, make_outbox
 from localtune.execution.output_pipe import OutputPipe
 from localtune.execution.private_dir import PrivateDir
+from localtune.execution.standard_output import StandardOutput
 from localtune.execution.waiter import Waiter
 from localtune.utils.text import text_of
 from localtune.worker import messages as m
@@ -136,6 +138,7 @@ class ProcessExecutor(Executor):
         self._launcher: Launcher | None = None
         self._on_output: Callable[[str, str], None] | None = None
         self._output_pipe: OutputPipe | None = None  # of processes that serve no trial yet
+        self._standard_output: StandardOutput | None = None
 
     def capacity(self) -> Capacity:
         count, why = Descriptors().most_workers()
@@ -158,20 +161,28 @@ class ProcessExecutor(Executor):
                 file.write(program)
             with open(children_main_path(path), "w", encoding="utf-8") as text:
                 text.write(children_main(path))
-            output_fd = None
-            if on_output is not None and use_poll:
-                self._on_output = on_output
-                self._output_pipe = OutputPipe(self._waiter, on_output)
-                output_fd = self._output_pipe.write_fd
+            outputs = self._open_outputs(on_output if use_poll else None)
             self._launcher = make_launcher(
                 self._start_method,
-                Program(path, self._private_dir.path, self._preload, output_fd),
+                Program(path, self._private_dir.path, self._preload, outputs),
                 self._waiter,
                 self._on_exit,
             )
         except BaseException:
             self.close()
             raise
+
+    def _open_outputs(self, on_output: Callable[[str, str], None] | None) -> tuple[int, int] | None:
+        """Descriptors for what is printed by processes that serve no trial, or by all."""
+        assert self._waiter is not None
+        if on_output is not None:
+            self._on_output = on_output
+            self._output_pipe = OutputPipe(self._waiter, on_output)
+            return self._output_pipe.write_fd, self._output_pipe.write_fd
+        if sys.platform == "win32":
+            return None
+        self._standard_output = StandardOutput()
+        return self._standard_output.fds
 
     def start_worker(self, worker_id: int, command: m.Construct, cpus: float) -> None:
         assert self._launcher is not None and self._waiter is not None
@@ -256,6 +267,9 @@ class ProcessExecutor(Executor):
         if self._output_pipe is not None:
             self._output_pipe.close()
             self._output_pipe = None
+        if self._standard_output is not None:
+            self._standard_output.close()
+            self._standard_output = None
         self._on_output = None
         waiter, self._waiter, self._launcher = self._waiter, None, None
         self._memory_watch = None

@@ -102,7 +102,7 @@ class SpawnLauncher(Launcher):
         }
         code = bootstrap("localtune.execution.spawn_guard:main", 0, settings)
         # Unbuffered: what is written has gone.
-        self._guard = popen(code, {}, stdin=subprocess.PIPE, bufsize=0)
+        self._guard = popen(code, {}, self.program.outputs, stdin=subprocess.PIPE, bufsize=0)
         guarded = self._guard.stdin
         assert guarded is not None
         self._to_guard = make_outbox(self.waiter, guarded.fileno(), guarded.write)
@@ -158,7 +158,7 @@ class SpawnLauncher(Launcher):
         return popen(
             code,
             environment,
-            output_fd,
+            self.program.outputs if output_fd is None else (output_fd, output_fd),
             pass_fds=(number,),
             start_new_session=self._use_process_groups,
         )
@@ -196,7 +196,9 @@ class SpawnLauncher(Launcher):
         if self._use_process_groups:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
-        exit_code = process.wait()
+        exit_code: int | None = process.wait()
+        if _cannot_see_ends():
+            exit_code = None
         # A worker that ends by itself ends what it has started; what has left its tree is found
         # by the mark.
         end_marked(self._mark_of(worker_id))
@@ -209,3 +211,9 @@ class SpawnLauncher(Launcher):
             return
         group = "g" if self._use_process_groups else "p"
         self._to_guard.send(f"{sign}{group}{pid}\n".encode())
+
+
+def _cannot_see_ends() -> bool:
+    """Whether the system does not tell this process how its children end."""
+    of_children = getattr(signal, "SIGCHLD", None)
+    return of_children is not None and signal.getsignal(of_children) is signal.SIG_IGN

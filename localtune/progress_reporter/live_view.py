@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 from localtune.error import ExtraMissingError
 from localtune.progress_reporter.line import Line
-from localtune.progress_reporter.terminal import SafeStream, terminal_size, wants_color
+from localtune.progress_reporter.terminal import SafeStream, is_terminal, terminal_size, wants_color
 from localtune.progress_reporter.view import FOREIGN, View
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class LiveView(View):
             auto_refresh=False,
             vertical_overflow="crop",
             redirect_stdout=self._is_stdout,
-            redirect_stderr=self._is_stdout and sys.stderr.isatty(),
+            redirect_stderr=self._is_stdout and is_terminal(sys.stderr),
         )
         live.start()
         return live

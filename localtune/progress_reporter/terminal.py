@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TextIO
+from typing import Any, TextIO
 
 # One column each, so that what was laid out stays so.
 _ASCII = str.maketrans(
@@ -22,12 +22,13 @@ class SafeStream:
     worth more than its log.
 
     Args:
-        stream: Where to write.
+        stream: Where to write; None, which an interpreter without a standard output has for one,
+            is nowhere.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._is_gone = False
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream: Any = stream
+        self._is_gone = stream is None
 
     @property
     def encoding(self) -> str:
@@ -57,7 +58,8 @@ class SafeStream:
 
     def fileno(self) -> int:
         """File descriptor of the stream."""
-        return self._stream.fileno()
+        number: int = self._stream.fileno()
+        return number
 
     def _write(self, text: str) -> None:
         try:

@@ -17,6 +17,14 @@ STAGING_PREFIX = ".staging_"
 _IS_WINDOWS = os.name == "nt"
 
 
+def current_directory() -> str | None:
+    """Path of the working directory; None if it has been removed."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
+
+
 def fsync_path(path: str) -> None:
     """Wait until a file's or a directory's content is on the disk.
 

@@ -216,7 +216,8 @@ def adopt_interpreter(settings: dict[str, Any]) -> None:
     sys.path[:] = settings["sys_path"]
     sys.argv[:] = settings["argv"]
     # Where output goes to a file or to the parent, it would be held back until a buffer is full.
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
 
 def crash_path(private_dir: str, worker_id: int) -> str:

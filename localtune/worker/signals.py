@@ -15,11 +15,10 @@ def reset_signals() -> None:
     A process inherits which signals are ignored and which are blocked: one that ignores SIGCHLD
     cannot learn how its children end, and one that blocks SIGTERM does not end when it is told to.
     """
-    for signum in signal.valid_signals():
+    kept = {getattr(signal, name, None) for name in _IGNORED_BY_PYTHON}
+    for signum in signal.valid_signals() - kept:
         if signal.getsignal(signum) is signal.SIG_IGN:
-            name = signal.Signals(signum).name if signum in signal.Signals else ""
-            if name not in _IGNORED_BY_PYTHON:
-                signal.signal(signum, signal.SIG_DFL)
+            signal.signal(signum, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 
+from localtune.utils.files import current_directory
+
 CHDIR_VARIABLE = "RAY_CHDIR_TO_TRIAL_DIR"
 ORIGINAL_DIR_VARIABLE = "TUNE_ORIG_WORKING_DIR"
 
@@ -48,7 +50,7 @@ class Surroundings:
         self._trial_dir = trial_dir
         self._log_to_file = log_to_file
         self._environment = dict(environment or {})
-        self._saved_dir: str | None = None
+        self._saved_dir: str | int | None = None
         self._saved_fds: list[tuple[int, int]] = []
         self._saved_environ: dict[str, str | None] = {}
 
@@ -67,12 +69,18 @@ class Surroundings:
 
     def _enter(self) -> None:
         environment = dict(self._environment)
-        if ORIGINAL_DIR_VARIABLE not in os.environ:
-            environment[ORIGINAL_DIR_VARIABLE] = os.getcwd()
+        here = current_directory()
+        if ORIGINAL_DIR_VARIABLE not in os.environ and here is not None:
+            environment[ORIGINAL_DIR_VARIABLE] = here
         self._saved_environ = _set_variables(environment)
         if wants_trial_dir(os.environ):
-            before = os.getcwd()
-            os.chdir(self._trial_dir)
+            # A directory that was removed has no path, but can be gone back to all the same.
+            before = here if here is not None else os.open(".", os.O_RDONLY)
+            try:
+                os.chdir(self._trial_dir)
+            except BaseException:
+                _close(before)
+                raise
             self._saved_dir = before
         self._redirect()
 
@@ -87,7 +95,10 @@ class Surroundings:
         self._saved_environ = {}
         if self._saved_dir is not None:
             saved_dir, self._saved_dir = self._saved_dir, None
-            os.chdir(saved_dir)
+            try:
+                os.chdir(saved_dir)
+            finally:
+                _close(saved_dir)
 
     def _redirect(self) -> None:
         if not any(self._log_to_file):
@@ -106,6 +117,11 @@ class Surroundings:
 
 
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+
+
+def _close(directory: str | int) -> None:
+    if isinstance(directory, int):
+        os.close(directory)
 
 
 def _set_variables(variables: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -1,0 +1,120 @@
+r"""Where processes of a run print to: through this process to wherever it prints itself.
+
+::
+
+    worker, what it starts --> pipe --> thread --> standard output of this process
+                                             \--> nowhere, once that has gone
+
+The reader of this process's output may go (``| head``, a terminal that is closed), the disk of its
+log may be full. Whoever wrote to it directly would fail for it, or die of SIGPIPE; the pipe in
+between has a reader as long as the run goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+import threading
+from typing import Any
+
+from localtune.worker.lifeline import LAST_BREATH_S
+
+_CHUNK_BYTES = 64 * 1024
+# How often is asked, in the end, whether there is still something on its way.
+_CHECK_S = 0.05
+
+
+class StandardOutput:
+    """Pipes to the standard output and the standard error of this process.
+
+    Attributes:
+        fds: Their ends for other processes: for output, and for errors.
+    """
+
+    def __init__(self) -> None:
+        self._relays: list[_Relay] = []
+        self._nowhere = -1
+        try:
+            output = self._fd_for(sys.__stdout__, 1, {})
+            known = {_identity(1): output}
+            self.fds = (output, self._fd_for(sys.__stderr__, 2, known))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Waits until what was printed has been written, as long as somebody takes it."""
+        for relay in self._relays:
+            relay.close()
+        self._relays = []
+        if self._nowhere >= 0:
+            os.close(self._nowhere)
+            self._nowhere = -1
+
+    def _fd_for(self, stream: Any, fd: int, known: dict[tuple[int, int] | None, int]) -> int:
+        identity = _identity(fd)
+        if stream is None or stream.closed or identity is None:
+            # Whatever has this number now is something else.
+            if self._nowhere < 0:
+                self._nowhere = os.open(os.devnull, os.O_WRONLY)
+            return self._nowhere
+        if identity not in known:
+            # Where both are the same, one pipe keeps the order.
+            self._relays.append(_Relay(fd))
+            return self._relays[-1].write_fd
+        return known[identity]
+
+
+def _identity(fd: int) -> tuple[int, int] | None:
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+class _Relay:
+    """Takes whatever is written to a pipe, and writes it elsewhere as far as that is possible."""
+
+    def __init__(self, fd: int) -> None:
+        self._target = os.dup(fd)
+        try:
+            self._read_fd, self.write_fd = os.pipe()
+        except BaseException:
+            os.close(self._target)
+            raise
+        self._count = 0  # of chunks that were read or written
+        self._thread = threading.Thread(target=self._run, daemon=True, name="localtune-output")
+        self._thread.start()
+
+    def close(self) -> None:
+        os.close(self.write_fd)
+        waited_s, seen = 0.0, self._count
+        # Somebody may have slipped away with the other end, or reads no more.
+        while self._thread.is_alive() and waited_s < LAST_BREATH_S:
+            self._thread.join(_CHECK_S)
+            waited_s = waited_s + _CHECK_S if self._count == seen else 0.0
+            seen = self._count
+
+    def _run(self) -> None:
+        try:
+            while data := os.read(self._read_fd, _CHUNK_BYTES):
+                self._count += 1
+                # What nobody takes is dropped: trials must not fail, nor wait, for that.
+                with contextlib.suppress(OSError):
+                    self._write(memoryview(data))
+                self._count += 1
+        finally:
+            os.close(self._read_fd)
+            os.close(self._target)
+
+    def _write(self, data: memoryview) -> None:
+        while data:
+            try:
+                data = data[os.write(self._target, data) :]
+                self._count += 1
+            except BlockingIOError:
+                # Whoever started this process has made it so.
+                select.select([], [self._target], [])
