@@ -22,6 +22,8 @@ MAY_SEND = {
     ("packets.py", "socket.send_fds"),
     # A pipe that does not block; a thread that waits in the parent's place calls what it is given.
     ("outbox.py", "os.write"),
+    # In a thread that does nothing else, for whoever reads the run's own output.
+    ("standard_output.py", "os.write"),
     # To itself, and one message at most.
     ("waiter.py", "self._wake_out.send_bytes"),
 }
