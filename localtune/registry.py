@@ -6,7 +6,6 @@ register_trainable("my_training", train) -> get_trainable_cls("my_training")
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from localtune.error import TuneError
 from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import is_function_trainable as _is_function_trainable
 from localtune.trainable.util import wrap_function
+from localtune.utils.messages import warn
 from localtune.utils.serialization import dumps
 
 _NAMELESS = "DEFAULT"
@@ -148,7 +148,7 @@ def trainable_name(trainable: Any) -> str:
         trainable = trainable.func
     name = getattr(trainable, "_name", None) or getattr(trainable, "__name__", None)
     if not isinstance(name, str):
-        warnings.warn(
+        warn(
             f"The trainable {trainable!r} has no name: its trials are named {_NAMELESS!r}. "
             "Give it a __name__, or register it with tune.register_trainable(name, trainable).",
             UserWarning,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from localtune.run_options import RunOptions
 from localtune.run_parts import check_callbacks, check_options
 from localtune.runner import run_experiment
 from localtune.storage.experiment_db import has_database
+from localtune.utils.messages import warn
 
 if TYPE_CHECKING:
     from localtune.callback import Callback
@@ -350,7 +350,7 @@ def _with_deprecated(
         given["checkpoint_at_end"] = True
     if not given:
         return config
-    warnings.warn(
+    warn(
         "keep_checkpoints_num, checkpoint_score_attr, checkpoint_freq and checkpoint_at_end are "
         "deprecated: pass checkpoint_config=CheckpointConfig(...).",
         DeprecationWarning,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import os
 import pickle
 from collections.abc import Callable, Mapping
@@ -32,6 +31,7 @@ from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.util import is_function_trainable
 from localtune.tune_config import TuneConfig
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.messages import get_logger
 from localtune.utils.remote_store import local_path, open_store
 from localtune.utils.serialization import dumps
 from localtune.utils.source import source_digest
@@ -40,7 +40,7 @@ from localtune.utils.trust import GuardedDirectory
 if TYPE_CHECKING:
     from localtune.execution.executor import Executor
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class Tuner:

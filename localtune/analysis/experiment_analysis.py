@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,6 +25,7 @@ from localtune.tune_config import check_metric_and_mode
 from localtune.utils.best import best_of, is_number
 from localtune.utils.data_frames import data_frame
 from localtune.utils.dicts import flatten_dict, unflattened_lookup
+from localtune.utils.messages import get_logger
 from localtune.utils.remote_store import local_path
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from localtune.experiment.checkpoint_history import TrackedCheckpoint
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _LOGDIR = "logdir"
 

@@ -6,16 +6,9 @@ import argparse
 from typing import Any
 
 from localtune.cli.exit_codes import FAILED, OK
-from localtune.cli.options import (
-    add_command,
-    add_experiment,
-    add_json,
-    add_run,
-    add_trust,
-    checked,
-    say,
-)
+from localtune.cli.options import add_command, add_experiment, add_json, add_run, add_trust, checked
 from localtune.cli.settings import CHECKS, one_of
+from localtune.utils.messages import say, show
 
 # The values of localtune.experiment.metric_analysis.SCOPES; that module is not needed for help.
 _SCOPES = ("last", "all", "avg", "last-5-avg", "last-10-avg")
@@ -53,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
     from localtune.analysis.metric_help import explain_no_best
-    from localtune.cli.json_text import json_text
+    from localtune.cli.json_text import show_json
     from localtune.cli.places import experiment_path
     from localtune.cli.reading import read
     from localtune.cli.show import print_trial, trial_record
@@ -70,9 +63,9 @@ def run(args: argparse.Namespace) -> int:
         return FAILED
     value = best.metric_stats[metric].value(args.scope, mode)
     if args.json:
-        print(json_text({"metric": metric, "mode": mode, "value": value, **trial_record(best)}))
+        show_json({"metric": metric, "mode": mode, "value": value, **trial_record(best)})
     else:
-        print(f"best         {metric} = {value:g} ({mode}, {args.scope})")
+        show(f"best         {metric} = {value:g} ({mode}, {args.scope})")
         print_trial(best)
     if view.others():
         say(view.others())

@@ -8,6 +8,7 @@ from typing import Any
 from localtune.cli.exit_codes import FAILED, OK
 from localtune.cli.options import add_command, add_json, checked
 from localtune.cli.settings import CHECKS, parameter
+from localtune.utils.messages import show_lines
 
 
 def add_parser(subparsers: Any) -> None:
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
     from localtune.check import check_trainable
     from localtune.check.check import DEFAULT_TIMEOUT_S
-    from localtune.cli.json_text import json_text
+    from localtune.cli.json_text import show_json
     from localtune.cli.sweep import sweep_of, trainable_of
     from localtune.error import SearchSpaceError, UsageError
 
@@ -66,5 +67,8 @@ def run(args: argparse.Namespace) -> int:
         )
     except (SearchSpaceError, TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
-    print(json_text(report.to_dict()) if args.json else report)
+    if args.json:
+        show_json(report.to_dict())
+    else:
+        show_lines(str(report))
     return OK if report.ok else FAILED

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from localtune.cli.exit_codes import FAILED, OK
-from localtune.cli.options import add_command, add_json, checked, say
+from localtune.cli.options import add_command, add_json, checked
 from localtune.cli.settings import duration
+from localtune.utils.messages import say, show
 
 
 def add_parser(subparsers: Any) -> None:
@@ -50,7 +51,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
-    from localtune.cli.json_text import json_text
+    from localtune.cli.json_text import show_json
     from localtune.cli.places import experiments_in, storage_directory
 
     storage = storage_directory(args.storage)
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     outcomes = [(each, each.problem or (_remove(each.path) if args.yes else "")) for each in wanted]
     if args.json:
-        print(json_text([_record(each, problem, args.yes) for each, problem in outcomes]))
+        show_json([_record(each, problem, args.yes) for each, problem in outcomes])
     else:
         _print(storage, outcomes, is_done=args.yes)
     # What must stay is no failure; what should have gone and did not is one.
@@ -89,7 +90,7 @@ def _print(storage: str, outcomes: list[tuple[_Candidate, str]], *, is_done: boo
             say(f"kept     {each.path}: {problem}")
         else:
             verb = "removed " if is_done else "would go"
-            print(f"{verb} {each.path}  {format_bytes(each.size_bytes)}")
+            show(f"{verb} {each.path}  {format_bytes(each.size_bytes)}")
     text = f"{count(len(gone), 'experiment')}, {format_bytes(sum(e.size_bytes for e in gone))}"
     if not gone:
         say(f"Nothing to remove in {storage}.")

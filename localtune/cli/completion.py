@@ -8,6 +8,7 @@ from typing import Any
 from localtune.cli.exit_codes import OK
 from localtune.cli.options import add_command, checked
 from localtune.cli.settings import one_of
+from localtune.utils.messages import show_lines
 
 _BASH = """\
 # Completion of localtune for bash. Try it:    eval "$(localtune completion bash)"
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
     from localtune.cli.main import COMMANDS, make_parser
 
-    print(script(args.shell, _options(make_parser(COMMANDS))), end="")
+    show_lines(script(args.shell, _options(make_parser(COMMANDS))), end="")
     return OK
 
 

@@ -7,16 +7,9 @@ import os
 from typing import Any
 
 from localtune.cli.exit_codes import OK
-from localtune.cli.options import (
-    add_command,
-    add_experiment,
-    add_json,
-    add_run,
-    add_trust,
-    checked,
-    say,
-)
+from localtune.cli.options import add_command, add_experiment, add_json, add_run, add_trust, checked
 from localtune.cli.settings import CHECKS, one_of
+from localtune.utils.messages import say
 
 _FORMATS = ("csv", "json", "parquet", "optuna")
 
@@ -64,7 +57,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
-    from localtune.cli.json_text import json_text
+    from localtune.cli.json_text import show_json
     from localtune.cli.places import experiment_path
     from localtune.cli.reading import read
     from localtune.error import UsageError
@@ -87,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
         written = export_table(view, output, args.to, args.rows)
     if args.json:
-        print(json_text({"file": output, "format": args.to, "rows": written}))
+        show_json({"file": output, "format": args.to, "rows": written})
     else:
         say(f"Wrote {count(written, 'row')} to {output}.")
     if view.others():

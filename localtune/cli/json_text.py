@@ -6,14 +6,23 @@ import json
 from typing import Any
 
 from localtune.utils.json_encode import dumps
+from localtune.utils.messages import show_lines
+from localtune.utils.text import json_escaped
+
+
+def show_json(value: Any) -> None:
+    """Prints a value as :func:`json_text` has it."""
+    show_lines(json_text(value))
 
 
 def json_text(value: Any) -> str:
     """A value as JSON, indented; NaN and the infinities are null, which strict readers need.
+
+    Characters that steer a terminal are escapes, wherever the text ends up.
 
     Example:
         >>> json_text([float("nan")])
         '[\\n  null\\n]'
     """
     plain = json.loads(dumps(value), parse_constant=lambda _: None)
-    return json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=False)
+    return json_escaped(json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=False))

@@ -9,7 +9,8 @@ import time
 from typing import Any
 
 from localtune.cli.exit_codes import OK
-from localtune.cli.options import add_command, add_json, add_run, add_trust, say
+from localtune.cli.options import add_command, add_json, add_run, add_trust
+from localtune.utils.messages import say
 
 
 def add_parser(subparsers: Any) -> None:
@@ -31,7 +32,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
-    from localtune.cli.json_text import json_text
+    from localtune.cli.json_text import show_json
     from localtune.cli.places import experiments_in, places_below, storage_directory
     from localtune.cli.reading import read_gently
     from localtune.error import UsageError
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         except UsageError as error:  # It has no such run.
             say(f"{os.path.basename(path)}: {error}")
     if args.json:
-        print(json_text([record_of(view) for view in views]))
+        show_json([record_of(view) for view in views])
         return OK
     if views:
         _print(views)

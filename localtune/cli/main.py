@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
@@ -21,6 +22,7 @@ from localtune.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 from localtune.cli.options import COMMAND, Parser
 from localtune.cli.phrases import in_options
 from localtune.error import TuneError, UsageError
+from localtune.utils.messages import say
 from localtune.utils.text import near_miss
 
 # In the order in which help lists them; each is a module of this package.
@@ -75,10 +77,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except UsageError as error:
-        print(f"localtune {command}: {in_options(str(error))}", file=sys.stderr)
+        say(f"localtune {command}: {in_options(str(error))}")
         return USAGE
     except (TuneError, OSError) as error:
-        print(f"localtune {command}: {in_options(str(error))}", file=sys.stderr)
+        say(f"localtune {command}: {in_options(str(error))}")
+        return FAILED
+    except Exception:
+        # A fault of ours, or of a user's callback. The interpreter would print it as it is.
+        say(traceback.format_exc().rstrip("\n"))
         return FAILED
 
 

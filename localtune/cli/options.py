@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from localtune.cli.settings import positive
 from localtune.error import UsageError
-from localtune.utils.text import near_miss
+from localtune.utils.text import near_miss, printable_lines
 
 # Stands for the name of a command.
 COMMAND = "COMMAND"
@@ -65,6 +64,10 @@ class Parser(argparse.ArgumentParser):
         if rest:
             self.error(f"there is one argument too many: {rest[0]!r}.")
         return found, rest
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # It repeats what was typed, or what a script has put together.
+        super()._print_message(printable_lines(message), file)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\nSee {self.prog} --help\n")
@@ -135,8 +138,3 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Adds ``--json``."""
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
-
-
-def say(text: str) -> None:
-    """Prints a line for people, where it does not mix with what programs read."""
-    print(text, file=sys.stderr, flush=True)

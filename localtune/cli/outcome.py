@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from localtune.cli.exit_codes import FAILED, INTERRUPTED, OK
-from localtune.cli.json_text import json_text
-from localtune.cli.options import say
+from localtune.cli.json_text import show_json
 from localtune.error import MissingMetricError, UsageError
+from localtune.utils.messages import say
 from localtune.utils.text import count
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def carry_out(
             raise UsageError(str(error)) from error
     was_interrupted = tuner.was_interrupted
     if as_json:
-        print(json_text(summary(grid, was_interrupted)))
+        show_json(summary(grid, was_interrupted))
     if was_interrupted:
         return INTERRUPTED
     if is_smoke:

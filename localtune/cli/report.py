@@ -7,16 +7,9 @@ import os
 from typing import Any
 
 from localtune.cli.exit_codes import OK
-from localtune.cli.options import (
-    add_command,
-    add_experiment,
-    add_json,
-    add_run,
-    add_trust,
-    checked,
-    say,
-)
+from localtune.cli.options import add_command, add_experiment, add_json, add_run, add_trust, checked
 from localtune.cli.settings import CHECKS
+from localtune.utils.messages import say
 
 _DEFAULT_FILE = "report.html"
 
@@ -53,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
-    from localtune.cli.json_text import json_text
+    from localtune.cli.json_text import show_json
     from localtune.cli.places import experiment_path
     from localtune.error import UsageError
     from localtune.html_report.from_files import read_for_report
@@ -70,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     write_view(view, output)
     size_bytes = os.path.getsize(output)
     if args.json:
-        print(json_text({"file": output, "trials": len(view.trials), "size_bytes": size_bytes}))
+        show_json({"file": output, "trials": len(view.trials), "size_bytes": size_bytes})
     else:
         say(f"Wrote {output} ({format_bytes(size_bytes)}).")
     if view.others():

@@ -7,7 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from localtune.cli.exit_codes import OK
-from localtune.cli.options import add_command, add_experiment, add_json, add_run, add_trust, say
+from localtune.cli.options import add_command, add_experiment, add_json, add_run, add_trust
+from localtune.utils.messages import say, show, show_lines
 
 if TYPE_CHECKING:
     from localtune.cli.reading import View
@@ -34,7 +35,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
-    from localtune.cli.json_text import json_text
+    from localtune.cli.json_text import show_json
     from localtune.cli.ls import record_of
     from localtune.cli.places import experiment_path
     from localtune.cli.reading import find_trial, read
@@ -43,12 +44,12 @@ def run(args: argparse.Namespace) -> int:
     if args.trial is not None:
         trial = find_trial(view, args.trial)
         if args.json:
-            print(json_text(trial_record(trial)))
+            show_json(trial_record(trial))
         else:
             print_trial(trial)
     elif args.json:
         trials = [trial_record(trial) for trial in view.trials]
-        print(json_text({**record_of(view), "trials": trials, "counts": view.counts()}))
+        show_json({**record_of(view), "trials": trials, "counts": view.counts()})
     else:
         _print_experiment(view)
     if view.others():
@@ -79,17 +80,17 @@ def _print_experiment(view: View) -> None:
 
     counts = ", ".join(f"{number} {status}" for status, number in view.counts().items())
     owner = f" ({view.owner})" if view.owner is not None else ""
-    print(f"path    {view.path}")
-    print(f"state   {view.state.value}{owner}")
+    show(f"path    {view.path}")
+    show(f"state   {view.state.value}{owner}")
     if len(view.runs) > 1:
-        print(f"run     {view.run} of {len(view.runs)}")
-    print(f"trials  {len(view.trials)}{': ' if counts else ''}{counts}")
+        show(f"run     {view.run} of {len(view.runs)}")
+    show(f"trials  {len(view.trials)}{': ' if counts else ''}{counts}")
     if view.metric is not None:
         best = view.best()
         value = f", best {one_line(best[1])} in {best[0].trial_id}" if best is not None else ""
-        print(f"metric  {view.metric} ({view.mode}){value}")
+        show(f"metric  {view.metric} ({view.mode}){value}")
     if view.trials:
-        print()
+        show()
         _print_trials(view)
 
 
@@ -130,30 +131,34 @@ def print_trial(trial: Trial) -> None:
     from localtune.utils.dicts import flatten_dict
     from localtune.utils.text import count, format_duration
 
-    print(f"trial        {trial.trial_id}  {trial}")
-    print(f"status       {trial.status.value}")
-    print(f"directory    {trial.path if trial.dirname else '(none yet)'}")
-    print(f"results      {trial.result_count}, in {format_duration(trial.run_time_s)}")
+    show(f"trial        {trial.trial_id}  {trial}")
+    show(f"status       {trial.status.value}")
+    show(f"directory    {trial.path if trial.dirname else '(none yet)'}")
+    show(f"results      {trial.result_count}, in {format_duration(trial.run_time_s)}")
     if trial.checkpoint is not None:
-        print(f"checkpoint   {trial.checkpoint.path}")
+        show(f"checkpoint   {trial.checkpoint.path}")
     _print_dict("config", flatten_dict(trial.config))
     result = {key: value for key, value in trial.last_result.items() if key != CONFIG_PREFIX}
     _print_dict("last result", flatten_dict(result))
     error = trial.get_error()
     if error is not None:
         text = getattr(error, "traceback_text", "") or str(error)
-        print(f"\nfailed {count(trial.num_failures, 'time')}; the last failure:")
-        print("\n".join(f"  {line}" for line in text.rstrip().splitlines()))
+        show()
+        show(f"failed {count(trial.num_failures, 'time')}; the last failure:")
+        show_lines("\n".join(f"  {line}" for line in text.rstrip().splitlines()))
         if trial.error_file is not None and os.path.exists(trial.error_file):
-            print(f"all of them: {trial.error_file}")
+            show(f"all of them: {trial.error_file}")
     elif trial.num_failures:
-        print(f"\nfailed {count(trial.num_failures, 'time')}, and was retried: {trial.error_file}")
+        show()
+        show(f"failed {count(trial.num_failures, 'time')}, and was retried: {trial.error_file}")
 
 
 def _print_dict(title: str, values: dict[str, Any]) -> None:
     from localtune.utils.text import one_line
 
-    print(f"\n{title}")
-    width = max((len(key) for key in values), default=0)
-    for key, value in values.items():
-        print(f"  {key:<{width}}  {one_line(value, None)}")
+    show()
+    show(title)
+    shown = {one_line(key): one_line(value, None) for key, value in values.items()}
+    width = max(map(len, shown), default=0)
+    for key, text in shown.items():
+        show(f"  {key:<{width}}  {text}")

@@ -14,8 +14,9 @@ import time
 from typing import Any
 
 from localtune.cli.exit_codes import FAILED, OK
-from localtune.cli.options import add_command, add_experiment, checked, say
+from localtune.cli.options import add_command, add_experiment, checked
 from localtune.cli.settings import duration
+from localtune.utils.messages import say
 
 _POLL_S = 0.05
 

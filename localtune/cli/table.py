@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from localtune.progress_reporter.line import plain
 from localtune.progress_reporter.table import Column, table_lines
+from localtune.utils.messages import show
 from localtune.utils.text import printable
 
 _MAX_COLUMN = 44
@@ -23,7 +24,7 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, numbers
     """
     columns = [
         Column(
-            title,
+            printable(title),
             [(printable(row[place]), "") for row in rows],
             rank=place,
             keep="ends",
@@ -34,4 +35,4 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, numbers
     ]
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line in table_lines(columns, width=width, max_column_width=_MAX_COLUMN):
-        print(plain(line).rstrip())
+        show(plain(line).rstrip())

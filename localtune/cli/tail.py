@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import time
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from localtune.cli.exit_codes import OK
-from localtune.cli.options import add_command, add_experiment, add_run, add_trust, checked, say
+from localtune.cli.options import add_command, add_experiment, add_run, add_trust, checked
 from localtune.cli.settings import positive
+from localtune.utils.messages import say, show, show_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,14 +99,15 @@ class _Tail:
     def show_last(self, lines: int, *, with_title: bool) -> None:
         """Prints the last lines there are now."""
         if with_title:
-            print(f"==> {os.path.basename(self._path)} <==")
+            show(f"==> {os.path.basename(self._path)} <==")
         try:
             with open(self._path, "rb") as file:
                 last = deque(file, lines)
                 self._position = file.tell()
         except FileNotFoundError:
             return
-        _print(b"".join(last))
+        end = b"\n" if last and not last[-1].endswith(b"\n") and b"\r" in last[-1] else b""
+        _print(b"".join(last) + end)
 
     def show_new(self) -> bool:
         """Prints what is new; returns whether there was anything."""
@@ -117,13 +120,14 @@ class _Tail:
         except FileNotFoundError:
             return False
         self._position += len(content)
-        _print(content)
+        # Each state of a progress bar is shown; they come too slowly to wait for the last.
+        _print(re.sub(rb"\r+(?!\n)", b"\n", content))
         return bool(content)
 
 
 def _print(content: bytes) -> None:
     if content:
-        print(content.decode("utf-8", "replace"), end="", flush=True)
+        show_lines(content.decode("utf-8", "replace"), end="")
 
 
 def _started(path: str, trial: Trial, look: Callable[[], View]) -> Trial:

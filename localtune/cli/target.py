@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from localtune.error import UsageError
+from localtune.utils.messages import say
 from localtune.utils.text import near_miss
 
 
@@ -105,7 +106,7 @@ def _broken(name: str, error: BaseException) -> UsageError:
     own = ("importlib", os.path.basename(__file__))
     while frames is not None and any(each in frames.tb_frame.f_code.co_filename for each in own):
         frames = frames.tb_next
-    traceback.print_exception(type(error), error, frames)
+    say("".join(traceback.format_exception(type(error), error, frames)).rstrip("\n"))
     reason = "it ended the program" if isinstance(error, SystemExit) else type(error).__name__
     return UsageError(f"The module {name!r} cannot be imported: {reason}.")
 

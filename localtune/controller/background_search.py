@@ -15,7 +15,6 @@ The algorithm is called by one thread only, in the order in which the loop asked
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
@@ -24,8 +23,9 @@ from typing import Any, TypeAlias
 
 from localtune.search.search_algorithm import SearchAlgorithm, searcher_name
 from localtune.search.suggestion import Suggestion
+from localtune.utils.messages import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # A suggestion that takes longer should be there before it is needed.
 _SLOW_S = 0.02

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import io
-import logging
 import pickle
 import time
 from collections.abc import Iterable, Mapping
@@ -15,8 +14,9 @@ from localtune.experiment.trial import Trial
 from localtune.schedulers.trial_scheduler import TrialScheduler
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.stopper.stopper import Stopper
+from localtune.utils.messages import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # State of this size is written with each event. What grows beyond it is written so seldom that it
 # takes this part of the time: a crash may then undo its last decisions.

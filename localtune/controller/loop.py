@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -26,10 +25,11 @@ from localtune.storage.checkpoints import find_damage, remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.paths import make_trial_dir
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.messages import get_logger
 from localtune.utils.text import text_of
 from localtune.worker import messages as m
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # How often somebody who watches gets a fresh picture while nothing happens.
 HEARTBEAT_S = 0.25

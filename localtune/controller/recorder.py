@@ -11,16 +11,15 @@ thousand times a second costs no thousand transactions.
 
 from __future__ import annotations
 
-import logging
-
 from localtune.clock import Clock, SystemClock
 from localtune.controller.kept_state import KeptState
 from localtune.error import StorageError
 from localtune.experiment.checkpoint_dirs import note_recorded
 from localtune.experiment.trial import Trial
 from localtune.storage.experiment_db import ExperimentDB
+from localtune.utils.messages import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # Results wait so long for a transaction, counted from the one before.
 INTERVAL_S = 0.5

@@ -6,7 +6,6 @@ number of threads when they are loaded, which a warm template does.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from multiprocessing import Pipe
 from typing import Any
@@ -15,8 +14,9 @@ from localtune.execution.guard_client import GuardClient
 from localtune.execution.launcher import ExitHandler, Launcher, Program
 from localtune.execution.template_client import TemplateClient
 from localtune.execution.waiter import Waiter
+from localtune.utils.messages import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class ForkLauncher(Launcher):

@@ -33,6 +33,7 @@ import socket
 from typing import Any, NoReturn
 
 from localtune.execution import packets as pk
+from localtune.utils.messages import say
 from localtune.worker.lifeline import adopt_orphans, end_children, signal_when_parent_dies
 from localtune.worker.signals import be_deaf, reset_signals
 
@@ -54,7 +55,7 @@ def main(control_fd: int, settings: dict[str, Any]) -> NoReturn:
     except BaseException:
         import traceback
 
-        traceback.print_exc()
+        say(traceback.format_exc())
     finally:
         end_children()
         os._exit(0)
@@ -143,7 +144,7 @@ class Guard:
         except BaseException:
             import traceback
 
-            traceback.print_exc()
+            say(traceback.format_exc())
         finally:
             os._exit(1)
 

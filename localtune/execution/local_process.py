@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import select
 import signal
@@ -46,13 +45,14 @@ from localtune.execution.output_pipe import OutputPipe
 from localtune.execution.private_dir import PrivateDir
 from localtune.execution.standard_output import StandardOutput
 from localtune.execution.waiter import Waiter
+from localtune.utils.messages import get_logger
 from localtune.utils.text import text_of
 from localtune.worker import messages as m
 from localtune.worker.main import crash_path
 from localtune.worker.pipe import MessagePipe, message_pipe
 from localtune.worker.program import children_main, children_main_path
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # A worker that has closed its pipe and still lives after this long cannot be talked to any more.
 _SILENT_EXIT_S = 1.0

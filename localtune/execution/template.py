@@ -40,6 +40,7 @@ from typing import Any, NoReturn
 from localtune.execution import packets as pk
 from localtune.execution.interpreter import bootstrap, command_line
 from localtune.utils import open_files
+from localtune.utils.messages import say
 from localtune.worker.lifeline import (
     LAST_BREATH_S,
     adopt_orphans,
@@ -78,7 +79,7 @@ def main(control_fd: int, superiors: tuple[int, int], settings: dict[str, Any]) 
     except BaseException:
         import traceback
 
-        traceback.print_exc()
+        say(traceback.format_exc())
     finally:
         # Threads that an import has started would keep the interpreter from ending.
         flush_output()
@@ -273,7 +274,7 @@ class Template:
         except BaseException:
             import traceback
 
-            traceback.print_exc()
+            say(traceback.format_exc())
         finally:
             exit_worker(code)
         raise AssertionError("exit_worker does not return")

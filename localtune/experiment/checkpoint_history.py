@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,8 +10,9 @@ from typing import Any
 from localtune.checkpoint import Checkpoint
 from localtune.run_config import CheckpointConfig
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.messages import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 @dataclass(slots=True, eq=False)

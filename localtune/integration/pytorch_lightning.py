@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from localtune.error import ExtraMissingError
 from localtune.integration.reports import Metrics, names_of, report_with
 from localtune.trainable.session import report
+from localtune.utils.messages import get_logger
 
 try:
     from lightning.pytorch import Callback
@@ -24,7 +24,7 @@ except ImportError:
 
 __all__ = ["TuneCallback", "TuneReportCallback", "TuneReportCheckpointCallback"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _HOOKS = frozenset(name for name in dir(Callback) if name.startswith("on_"))
 # They have to do with checkpoints themselves, and must return or change what they are given.

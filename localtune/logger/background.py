@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 from collections.abc import Callable
 
-logger = logging.getLogger(__name__)
+from localtune.utils.messages import get_logger
+
+logger = get_logger(__name__)
 
 # A store that is slower than the sweep for long slows it down, rather than fill the memory.
 _MAX_WAITING = 10_000

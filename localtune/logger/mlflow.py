@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import math
 import os
 import re
@@ -27,13 +26,14 @@ from localtune.logger.background import Background
 from localtune.logger.logger import LoggerCallback
 from localtune.result import CONFIG_PREFIX, TIMESTEPS_TOTAL, TRAINING_ITERATION
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.messages import get_logger
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
 
 __all__ = ["MLflowLoggerCallback"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 TRIAL_ID_TAG = "localtune.trial_id"
 _TRIAL_NAME_TAG = "trial_name"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from localtune.logger.event_file import EventFile, load_tensorboardx
@@ -17,13 +16,14 @@ from localtune.result import (
     TRAINING_ITERATION,
 )
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.messages import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from localtune.experiment.trial import Trial
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # TensorBoard reads each file whose name holds "tfevents". This one is not like those that a
 # trainable writes into the same directory.

@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,13 +24,14 @@ from localtune.logger.background import Background
 from localtune.logger.logger import LoggerCallback
 from localtune.result import CONFIG_PREFIX, TRAINING_ITERATION
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.messages import get_logger
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
 
 __all__ = ["WandbLoggerCallback"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # Facts about the trial and the control of the run: no curves.
 _NOT_LOGGED = frozenset(

@@ -9,6 +9,7 @@ from localtune.progress_reporter.line import plain
 from localtune.progress_reporter.table import table_lines
 from localtune.progress_reporter.table_reporter import Section, TableReporter
 from localtune.progress_reporter.terminal import SafeStream
+from localtune.utils.text import printable_lines
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
@@ -39,7 +40,7 @@ def as_text(sections: list[Section], max_column_width: int) -> str:
     lines: list[str] = []
     for section in sections:
         if isinstance(section, str):
-            lines.append(section)
+            lines.append(printable_lines(section))
         else:
             lines += map(plain, table_lines(section, max_column_width=max_column_width))
     return "\n".join(lines)

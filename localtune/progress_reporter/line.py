@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from localtune.utils.text import shorten, text_width
+from localtune.utils.text import printable, shorten, text_width
 
-Span = tuple[str, str]  # (printable text, style)
+# (text, style). What widths are measured of is printable already; what is written is made so.
+Span = tuple[str, str]
 Line = list[Span]
 
 _SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "magenta": "35"}
@@ -18,13 +19,15 @@ _SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "magenta": "35"}
 
 def plain(line: Line) -> str:
     """The text of a line."""
-    return "".join(text for text, _ in line)
+    return "".join(printable(text) for text, _ in line)
 
 
 def painted(line: Line) -> str:
     """The text of a line with the escape codes of its styles."""
     return "".join(
-        f"\x1b[{';'.join(_SGR[word] for word in style.split())}m{text}\x1b[0m" if style else text
+        f"\x1b[{';'.join(_SGR[word] for word in style.split())}m{printable(text)}\x1b[0m"
+        if style
+        else printable(text)
         for text, style in line
     )
 

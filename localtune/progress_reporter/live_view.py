@@ -10,6 +10,7 @@ from localtune.error import ExtraMissingError
 from localtune.progress_reporter.line import Line
 from localtune.progress_reporter.terminal import SafeStream, is_terminal, terminal_size, wants_color
 from localtune.progress_reporter.view import FOREIGN, View
+from localtune.utils.text import printable, printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +57,7 @@ class LiveView(View):
         self._console.size = self.size()
         lines = text.removesuffix("\n").split("\n")
         # Colours are kept; codes that move the cursor are not: they would end in the frame.
-        shown = [Text.from_ansi(line) for line in lines]
+        shown = [Text.from_ansi(printable_lines(line, colors=True)) for line in lines]
         if label:
             begin = Text.assemble((label, "bold"), (FOREIGN, "dim"))
             shown = [begin + line for line in shown]
@@ -113,7 +114,7 @@ def _console(stream: SafeStream, environ: Mapping[str, str]) -> Console:
 def _text(line: Line) -> Text:
     from rich.text import Text
 
-    return Text.assemble(*line)
+    return Text.assemble(*((printable(text), style) for text, style in line))
 
 
 def _joined(frame: list[Line]) -> Text:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from localtune.progress_reporter.cli_reporter import CLIReporter
 from localtune.progress_reporter.table import Column
 from localtune.progress_reporter.table_reporter import Section
-from localtune.utils.text import shorten
+from localtune.utils.text import printable, printable_lines, shorten
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
@@ -91,7 +91,7 @@ def as_html(sections: list[Section], max_column_width: int) -> str:
         max_column_width: Characters of a cell; longer texts are cut and shown in full on hover.
     """
     parts = [
-        f"<p>{html.escape(section)}</p>"
+        f"<p>{html.escape(printable_lines(section))}</p>"
         if isinstance(section, str)
         else _html_table(section, max_column_width)
         for section in sections
@@ -101,7 +101,7 @@ def as_html(sections: list[Section], max_column_width: int) -> str:
 
 
 def _html_table(columns: list[Column], max_column_width: int) -> str:
-    heading = "".join(f"<th>{html.escape(column.title)}</th>" for column in columns)
+    heading = "".join(f"<th>{html.escape(printable(column.title))}</th>" for column in columns)
     rows = [
         "".join(_html_cell(column, row, max_column_width) for column in columns)
         for row in range(len(columns[0].cells))
@@ -111,7 +111,7 @@ def _html_table(columns: list[Column], max_column_width: int) -> str:
 
 
 def _html_cell(column: Column, row: int, max_width: int) -> str:
-    text = column.cells[row][0]
+    text = printable(column.cells[row][0])
     short = text if column.is_whole else shorten(text, max_width, keep=column.keep)
     title = f' title="{html.escape(text)}"' if short != text else ""
     align = ' style="text-align: right"' if column.is_number else ""

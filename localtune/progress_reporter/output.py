@@ -38,7 +38,7 @@ class Output(Callback, ABC):
         """Shows what a worker has printed.
 
         Args:
-            text: Whole lines; escape codes of colours are kept.
+            text: Whole lines; of their escape codes, those of colours are kept.
             trial_id: Of the trial that it served; "" if it served none yet.
         """
 

@@ -12,7 +12,7 @@ from localtune.progress_reporter.output import Output
 from localtune.progress_reporter.reporter import ProgressReporter
 from localtune.progress_reporter.summary import resume_line
 from localtune.progress_reporter.terminal import SafeStream
-from localtune.utils.text import printable
+from localtune.utils.text import printable, printable_lines
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
@@ -76,7 +76,7 @@ class ReporterCallback(Output):
             self._write(f"Interrupted. {plain(resume_line(self._experiment_path))}")
 
     def worker_output(self, text: str, trial_id: str) -> None:
-        self._stream.write(text if text.endswith("\n") else text + "\n")
+        self._stream.write(printable_lines(text.removesuffix("\n"), colors=True) + "\n")
         self._stream.flush()
 
     def log(self, message: str) -> None:

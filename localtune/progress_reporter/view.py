@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from localtune.progress_reporter.line import Line, painted, plain
 from localtune.progress_reporter.terminal import SafeStream, terminal_size
+from localtune.utils.text import printable_lines
 
 # Width of tables where no terminal limits it.
 _LOG_WIDTH = 120
@@ -26,7 +27,7 @@ class View(ABC):
 
     @abstractmethod
     def print_foreign(self, text: str, label: str) -> None:
-        """Shows whole lines that somebody else wrote, with their escape codes.
+        """Shows whole lines that somebody else wrote, with their colours and no other codes.
 
         Args:
             text: The lines.
@@ -65,7 +66,7 @@ class PlainView(View):
 
     def print_foreign(self, text: str, label: str) -> None:
         begin = f"{label}{FOREIGN}" if label else ""
-        lines = text.removesuffix("\n").split("\n")
+        lines = printable_lines(text.removesuffix("\n"), colors=True).split("\n")
         self._stream.write("".join(f"{begin}{line}\n" for line in lines))
         self._stream.flush()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import numbers
 import os
 from typing import TYPE_CHECKING, Any
@@ -14,12 +13,13 @@ from localtune.schedulers.population import original_tag, perturbed_tag
 from localtune.schedulers.trial_scheduler import ControllerView
 from localtune.search.variant_generator import format_vars
 from localtune.utils.json_encode import dumps
+from localtune.utils.messages import get_logger
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
     from localtune.search.search_algorithm import SearchAlgorithm
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class PopulationBasedTrainingReplay(FIFOScheduler):

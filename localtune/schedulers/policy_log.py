@@ -8,15 +8,15 @@ included; ``pbt_global.txt`` has all in the order of time. Each line is one expl
 from __future__ import annotations
 
 import json
-import logging
 import os
 from dataclasses import dataclass
 from typing import Any
 
 from localtune.utils.files import write_file
 from localtune.utils.json_encode import dumps
+from localtune.utils.messages import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _GLOBAL_FILE = "pbt_global.txt"
 

@@ -16,7 +16,6 @@ With ``synch=True`` each trial pauses when it is due, and all are decided upon w
 
 from __future__ import annotations
 
-import logging
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -32,11 +31,12 @@ from localtune.schedulers.population import Member, Wish, original_tag, perturbe
 from localtune.schedulers.trial_scheduler import ControllerView
 from localtune.search.variant_generator import format_vars
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.messages import get_logger
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class PopulationScheduler(MetricScheduler):

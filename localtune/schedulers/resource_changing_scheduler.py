@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from localtune.schedulers.resource_allocation import (
     DistributeResourcesToTopJob as DistributeResourcesToTopJob,
 )
 from localtune.schedulers.trial_scheduler import ControllerView, TrialScheduler
+from localtune.utils.messages import warn
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
@@ -79,7 +79,7 @@ class ResourceChangingScheduler(TrialScheduler):
         if resources_allocation_function is _UNSET:
             resources_allocation_function = DistributeResources()
         if resources_allocation_function is None:
-            warnings.warn(
+            warn(
                 "ResourceChangingScheduler without a resources_allocation_function changes "
                 "nothing: pass one, or use the base scheduler itself.",
                 stacklevel=2,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import operator
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
 from localtune.error import SearchSpaceError
+from localtune.utils.messages import warn
 
 
 def number(name: str, value: Any) -> float:
@@ -93,7 +93,7 @@ def grid_values(what: str, values: Any) -> list[Any]:
 def ignore_base(base: float) -> None:
     """Warns the caller's caller if it set a base: a log-uniform distribution has none."""
     if base != 10:
-        warnings.warn(
+        warn(
             f"base={base!r} is ignored: the base does not change a log-uniform distribution.",
             DeprecationWarning,
             stacklevel=3,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 from localtune.search.searcher import Searcher
 from localtune.search.wrapper import SearcherWrapper
 from localtune.utils.best import is_number
+from localtune.utils.messages import get_logger
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 
 # Key of the configuration that says which repetition a trial is, from 0.
 TRIAL_INDEX = "__trial_index__"

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -31,9 +30,10 @@ from localtune.search.suggestion import Suggestion
 from localtune.search.variables import as_domain
 from localtune.search.variant_generator import format_vars
 from localtune.utils.calls import accepted
+from localtune.utils.messages import get_logger
 from localtune.utils.text import near_miss
 
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = get_logger(__name__)
 
 # Odd, so that its multiples run through all numbers of 32 bits before one comes again.
 _ID_STEP = 0x9E3779B1

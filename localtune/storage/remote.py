@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import logging
 import os
 import re
 import time
@@ -31,6 +30,7 @@ from localtune.result import (
 from localtune.storage.locks import experiment_locked
 from localtune.utils.claims import CACHE_DIR, claimed
 from localtune.utils.files import STAGING_PREFIX, remove_tree, write_file
+from localtune.utils.messages import get_logger
 from localtune.utils.remote_fetch import OWN_PREFIX, remember_store, with_retries
 from localtune.utils.remote_store import (
     RemoteStore,
@@ -40,7 +40,7 @@ from localtune.utils.remote_store import (
     open_store,
 )
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # Where working copies are.
 WORKING_COPIES = f"{CACHE_DIR}/experiments"

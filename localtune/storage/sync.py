@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import sqlite3
 import threading
@@ -40,11 +39,12 @@ from localtune.storage.remote import (
     write_record,
 )
 from localtune.utils.files import STAGING_PREFIX, file_sizes
+from localtune.utils.messages import get_logger
 from localtune.utils.remote_fetch import COMPLETE_MARKER, OWN_PREFIX
 from localtune.utils.remote_store import RemoteStore
 from localtune.utils.text import format_duration
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # Starts of the names that mean something on this machine only.
 _LEFT_OUT = (OWN_PREFIX, STAGING_PREFIX, LOCK_FILE)

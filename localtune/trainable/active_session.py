@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import TrialStopped
 from localtune.experiment.plain_data import clean_metrics
 from localtune.result import CHECKPOINT_DIR_NAME, SHOULD_CHECKPOINT, TIMESTAMP
 from localtune.trainable.saving import persist_checkpoint
+from localtune.utils.messages import warn
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -146,7 +146,7 @@ def session_or_warning(function_name: str) -> Session | None:
     session = current_session()
     if session is None and function_name not in _warned:
         _warned.add(function_name)
-        warnings.warn(
+        warn(
             f"`{function_name}` has an effect only in a function that is run as a trial, and in "
             "threads that it starts. (A Trainable class returns its metrics from step(), and "
             "has trial_id, trial_name and logdir.)",

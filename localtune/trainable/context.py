@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import TYPE_CHECKING, NoReturn
 
 from localtune.result import DEFAULT_EXPERIMENT_NAME
 from localtune.trainable.active_session import session_or_warning
+from localtune.utils.messages import warn
 
 if TYPE_CHECKING:
     from localtune.experiment.trial_info import StorageContext
@@ -106,7 +106,7 @@ class TuneContext:
 
 
 def _of_distributed_training(name: str, outside: int) -> int | None:
-    warnings.warn(
+    warn(
         f"{name}() has no meaning in a trial, which is one process.",
         DeprecationWarning,
         stacklevel=3,

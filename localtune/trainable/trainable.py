@@ -39,6 +39,7 @@ from localtune.result import (
 )
 from localtune.trainable.autofill import DATE_FORMAT, LOCAL_IP, date_of, hostname
 from localtune.trainable.saving import CheckpointSource, read_state, save_state, split_source
+from localtune.utils.messages import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -586,9 +587,8 @@ class Trainable:
 def _advise_on_slow_setup(duration_s: float) -> None:
     if duration_s <= _SLOW_SETUP_S:
         return
-    import logging
 
-    logging.getLogger(__name__).info(
+    get_logger(__name__).info(
         "setup() took %.1f s. If it does the same work for each trial, override reset_config() "
         "and set reuse_actors=True, so that workers are reused.",
         duration_s,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import reprlib
 import unicodedata
 from collections.abc import Iterable
@@ -13,6 +15,15 @@ ELLIPSIS = "…"
 _MINUTE_S = 60
 _HOUR_S = 60 * _MINUTE_S
 _DAY_S = 24 * _HOUR_S
+
+# What programs print to set colours, move the cursor, and clear lines.
+_CODE = re.compile(r"(\x1b\[[0-?]*[ -/]*[@-~])")
+_COLOR = re.compile(r"\x1b\[[0-9;:]*m")
+_COLOR_OFF = "\x1b[0m"
+# Zero-width joiners make letters and emoji of several characters.
+_JOINERS = "\u200c\u200d"
+# Controls, marks that turn the direction of text, halves of characters, ends of lines.
+_STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = 200
@@ -146,9 +157,35 @@ def printable(text: str) -> str:
     """The text with each character that is not printable as an escape."""
     if text.isprintable():
         return text
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def printable_lines(text: str, *, colors: bool = False) -> str:
+    r"""Text of several lines without anything that steers a terminal or hides what is there.
+
+    Ends of lines and tabs stay. Of a line that was written anew (a progress bar does that), the
+    latest state stays. Codes of colours and of the cursor go; every other character that steers
+    becomes an escape.
+
+    Args:
+        text: What somebody else wrote.
+        colors: Whether codes of colours stay; each line ends without colour then.
+
+    Example:
+        >>> printable_lines("10%\r20%\nred \x1b[31mtext\x1b[0m\x07")
+        '20%\nred text\\x07'
+    """
+    if text.isprintable():
+        return text
+    return "\n".join(_printable_line(line, colors) for line in text.split("\n"))
+
+
+def json_escaped(text: str) -> str:
+    """JSON in which each character that steers a terminal is an escape; its meaning is the same."""
+    if text.isprintable():
+        return text
     return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-        for char in text
+        json.dumps(char)[1:-1] if char != "\n" and _steers(char) else char for char in text
     )
 
 
@@ -202,6 +239,29 @@ def near_miss(name: str, known: Iterable[str]) -> str | None:
     return next(
         (each for each in candidates if each.rpartition("/")[2].casefold() == last_part), None
     )
+
+
+def _printable_line(line: str, colors: bool) -> str:
+    line = line.rstrip("\r").rpartition("\r")[2]
+    if line.isprintable():
+        return line
+    shown, has_color = "", False
+    for number, part in enumerate(_CODE.split(line)):
+        if number % 2 == 0:
+            shown += "".join(
+                _escaped(char) if char != "\t" and _steers(char) else char for char in part
+            )
+        elif colors and _COLOR.fullmatch(part):
+            shown, has_color = shown + part, True
+    return shown + _COLOR_OFF if has_color else shown
+
+
+def _steers(char: str) -> bool:
+    return unicodedata.category(char) in _STEERING and char not in _JOINERS
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
 
 
 def _char_width(char: str) -> int:

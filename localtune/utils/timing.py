@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from types import TracebackType
 
-logger = logging.getLogger(__name__)
+from localtune.utils.messages import get_logger
+
+logger = get_logger(__name__)
 
 
 def date_str() -> str:

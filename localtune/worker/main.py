@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from localtune.error import TrialStopped
 from localtune.utils import open_files
+from localtune.utils.messages import say
 from localtune.worker import messages as m
 from localtune.worker.host import ProcessHost
 from localtune.worker.lifeline import (
@@ -188,7 +189,7 @@ def main_spawned(fd_or_handle: int, settings: dict[str, Any]) -> NoReturn:
     except BaseException:
         import traceback
 
-        traceback.print_exc()
+        say(traceback.format_exc())
     finally:
         exit_worker(code, with_descendants=True)
 

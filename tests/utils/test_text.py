@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import math
+import unicodedata
 
 import numpy as np
 import pytest
@@ -13,9 +15,11 @@ from localtune.utils.text import (
     format_clock,
     format_duration,
     format_number,
+    json_escaped,
     near_miss,
     one_line,
     printable,
+    printable_lines,
     shorten,
     text_width,
 )
@@ -198,3 +202,46 @@ def test_near_miss_finds_what_was_probably_meant(
 
 def test_near_miss_takes_any_iterable() -> None:
     assert near_miss("lss", (name for name in ("loss", "lr"))) == "loss"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("two\nlines\tcells\n", "two\nlines\tcells\n"),
+        ("a\r\nb\r\n", "a\nb\n"),
+        ("10%\r20%\r30%\ndone", "30%\ndone"),
+        ("10%\r20%\r", "20%"),
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("\x1b[2Jgone\x1b[A\x1b[?25l", "gone"),
+        ("\x1b[31", r"\x1b[31"),
+        ("\x1b\x1b[0m[2J", r"\x1b[2J"),
+        ("\x1b]8;;http://x\x07link", r"\x1b]8;;http://x\x07link"),
+        ("\x9b2J \x85", r"\x9b2J \x85"),
+        ("abc\u202efed\u2066", r"abc\u202efed\u2066"),
+        ("half \ud800", r"half \ud800"),
+        (
+            "10\xa0000 na\u00efve \U0001f469\u200d\U0001f4bb",
+            "10\xa0000 na\u00efve \U0001f469\u200d\U0001f4bb",
+        ),
+    ],
+)
+def test_lines_of_others_keep_their_text_and_steer_nothing(text: str, shown: str) -> None:
+    assert printable_lines(text) == shown
+
+
+def test_colours_of_others_end_with_their_line() -> None:
+    assert printable_lines("\x1b[31mred\x1b[2J\nplain", colors=True) == (
+        "\x1b[31mred\x1b[0m\nplain"
+    )
+
+
+@given(st.text())
+def test_no_lines_of_others_steer_a_terminal(text: str) -> None:
+    for shown in (printable_lines(text), json_escaped(json.dumps(text, ensure_ascii=False))):
+        left = {unicodedata.category(char) for char in shown if char not in "\n\t\u200c\u200d"}
+        assert not left & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+@given(st.text())
+def test_json_means_the_same_when_what_steers_is_escaped(text: str) -> None:
+    assert json.loads(json_escaped(json.dumps([text], ensure_ascii=False, indent=2))) == [text]

@@ -16,11 +16,11 @@ import os
 import re
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExtraMissingError
+from localtune.utils.messages import warn
 
 try:
     import numpy as np
@@ -341,7 +341,7 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
                 f"All the {fits} fits failed. It is very likely that the estimator is "
                 f"misconfigured: set error_score='raise' to debug it. The last error:\n{last}"
             )
-        warnings.warn(
+        warn(
             f"{failed} of {fits} fits failed, and their score is {self.error_score}. The last "
             f"error:\n{last}",
             FitFailedWarning,

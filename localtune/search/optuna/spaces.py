@@ -8,7 +8,6 @@ a function                   study.ask(), then the function calls trial.suggest_
 from __future__ import annotations
 
 import time
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from localtune.error import SearchSpaceError
 from localtune.search.convert import ConvertedSpace, Parameter
 from localtune.search.shapes import Numbers, Options
 from localtune.utils.dicts import flatten_dict, unflatten_dict
+from localtune.utils.messages import warn
 from localtune.utils.text import near_miss
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class FunctionSpace(OptunaSpace):
             raise
         duration_s = time.perf_counter() - started
         if duration_s > _SLOW_S:
-            warnings.warn(
+            warn(
                 f"The function that defines the search space took {duration_s:.1f} s. It must "
                 "only suggest values, and train nothing.",
                 stacklevel=2,

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from localtune.utils.messages import get_logger, say, show, show_lines, warn
+
+POISON = "a\x1b]0;t\x07b\x9bc\u202ed\x7f"
+CLEAN = r"a\x1b]0;t\x07b\x9bc\u202ed\x7f"
+
+
+def test_what_is_shown_and_said_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    show(f"{POISON}\nsecond")
+    show_lines(f"{POISON}\nsecond\tcell")
+    say(f"{POISON}\nsecond")
+    out, err = capsys.readouterr()
+    assert out == f"{CLEAN}\\nsecond\n{CLEAN}\nsecond\tcell\n"
+    assert err == f"{CLEAN}\nsecond\n"
+
+
+def test_a_warning_names_the_line_of_its_caller_and_steers_no_terminal() -> None:
+    with pytest.warns(DeprecationWarning) as found:
+        warn(POISON, DeprecationWarning)
+    assert str(found[0].message) == CLEAN
+    assert found[0].filename == __file__
+
+
+def test_a_log_record_steers_no_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    logger = get_logger("localtune.of_a_test")
+    assert get_logger("localtune.of_a_test") is logger
+    assert len(logger.filters) == 1
+    try:
+        raise ValueError(POISON)
+    except ValueError:
+        logger.warning("Trial %s: 100%%", POISON, exc_info=True)
+    assert caplog.messages == [f"Trial {CLEAN}: 100%"]
+    text = logging.Formatter().format(caplog.records[0])
+    assert f"ValueError: {CLEAN}" in text
+    assert "\x1b" not in text
