@@ -136,13 +136,17 @@ class PackedStats:
         self.names = self._known_names.setdefault(names, names)
         values = [value for each in stats.values() for value in each.numbers()]
         self._numbers = array("d", values)
-        # Bit i tells whether value i is an int.
-        self._whole = sum(1 << i for i, value in enumerate(values) if isinstance(value, int))
+        # A bit for each value, behind a leading 1, tells whether it is an int. Through text, the
+        # cost of all bits is that of one pass; setting one by one copies all others each time.
+        flags = "".join("1" if isinstance(value, int) else "0" for value in values)
+        self._whole = int(f"1{flags}", 2)
 
     def unpack(self) -> dict[str, MetricStats]:
         """{flat metric: statistics} again; no value can be added to them."""
+        flags = f"{self._whole:b}"[1:]
         values = [
-            int(value) if self._whole >> i & 1 else value for i, value in enumerate(self._numbers)
+            int(value) if flag == "1" else value
+            for value, flag in zip(self._numbers, flags, strict=True)
         ]
         size = MetricStats.NUMBERS
         return {
