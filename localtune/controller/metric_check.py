@@ -1,12 +1,12 @@
-"""Whether results have the metric that a run optimises."""
+"""Whether results have the metric that a run optimises, and numbers where numbers are needed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from localtune.error import MissingMetricError
+from localtune.error import MissingMetricError, TrialError
 from localtune.experiment.trial import Trial
 from localtune.result import (
     AUTO_RESULT_KEYS,
@@ -16,7 +16,7 @@ from localtune.result import (
     EXPERIMENT_TAG,
     SHOULD_CHECKPOINT,
 )
-from localtune.utils.text import near_miss
+from localtune.utils.text import near_miss, one_line, shorten
 
 _NOT_REPORTED = frozenset(
     {*AUTO_RESULT_KEYS, *DEBUG_METRICS, DONE, EXPERIMENT_TAG, SHOULD_CHECKPOINT}
@@ -28,12 +28,14 @@ class MetricCheck:
 
     Args:
         *metrics: Flat names; None, and the metric of bare numbers, check nothing.
+        numbers: Flat names of more values that are compared with others.
     """
 
-    def __init__(self, *metrics: str | None) -> None:
+    def __init__(self, *metrics: str | None, numbers: Iterable[str] = ()) -> None:
         is_strict = os.environ.get("TUNE_DISABLE_STRICT_METRIC_CHECKING") != "1"
         wanted = {each for each in metrics if each is not None and each != DEFAULT_METRIC}
         self._metrics = sorted(wanted) if is_strict else []
+        self._numbers = sorted({*filter(None, metrics), *numbers})
 
     def error_of(self, trial: Trial, flat_result: Mapping[str, Any]) -> MissingMetricError | None:
         """What is wrong with a result, None if nothing."""
@@ -41,6 +43,28 @@ class MetricCheck:
             if metric not in flat_result:
                 return _error_of(metric, trial, flat_result)
         return None
+
+    def odd_value_of(self, trial: Trial, flat_result: Mapping[str, Any]) -> TrialError | None:
+        """The error of a trial whose result cannot be compared with others, None if it can.
+
+        A scheduler, a searcher or a stop condition would raise, and that would end the run.
+        """
+        for key in self._numbers:
+            value = flat_result.get(key)
+            if value is not None and not isinstance(value, (int, float)):
+                shown = shorten(one_line(value), _SHOWN_CHARACTERS)
+                return TrialError(
+                    f"The metric {key!r}, by which the run compares trials or stops them, must be "
+                    f"a number, but the trial {trial} reported {shown} of type "
+                    f"{type(value).__name__}. Report it as one number, for example value.mean(), "
+                    f"or under another name.\n\nIts files are in {trial.path}",
+                    trial_id=trial.trial_id,
+                    trial_dir=trial.path,
+                )
+        return None
+
+
+_SHOWN_CHARACTERS = 80
 
 
 def _error_of(

@@ -74,7 +74,10 @@ class RunCore:
             self.trials, self._live, searcher, capacity.resources, self._is_saving
         )
         self._metric_check = MetricCheck(
-            settings.metric, _name(scheduler.metric), _name(searcher.metric)
+            settings.metric,
+            _name(scheduler.metric),
+            _name(searcher.metric),
+            numbers=[*stopper.number_keys(), *scheduler.number_keys()],
         )
         self._out: list[i.Instruction] = []
         self._deciding: Worker | None = None  # whose result is being decided upon

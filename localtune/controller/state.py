@@ -276,6 +276,11 @@ class ControllerState(Starting):
             if error is not None:
                 self._abort(error)
                 return
+            odd = self._metric_check.odd_value_of(trial, flat)
+            if odd is not None:
+                self._dismiss(worker, "its trial has given an odd result")
+                self._fail(worker, trial, odd)
+                return
         worker.decision = self._decide(worker, trial, result, flat)
         if self._is_ending:
             return

@@ -53,6 +53,9 @@ class MetricScheduler(FIFOScheduler):
             self._metric = DEFAULT_METRIC
         return True
 
+    def number_keys(self) -> list[str]:
+        return [key for key in (self._metric, self._time_attr) if key]
+
     def check_run(self, param_space: dict[str, Any], search_alg: SearchAlgorithm) -> None:
         self._check_metric()
 

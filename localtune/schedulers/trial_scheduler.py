@@ -109,6 +109,13 @@ class TrialScheduler:
         """Whether results may reach the scheduler in batches."""
         return self._supports_buffered_results
 
+    def number_keys(self) -> list[str]:
+        """Flat keys of results in which the scheduler needs numbers, where a result has them.
+
+        A result with anything else there fails its trial, before the scheduler sees it.
+        """
+        return []
+
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         """Tells the scheduler what the run optimises; called once, before the first trial.
 

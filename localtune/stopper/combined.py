@@ -47,3 +47,6 @@ class CombinedStopper(Stopper):
 
     def missing_key_warnings(self, result: Mapping[str, Any]) -> list[str]:
         return [text for stopper in self._stoppers for text in stopper.missing_key_warnings(result)]
+
+    def number_keys(self) -> list[str]:
+        return [key for stopper in self._stoppers for key in stopper.number_keys()]

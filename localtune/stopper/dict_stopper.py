@@ -50,6 +50,9 @@ class DictStopper(Stopper):
     def missing_key_warnings(self, result: Mapping[str, Any]) -> list[str]:
         return self._missing.warnings(result)
 
+    def number_keys(self) -> list[str]:
+        return list(self.criteria)
+
     def _reaches(self, key: str, value: Any, bound: Any) -> bool:
         try:
             return bool(value >= bound)

@@ -64,6 +64,9 @@ class ExperimentPlateauStopper(Stopper):
     def missing_key_warnings(self, result: Mapping[str, Any]) -> list[str]:
         return self._missing.warnings(result)
 
+    def number_keys(self) -> list[str]:
+        return [self._metric]
+
     def _add(self, value: float) -> None:
         if not math.isnan(value):
             ranked = sorted([*self._best, value], reverse=self._mode == "max")

@@ -12,11 +12,11 @@ MISSING: Any = object()
 
 
 def value_of(key: str, result: Mapping[str, Any]) -> Any:
-    """The value of a flat key in a nested result, or MISSING; a group of metrics is no value."""
+    """The value of a flat key in a nested result, or MISSING; None and a group are no value."""
     value = result.get(key, MISSING)
     if value is MISSING and "/" in key:
         value = unflattened_lookup(key, result, default=MISSING)
-    return MISSING if isinstance(value, Mapping) else value
+    return MISSING if value is None or isinstance(value, Mapping) else value
 
 
 class MissingKeys:

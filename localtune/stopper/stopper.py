@@ -49,3 +49,10 @@ class Stopper(ABC):
             result: Any trial's result, nested.
         """
         return []
+
+    def number_keys(self) -> list[str]:
+        """Flat keys of results in which the stopper needs numbers, where a result has them.
+
+        A result with anything else there fails its trial, before the stopper sees it.
+        """
+        return []

@@ -72,6 +72,9 @@ class TrialPlateauStopper(Stopper):
     def missing_key_warnings(self, result: Mapping[str, Any]) -> list[str]:
         return self._missing.warnings(result)
 
+    def number_keys(self) -> list[str]:
+        return [self._metric]
+
     def _passes_threshold(self, value: float) -> bool:
         if self._threshold is None:
             return True

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 import localtune as tune
 from localtune.controller.metric_check import MetricCheck
-from localtune.error import MissingMetricError, TuneError
+from localtune.error import MissingMetricError, TrialError, TuneError
 from localtune.experiment.trial import Trial
+from localtune.schedulers import ASHAScheduler, MedianStoppingRule
+from localtune.search.optuna import OptunaSearch
+from localtune.stopper import ExperimentPlateauStopper, TrialPlateauStopper
 from tests.runs import Recorder, fit, reporting, statuses
 
 TRIAL = Trial("train", trial_id="abc_00000")
@@ -92,3 +97,69 @@ def test_trials_that_report_nothing_have_no_best_result(tmp_path: Path, value: A
 def test_the_metric_of_bare_numbers_needs_no_name(tmp_path: Path) -> None:
     grid = fit(lambda config: config["x"], tmp_path, {"x": tune.grid_search([2, 5])}, mode="max")
     assert grid.get_best_result().metrics["_metric"] == 5
+
+
+# -- values that cannot be compared ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [1, 0.5, True, None, float("nan"), -float("inf")])
+def test_a_number_can_be_compared(value: Any) -> None:
+    assert (
+        MetricCheck("loss", numbers=["x"]).odd_value_of(TRIAL, {"loss": value, "x": value}) is None
+    )
+
+
+@pytest.mark.parametrize("key", ["loss", "eval/x"])
+@pytest.mark.parametrize("value", ["low", "0.5", [1], (1,), b"1", numpy.array([1.0]), 1j])
+def test_what_is_no_number_names_the_metric_the_value_and_the_remedy(key: str, value: Any) -> None:
+    check = MetricCheck("loss", None, "_metric", numbers=["eval/x"])
+    error = check.odd_value_of(TRIAL, {key: value})
+    assert isinstance(error, TrialError)
+    text = str(error)
+    assert f"The metric {key!r}" in text and "must be a number" in text
+    assert f"of type {type(value).__name__}" in text
+    assert "Report it as one number" in text
+    assert error.trial_id == "abc_00000"
+
+
+def test_what_nobody_compares_may_be_anything() -> None:
+    assert MetricCheck("loss").odd_value_of(TRIAL, {"loss": 1, "note": "low"}) is None
+
+
+def reports_one_odd_value(config: dict[str, Any]) -> None:
+    for step in range(3):
+        is_odd = config["odd"] is not None and step == 1
+        tune.report({"loss": config["odd"] if is_odd else 1.0 - step / 10, "epoch": step})
+
+
+@pytest.mark.parametrize("odd", ["low", [1.0], {1, 2}], ids=["text", "list", "object"])
+@pytest.mark.parametrize(
+    "decider",
+    [
+        {"scheduler": ASHAScheduler(max_t=3)},
+        {"scheduler": MedianStoppingRule(grace_period=0, min_samples_required=1)},
+        {"stop": {"loss": 5}},
+        {"stop": TrialPlateauStopper("loss", num_results=2, grace_period=2)},
+        {"stop": ExperimentPlateauStopper("loss", top=2)},
+        {"stop": [TrialPlateauStopper("loss")]},
+        {"search_alg": OptunaSearch(seed=1)},
+    ],
+    ids=["asha", "median", "dict", "plateau", "experiment plateau", "list", "optuna"],
+)
+def test_an_odd_metric_fails_its_trial_whoever_decides_by_it(
+    tmp_path: Path, decider: dict[str, Any], odd: Any
+) -> None:
+    grid = fit(
+        reports_one_odd_value,
+        tmp_path,
+        {"odd": tune.grid_search([odd, None]), "x": 1}
+        if "search_alg" not in decider
+        else {"odd": tune.choice([odd]), "x": tune.uniform(0, 1)},
+        metric="loss",
+        mode="min",
+        **copy.deepcopy(decider),
+    )
+    assert isinstance(grid[0].error, TrialError)
+    assert "'loss'" in str(grid[0].error)
+    if "search_alg" not in decider:
+        assert grid[1].error is None

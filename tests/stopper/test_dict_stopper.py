@@ -65,7 +65,11 @@ def test_criteria_that_cannot_be_compared_are_refused(
         DictStopper(criteria)
 
 
-@pytest.mark.parametrize("value", ["high", None, np.zeros(2)])
+def test_a_key_without_a_value_stops_nothing() -> None:
+    assert not DictStopper({"acc": 0, "eval/acc": 0})("t", {"acc": None, "eval": {"acc": None}})
+
+
+@pytest.mark.parametrize("value", ["high", np.zeros(2)])
 def test_a_result_that_cannot_be_compared_ends_in_an_error_that_names_it(value: Any) -> None:
     with pytest.raises(TuneError, match="needs a number for 'acc' to compare with its bound"):
         DictStopper({"acc": 0.5})("t", {"acc": value})
