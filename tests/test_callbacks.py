@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,8 @@ def test_an_exception_in_a_hook_ends_the_run_and_names_the_hook(tmp_path: Path, 
             callbacks=[callback_class(), recorder],
         )
     assert isinstance(caught.value.__cause__, KeyError)
+    assert isinstance(caught.value, KeyError)
+    assert isinstance(pickle.loads(pickle.dumps(caught.value)), KeyError)
     assert recorder.calls[-1][0] == "end"
     if hook == "setup":
         assert recorder.calls == [("end", 0)]

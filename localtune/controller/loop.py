@@ -17,6 +17,7 @@ from localtune.error import StorageError, TrialError, TuneError, WorkerStartErro
 from localtune.execution.executor import Executor
 from localtune.experiment.checkpoint_dirs import note_unrecorded, remove_checkpoint
 from localtune.experiment.metric_analysis import metric_stats_of
+from localtune.experiment.task_error import run_error
 from localtune.experiment.trial import Trial
 from localtune.experiment.trial_info import StorageContext, TrialInfo
 from localtune.result import CONFIG_PREFIX, EXPR_ERROR_FILE, TRIAL_SEED_VARIABLE
@@ -449,6 +450,4 @@ def error_of_callback(error: CallbackError) -> TuneError:
     cause = error.__cause__
     assert cause is not None
     text = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
-    problem = TuneError(f"{error}\n\n{text}")
-    problem.__cause__ = cause
-    return problem
+    return run_error(cause, f"{error}\n\n{text}")

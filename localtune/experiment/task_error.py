@@ -1,10 +1,12 @@
-"""The error of user code as it is handed out: also an instance of the class that was raised."""
+"""Errors of user code as they are handed out: also instances of the class that was raised."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from localtune.error import TrialTaskError
+from localtune.error import TrialTaskError, TuneError
+
+_DualT = TypeVar("_DualT", bound=TuneError)
 
 
 def opened_error(error: BaseException | None) -> BaseException | None:
@@ -20,10 +22,29 @@ def opened_error(error: BaseException | None) -> BaseException | None:
     if type(error) is not TrialTaskError or not isinstance(error.cause, Exception):
         return error
     cause = error.cause
-    dual = None if isinstance(cause, TrialTaskError) else _dual_error(type(cause), str(error))
+    dual = None if isinstance(cause, TrialTaskError) else _dual_error(_DualTaskError, type(cause), str(error))
     if dual is not None:
         dual.__dict__.update(error.__dict__)
         error = dual
+    error.__cause__ = cause
+    return error
+
+
+def run_error(cause: BaseException, message: str) -> TuneError:
+    """The error for a run that user code in this process has ended.
+
+    Args:
+        cause: What the user code raised.
+        message: What to say.
+
+    Returns:
+        An error that is an instance of the cause's class, too, where that can be.
+    """
+    error: TuneError | None = None
+    if isinstance(cause, Exception) and not isinstance(cause, TuneError):
+        error = _dual_error(_DualRunError, type(cause), message)
+    if error is None:
+        error = TuneError(message)
     error.__cause__ = cause
     return error
 
@@ -42,8 +63,8 @@ class OpenedWhenLoaded:
         return (opened_error, (self._error,))
 
 
-class _DualError(TrialTaskError):
-    """Mixed into a class of the user's: keeps text and construction those of TrialTaskError."""
+class _Dual(TuneError):
+    """Mixed into a class of the user's: keeps text and construction those of TuneError."""
 
     def __init__(self, message: str = "") -> None:
         Exception.__init__(self, message)
@@ -51,6 +72,13 @@ class _DualError(TrialTaskError):
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
+
+class _DualRunError(_Dual):
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (run_error, (self.__cause__, str(self)))
+
+
+class _DualTaskError(_Dual, TrialTaskError):
     def __reduce__(self) -> tuple[Any, ...]:
         closed = TrialTaskError(str(self))
         closed.__dict__.update({name: self.__dict__[name] for name in _KEPT & self.__dict__.keys()})
@@ -60,12 +88,13 @@ class _DualError(TrialTaskError):
 _KEPT = frozenset({"trial_id", "trial_dir", "traceback_text", "summary", "pickled_cause"})
 
 
-def _dual_error(cls: type[Exception], message: str) -> TrialTaskError | None:
+def _dual_error(base: type[_DualT], cls: type[Exception], message: str) -> _DualT | None:
+    name = "TrialTaskError" if issubclass(base, TrialTaskError) else "TuneError"
     try:
-        dual = type(f"TrialTaskError({cls.__name__})", (_DualError, cls), {"__module__": __name__})
+        dual = type(f"{name}({cls.__name__})", (base, cls), {"__module__": __name__})
         error = dual(message)
         str(error)
     except Exception:
         # Some classes cannot be subclassed or refuse to be made this way.
         return None
-    return error if isinstance(error, TrialTaskError) else None
+    return error if isinstance(error, base) else None

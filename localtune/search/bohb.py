@@ -163,7 +163,11 @@ class TuneBOHB(SpaceSearcher):
         self._paused.discard(trial_id)
 
     def set_state(self, state: dict[str, Any]) -> None:
-        super().set_state(state)
+        given = state.get("_given_space")
+        super().set_state({key: each for key, each in state.items() if key != "_given_space"})
+        # A space that was given again is the one to go on with.
+        if not self.has_space and given is not None:
+            self._take_space(given)
         self._studies = {}
 
     def get_state(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class ConcurrencyLimiter(SearcherWrapper):
         searcher: The searcher.
         max_concurrent: How many.
         batch: Suggest that many at once, wait until all of them have ended, and only then tell
-            the searcher. If the searcher has nothing more to suggest, a smaller batch will do.
+            the searcher. If there is nothing more to suggest, a smaller batch will do.
 
     Raises:
         TypeError: if ``searcher`` is none.
@@ -45,6 +45,7 @@ class ConcurrencyLimiter(SearcherWrapper):
         self.batch = batch
         self._live: set[str] = set()  # those that count: in a batch, ended ones do
         self._ended: dict[str, _Ending] = {}  # of a batch, until all have
+        self._is_last = False  # whether the batch will not grow any more
         self._is_left_to_searcher = searcher.set_max_concurrency(max_concurrent)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
@@ -78,11 +79,17 @@ class ConcurrencyLimiter(SearcherWrapper):
             return
         elif self.batch:
             self._ended[trial_id] = result, error
-            if len(self._ended) == self.max_concurrent:
+            if len(self._ended) == (len(self._live) if self._is_last else self.max_concurrent):
                 self._tell_of_batch()
         else:
             self._live.discard(trial_id)
             self.searcher.on_trial_complete(trial_id, result=result, error=error)
+
+    def on_last_suggestion(self) -> None:
+        self._is_last = True
+        if self._ended and len(self._ended) == len(self._live):
+            self._tell_of_batch()
+        super().on_last_suggestion()
 
     def _tell_of_batch(self) -> None:
         ended, self._ended = self._ended, {}

@@ -145,6 +145,7 @@ class SearchGenerator(SearchAlgorithm):
             return None
         if isinstance(suggested, str) and suggested == Searcher.FINISHED:
             self._has_finished = True
+            self.searcher.on_last_suggestion()
             return None
         if not isinstance(suggested, dict):
             raise ValueError(
@@ -154,6 +155,8 @@ class SearchGenerator(SearchAlgorithm):
         if self._is_space_taken:
             _check_part(searcher_name(self.searcher), self._space, suggested, ())
         self._counter += 1
+        if self.is_finished():
+            self.searcher.on_last_suggestion()
         return self._suggestion(trial_id, suggested)
 
     def is_finished(self) -> bool:

@@ -17,9 +17,11 @@ import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from localtune.result import EXPERIMENT_DB_FILE
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.remote_store import local_path
 from localtune.utils.serialization import dumps_by_value
 from localtune.utils.trust import load_own
 
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
 _STATE_FILE = "searcher-state-{}.pkl"
 _MODES = ("min", "max")
+# (trial id, its result, whether it failed; None if it goes on)
+Told: TypeAlias = "tuple[str, dict[str, Any] | None, bool | None]"
+# Keys of the state of a searcher that wraps another one.
+WRAPPER_KEYS = {"own", "searcher"}
 
 
 class Searcher(ABC):
@@ -156,6 +162,9 @@ class Searcher(ABC):
             error: Whether it failed.
         """
 
+    def on_last_suggestion(self) -> None:  # noqa: B027
+        """Called when no further suggestion will be asked for; the trials may still run."""
+
     def add_evaluated_point(
         self,
         parameters: dict[str, Any],
@@ -248,19 +257,42 @@ class Searcher(ABC):
         self.save(str(partial))
         os.replace(partial, target)
 
+    def go_on_from(self, data: bytes, told: Iterable[Told]) -> None:
+        """Goes on from the state of a searcher of this class, which may have been wrapped.
+
+        Args:
+            data: What :func:`snapshot` took of it.
+            told: What it was told afterwards.
+        """
+        while (inner := within(data)) is not None:
+            data = inner
+        load_snapshot(self, data)
+        tell(self, told)
+
     def restore_from_dir(self, checkpoint_dir: str) -> None:
-        """Goes on from the latest file that ``save_to_dir`` wrote.
+        """Goes on from an experiment, or from the latest file that ``save_to_dir`` wrote.
+
+        Args:
+            checkpoint_dir: Directory of an experiment whose latest run had a searcher of this
+                class, or of such a file.
 
         Raises:
-            FileNotFoundError: if there is none.
+            FileNotFoundError: if there is neither.
+            UntrustedDirectoryError: if another user could have written it.
+            ValueError: if the run had no such searcher.
         """
+        checkpoint_dir = local_path(checkpoint_dir)
+        if os.path.isfile(os.path.join(checkpoint_dir, EXPERIMENT_DB_FILE)):
+            self.go_on_from(*_state_of_run(checkpoint_dir))
+            return
         files = sorted(
             Path(checkpoint_dir).glob(_STATE_FILE.format("*")),
             key=lambda each: each.stat().st_mtime,
         )
         if not files:
             raise FileNotFoundError(
-                f"There is no {_STATE_FILE.format('*')} in {str(checkpoint_dir)!r}."
+                f"There is neither {EXPERIMENT_DB_FILE} nor {_STATE_FILE.format('*')} in "
+                f"{str(checkpoint_dir)!r}."
             )
         self.restore(str(files[-1]))
 
@@ -298,6 +330,47 @@ def snapshot(searcher: Searcher) -> bytes:
         path = Path(directory, "state")
         searcher.save(str(path))
         return path.read_bytes()
+
+
+def within(data: bytes) -> bytes | None:
+    """The snapshot of the searcher within, if one is that of a wrapper; else None."""
+    state = pickle.loads(data)
+    is_wrapper = isinstance(state, dict) and state.keys() == WRAPPER_KEYS
+    return state["searcher"] if is_wrapper else None
+
+
+def tell(searcher: Searcher, told: Iterable[Told]) -> None:
+    """Tells a searcher of results and ends of trials."""
+    for trial_id, result, error in told:
+        if error is None:
+            searcher.on_trial_result(trial_id, result or {})
+        else:
+            searcher.on_trial_complete(trial_id, result=result, error=error)
+
+
+def _state_of_run(experiment_path: str) -> tuple[bytes, list[Told]]:
+    """What :func:`snapshot` took of the searcher of an experiment's latest run.
+
+    Returns:
+        The snapshot, and what the searcher was told afterwards.
+
+    Raises:
+        ValueError: if the run had no searcher, or its state could not be kept.
+    """
+    from localtune.storage.reading import read_state
+
+    state = read_state(experiment_path, "searcher")
+    told: list[Told] = []
+    if isinstance(state, dict) and "inner" in state:  # It thought in the background.
+        state, told = state["inner"], state["told"]
+    data = state.get("searcher") if isinstance(state, dict) else None
+    if not isinstance(data, bytes):
+        raise ValueError(
+            f"The experiment {experiment_path!r} keeps no state of a Searcher: its latest run "
+            "searched at random or on a grid, or with a searcher that cannot be pickled. Give the "
+            "directory of an experiment that ran with this class."
+        )
+    return data, told
 
 
 def load_snapshot(searcher: Searcher, data: bytes) -> None:

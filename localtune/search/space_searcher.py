@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from localtune.result import DEFAULT_METRIC
-from localtune.search.convert import ConvertedSpace, has_variables
+from localtune.search.containers import Path
+from localtune.search.convert import ConvertedSpace, has_variables, variables_of
 from localtune.search.searcher import Searcher
 from localtune.utils.best import is_number
 
@@ -47,16 +48,20 @@ class SpaceSearcher(Searcher):
         self._points = [dict(point) for point in points_to_evaluate or ()]
         self._rewards = list(evaluated_rewards or ())
         self._space: ConvertedSpace | None = None
+        self._given_space: Any = None  # as it was given
         if space is not None:
-            self._use_space(space)
+            self._take_space(space)
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
     ) -> bool:
         self.set_objective(metric, mode, spec.get("seed"))
-        if self.has_space or not has_variables(config):
+        if not has_variables(config):
             return False
-        self._use_space(config)
+        if self.has_space:
+            # The state of a searcher that had the run's space brings that space along.
+            return _variables_text(config) == _variables_text(self._given_space)
+        self._take_space(config)
         return True
 
     @property
@@ -104,11 +109,20 @@ class SpaceSearcher(Searcher):
             for number, point in enumerate(self._points)
         ]
 
+    def _take_space(self, space: Any) -> None:
+        self._use_space(space)
+        self._given_space = space
+
     def _use_space(self, space: dict[str, Any]) -> None:
         self._space = ConvertedSpace(
             space, self.library, conditional=self.conditional, normal=self.normal
         )
         self.point_values()  # so that a point that does not fit is found before the run
+
+
+def _variables_text(space: Any) -> dict[Path, str]:
+    """{path: domain as text} of all that must be chosen."""
+    return {path: repr(domain) for path, domain in variables_of(space, ())}
 
 
 def check_points(points: Any, rewards: Any) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from localtune.search.searcher import Searcher, load_snapshot, snapshot
+from localtune.search.searcher import Searcher, Told, load_snapshot, snapshot, tell, within
 from localtune.utils.calls import accepted
 
 
@@ -62,6 +63,9 @@ class SearcherWrapper(Searcher):
     ) -> None:
         self.searcher.on_trial_complete(trial_id, result=result, error=error)
 
+    def on_last_suggestion(self) -> None:
+        self.searcher.on_last_suggestion()
+
     def add_evaluated_point(
         self,
         parameters: dict[str, Any],
@@ -74,6 +78,13 @@ class SearcherWrapper(Searcher):
 
     def add_evaluated_trials(self, trials_or_analysis: Any, metric: str) -> None:
         self.searcher.add_evaluated_trials(trials_or_analysis, metric)
+
+    def go_on_from(self, data: bytes, told: Iterable[Told]) -> None:
+        if within(data) is None:
+            self.searcher.go_on_from(data, told)
+        else:
+            load_snapshot(self, data)
+            tell(self, told)
 
     def get_state(self) -> dict[str, Any]:
         own = {key: value for key, value in self.__dict__.items() if key != "searcher"}

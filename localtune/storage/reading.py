@@ -131,6 +131,22 @@ def load_trial(trial_dir: str, *, trust: bool = False) -> Trial | None:
     return trial
 
 
+def read_state(experiment_path: str, key: str, *, trust: bool = False) -> Any:
+    """What a run kept under a key, the latest run's; None if it kept nothing.
+
+    Args:
+        experiment_path: Directory of the experiment.
+        key: ``"searcher"``, for instance.
+        trust: Read it though another user could have written it.
+
+    Raises:
+        UntrustedDirectoryError: if another user could have written it.
+        StorageError: if there is no readable database.
+    """
+    with opened(experiment_path, trust=trust) as db:
+        return db.get(key)
+
+
 @contextlib.contextmanager
 def opened(experiment_path: str, *, trust: bool = False) -> Iterator[ExperimentDB]:
     """An experiment's database, to look at: what is written to it is lost.

@@ -62,7 +62,8 @@ MAY_IMPORT = {
     "V": {"V"},
     "T": {"V", "T"},
     "W": {"V", "T", "W"},
-    "D": {"V", "D"},
+    # A searcher takes its state out of an experiment whose directory the user gives.
+    "D": {"V", "D", "localtune.storage.reading"},
     "S": {"V", "S"},
     "O": {"V", "O"},
     "X": {"V", "W", "X"},

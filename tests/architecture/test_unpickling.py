@@ -45,6 +45,7 @@ ALLOWED = {
     "localtune.storage.migrations._give_runs_a_table": _DATABASE,
     "localtune.controller.kept_state._Unpickler": _DATABASE,
     "localtune.search.searcher.load_snapshot": _DATABASE,
+    "localtune.search.searcher.within": _DATABASE,
     "localtune.search.optuna.optuna_search.OptunaSearch.set_state": _DATABASE,
     "localtune.tuner.Tuner._renew": _TUNER,
     "localtune.tuner.Tuner.restore": _TUNER,

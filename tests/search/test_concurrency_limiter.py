@@ -107,6 +107,23 @@ def test_a_batch_that_cannot_be_filled_is_told_too() -> None:
     assert len(inner.told) == 2
 
 
+@pytest.mark.parametrize("ends_before", [0, 1, 2])
+def test_the_last_batch_may_stay_unfilled(ends_before: int) -> None:
+    inner = Recording()
+    limiter = ConcurrencyLimiter(inner, 3, batch=True)
+    for trial_id in ("a", "b"):
+        limiter.suggest(trial_id)
+    for trial_id in ("a", "b")[:ends_before]:
+        limiter.on_trial_complete(trial_id, {"loss": 1})
+    assert inner.told == []
+
+    limiter.on_last_suggestion()
+    for trial_id in ("a", "b")[ends_before:]:
+        limiter.on_trial_complete(trial_id, {"loss": 1})
+
+    assert len(inner.told) == 2
+
+
 def test_a_searcher_that_limits_itself_is_left_alone() -> None:
     inner = Recording(limits_itself=True)
     limiter = ConcurrencyLimiter(inner, 1)

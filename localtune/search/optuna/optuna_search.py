@@ -186,6 +186,8 @@ class OptunaSearch(SpaceSearcher):
 
     def get_state(self) -> dict[str, Any]:
         state: dict[str, Any] = {
+            # A function may refer to what cannot be kept, and is given again.
+            "space": None if callable(self._given_space) else self._given_space,
             "metric": self._metric,
             "mode": self._mode,
             "seed": self._seed,
@@ -202,6 +204,8 @@ class OptunaSearch(SpaceSearcher):
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
+        if not self.has_space and state.get("space") is not None:
+            self._take_space(state["space"])
         self._metric = state["metric"]
         self._mode = state["mode"]
         self._seed = state["seed"]
