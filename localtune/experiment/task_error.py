@@ -22,7 +22,11 @@ def opened_error(error: BaseException | None) -> BaseException | None:
     if type(error) is not TrialTaskError or not isinstance(error.cause, Exception):
         return error
     cause = error.cause
-    dual = None if isinstance(cause, TrialTaskError) else _dual_error(_DualTaskError, type(cause), str(error))
+    dual = (
+        None
+        if isinstance(cause, TrialTaskError)
+        else _dual_error(_DualTaskError, type(cause), str(error))
+    )
     if dual is not None:
         dual.__dict__.update(error.__dict__)
         error = dual
