@@ -160,7 +160,10 @@ class Decisions(RunCore):
     def _end_well(self, trial: Trial) -> None:
         """A trial that ran until now ends well."""
         flat = flatten_dict(trial.last_result)
-        self._finish(trial, Status.TERMINATED)
+        if trial.cut_short is not None:
+            trial.cut_short = None  # The end of the run came when all was done but a save.
+        else:
+            self._finish(trial, Status.TERMINATED)
         self._guard("scheduler", lambda: self._scheduler.on_trial_complete(self._view, trial, flat))
         self._guard(
             "searcher", lambda: self._searcher.on_trial_complete(trial.trial_id, result=flat)

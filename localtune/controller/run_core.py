@@ -225,6 +225,11 @@ class RunCore:
         self._is_ending = True
         self._clones.give_up_all()
         for worker in self._workers:
+            worker.ends_with_save = (
+                worker.phase is Phase.SAVING
+                and worker.decision == STOP
+                and not self._settings.export_formats
+            )
             self._dismiss(worker, reason)
         for trial_id in self._recovering:
             self._move(self._live[trial_id], Status.PENDING)

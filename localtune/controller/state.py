@@ -133,7 +133,10 @@ class ControllerState(Starting):
             self._winding_down_until = self._clock.monotonic() + grace_s
             for worker in self._workers:
                 if worker.trial is not None:
+                    is_paused_anyway = worker.pause_wanted or worker.decision == PAUSE
                     self._serve(Request("pause", worker.trial))
+                    # It does not wait for its scheduler when the run is taken up again.
+                    worker.is_ready = worker.is_ready or not is_paused_anyway
         else:
             self._leave_off("the run was told to end")
         return self._take()
@@ -211,6 +214,8 @@ class ControllerState(Starting):
             if isinstance(reply, m.Saved):
                 # It was on its way: the trial can go on from there.
                 self._take_in_save(worker.former, reply)
+                if worker.ends_with_save:
+                    self._end_well(worker.former)
             return
         if trial is None:
             return

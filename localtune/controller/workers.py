@@ -65,6 +65,8 @@ class Worker:
         decision: What was decided about the trial, to be done when the save in flight is.
         clone: What the trial goes on as then, if not as itself.
         is_unwanted: Whether the scheduler has decided that the trial ends.
+        ends_with_save: Whether the save in flight is all that a trial of a run that ends still has
+            to do.
         pause_wanted: Whether somebody asked to pause the trial after the step in flight.
         is_ready: Whether the trial that is to be paused may start again at once.
         save_wanted: Whether somebody asked to save the trial after the step in flight.
@@ -80,6 +82,7 @@ class Worker:
     decision: str = ""
     clone: Clone | None = None
     is_unwanted: bool = False
+    ends_with_save: bool = False
     pause_wanted: bool = False
     is_ready: bool = False
     save_wanted: bool = False

@@ -164,6 +164,8 @@ class Executor(ABC):
     def stop_worker(self, worker_id: int, reason: str, *, force: bool = False) -> None:
         """Ends a worker; its ``Exited`` event follows.
 
+        A save in flight is done and answered first, unless the worker is killed.
+
         Args:
             worker_id: Which worker; it may have a command in flight.
             reason: For the log.

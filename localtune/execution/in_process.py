@@ -74,8 +74,10 @@ class InProcessExecutor(Executor):
     def stop_worker(self, worker_id: int, reason: str, *, force: bool = False) -> None:
         if worker_id not in self._hosts:
             return
-        # What it has not begun is not begun any more.
-        self._commands = deque(each for each in self._commands if each[0] != worker_id)
+        # What it has not begun is not begun any more, but for a save.
+        self._commands = deque(
+            each for each in self._commands if each[0] != worker_id or isinstance(each[1], m.Save)
+        )
         self._commands.append((worker_id, m.Stop()))
 
     def wait(self, timeout_s: float | None) -> list[WorkerEvent]:

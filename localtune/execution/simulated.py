@@ -157,11 +157,13 @@ class SimulatedExecutor(Executor):
     def stop_worker(self, worker_id: int, reason: str, *, force: bool = False) -> None:
         if worker_id not in self._hosts:
             return
-        self._in_flight[worker_id].clear()
+        in_flight = self._in_flight[worker_id]
+        saved = [each for each in in_flight if _is_saved(each)]
+        in_flight.clear()
         if force:
             self._end(worker_id, 0.0, [], -_SIGKILL)
         else:
-            self._end(worker_id, 0.0, [Replied(worker_id, m.Stopped())], 0)
+            self._end(worker_id, 0.0, [*saved, Replied(worker_id, m.Stopped())], 0)
 
     def wait(self, timeout_s: float | None) -> list[WorkerEvent]:
         if self._woken:
@@ -212,3 +214,7 @@ class SimulatedExecutor(Executor):
         exited = Exited(worker_id, WorkerExit(exit_code))
         self._schedule(worker_id, duration_s, [*events, exited])
         del self._hosts[worker_id], self._in_flight[worker_id]
+
+
+def _is_saved(event: WorkerEvent) -> bool:
+    return isinstance(event, Replied) and isinstance(event.reply, m.Saved)

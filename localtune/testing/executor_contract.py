@@ -266,6 +266,19 @@ class ExecutorContract:
             exit = session.end(worker, force=True)
             assert exit.exit_code != 0
 
+    def test_a_save_in_flight_comes_in_before_a_worker_that_is_stopped_ends(
+        self, tmp_path: Path
+    ) -> None:
+        with self.session(tmp_path) as session:
+            worker = session.start()
+            expect(session.answer(worker), m.Ready)
+            expect(session.ask(worker, m.Train()), m.Trained)
+            session.executor.send(worker, m.Save())
+            session.executor.stop_worker(worker, "the test is over")
+            saved = expect(session.answer(worker), m.Saved)
+            assert saved.path is not None and os.listdir(saved.path)
+            session.exit_of(worker)
+
     def test_a_wake_ends_a_wait(self, tmp_path: Path) -> None:
         with self.session(tmp_path) as session:
             session.executor.wake()

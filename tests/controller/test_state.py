@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from localtune.controller import instructions as i
 from localtune.controller.limits import Limits
-from localtune.controller.settings import RunSettings
 from localtune.controller.state import ControllerState
 from localtune.error import (
     MissingMetricError,
@@ -20,135 +19,16 @@ from localtune.error import (
     WorkerDiedError,
     WorkerStartError,
 )
-from localtune.execution.executor import Capacity, Exited, Replied, WorkerExit
+from localtune.execution.executor import Exited, Replied, WorkerExit
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
-from localtune.resources import resource_dict_to_pg_factory
 from localtune.run_config import CheckpointConfig
 from localtune.schedulers import FIFOScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
-from localtune.stopper import NoopStopper
 from localtune.stopper.stopper import Stopper
 from localtune.testing import ManualClock
 from localtune.worker import messages as m
-
-
-def make_state(
-    num_samples: int = 3,
-    *,
-    cpus: float = 2,
-    scheduler: Any = None,
-    stopper: Stopper | None = None,
-    clock: ManualClock | None = None,
-    request: dict[str, float] | None = None,
-    **options: Any,
-) -> ControllerState:
-    searcher = BasicVariantGenerator()
-    searcher.setup({}, num_samples)
-    run_settings = RunSettings(
-        trainable_name="trainable",
-        experiment_path="/nowhere",
-        resources_of=lambda config: resource_dict_to_pg_factory(request or {"cpu": 1}),
-        **options,
-    )
-    return ControllerState(
-        run_settings,
-        searcher,
-        scheduler or FIFOScheduler(),
-        stopper or NoopStopper(),
-        Capacity({"CPU": cpus}),
-        clock or ManualClock(),
-    )
-
-
-class Workers:
-    """Workers without processes: they answer what a script, or a choice, says."""
-
-    def __init__(self, state: ControllerState) -> None:
-        self.state = state
-        self.in_flight: dict[int, m.Command | None] = {}  # {worker id: command}
-        self.stopping: set[int] = set()
-        self.iterations: dict[int, int] = {}
-        self.notices: list[tuple[str, str]] = []  # (hook, trial id)
-        self.trial_of: dict[int, Trial] = {}
-        self.most_at_once = 0
-
-    def carry_out(self, instructions: list[i.Instruction]) -> None:
-        for each in instructions:
-            if isinstance(each, i.StartWorker):
-                assert each.worker_id not in self.in_flight
-                self.in_flight[each.worker_id] = m.Construct(None)  # type: ignore[arg-type]
-                self.trial_of[each.worker_id] = each.trial
-                self.iterations[each.worker_id] = 0
-            elif isinstance(each, i.ResetWorker):
-                assert self.in_flight[each.worker_id] is None, "a command is in flight"
-                self.in_flight[each.worker_id] = m.Reset(None)  # type: ignore[arg-type]
-                self.trial_of[each.worker_id] = each.trial
-                self.iterations[each.worker_id] = 0
-            elif isinstance(each, i.Send):
-                assert self.in_flight[each.worker_id] is None, "a command is in flight"
-                assert each.worker_id not in self.stopping
-                self.in_flight[each.worker_id] = each.command
-            elif isinstance(each, i.StopWorker):
-                assert each.worker_id not in self.stopping, "stopped twice"
-                self.stopping.add(each.worker_id)
-            elif isinstance(each, i.Notify):
-                self.notices.append((each.hook, each.trial.trial_id))
-        serving = len(self.in_flight.keys() - self.stopping)
-        self.most_at_once = max(self.most_at_once, serving)
-        self.state.validate()
-
-    def advance(self) -> None:
-        self.carry_out(self.state.advance())
-        while self.state.has_work:
-            self.carry_out(self.state.advance())
-
-    def reply(self, worker_id: int, reply: m.Reply) -> None:
-        self.in_flight[worker_id] = None
-        self.carry_out(self.state.handle(Replied(worker_id, reply)))
-
-    def exit(self, worker_id: int, code: int = 0) -> None:
-        del self.in_flight[worker_id]
-        self.stopping.discard(worker_id)
-        self.carry_out(self.state.handle(Exited(worker_id, WorkerExit(code))))
-
-    def answer_well(self, worker_id: int, last_iteration: int = 2) -> None:
-        """The expected answer to the command in flight."""
-        command = self.in_flight[worker_id]
-        if isinstance(command, m.Construct):
-            self.reply(worker_id, m.Ready({"pid": 1}))
-        elif isinstance(command, m.Reset):
-            self.reply(worker_id, m.ResetDone(True, {"pid": 1}))
-        elif isinstance(command, m.Train):
-            self.iterations[worker_id] += 1
-            done = self.iterations[worker_id] >= last_iteration
-            self.reply(worker_id, m.Trained(self.result(worker_id, done=done)))
-        elif isinstance(command, m.Save):
-            path = f"/nowhere/{worker_id}-{self.iterations[worker_id]}"
-            self.reply(worker_id, m.Saved(path, self.result(worker_id), next_index=1))
-        elif isinstance(command, m.Restore):
-            self.iterations[worker_id] = command.metrics.get("training_iteration", 0)
-            self.reply(worker_id, m.Restored())
-
-    def result(self, worker_id: int, *, done: bool = False) -> dict[str, Any]:
-        return {"loss": 1.0, "training_iteration": self.iterations[worker_id], "done": done}
-
-    def run_well(self) -> None:
-        for _ in range(1000):
-            self.advance()
-            if self.state.is_done:
-                return
-            worker_id = next(iter(self.stopping), None) or next(iter(self.in_flight))
-            if worker_id in self.stopping:
-                self.exit(worker_id)
-            else:
-                busy = [each for each, command in self.in_flight.items() if command is not None]
-                self.answer_well(busy[0] if busy else worker_id)
-        raise AssertionError("the run does not end")
-
-
-def statuses(state: ControllerState) -> list[Status]:
-    return [trial.status for trial in state.trials]
+from tests.controller.scripted_workers import FATES, Workers, make_state, statuses
 
 
 def test_every_trial_runs_to_its_end() -> None:
@@ -376,61 +256,99 @@ class Whims(FIFOScheduler):
         if whim == 7:
             tune_controller.stop_trial(trial)
             return self.NOOP
+        if whim == 8 and others:
+            tune_controller.save_trial(others[0])
+        if whim == 9 and others:
+            tune_controller.save_trial(others[0])
+            self._clone(tune_controller, trial, others[0])
+            return self.NOOP
+        if whim == 10 and others:
+            self._clone(tune_controller, others[0], trial)
+        if whim == 11:
+            tune_controller.save_trial(trial)
+            self._clone(tune_controller, trial, trial)
+            return self.NOOP
         return self.CONTINUE
+
+    def _clone(self, view: Any, trial: Trial, donor: Trial) -> None:
+        view.clone_trial(trial, donor, config={"lr": 7}, experiment_tag="cloned")
 
 
 @settings(max_examples=300)
 @given(
     choices=st.lists(st.integers(0, 99), max_size=150),
-    whims=st.lists(st.integers(0, 7), max_size=40),
+    whims=st.lists(st.integers(0, 11), max_size=40),
     reuse=st.booleans(),
+    reports_checkpoints=st.booleans(),
     max_failures=st.integers(-1, 2),
     frequency=st.integers(0, 2),
-    fail_fast=st.booleans(),
+    num_to_keep=st.sampled_from([None, 1]),
+    fate=st.sampled_from(FATES),
+    end=st.sampled_from(["", "fail_fast", "time", "interrupt", "wind_down"]),
+    end_at=st.integers(0, 60),
 )
-def test_whatever_happens_the_run_ends_and_every_trial_has_ended(
+def test_whatever_happens_the_run_ends_and_its_record_is_what_lies_on_the_disk(
     choices: list[int],
     whims: list[int],
     reuse: bool,
+    reports_checkpoints: bool,
     max_failures: int,
     frequency: int,
-    fail_fast: bool,
+    num_to_keep: int | None,
+    fate: str,
+    end: str,
+    end_at: int,
 ) -> None:
+    clock = ManualClock()
     state = make_state(
         6,
         cpus=3,
         scheduler=Whims(whims),
+        clock=clock,
         reuse_workers=reuse,
         max_failures=max_failures,
-        fail_fast=fail_fast and max_failures == 0,
-        checkpoint_config=CheckpointConfig(checkpoint_frequency=frequency),
+        fail_fast=end == "fail_fast" and max_failures == 0,
+        time_budget_s=100.0 if end == "time" else None,
+        limits=Limits(retry_wait_s=1.0 if frequency == 1 else 0.0),
+        checkpoint_config=CheckpointConfig(checkpoint_frequency=frequency, num_to_keep=num_to_keep),
     )
-    workers = Workers(state)
+    workers = Workers(state, reports_checkpoints=reports_checkpoints)
     workers.advance()
-    for choice in choices:
+    for number, choice in enumerate(choices):
+        if number == end_at:
+            clock.advance(100.0)
+            if end == "interrupt":
+                workers.carry_out(state.interrupt())
+            elif end == "wind_down":
+                workers.carry_out(state.wind_down(grace_s=60.0))
         if state.is_done or not workers.in_flight:
             break
         ids = sorted(workers.in_flight)
         worker_id = ids[choice % len(ids)]
-        fate = choice // 10
+        what = choice // 10
         busy = workers.in_flight[worker_id] is not None
-        if fate == 0:
-            workers.exit(worker_id, -9)
-        elif fate == 1 and busy and worker_id not in workers.stopping:
+        if what == 0:
+            workers.exit(worker_id, -9, fate=FATES[choice % 2 + 1])
+        elif what == 1 and busy and worker_id not in workers.stopping:
             failed = m.Failed("Train", "ValueError", "text", "traceback")
             workers.reply(worker_id, failed)
         elif worker_id in workers.stopping:
-            workers.exit(worker_id)
+            workers.exit(worker_id, fate=fate)
         elif busy:
             workers.answer_well(worker_id)
+        clock.advance(0.1)
         workers.advance()
-    workers.run_well()
+    workers.run_well(fate=fate)
     assert state.error is None
-    assert all(trial.is_finished() for trial in state.trials)
-    if not (fail_fast and max_failures == 0):
+    is_early = end in ("interrupt", "wind_down") and state.is_ending
+    assert is_early or all(trial.is_finished() for trial in state.trials)
+    if not state.is_ending:
         assert len(state.trials) == 6
     ended = [trial_id for hook, trial_id in workers.notices if hook == "on_trial_complete"]
     assert len(ended) == len(set(ended)), "a trial completed twice"
+    for trial in state.trials:
+        assert trial.cut_short is None or trial.trial_id not in ended
+    assert not state._workers._pool.used.get("CPU")
 
 
 # -- clones, saves and what nobody may wait for ----------------------------------------------------
@@ -738,7 +656,7 @@ def test_winding_down_saves_what_runs_and_starts_nothing() -> None:
             workers.exit(worker_id)
         else:
             workers.answer_well(worker_id, last_iteration=9)
-    assert statuses(state) == [Status.PAUSED] * 2 + [Status.PENDING] * 3
+    assert statuses(state) == [Status.PENDING] * 5
     assert first.has_checkpoint() and second.has_checkpoint()
 
 
