@@ -1,4 +1,4 @@
-"""Every request in every phase of a worker: the tables of docs/controller.md, tried cell by cell."""
+"""Every request in every phase of a worker: the tables of docs/controller.md, cell by cell."""
 
 from __future__ import annotations
 
