@@ -196,9 +196,10 @@ class RunCore:
         self._counts[status] += 1
         trial.set_status(status)
 
-    def _warn_once(self, message: str) -> None:
-        if message not in self._warned:
-            self._warned.add(message)
+    def _warn_once(self, message: str, subject: str = "") -> None:
+        """Warns unless there was a warning of the same subject, or the same one, before."""
+        if (subject or message) not in self._warned:
+            self._warned.add(subject or message)
             self._out.append(i.Warn(message))
 
     def _guard(self, who: str, call: Callable[[], Any]) -> Any:

@@ -156,11 +156,7 @@ class ControllerState(Starting):
             else:
                 self._workers.remove(worker)
             is_shortage = isinstance(error, WorkerStartError) and error.is_shortage
-            if is_shortage and self._workers.serving_count:
-                self._thin_out(str(error))
-                self._move(trial, Status.PENDING)
-                self._out.append(i.Persist(trial))
-            else:
+            if not (is_shortage and self._put_off(trial, str(error))):
                 self._fail(worker, trial, error)
         return self._take()
 
@@ -403,15 +399,27 @@ class ControllerState(Starting):
         if left is not None:
             self._out.append(i.TidyTrial(left))
         if trial is not None:
+            if event.exit.no_room and self._put_off(trial, event.exit.describe()):
+                return
             if event.exit.out_of_memory:
                 self._thin_out("Memory ran short")
             self._fail(worker, trial, failure.error_of_exit(event.exit, trial, phase.value))
+
+    def _put_off(self, trial: Trial, why: str) -> bool:
+        """Lets a trial for which the system has no room wait, if room will come."""
+        if not self._workers.serving_count:
+            return False
+        self._thin_out(why)
+        self._move(trial, Status.PENDING)
+        self._out.append(i.Persist(trial))
+        return True
 
     def _thin_out(self, why: str) -> None:
         """One trial more was too many: from now on no more than now run at once."""
         self._crowd_limit = max(self._workers.serving_count, 1)
         self._warn_once(
-            f"{why}: from now on no more than {self._crowd_limit} of the trials run at once."
+            f"{why}: from now on no more than {self._crowd_limit} of the trials run at once.",
+            subject=why,
         )
 
     # -- the end of the run -----------------------------------------------------------------------

@@ -38,12 +38,14 @@ class WorkerExit:
         crash_text: Python stack that native code left when it crashed.
         out_of_memory: Whether the machine had too little memory for all that ran: fewer workers
             at a time may do better.
+        no_room: Whether the system refused to start it: it may start when fewer run.
     """
 
     exit_code: int | None
     note: str = ""
     crash_text: str = ""
     out_of_memory: bool = False
+    no_room: bool = False
 
     def describe(self) -> str:
         """One sentence for a person: the exit by name, and the likely cause."""

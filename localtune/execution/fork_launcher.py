@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from multiprocessing import Pipe
 from typing import Any
 
+from localtune.execution.executor import WorkerExit
 from localtune.execution.guard_client import GuardClient
 from localtune.execution.launcher import ExitHandler, Launcher, Program
-from localtune.execution.template_client import TemplateClient
+from localtune.execution.template_client import TemplateClient, not_started
 from localtune.execution.waiter import Waiter
 from localtune.utils.messages import get_logger
 
@@ -105,10 +106,10 @@ class ForkLauncher(Launcher):
             self._templates[key] = client
         return client
 
-    def on_worker_exit(self, worker_id: int, exit_code: int | None, note: str = "") -> None:
+    def on_worker_exit(self, worker_id: int, exit: WorkerExit) -> None:
         """Called by a template's client when a worker has ended."""
         del self._owners[worker_id]
-        self.on_exit(worker_id, exit_code, note)
+        self.on_exit(worker_id, exit)
 
     def on_refusal(self, client: TemplateClient, reason: str) -> None:
         """Called by a client whose template must not fork: one that preloads nothing takes over."""
@@ -151,7 +152,7 @@ class ForkLauncher(Launcher):
         worker_ids = list(client.pids)
         client.pids.clear()
         for worker_id in worker_ids:
-            self.on_worker_exit(worker_id, None, note)
+            self.on_worker_exit(worker_id, WorkerExit(None, note))
         self._take_over(client, may_go_on=may_go_on)
 
     def _take_over(self, old: TemplateClient, *, may_go_on: bool) -> None:
@@ -170,7 +171,8 @@ class ForkLauncher(Launcher):
                 # It died while it was starting, or again: the next one would, too.
                 theirs.close()
                 note = old.problem or "the template process ended before it started the worker"
-                self.on_worker_exit(worker_id, None if old.problem else old.exit_code, note)
+                exit_code = None if old.problem else old.exit_code
+                self.on_worker_exit(worker_id, WorkerExit(exit_code, note))
 
     def _move(
         self, worker_id: int, theirs: Any, output_fd: int | None, old: TemplateClient
@@ -180,7 +182,7 @@ class ForkLauncher(Launcher):
             client.fork(worker_id, theirs, output_fd)
         except OSError as error:
             theirs.close()
-            self.on_worker_exit(worker_id, None, f"it could not be started: {error}")
+            self.on_worker_exit(worker_id, not_started(str(error)))
             return
         self._owners[worker_id] = client
         signum = old.early_signals.get(worker_id)

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localtune.execution.descriptors import users_limit
+from localtune.execution.executor import WorkerExit
 from localtune.execution.waiter import Waiter
 from localtune.utils.files import current_directory
 
@@ -52,7 +53,7 @@ START_METHODS = ("template", "spawn", "portable")
 
 HAS_GROUPS = hasattr(os, "killpg")
 
-ExitHandler = Callable[[int, "int | None", str], None]
+ExitHandler = Callable[[int, WorkerExit], None]
 
 
 class Launcher(ABC):
@@ -61,9 +62,8 @@ class Launcher(ABC):
     Args:
         program: What workers run.
         waiter: Where the launcher registers what it needs to watch.
-        on_exit: Called as ``on_exit(worker_id, exit_code, note)``, once per launched worker, when
-            its process and all that it left behind have ended. The exit code is negative for a
-            signal and None if it is not known; the note says why, where that helps.
+        on_exit: Called as ``on_exit(worker_id, exit)``, once per launched worker, when its process
+            and all that it left behind have ended.
     """
 
     def __init__(self, program: Program, waiter: Waiter, on_exit: ExitHandler) -> None:

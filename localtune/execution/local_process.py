@@ -308,14 +308,14 @@ class ProcessExecutor(Executor):
             self._waiter.unregister(worker.pipe)
             worker.pipe.close()
 
-    def _on_exit(self, worker_id: int, exit_code: int | None, note: str) -> None:
+    def _on_exit(self, worker_id: int, exit: WorkerExit) -> None:
         worker = self._workers.pop(worker_id)
         self._deadlines.drop(worker_id)
         self._drain(worker)
         self._close_pipe(worker)
         worker.close_output()
-        crash_text = self._take_crash_text(worker_id, exit_code)
-        exit = WorkerExit(exit_code, note or worker.kill_note, crash_text)
+        crash_text = self._take_crash_text(worker_id, exit.exit_code)
+        exit = replace(exit, note=exit.note or worker.kill_note, crash_text=crash_text)
         if self._memory_watch is not None:
             exit = self._memory_watch.release(worker_id, exit)
         self._events.append(Exited(worker_id, exit))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from multiprocessing import Pipe
 from typing import Any
 
+from localtune.execution.executor import WorkerExit
 from localtune.execution.interpreter import bootstrap, popen
 from localtune.execution.launcher import (
     HAS_GROUPS,
@@ -204,7 +205,7 @@ class SpawnLauncher(Launcher):
         end_marked(self._mark_of(worker_id))
         del self._processes[worker_id]
         self._tell_guard("-", process.pid)
-        self.on_exit(worker_id, exit_code, "")
+        self.on_exit(worker_id, WorkerExit(exit_code))
 
     def _tell_guard(self, sign: str, pid: int) -> None:
         if self._to_guard is None:

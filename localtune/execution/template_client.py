@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from localtune.execution import packets as pk
+from localtune.execution.executor import WorkerExit
 from localtune.execution.waiter import Waiter
 from localtune.worker.lifeline import LAST_BREATH_S
 
@@ -30,10 +31,15 @@ _MOST_ASKED = 16
 _STUCK_S = 10.0
 
 
+def not_started(reason: str) -> WorkerExit:
+    """The end of a worker that the system refused to start."""
+    return WorkerExit(None, f"it could not be started: {reason}", no_room=True)
+
+
 class Observer(Protocol):
     """Is told what a template reports."""
 
-    def on_worker_exit(self, worker_id: int, exit_code: int | None, note: str = "") -> None:
+    def on_worker_exit(self, worker_id: int, exit: WorkerExit) -> None:
         """A worker has ended, or will never start."""
 
     def on_refusal(self, client: TemplateClient, reason: str) -> None:
@@ -136,7 +142,7 @@ class TemplateClient:
     def _drop(self, worker_id: int) -> None:
         self.unsent.pop(worker_id, None)
         self.waiting.pop(worker_id)[0].close()
-        self._observer.on_worker_exit(worker_id, -signal.SIGKILL)
+        self._observer.on_worker_exit(worker_id, WorkerExit(-signal.SIGKILL))
 
     def send_signal(self, worker_id: int, signum: int) -> None:
         """Signals a worker, or takes it back if it has not started."""
@@ -215,7 +221,7 @@ class TemplateClient:
         elif packet.kind == pk.EXITED:
             os.close(self._pidfds.pop(packet.id))
             del self.pids[packet.id]
-            self._observer.on_worker_exit(packet.id, packet.number)
+            self._observer.on_worker_exit(packet.id, WorkerExit(packet.number))
         elif packet.kind == pk.NOT_STARTED:
             self._not_started(packet.id, packet.text)
         elif packet.kind == pk.LOADED:
@@ -232,7 +238,7 @@ class TemplateClient:
     def _not_started(self, worker_id: int, reason: str) -> None:
         self.unsent.pop(worker_id, None)
         self.waiting.pop(worker_id)[0].close()
-        self._observer.on_worker_exit(worker_id, None, f"it could not be started: {reason}")
+        self._observer.on_worker_exit(worker_id, not_started(reason))
 
     def _started(self, worker_id: int, pid: int, pidfd: int) -> None:
         self.waiting.pop(worker_id)[0].close()

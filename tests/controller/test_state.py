@@ -615,6 +615,26 @@ def test_a_trial_for_which_the_system_has_no_room_waits_until_others_have_ended(
     assert not any(trial.num_failures for trial in state.trials)
 
 
+def test_a_trial_that_a_template_had_no_room_for_waits_and_one_warning_says_so() -> None:
+    state = make_state(num_samples=4, cpus=4)
+    workers = Workers(state)
+    workers.advance()
+    refused = WorkerExit(None, "it could not be started: too many processes", no_room=True)
+    warnings = []
+    for worker_id in (3, 4):
+        del workers.in_flight[worker_id]
+        instructions = state.handle(Exited(worker_id, refused))
+        warnings += [each for each in instructions if isinstance(each, i.Warn)]
+        workers.carry_out(instructions)
+    assert len(warnings) == 1 and "too many processes" in warnings[0].message
+    workers.most_at_once = 0
+    workers.advance()
+    workers.run_well()
+    assert workers.most_at_once == 2
+    assert statuses(state) == [Status.TERMINATED] * 4
+    assert not any(trial.num_failures for trial in state.trials)
+
+
 def test_a_trial_for_which_the_system_never_has_room_fails() -> None:
     state = make_state(num_samples=1)
     workers = Workers(state)

@@ -14,20 +14,24 @@ import localtune as tune
 from localtune.error import WorkerStartError
 from localtune.testing.chaos import ChaosTrainable
 from localtune.testing.executor_contract import ExecutorSession, expect
+from localtune.utils import open_files
 from localtune.worker import messages as m
 from tests.lifecycle.programs import START_METHODS
 
 
 @contextlib.contextmanager
 def room_for_files(number: int) -> Iterator[None]:
-    """Lets this process open only so many files more."""
+    """Lets this process open only so many files more, as if its hard limit were that low."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # The lowest free numbers are given out first; the listing itself takes one of them.
     used = {int(name) for name in os.listdir("/proc/self/fd")}
     limit = [fd for fd in range(max(used) + number + 2) if fd not in used][number]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            # Whoever has lowered a hard limit cannot raise it again.
+            patch.setattr(open_files, "set_soft_limit", lambda count: False)
+            yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
