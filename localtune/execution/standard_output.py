@@ -7,7 +7,8 @@ r"""Where processes of a run print to: through this process to wherever it print
 
 The reader of this process's output may go (``| head``, a terminal that is closed), the disk of its
 log may be full. Whoever wrote to it directly would fail for it, or die of SIGPIPE; the pipe in
-between has a reader as long as the run goes on.
+between has a reader as long as the run goes on. It lets colours through, and no other code that
+steers a terminal: this output may lead to one, through other programs, too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import threading
 from typing import Any
 
+from localtune.utils.text import PrintableOutput
 from localtune.worker.lifeline import LAST_BREATH_S
 
 _CHUNK_BYTES = 64 * 1024
@@ -99,16 +101,21 @@ class _Relay:
             seen = self._count
 
     def _run(self) -> None:
+        printable = PrintableOutput()
         try:
             while data := os.read(self._read_fd, _CHUNK_BYTES):
                 self._count += 1
-                # What nobody takes is dropped: trials must not fail, nor wait, for that.
-                with contextlib.suppress(OSError):
-                    self._write(memoryview(data))
+                self._pass_on(printable.feed(data))
                 self._count += 1
+            self._pass_on(printable.feed(b"", final=True))
         finally:
             os.close(self._read_fd)
             os.close(self._target)
+
+    def _pass_on(self, data: bytes) -> None:
+        # What nobody takes is dropped: trials must not fail, nor wait, for that.
+        with contextlib.suppress(OSError):
+            self._write(memoryview(data))
 
     def _write(self, data: memoryview) -> None:
         while data:

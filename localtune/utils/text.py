@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
@@ -19,6 +20,10 @@ _DAY_S = 24 * _HOUR_S
 # What programs print to set colours, move the cursor, and clear lines.
 _CODE = re.compile(r"(\x1b\[[0-?]*[ -/]*[@-~])")
 _COLOR = re.compile(r"\x1b\[[0-9;:]*m")
+# The start of one at the end of a piece of text; nobody writes longer ones.
+_BEGUN_CODE = re.compile(r"\x1b(\[[0-?]{0,32}[ -/]{0,4})?\Z")
+# What needs a look in a stream of bytes.
+_UNUSUAL = re.compile(rb"[^\t\n\r -~]")
 _COLOR_OFF = "\x1b[0m"
 # Zero-width joiners make letters and emoji of several characters.
 _JOINERS = "\u200c\u200d"
@@ -180,6 +185,32 @@ def printable_lines(text: str, *, colors: bool = False) -> str:
     return "\n".join(_printable_line(line, colors) for line in text.split("\n"))
 
 
+class PrintableOutput:
+    """Makes a stream of bytes, which comes in pieces, fit for a terminal.
+
+    As in :func:`printable_lines`, but lines may be written anew, and colours stay.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""  # the start of a code whose end has not come yet
+
+    def feed(self, data: bytes, *, final: bool = False) -> bytes:
+        """What may be written of the next piece.
+
+        Args:
+            data: The piece.
+            final: Whether it is the last one.
+        """
+        if not self._rest and not _UNUSUAL.search(data) and not self._decoder.getstate()[0]:
+            return data
+        text = self._rest + self._decoder.decode(data, final)
+        begun = None if final else _BEGUN_CODE.search(text)
+        self._rest = begun.group() if begun is not None else ""
+        shown, _ = _without_steering(text.removesuffix(self._rest), colors=True, kept="\r\n\t")
+        return shown.encode("utf-8", "backslashreplace")
+
+
 def json_escaped(text: str) -> str:
     """JSON in which each character that steers a terminal is an escape; its meaning is the same."""
     if text.isprintable():
@@ -245,15 +276,22 @@ def _printable_line(line: str, colors: bool) -> str:
     line = line.rstrip("\r").rpartition("\r")[2]
     if line.isprintable():
         return line
-    shown, has_color = "", False
-    for number, part in enumerate(_CODE.split(line)):
-        if number % 2 == 0:
-            shown += "".join(
-                _escaped(char) if char != "\t" and _steers(char) else char for char in part
-            )
-        elif colors and _COLOR.fullmatch(part):
-            shown, has_color = shown + part, True
+    shown, has_color = _without_steering(line, colors=colors, kept="\t")
     return shown + _COLOR_OFF if has_color else shown
+
+
+def _without_steering(text: str, *, colors: bool, kept: str) -> tuple[str, bool]:
+    """The text as it may be shown, and whether it sets colours."""
+    shown, has_color = [], False
+    for number, part in enumerate(_CODE.split(text)):
+        if number % 2 == 0:
+            shown += [
+                _escaped(char) if char not in kept and _steers(char) else char for char in part
+            ]
+        elif colors and _COLOR.fullmatch(part):
+            shown.append(part)
+            has_color = True
+    return "".join(shown), has_color
 
 
 def _steers(char: str) -> bool:

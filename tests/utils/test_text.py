@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localtune.utils.text import (
+    PrintableOutput,
     count,
     format_bytes,
     format_clock,
@@ -245,3 +247,18 @@ def test_no_lines_of_others_steer_a_terminal(text: str) -> None:
 @given(st.text())
 def test_json_means_the_same_when_what_steers_is_escaped(text: str) -> None:
     assert json.loads(json_escaped(json.dumps([text], ensure_ascii=False, indent=2))) == [text]
+
+
+_PIECES = st.sampled_from(
+    [b"\x1b", b"[", b"31", b"m", b"2J", b"\xc3", b"\xa9", b"\r", b"\x07", b"ok"]
+)
+
+
+@given(st.lists(st.one_of(_PIECES, st.binary(max_size=4)), max_size=16))
+def test_a_stream_in_pieces_is_shown_as_in_one(pieces: list[bytes]) -> None:
+    whole, parts = PrintableOutput(), PrintableOutput()
+    shown = whole.feed(b"".join(pieces), final=True)
+    assert b"".join([*map(parts.feed, pieces), parts.feed(b"", final=True)]) == shown
+    left = re.sub(r"\x1b\[[0-9;:]*m", "", shown.decode())
+    kinds = {unicodedata.category(char) for char in left if char not in "\r\n\t\u200c\u200d"}
+    assert not kinds & {"Cc", "Cf", "Cs", "Zl", "Zp"}
