@@ -10,6 +10,7 @@ from localtune.progress_reporter.cli_reporter import as_text
 from localtune.progress_reporter.line import painted, plain
 from localtune.progress_reporter.notebook_reporter import as_html
 from localtune.progress_reporter.table import Column
+from localtune.progress_reporter.table_reporter import Section
 from localtune.progress_reporter.terminal import SafeStream
 from localtune.progress_reporter.view import PlainView
 
@@ -40,6 +41,6 @@ def test_a_plain_view_writes_no_codes_of_others() -> None:
 
 
 def test_reports_with_tables_hold_no_codes_of_others() -> None:
-    sections = [POISON, [Column(POISON, [(POISON, "")])]]
+    sections: list[Section] = [POISON, [Column(POISON, [(POISON, "")])]]
     assert not steers(as_text(sections, 80))
     assert not steers(as_html(sections, 80))
