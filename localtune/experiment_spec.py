@@ -21,10 +21,11 @@ from localtune.run_config import (
 )
 from localtune.search.space import SearchSpace
 from localtune.stopper.coerce import as_stopper
-from localtune.storage.paths import claim_experiment_dir
-from localtune.storage.remote import attach, needs_store, prove_writable, working_storage_path
+from localtune.storage.paths import check_experiment_dir
+from localtune.storage.remote import attach, needs_store, remote_version, working_storage_path
 from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import is_function_trainable
+from localtune.utils.remote_fetch import with_retries
 from localtune.utils.remote_store import RemoteStore, is_uri, local_path, open_store
 from localtune.utils.text import near_miss
 from localtune.utils.timing import date_str
@@ -39,8 +40,8 @@ class Experiment:
     """What one experiment consists of.
 
     Args:
-        name: Name of the experiment's directory; None makes one of the trainable's name and the
-            time, and creates that directory.
+        name: Name of the experiment's directory; None makes one of the trainable's name, the
+            time and a random ending.
         run: A function, a Trainable class, or a registered name.
         stop: Stop conditions, see :class:`~localtune.RunConfig`.
         time_budget_s: Seconds after which everything is stopped.
@@ -88,8 +89,6 @@ class Experiment:
         if local_dir is not None:
             raise DeprecationWarning("Experiment(local_dir=...): use storage_path instead.")
         self.run_identifier = register(run)
-        if name is not None:
-            check_experiment_name(name)
         self.config: dict[str, Any] = dict(config or {})
         SearchSpace(self.config)
         self.num_samples = check_num_samples(num_samples)
@@ -114,8 +113,9 @@ class Experiment:
         self.export_formats = formats_of(export_formats, self.trainable)
         self.max_failures = check_max_failures(max_failures)
         self.restore = check_restore_path(restore)
-        # Last: whatever is wrong is told before anything is written.
-        self.name = name if name is not None else self._default_name()
+        self.name = check_experiment_name(
+            default_name(self.run_identifier) if name is None else name
+        )
 
     @classmethod
     def from_json(cls, name: str, spec: Mapping[str, Any]) -> Experiment:
@@ -147,13 +147,6 @@ class Experiment:
         except (TypeError, ValueError) as error:
             raise TuneError(f"The experiment {name!r} cannot be run: {error}") from error
 
-    def _default_name(self) -> str:
-        name = default_name(self.run_identifier)
-        check_experiment_name(name)
-        if has_undated_names():
-            return name
-        return claim_experiment_dir(self.storage_path, name)
-
     @property
     def trainable(self) -> type[Trainable]:
         """The trainable class."""
@@ -177,16 +170,25 @@ class Experiment:
         remote = self.remote
         return remote.uri if remote is not None else self.path
 
-    def open_storage(self) -> None:
-        """Connects the experiment's directory with its remote storage, if it has one.
+    def check_storage(self) -> None:
+        """Finds out whether the experiment's directory could be written; writes nothing.
 
         Raises:
-            StorageError: if the remote storage cannot be read and written.
+            StorageError: if it could not, or if the remote storage cannot be reached.
         """
+        check_experiment_dir(self.path)
         remote = self.remote
         if remote is not None:
-            attach(remote, self.path)
-            prove_writable(remote)
+            with_retries(lambda: remote_version(remote), remote)
+
+    def attach(self) -> None:
+        """Brings what the remote storage has of the experiment, if it has one, to its directory.
+
+        Raises:
+            StorageError: if the remote storage cannot be reached.
+        """
+        if self.remote is not None:
+            attach(self.remote, self.path)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -229,14 +231,14 @@ def register(run: Any) -> str:
 
 
 def default_name(run_identifier: str) -> str:
-    """``<trainable>_<date>``, without the date if the environment says so."""
+    """``<trainable>_<date>_<random ending>``; the trainable alone if the environment says so.
+
+    No directory is made for the name: its ending is what keeps it from being given twice.
+    """
     name = run_identifier.replace("/", "_")
-    return name if has_undated_names() else f"{name}_{date_str()}"
-
-
-def has_undated_names() -> bool:
-    """Whether default names carry no date: then each run of a trainable has the same one."""
-    return os.environ.get("TUNE_DISABLE_DATED_SUBDIR") == "1"
+    if os.environ.get("TUNE_DISABLE_DATED_SUBDIR") == "1":
+        return name
+    return f"{name}_{date_str()}_{os.urandom(4).hex()}"
 
 
 def check_num_samples(num_samples: Any) -> int:

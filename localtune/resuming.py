@@ -6,13 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 
 from localtune.callback import CallbackError, CallbackList
-from localtune.clock import Clock
 from localtune.controller.kept_state import dump, load
 from localtune.controller.loop import error_of_callback
 from localtune.error import StorageError
 from localtune.result import CONFIG_PREFIX
 from localtune.run_config import ResumeConfig
-from localtune.run_options import RunOptions
 from localtune.schedulers import TrialScheduler
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.storage import history
@@ -26,51 +24,75 @@ if TYPE_CHECKING:
     from localtune.stopper.stopper import Stopper
 
 
-def kept_seed(db: ExperimentDB, options: RunOptions, seed: int) -> int:
-    """The seed of a run: when it is taken up again, that of before."""
-    kept = db.get("seed") if options.resume is not None else None
-    if kept is None:
-        db.put("seed", seed)
-        return seed
-    return int(kept)
+class Found:
+    """The trials of an experiment as a run finds them and goes on with them.
+
+    Nothing is written before :meth:`mend`.
+
+    Args:
+        db: What the run goes on with; None if it begins anew, and has no trials yet.
+        resume: What becomes of which trials.
+        searcher: Brought to where it was.
+
+    Attributes:
+        trials: In the order of their creation.
+    """
+
+    def __init__(
+        self,
+        db: ExperimentDB | None = None,
+        resume: ResumeConfig | None = None,
+        searcher: SearchAlgorithm | None = None,
+    ) -> None:
+        self.trials: list[Trial] = []
+        self._torn: list[_Torn] = []
+        if db is None or resume is None or searcher is None:
+            return
+        state = db.get("searcher")
+        if state is not None:
+            searcher.set_state(state)
+        self.trials = db.load()
+        if not db.get("ended_well"):
+            self._torn = [_Torn(each) for each in self.trials if _has_directory(each)]
+        for trial in self.trials:
+            _revive(trial, resume, searcher)
+
+    def mend(self, db: ExperimentDB) -> None:
+        """Brings the files of the trials and their records together."""
+        for torn in self._torn:
+            torn.mend(db)
 
 
-def trials_to_resume(
-    db: ExperimentDB, resume: ResumeConfig | None, searcher: SearchAlgorithm, clock: Clock
-) -> list[Trial]:
-    """The trials of the experiment as they go on; a run that begins anew has none."""
-    if resume is None:
-        db.begin_run(clock.time())
-        return []
-    state = db.get("searcher")
-    if state is not None:
-        searcher.set_state(state)
-    trials = db.load()
-    if not db.get("ended_well"):
-        for trial in trials:
-            _mend(db, trial)
-    for trial in trials:
-        _revive(trial, resume, searcher)
-    return trials
+class _Torn:
+    """A trial whose files and record a crash may have left apart."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self._ahead: list[tuple[int, dict[str, Any]]] = []
+        if not trial.is_finished():
+            for result in results_ahead(trial):
+                take_result(trial, result)
+                self._ahead.append((trial.result_count, result))
+        # As they are on record: what becomes of the trial is decided afterwards.
+        self._checkpoints = [each.checkpoint.path for each in trial.checkpoints]
+        point = trial.resume_point
+        kept_count = point.result_count if point is not None else 0
+        self._count = trial.result_count if trial.is_finished() else kept_count
+
+    def mend(self, db: ExperimentDB) -> None:
+        trial = self._trial
+        for number, result in self._ahead:
+            db.add_result(trial, number, result)
+        remove_leftovers(trial.path, self._checkpoints)
+        if os.environ.get("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS") == "1":
+            return
+        config = {CONFIG_PREFIX: trial.config}
+        results = [{**result, **config} for result in db.results(trial.trial_id)]
+        history.restore_lost(trial.path, results[: self._count])
 
 
-def _mend(db: ExperimentDB, trial: Trial) -> None:
-    """Brings the files of a trial and its record together, which a crash may have left apart."""
-    if not trial.dirname or not os.path.isdir(trial.path):
-        return
-    if not trial.is_finished():
-        for result in results_ahead(trial):
-            take_result(trial, result)
-            db.add_result(trial, trial.result_count, result)
-    remove_leftovers(trial.path, [each.checkpoint.path for each in trial.checkpoints])
-    if os.environ.get("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS") == "1":
-        return
-    point = trial.resume_point
-    kept_count = point.result_count if point is not None else 0
-    count = trial.result_count if trial.is_finished() else kept_count
-    config = {CONFIG_PREFIX: trial.config}
-    results = [{**result, **config} for result in db.results(trial.trial_id)]
-    history.restore_lost(trial.path, results[:count])
+def _has_directory(trial: Trial) -> bool:
+    return bool(trial.dirname) and os.path.isdir(trial.path)
 
 
 def restore_scheduler(db: ExperimentDB, trials: list[Trial], scheduler: TrialScheduler) -> None:
@@ -81,20 +103,28 @@ def restore_scheduler(db: ExperimentDB, trials: list[Trial], scheduler: TrialSch
 
 
 def resumed_stopper(
-    db: ExperimentDB, trials: list[Trial], given: Stopper, options: RunOptions
-) -> Stopper:
-    """The stop conditions: as far as they were, if a resumed run is given the same ones again."""
+    db: ExperimentDB | None, trials: list[Trial], given: Stopper
+) -> tuple[Stopper, dict[str, Any]]:
+    """The stop conditions: as far as they were, if a resumed run is given the same ones again.
+
+    Args:
+        db: What the run goes on with, None if it begins anew.
+        trials: Its trials.
+        given: The stop conditions that it was given.
+
+    Returns:
+        The stop conditions, and what to note of them.
+    """
     if not given.has_state:
-        return given
+        return given, {}
     try:
         as_given = dump(given)
     except Exception:
-        return given  # Whoever keeps its state says so.
-    state = db.get("stopper") if options.resume is not None else None
-    if state is not None and db.get("stopper_as_given") == as_given:
-        return cast("Stopper", _loaded(state, trials, "stop conditions"))
-    db.put("stopper_as_given", as_given)
-    return given
+        return given, {}  # Whoever keeps its state says so.
+    state = db.get("stopper") if db is not None else None
+    if db is not None and state is not None and db.get("stopper_as_given") == as_given:
+        return cast("Stopper", _loaded(state, trials, "stop conditions")), {}
+    return given, {"stopper_as_given": as_given}
 
 
 def _loaded(state: bytes, trials: list[Trial], whose: str) -> Any:

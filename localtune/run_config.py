@@ -146,8 +146,8 @@ class RunConfig:
     """Where a run is kept, when it stops, how failures and checkpoints are treated.
 
     Args:
-        name: Name of the experiment's directory. None makes one of the trainable's name and
-            the time.
+        name: Name of the experiment's directory. None makes one of the trainable's name,
+            the time and a random ending.
         storage_path: Absolute directory, or one that starts with ``~``; None is
             ``~/localtune_results``. Or the URI of remote storage (``s3://bucket/sweeps``).
         storage_filesystem: A file system object of fsspec or pyarrow that ``storage_path`` is in;

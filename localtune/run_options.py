@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localtune.callback import Callback
 from localtune.controller.limits import Limits
 from localtune.execution.executor import Executor
 from localtune.run_config import ResumeConfig
 
-if TYPE_CHECKING:
-    pass
+
+@dataclass
+class Start:
+    """How a run takes its experiment's directory.
+
+    Attributes:
+        files: {name: content} of what is written there when the run begins.
+        has_begun: Whether the run has begun to write there; set by the run. One that is refused
+            has not.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    has_begun: bool = False
 
 
 @dataclass
@@ -35,6 +46,7 @@ class RunOptions:
         seed: What everything drawn at random depends on; None draws one.
         resume: How to go on with the experiment that is in the directory; None starts anew.
         trust: Whether to read the directory though another user could have written it.
+        start: How the run takes its directory.
     """
 
     metric: str | None = None
@@ -52,3 +64,4 @@ class RunOptions:
     seed: int | None = None
     resume: ResumeConfig | None = None
     trust: bool = False
+    start: Start = field(default_factory=Start)

@@ -11,10 +11,10 @@ from localtune.clock import SystemClock
 from localtune.controller.background_search import BackgroundSearch
 from localtune.controller.limits import Limits
 from localtune.controller.settings import RunSettings
-from localtune.error import TuneError
-from localtune.execution.executor import Executor
+from localtune.error import ResourceRequestError, TuneError
+from localtune.execution.executor import Capacity, Executor
 from localtune.experiment_spec import Experiment
-from localtune.resources import resource_dict_to_pg_factory
+from localtune.resources import ResourcePool, request_of, resource_dict_to_pg_factory
 from localtune.result import MAX_PENDING_VARIABLE, REPEAT_SEED_VARIABLE
 from localtune.run_config import FailureConfig
 from localtune.run_options import RunOptions
@@ -278,6 +278,38 @@ def _resources_of(
         return resource_dict_to_pg_factory(request)
 
     return resources_of
+
+
+def check_resources(experiment: Experiment, capacity: Capacity) -> None:
+    """Refuses what each trial of a run asks for, if that can never be given.
+
+    What depends on a trial's configuration is not known before there is one.
+
+    Raises:
+        ResourceRequestError: if there is less than a trial asks for.
+        TuneError: if resources are asked for twice.
+    """
+    try:
+        request = _resources_of(experiment)(_NoConfig())
+    except _NotKnownYetError:
+        return
+    misfit = ResourcePool(capacity.resources, capacity.gpu_ids).explain_misfit(request_of(request))
+    if misfit:
+        raise ResourceRequestError(f"The trials can never run. {misfit}")
+
+
+class _NotKnownYetError(Exception):
+    """A configuration was asked for a value before there was one."""
+
+
+class _NoConfig(dict[str, Any]):
+    """In place of a configuration: whoever reads it has to wait for one."""
+
+    def _refuse(self, *arguments: Any) -> Any:
+        raise _NotKnownYetError
+
+    __getitem__ = __contains__ = __iter__ = __len__ = __eq__ = _refuse
+    get = keys = values = items = copy = pop = setdefault = _refuse
 
 
 def check_callbacks(callbacks: Any) -> list[Callback]:

@@ -12,21 +12,20 @@ from localtune.controller.kept_state import KeptState
 from localtune.controller.loop import ExperimentLoop, error_of_callback
 from localtune.controller.state import ControllerState
 from localtune.execution.executor import Executor
-from localtune.experiment.checkpoint_dirs import remove_checkpoint
 from localtune.experiment.task_error import opened_error
 from localtune.experiment_spec import Experiment
 from localtune.progress_reporter import create_output
 from localtune.resuming import (
-    kept_seed,
+    Found,
     restore_callbacks,
     restore_scheduler,
     resumed_stopper,
-    trials_to_resume,
 )
 from localtune.run_options import RunOptions
 from localtune.run_parts import (
     all_callbacks,
     check_options,
+    check_resources,
     goal_of,
     in_background,
     make_executor,
@@ -35,21 +34,17 @@ from localtune.run_parts import (
     make_settings,
 )
 from localtune.run_signals import signals_handled
+from localtune.run_storage import RunStorage
 from localtune.search.rng import derive_seed
 from localtune.search.search_algorithm import searcher_name
-from localtune.storage.experiment_db import ExperimentDB, has_database
-from localtune.storage.locks import experiment_locked
-from localtune.storage.paths import make_experiment_dir
 from localtune.storage.reading import mark_interrupted
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.utils.standard_fds import standard_fds_taken
-from localtune.utils.trust import check_trusted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from localtune.experiment.trial import Trial
     from localtune.progress_reporter.output import Output
+    from localtune.search.search_algorithm import SearchAlgorithm
 
 
 @dataclass
@@ -69,6 +64,8 @@ class RunOutcome:
 def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
     """Runs an experiment to its end.
 
+    Whatever is refused, is refused before the experiment's directory is changed.
+
     Args:
         experiment: What to run.
         options: How to run it.
@@ -87,26 +84,28 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
     name_of_search = searcher_name(searcher)
     metric, mode = goal_of(options, scheduler, searcher)
     executor = make_executor(options.executor)
+    check_resources(experiment, executor.capacity())
+    program = dumps_with_parameters(experiment.trainable)
     clock = executor.clock
     started = clock.monotonic()
-    make_experiment_dir(experiment.path)
-    check_trusted(experiment.path, trust=options.trust or not has_database(experiment.path))
-    with (
-        experiment_locked(experiment.path),
-        contextlib.closing(ExperimentDB(experiment.path)) as db,
-        _synced(experiment) as remove_checkpoint,
-    ):
+    with RunStorage(experiment, options) as storage, contextlib.ExitStack() as stack:
         searcher, stop_searching = in_background(searcher, executor)
-        trials = trials_to_resume(db, options.resume, searcher, clock)
-        db.start_work(metric, mode)
-        db.put("ended_well", False)
-        if options.resume is not None:
-            restore_scheduler(db, trials, scheduler)
-        stopper = resumed_stopper(db, trials, experiment.stopper, options)
-        settings = make_settings(experiment, options, scheduler, kept_seed(db, options, seed))
+        stack.callback(stop_searching)
+        earlier = storage.earlier
+        found = Found(earlier, options.resume, searcher)
+        trials = found.trials
+        if earlier is not None:
+            restore_scheduler(earlier, trials, scheduler)
+            seed = int(earlier.get("seed") or seed)
+        stopper, notes = resumed_stopper(earlier, trials, experiment.stopper)
+        notes |= {"seed": seed, "ended_well": False}
+        settings = make_settings(experiment, options, scheduler, seed)
         state = ControllerState(settings, searcher, scheduler, stopper, executor.capacity(), clock)
         state.adopt(trials)
-        db.save(trials)
+        # What is decided first may show that nothing of it can be carried out.
+        first = state.advance()
+        if state.error is not None:
+            raise state.error
         output = create_output(
             verbose=options.verbose,
             metric=metric,
@@ -121,25 +120,21 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
             live=executor.isolates_crashes,
         )
         callbacks = CallbackList(all_callbacks(options.callbacks, output))
-        if options.resume is not None:
-            restore_callbacks(callbacks, db)
+        if earlier is not None:
+            restore_callbacks(callbacks, earlier)
         kept = KeptState(searcher, scheduler, stopper, callbacks)
-        loop = ExperimentLoop(
-            state, executor, kept, callbacks, db, output, clock, remove_checkpoint
-        )
-        program = dumps_with_parameters(experiment.trainable)
+        loop: ExperimentLoop | None = None
         try:
-            with _executor_open(executor, program, output), signals_handled(loop) as end_signals:
-                loop.setup(
-                    stop=experiment.stopping_criterion,
-                    num_samples=experiment.num_samples,
-                    total_num_samples=searcher.total_samples,
-                    time_budget_s=experiment.time_budget_s,
+            with _executor_open(executor, program, output):
+                _set_up(callbacks, experiment, searcher)
+                db = storage.begin(found, notes, (metric, mode), clock.time())
+                loop = ExperimentLoop(
+                    *(state, executor, kept, callbacks, db, output, clock),
+                    storage.remove_checkpoint,
                 )
-                if state.error is None:
-                    loop.run()
+                with signals_handled(loop) as end_signals:
+                    loop.run(first)
         finally:
-            stop_searching()
             _end(callbacks, state, output, loop, clock.monotonic() - started)
         if state.error is not None:
             raise opened_error(state.error) or state.error
@@ -154,38 +149,34 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
         return RunOutcome(state.trials, loop.was_interrupted)
 
 
+def _set_up(callbacks: CallbackList, experiment: Experiment, searcher: SearchAlgorithm) -> None:
+    try:
+        callbacks.call(
+            "setup",
+            stop=experiment.stopping_criterion,
+            num_samples=experiment.num_samples,
+            total_num_samples=searcher.total_samples,
+            time_budget_s=experiment.time_budget_s,
+        )
+    except CallbackError as error:
+        raise error_of_callback(error) from error.__cause__
+
+
 def _end(
     callbacks: CallbackList,
     state: ControllerState,
     output: Output,
-    loop: ExperimentLoop,
+    loop: ExperimentLoop | None,
     elapsed_s: float,
 ) -> None:
     try:
-        callbacks.end(state.trials)
+        # A run that has not begun has no trials, whatever was meant to be one.
+        callbacks.end(state.trials if loop is not None else [])
     except CallbackError as error:
         if state.error is None:
             state.error = error_of_callback(error)
-    output.summary(state.trials, interrupted=loop.was_interrupted, elapsed_s=elapsed_s)
-
-
-@contextlib.contextmanager
-def _synced(experiment: Experiment) -> Iterator[Callable[[str], None]]:
-    """Uploads what the run writes, if it has remote storage; yields how to remove a checkpoint."""
-    remote = experiment.remote
-    if remote is None:
-        yield remove_checkpoint
-        return
-    from localtune.storage.sync import ExperimentSync, SyncSettings
-
-    config = experiment.sync_config
-    settings = SyncSettings(config.sync_period, config.sync_artifacts)
-    sync = ExperimentSync(experiment.path, remote, settings)
-    sync.start()
-    try:
-        yield sync.remove_checkpoint
-    finally:
-        sync.close(config.sync_timeout)
+    if loop is not None:
+        output.summary(state.trials, interrupted=loop.was_interrupted, elapsed_s=elapsed_s)
 
 
 @contextlib.contextmanager

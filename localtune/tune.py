@@ -21,8 +21,8 @@ from localtune.run_config import (
 from localtune.run_options import RunOptions
 from localtune.run_parts import check_callbacks, check_options
 from localtune.runner import run_experiment
-from localtune.storage.experiment_db import has_database
 from localtune.utils.messages import warn
+from localtune.utils.serialization import dumps
 
 if TYPE_CHECKING:
     from localtune.callback import Callback
@@ -243,11 +243,10 @@ def _run_all(
 ) -> list[Trial]:
     trials: list[Trial] = []
     was_interrupted = False
-    wanted_resume = options.resume
     for experiment in experiments:
-        experiment.open_storage()
-        # There may be nothing to go on with: then the experiment starts anew.
-        options.resume = wanted_resume if has_database(experiment.path) else None
+        # Before the first one begins: what cannot be sent to a worker cannot be run.
+        dumps(experiment.config, "config")
+    for experiment in experiments:
         outcome = run_experiment(experiment, options)
         trials += outcome.trials
         was_interrupted = outcome.was_interrupted

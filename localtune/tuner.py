@@ -15,16 +15,14 @@ from localtune.registry import get_trainable_cls
 from localtune.result import TUNER_FILE
 from localtune.result_grid import ResultGrid
 from localtune.run_config import CheckpointConfig, ResumeConfig, RunConfig
-from localtune.run_options import RunOptions
+from localtune.run_options import RunOptions, Start
 from localtune.run_parts import check_callbacks, check_options, limits_of
 from localtune.runner import run_experiment
 from localtune.storage.experiment_db import has_database
-from localtune.storage.paths import make_experiment_dir
 from localtune.storage.remote import (
     attach_path,
     has_experiment,
     needs_store,
-    publish_tuner_file,
     split_path,
 )
 from localtune.trainable.parameters import dumps_with_parameters
@@ -41,6 +39,9 @@ if TYPE_CHECKING:
     from localtune.execution.executor import Executor
 
 logger = get_logger(__name__)
+
+# What of a saved Tuner carries the state of a run: deciders and stop conditions.
+_CONFIGS = ("tune_config", "run_config")
 
 
 class Tuner:
@@ -60,7 +61,8 @@ class Tuner:
         TuneError: without a trainable, or for one that is none.
         ValueError: for a value that makes no sense.
         TypeError: for a trainable that cannot be sent to workers; names the variable to blame.
-        StorageError: if the experiment's directory cannot be written.
+        StorageError: if the experiment's directory could not be written. Nothing is written
+            before :meth:`fit`.
 
     Example:
         >>> import localtune as tune
@@ -96,18 +98,16 @@ class Tuner:
         self._analysis: ExperimentAnalysis | None = None
         self._is_used = False
         self._was_interrupted = False
-        # Whatever can be known to be wrong is told now, before anything is written.
+        # Whatever can be known to be wrong is told now. Nothing is written before fit().
         dumps_with_parameters(get_trainable_cls(self._run_identifier), name="The trainable")
+        self._start = Start()
         check_options(self._options())
-        saved = self._pickled()
+        self._saved = self._pickled()
+        self._start.files[TUNER_FILE] = pickle.dumps(self._saved)
         experiment = self._experiment()
+        experiment.check_storage()
         self._run_config.name = experiment.name
         self._path = experiment.path
-        experiment.open_storage()
-        make_experiment_dir(self._path)
-        self._write_tuner_file(saved)
-        if experiment.remote is not None:
-            publish_tuner_file(experiment.remote, self._path)
 
     # -- running --------------------------------------------------------------------------------
 
@@ -140,9 +140,7 @@ class Tuner:
 
     def _renew(self) -> None:
         """Takes deciders as they were before the last run: they carry its state."""
-        with GuardedDirectory(self._path, trust=self._trust) as guarded:
-            saved: dict[str, Any] = guarded.load(TUNER_FILE)
-        tune_config, run_config = (pickle.loads(saved[k]) for k in ("tune_config", "run_config"))
+        tune_config, run_config = (pickle.loads(self._saved[k]) for k in _CONFIGS)
         self._tune_config.search_alg = tune_config.search_alg
         self._tune_config.scheduler = tune_config.scheduler
         self._run_config.stop = run_config.stop
@@ -166,6 +164,7 @@ class Tuner:
             seed=config.seed,
             resume=self._resume,
             trust=self._trust,
+            start=self._start,
         )
 
     def get_results(self) -> ResultGrid:
@@ -214,6 +213,8 @@ class Tuner:
     @classmethod
     def can_restore(cls, path: str | os.PathLike[str], storage_filesystem: Any = None) -> bool:
         """Whether a directory holds an experiment that :meth:`restore` can take up.
+
+        There is none before :meth:`fit`: making a Tuner writes nothing.
 
         Args:
             path: Directory of the experiment, or its URI.
@@ -293,7 +294,9 @@ class Tuner:
         if param_space is not None:
             tuner._param_space = check_param_space(param_space)
             _check_same_keys(tuner._param_space, saved_space)
-            if dumps(tuner._param_space, "param_space") != saved["param_space"]:
+            given = dumps(tuner._param_space, "param_space")
+            if given != saved["param_space"]:
+                saved = {**saved, "param_space": given}
                 logger.warning(
                     "param_space is not what it was: trials that exist keep their configurations, "
                     "new ones are drawn from the new space."
@@ -308,6 +311,8 @@ class Tuner:
         tuner._run_config.storage_path, tuner._run_config.name = place
         tuner._path = directory
         tuner._executor = executor
+        tuner._saved = saved
+        tuner._start = Start({TUNER_FILE: pickle.dumps(saved)})
         tuner._is_used = False
         tuner._was_interrupted = False
         tuner._resume = _resume_config or _resume_of(
@@ -328,7 +333,7 @@ class Tuner:
             raise AttributeError("restore is a class method: call Tuner.restore(path, trainable).")
         return super().__getattribute__(name)
 
-    def _pickled(self) -> bytes:
+    def _pickled(self) -> dict[str, Any]:
         """What :meth:`restore` needs."""
         run_config = copy.copy(self._run_config)
         # It may hold credentials, which have no place in a store.
@@ -345,13 +350,7 @@ class Tuner:
             # A callback may hold what cannot be kept, an open connection for instance.
             run_config.callbacks = run_config.progress_reporter = None
             saved["run_config"] = dumps(run_config, "run_config")
-        return pickle.dumps(saved)
-
-    def _write_tuner_file(self, data: bytes) -> None:
-        path = os.path.join(self._path, TUNER_FILE)
-        with open(path + ".new", "wb") as file:
-            file.write(data)
-        os.replace(path + ".new", path)
+        return saved
 
 
 def check_param_space(param_space: Mapping[str, Any] | None) -> dict[str, Any]:

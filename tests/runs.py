@@ -14,6 +14,8 @@ from typing import Any
 import localtune as tune
 from localtune.checkpoint import Checkpoint
 from localtune.experiment.trial import Trial
+from localtune.resuming import Found
+from localtune.run_storage import RunStorage
 from localtune.schedulers import FIFOScheduler
 
 
@@ -63,6 +65,13 @@ class CannotSave(tune.Trainable):
     def step(self) -> dict[str, Any]:
         self.count += 1
         return {"count": self.count, "done": self.count >= self.config.get("steps", 3)}
+
+
+def begin_only(tuner: tune.Tuner) -> Path:
+    """Leaves what a run leaves that is killed before its first trial; returns its directory."""
+    with RunStorage(tuner._experiment(), tuner._options()) as storage:
+        storage.begin(Found(), {}, (tuner._tune_config.metric, tuner._tune_config.mode), 0.0)
+    return Path(tuner.path)
 
 
 def first_time(marker: str | None) -> bool:

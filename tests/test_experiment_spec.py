@@ -57,12 +57,12 @@ def test_only_a_dict_is_part_of_the_spec(tmp_path: Path) -> None:
     assert experiment.public_spec["stop"] == {}
 
 
-def test_without_a_name_it_makes_one_and_its_directory(tmp_path: Path) -> None:
+def test_without_a_name_it_makes_one_and_no_directory(tmp_path: Path) -> None:
     experiments = [tune.Experiment(None, reporting, storage_path=tmp_path) for _ in range(2)]
     assert len({experiment.path for experiment in experiments}) == 2
     for experiment in experiments:
         assert experiment.name.startswith("reporting_20")
-        assert Path(experiment.path).is_dir()
+        assert not Path(experiment.path).exists()
 
 
 def test_an_experiment_from_a_dict(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_an_unreachable_store_stops_no_run_and_the_next_one_brings_the_rest(
     store, faults = faulty_store(tmp_path / "store")
 
     class Cut(tune.Callback):
-        def setup(self, *arguments: Any, **info: Any) -> None:
+        def on_step_begin(self, *arguments: Any, **info: Any) -> None:
             faults.refuse = True
 
     caplog.set_level(logging.WARNING)

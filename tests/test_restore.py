@@ -19,6 +19,7 @@ from tests.runs import (
     Program,
     Recorder,
     Resumable,
+    begin_only,
     make_tuner,
     processes,
     rows,
@@ -157,14 +158,14 @@ def test_restore_is_no_method_of_a_tuner(tmp_path: Path) -> None:
 
 
 def test_a_run_that_never_began_can_be_restored(tmp_path: Path) -> None:
-    make_tuner(Counting, tmp_path)
+    begin_only(make_tuner(Counting, tmp_path))
     tuner = tune.Tuner.restore(tmp_path / "run", Counting, executor="inprocess")
     assert len(tuner.get_results()) == 0
     assert counts(tuner.fit()) == [[1, 2, 3]]
 
 
 def test_settings_come_from_the_experiment(tmp_path: Path) -> None:
-    make_tuner(Counting, tmp_path, {"steps": 9}, stop={"count": 2}, num_samples=2)
+    begin_only(make_tuner(Counting, tmp_path, {"steps": 9}, stop={"count": 2}, num_samples=2))
     grid = tune.Tuner.restore(tmp_path / "run", Counting, executor="inprocess").fit()
     assert counts(grid) == [[1, 2], [1, 2]]
 

@@ -20,10 +20,13 @@ from tests.test_stopping import StopAll
 # -- before fit ---------------------------------------------------------------------------------
 
 
-def test_making_a_tuner_makes_its_directory(tmp_path: Path) -> None:
-    make_tuner(reporting, tmp_path / "deep" / "er")
-    found = sorted(path.name for path in (tmp_path / "deep" / "er" / "run").iterdir())
-    assert found == [".validate_storage_marker", "tuner.pkl"]
+def test_making_a_tuner_writes_nothing(tmp_path: Path) -> None:
+    tuner = make_tuner(reporting, tmp_path / "deep" / "er")
+    assert list(tmp_path.iterdir()) == []
+    assert not tune.Tuner.can_restore(tuner.path)
+    tuner.fit()
+    assert {".validate_storage_marker", "tuner.pkl"} <= set(os.listdir(tuner.path))
+    assert tune.Tuner.can_restore(tuner.path)
 
 
 def test_there_are_no_results_before_fit(tmp_path: Path) -> None:
@@ -34,10 +37,10 @@ def test_there_are_no_results_before_fit(tmp_path: Path) -> None:
 
 def test_the_default_name_is_the_trainable_and_the_time(tmp_path: Path) -> None:
     before = datetime.datetime.now().replace(microsecond=0)
-    for _ in range(3):
-        make_tuner(reporting, tmp_path, name=None)
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert len(names) == 3, "tuners that are made in the same second have a directory each"
+    paths = [make_tuner(reporting, tmp_path, name=None).path for _ in range(50)]
+    names = sorted({os.path.basename(path) for path in paths})
+    assert len(names) == 50, "tuners that are made in the same second have a name each"
+    assert list(tmp_path.iterdir()) == []
     made = datetime.datetime.strptime(
         names[0][: len("reporting_2030-12-31_23-59-59")], "reporting_%Y-%m-%d_%H-%M-%S"
     )
@@ -48,9 +51,8 @@ def test_the_default_name_can_go_without_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUNE_DISABLE_DATED_SUBDIR", "1")
-    make_tuner(reporting, tmp_path, name=None)
-    make_tuner(reporting, tmp_path, name=None)
-    assert [path.name for path in tmp_path.iterdir()] == ["reporting"]
+    names = {os.path.basename(make_tuner(reporting, tmp_path, name=None).path) for _ in range(2)}
+    assert names == {"reporting"}
 
 
 def test_the_configs_that_are_passed_stay_as_they_are(tmp_path: Path) -> None:
@@ -283,7 +285,7 @@ def test_a_request_that_can_never_be_met_names_what_there_is(tmp_path: Path) -> 
     trainable = tune.with_resources(reporting, {"cpu": 3})
     with pytest.raises(ResourceRequestError, match=r"can never run.*asks for 3 CPU.* 2"):
         fit(trainable, tmp_path, executor=processes(2), callbacks=[recorder])
-    assert recorder.calls == [("end", 0)]
+    assert recorder.calls == [] and list(tmp_path.iterdir()) == []
 
 
 def test_a_request_that_cannot_be_made_says_who_failed(tmp_path: Path) -> None:

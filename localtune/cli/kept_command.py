@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from localtune.result import COMMAND_FILE
-from localtune.utils.files import write_file
 
 
 @dataclass(frozen=True)
@@ -26,15 +25,14 @@ class Command:
     resources: Mapping[str, float] = field(default_factory=dict)
 
 
-def keep_command(experiment_path: str, command: Command) -> None:
-    """Notes what an experiment was started with."""
+def command_file(command: Command) -> bytes:
+    """The content of the file in which an experiment notes what it was started with."""
     record = {
         "target": command.target,
         "directory": os.path.abspath(command.directory),
         "resources": dict(command.resources),
     }
-    path = os.path.join(experiment_path, COMMAND_FILE)
-    write_file(path, json.dumps(record).encode(), sync=False)
+    return json.dumps(record).encode()
 
 
 def command_of(experiment_path: str) -> Command | None:

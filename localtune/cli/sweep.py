@@ -12,11 +12,12 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from localtune.cli.kept_command import Command, keep_command
+from localtune.cli.kept_command import Command, command_file
 from localtune.cli.settings import CHECKS, Sweep, made_by_name, put
 from localtune.cli.sweep_file import SUFFIXES, read_sweep_file
 from localtune.cli.target import load_trainable
 from localtune.error import UsageError
+from localtune.result import COMMAND_FILE
 from localtune.utils.remote_store import is_uri, local_path
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def make_tuner(sweep: Sweep) -> Tuner:
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
     # So that a report can say how to run it again, and it can go on.
-    keep_command(tuner.path, Command(sweep.trainable, sweep.directory, sweep.resources))
+    command = Command(sweep.trainable, sweep.directory, sweep.resources)
+    tuner._start.files[COMMAND_FILE] = command_file(command)
     return tuner
 
 

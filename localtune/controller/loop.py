@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from localtune.callback import CallbackError, CallbackList
 from localtune.clock import Clock, SystemClock
@@ -84,34 +84,32 @@ class ExperimentLoop:
         self._output = output
         self._clock = clock
         self._iteration = 0
-        self._resumed = {trial.trial_id for trial in state.trials}
+        # Others have been created for the run that begins, and are on no record yet.
+        self._resumed = {each.trial_id for each in state.trials if db.knows(each.trial_id)}
         self._interrupt_asked = False
         self._end_asked = False
         self._unstartable: dict[str, TrialError] = {}  # {trial id: why it cannot start}
         self._failing: set[str] = set()  # ids of trials whose failure is being carried out
         self.was_interrupted = False
 
-    def setup(self, **info: Any) -> None:
-        """Calls the callbacks' ``setup``; one that raises ends the run before it begins."""
-        try:
-            self._callbacks.call("setup", **info)
-        except CallbackError as error:
-            self._abort_by(error)
-
-    def run(self) -> None:
+    def run(self, first: Sequence[i.Instruction] = ()) -> None:
         """Runs until all is done, interrupted, or failed.
+
+        Args:
+            first: What the state machine has decided before the run began.
 
         Raises:
             KeyboardInterrupt: if interrupted for the second time; workers are killed.
         """
         try:
-            self._run()
+            self._run(first)
         except BaseException:
             self._recorder.rescue_results()
             raise
 
-    def _run(self) -> None:
+    def _run(self, first: Sequence[i.Instruction]) -> None:
         state = self._state
+        self._carry_out(list(first))
         while True:
             self._notify_step("on_step_begin")
             self._serve_signals()

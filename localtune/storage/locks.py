@@ -6,20 +6,36 @@ import contextlib
 import json
 import os
 import socket
+import stat
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from localtune.error import ExperimentInUseError
+from localtune.error import ExperimentInUseError, StorageError
 from localtune.utils.files import write_file
+
+if TYPE_CHECKING:
+    import filelock
 
 LOCK_FILE = ".lock"
 # Who holds the lock. A file of its own: whoever asks for the lock empties that file.
 OWNER_FILE = ".lock_owner.json"
 
 
+class Hold:
+    """The lock of an experiment's directory, held.
+
+    Attributes:
+        keeps_file: Whether the file of the lock stays though this holder made it; set by who
+            writes into the directory. Else the directory is left as it was found.
+    """
+
+    def __init__(self) -> None:
+        self.keeps_file = False
+
+
 @contextlib.contextmanager
-def experiment_locked(experiment_path: str) -> Iterator[None]:
+def experiment_locked(experiment_path: str) -> Iterator[Hold]:
     """Holds an experiment's directory; the system lets go of it when this process dies.
 
     Args:
@@ -27,28 +43,101 @@ def experiment_locked(experiment_path: str) -> Iterator[None]:
 
     Raises:
         ExperimentInUseError: if another process (or another run of this one) holds it.
+        StorageError: if the file of the lock cannot be used.
+        FileNotFoundError: if there is no such directory.
     """
+    path = os.path.join(experiment_path, LOCK_FILE)
+    hold = Hold()
+    while True:
+        descriptor, is_new = _open_lock_file(path)
+        try:
+            lock = _acquired(path, experiment_path)
+            try:
+                if not _is_at(descriptor, path):
+                    continue  # Who made the file removed it, and let go, just in between.
+                yield from _holding(experiment_path, hold)
+                return
+            finally:
+                if is_new and not hold.keeps_file:
+                    # Under the lock, so that nobody is given a lock that others do not see.
+                    with contextlib.suppress(OSError):
+                        os.remove(path)
+                if lock is not None:
+                    lock.release()
+        finally:
+            os.close(descriptor)
+
+
+def _holding(experiment_path: str, hold: Hold) -> Iterator[Hold]:
+    owner = {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
+    owner_file = os.path.join(experiment_path, OWNER_FILE)
+    try:
+        with contextlib.suppress(OSError):  # It only helps others to say who it is.
+            write_file(owner_file, json.dumps(owner).encode(), sync=False)
+        yield hold
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(owner_file)
+
+
+def _open_lock_file(path: str) -> tuple[int, bool]:
+    """The file of a lock, open, and whether it was made just now.
+
+    While it is open, no other file can take its identity: see :func:`_is_at`.
+    """
+    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    while True:
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | flags, 0o644), True
+        except FileExistsError:
+            pass
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise _unusable(path, error.strerror or str(error)) from error
+        try:
+            descriptor = os.open(path, os.O_RDONLY | flags)
+        except FileNotFoundError:
+            continue  # Its maker has just removed it.
+        except OSError as error:
+            raise _unusable(path, error.strerror or str(error)) from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise _unusable(path, "it is no plain file")
+        return descriptor, False
+
+
+def _acquired(path: str, experiment_path: str) -> filelock.BaseFileLock | None:
+    """The lock, held; None where the file system has no locks."""
     import filelock
 
-    lock = filelock.FileLock(os.path.join(experiment_path, LOCK_FILE), timeout=0)
+    lock = filelock.FileLock(path, timeout=0, thread_local=False)
     try:
         lock.acquire()
     except filelock.Timeout:
         raise ExperimentInUseError(_in_use_text(experiment_path)) from None
     except NotImplementedError:
-        # A file system without locks: nothing can be held there.
-        yield
-        return
+        return None
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from error
+    return lock
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    """Whether an open file is the one that a path leads to."""
     try:
-        owner = {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
-        write_file(
-            os.path.join(experiment_path, OWNER_FILE), json.dumps(owner).encode(), sync=False
-        )
-        yield
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(os.path.join(experiment_path, OWNER_FILE))
-        lock.release()
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _unusable(path: str, reason: str) -> StorageError:
+    return StorageError(
+        f"The file {path!r}, which says that one run at a time works in its directory, cannot be "
+        f"used: {reason}. If nobody works in there, remove it; a run makes it anew."
+    )
 
 
 def owner_of(experiment_path: str) -> dict[str, Any] | None:

@@ -8,74 +8,127 @@ import os
 
 from localtune.error import StorageError
 from localtune.result import STORAGE_MARKER_FILE
+from localtune.utils.files import STAGING_PREFIX, write_file
 
 
-def make_experiment_dir(path: str) -> None:
-    """Creates an experiment's directory and proves that it can be written.
+def check_experiment_dir(path: str) -> None:
+    """Finds out whether an experiment's directory could be made and written; writes nothing.
 
     Args:
         path: ``<storage path>/<experiment name>``.
 
     Raises:
-        StorageError: if it cannot be created or written; the text names the remedy.
+        StorageError: if it could not; the text names the remedy.
     """
     try:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        # Whoever may write into it can run code in the process that resumes the experiment.
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(path, 0o700)
-        if not os.path.isdir(path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-        _prove_writable(os.path.join(path, STORAGE_MARKER_FILE))
-    except NotADirectoryError as error:
-        raise _unusable(path, f"a part of it is a file ({error.filename})", error) from error
-    except FileExistsError as error:
-        raise _unusable(path, "it is a file", error) from error
+        place = _nearest_existing(path)
+        if not os.path.isdir(place):
+            raise _is_a_file(path, place)
+        if not _may_write(place):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), place)
+        if hasattr(os, "statvfs"):
+            system = os.statvfs(place)
+            if system.f_flag & os.ST_RDONLY:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), place)
+            # Some file systems do not count: they say 0 of 0.
+            free = system.f_bavail if os.geteuid() else system.f_bfree
+            if system.f_blocks and not free:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), place)
     except OSError as error:
-        raise _unusable(path, os.strerror(error.errno or 0), error) from error
+        raise _told(path, error) from error
 
 
-def _prove_writable(marker: str) -> None:
-    fd = os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    try:
-        # A full disk may still take an empty file.
-        content = b"\0" * 4096
-        while content:
-            content = content[os.write(fd, content) :]
-    finally:
-        os.ftruncate(fd, 0)
-        os.close(fd)
-
-
-def claim_experiment_dir(storage_path: str, name: str) -> str:
-    """Creates a directory that no other experiment has.
+def make_experiment_dir(path: str) -> list[str]:
+    """Creates an experiment's directory, with those around it, as far as they are missing.
 
     Args:
-        storage_path: Directory of the experiments; created if missing.
-        name: Wanted name; gets a number if it is taken.
+        path: ``<storage path>/<experiment name>``.
 
     Returns:
-        The name that the directory got.
+        The directories that were made, the outermost first.
 
     Raises:
-        StorageError: if it cannot be created.
+        StorageError: if it cannot be created; the text names the remedy.
     """
-    candidate, number = name, 1
+    made: list[str] = []
+    try:
+        missing = [path]
+        while (parent := os.path.dirname(missing[-1])) not in ("", missing[-1]):
+            if os.path.lexists(parent):
+                break
+            missing.append(parent)
+        for each in reversed(missing):
+            try:
+                # Whoever may write into it can run code in the process that resumes the
+                # experiment.
+                os.mkdir(each, 0o700 if each == path else 0o777)
+                made.append(each)
+            except FileExistsError:
+                if not os.path.isdir(each):
+                    raise
+        return made
+    except OSError as error:
+        remove_empty_dirs(made)
+        raise _told(path, error) from error
+
+
+def remove_empty_dirs(made: list[str]) -> None:
+    """Takes back what :func:`make_experiment_dir` made, unless something is in it by now."""
+    with contextlib.suppress(OSError):
+        for each in reversed(made):
+            os.rmdir(each)
+
+
+def prove_dir_writable(path: str) -> None:
+    """Writes the marker of an experiment's directory, to see that files can be written there.
+
+    Raises:
+        StorageError: if they cannot; the text names the remedy.
+    """
+    marker = os.path.join(path, STORAGE_MARKER_FILE)
+    try:
+        # A full disk may still take an empty file.
+        probe = os.path.join(path, f"{STAGING_PREFIX}{os.urandom(4).hex()}")
+        write_file(probe, b"\0" * 4096, sync=False)
+        os.remove(probe)
+        write_file(marker, b"", sync=False)
+    except OSError as error:
+        raise _told(path, error) from error
+
+
+def _nearest_existing(path: str) -> str:
+    """The path, or the innermost directory above it that exists."""
     while True:
-        path = os.path.join(storage_path, candidate)
         try:
-            os.makedirs(storage_path, exist_ok=True)
-            os.mkdir(path, 0o700)
-            return candidate
-        except FileExistsError as error:
-            if not os.path.isdir(storage_path):
-                raise _unusable(path, f"{storage_path!r} is a file", error) from error
-            number += 1
-            candidate = f"{name}_{number}"
-        except NotADirectoryError as error:
-            raise _unusable(path, f"a part of it is a file ({error.filename})", error) from error
-        except OSError as error:
-            raise _unusable(path, os.strerror(error.errno or 0), error) from error
+            os.lstat(path)
+            return path
+        except FileNotFoundError:
+            parent = os.path.dirname(path) or "."
+            if parent == path:
+                raise
+            path = parent
+
+
+def _may_write(directory: str) -> bool:
+    effective = os.access in os.supports_effective_ids
+    return os.access(directory, os.W_OK | os.X_OK, effective_ids=effective)
+
+
+def _is_a_file(path: str, place: str) -> OSError:
+    kind = FileExistsError if place == path else NotADirectoryError
+    code = errno.EEXIST if place == path else errno.ENOTDIR
+    return kind(code, os.strerror(code), place)
+
+
+def _told(path: str, error: OSError) -> StorageError:
+    if isinstance(error, NotADirectoryError):
+        reason = f"a part of it is a file ({error.filename})"
+    elif isinstance(error, FileExistsError):
+        is_inner = error.filename in (None, path)
+        reason = "it is a file" if is_inner else f"a part of it is a file ({error.filename})"
+    else:
+        reason = os.strerror(error.errno or 0)
+    return _unusable(path, reason, error)
 
 
 def _unusable(path: str, reason: str, error: OSError) -> StorageError:

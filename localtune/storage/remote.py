@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,7 +161,8 @@ def attach(store: RemoteStore, directory: str) -> None:
 
     Args:
         store: Directory of the experiment in the store.
-        directory: Directory of the experiment on this machine; need not exist.
+        directory: Directory of the experiment on this machine; need not exist, and is not made
+            for an experiment that the store does not have.
 
     Raises:
         StorageError: if the store cannot be reached.
@@ -172,8 +175,8 @@ def attach(store: RemoteStore, directory: str) -> None:
             _replace(directory, record, store, version)
         elif version is not None and version != record.base:
             write_record(directory, dataclasses.replace(record, base=version))
-        os.makedirs(directory, exist_ok=True)
-        remember_store(directory, store)
+        if os.path.isdir(directory):
+            remember_store(directory, store)
 
 
 def prove_writable(store: RemoteStore) -> None:
@@ -191,13 +194,14 @@ def prove_writable(store: RemoteStore) -> None:
         ) from error
 
 
-def publish_tuner_file(store: RemoteStore, directory: str) -> None:
-    """Uploads what a Tuner is restored from.
+def publish_files(store: RemoteStore, directory: str, names: Iterable[str]) -> None:
+    """Uploads files of a run that begins, so that it can be restored from the store.
 
     Raises:
         StorageError: if that is not possible.
     """
-    with_retries(lambda: store.put({TUNER_FILE: os.path.join(directory, TUNER_FILE)}), store)
+    for name in names:
+        with_retries(functools.partial(store.put_whole, name, os.path.join(directory, name)), store)
 
 
 def remote_version(store: RemoteStore) -> Version | None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 STAGING_PREFIX = ".staging_"
 
 _IS_WINDOWS = os.name == "nt"
+_BINARY = getattr(os, "O_BINARY", 0)
 
 
 def current_directory() -> str | None:
@@ -118,15 +119,20 @@ def commit_directory(staging: str, final: str, *, sync: bool = True) -> None:
 def write_file(path: str, content: bytes, *, sync: bool = True) -> None:
     """Write a file so that a reader sees the old content or the new one, never a part.
 
+    A link at ``path`` is replaced, not followed.
+
     Args:
         path: File to create or replace; its directory must exist.
         content: All of the content.
         sync: Whether to wait until the content, and the rename, are on the disk.
     """
     parent, name = os.path.split(path)
-    staging = os.path.join(parent, f"{STAGING_PREFIX}{os.getpid()}_{name}")
+    # A name of its own: other threads and processes may write the same file, and whatever lies
+    # under the name already is not written through.
+    staging = os.path.join(parent, f"{STAGING_PREFIX}{os.getpid()}_{os.urandom(4).hex()}_{name}")
+    descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
     try:
-        with open(staging, "wb") as file:
+        with open(descriptor, "wb") as file:
             file.write(content)
             if sync:
                 file.flush()

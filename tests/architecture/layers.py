@@ -50,6 +50,7 @@ LAYER_OF = {
     "localtune.run_options": "U",
     "localtune.run_parts": "U",
     "localtune.run_signals": "U",
+    "localtune.run_storage": "U",
     "localtune.runner": "U",
     "localtune.testing": "U",
     "localtune.trial_result": "U",

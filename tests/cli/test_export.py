@@ -20,7 +20,7 @@ from localtune.search.sample import choice, grid_search, loguniform, uniform
 from localtune.storage.experiment_db import ExperimentDB
 from tests.cli.command import localtune
 from tests.lifecycle.programs import environment, run_for_json
-from tests.runs import fit, make_tuner, reporting
+from tests.runs import begin_only, fit, make_tuner, reporting
 
 
 def fails(config: dict[str, Any]) -> None:
@@ -106,7 +106,7 @@ def test_parquet_has_a_row_per_trial(folder: Path) -> None:
 
 
 def test_optuna_loads_the_study(folder: Path) -> None:
-    make_tuner(fails, folder, {"x": 1}, name="new", metric="score", mode="max")
+    begin_only(make_tuner(fails, folder, {"x": 1}, name="new", metric="score", mode="max"))
     # One process: what takes its time is to import Optuna's database.
     code = """
 import json, optuna

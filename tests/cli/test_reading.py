@@ -14,7 +14,7 @@ from localtune.cli.reading import State, find_trial, read, read_gently
 from localtune.error import UsageError
 from localtune.search.sample import grid_search
 from localtune.storage.locks import experiment_locked
-from tests.runs import Counting, fit, make_tuner, reporting
+from tests.runs import Counting, begin_only, fit, make_tuner, reporting
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_ls_lists_each_with_state_and_best(
     storage: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fit(Counting, storage, {"fail_at": 2}, name="failed")
-    make_tuner(reporting, storage, name="new")
+    begin_only(make_tuner(reporting, storage, name="new"))
     broken = shutil.copytree(storage / "good", storage / "torn")
     (broken / "experiment.db").write_bytes(b"no database at all" * 100)
     foreign = shutil.copytree(storage / "good", storage / "open")
@@ -126,7 +126,7 @@ def test_show_tells_why_a_trial_failed(storage: Path, capsys: pytest.CaptureFixt
 def test_show_and_best_of_an_experiment_without_trials(
     storage: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make_tuner(reporting, storage, name="new", metric="score", mode="max")
+    begin_only(make_tuner(reporting, storage, name="new", metric="score", mode="max"))
 
     assert "state   empty" in output(capsys, "show", storage / "new")
     output(capsys, "best", storage / "new", code=1)

@@ -24,7 +24,7 @@ from localtune.html_report import write_report
 from localtune.search.sample import grid_search
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.locks import experiment_locked
-from tests.runs import Counting, fit, make_tuner, reporting
+from tests.runs import Counting, begin_only, fit, make_tuner, reporting
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,8 @@ def test_without_a_metric_the_first_one_is_shown(tmp_path: Path) -> None:
 
 
 def test_an_experiment_without_trials_or_database(tmp_path: Path) -> None:
-    make_tuner(reporting, tmp_path, metric="score", mode="max")
+    begun = begin_only(make_tuner(reporting, tmp_path, metric="score", mode="max"))
+    (begun / "experiment.db").unlink()
 
     page = report(tmp_path / "run", tmp_path)
 
@@ -133,7 +134,7 @@ def test_an_experiment_without_trials_or_database(tmp_path: Path) -> None:
 
 
 def test_trials_without_results_and_without_directories(tmp_path: Path) -> None:
-    make_tuner(reporting, tmp_path, metric="score", mode="max")
+    begin_only(make_tuner(reporting, tmp_path, metric="score", mode="max"))
     trials = [tune.experiment.Trial("t", trial_id=str(n), config={"x": n}) for n in range(3)]
     with contextlib.closing(ExperimentDB(str(tmp_path / "run"))) as db:
         db.save(trials)

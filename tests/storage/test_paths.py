@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,83 +13,145 @@ import pytest
 
 from localtune.error import StorageError
 from localtune.result import STORAGE_MARKER_FILE
-from localtune.storage.paths import claim_experiment_dir, make_experiment_dir, make_trial_dir
+from localtune.storage.paths import (
+    check_experiment_dir,
+    make_experiment_dir,
+    make_trial_dir,
+    prove_dir_writable,
+    remove_empty_dirs,
+)
 
 ROOT = Path(__file__).parents[2]
 FULL_DISK = """
 import resource, sys
 from localtune.error import StorageError
-from localtune.storage.paths import make_experiment_dir
+from localtune.storage.paths import prove_dir_writable
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 try:
-    make_experiment_dir(sys.argv[1])
+    prove_dir_writable(sys.argv[1])
 except StorageError as error:
     print(error)
 """
 
 
-def test_an_experiment_directory_is_made_with_its_parents_and_an_empty_marker(
-    tmp_path: Path,
-) -> None:
+def test_an_experiment_directory_is_made_with_its_parents_and_nothing_in_it(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "exp"
 
-    make_experiment_dir(str(path))
+    made = make_experiment_dir(str(path))
 
-    assert os.listdir(path) == [STORAGE_MARKER_FILE]
-    assert (path / STORAGE_MARKER_FILE).read_bytes() == b""
+    assert made == [str(tmp_path / "a"), str(tmp_path / "a" / "b"), str(path)]
+    assert os.listdir(path) == []
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+
+
+def test_what_was_made_is_taken_back_as_far_as_nobody_uses_it(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "exp"
+    made = make_experiment_dir(str(path))
+    (tmp_path / "a" / "other").mkdir()
+
+    remove_empty_dirs(made)
+
+    assert os.listdir(tmp_path / "a") == ["other"]
 
 
 def test_an_experiment_directory_that_exists_keeps_what_it_holds(tmp_path: Path) -> None:
     (tmp_path / "result.txt").write_text("kept")
 
-    make_experiment_dir(str(tmp_path))
-    make_experiment_dir(str(tmp_path))
+    assert make_experiment_dir(str(tmp_path)) == []
+    assert make_experiment_dir(str(tmp_path)) == []
 
     assert (tmp_path / "result.txt").read_text() == "kept"
 
 
-def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
+ASKED = pytest.mark.parametrize("ask", [make_experiment_dir, check_experiment_dir])
+
+
+@ASKED
+def test_a_path_that_is_a_file_is_refused(ask: Callable[[str], object], tmp_path: Path) -> None:
     path = tmp_path / "exp"
     path.write_text("")
 
     with pytest.raises(StorageError, match=f"{re.escape(str(path))}.*it is a file") as caught:
-        make_experiment_dir(str(path))
+        ask(str(path))
 
     assert caught.value.errno == errno.EEXIST
     assert "Choose another storage_path" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "make", [make_experiment_dir, lambda path: claim_experiment_dir(path, "e")]
-)
-def test_a_file_on_the_way_is_refused(make: Callable[[str], object], tmp_path: Path) -> None:
+@ASKED
+@pytest.mark.parametrize("inner", ["exp", "results/exp"])
+def test_a_file_on_the_way_is_refused(
+    ask: Callable[[str], object], inner: str, tmp_path: Path
+) -> None:
     file = tmp_path / "file"
     file.write_text("")
 
     with pytest.raises(StorageError, match="a part of it is a file"):
-        make(str(file / "results" / "exp"))
+        ask(str(file / inner))
 
 
-def test_a_storage_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "results"
-    file.write_text("")
+@ASKED
+def test_a_name_that_no_directory_can_have_is_refused(
+    ask: Callable[[str], object], tmp_path: Path
+) -> None:
+    with pytest.raises(StorageError, match="File name too long"):
+        ask(str(tmp_path / ("x" * 300)))
 
-    with pytest.raises(StorageError, match="results' is a file"):
-        claim_experiment_dir(str(file), "exp")
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_cannot_be_made_to_the_end_is_not_made_at_all(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="File name too long"):
+        make_experiment_dir(str(tmp_path / "new" / ("x" * 300)))
+
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", ["/proc/self/exp/deeper", "/dev/full/exp"])
+def test_a_place_where_nothing_can_be_made_is_known_without_writing(path: str) -> None:
+    with pytest.raises(StorageError, match="cannot be used"):
+        check_experiment_dir(path)
+
+
+def test_a_place_that_can_be_used_is_left_as_it_is(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "exp", tmp_path / "a" / "b" / "exp"):
+        check_experiment_dir(str(path))
+
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_proof_leaves_an_empty_marker(tmp_path: Path) -> None:
+    prove_dir_writable(str(tmp_path))
+
+    assert os.listdir(tmp_path) == [STORAGE_MARKER_FILE]
+    assert (tmp_path / STORAGE_MARKER_FILE).read_bytes() == b""
+
+
+def test_a_marker_that_is_a_link_is_replaced_not_followed(tmp_path: Path) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("kept")
+    directory = tmp_path / "exp"
+    directory.mkdir()
+    (directory / STORAGE_MARKER_FILE).symlink_to(other)
+
+    prove_dir_writable(str(directory))
+
+    assert other.read_text() == "kept"
+    assert not (directory / STORAGE_MARKER_FILE).is_symlink()
 
 
 def test_a_marker_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / STORAGE_MARKER_FILE).mkdir()
 
     with pytest.raises(StorageError, match=r"cannot be used: Is a directory\. Choose another"):
-        make_experiment_dir(str(tmp_path))
+        prove_dir_writable(str(tmp_path))
+
+    assert os.listdir(tmp_path) == [STORAGE_MARKER_FILE]
 
 
-def test_a_full_disk_is_told_and_the_marker_stays_empty(tmp_path: Path) -> None:
-    path = tmp_path / "exp"
-
+def test_a_full_disk_is_told_and_nothing_stays(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, path],
+        [sys.executable, "-c", FULL_DISK, tmp_path],
         capture_output=True,
         text=True,
         check=True,
@@ -96,26 +159,7 @@ def test_a_full_disk_is_told_and_the_marker_stays_empty(tmp_path: Path) -> None:
     )
 
     assert "cannot be used: File too large. Choose another storage_path" in done.stdout
-    assert (path / STORAGE_MARKER_FILE).read_bytes() == b""
-
-
-def test_a_free_name_is_claimed_as_it_is(tmp_path: Path) -> None:
-    storage_path = tmp_path / "results"
-
-    assert claim_experiment_dir(str(storage_path), "exp") == "exp"
-    assert os.listdir(storage_path) == ["exp"]
-
-
-def test_a_taken_name_gets_the_next_number(tmp_path: Path) -> None:
-    names = [claim_experiment_dir(str(tmp_path), "exp") for _ in range(3)]
-
-    assert names == ["exp", "exp_2", "exp_3"]
-    assert sorted(os.listdir(tmp_path)) == names
-
-
-def test_a_name_that_no_directory_can_have_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="File name too long"):
-        claim_experiment_dir(str(tmp_path), "x" * 300)
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_trial_directory_gets_its_name(tmp_path: Path) -> None:

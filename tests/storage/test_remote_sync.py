@@ -34,6 +34,7 @@ class Run:
     def __init__(self, directory: Path, store: RemoteStore, faults: Faults) -> None:
         self.directory, self.store, self.faults = directory, store, faults
         attach(store, os.fspath(directory))
+        directory.mkdir(parents=True, exist_ok=True)
         self.db = ExperimentDB(os.fspath(directory))
         self.trial = Trial("train", trial_id="1", checkpoint_config=CheckpointConfig(num_to_keep=1))
         self.trial.experiment_path = os.fspath(directory)
