@@ -48,7 +48,7 @@ from localtune.execution.waiter import Waiter
 from localtune.utils.messages import get_logger
 from localtune.utils.text import text_of
 from localtune.worker import messages as m
-from localtune.worker.main import crash_path
+from localtune.worker.crash import take_crash
 from localtune.worker.pipe import MessagePipe, message_pipe
 from localtune.worker.program import children_main, children_main_path
 
@@ -314,7 +314,8 @@ class ProcessExecutor(Executor):
         self._drain(worker)
         self._close_pipe(worker)
         worker.close_output()
-        crash_text = self._take_crash_text(worker_id, exit.exit_code)
+        assert self._private_dir is not None
+        crash_text = take_crash(self._private_dir.path, worker_id, exit.exit_code)
         exit = replace(exit, note=exit.note or worker.kill_note, crash_text=crash_text)
         if self._memory_watch is not None:
             exit = self._memory_watch.release(worker_id, exit)
@@ -325,17 +326,6 @@ class ProcessExecutor(Executor):
         with contextlib.suppress(EOFError, OSError):
             while not worker.pipe.closed and worker.pipe.is_ready():
                 self._take_in(worker, worker.pipe.receive_ready())
-
-    def _take_crash_text(self, worker_id: int, exit_code: int | None) -> str:
-        assert self._private_dir is not None
-        path = crash_path(self._private_dir.path, worker_id)
-        text = ""
-        with contextlib.suppress(OSError):
-            if exit_code:
-                with open(path, encoding="utf-8", errors="replace") as file:
-                    text = file.read(64 * 1024)
-            os.unlink(path)
-        return text
 
     # -- deadlines ------------------------------------------------------------------------------
 

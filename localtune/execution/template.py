@@ -41,6 +41,7 @@ from localtune.execution import packets as pk
 from localtune.execution.interpreter import bootstrap, command_line
 from localtune.utils import open_files
 from localtune.utils.messages import say
+from localtune.worker.crash import write_crashes_to
 from localtune.worker.lifeline import (
     LAST_BREATH_S,
     adopt_orphans,
@@ -53,7 +54,6 @@ from localtune.worker.main import (
     exit_worker,
     restore_open_files,
     serve,
-    write_crashes_to,
 )
 from localtune.worker.pipe import Descriptor
 from localtune.worker.program import load_program, warm_up

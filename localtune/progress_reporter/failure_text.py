@@ -55,12 +55,14 @@ def traceback_lines(trial: Trial, at_most: int | None = None) -> list[str]:
 
     Args:
         trial: That failed.
-        at_most: How many of the last lines; None is all.
+        at_most: How many of the lines that tell most; None is all.
     """
-    lines = [
-        printable(line) for line in _traceback_of(trial.kept_error).splitlines() if line.strip()
-    ]
-    return lines if at_most is None else lines[-at_most:]
+    text = _traceback_of(trial.kept_error)
+    lines = [printable(line) for line in text.splitlines() if line.strip()]
+    if at_most is None:
+        return lines
+    # The stack of a crash has its innermost frame first.
+    return lines[-at_most:] if _TRACEBACK in text else lines[:at_most]
 
 
 def failure_text(trial: Trial) -> str:

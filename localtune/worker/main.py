@@ -15,6 +15,7 @@ from localtune.error import TrialStopped
 from localtune.utils import open_files
 from localtune.utils.messages import say
 from localtune.worker import messages as m
+from localtune.worker.crash import write_crashes_to
 from localtune.worker.host import ProcessHost
 from localtune.worker.lifeline import (
     adopt_orphans,
@@ -110,7 +111,7 @@ def serve(connection: Any, load: Callable[[], type[Trainable]], crash_file: str)
     Args:
         connection: The worker's end of the pipe.
         load: Returns the trainable class.
-        crash_file: What :func:`write_crashes_to` returned.
+        crash_file: What :func:`localtune.worker.crash.write_crashes_to` returned.
 
     Returns:
         The exit code for the process; negative to die of that signal.
@@ -219,18 +220,3 @@ def adopt_interpreter(settings: dict[str, Any]) -> None:
     # Where output goes to a file or to the parent, it would be held back until a buffer is full.
     if sys.stdout is not None:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-
-
-def crash_path(private_dir: str, worker_id: int) -> str:
-    """Where a worker writes its Python stack if native code crashes."""
-    return os.path.join(private_dir, f"crash-{worker_id}")
-
-
-def write_crashes_to(private_dir: str, worker_id: int) -> str:
-    """Lets a fatal signal leave the Python stack in :func:`crash_path`, which is returned."""
-    import faulthandler
-
-    path = crash_path(private_dir, worker_id)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    faulthandler.enable(os.open(path, flags, 0o600))
-    return path

@@ -6,7 +6,12 @@ import pytest
 
 import localtune.callback
 from localtune.error import TrialTaskError, WorkerDiedError
-from localtune.progress_reporter.failure_text import cause_of, failure_text, place_of
+from localtune.progress_reporter.failure_text import (
+    cause_of,
+    failure_text,
+    place_of,
+    traceback_lines,
+)
 from tests.progress_reporter.runs import make_trial, user_error
 
 
@@ -95,6 +100,24 @@ def test_the_stack_of_a_crash_begins_with_the_innermost_place() -> None:
     trial.error = WorkerDiedError("died", traceback_text=f"Fatal Python error: x\n\n{stack}")
 
     assert failure_text(trial) == "died (model.py:3)"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (frames("/a.py", "/b.py"), ["    f()", "ValueError: x"]),
+        (
+            "Fatal Python error: x\n\nCurrent thread 1:\n  f\n  g\n",
+            ["Fatal Python error: x", "Current thread 1:"],
+        ),
+    ],
+)
+def test_of_a_long_stack_the_end_is_shown_where_it_happened(text: str, shown: list[str]) -> None:
+    trial = make_trial()
+    trial.error = WorkerDiedError("died", traceback_text=text)
+
+    assert traceback_lines(trial, 2) == shown
+    assert traceback_lines(trial) == [line for line in text.splitlines() if line]
 
 
 def test_a_failure_without_a_place_is_its_cause() -> None:
