@@ -156,11 +156,9 @@ class ProcessExecutor(Executor):
         use_poll = self._start_method != "portable" and hasattr(select, "poll")
         self._waiter = Waiter(use_poll=use_poll)
         try:
-            path = os.path.join(self._private_dir.path, "program")
-            with open(path, "wb") as file:
-                file.write(program)
-            with open(children_main_path(path), "w", encoding="utf-8") as text:
-                text.write(children_main(path))
+            path = self._private_dir.write("program", program)
+            main_path = children_main_path(path)
+            self._private_dir.write(os.path.basename(main_path), children_main(path).encode())
             outputs = self._open_outputs(on_output if use_poll else None)
             self._launcher = make_launcher(
                 self._start_method,

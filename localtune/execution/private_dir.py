@@ -19,7 +19,10 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from localtune.error import StorageError
 
 if TYPE_CHECKING:
     import filelock
@@ -36,24 +39,54 @@ class PrivateDir:
     """A locked directory for temporary files that only this user can read.
 
     Making one removes those that killed processes have left behind.
+
+    Raises:
+        StorageError: if there is no place for it.
     """
 
     def __init__(self) -> None:
         sweep()
-        self.path = tempfile.mkdtemp(prefix=PREFIX)
+        with _explained():
+            self.path = tempfile.mkdtemp(prefix=PREFIX)
         self._lock = _lock_of(self.path)
         # Nobody else asks for this lock yet: if it cannot be had at once, the file system has no
         # locks, and a sweep cannot have it either. (A timeout is an OSError.)
         with contextlib.suppress(NotImplementedError, OSError):
             self._lock.acquire(timeout=0)
-        with open(os.path.join(self.path, _OWNED_FILE), "x"):
-            pass
+        self.write(_OWNED_FILE, b"")
+
+    def write(self, name: str, data: bytes) -> str:
+        """Writes a file; returns its path.
+
+        Raises:
+            StorageError: if there is no room for it. The directory has been removed then.
+        """
+        path = os.path.join(self.path, name)
+        try:
+            with _explained(), open(path, "xb") as file:
+                file.write(data)
+        except BaseException:
+            self.remove()
+            raise
+        return path
 
     def remove(self) -> None:
         """Removes the directory and all that is in it."""
         # Windows removes no file that is open. Whoever sweeps now does the same.
         self._lock.release()
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            "A run needs some room in the directory for temporary files, but there is none "
+            f"({error}). Free space there, or name another directory with the environment "
+            "variable TMPDIR."
+        ) from error
 
 
 def sweep() -> None:

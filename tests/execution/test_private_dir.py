@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from localtune.error import StorageError
 from localtune.execution.private_dir import PREFIX, PrivateDir, sweep
 
 MAKE_ONE = """
@@ -150,3 +152,23 @@ def test_a_file_system_without_locks_will_do(
     assert os.path.isdir(private.path)
     private.remove()
     assert os.listdir(directory) == []
+
+
+def test_without_a_directory_for_temporary_files_the_error_says_what_to_do(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(directory / "gone"))
+    with pytest.raises(StorageError, match=r"No such file or directory.*TMPDIR"):
+        PrivateDir()
+
+
+def test_a_file_without_room_is_an_error_that_leaves_nothing(directory: Path) -> None:
+    made = PrivateDir()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(StorageError, match=r"File too large.*TMPDIR"):
+            made.write("program", b"x" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(directory.iterdir()) == []

@@ -177,6 +177,33 @@ def test_a_trainable_that_cannot_be_loaded_fails_in_its_trial(
     assert [type(error.cause) for error in grid.errors] == [LookupError, LookupError]
 
 
+def test_what_a_module_makes_of_signals_holds_for_trials_and_not_for_the_template(
+    tmp_path: Path, write_module: Any
+) -> None:
+    write_module(
+        "sets_signals",
+        """
+        import signal
+        if not is_parent:
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            signal.signal(signal.SIGUSR1, lambda *args: None)
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+        def train(config):
+            handlers = [signal.getsignal(each) for each in (signal.SIGCHLD, signal.SIGUSR1)]
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+            return {"ignored": handlers[0] == signal.SIG_IGN, "handled": callable(handlers[1]),
+                    "blocked": [each.name for each in blocked]}
+        """,
+    )
+    import sets_signals  # type: ignore[import-not-found]
+
+    grid = fit(sets_signals.train, tmp_path)
+    assert not grid.errors
+    for result in grid:
+        seen = {key: result.metrics[key] for key in ("ignored", "handled", "blocked")}
+        assert seen == {"ignored": True, "handled": True, "blocked": ["SIGUSR2"]}
+
+
 def template_of(worker_pid: int) -> int:
     return psutil.Process(worker_pid).ppid()
 
