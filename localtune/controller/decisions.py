@@ -202,6 +202,7 @@ class Decisions(RunCore):
         """A trial fails, whose worker, if it had one, has been dismissed or has gone."""
         trial.error = error
         trial.num_failures += 1
+        trial.failed_tries += 1
         self._clones.give_up(trial)
         self._serve_waiting(trial)
         self._out.append(i.WriteError(trial))

@@ -416,12 +416,12 @@ def _assignment(trial: Trial, environment: dict[str, str | None]) -> m.Assignmen
             trial_dir=trial.path,
             experiment_dir=trial.experiment_path,
             resources=trial.placement_group_factory,
-            seed=trial.seed,
+            seed=trial.try_seed,
         ),
         config=_pickled_config(trial),
         storage=StorageContext(trial.experiment_path, trial.path, trial.next_checkpoint_index),
         log_to_file=trial.log_to_file,
-        environment={**environment, TRIAL_SEED_VARIABLE: str(trial.seed)},
+        environment={**environment, TRIAL_SEED_VARIABLE: str(trial.try_seed)},
     )
 
 

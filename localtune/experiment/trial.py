@@ -38,7 +38,8 @@ class Trial:
         placement_group_factory: Resources that the trial asks for.
         stopping_criterion: {flat metric: bound} of the run.
         max_failures: How many failures are retried; negative is without end.
-        num_failures: Failures so far, over the whole life of the trial.
+        num_failures: Failures that count against ``max_failures`` so far.
+        failed_tries: Failures so far, over the whole life of the trial.
         cut_short: State in which the end of the run met the trial, which is TERMINATED since and
             goes on when the run is taken up again; None if it ended by itself.
         kept_error: As ``error``, with what user code raised closed in it.
@@ -47,7 +48,7 @@ class Trial:
         checkpoints: Committed checkpoints.
         start_point: Checkpoint of somebody else's that it goes on from; None once it has a newer
             one of its own, and if it never had any.
-        seed: What everything drawn at random in the trial should depend on.
+        seed: What everything drawn at random in the first try of the trial should depend on.
         log_to_file: (stdout file, stderr file), None where not redirected.
         start_time: Unix time of the first start, None before.
         run_time_s: Training time so far.
@@ -90,6 +91,7 @@ class Trial:
         self.stopping_criterion: dict[str, float] = dict(stopping_criterion or {})
         self.max_failures = max_failures
         self.num_failures = 0
+        self.failed_tries = 0
         self.kept_error: BaseException | None = None
         self._opened_error: BaseException | None = None
         self.cut_short: Status | None = None
@@ -228,6 +230,17 @@ class Trial:
         self.kept_error = error
         self._opened_error = None
 
+    @property
+    def try_seed(self) -> int:
+        """What everything drawn at random depends on in the try that it is in, or ended in.
+
+        Each failure ends a try, and the next one draws other numbers: a failure by chance does
+        not come again. A trial that goes on after a pause, or in a run that is taken up again, is
+        still in the same try.
+        """
+        number = self.failed_tries + (self.status is not Status.ERROR)
+        return seed_of_try(self.seed, number)
+
     def get_error(self) -> BaseException | None:
         """What the trial failed with, None if it ended well or still runs."""
         return self.error if self.status is Status.ERROR else None
@@ -281,6 +294,24 @@ class Trial:
     def metric_analysis(self) -> dict[str, dict[str, float]]:
         """{flat metric: {max, min, avg, last, last-5-avg, last-10-avg}}."""
         return {name: stats.as_dict() for name, stats in self.metric_stats.items()}
+
+
+def seed_of_try(seed: int, number: int) -> int:
+    """Seed of one try of a trial.
+
+    Args:
+        seed: That of the trial.
+        number: Of the try, from 1.
+
+    Returns:
+        The trial's seed for the first try; else a number that depends on both, at least 0 and
+        below 2**32.
+    """
+    if number <= 1:
+        return seed
+    import hashlib
+
+    return int.from_bytes(hashlib.sha256(f"{seed}/try {number}".encode()).digest()[:4], "little")
 
 
 def _shared(value: Any) -> Any:

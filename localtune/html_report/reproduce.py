@@ -62,8 +62,11 @@ def recipe_of(
             "The scheduler changed this trial's configuration while it ran, and it went on from "
             "other trials' checkpoints: the last configuration alone does not repeat its result."
         )
-    if trial.num_failures:
-        notes.append("The trial failed on its way and went on from its latest checkpoint.")
+    if trial.failed_tries:
+        notes.append(
+            "The trial failed on its way, and its last try went on from its latest checkpoint, or "
+            "began anew if there was none. The seed is that of the last try."
+        )
     line = None
     if command is None:
         notes.append("Import the trainable from where you have it.")
@@ -92,7 +95,7 @@ def _script(
         f"from {module} import {name.partition('.')[0]}",
         "",
         "# The trial's seed: that of Python's and NumPy's generators, and of get_trial_seed().",
-        f'os.environ["{REPEAT_SEED_VARIABLE}"] = "{trial.seed}"',
+        f'os.environ["{REPEAT_SEED_VARIABLE}"] = "{trial.try_seed}"',
         "",
         "config = {",
         *(f"    {key!r}: {_indented(value)}," for key, value in config.items()),
@@ -134,7 +137,7 @@ def _command_line(
         words += ["--resources", ",".join(amounts)]
     lines = [
         f"cd {shlex.quote(command.directory)}",
-        f"{REPEAT_SEED_VARIABLE}={trial.seed} {shlex.join(words)}",
+        f"{REPEAT_SEED_VARIABLE}={trial.try_seed} {shlex.join(words)}",
     ]
     return "\n".join(lines) + "\n"
 

@@ -68,6 +68,7 @@ def progress_of(trial: Trial, experiment_path: str) -> bytes:
     progress["last_result"] = without_config(trial.last_result)
     progress["start_point"] = _start_point_record(trial.start_point, experiment_path)
     progress["error"] = _error_record(trial.kept_error)
+    progress["failed_tries"] = trial.failed_tries
     progress["cut_short"] = trial.cut_short.value if trial.cut_short is not None else None
     return dump(progress)
 
@@ -90,7 +91,9 @@ def trial_of(
         setattr(trial, name, progress[name])
     trial.start_point = _start_point_of(progress["start_point"], experiment_path)
     trial.error = _error_of(progress["error"])
-    cut_short = progress.get("cut_short")  # records of earlier versions lack it
+    # Records of earlier versions lack these.
+    trial.failed_tries = progress.get("failed_tries", trial.num_failures)
+    cut_short = progress.get("cut_short")
     trial.cut_short = Status(cut_short) if cut_short is not None else None
     config = {CONFIG_PREFIX: trial.config}
     trial.last_result = {**progress["last_result"], **config} if progress["last_result"] else {}

@@ -300,7 +300,7 @@ def _assignment(trial: Trial) -> m.Assignment:
         trial_dir=trial.path,
         experiment_dir=trial.experiment_path,
         resources=trial.placement_group_factory,
-        seed=trial.seed,
+        seed=trial.try_seed,
     )
     storage = StorageContext(trial.experiment_path, trial.path, trial.next_checkpoint_index)
     return m.Assignment(info, dumps(trial.config, f"The config of trial {trial}"), storage)
