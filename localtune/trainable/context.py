@@ -60,9 +60,11 @@ class TuneContext:
         """A number from 0 below 2**32 that depends on the run's seed, the trial and its try alone.
 
         A try ends with a failure, and the next one has another seed. A trial that goes on after a
-        pause, or in a run that is taken up again, is still in the same try. Python's global generator starts from it, and NumPy's if NumPy is imported where the
+        pause, or in a run that is taken up again, is still in the same try.
+
+        Python's global generator starts from it, and NumPy's if NumPy is imported where the
         function is defined, not within it. Give it to what has a generator of its own, and the
-        trial can be run again alone with the same result.
+        try can be run again alone with the same result.
         """
         session = session_or_warning("get_trial_seed")
         if session is None or session.trial_info is None:
