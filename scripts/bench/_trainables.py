@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from typing import Any
 
 import localtune as tune
@@ -9,6 +11,19 @@ import localtune as tune
 
 def report_once(config: dict[str, Any]) -> None:
     """Reports and ends."""
+    tune.report({"score": config["x"]})
+
+
+def wait_for_all(config: dict[str, Any], directory: str, count: int) -> None:
+    """Reports when so many trials have started."""
+    with open(f"{directory}/{os.getpid()}", "x"):
+        pass
+    # Each looks once; the last one to come says so.
+    if len(os.listdir(directory)) >= count:
+        with open(f"{directory}/all", "w"):
+            pass
+    while not os.path.exists(f"{directory}/all"):
+        time.sleep(1.0)
     tune.report({"score": config["x"]})
 
 
