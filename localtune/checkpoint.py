@@ -11,7 +11,7 @@ from typing import Any
 
 from localtune.result import CHECKPOINT_METADATA_FILE
 from localtune.utils.claims import claimed
-from localtune.utils.files import copy_tree, write_file
+from localtune.utils.files import copy_tree, no_link, write_file
 from localtune.utils.remote_fetch import fetch_cached, fetch_missing
 from localtune.utils.remote_store import (
     RemoteStore,
@@ -164,7 +164,7 @@ class Checkpoint:
         else:
             self._local_directory()
             try:
-                with open(self._metadata_file, "rb") as file:
+                with open(self._metadata_file, "rb", opener=no_link) as file:
                     content = file.read()
             except FileNotFoundError:
                 content = None

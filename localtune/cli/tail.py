@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from localtune.cli.exit_codes import OK
 from localtune.cli.options import add_command, add_experiment, add_run, add_trust, checked
 from localtune.cli.settings import positive
+from localtune.utils.files import no_link
 from localtune.utils.messages import say, show, show_lines
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class _Tail:
         if with_title:
             show(f"==> {os.path.basename(self._path)} <==")
         try:
-            with open(self._path, "rb") as file:
+            with open(self._path, "rb", opener=no_link) as file:
                 last = deque(file, lines)
                 self._position = file.tell()
         except FileNotFoundError:
@@ -112,7 +113,7 @@ class _Tail:
     def show_new(self) -> bool:
         """Prints what is new; returns whether there was anything."""
         try:
-            with open(self._path, "rb") as file:
+            with open(self._path, "rb", opener=no_link) as file:
                 if os.fstat(file.fileno()).st_size < self._position:
                     self._position = 0  # It was cut back: the trial goes on from a checkpoint.
                 file.seek(self._position)

@@ -26,6 +26,7 @@ from localtune.html_report.reproduce import Recipe, recipe_of
 from localtune.html_report.timeline import Stretch, busy_share, put_into_slots, stretches_of
 from localtune.result import EXPR_ERROR_FILE
 from localtune.storage.history import iter_results
+from localtune.utils.files import no_link
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
@@ -220,7 +221,7 @@ def _errors(trials: list[Trial]) -> Iterator[tuple[int, str, bool]]:
 def _error_file(trial: Trial) -> str:
     try:
         path = os.path.join(trial.path, EXPR_ERROR_FILE)
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace", opener=no_link) as file:
             return file.read()[-_MAX_ERROR_CHARS:]
     except OSError:
         return "(its traceback was not kept)"

@@ -22,6 +22,7 @@ from localtune.result import (
 from localtune.storage.history import has_results_file, iter_results
 from localtune.storage.owner import find_owner
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.files import no_link
 
 
 def read_for_report(path: str, run: int | None = None, *, trust: bool = False) -> View:
@@ -122,7 +123,7 @@ def _json_dict(path: str) -> dict[str, Any] | None:
 
 def _text(path: str) -> str:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace", opener=no_link) as file:
             return file.read()
     except OSError:
         return ""

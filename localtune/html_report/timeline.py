@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.html_report.params import as_number
 from localtune.result import EXPR_ERROR_FILE, PID, TIMESTAMP
+from localtune.utils.files import no_link
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
@@ -144,7 +145,8 @@ def _failure_times(trial: Trial) -> list[float]:
     if not trial.num_failures or not trial.dirname:
         return []
     try:
-        with open(os.path.join(trial.path, EXPR_ERROR_FILE), encoding="utf-8") as file:
+        path = os.path.join(trial.path, EXPR_ERROR_FILE)
+        with open(path, encoding="utf-8", opener=no_link) as file:
             dates = _FAILURE.findall(file.read())
         return [time.mktime(time.strptime(date, _DATE_FORMAT)) for date in dates]
     except (OSError, ValueError, OverflowError):

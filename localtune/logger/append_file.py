@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from localtune.utils.files import no_link
+
 # A process may have 1,024 open files on many systems; workers need some, too.
 MAX_OPEN_FILES = 64
 
@@ -29,7 +31,7 @@ class AppendFile:
     __slots__ = ("_fd",)
 
     def __init__(self, path: str) -> None:
-        self._fd = os.open(path, _FLAGS, 0o666)
+        self._fd = no_link(path, _FLAGS)
 
     def append(self, text: str) -> None:
         """Adds text to the end of the file.

@@ -10,6 +10,7 @@ from localtune.logger.append_file import AppendFile
 from localtune.logger.trial_file_logger import TrialFileLogger
 from localtune.result import EXPR_PROGRESS_FILE
 from localtune.utils.csv_row import csv_row, row_writer
+from localtune.utils.files import no_link
 
 if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
@@ -74,5 +75,5 @@ def _without_nul(value: Any) -> Any:
 
 
 def _columns_of(path: str) -> list[str]:
-    with open(path, encoding="utf-8", newline="") as file:
+    with open(path, encoding="utf-8", newline="", opener=no_link) as file:
         return next(csv.reader(file))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExtraMissingError
 from localtune.logger.append_file import AppendFile
+from localtune.utils.files import no_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,7 +125,7 @@ def _mend(path: str) -> bytes | None:
     if not os.path.exists(path):
         return None
     last: tuple[int, int] | None = None  # first byte, length
-    with open(path, "r+b", buffering=0) as file:
+    with open(path, "r+b", buffering=0, opener=no_link) as file:
         size = os.fstat(file.fileno()).st_size
         end = 0
         while (length := _length_at(file.fileno(), end)) is not None:

@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from localtune.utils.files import write_file
+from localtune.utils.files import no_link, write_file
 from localtune.utils.json_encode import dumps
 from localtune.utils.messages import get_logger
 
@@ -90,7 +90,8 @@ class PolicyLog:
             return
         line = exploit.as_line()
         try:
-            with open(os.path.join(directory, _GLOBAL_FILE), "a", encoding="utf-8") as file:
+            path = os.path.join(directory, _GLOBAL_FILE)
+            with open(path, "a", encoding="utf-8", opener=no_link) as file:
                 file.write(line)
             past = _read(_policy_path(directory, donor_id))
             path = _policy_path(directory, trial_id)
@@ -109,7 +110,7 @@ def _policy_path(directory: str, trial_id: str) -> str:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", opener=no_link) as file:
             return file.read()
     except FileNotFoundError:
         return ""

@@ -8,7 +8,7 @@ import time
 
 from localtune.experiment.task_error import OpenedWhenLoaded
 from localtune.result import EXPR_ERROR_FILE, EXPR_ERROR_PICKLE_FILE
-from localtune.utils.files import write_file
+from localtune.utils.files import no_link, write_file
 from localtune.utils.serialization import dumps_by_value
 from localtune.utils.text import one_line, text_of
 from localtune.utils.trust import load_own
@@ -31,7 +31,7 @@ def write_error(trial_dir: str, failure_number: int, time_s: float, error: BaseE
     block = f"Failure # {failure_number} (occurred at {date})\n{text}\n"
     # A trial may have removed its own directory.
     os.makedirs(trial_dir, exist_ok=True)
-    with open(os.path.join(trial_dir, EXPR_ERROR_FILE), "ab") as file:
+    with open(os.path.join(trial_dir, EXPR_ERROR_FILE), "ab", opener=no_link) as file:
         file.write(block.encode("utf-8", "backslashreplace"))
     path = os.path.join(trial_dir, EXPR_ERROR_PICKLE_FILE)
     try:
@@ -63,7 +63,7 @@ def read_error(trial_dir: str, *, trust: bool = False) -> BaseException | str | 
         pass
     try:
         path = os.path.join(trial_dir, EXPR_ERROR_FILE)
-        with open(path, encoding="utf-8", errors="replace") as text_file:
+        with open(path, encoding="utf-8", errors="replace", opener=no_link) as text_file:
             return text_file.read()
     except OSError:
         return None

@@ -31,7 +31,7 @@ from localtune.result import (
 )
 from localtune.utils.csv_row import csv_row, row_writer
 from localtune.utils.dicts import unflatten_dict
-from localtune.utils.files import write_file
+from localtune.utils.files import no_link, write_file
 from localtune.utils.json_encode import dumps
 
 # The csv module gives up at 128 KiB unless it is told more; a result is smaller than this.
@@ -59,11 +59,11 @@ def iter_results(trial_dir: str) -> Iterator[dict[str, Any]]:
         StorageError: A line before the last one cannot be read.
     """
     try:
-        with open(os.path.join(trial_dir, EXPR_RESULT_FILE), "rb") as file:
+        with open(os.path.join(trial_dir, EXPR_RESULT_FILE), "rb", opener=no_link) as file:
             yield from _iter_json(file)
     except FileNotFoundError:
         try:
-            with open(os.path.join(trial_dir, EXPR_PROGRESS_FILE), "rb") as file:
+            with open(os.path.join(trial_dir, EXPR_PROGRESS_FILE), "rb", opener=no_link) as file:
                 yield from _iter_csv(file)
         except FileNotFoundError:
             return
@@ -187,7 +187,7 @@ def rewind(trial_dir: str, count: int) -> bool:
 
 def _cut(path: str, find_end: Callable[[BinaryIO, int], int], count: int) -> bool:
     try:
-        with open(path, "r+b") as file:
+        with open(path, "r+b", opener=no_link) as file:
             end = find_end(file, count)
             if end == file.seek(0, os.SEEK_END):
                 return False
@@ -249,7 +249,7 @@ def restore_lost(trial_dir: str, results: Sequence[dict[str, Any]]) -> bool:
 
 def _count_lines(path: str) -> int:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=no_link) as file:
             return sum(line.endswith(b"\n") for line in file)
     except FileNotFoundError:
         return 0

@@ -30,6 +30,7 @@ from localtune.storage.experiment_db import (
 from localtune.storage.owner import Owner, find_owner
 from localtune.storage.snapshot import copy_database
 from localtune.storage.trial_record import take_result
+from localtune.utils.files import no_link
 from localtune.utils.trust import GuardedDirectory, check_trusted
 
 
@@ -192,7 +193,7 @@ def results_ahead(trial: Trial) -> list[dict[str, Any]]:
     """
     found: list[dict[str, Any]] = []
     try:
-        with open(os.path.join(trial.path, EXPR_RESULT_FILE), "rb") as file:
+        with open(os.path.join(trial.path, EXPR_RESULT_FILE), "rb", opener=no_link) as file:
             for line in itertools.islice(file, trial.result_count, None):
                 result = _parsed(line)
                 if result is None or result.get(TRIAL_ID) != trial.trial_id:

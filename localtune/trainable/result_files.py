@@ -13,6 +13,7 @@ from localtune.result import (
     EXPR_RESULT_FILE,
 )
 from localtune.run_config import DEFAULT_STORAGE_PATH
+from localtune.utils.files import no_link
 
 if TYPE_CHECKING:
     import csv
@@ -70,7 +71,8 @@ class ResultFiles:
             self._csv_file.close()
 
     def _open(self, name: str) -> TextIO:
-        return open(os.path.join(self.logdir, name), "w", encoding="utf-8", newline="")
+        path = os.path.join(self.logdir, name)
+        return open(path, "w", encoding="utf-8", newline="", opener=no_link)
 
     def _write_params(self, config: dict[str, Any]) -> None:
         import cloudpickle

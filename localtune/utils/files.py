@@ -11,6 +11,8 @@ import errno
 import os
 from collections.abc import Callable, Iterable
 
+from localtune.error import StorageError
+
 # Prefix of what is not yet, or no longer, a part of the data.
 STAGING_PREFIX = ".staging_"
 
@@ -24,6 +26,34 @@ def current_directory() -> str | None:
         return os.getcwd()
     except FileNotFoundError:
         return None
+
+
+def no_link(path: str, flags: int) -> int:
+    """Opens a file that is no link: an ``opener`` for ``open()`` of an experiment's files.
+
+    A link among them would lead somewhere that nobody has judged.
+
+    Args:
+        path: The file.
+        flags: Of ``os.open``.
+
+    Returns:
+        A descriptor.
+
+    Raises:
+        StorageError: if it is a link; it is an ``OSError``.
+    """
+    follow = getattr(os, "O_NOFOLLOW", 0)
+    try:
+        if follow or not os.path.islink(path):
+            return os.open(path, flags | follow | getattr(os, "O_CLOEXEC", 0), 0o666)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EMLINK):
+            raise
+    raise StorageError(
+        f"{path!r} is a symbolic link, and files of an experiment are opened without following "
+        "links. Put the file itself there."
+    )
 
 
 def fsync_path(path: str) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 
-from localtune.utils.files import current_directory
+from localtune.utils.files import current_directory, no_link
 
 CHDIR_VARIABLE = "RAY_CHDIR_TO_TRIAL_DIR"
 ORIGINAL_DIR_VARIABLE = "TUNE_ORIG_WORKING_DIR"
@@ -108,7 +108,10 @@ class Surroundings:
             if not name:
                 continue
             path = os.path.join(self._trial_dir, os.path.expanduser(name))
-            target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _CLOEXEC, 0o666)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            # Elsewhere, such as /dev/stderr, a link is what the user named.
+            is_own = os.path.dirname(path) == self._trial_dir
+            target = no_link(path, flags) if is_own else os.open(path, flags | _CLOEXEC, 0o666)
             try:
                 self._saved_fds.append((fd, os.dup(fd)))
                 os.dup2(target, fd)

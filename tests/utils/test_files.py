@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from localtune.error import StorageError
 from localtune.utils import files
 from localtune.utils.files import (
     commit_directory,
     copy_tree,
     fsync_path,
     make_staging_directory,
+    no_link,
     remove_tree,
     write_file,
 )
@@ -181,3 +183,24 @@ def test_removing_needs_nothing_there(tmp_path: Path) -> None:
 def test_syncing_what_is_not_there_fails(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         fsync_path(str(tmp_path / "missing"))
+
+
+@pytest.mark.parametrize("has_flag", [True, False])
+def test_links_are_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_flag: bool
+) -> None:
+    if not has_flag:
+        monkeypatch.delattr(os, "O_NOFOLLOW")
+    target = tmp_path / "target"
+    target.write_text("content")
+    (tmp_path / "link").symlink_to(target)
+    (tmp_path / "dangling").symlink_to(tmp_path / "new")
+    with open(target, opener=no_link) as file:
+        assert file.read() == "content"
+    for name, mode in (("link", "r"), ("link", "w"), ("link", "a"), ("dangling", "w")):
+        with pytest.raises(StorageError, match="is a symbolic link"):
+            open(tmp_path / name, mode, opener=no_link)
+    assert target.read_text() == "content"
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(FileNotFoundError):
+        open(tmp_path / "missing", opener=no_link)
