@@ -54,7 +54,7 @@ class RunStorage:
                 experiment_claimed(path, trust=self._options.trust)
             )
             if has_database(path):
-                self._db = stack.enter_context(contextlib.closing(ExperimentDB(path)))
+                self._db = self._opened(stack)
             self._stack = stack.pop_all()
         return self
 
@@ -99,7 +99,7 @@ class RunStorage:
         is_new = self.earlier is None
         db = self._db
         if db is None:
-            db = self._stack.enter_context(contextlib.closing(ExperimentDB(path)))
+            db = self._opened(self._stack)
         if is_new:
             db.begin_run(now)
         db.start_work(*goal)
@@ -108,6 +108,12 @@ class RunStorage:
         if remote is not None:
             publish_files(remote, path, start.files)
             self._start_sync()
+        return db
+
+    def _opened(self, stack: contextlib.ExitStack) -> ExperimentDB:
+        self._claim.check_database()
+        db = stack.enter_context(contextlib.closing(ExperimentDB(self._experiment.path)))
+        self._claim.check_database()
         return db
 
     @property

@@ -137,13 +137,14 @@ def _look_at(path: str) -> _Candidate:
                 continue  # It went while we looked.
             size += status.st_size if name in files else 0
             changed = max(changed, status.st_mtime)
-    owner = find_owner(path)
-    if owner is not None:
-        problem = f"{owner} is running it"
     try:
         check_trusted(path)
     except UntrustedDirectoryError:
         problem = "another user could have written it"
+    else:
+        owner = find_owner(path)
+        if owner is not None:
+            problem = f"{owner} is running it"
     return _Candidate(path, size, changed, problem)
 
 

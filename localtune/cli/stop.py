@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from localtune.cli.exit_codes import FAILED, OK
-from localtune.cli.options import add_command, add_experiment, checked
+from localtune.cli.options import add_command, add_experiment, add_trust, checked
 from localtune.cli.settings import duration
 from localtune.utils.messages import say
 
@@ -37,6 +37,7 @@ def add_parser(subparsers: Any) -> None:
         type=checked(duration),
         help="how long to wait for the end; default: as long as it takes",
     )
+    add_trust(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,8 +45,11 @@ def run(args: argparse.Namespace) -> int:
     from localtune.cli.kept_command import command_of
     from localtune.cli.places import experiment_path
     from localtune.storage.owner import find_owner
+    from localtune.utils.trust import check_trusted
 
     path = experiment_path(args.experiment, args.storage)
+    # A file in there names the process that is told to end.
+    check_trusted(path, trust=args.trust)
     owner = find_owner(path)
     if owner is None:
         say(f"Nobody is running {path}.")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from localtune.storage.experiment_db import DATABASE_FILES
 from localtune.storage.locks import Hold, experiment_locked
 from localtune.storage.paths import make_experiment_dir, prove_dir_writable, remove_empty_dirs
 from localtune.utils.trust import GuardedDirectory
@@ -43,6 +44,14 @@ class Claim:
         """
         prove_dir_writable(self._directory.path)
         self.is_kept = self._hold.keeps_file = True
+
+    def check_database(self) -> None:
+        """Refuses a database that others could have written; before SQLite opens it, and after.
+
+        Raises:
+            UntrustedDirectoryError: if they could.
+        """
+        self._directory.check_files(DATABASE_FILES)
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a file whole; only after :meth:`keep`.

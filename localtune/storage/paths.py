@@ -61,7 +61,7 @@ def make_experiment_dir(path: str) -> list[str]:
             try:
                 # Whoever may write into it can run code in the process that resumes the
                 # experiment.
-                os.mkdir(each, 0o700 if each == path else 0o777)
+                os.mkdir(each, 0o700 if each == path else 0o755)
                 made.append(each)
             except FileExistsError:
                 if not os.path.isdir(each):
@@ -158,7 +158,7 @@ def make_trial_dir(experiment_path: str, dirname: str, *, is_resumed: bool = Fal
     name = dirname
     while True:
         try:
-            os.mkdir(os.path.join(experiment_path, name))
+            os.mkdir(os.path.join(experiment_path, name), 0o755)
             return name
         except FileExistsError:
             if is_resumed and not os.listdir(os.path.join(experiment_path, name)):

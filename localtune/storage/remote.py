@@ -275,7 +275,9 @@ def _download(store: RemoteStore, directory: str, version: Version) -> str:
     remove_tree(staging)
     names = [name for name in with_retries(store.files, store) if not _is_left_out(name)]
     try:
-        os.makedirs(staging)
+        # Whoever may write into it can run code in the process that reads the experiment.
+        os.makedirs(parent, mode=0o755, exist_ok=True)
+        os.mkdir(staging, 0o700)
         with_retries(lambda: store.fetch(names, staging), store)
         _make_trial_dirs(staging)
         write_record(staging, SyncRecord(version, version, finished=True))

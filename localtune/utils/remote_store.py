@@ -165,8 +165,9 @@ class RemoteStore:
 
         Raises:
             FileNotFoundError: if one is not there.
+            ValueError: for a name that leads out of the directory.
         """
-        targets = {name: os.path.join(directory, *name.split("/")) for name in names}
+        targets = {name: os.path.join(directory, *_parts(name)) for name in names}
         os.makedirs(directory, exist_ok=True)
         for target in targets.values():
             os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -242,6 +243,14 @@ def checked_filesystem(filesystem: Any) -> Any:
         "filesystem or storage_filesystem must be a file system object of fsspec (such as "
         f"s3fs.S3FileSystem()) or of pyarrow, but got {filesystem!r}."
     )
+
+
+def _parts(name: str) -> list[str]:
+    """The parts of a name; whoever writes into a store may call a file whatever they like."""
+    parts = name.split("/")
+    if any(each in ("", ".", "..") or os.path.basename(each) != each for each in parts):
+        raise ValueError(f"The store has a file {name!r}, whose name leads out of its directory.")
+    return parts
 
 
 def _protocols(filesystem: Any) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import pytest
 
 import localtune as tune
 from localtune.checkpoint import Checkpoint
-from localtune.error import UntrustedDirectoryError
+from localtune.error import StorageError, UntrustedDirectoryError
 from localtune.utils import trust
 from localtune.utils.trust import GuardedDirectory, check_trusted, load_own
 from tests.runs import Counting, fit, make_tuner
@@ -337,3 +337,76 @@ def test_a_changed_trainable_or_space_is_said(
     tune.Tuner.restore(path, Counting_, param_space={"steps": tune.randint(1, 9)})
     assert "The code of Counting is not what it was" in caplog.messages[0]
     assert "param_space is not what it was" in caplog.messages[1]
+
+
+# -- a directory that somebody else made under the wanted name ------------------------------------
+
+
+def planted(storage: Path) -> tuple[Path, list[Path]]:
+    """A directory full of links to files of the victim's, which do not exist or hold a word."""
+    experiment = storage / "wanted"
+    experiment.mkdir()
+    targets = []
+    for name in ("tuner.pkl", "experiment.db", ".validate_storage_marker", ".lock", "command.json"):
+        target = storage.parent / f"of_victim_{name}"
+        target.write_text("precious")
+        (experiment / name).symlink_to(target)
+        targets.append(target)
+    return experiment, targets
+
+
+@pytest.mark.parametrize("how", ["owner", "mode", "sticky", "link"])
+def test_a_run_uses_no_directory_that_another_user_made_beforehand(
+    storage: Path, how: str, give_away: Callable[[Path], None]
+) -> None:
+    experiment, targets = planted(storage)
+    if how == "owner":
+        give_away(experiment)
+    elif how == "link":
+        (storage / "wanted").rename(storage.parent / "elsewhere")
+        experiment.symlink_to(storage.parent / "elsewhere")
+        give_away(experiment)
+    else:
+        experiment.chmod(0o777 if how == "mode" else 0o1777)
+    before = sorted(os.listdir(experiment))
+    tuner = make_tuner(Counting, storage, {}, name="wanted")
+    with pytest.raises(UntrustedDirectoryError):
+        tuner.fit()
+    assert sorted(os.listdir(experiment)) == before
+    assert [target.read_text() for target in targets] == ["precious"] * len(targets)
+
+
+def test_a_run_follows_no_links_in_an_own_directory(storage: Path) -> None:
+    experiment, targets = planted(storage)
+    experiment.chmod(0o700)
+    with pytest.raises(StorageError):
+        make_tuner(Counting, storage, {}, name="wanted").fit()
+    assert [target.read_text() for target in targets] == ["precious"] * len(targets)
+
+
+@pytest.mark.parametrize("name", ["experiment.db", "experiment.db-wal", "experiment.db-journal"])
+def test_no_database_is_read_to_which_another_user_has_added_something(
+    tmp_path: Path, name: str, give_away: Callable[[Path], None]
+) -> None:
+    grid = fit(Counting, tmp_path)
+    file = Path(grid.experiment_path, name)
+    file.touch(mode=0o600)
+    give_away(file)
+    for use in (
+        lambda: tune.ExperimentAnalysis(grid.experiment_path),
+        lambda: tune.Result.from_path(grid[0].path),
+        lambda: tune.Tuner.restore(grid.experiment_path, Counting).fit(),
+    ):
+        with pytest.raises(UntrustedDirectoryError, match=f"{name}' is not used: it belongs to"):
+            use()
+
+
+def test_with_the_strictest_and_the_loosest_umask_a_run_can_be_read(tmp_path: Path) -> None:
+    for umask in (0o077, 0o000):
+        before = os.umask(umask)
+        try:
+            grid = fit(Counting, tmp_path / f"{umask:o}" / "storage")
+        finally:
+            os.umask(before)
+        assert len(tune.ExperimentAnalysis(grid.experiment_path).trials) == 1
+        assert tune.Result.from_path(grid[0].path).error is None
