@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from localtune.utils.files import current_directory
 from localtune.utils.remote_store import (
     checked_filesystem,
     is_local_filesystem,
@@ -274,7 +275,8 @@ def resolve_storage_path(path: str | os.PathLike[str] | None, filesystem: Any = 
     if not os.path.isabs(text):
         raise ValueError(
             f"storage_path must be absolute, but got {text!r}. "
-            f"Use {os.path.abspath(text)!r}, or a path that starts with '~'."
+            f"Use {os.path.join(current_directory() or os.sep, text)!r}, or a path that starts "
+            "with '~'."
         )
     return os.path.normpath(text)
 

@@ -22,6 +22,7 @@ from localtune.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 from localtune.cli.options import COMMAND, Parser
 from localtune.cli.phrases import in_options
 from localtune.error import TuneError, UsageError
+from localtune.utils.files import current_directory
 from localtune.utils.messages import say
 from localtune.utils.text import near_miss
 
@@ -80,6 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"localtune {command}: {in_options(str(error))}")
         return USAGE
     except (TuneError, OSError) as error:
+        if current_directory() is None and isinstance(error, FileNotFoundError):
+            say(f"localtune {command}: the working directory has been removed. Change to another.")
+            return USAGE
         say(f"localtune {command}: {in_options(str(error))}")
         return FAILED
     except Exception:

@@ -24,16 +24,15 @@ as one of them lives:
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pickle
 import select
-import shutil
 import signal
 import socket
 from typing import Any, NoReturn
 
 from localtune.execution import packets as pk
-from localtune.utils.messages import say
 from localtune.worker.lifeline import adopt_orphans, end_children, signal_when_parent_dies
 from localtune.worker.signals import be_deaf, reset_signals
 
@@ -50,12 +49,12 @@ def main(control_fd: int, settings: dict[str, Any]) -> NoReturn:
         be_deaf()
         Guard(socket.socket(fileno=control_fd), settings).run()
         end_children()
+        import shutil  # What only the end needs is loaded there: the guard is to be small.
+
         # A parent that lives is done with it, too.
         shutil.rmtree(settings["private_dir"], ignore_errors=True)
     except BaseException:
-        import traceback
-
-        say(traceback.format_exc())
+        _tell_error()
     finally:
         end_children()
         os._exit(0)
@@ -75,6 +74,8 @@ class Guard:
         self._templates: dict[int, tuple[int, int]] = {}  # {pidfd: (pid, template id)}
         self._own_pidfd = os.pidfd_open(os.getpid())
         self._parent_pidfd = os.pidfd_open(settings["parent_pid"])
+        # Templates share what is loaded here: the collector must not touch, and so copy, it.
+        gc.freeze()
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
         self._poll.register(self._parent_pidfd, select.POLLIN)
@@ -142,9 +143,7 @@ class Guard:
             superiors = (self._own_pidfd, self._parent_pidfd)
             template_main(packet.fds[0], superiors, self._settings | options)
         except BaseException:
-            import traceback
-
-            say(traceback.format_exc())
+            _tell_error()
         finally:
             os._exit(1)
 
@@ -167,3 +166,11 @@ class Guard:
         with contextlib.suppress(OSError):
             packet = pk.Packet(pk.TEMPLATE_ENDED, template_id, exit_code, text.encode())
             pk.send(self._control, packet)
+
+
+def _tell_error() -> None:
+    import traceback
+
+    from localtune.utils.messages import say
+
+    say(traceback.format_exc())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -49,7 +50,9 @@ def send(steps: str, pids: dict[str, int]) -> None:
     for step in steps.split(", "):
         verb, role = step.split()
         siblings = children(pids["parent"])
-        os.kill(pids[role], signal.SIGSTOP if verb == "stop" else signal.SIGKILL)
+        # The next one may have seen the end of the last already.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pids[role], signal.SIGSTOP if verb == "stop" else signal.SIGKILL)
         if verb == "stop":
             wait_until(lambda pid=pids[role]: not is_running(pid), step)  # type: ignore[misc]
         elif verb == "replace":

@@ -141,3 +141,50 @@ def test_what_trials_and_their_children_print_comes_out(tmp_path: Path, start_me
     lines = (tmp_path / "output").read_text().splitlines()
     for line in ("a line of the trial", "a line of native code", "an error of a child"):
         assert lines.count(line) == 3
+
+
+NO_DIRECTORY = """
+import os, runpy, sys, tempfile
+os.chdir(tempfile.mkdtemp())
+os.rmdir(os.getcwd())
+sys.argv[:] = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tests.lifecycle.surroundings", "template", "here"], "storage_path must be absolute"),
+        (["localtune", "best", "sweep"], "the working directory has been removed"),
+        (["localtune", "run", "train.py:train"], "the working directory has been removed"),
+    ],
+)
+def test_a_path_within_a_removed_directory_is_a_clear_error(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NO_DIRECTORY, *arguments],
+        env=environment(TMPDIR=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_S,
+    )
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("command", [["ls"], ["best", "no_such"], ["--help"]])
+def test_the_command_line_works_without_standard_descriptors(
+    tmp_path: Path, command: list[str]
+) -> None:
+    with closed(0, 1, 2)(tmp_path) as options:
+        done = subprocess.run(
+            [sys.executable, "-m", "localtune", *command],
+            env=environment(HOME=str(tmp_path)),
+            check=False,
+            timeout=DEADLINE_S,
+            **options,
+        )
+    assert done.returncode == {"best": 2}.get(command[0], 0)
