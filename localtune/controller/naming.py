@@ -52,8 +52,8 @@ def name_trial(
         ending = f"_{date_text}" if date_text else ""
         dirname = f"{trial}_{trial.experiment_tag}"[: _max_length()]
         room = _MAX_NAME_BYTES - _COLLISION_BYTES - len(ending)
-        dirname = os.fsencode(dirname)[:room].decode(errors="ignore") + ending
-    trial.dirname = _UNSAFE.sub("_", dirname)
+        dirname = os.fsencode(_storable(dirname))[:room].decode(errors="ignore") + ending
+    trial.dirname = _UNSAFE.sub("_", _storable(dirname))
 
 
 def check_experiment_name(name: str) -> str:
@@ -89,13 +89,30 @@ def _created(creator: Callable[[Trial], str], trial: Trial, source: str) -> str:
     if _is_longer(name, limit):
         raise ValueError(
             f"{source} must return at most {limit} bytes, but returned "
-            f"{len(os.fsencode(name))}: {name[:40]!r}..."
+            f"{len(os.fsencode(_storable(name)))}: {name[:40]!r}..."
         )
     return name
 
 
 def _is_longer(name: str, limit: int) -> bool:
-    return len(os.fsencode(name)) > limit
+    return len(os.fsencode(_storable(name))) > limit
+
+
+def _storable(name: str) -> str:
+    """The name without what no file system can store: halves of surrogate pairs, for instance."""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return "".join(map(_storable_character, name))
+    return name
+
+
+def _storable_character(character: str) -> str:
+    try:
+        os.fsencode(character)
+    except UnicodeEncodeError:
+        return "_"
+    return character
 
 
 def _max_length() -> int:

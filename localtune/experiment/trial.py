@@ -13,6 +13,7 @@ from localtune.experiment.status import Status, check_move
 from localtune.experiment.task_error import opened_error
 from localtune.result import EXPR_ERROR_FILE
 from localtune.run_config import CheckpointConfig
+from localtune.utils.text import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +118,7 @@ class Trial:
         parts = [self.trainable_name]
         env = self.config.get("env")
         if env is not None:
-            parts.append(env if isinstance(env, str) else getattr(env, "__name__", str(env)))
+            parts.append(_name_of_env(env))
         parts.append(self.trial_id)
         return "_".join(parts).replace("/", "_")
 
@@ -294,6 +295,17 @@ class Trial:
     def metric_analysis(self) -> dict[str, dict[str, float]]:
         """{flat metric: {max, min, avg, last, last-5-avg, last-10-avg}}."""
         return {name: stats.as_dict() for name, stats in self.metric_stats.items()}
+
+
+def _name_of_env(env: Any) -> str:
+    """An entry ``env`` of a config as part of a name: it may be an object of any class."""
+    if isinstance(env, str):
+        return env
+    try:
+        name = getattr(env, "__name__", None)
+    except Exception:
+        name = None
+    return name if isinstance(name, str) else text_of(env)
 
 
 def seed_of_try(seed: int, number: int) -> int:

@@ -24,6 +24,7 @@ from localtune.experiment.trial import Trial
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_TAG, TIME_TOTAL_S
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.serialization import dumps_by_value
+from localtune.utils.text import text_of
 
 _ORIGIN = (
     "trainable_name",
@@ -180,7 +181,7 @@ def _error_of(record: _ErrorRecord | None) -> BaseException | None:
 
 
 def _picklable(value: Any) -> Any:
-    """The value with each part that cannot be pickled replaced by its ``repr``."""
+    """The value with each part that cannot be pickled replaced by its text."""
     if isinstance(value, dict):
         return {_picklable(key): _picklable(item) for key, item in value.items()}
     if type(value) in (list, tuple):
@@ -188,5 +189,5 @@ def _picklable(value: Any) -> Any:
     try:
         dumps_by_value(value)
     except Exception:
-        return repr(value)
+        return text_of(value)
     return value

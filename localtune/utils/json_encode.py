@@ -7,6 +7,8 @@ import numbers
 import sys
 from typing import Any
 
+from localtune.utils.text import text_of
+
 
 class SafeJsonEncoder(json.JSONEncoder):
     """Encodes anything, in the worst case as its ``str()``.
@@ -27,10 +29,11 @@ class SafeJsonEncoder(json.JSONEncoder):
             return int(o)
         if isinstance(o, numbers.Number):
             return _to_float(o)
-        return str(o)
+        return text_of(o)
 
 
 _compact = SafeJsonEncoder()
+_MAX_DEPTH = 100
 
 
 def dumps(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
@@ -54,25 +57,33 @@ def dumps(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> 
         encoder = SafeJsonEncoder(indent=indent, sort_keys=sort_keys)
     try:
         return encoder.encode(value)
-    except TypeError:
-        # Keys that are no JSON, or that cannot be sorted beside each other.
-        return encoder.encode(_with_text_keys(value))
+    except (TypeError, ValueError, RecursionError):
+        # Keys that are no JSON, or that cannot be sorted beside each other; integers that are too
+        # long to be written; containers that hold themselves.
+        return encoder.encode(_writable(value, 0))
 
 
 def _to_float(number: Any) -> Any:
     try:
         value = float(number)
     except (TypeError, ValueError, OverflowError):
-        return str(number)
+        return text_of(number)
     return "null" if value != value else value
 
 
-def _with_text_keys(value: Any) -> Any:
+def _writable(value: Any, depth: int) -> Any:
+    if depth > _MAX_DEPTH:
+        return "..."
     if isinstance(value, dict):
         return {
-            key if isinstance(key, str) else str(key): _with_text_keys(item)
+            key if isinstance(key, str) else text_of(key): _writable(item, depth + 1)
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [_with_text_keys(item) for item in value]
+        return [_writable(item, depth + 1) for item in value]
+    if isinstance(value, int):
+        try:
+            int.__repr__(value)
+        except ValueError:
+            return f"<an integer of {value.bit_length()} bits>"
     return value

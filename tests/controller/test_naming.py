@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,3 +134,23 @@ def test_a_bad_directory_name_ends_the_run_before_anything_starts(tmp_path: Path
     with pytest.raises(ValueError, match="trial_dirname_creator must return the name"):
         fit(reporting, tmp_path, trial_dirname_creator=lambda trial: "a/b")
     assert list(tmp_path.iterdir()) == []
+
+
+class NoText:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("no attribute")
+
+
+def test_an_env_without_a_text_is_named_by_its_class() -> None:
+    assert "NoText: its text cannot be made" in str(named(config={"env": NoText()}))
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfffb"])
+def test_what_no_file_system_can_store_is_replaced(text: str) -> None:
+    kept = text.replace("\ud800", "_").replace("\udfff", "_")
+    assert named(tag=text, date="").dirname == f"train_abc12_00000_{kept}"
+    assert named(dirname_creator=lambda trial: text).dirname == kept
+    os.fsencode(named(name_creator=lambda trial: text).dirname)

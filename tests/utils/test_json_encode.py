@@ -61,3 +61,26 @@ def test_keys_that_cannot_be_compared_are_sorted_as_text() -> None:
 
 def test_the_encoder_serves_json_dump() -> None:
     assert json.dumps({"a": np.int64(1)}, cls=SafeJsonEncoder) == '{"a": 1}'
+
+
+class NoText:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+def test_an_object_without_a_text_is_told_by_its_class() -> None:
+    told = "<NoText: its text cannot be made>"
+    assert json.loads(dumps({"a": NoText(), NoText(): 1})) == {"a": told, told: 1}
+
+
+def test_an_integer_that_is_too_long_is_told_by_its_size() -> None:
+    assert json.loads(dumps({"n": [10**5000, 1]})) == {"n": ["<an integer of 16610 bits>", 1]}
+
+
+def test_a_container_that_holds_itself_comes_to_an_end() -> None:
+    value: dict[str, Any] = {"a": 1}
+    value["self"] = value
+    found = json.loads(dumps(value))
+    assert found["self"]["self"]["a"] == 1
