@@ -116,7 +116,7 @@ def test_a_callback_gets_objects_closed_and_the_result_holds_them_open(tmp_path:
     assert grid[0].metrics["place"] == [Path("a")]
     (analysed,) = grid._experiment_analysis.results.values()
     assert analysed["seen"] == {1, 2}
-    restored = tune.Tuner.restore(str(tmp_path / "run"), train).get_results()
+    restored: Any = tune.Tuner.restore(str(tmp_path / "run"), train).get_results()
     assert restored[0].metrics["seen"] == {1, 2}
     line = json.loads(Path(grid[0].path, "result.json").read_text())
     assert (line["seen"], line["place"], line["array"]) == ("{1, 2}", ["a"], [0, 1, 2])
