@@ -54,13 +54,10 @@ def go_on(
         from localtune.cli.kept_command import command_of
         from localtune.cli.sweep import trainable_of
         from localtune.tuner import Tuner
-        from localtune.utils.trust import check_trusted
 
         target = args.target
         if target is None and not is_uri(path):
-            # It names code to import: whoever could write it could have that run.
-            check_trusted(path, trust=args.trust)
-            target = command_of(path)
+            target = command_of(path, trust=args.trust)
         if target is None:
             raise UsageError(
                 f"{args.experiment!r} does not say what 'localtune run' started it with. Name it: "

@@ -71,6 +71,6 @@ def run(args: argparse.Namespace) -> int:
             say(f"{owner} has not ended yet. It will when its trials come to their next result.")
             return FAILED
         time.sleep(_POLL_S)
-    target = "" if command_of(path) else " TARGET"
+    target = "" if command_of(path, trust=args.trust) else " TARGET"
     say(f"Stopped. Go on with: localtune resume {path}{target}")
     return OK

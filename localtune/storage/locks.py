@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExperimentInUseError, StorageError
-from localtune.utils.files import write_file
+from localtune.utils.files import no_link, write_file
 
 if TYPE_CHECKING:
     import filelock
@@ -147,7 +147,8 @@ def owner_of(experiment_path: str) -> dict[str, Any] | None:
         None if nobody has said so. The process may be dead: its lock is free then.
     """
     try:
-        with open(os.path.join(experiment_path, OWNER_FILE), encoding="utf-8") as file:
+        path = os.path.join(experiment_path, OWNER_FILE)
+        with open(path, encoding="utf-8", opener=no_link) as file:
             owner = json.load(file)
     except (OSError, ValueError):
         return None

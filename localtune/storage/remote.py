@@ -31,7 +31,7 @@ from localtune.result import (
 )
 from localtune.storage.locks import experiment_locked
 from localtune.utils.claims import CACHE_DIR, claimed
-from localtune.utils.files import STAGING_PREFIX, remove_tree, write_file
+from localtune.utils.files import STAGING_PREFIX, no_link, remove_tree, write_file
 from localtune.utils.messages import get_logger
 from localtune.utils.remote_fetch import OWN_PREFIX, remember_store, with_retries
 from localtune.utils.remote_store import (
@@ -213,7 +213,8 @@ def remote_version(store: RemoteStore) -> Version | None:
 def read_record(directory: str) -> SyncRecord:
     """What a working copy knows of its exchange with the store."""
     try:
-        with open(os.path.join(directory, SYNC_FILE), encoding="utf-8") as file:
+        path = os.path.join(directory, SYNC_FILE)
+        with open(path, encoding="utf-8", opener=no_link) as file:
             record = json.load(file)
     except FileNotFoundError:
         return SyncRecord()
