@@ -20,6 +20,7 @@ from localtune.utils.remote_store import (
     local_path,
     open_store,
 )
+from localtune.utils.text import printable
 
 
 class _RemovedName:
@@ -228,7 +229,7 @@ class Checkpoint:
             filesystem = type(self.filesystem).__name__
         else:
             filesystem = self.path.partition("://")[0] if is_uri(self.path) else "local"
-        return f"{type(self).__name__}(filesystem={filesystem}, path={self.path})"
+        return f"{type(self).__name__}(filesystem={filesystem}, path={printable(self.path)})"
 
 
 @dataclass(slots=True)

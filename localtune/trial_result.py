@@ -25,6 +25,7 @@ from localtune.utils.data_frames import data_frame
 from localtune.utils.dicts import unflattened_lookup
 from localtune.utils.remote_fetch import is_remote_checkpoint
 from localtune.utils.remote_store import local_path
+from localtune.utils.text import printable
 from localtune.utils.trust import check_trusted
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class Result:
         if self.error is not None:
             kind = "" if isinstance(self.error, str) else f"{type(self.error).__name__}: "
             first_line = next(iter(str(self.error).splitlines()), "")
-            lines.append(f"error={kind}{first_line}")
+            lines.append(f"error={kind}{printable(first_line)}")
         return "Result(\n  " + ",\n  ".join(lines) + "\n)"
 
 

@@ -41,6 +41,7 @@ from localtune.utils.remote_store import (
     is_uri,
     open_store,
 )
+from localtune.utils.trust import check_trusted
 
 logger = get_logger(__name__)
 
@@ -165,10 +166,12 @@ def attach(store: RemoteStore, directory: str) -> None:
             for an experiment that the store does not have.
 
     Raises:
+        UntrustedDirectoryError: if others could have written into the directory.
         StorageError: if the store cannot be reached.
         OSError: if the directory cannot be written.
     """
     with claimed(directory):
+        check_trusted(directory)
         version = with_retries(lambda: remote_version(store), store)
         record = read_record(directory)
         if version is not None and not record.includes(version):

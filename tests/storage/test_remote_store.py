@@ -17,6 +17,7 @@ from localtune.checkpoint import Checkpoint
 from localtune.error import ExtraMissingError, StorageError
 from localtune.storage.remote import SyncRecord, Version, split_path, working_storage_path
 from localtune.utils.remote_fetch import COMPLETE_MARKER
+from localtune.utils.remote_store import open_store
 from tests.runs import reporting
 from tests.storage.stores import faulty_store
 
@@ -135,6 +136,16 @@ def test_a_checkpoint_is_fetched_once_per_machine_and_content(tmp_path: Path) ->
     store.write("model/weights", b"other")
     with checkpoint.as_directory() as path:
         assert Path(path, "weights").read_bytes() == b"other"
+
+
+@pytest.mark.parametrize("name", ["../out", "a/../../out", "/out", "a//out", "."])
+def test_a_file_whose_name_leads_out_of_its_directory_is_not_fetched(
+    tmp_path: Path, name: str
+) -> None:
+    store = open_store("memory://somewhere")
+    with pytest.raises(ValueError, match="whose name leads out of its directory"):
+        store.fetch([name], str(tmp_path / "target"))
+    assert not os.listdir(tmp_path)
 
 
 def test_a_fetch_is_tried_again(tmp_path: Path) -> None:
