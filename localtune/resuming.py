@@ -11,7 +11,9 @@ from localtune.controller.loop import error_of_callback
 from localtune.error import StorageError
 from localtune.result import CONFIG_PREFIX
 from localtune.run_config import ResumeConfig
+from localtune.run_parts import resources_function
 from localtune.schedulers import TrialScheduler
+from localtune.search.renewal import renewed
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.storage import history
 from localtune.storage.checkpoints import remove_leftovers
@@ -20,7 +22,10 @@ from localtune.storage.reading import results_ahead
 from localtune.storage.trial_record import take_result
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from localtune.experiment.trial import Trial
+    from localtune.experiment_spec import Experiment
     from localtune.stopper.stopper import Stopper
 
 
@@ -68,6 +73,7 @@ class _Torn:
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
+        self._config = trial.config
         self._ahead: list[tuple[int, dict[str, Any]]] = []
         if not trial.is_finished():
             for result in results_ahead(trial):
@@ -86,13 +92,42 @@ class _Torn:
         remove_leftovers(trial.path, self._checkpoints)
         if os.environ.get("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS") == "1":
             return
-        config = {CONFIG_PREFIX: trial.config}
+        config = {CONFIG_PREFIX: self._config}
         results = [{**result, **config} for result in db.results(trial.trial_id)]
         history.restore_lost(trial.path, results[: self._count])
 
 
 def _has_directory(trial: Trial) -> bool:
     return bool(trial.dirname) and os.path.isdir(trial.path)
+
+
+def renew(
+    trials: list[Trial],
+    experiment: Experiment,
+    scheduler: TrialScheduler,
+    before: Mapping[str, Any],
+) -> None:
+    """Gives trials that go on what the experiment was given anew: constants, objects, resources.
+
+    Values that were drawn for a trial stay, and so do those that a scheduler has changed.
+
+    Args:
+        trials: Of the run that is taken up.
+        experiment: What it was given.
+        scheduler: Of the run.
+        before: :func:`~localtune.search.renewal.plain_constants` of the space it had before.
+
+    Raises:
+        TuneError: if resources are asked for twice.
+    """
+    resources_of = resources_function(experiment)
+    for trial in trials:
+        if trial.is_finished():
+            continue
+        config = renewed(trial.config, experiment.config, trial.evaluated_params, before)
+        trial.set_config(config)
+        if not scheduler.changes_resources:
+            trial.update_resources(resources_of(config))
 
 
 def restore_scheduler(db: ExperimentDB, trials: list[Trial], scheduler: TrialScheduler) -> None:

@@ -171,7 +171,7 @@ def make_settings(
     return RunSettings(
         trainable_name=experiment.run_identifier,
         experiment_path=experiment.path,
-        resources_of=_resources_of(experiment),
+        resources_of=resources_function(experiment),
         metric=options.metric,
         checkpoint_config=experiment.checkpoint_config,
         stopping_criterion=experiment.stopping_criterion,
@@ -258,7 +258,7 @@ def _max_pending_trials() -> int | None:
     return int(text)
 
 
-def _resources_of(
+def resources_function(
     experiment: Experiment,
 ) -> Callable[[dict[str, Any]], PlacementGroupFactory]:
     """How the request of a trial is found: the trainable's own, else the run's, else 1 CPU."""
@@ -290,7 +290,7 @@ def check_resources(experiment: Experiment, capacity: Capacity) -> None:
         TuneError: if resources are asked for twice.
     """
     try:
-        request = _resources_of(experiment)(_NoConfig())
+        request = resources_function(experiment)(_NoConfig())
     except _NotKnownYetError:
         return
     misfit = ResourcePool(capacity.resources, capacity.gpu_ids).explain_misfit(request_of(request))

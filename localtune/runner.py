@@ -17,6 +17,7 @@ from localtune.experiment_spec import Experiment
 from localtune.progress_reporter import create_output
 from localtune.resuming import (
     Found,
+    renew,
     restore_callbacks,
     restore_scheduler,
     resumed_stopper,
@@ -35,6 +36,7 @@ from localtune.run_parts import (
 )
 from localtune.run_signals import signals_handled
 from localtune.run_storage import RunStorage
+from localtune.search.renewal import plain_constants
 from localtune.search.rng import derive_seed
 from localtune.search.search_algorithm import searcher_name
 from localtune.storage.reading import mark_interrupted
@@ -96,9 +98,11 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
         trials = found.trials
         if earlier is not None:
             restore_scheduler(earlier, trials, scheduler)
+            renew(trials, experiment, scheduler, earlier.get("constants") or {})
             seed = int(earlier.get("seed") or seed)
         stopper, notes = resumed_stopper(earlier, trials, experiment.stopper)
-        notes |= {"seed": seed, "ended_well": False}
+        constants = plain_constants(experiment.config)
+        notes |= {"seed": seed, "ended_well": False, "constants": constants}
         settings = make_settings(experiment, options, scheduler, seed)
         state = ControllerState(settings, searcher, scheduler, stopper, executor.capacity(), clock)
         state.adopt(trials)

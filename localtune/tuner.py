@@ -298,8 +298,8 @@ class Tuner:
             if given != saved["param_space"]:
                 saved = {**saved, "param_space": given}
                 logger.warning(
-                    "param_space is not what it was: trials that exist keep their configurations, "
-                    "new ones are drawn from the new space."
+                    "param_space is not what it was: trials that go on take its constants and "
+                    "objects and keep what was drawn for them; new ones are drawn from it."
                 )
         tuner._tune_config = pickle.loads(saved["tune_config"])
         tuner._run_config = pickle.loads(saved["run_config"])

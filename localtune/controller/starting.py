@@ -40,10 +40,13 @@ class Starting(Decisions):
             except (TuneError, ValueError) as error:
                 self._abort(error)
 
-    def _add_trial(self, trial: Trial) -> None:
+    def _check_can_run(self, trial: Trial) -> None:
         reason = self._workers.why_never(trial)
         if reason:
             raise ResourceRequestError(f"{trial} can never run. {reason}")
+
+    def _add_trial(self, trial: Trial) -> None:
+        self._check_can_run(trial)
         self.trials.append(trial)
         self._live[trial.trial_id] = trial
         self._counts[Status.PENDING] += 1

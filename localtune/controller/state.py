@@ -76,12 +76,17 @@ class ControllerState(Starting):
     # -- stimuli ----------------------------------------------------------------------------------
 
     def adopt(self, trials: list[Trial]) -> None:
-        """Takes over the trials of an earlier session; unfinished ones will run."""
+        """Takes over the trials of an earlier session; unfinished ones will run.
+
+        Raises:
+            ResourceRequestError: if one asks for what this machine does not have.
+        """
         self._clones.adopt(trials)
         for trial in trials:
             self.trials.append(trial)
             if trial.is_finished():
                 continue
+            self._check_can_run(trial)
             self._live[trial.trial_id] = trial
             self._counts[trial.status] += 1
             self._add_to_scheduler(trial)
