@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import stat
@@ -20,7 +21,8 @@ from localtune.utils import trust
 from localtune.utils.trust import GuardedDirectory, check_trusted, load_own
 from tests.runs import Counting, fit, make_tuner
 
-STRANGER = 65534
+# No user of the machine that runs the tests.
+STRANGER = 54321
 
 # How a directory is held: by a descriptor, and where a system has none, by its path.
 holds = pytest.mark.parametrize("hold", [True, False])
@@ -410,3 +412,27 @@ def test_with_the_strictest_and_the_loosest_umask_a_run_can_be_read(tmp_path: Pa
             os.umask(before)
         assert len(tune.ExperimentAnalysis(grid.experiment_path).trials) == 1
         assert tune.Result.from_path(grid[0].path).error is None
+
+
+def test_a_trusted_experiment_of_another_user_goes_on_with_its_checkpoints(
+    tmp_path: Path, give_away: Callable[[Path], None]
+) -> None:
+    grid = fit(
+        Counting,
+        tmp_path,
+        {"steps": 3, "fail_at": 3, "once": str(tmp_path / "failed")},
+        checkpoint_frequency=1,
+    )
+    assert grid.num_errors == 1
+    path = Path(grid.experiment_path)
+    for each in [*path.rglob("*"), path]:
+        give_away(each)
+    restore = functools.partial(
+        tune.Tuner.restore, path, Counting, resume_errored=True, executor="inprocess"
+    )
+    with pytest.raises(UntrustedDirectoryError):
+        restore()
+    (result,) = restore(trust=True).fit()
+    assert result.error is None
+    assert result.metrics is not None
+    assert (result.metrics["count"], result.metrics["iterations_since_restore"]) == (3, 1)
