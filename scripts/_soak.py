@@ -15,76 +15,26 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import psutil
+from _soak_sweeps import SAMPLES, SURROUNDINGS, SWEEPS, Sweep
 
 import localtune as tune
-from localtune.execution.local_process import ProcessExecutor
-from localtune.schedulers import ASHAScheduler, PopulationBasedTraining
 
-ITERATIONS = 27
-SAMPLES = 9
-FACTORS = [1.0, 2.0, 3.0, 4.0]
+PROGRAM = str(Path(__file__).with_name("_soak_sweeps.py"))
+# Each is set up in its turn on a disk and in memory, where the machine has such a file system.
+PLACES = [None, *(["/dev/shm"] if os.path.isdir("/dev/shm") else [])]
 
 
-class Deterministic(tune.Trainable):
-    """Its score grows by its factor in each iteration: the largest factor from the start wins."""
-
-    def setup(self, config: dict[str, Any]) -> None:
-        self.score = 0.0
-
-    def step(self) -> dict[str, Any]:
-        time.sleep(0.01)
-        self.score += self.config["factor"]
-        return {"score": self.score, "done": self.iteration + 1 >= ITERATIONS}
-
-    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
-        return {"score": self.score}
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        self.score = checkpoint["score"]
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.config = new_config
-        self.score = 0.0
-        return True
-
-
-def make_scheduler(name: str) -> Any:
-    common: dict[str, Any] = {"time_attr": "training_iteration", "metric": "score", "mode": "max"}
-    if name == "asha":
-        return ASHAScheduler(**common, max_t=ITERATIONS, grace_period=3, reduction_factor=3)
-    return PopulationBasedTraining(
-        **common, perturbation_interval=4, hyperparam_mutations={"factor": FACTORS}
-    )
-
-
-def sweep(path: str, scheduler: str, seed: int) -> None:
-    """Starts a sweep, or takes it up again."""
-    executor = ProcessExecutor(num_cpus=2)
-    experiment = os.path.join(path, "run")
-    if tune.Tuner.can_restore(experiment):
-        tune.Tuner.restore(experiment, Deterministic, executor=executor).fit()
-        return
-    tune.Tuner(
-        Deterministic,
-        param_space={"factor": tune.grid_search([*FACTORS, *FACTORS, 1.0])},
-        tune_config=tune.TuneConfig(scheduler=make_scheduler(scheduler), seed=seed),
-        run_config=tune.RunConfig(
-            name="run",
-            storage_path=path,
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=-1),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=2, num_to_keep=2),
-        ),
-        executor=executor,
-    ).fit()
-
-
-def start(path: Path, scheduler: str, seed: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, __file__, "--sweep", str(path), scheduler, "--seed", str(seed)]
-    return subprocess.Popen(command, stderr=(path / "stderr").open("ab"))
+def start(path: Path, sweep: Sweep, seed: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, PROGRAM, str(SWEEPS.index(sweep)), str(path), str(seed)]
+    with (path / "stderr").open("ab") as stderr, (path / "stdout").open("ab") as stdout:
+        return subprocess.Popen(
+            command,
+            stdout=stdout,
+            stderr=stderr,
+            preexec_fn=SURROUNDINGS[sweep.surroundings],
+        )
 
 
 def choose_victim(parent: subprocess.Popen[bytes], rng: random.Random) -> tuple[str, int] | None:
@@ -102,10 +52,10 @@ def choose_victim(parent: subprocess.Popen[bytes], rng: random.Random) -> tuple[
     return None
 
 
-def disturb(path: Path, scheduler: str, seed: int, kills: Counter[str], limit: int) -> None:
+def disturb(path: Path, sweep: Sweep, seed: int, kills: Counter[str], limit: int) -> None:
     """Runs one sweep to its end, killing on the way until ``limit`` kills are done in all."""
-    rng = random.Random(f"{seed}/{scheduler}")
-    process = start(path, scheduler, seed)
+    rng = random.Random(f"{seed}/{sweep}")
+    process = start(path, sweep, seed)
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(rng.uniform(0.15, 0.9))
@@ -118,7 +68,7 @@ def disturb(path: Path, scheduler: str, seed: int, kills: Counter[str], limit: i
         elif process.returncode == 0:
             return
         elif process.returncode == -signal.SIGKILL:
-            process = start(path, scheduler, seed)
+            process = start(path, sweep, seed)
         elif process.returncode is not None:
             sys.exit(f"The sweep in {path} failed:\n{(path / 'stderr').read_text()[-3000:]}")
 
@@ -145,6 +95,8 @@ def outcome(path: Path) -> tuple[int, str, float]:
             iterations = [each["training_iteration"] for each in results]
             assert iterations == list(range(1, len(results) + 1)), trial
         assert not list(Path(trial.path).glob(".staging*")), trial
+        found = {each.name for each in Path(trial.path).glob("checkpoint_*")}
+        assert found == {Path(each.checkpoint.path).name for each in trial.checkpoints}, trial
     states = Counter(str(trial.status) for trial in analysis.trials)
     best = analysis.best_result["score"]
     return len(analysis.trials), " ".join(f"{n} {s}" for s, n in sorted(states.items())), best
@@ -163,29 +115,39 @@ def left_over(path: Path) -> list[str]:
 def soak(kill_count: int, seed: int) -> None:
     kills: Counter[str] = Counter()
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="localtune-soak-") as directory:
+    with contextlib.ExitStack() as stack:
+        directories = [
+            Path(stack.enter_context(tempfile.TemporaryDirectory("", "localtune-soak-", place)))
+            for place in PLACES
+        ]
         expected = {}
-        for name in ("asha", "pbt"):
-            path = Path(directory, f"undisturbed-{name}")
-            path.mkdir()
-            disturb(path, name, seed, kills, limit=0)
-            expected[name] = outcome(path)
+        for sweep in SWEEPS:
+            if sweep.scheduler not in expected:
+                path = directories[0] / f"undisturbed-{sweep.scheduler}"
+                path.mkdir()
+                disturb(path, sweep, seed, kills, limit=0)
+                expected[sweep.scheduler] = outcome(path)
         sweeps = 0
         while sum(kills.values()) < kill_count:
-            name = ("asha", "pbt")[sweeps % 2]
-            path = Path(directory, f"{sweeps}-{name}")
+            round_, number = divmod(sweeps, len(SWEEPS))
+            sweep = SWEEPS[number]
+            path = directories[(round_ + number) % len(directories)] / str(sweeps)
             path.mkdir()
-            disturb(path, name, seed + sweeps, kills, kill_count)
+            disturb(path, sweep, seed + sweeps, kills, kill_count)
             found = outcome(path)
-            if found != expected[name]:
-                sys.exit(f"{path.name}: {found}, but undisturbed {expected[name]}")
+            if found != expected[sweep.scheduler]:
+                sys.exit(f"{path} ({sweep}): {found}, undisturbed {expected[sweep.scheduler]}")
             deadline = time.monotonic() + 20
             while (processes := left_over(path)) and time.monotonic() < deadline:
                 time.sleep(0.1)
             if processes:
-                sys.exit(f"{path.name}: processes are left over: {processes}")
+                sys.exit(f"{path} ({sweep}): processes are left over: {processes}")
             sweeps += 1
-            print(f"{path.name}: {found[1]}, best {found[2]:g}; {sum(kills.values())} kills so far")
+            print(
+                f"{path} ({sweep}): {found[1]}, best {found[2]:g}; "
+                f"{sum(kills.values())} kills so far",
+                flush=True,
+            )
     who = ", ".join(f"{count} of {kind}s" for kind, count in sorted(kills.items()))
     print(
         f"Survived {sum(kills.values())} kills ({who}) in {sweeps} sweeps of {SAMPLES} trials, "
@@ -197,12 +159,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="how many (default: 200)")
     parser.add_argument("--seed", type=int, default=1, help="of the kills (default: 1)")
-    parser.add_argument("--sweep", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.sweep:
-        sweep(*given.sweep, given.seed)
-    else:
-        soak(given.kills, given.seed)
+    soak(given.kills, given.seed)
 
 
 if __name__ == "__main__":
