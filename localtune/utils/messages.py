@@ -40,7 +40,8 @@ def show_lines(text: str, *, end: str = "\n") -> None:
 
 def say(text: str) -> None:
     """Prints a line for people, where it does not mix with what programs read."""
-    print(printable_lines(text), file=sys.stderr, flush=True)
+    if sys.stderr is not None:  # Without one, print() would take the standard output.
+        print(printable_lines(text), file=sys.stderr, flush=True)
 
 
 def warn(message: str, category: type[Warning] = UserWarning, stacklevel: int = 1) -> None:

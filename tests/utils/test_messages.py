@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 import pytest
 
@@ -17,6 +18,14 @@ def test_what_is_shown_and_said_steers_no_terminal(capsys: pytest.CaptureFixture
     out, err = capsys.readouterr()
     assert out == f"{CLEAN}\\nsecond\n{CLEAN}\nsecond\tcell\n"
     assert err == f"{CLEAN}\nsecond\n"
+
+
+def test_without_a_standard_error_nothing_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    say("lost")
+    assert capsys.readouterr().out == ""
 
 
 def test_a_warning_names_the_line_of_its_caller_and_steers_no_terminal() -> None:
