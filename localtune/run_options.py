@@ -45,6 +45,7 @@ class RunOptions:
         executor: None is a process per trial.
         seed: What everything drawn at random depends on; None draws one.
         resume: How to go on with the experiment that is in the directory; None starts anew.
+        run: Number of the run that goes on, from 1; None is the latest.
         trust: Whether to read the directory though another user could have written it.
         start: How the run takes its directory.
     """
@@ -63,5 +64,6 @@ class RunOptions:
     executor: Executor | str | None = None
     seed: int | None = None
     resume: ResumeConfig | None = None
+    run: int | None = None
     trust: bool = False
     start: Start = field(default_factory=Start)

@@ -21,6 +21,7 @@ from localtune.run_options import RunOptions
 from localtune.storage.claim import Claim, experiment_claimed
 from localtune.storage.experiment_db import ExperimentDB, has_database
 from localtune.storage.remote import prove_writable, publish_files
+from localtune.storage.run_files import FILES_KEY, files_of
 from localtune.utils.remote_fetch import remember_store
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class RunStorage:
         self._stack = contextlib.ExitStack()
         self._db: ExperimentDB | None = None
         self._sync: ExperimentSync | None = None
+        self._is_latest = True
 
     def __enter__(self) -> RunStorage:
         with contextlib.ExitStack() as stack:
@@ -55,6 +57,9 @@ class RunStorage:
             )
             if has_database(path):
                 self._db = self._opened(stack)
+                if self._options.run is not None:
+                    self._is_latest = self._options.run == self._db.run
+                    self._db.select_run(self._options.run)
             self._stack = stack.pop_all()
         return self
 
@@ -94,19 +99,22 @@ class RunStorage:
         start.has_begun = True
         if remote is not None:
             remember_store(path, remote)
-        for name, content in start.files.items():
+        # Those in the directory are the latest run's.
+        files = start.files if self._is_latest else {}
+        for name, content in files.items():
             self._claim.write(name, content)
         is_new = self.earlier is None
         db = self._db
         if db is None:
             db = self._opened(self._stack)
+        kept = {} if is_new else files_of(db, path, trust=self._options.trust)
         if is_new:
             db.begin_run(now)
         db.start_work(*goal)
         found.mend(db)
-        db.save(found.trials, notes)
+        db.save(found.trials, {**notes, FILES_KEY: {**kept, **start.files}})
         if remote is not None:
-            publish_files(remote, path, start.files)
+            publish_files(remote, path, files)
             self._start_sync()
         return db
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from localtune.analysis.experiment_analysis import ExperimentAnalysis
-from localtune.error import TuneError
+from localtune.error import StorageError, TuneError
 from localtune.experiment_spec import Experiment, can_save, register
 from localtune.registry import get_trainable_cls
 from localtune.result import TUNER_FILE
@@ -19,6 +19,7 @@ from localtune.run_options import RunOptions, Start
 from localtune.run_parts import check_callbacks, check_options, limits_of
 from localtune.runner import run_experiment
 from localtune.storage.experiment_db import has_database
+from localtune.storage.reading import read_files
 from localtune.storage.remote import (
     attach_path,
     has_experiment,
@@ -95,6 +96,7 @@ class Tuner:
         self._run_config = copy.copy(run_config) if run_config is not None else RunConfig()
         self._executor = executor
         self._resume: ResumeConfig | None = None
+        self._run: int | None = None
         self._analysis: ExperimentAnalysis | None = None
         self._is_used = False
         self._was_interrupted = False
@@ -129,7 +131,7 @@ class Tuner:
         self._is_used = True
         outcome = run_experiment(self._experiment(), self._options())
         self._was_interrupted = outcome.was_interrupted
-        self._resume = None
+        self._resume = self._run = None
         self._analysis = ExperimentAnalysis(
             self._path,
             trials=outcome.trials,
@@ -163,6 +165,7 @@ class Tuner:
             executor=self._executor,
             seed=config.seed,
             resume=self._resume,
+            run=self._run,
             trust=self._trust,
             start=self._start,
         )
@@ -241,6 +244,7 @@ class Tuner:
         *,
         executor: Executor | str | None = None,
         trust: bool = False,
+        run: int | None = None,
     ) -> Tuner:
         """Takes up an experiment that was interrupted, or whose trials failed.
 
@@ -255,13 +259,15 @@ class Tuner:
             storage_filesystem: See :class:`~localtune.RunConfig`.
             executor: See :class:`Tuner`.
             trust: Read the experiment though another user could have written it.
+            run: Number of the run that is taken up, from 1; None is the latest.
 
         Returns:
             A Tuner; call :meth:`fit` to go on.
 
         Raises:
             FileNotFoundError: if there is no experiment at ``path``.
-            ValueError: if trainable or search space are not those of the experiment.
+            ValueError: if trainable or search space are not those of the experiment, or if there
+                is no such run.
         """
         if needs_store(path, storage_filesystem):
             directory = attach_path(path, storage_filesystem)
@@ -271,8 +277,7 @@ class Tuner:
             raise FileNotFoundError(
                 f"There is no experiment to restore at {directory!r}: it has no {TUNER_FILE}."
             )
-        with GuardedDirectory(directory, trust=trust) as guarded:
-            saved: dict[str, Any] = guarded.load(TUNER_FILE)
+        saved = _saved_of(directory, run, trust)
         saved_space = pickle.loads(saved["param_space"])
         tuner = cls.__new__(cls)
         tuner._run_identifier = register(trainable)
@@ -315,6 +320,7 @@ class Tuner:
         tuner._start = Start({TUNER_FILE: pickle.dumps(saved)})
         tuner._is_used = False
         tuner._was_interrupted = False
+        tuner._run = run
         tuner._resume = _resume_config or _resume_of(
             resume_unfinished, resume_errored, restart_errored
         )
@@ -322,6 +328,7 @@ class Tuner:
             directory,
             # A run that was killed before its first trial has recorded none.
             trials=None if has_database(directory) else [],
+            run=run,
             trust=trust,
             default_metric=tuner._tune_config.metric,
             default_mode=tuner._tune_config.mode,
@@ -351,6 +358,22 @@ class Tuner:
             run_config.callbacks = run_config.progress_reporter = None
             saved["run_config"] = dumps(run_config, "run_config")
         return saved
+
+
+def _saved_of(directory: str, run: int | None, trust: bool) -> dict[str, Any]:
+    """What the Tuner of a run was given."""
+    if run is None:
+        with GuardedDirectory(directory, trust=trust) as guarded:
+            saved: dict[str, Any] = guarded.load(TUNER_FILE)
+        return saved
+    content = read_files(directory, run, trust=trust).get(TUNER_FILE)
+    if content is None:
+        raise StorageError(
+            f"The run {run} of {directory!r} cannot be taken up: what it was started with is not "
+            "on record. It was no Tuner, or one of an earlier version."
+        )
+    saved = pickle.loads(content)
+    return saved
 
 
 def check_param_space(param_space: Mapping[str, Any] | None) -> dict[str, Any]:

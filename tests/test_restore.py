@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import localtune as tune
-from localtune.error import TuneError
+from localtune.error import StorageError, TuneError
 from localtune.search import BasicVariantGenerator
 from tests.runs import (
     Counting,
@@ -20,6 +20,7 @@ from tests.runs import (
     Recorder,
     Resumable,
     begin_only,
+    fit,
     make_tuner,
     processes,
     rows,
@@ -333,3 +334,39 @@ def test_a_limit_holds_for_trials_of_an_earlier_session(tmp_path: Path) -> None:
     ).trials
     assert [trial.status for trial in trials] == ["TERMINATED"] * 4
     assert callback.most == 1
+
+
+def test_an_earlier_run_is_taken_up_as_it_was_and_the_latest_stays_the_latest(
+    tmp_path: Path,
+) -> None:
+    first = {"fail_at": 2, "once": str(tmp_path / "once")}
+    fit(Counting, tmp_path, first, num_samples=2, metric="loss", mode="min")
+    fit(Counting, tmp_path, {"steps": 5}, metric="count", mode="max", seed=3)
+    path = tmp_path / "run"
+    before = (path / "tuner.pkl").read_bytes()
+
+    tuner = tune.Tuner.restore(
+        str(path), Counting, resume_errored=True, executor="inprocess", run=1
+    )
+    assert statuses(tuner.get_results()) == ["ERROR", "TERMINATED"]
+    grid = tuner.fit()
+
+    assert statuses(grid) == ["TERMINATED", "TERMINATED"]
+    assert [result.metrics["count"] for result in grid if result.metrics] == [3, 3]
+    assert grid._experiment_analysis.default_metric == "loss"
+    assert len(tune.ExperimentAnalysis(path, run=1).trials) == 2
+    latest = tune.ExperimentAnalysis(path)
+    assert (latest.run, [trial.last_result["count"] for trial in latest.trials]) == (2, [5])
+    assert (path / "tuner.pkl").read_bytes() == before
+    again = tune.Tuner.restore(str(path), Counting, executor="inprocess").fit()
+    assert [result.metrics["count"] for result in again if result.metrics] == [5]
+
+
+def test_a_run_of_which_no_tuner_is_on_record_cannot_be_taken_up(tmp_path: Path) -> None:
+    tune.run(Counting, name="run", storage_path=str(tmp_path), verbose=0)
+    fit(Counting, tmp_path, {"steps": 1})
+
+    with pytest.raises(StorageError, match=r"The run 1 of .* cannot be taken up"):
+        tune.Tuner.restore(str(tmp_path / "run"), Counting, run=1)
+    with pytest.raises(ValueError, match="has no run 3"):
+        tune.Tuner.restore(str(tmp_path / "run"), Counting, run=3)

@@ -17,7 +17,6 @@ from localtune.storage.history import iter_results
 from localtune.utils.best import is_number
 from localtune.utils.dicts import flatten_dict, unflattened_lookup
 from localtune.utils.json_encode import dumps
-from localtune.utils.trust import GuardedDirectory
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -167,8 +166,7 @@ def _distributions(view: View) -> dict[str, BaseDistribution]:
     found = _distributions_of_values(view.trials)
     with contextlib.suppress(Exception):
         # Spaces that Optuna cannot express, or whose modules are not here: the values will do.
-        with GuardedDirectory(view.path, trust=view.trust) as guarded:
-            space = pickle.loads(guarded.load(TUNER_FILE)["param_space"])
+        space = pickle.loads(pickle.loads(view.files[TUNER_FILE])["param_space"])
         from localtune.cli.sweep import without_grids
         from localtune.search.convert import ConvertedSpace
         from localtune.search.optuna.spaces import distribution

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from localtune.cli.options import add_experiment, add_json, add_trust, checked
+from localtune.cli.options import add_experiment, add_json, add_run, add_trust, checked
 from localtune.cli.settings import resources
 from localtune.error import UsageError
 from localtune.utils.remote_store import is_uri
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=checked(resources),
         help="of new trials, if the run was given them",
     )
+    add_run(parser)
     add_trust(parser)
     add_json(parser)
 
@@ -53,11 +54,13 @@ def go_on(
     def make_tuner() -> Tuner:
         from localtune.cli.kept_command import command_of
         from localtune.cli.sweep import trainable_of
+        from localtune.storage.reading import read_files
         from localtune.tuner import Tuner
 
         target = args.target
         if target is None and not is_uri(path):
-            target = command_of(path, trust=args.trust)
+            # It names code to import: whoever could write it could have that run.
+            target = command_of(read_files(path, args.run, trust=args.trust))
         if target is None:
             raise UsageError(
                 f"{args.experiment!r} does not say what 'localtune run' started it with. Name it: "
@@ -71,6 +74,7 @@ def go_on(
                 resume_errored=resume_errored,
                 restart_errored=restart_errored,
                 trust=args.trust,
+                run=args.run,
             )
         except (TypeError, ValueError, FileNotFoundError) as error:
             raise UsageError(str(error)) from error

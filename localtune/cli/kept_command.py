@@ -7,9 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from localtune.error import UntrustedDirectoryError
 from localtune.result import COMMAND_FILE
-from localtune.utils.trust import GuardedDirectory
 
 
 @dataclass(frozen=True)
@@ -37,26 +35,17 @@ def command_file(command: Command) -> bytes:
     return json.dumps(record).encode()
 
 
-def command_of(experiment_path: str, *, trust: bool = False) -> Command | None:
+def command_of(files: Mapping[str, bytes]) -> Command | None:
     """The command that started a run, None if that is not known.
 
-    It names code to import: whoever could write it could have that run.
-
     Args:
-        experiment_path: Directory of the experiment.
-        trust: Read it though another user could have written it.
-
-    Raises:
-        UntrustedDirectoryError: if another user could have written it.
+        files: What the run was started with.
     """
     try:
-        with GuardedDirectory(experiment_path, trust=trust) as guarded:
-            record = json.loads(guarded.read(COMMAND_FILE))
+        record = json.loads(files[COMMAND_FILE])
         target, directory = record["target"], record["directory"]
         resources = {str(name): float(amount) for name, amount in record["resources"].items()}
-    except UntrustedDirectoryError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
     if not isinstance(target, str) or not isinstance(directory, str) or ":" not in target:
         return None

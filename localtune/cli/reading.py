@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import pickle
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from localtune.error import StorageError, UntrustedDirectoryError, UsageError
 from localtune.experiment.status import Status
@@ -15,8 +16,9 @@ from localtune.result import TUNER_FILE
 from localtune.storage.experiment_db import RunRecord, has_database
 from localtune.storage.owner import Owner, find_owner
 from localtune.storage.reading import others_text, read_experiment
+from localtune.storage.run_files import files_in
 from localtune.utils.text import count, near_miss
-from localtune.utils.trust import GuardedDirectory, check_trusted
+from localtune.utils.trust import check_trusted
 
 if TYPE_CHECKING:
     from localtune.analysis.experiment_analysis import ExperimentAnalysis
@@ -51,9 +53,9 @@ class View:
         runs: All runs, the latest last; none are known of one that cannot be read.
         metric: Metric that it optimises, None if it is not known.
         mode: ``"min"`` or ``"max"``, likewise.
+        files: {name: content} of what the run was started with.
         tune_config: What its Tuner was told, None if it is not known.
         problem: Why it cannot be read, "" if it can.
-        trust: Whether more of it is read though another user could have written it.
     """
 
     path: str
@@ -64,9 +66,9 @@ class View:
     runs: list[RunRecord] = field(default_factory=lambda: [RunRecord(1)])
     metric: str | None = None
     mode: str | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
     tune_config: TuneConfig | None = None
     problem: str = ""
-    trust: bool = False
 
     @property
     def name(self) -> str:
@@ -130,14 +132,13 @@ def read(path: str, run: int | None = None, *, trust: bool = False) -> View:
     check_trusted(path, trust=trust)
     if not has_database(path):
         owner = find_owner(path)
-        config = tune_config_of(path, trust=trust)
-        view = View(path, _state_of([], owner), owner, tune_config=config, trust=trust)
+        files = files_in(path, trust=trust)
+        view = View(path, _state_of([], owner), owner, files=files)
         if run not in (None, view.run):
             raise UsageError(f"The experiment {path!r} has no run {run}: it has not begun yet.")
     else:
         found = read_experiment(path, run, trust=trust)
         owner = found.owner if found.is_running else None
-        is_latest = found.run.number == found.runs[-1].number
         view = View(
             path,
             _state_of(found.trials, owner),
@@ -147,10 +148,9 @@ def read(path: str, run: int | None = None, *, trust: bool = False) -> View:
             found.runs,
             found.run.metric,
             found.run.mode,
-            # What is kept beside the database is that of the latest run.
-            tune_config_of(path, trust=trust) if is_latest else None,
-            trust=trust,
+            found.files,
         )
+    view.tune_config = tune_config_of(view.files)
     if view.tune_config is not None and (view.metric, view.mode) == (None, None):
         view.metric, view.mode = view.tune_config.metric, view.tune_config.mode
     return view
@@ -210,24 +210,16 @@ def _state_of(trials: list[Trial], owner: Owner | None) -> State:
     return State.INTERRUPTED
 
 
-def tune_config_of(path: str, *, trust: bool = False) -> TuneConfig | None:
+def tune_config_of(files: Mapping[str, bytes]) -> TuneConfig | None:
     """What a Tuner was told to optimise, and how; nothing is known of runs without one.
 
     Args:
-        path: Directory of the experiment.
-        trust: Read it though another user could have written it.
-
-    Raises:
-        UntrustedDirectoryError: if another user could have written it.
+        files: What the run was started with.
     """
     try:
-        with GuardedDirectory(path, trust=trust) as guarded:
-            saved: dict[str, Any] = guarded.load(TUNER_FILE)
-        config: TuneConfig = pickle.loads(saved["tune_config"])
+        config: TuneConfig = pickle.loads(pickle.loads(files[TUNER_FILE])["tune_config"])
         # Of another version, it could lack them.
         return config if {"metric", "mode"} <= vars(config).keys() else None
-    except UntrustedDirectoryError:
-        raise
     except Exception:
         # Absent, torn, or with objects whose modules are not here.
         return None

@@ -42,8 +42,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
-    from localtune.cli.kept_command import command_of
     from localtune.cli.places import experiment_path
+    from localtune.result import COMMAND_FILE
     from localtune.storage.owner import find_owner
     from localtune.utils.trust import check_trusted
 
@@ -71,6 +71,6 @@ def run(args: argparse.Namespace) -> int:
             say(f"{owner} has not ended yet. It will when its trials come to their next result.")
             return FAILED
         time.sleep(_POLL_S)
-    target = "" if command_of(path, trust=args.trust) else " TARGET"
+    target = "" if os.path.exists(os.path.join(path, COMMAND_FILE)) else " TARGET"
     say(f"Stopped. Go on with: localtune resume {path}{target}")
     return OK

@@ -147,9 +147,7 @@ def content_of(view: View) -> Content:
     _add_histories(content)
     if content.best is not None:
         best = trials[content.best]
-        content.recipe = recipe_of(
-            best, command_of(view.path, trust=view.trust), view.metric, view.mode
-        )
+        content.recipe = recipe_of(best, command_of(view.files), view.metric, view.mode)
     return content
 
 

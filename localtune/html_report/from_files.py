@@ -21,6 +21,7 @@ from localtune.result import (
 )
 from localtune.storage.history import has_results_file, iter_results
 from localtune.storage.owner import find_owner
+from localtune.storage.run_files import files_in
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.files import no_link
 
@@ -51,7 +52,8 @@ def read_for_report(path: str, run: int | None = None, *, trust: bool = False) -
         problem = f"{error} Shown is what the trials' files hold."
         owner = find_owner(path)
         state = State.UNREADABLE if owner is None else State.RUNNING
-        config = tune_config_of(path, trust=trust)
+        files = files_in(path, trust=trust)
+        config = tune_config_of(files)
         metric, mode = (config.metric, config.mode) if config is not None else (None, None)
         return View(
             path,
@@ -60,9 +62,9 @@ def read_for_report(path: str, run: int | None = None, *, trust: bool = False) -
             trials,
             metric=metric,
             mode=mode,
+            files=files,
             tune_config=config,
             problem=problem,
-            trust=trust,
         )
 
 

@@ -28,6 +28,7 @@ from localtune.storage.experiment_db import (
     has_database,
 )
 from localtune.storage.owner import Owner, find_owner
+from localtune.storage.run_files import files_in, files_of
 from localtune.storage.snapshot import copy_database
 from localtune.storage.trial_record import take_result
 from localtune.utils.files import no_link
@@ -42,6 +43,7 @@ class ExperimentRecord:
         run: The run.
         runs: All runs of the experiment, the latest last.
         trials: The trials of the run, in the order of their creation.
+        files: {name: content} of what the run was started with.
         owner: Who works on the experiment, None for nobody.
         is_running: Whether it is this run that the owner works on.
     """
@@ -49,6 +51,7 @@ class ExperimentRecord:
     run: RunRecord
     runs: list[RunRecord]
     trials: list[Trial]
+    files: dict[str, bytes]
     owner: Owner | None
     is_running: bool
 
@@ -95,11 +98,24 @@ def read_experiment(
         runs = db.runs()
         is_running = owner is not None and db.run == db.current_run
         trials = db.load()
+        files = files_of(db, experiment_path, trust=trust)
     if not is_running:
         for trial in trials:
             _settle(trial)
     chosen = next(each for each in runs if each.number == db.run)
-    return ExperimentRecord(chosen, runs, trials, owner, is_running)
+    return ExperimentRecord(chosen, runs, trials, files, owner, is_running)
+
+
+def read_files(
+    experiment_path: str, run: int | None = None, *, trust: bool = False
+) -> dict[str, bytes]:
+    """{name: content} of what a run was started with; see :func:`read_experiment`."""
+    if not has_database(experiment_path):
+        return files_in(experiment_path, trust=trust)
+    with opened(experiment_path, trust=trust) as db:
+        if run is not None:
+            db.select_run(run)
+        return files_of(db, experiment_path, trust=trust)
 
 
 def load_trials(

@@ -49,6 +49,7 @@ ALLOWED = {
     "localtune.search.optuna.optuna_search.OptunaSearch.set_state": _DATABASE,
     "localtune.tuner.Tuner._renew": _TUNER,
     "localtune.tuner.Tuner.restore": _TUNER,
+    "localtune.tuner._saved_of": _DATABASE,
     "localtune.cli.reading.tune_config_of": _TUNER,
     "localtune.cli.export_study._distributions": _TUNER,
     "localtune.testing.searcher_contract.SearcherContract."

@@ -101,6 +101,32 @@ def test_failed_trials_are_tried_again(folder: Path) -> None:
     ]
 
 
+def test_failed_trials_of_an_earlier_run_are_tried_again_with_what_it_was_started_with(
+    folder: Path,
+) -> None:
+    fixed = folder / "fixed"
+    options = ["--storage", "s", "--name", "a", "--verbose", "0"]
+    params = ["--param", "x=grid_search([1, 2])", "--param", f"fixed={fixed}"]
+    assert localtune(folder, "run", "job.py:train", *params, *options).returncode == 1
+    script = "import localtune as tune, job; tune.Tuner(job.silent, run_config=tune.RunConfig("
+    script += f"name='a', storage_path='{folder / 's'}', verbose=0)).fit()"
+    with running(["-c", script], folder, env=environment()) as program:
+        assert program.wait(60) == 0, (folder / "output").read_text()
+    fixed.touch()
+
+    outcome = for_json(folder, "retry", "s/a", "--run", "1")
+
+    assert outcome["trials"] == {"TERMINATED": 2}
+    assert for_json(folder, "show", "s/a", "--run", "1")["counts"] == {"TERMINATED": 2}
+    assert for_json(folder, "show", "s/a")["counts"] == {"TERMINATED": 1}
+    # The latest run is another program's, and no command started it.
+    done = localtune(folder, "retry", "s/a")
+    assert done.returncode == 2 and "does not say what" in done.stderr
+    assert for_json(folder, "retry", "s/a", "job.py:silent")["trials"] == {"TERMINATED": 1}
+    done = localtune(folder, "retry", "s/a", "job.py:silent", "--run", "3")
+    assert done.returncode == 2 and "has no run 3: it has the runs 1 to 2" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

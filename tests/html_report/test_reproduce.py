@@ -18,6 +18,7 @@ from localtune.cli.reading import View, read
 from localtune.experiment.trial import Trial
 from localtune.html_report.reproduce import recipe_of
 from localtune.resources import PlacementGroupFactory
+from localtune.storage.reading import read_files
 from tests.lifecycle.programs import environment
 
 SCRIPT = """
@@ -75,7 +76,7 @@ def best(folder: Path) -> Trial:
 
 
 def test_the_script_repeats_the_trial(folder: Path, best: Trial) -> None:
-    recipe = recipe_of(best, command_of(str(folder / "s" / "run")), "loss", "min")
+    recipe = recipe_of(best, command_of(read_files(str(folder / "s" / "run"))), "loss", "min")
     assert recipe.notes == []
     script = recipe.python.replace(
         "print(results[0].metrics)",
@@ -92,7 +93,9 @@ def test_the_script_repeats_the_trial(folder: Path, best: Trial) -> None:
 
 
 def test_the_command_line_repeats_the_trial(folder: Path, best: Trial) -> None:
-    command = recipe_of(best, command_of(str(folder / "s" / "run")), "loss", "min").command
+    command = recipe_of(
+        best, command_of(read_files(str(folder / "s" / "run"))), "loss", "min"
+    ).command
     assert command is not None
     localtune = f"{sys.executable} -m localtune"
 
@@ -176,11 +179,9 @@ def test_without_a_command_the_import_is_left_to_the_user() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"target": 1, "directory": ""}', "[]"])
-def test_a_damaged_record_of_the_command_is_none(tmp_path: Path, text: str) -> None:
-    assert command_of(str(tmp_path)) is None
-    (tmp_path / "command.json").write_text(text)
-
-    assert command_of(str(tmp_path)) is None
+def test_a_damaged_record_of_the_command_is_none(text: str) -> None:
+    assert command_of({}) is None
+    assert command_of({"command.json": text.encode()}) is None
 
 
 def test_a_seed_that_is_none_is_refused(
