@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from localtune.execution import launcher
 from localtune.execution.executor import Executor
 from localtune.execution.in_process import InProcessExecutor
 from localtune.execution.local_process import ProcessExecutor
@@ -21,6 +24,17 @@ class TestSpawn(ExecutorContract):
 class TestPortable(ExecutorContract):
     def make_executor(self) -> Executor:
         return ProcessExecutor(start_method="portable")
+
+
+class TestSpawnWithoutTemplates(ExecutorContract):
+    """What POSIX systems without process descriptors, such as macOS, have."""
+
+    @pytest.fixture(autouse=True)
+    def _no_templates(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(launcher, "why_no_templates", lambda: "this is a test")
+
+    def make_executor(self) -> Executor:
+        return ProcessExecutor(start_method="spawn")
 
 
 class TestInProcess(ExecutorContract):
