@@ -291,6 +291,33 @@ def test_a_request_is_served_as_the_page_says(phase: str, request_: str, fate: s
     assert scene.trial.num_failures == (phase == "waiting to retry")
 
 
+@pytest.mark.parametrize("reuse", [False, True])
+@pytest.mark.parametrize("phase", sorted(PHASES))
+def test_other_resources_are_for_trials_that_wait_and_hold_at_their_next_start(
+    phase: str, reuse: bool
+) -> None:
+    scene = PHASES[phase]()
+    scene.state._may_reuse = reuse
+    trial = scene.trial
+    if trial.status not in (Status.PENDING, Status.PAUSED):
+        with pytest.raises(ValueError, match="resources"):
+            trial.update_resources({"cpu": 0.5})
+    else:
+        trial.update_resources({"cpu": 0.5})
+        scene.scheduler.is_patient = False
+        for _ in range(20):
+            worker = scene.state._workers.of_trial(trial)
+            if worker is not None:
+                break
+            scene.end_stopping()
+            if scene.state._workers.of_trial(scene.donor) is not None:
+                scene.step(scene.donor)
+            scene.workers.advance()
+        assert worker is not None and worker.request == {"CPU": 0.5}
+    run_to_the_end(scene, FINISHES)
+    assert statuses(scene.state) == [Status.TERMINATED] * 2
+
+
 @pytest.mark.parametrize("fate", FATES)
 @pytest.mark.parametrize(("phase", "end"), [key for key, cell in ENDS.items() if cell])
 def test_the_end_of_a_run_and_failures_do_what_the_page_says(

@@ -352,3 +352,17 @@ def test_the_time_budget_of_a_tuner_is_virtual(tmp_path: Path) -> None:
     results = run(tmp_path, executor, time_budget_s=6000.0)
     assert executor.clock.monotonic() == 6000.0
     assert [result.metrics["steps"] for result in results if result.metrics] == [1, 3]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_save_in_flight_comes_in_unless_its_worker_is_killed(tmp_path: Path, force: bool) -> None:
+    with session_of(tmp_path, save_s=100.0) as session:
+        worker = session.start()
+        expect(session.answer(worker), m.Ready)
+        expect(session.ask(worker, m.Train()), m.Trained)
+        session.executor.send(worker, m.Save())
+        session.executor.stop_worker(worker, "the test is over", force=force)
+        replies = [] if force else [m.Saved, m.Stopped]
+        events = session.executor.wait(None)
+        assert [type(each.reply) for each in events if isinstance(each, Replied)] == replies
+        assert isinstance(events[-1], Exited)
