@@ -151,6 +151,16 @@ class UntrustedDirectoryError(StorageError):
     """An experiment's directory that another user could have written into."""
 
 
+class ExperimentExistsError(StorageError, ValueError):
+    """The name of a new experiment is taken, and ``if_exists="error"`` was asked for.
+
+    Attributes:
+        summary: What is there, without the remedy.
+    """
+
+    summary: str = ""
+
+
 class ExperimentInUseError(StorageError):
     """Another run is at work in the experiment's directory."""
 

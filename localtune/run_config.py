@@ -162,12 +162,15 @@ class RunConfig:
             a :class:`~localtune.Stopper`, or a list of stoppers.
         callbacks: Called at each step of a trial's life.
         progress_reporter: Shows progress instead of the built-in output.
+        if_exists: What happens if an experiment of that name is there already: ``"add"`` adds a run
+            to it, and a warning says what is there; ``"error"`` refuses; ``"resume"`` goes on with
+            its latest run, or starts if there is none.
         log_to_file: Send each trial's output to files in its directory: True (``stdout`` and
             ``stderr``), one name for both, or a pair of names.
 
     Raises:
         ValueError: for a ``storage_path`` that is not absolute, a ``storage_filesystem`` that is
-            none, or a negative ``verbose``.
+            none, a negative ``verbose``, or another ``if_exists``.
     """
 
     name: str | None = None
@@ -182,6 +185,7 @@ class RunConfig:
     progress_reporter: ProgressReporter | None = None
     log_to_file: bool | str | tuple[str | None, str | None] = False
     local_dir: str | None = None
+    if_exists: str = "add"
 
     def __post_init__(self) -> None:
         if self.local_dir is not None:
@@ -193,6 +197,7 @@ class RunConfig:
         if self.verbose is None:
             self.verbose = 1
         check_verbosity(self.verbose)
+        check_if_exists(self.if_exists)
         self.failure_config = self.failure_config or FailureConfig()
         self.checkpoint_config = self.checkpoint_config or CheckpointConfig()
         self.sync_config = self.sync_config or SyncConfig()
@@ -233,6 +238,17 @@ def check_verbosity(verbose: int) -> None:
     """Raises ValueError if ``verbose`` is no level of output."""
     if not isinstance(verbose, int) or verbose < 0:
         raise ValueError(f"verbose must be 0, 1, 2 or 3, but got {verbose!r}.")
+
+
+def check_if_exists(if_exists: Any) -> str:
+    """Returns ``if_exists`` if it says what to do with a name that is taken.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    if if_exists not in ("add", "error", "resume"):
+        raise ValueError(f"if_exists must be 'add', 'error' or 'resume', but got {if_exists!r}.")
+    return str(if_exists)
 
 
 def check_max_failures(max_failures: Any) -> int:

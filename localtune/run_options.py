@@ -18,12 +18,14 @@ class Start:
 
     Attributes:
         files: {name: content} of what is written there when the run begins.
-        has_begun: Whether the run has begun to write there; set by the run. One that is refused
-            has not.
+        if_exists: What becomes of a name that is taken: ``"add"``, ``"error"`` or ``"resume"``.
+        is_own: Whether what is there is the caller's own: then the name is not taken. Set by a
+            run that begins; one that is refused does not.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
-    has_begun: bool = False
+    if_exists: str = "add"
+    is_own: bool = False
 
 
 @dataclass

@@ -10,18 +10,21 @@ exit    upload the rest, close, let go      without begin(), all is as it was
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from localtune.experiment.checkpoint_dirs import remove_checkpoint
 from localtune.experiment_spec import Experiment
+from localtune.result import COMMAND_FILE, TUNER_FILE
 from localtune.resuming import Found
 from localtune.run_options import RunOptions
 from localtune.storage.claim import Claim, experiment_claimed
 from localtune.storage.experiment_db import ExperimentDB, has_database
 from localtune.storage.remote import prove_writable, publish_files
 from localtune.storage.run_files import FILES_KEY, files_of
+from localtune.taken import check_taken, identity_of, warn_of_taken
 from localtune.utils.remote_fetch import remember_store
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ class RunStorage:
                 if self._options.run is not None:
                     self._is_latest = self._options.run == self._db.run
                     self._db.select_run(self._options.run)
+            check_taken(self._experiment, self._options.start, self._db)
             self._stack = stack.pop_all()
         return self
 
@@ -96,7 +100,6 @@ class RunStorage:
         if remote is not None:
             prove_writable(remote)
         self._claim.keep()
-        start.has_begun = True
         if remote is not None:
             remember_store(path, remote)
         # Those in the directory are the latest run's.
@@ -104,6 +107,9 @@ class RunStorage:
         for name, content in files.items():
             self._claim.write(name, content)
         is_new = self.earlier is None
+        if is_new:
+            warn_of_taken(experiment, start, self._db)
+        start.is_own = True
         db = self._db
         if db is None:
             db = self._opened(self._stack)
@@ -112,7 +118,10 @@ class RunStorage:
             db.begin_run(now)
         db.start_work(*goal)
         found.mend(db)
-        db.save(found.trials, {**notes, FILES_KEY: {**kept, **start.files}})
+        kept |= start.files
+        db.save(found.trials, {**notes, **identity_of(experiment), FILES_KEY: kept})
+        if is_new:
+            self._remove_stale()
         if remote is not None:
             publish_files(remote, path, files)
             self._start_sync()
@@ -123,6 +132,14 @@ class RunStorage:
         db = stack.enter_context(contextlib.closing(ExperimentDB(self._experiment.path)))
         self._claim.check_database()
         return db
+
+    def _remove_stale(self) -> None:
+        """Removes what an earlier run was started with, where this one brings nothing such."""
+        for name in {TUNER_FILE, COMMAND_FILE} - self._options.start.files.keys():
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(self._experiment.path, name))
+            if self._experiment.remote is not None:
+                self._experiment.remote.remove(name)
 
     @property
     def remove_checkpoint(self) -> Callable[[str], None]:

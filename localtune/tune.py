@@ -16,11 +16,13 @@ from localtune.run_config import (
     FailureConfig,
     ResumeConfig,
     SyncConfig,
+    check_if_exists,
     check_verbosity,
 )
-from localtune.run_options import RunOptions
+from localtune.run_options import RunOptions, Start
 from localtune.run_parts import check_callbacks, check_options
 from localtune.runner import run_experiment
+from localtune.taken import check_taken_early
 from localtune.utils.messages import warn
 from localtune.utils.serialization import dumps
 
@@ -60,6 +62,7 @@ def run(
     restore: str | os.PathLike[str] | None = None,
     resume: bool | str | None = None,
     resume_config: ResumeConfig | None = None,
+    if_exists: str | None = None,
     reuse_actors: bool = False,
     raise_on_failed_trial: bool = True,
     callbacks: Sequence[Callback] | None = None,
@@ -105,6 +108,8 @@ def run(
             ``+RESTART_ERRORED``, ``+ERRORED_ONLY``, ``+RESTART_ERRORED_ONLY`` say what becomes
             of failed trials.
         resume_config: The same in detail.
+        if_exists: See :class:`~localtune.RunConfig`; the default is ``"add"``. ``resume`` means
+            ``"resume"``, and goes with no other one.
         reuse_actors: See :class:`~localtune.TuneConfig`.
         raise_on_failed_trial: Whether to raise if a trial did not end well.
         callbacks: See :class:`~localtune.RunConfig`.
@@ -138,7 +143,7 @@ def run(
         checkpoint_freq,
         checkpoint_at_end,
     )
-    resume_config = resume_config or parse_resume(resume)
+    resume_config, if_exists = _taking(resume, resume_config, if_exists)
 
     def experiment_of(each: Any) -> Experiment:
         if isinstance(each, Experiment):
@@ -183,7 +188,7 @@ def run(
     experiments = [experiment_of(each) for each in several]
     if not experiments:
         raise ValueError("There is nothing to run: the list of experiments is empty.")
-    trials = _run_all(experiments, options, raise_on_failed_trial)
+    trials = _run_all(experiments, options, raise_on_failed_trial, if_exists)
     return ExperimentAnalysis(
         experiments[0].path, trials=trials, default_metric=metric, default_mode=mode
     )
@@ -238,15 +243,38 @@ def run_experiments(
     return _run_all(_experiments_of(experiments), options, raise_on_failed_trial)
 
 
+def _taking(
+    resume: bool | str | None, resume_config: ResumeConfig | None, if_exists: str | None
+) -> tuple[ResumeConfig | None, str]:
+    """How to go on with what is there, None for a new run; and what a taken name means."""
+    given = resume_config or parse_resume(resume)
+    if if_exists is None:
+        return given, "add"
+    check_if_exists(if_exists)
+    is_wanted = given is not None if resume is None else bool(resume)
+    if is_wanted != (if_exists == "resume") and (given is not None or resume is not None):
+        what = "resume_config" if resume is None else f"resume={resume!r}"
+        raise ValueError(
+            f"{what} and if_exists={if_exists!r} contradict each other: to go on is "
+            'if_exists="resume". Give one of them.'
+        )
+    return (given or ResumeConfig() if if_exists == "resume" else None), if_exists
+
+
 def _run_all(
-    experiments: list[Experiment], options: RunOptions, raise_on_failed_trial: bool
+    experiments: list[Experiment],
+    options: RunOptions,
+    raise_on_failed_trial: bool,
+    if_exists: str = "add",
 ) -> list[Trial]:
     trials: list[Trial] = []
     was_interrupted = False
     for experiment in experiments:
         # Before the first one begins: what cannot be sent to a worker cannot be run.
         dumps(experiment.config, "config")
+        check_taken_early(experiment, Start(if_exists=if_exists))
     for experiment in experiments:
+        options.start = Start(if_exists=if_exists)
         outcome = run_experiment(experiment, options)
         trials += outcome.trials
         was_interrupted = outcome.was_interrupted

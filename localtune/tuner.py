@@ -26,6 +26,7 @@ from localtune.storage.remote import (
     needs_store,
     split_path,
 )
+from localtune.taken import check_taken_early
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.util import is_function_trainable
 from localtune.tune_config import TuneConfig
@@ -64,6 +65,7 @@ class Tuner:
         TypeError: for a trainable that cannot be sent to workers; names the variable to blame.
         StorageError: if the experiment's directory could not be written. Nothing is written
             before :meth:`fit`.
+        ExperimentExistsError: if the name is taken, with ``RunConfig(if_exists="error")``.
 
     Example:
         >>> import localtune as tune
@@ -102,12 +104,13 @@ class Tuner:
         self._was_interrupted = False
         # Whatever can be known to be wrong is told now. Nothing is written before fit().
         dumps_with_parameters(get_trainable_cls(self._run_identifier), name="The trainable")
-        self._start = Start()
+        self._start = Start(if_exists=self._run_config.if_exists)
         check_options(self._options())
         self._saved = self._pickled()
         self._start.files[TUNER_FILE] = pickle.dumps(self._saved)
         experiment = self._experiment()
         experiment.check_storage()
+        check_taken_early(experiment, self._start)
         self._run_config.name = experiment.name
         self._path = experiment.path
 
@@ -164,11 +167,15 @@ class Tuner:
             progress_reporter=run_config.progress_reporter,
             executor=self._executor,
             seed=config.seed,
-            resume=self._resume,
+            resume=self._resume if self._resume is not None else self._resume_if_taken(),
             run=self._run,
             trust=self._trust,
             start=self._start,
         )
+
+    def _resume_if_taken(self) -> ResumeConfig | None:
+        is_wanted = self._start.if_exists == "resume" and not self._start.is_own
+        return ResumeConfig() if is_wanted else None
 
     def get_results(self) -> ResultGrid:
         """The results of the last :meth:`fit`, or those found by :meth:`restore`.
@@ -317,7 +324,7 @@ class Tuner:
         tuner._path = directory
         tuner._executor = executor
         tuner._saved = saved
-        tuner._start = Start({TUNER_FILE: pickle.dumps(saved)})
+        tuner._start = Start({TUNER_FILE: pickle.dumps(saved)}, is_own=True)
         tuner._is_used = False
         tuner._was_interrupted = False
         tuner._run = run

@@ -400,6 +400,9 @@ def test_a_refused_command_leaves_the_storage_as_it_was(
     arguments = [each.format(script=script, name=name) for each in words]
     if words and words[0] in ("run", "resume", "retry"):
         arguments += ["--storage", str(storage)]
+    if words and words[0] == "run":
+        # That the name is taken is not what is wrong.
+        arguments += ["--add"]
     with left_alone(storage):
         assert main(arguments) == code
 

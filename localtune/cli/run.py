@@ -52,6 +52,21 @@ def add_parser(subparsers: Any) -> None:
     _add(parser, "resources", "cpu=N,gpu=N", "of each trial; default: cpu=1")
     _add(parser, "storage", "DIR, --name NAME", "default: ~/localtune_results, and the time")
     _add(parser, "name", "NAME")
+    taken = parser.add_mutually_exclusive_group()
+    taken.add_argument(
+        "--add",
+        dest="if_exists",
+        action="store_const",
+        const="add",
+        help="a new run in an experiment that exists",
+    )
+    taken.add_argument(
+        "--resume",
+        dest="if_exists",
+        action="store_const",
+        const="resume",
+        help="go on with it, or start if there is none",
+    )
     _add(parser, "seed", "N", "makes the run repeatable")
     _add(parser, "max_concurrent", "N", "how many trials run at once")
     _add(parser, "max_failures", "N", "how often a trial is retried; -1: no end")

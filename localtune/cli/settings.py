@@ -39,6 +39,7 @@ class Sweep:
         time_budget: Seconds; None is no budget.
         log_to_file: Whether each trial's output goes to files.
         verbose: How much is shown, from 0 to 3.
+        if_exists: What becomes of a name that is taken: ``"add"``, ``"error"`` or ``"resume"``.
     """
 
     trainable: str = ""
@@ -59,6 +60,7 @@ class Sweep:
     time_budget: float | None = None
     log_to_file: bool = False
     verbose: int = 1
+    if_exists: str = "error"
 
 
 def text(value: Any) -> str:

@@ -16,7 +16,7 @@ from localtune.cli.kept_command import Command, command_file
 from localtune.cli.settings import CHECKS, Sweep, made_by_name, put
 from localtune.cli.sweep_file import SUFFIXES, read_sweep_file
 from localtune.cli.target import load_trainable
-from localtune.error import UsageError
+from localtune.error import ExperimentExistsError, UsageError
 from localtune.result import COMMAND_FILE
 from localtune.utils.remote_store import is_uri, local_path
 
@@ -37,6 +37,8 @@ def sweep_of(args: argparse.Namespace) -> Sweep:
         value = getattr(args, name, None)
         if value is not None and name != "trainable":
             setattr(sweep, name, value)
+    if args.if_exists is not None:
+        sweep.if_exists = args.if_exists
     if args.storage is not None:
         sweep.storage = _place(args.storage, os.getcwd())
     sweep.stop = {
@@ -96,8 +98,14 @@ def make_tuner(sweep: Sweep) -> Tuner:
                 failure_config=FailureConfig(max_failures=sweep.max_failures),
                 log_to_file=sweep.log_to_file,
                 verbose=sweep.verbose,
+                if_exists=sweep.if_exists,
             ),
         )
+    except ExperimentExistsError as error:
+        raise UsageError(
+            f"{error.summary} Add a run to it with --add, go on with it with --resume (start, if "
+            "there is none), or choose another --name."
+        ) from error
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
     # So that a report can say how to run it again, and it can go on.

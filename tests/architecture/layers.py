@@ -52,6 +52,7 @@ LAYER_OF = {
     "localtune.run_signals": "U",
     "localtune.run_storage": "U",
     "localtune.runner": "U",
+    "localtune.taken": "U",
     "localtune.testing": "U",
     "localtune.trial_result": "U",
     "localtune.tune": "U",
