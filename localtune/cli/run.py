@@ -58,17 +58,17 @@ def add_parser(subparsers: Any) -> None:
         dest="if_exists",
         action="store_const",
         const="add",
-        help="a new run in an experiment that exists",
+        help="to what is there; --resume: go on with it",
     )
     taken.add_argument(
         "--resume",
         dest="if_exists",
         action="store_const",
         const="resume",
-        help="go on with it, or start if there is none",
+        help=argparse.SUPPRESS,
     )
-    _add(parser, "seed", "N", "makes the run repeatable")
-    _add(parser, "max_concurrent", "N", "how many trials run at once")
+    _add(parser, "seed", "N, --max-concurrent N", "repeatable; how many trials run at once")
+    _add(parser, "max_concurrent", "N")
     _add(parser, "max_failures", "N", "how often a trial is retried; -1: no end")
     _add(parser, "time_budget", "TIME", "of the whole run: seconds, 30m, 2h, 1d")
     parser.add_argument(

@@ -37,8 +37,7 @@ def sweep_of(args: argparse.Namespace) -> Sweep:
         value = getattr(args, name, None)
         if value is not None and name != "trainable":
             setattr(sweep, name, value)
-    if args.if_exists is not None:
-        sweep.if_exists = args.if_exists
+    sweep.if_exists = getattr(args, "if_exists", None) or sweep.if_exists
     if args.storage is not None:
         sweep.storage = _place(args.storage, os.getcwd())
     sweep.stop = {

@@ -82,4 +82,4 @@ def test_a_parameter_cannot_be_inside_a_value(space: dict[str, Any]) -> None:
 
 
 def test_each_setting_is_a_field_of_a_sweep() -> None:
-    assert set(vars(settings.Sweep())) - CHECKS.keys() == {"directory"}
+    assert set(vars(settings.Sweep())) - CHECKS.keys() == {"directory", "if_exists"}
