@@ -51,7 +51,7 @@ def test_neighbours_of_an_odd_result_end_well(odd: dict[Any, Any]) -> None:
             assert rows(grid[0])
         else:
             assert isinstance(grid[0].error, (ValueError, TypeError, tune.error.TuneError))
-            assert len(rows(grid[0])) == 1
+            assert len(rows(grid[0])) < 3
 
 
 def test_odd_results_of_real_workers_end_nothing_but_their_trials(tmp_path: Path) -> None:

@@ -23,6 +23,9 @@ _NOT_REPORTED = frozenset(
 )
 
 
+_NOTHING: Mapping[str, Any] = {}
+
+
 class MetricCheck:
     """Checks each result for the metrics that somebody wants to decide by.
 
@@ -44,13 +47,17 @@ class MetricCheck:
                 return _error_of(metric, trial, flat_result)
         return None
 
-    def odd_value_of(self, trial: Trial, flat_result: Mapping[str, Any]) -> TrialError | None:
+    def odd_value_of(
+        self, trial: Trial, flat_result: Mapping[str, Any], result: Mapping[str, Any] = _NOTHING
+    ) -> TrialError | None:
         """The error of a trial whose result cannot be compared with others, None if it can.
 
         A scheduler, a searcher or a stop condition would raise, and that would end the run.
         """
         for key in self._numbers:
             value = flat_result.get(key)
+            if key in self._metrics and key not in flat_result:
+                value = result.get(key)  # A dict, perhaps an empty one.
             if value is not None and not isinstance(value, (int, float)):
                 shown = shorten(one_line(value), _SHOWN_CHARACTERS)
                 return TrialError(

@@ -278,14 +278,14 @@ class ControllerState(Starting):
         result[TRIAL_ID] = trial.trial_id
         flat = flatten_dict(result)
         if not is_duplicate:
-            error = self._metric_check.error_of(trial, flat)
-            if error is not None:
-                self._abort(error)
-                return
-            odd = self._metric_check.odd_value_of(trial, flat)
+            odd = self._metric_check.odd_value_of(trial, flat, result)
             if odd is not None:
                 self._dismiss(worker, "its trial has given an odd result")
                 self._fail(worker, trial, odd)
+                return
+            error = self._metric_check.error_of(trial, flat)
+            if error is not None:
+                self._abort(error)
                 return
         worker.decision = self._decide(worker, trial, result, flat)
         if self._is_ending:

@@ -132,7 +132,9 @@ def reports_one_odd_value(config: dict[str, Any]) -> None:
         tune.report({"loss": config["odd"] if is_odd else 1.0 - step / 10, "epoch": step})
 
 
-@pytest.mark.parametrize("odd", ["low", [1.0], {1, 2}], ids=["text", "list", "object"])
+@pytest.mark.parametrize(
+    "odd", ["low", [1.0], {1, 2}, {"a": 1}], ids=["text", "list", "object", "dict"]
+)
 @pytest.mark.parametrize(
     "decider",
     [
