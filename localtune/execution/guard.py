@@ -47,7 +47,8 @@ def main(control_fd: int, settings: dict[str, Any]) -> NoReturn:
     try:
         reset_signals()
         be_deaf()
-        Guard(socket.socket(fileno=control_fd), settings).run()
+        with socket.socket(fileno=control_fd) as control:
+            Guard(control, settings).run()
         end_children()
         import shutil  # What only the end needs is loaded there: the guard is to be small.
 
