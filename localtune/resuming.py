@@ -9,13 +9,13 @@ from localtune.callback import CallbackError, CallbackList
 from localtune.controller.kept_state import dump, load
 from localtune.controller.loop import error_of_callback
 from localtune.error import StorageError
+from localtune.logger.history_logger import HistoryLogger
 from localtune.result import CONFIG_PREFIX
 from localtune.run_config import ResumeConfig
 from localtune.run_parts import resources_function
 from localtune.schedulers import TrialScheduler
 from localtune.search.renewal import renewed
 from localtune.search.search_algorithm import SearchAlgorithm
-from localtune.storage import history
 from localtune.storage.checkpoints import remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.reading import results_ahead
@@ -41,6 +41,7 @@ class Found:
 
     Attributes:
         trials: In the order of their creation.
+        to_mend: Those whose histories a crash may have left behind the record, or damaged.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Found:
         searcher: SearchAlgorithm | None = None,
     ) -> None:
         self.trials: list[Trial] = []
+        self.to_mend: list[Trial] = []
         self._torn: list[_Torn] = []
         if db is None or resume is None or searcher is None:
             return
@@ -58,7 +60,10 @@ class Found:
             searcher.set_state(state)
         self.trials = db.load()
         if not db.get("ended_well"):
-            self._torn = [_Torn(each) for each in self.trials if _has_directory(each)]
+            torn = [each for each in self.trials if _has_directory(each)]
+            self._torn = [_Torn(each) for each in torn]
+            # The directory of one that has not started must stay empty.
+            self.to_mend = [each for each in torn if each.start_time is not None]
         for trial in self.trials:
             _revive(trial, resume, searcher)
 
@@ -81,20 +86,13 @@ class _Torn:
                 self._ahead.append((trial.result_count, result))
         # As they are on record: what becomes of the trial is decided afterwards.
         self._checkpoints = [each.checkpoint.path for each in trial.checkpoints]
-        point = trial.resume_point
-        kept_count = point.result_count if point is not None else 0
-        self._count = trial.result_count if trial.is_finished() else kept_count
 
     def mend(self, db: ExperimentDB) -> None:
         trial = self._trial
         for number, result in self._ahead:
-            db.add_result(trial, number, result)
+            # The file has the config as text only.
+            db.add_result(trial, number, {**result, CONFIG_PREFIX: self._config})
         remove_leftovers(trial.path, self._checkpoints)
-        if os.environ.get("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS") == "1":
-            return
-        config = {CONFIG_PREFIX: self._config}
-        results = [{**result, **config} for result in db.results(trial.trial_id)]
-        history.restore_lost(trial.path, results[: self._count])
 
 
 def _has_directory(trial: Trial) -> bool:
@@ -128,6 +126,21 @@ def renew(
         trial.set_config(config)
         if not scheduler.changes_resources:
             trial.update_resources(resources_of(config))
+
+
+def connect_histories(callbacks: CallbackList, db: ExperimentDB, to_mend: list[Trial]) -> None:
+    """Tells the loggers that write histories where the record is.
+
+    Args:
+        callbacks: The loggers are among them.
+        db: Has the record.
+        to_mend: Trials whose files a crash may have left behind the record, or damaged.
+    """
+    for each in callbacks.callbacks:
+        if isinstance(each, HistoryLogger):
+            each.connect(db.history)
+            for trial in to_mend:
+                each.mend(trial)
 
 
 def restore_scheduler(db: ExperimentDB, trials: list[Trial], scheduler: TrialScheduler) -> None:

@@ -17,6 +17,7 @@ from localtune.experiment_spec import Experiment
 from localtune.progress_reporter import create_output
 from localtune.resuming import (
     Found,
+    connect_histories,
     renew,
     restore_callbacks,
     restore_scheduler,
@@ -132,6 +133,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
             with _executor_open(executor, program, output):
                 _set_up(callbacks, experiment, searcher)
                 db = storage.begin(found, notes, (metric, mode), clock.time())
+                connect_histories(callbacks, db, found.to_mend)
                 loop = ExperimentLoop(
                     *(state, executor, kept, callbacks, db, output, clock),
                     storage.remove_checkpoint,

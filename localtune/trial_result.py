@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError, UntrustedDirectoryError
+from localtune.experiment import history_files
 from localtune.experiment.checkpoint_dirs import is_checkpoint_name
 from localtune.experiment.pickled_object import opened_result
 from localtune.result import (
@@ -16,7 +17,7 @@ from localtune.result import (
     CHECKPOINT_DIR_NAME,
     CONFIG_PREFIX,
 )
-from localtune.storage import failures, history
+from localtune.storage import failures
 from localtune.storage.experiment_db import has_database
 from localtune.storage.remote import attach_path, needs_store, split_path
 from localtune.tune_config import check_metric_and_mode
@@ -106,12 +107,12 @@ class Result:
         trial = _recorded_trial(trial_dir, trust=trust)
         if trial is not None and trial.is_finished():
             return cls.from_trial(trial)
-        if not history.has_results_file(trial_dir):
+        if not history_files.has_results_file(trial_dir):
             raise RuntimeError(
                 f"{trial_dir!r} is not the directory of a trial: it has neither result.json nor "
                 "progress.csv."
             )
-        results = history.read_results(trial_dir)
+        results = history_files.read_results(trial_dir)
         checkpoints = _checkpoints_in(trial_dir, results, trial)
         return cls(
             metrics=results[-1] if results else {},
@@ -141,7 +142,7 @@ class Result:
             ExtraMissingError: if pandas is not installed.
             StorageError: if the trial's history is damaged.
         """
-        return data_frame(history.iter_results(self.path)) if self.path else None
+        return data_frame(history_files.iter_results(self.path)) if self.path else None
 
     def get_best_checkpoint(self, metric: str, mode: str) -> Checkpoint | None:
         """The checkpoint whose metrics have the best value; of equal ones the oldest.

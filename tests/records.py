@@ -23,6 +23,13 @@ def make_trial(experiment: Path, number: int = 0, **options: Any) -> Trial:
     return trial
 
 
+def trial_at(directory: Path) -> Trial:
+    """A trial whose directory this is."""
+    trial = Trial("train", trial_id="abc_00000", experiment_path=str(directory.parent))
+    trial.dirname = directory.name
+    return trial
+
+
 def unmarked(trial_dir: str) -> list[str]:
     """The names in a trial's directory, without the marks of checkpoints that have no record."""
     return sorted(name for name in os.listdir(trial_dir) if not is_mark_name(name))

@@ -14,7 +14,7 @@ from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.failures import write_error
 from localtune.trial_result import Result
 from tests.logger.recorder import Recorder
-from tests.records import add_checkpoint, add_results, make_trial
+from tests.records import add_checkpoint, add_results, make_trial, trial_at
 from tests.runs import fit
 
 NAN = float("nan")
@@ -309,7 +309,7 @@ def trial_dir(tmp_path: Path, *rows: dict[str, Any]) -> Path:
 
 
 def test_only_the_text_of_an_error_may_be_left(tmp_path: Path) -> None:
-    write_error(str(trial_dir(tmp_path, {"loss": 1})), 1, 0.0, ValueError("no luck"))
+    write_error(trial_at(trial_dir(tmp_path, {"loss": 1})), 1, 0.0, ValueError("no luck"))
     (tmp_path / "error.pkl").unlink()
 
     error = Result.from_path(tmp_path).error

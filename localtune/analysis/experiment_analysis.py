@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.analysis.metric_help import explain_no_best
 from localtune.checkpoint import Checkpoint
+from localtune.experiment.history_files import iter_results
 from localtune.experiment.metric_analysis import SCOPES
 from localtune.experiment.pickled_object import opened_result
 from localtune.experiment.trial import Trial
@@ -19,7 +20,6 @@ from localtune.result import (
     TRAINING_ITERATION,
     TRIAL_ID,
 )
-from localtune.storage.history import iter_results
 from localtune.storage.remote import attach_path, needs_store
 from localtune.tune_config import check_metric_and_mode
 from localtune.utils.best import best_of, is_number

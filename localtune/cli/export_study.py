@@ -11,9 +11,9 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExtraMissingError, UsageError
+from localtune.experiment.history_files import iter_results
 from localtune.experiment.status import Status
 from localtune.result import CONFIG_PREFIX, TRAINING_ITERATION, TUNER_FILE
-from localtune.storage.history import iter_results
 from localtune.utils.best import is_number
 from localtune.utils.dicts import flatten_dict, unflattened_lookup
 from localtune.utils.json_encode import dumps

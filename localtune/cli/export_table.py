@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExtraMissingError
+from localtune.experiment.history_files import iter_results
 from localtune.result import CONFIG_PREFIX, TRIAL_ID
-from localtune.storage.history import iter_results
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.files import write_file
 

@@ -21,7 +21,7 @@ from localtune.experiment.task_error import run_error
 from localtune.experiment.trial import Trial
 from localtune.experiment.trial_info import StorageContext, TrialInfo
 from localtune.result import CONFIG_PREFIX, EXPR_ERROR_FILE, TRIAL_SEED_VARIABLE
-from localtune.storage import failures, history
+from localtune.storage import failures
 from localtune.storage.checkpoints import find_damage, remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.paths import make_trial_dir
@@ -313,7 +313,6 @@ class ExperimentLoop:
             return
         self._db.cut_results(trial, trial.result_count)
         self._db.save(())
-        history.rewind(trial.path, trial.result_count)
         config = {CONFIG_PREFIX: trial.config}
         trial.metric_stats = metric_stats_of(
             flatten_dict({**result, **config}) for result in self._db.results(trial.trial_id)
@@ -356,7 +355,7 @@ class ExperimentLoop:
         error = trial.kept_error
         assert error is not None
         try:
-            failures.write_error(trial.path, trial.num_failures, self._clock.time(), error)
+            failures.write_error(trial, trial.num_failures, self._clock.time(), error)
         except Exception as fault:
             if is_of_the_run(fault, trial.experiment_path):
                 raise

@@ -92,13 +92,13 @@ class Recorder:
         """
         if self._unsaved:
             trials, self._unsaved = list(self._unsaved.values()), {}
+            made, self._unrecorded = self._unrecorded, []
             changed = any(
                 trial.is_finished() or not self._db.knows(trial.trial_id) for trial in trials
             )
             self._db.save(trials, self._kept.due(trials_changed=changed))
             self._note_writing()
-            recorded, self._unrecorded = self._unrecorded, []
-            for path in recorded:
+            for path in made:
                 note_recorded(path)
         elif self.seconds_left() == 0.0:
             # Should that fail, it is not tried again in each turn.

@@ -50,6 +50,8 @@ class Trial:
         start_point: Checkpoint of somebody else's that it goes on from; None once it has a newer
             one of its own, and if it never had any.
         seed: What everything drawn at random in the first try of the trial should depend on.
+        own_files: {name: digest of its content} of what localtune wrote as a whole into the
+            trial's directory.
         log_to_file: (stdout file, stderr file), None where not redirected.
         start_time: Unix time of the first start, None before.
         run_time_s: Training time so far.
@@ -106,6 +108,7 @@ class Trial:
         self.seed = seed
         # Grows when something changes that usually never does: it must be written again.
         self.revision = 0
+        self.own_files: dict[str, str] = {}
         self.log_to_file = log_to_file
         self.start_time: float | None = None
         self.run_time_s = 0.0

@@ -12,6 +12,7 @@ from localtune.cli.kept_command import command_of
 from localtune.cli.reading import State, View
 from localtune.cli.show import own_metrics
 from localtune.error import StorageError
+from localtune.experiment.history_files import iter_results
 from localtune.experiment.status import Status
 from localtune.html_report.curves import (
     MAX_CURVES,
@@ -25,7 +26,6 @@ from localtune.html_report.params import Parameter, as_number, varying_parameter
 from localtune.html_report.reproduce import Recipe, recipe_of
 from localtune.html_report.timeline import Stretch, busy_share, put_into_slots, stretches_of
 from localtune.result import EXPR_ERROR_FILE
-from localtune.storage.history import iter_results
 from localtune.utils.files import no_link
 
 if TYPE_CHECKING:

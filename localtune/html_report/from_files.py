@@ -8,6 +8,7 @@ from typing import Any
 
 from localtune.cli.reading import State, View, read, tune_config_of
 from localtune.error import StorageError, TrialError, UntrustedDirectoryError
+from localtune.experiment.history_files import has_results_file, iter_results
 from localtune.experiment.metric_analysis import metric_stats_of
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
@@ -19,7 +20,6 @@ from localtune.result import (
     TIME_TOTAL_S,
     TRIAL_ID,
 )
-from localtune.storage.history import has_results_file, iter_results
 from localtune.storage.owner import find_owner
 from localtune.storage.run_files import files_in
 from localtune.utils.dicts import flatten_dict

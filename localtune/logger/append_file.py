@@ -12,7 +12,13 @@ from localtune.utils.files import no_link
 # A process may have 1,024 open files on many systems; workers need some, too.
 MAX_OPEN_FILES = 64
 
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+_FLAGS = (
+    os.O_WRONLY
+    | os.O_CREAT
+    | os.O_APPEND
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+)
 
 
 class AppendFile:
@@ -50,6 +56,10 @@ class AppendFile:
         """
         while data:
             data = data[os.write(self._fd, data) :]
+
+    def status(self) -> os.stat_result:
+        """What the system knows of the file."""
+        return os.fstat(self._fd)
 
     def is_empty(self) -> bool:
         """Whether the file holds nothing yet."""

@@ -4,76 +4,94 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
-from localtune.logger.append_file import AppendFile
-from localtune.logger.trial_file_logger import TrialFileLogger
+from localtune.experiment.history_files import is_own_csv
+from localtune.logger.history_file import HistoryFile
+from localtune.logger.history_logger import HistoryLogger
 from localtune.result import EXPR_PROGRESS_FILE
 from localtune.utils.csv_row import csv_row, row_writer
-from localtune.utils.files import no_link
-
-if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
 
 
-class CSVLoggerCallback(TrialFileLogger["ProgressFile"]):
+class CSVLoggerCallback(HistoryLogger):
     """Writes each result, flat and without its config, as one row.
 
-    The columns are the keys of a trial's first result: later new ones are left out, missing ones
-    are empty.
+    Each metric has a column. One that comes up later gets it when the number of columns would
+    double, or when the trial ends: then the file is written anew.
     """
 
     def __init__(self) -> None:
         super().__init__(EXPR_PROGRESS_FILE, ProgressFile)
 
-    def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
-        self.file_of(trial).append(csv_row(result))
+
+class ProgressFile(HistoryFile):
+    """Holds each result as a row below a header, which comes with the first one."""
+
+    _columns: tuple[str, ...] = ()  # of the file
+    _known: Mapping[str, None] = MappingProxyType({})  # columns that it should have
+
+    def _is_own(self) -> bool:
+        return is_own_csv(self._path, self._trial_id)
+
+    def _whole(self, results: Callable[[], Iterator[dict[str, Any]]]) -> Iterator[str]:
+        columns = dict.fromkeys(key for result in results() for key in csv_row(result))
+        # Behind them what the result that is added next has.
+        self._known = {**columns, **self._known}
+        self._columns = tuple(self._known) if columns else ()
+        if columns:
+            yield _header(self._columns)
+            rows = _Rows(self._columns)
+            yield from (rows.text_of(csv_row(result)) for result in results())
+
+    def _forget(self) -> None:
+        self._known = {}
+
+    def _prepared(self, result: dict[str, Any]) -> dict[str, Any]:
+        return csv_row(result)
+
+    def _must_grow(self, prepared: dict[str, Any]) -> bool:
+        self._know(prepared)
+        return 0 < 2 * len(self._columns) <= len(self._known)
+
+    def _next(self, prepared: dict[str, Any]) -> str:
+        self._know(prepared)
+        header = ""
+        if not self._columns:
+            self._columns = tuple(self._known)
+            header = _header(self._columns)
+        return header + _Rows(self._columns).text_of(prepared)
+
+    def _is_complete(self) -> bool:
+        return len(self._known) == len(self._columns)
+
+    def _know(self, row: dict[str, Any]) -> None:
+        if not row.keys() <= self._known.keys():
+            self._known = {**self._known, **dict.fromkeys(row)}
 
 
-class ProgressFile:
-    """One CSV file. Made if it is missing; the columns of one that has rows are kept.
+class _Rows:
+    """Makes texts of rows."""
 
-    Args:
-        path: The file.
-
-    Raises:
-        OSError: It cannot be opened.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._file = AppendFile(path)
+    def __init__(self, columns: tuple[str, ...]) -> None:
         self._text = io.StringIO(newline="")
-        self._rows: csv.DictWriter[str] | None = None
-        if not self._file.is_empty():
-            self._rows = row_writer(self._text, _columns_of(path))
+        self._writer = row_writer(self._text, columns)
 
-    def append(self, row: dict[str, Any]) -> None:
-        """Adds a row; the first one comes with the header, in one piece.
-
-        Raises:
-            OSError: if that fails; the file may hold a part of the row then.
-        """
-        if self._rows is None:
-            self._rows = row_writer(self._text, list(row))
-            self._rows.writeheader()
-        try:
-            self._rows.writerow(row)
-        except csv.Error:
-            # Python 3.10 refuses to write NUL.
-            self._rows.writerow({key: _without_nul(value) for key, value in row.items()})
-        self._file.append(self._text.getvalue())
+    def text_of(self, row: dict[str, Any]) -> str:
         self._text.seek(0)
         self._text.truncate()
+        try:
+            self._writer.writerow(row)
+        except csv.Error:
+            # Python 3.10 refuses to write NUL.
+            self._writer.writerow({key: _without_nul(value) for key, value in row.items()})
+        return self._text.getvalue()
 
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+
+def _header(columns: tuple[str, ...]) -> str:
+    return _Rows(columns).text_of(dict(zip(columns, columns, strict=True)))
 
 
 def _without_nul(value: Any) -> Any:
     return value if value is None else str(value).replace("\0", "\ufffd")
-
-
-def _columns_of(path: str) -> list[str]:
-    with open(path, encoding="utf-8", newline="", opener=no_link) as file:
-        return next(csv.reader(file))

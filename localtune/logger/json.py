@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from localtune.logger.append_file import AppendFile
-from localtune.logger.trial_file_logger import TrialFileLogger
+from localtune.experiment.history_files import is_own_json
+from localtune.experiment.own_files import write_own
+from localtune.logger.history_file import HistoryFile
+from localtune.logger.history_logger import HistoryLogger
 from localtune.result import EXPR_PARAM_FILE, EXPR_PARAM_PICKLE_FILE, EXPR_RESULT_FILE
-from localtune.utils.files import write_file
 from localtune.utils.json_encode import dumps
 from localtune.utils.serialization import dumps_by_value
 
@@ -16,19 +17,32 @@ if TYPE_CHECKING:
     from localtune.experiment.trial import Trial
 
 
-class JsonLoggerCallback(TrialFileLogger[AppendFile]):
+class JsonFile(HistoryFile):
+    """Holds each result as one line of JSON. Exists from the start, if empty."""
+
+    exists_from_start = True
+
+    def _is_own(self) -> bool:
+        return is_own_json(self._path, self._trial_id)
+
+    def _whole(self, results: Callable[[], Iterator[dict[str, Any]]]) -> Iterator[str]:
+        return map(self._prepared, results())
+
+    def _prepared(self, result: dict[str, Any]) -> str:
+        return dumps(result) + "\n"
+
+    def _next(self, prepared: str) -> str:
+        return prepared
+
+
+class JsonLoggerCallback(HistoryLogger):
     """Writes each result as one line of JSON, and the configuration as JSON and as a pickle."""
 
     def __init__(self) -> None:
-        super().__init__(EXPR_RESULT_FILE, AppendFile)
+        super().__init__(EXPR_RESULT_FILE, JsonFile)
 
     def log_trial_start(self, trial: Trial) -> None:
-        super().log_trial_start(trial)
         params = dumps(trial.config, indent=2, sort_keys=True)
-        write_file(os.path.join(trial.path, EXPR_PARAM_FILE), params.encode(), sync=False)
-        pickled = dumps_by_value(trial.config)
-        write_file(os.path.join(trial.path, EXPR_PARAM_PICKLE_FILE), pickled, sync=False)
-        self.file_of(trial)  # It exists from the start, if empty.
-
-    def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
-        self.file_of(trial).append(dumps(result) + "\n")
+        write_own(trial, EXPR_PARAM_FILE, params.encode("utf-8", "backslashreplace"))
+        write_own(trial, EXPR_PARAM_PICKLE_FILE, dumps_by_value(trial.config))
+        super().log_trial_start(trial)

@@ -18,7 +18,7 @@ from localtune.utils.remote_fetch import is_remote_checkpoint
 
 # What a killed process was about to rename to the name of one of a trial's files.
 _HALF_FILE = re.compile(
-    rf"{re.escape(STAGING_PREFIX)}\d+_({'|'.join(map(re.escape, TRIAL_FILES))})"
+    rf"{re.escape(STAGING_PREFIX)}\d+_[0-9a-f]+_({'|'.join(map(re.escape, TRIAL_FILES))})"
 )
 
 

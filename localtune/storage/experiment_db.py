@@ -21,6 +21,8 @@
                  files              sizes of its files, in bytes               (pickle)
     results      trial_id, number   one row per result, from 1
                  result             without its config                         (pickle)
+    configs      trial_id, number   one row per change of a trial's config
+                 config             that of the results from this number on    (pickle)
 
 An event rewrites the rows of the trials that it touched, and adds or removes those of the
 checkpoints that came or went, so its cost grows with neither the trials nor the checkpoints. A
@@ -37,13 +39,22 @@ import pickle
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError, UsageError
 from localtune.experiment.checkpoint_history import TrackedCheckpoint
 from localtune.experiment.trial import Trial
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_DB_FILE
+from localtune.storage.history_rows import (
+    CONFIGS_SCHEMA,
+    RESULTS_SCHEMA,
+    SELECT_CONFIGS,
+    SELECT_RESULTS,
+    HistoryRows,
+    Statement,
+    joined,
+)
 from localtune.storage.migrations import migrate
 from localtune.storage.snapshot import forget_open, known_as_open
 from localtune.storage.trial_record import (
@@ -57,15 +68,13 @@ from localtune.storage.trial_record import (
     without_config,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # Results that wait for a transaction at most, however short a time they have waited.
 _PENDING_LIMIT = 256
 
 # All that SQLite may open for it, or make beside it.
 DATABASE_FILES = tuple(f"{EXPERIMENT_DB_FILE}{end}" for end in ("", "-wal", "-shm", "-journal"))
-
-_Statement: TypeAlias = "tuple[str, tuple[Any, ...]]"
 
 _META_SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -102,12 +111,6 @@ CREATE TABLE IF NOT EXISTS checkpoints (
     files BLOB NOT NULL,
     PRIMARY KEY (trial_id, number)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS results (
-    trial_id TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    result BLOB NOT NULL,
-    PRIMARY KEY (trial_id, number)
-) WITHOUT ROWID;
 """
 
 _SELECT = "SELECT status, origin, progress FROM trials"
@@ -131,9 +134,6 @@ _SELECT_CHECKPOINTS = (
 _PUT_CHECKPOINT = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)"
 _DELETE_CHECKPOINT = "DELETE FROM checkpoints WHERE trial_id = ? AND number = ?"
 _DELETE_CHECKPOINTS = "DELETE FROM checkpoints WHERE trial_id = ?"
-_PUT_RESULT = "INSERT OR REPLACE INTO results VALUES (?, ?, ?)"
-_CUT_RESULTS = "DELETE FROM results WHERE trial_id = ? AND number > ?"
-_SELECT_RESULTS = "SELECT result FROM results WHERE trial_id = ? AND number > ? ORDER BY number"
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,8 @@ class ExperimentDB:
         self._experiment_path = experiment_path
         self._path = os.path.join(experiment_path, EXPERIMENT_DB_FILE)  # in errors
         self._numbers: dict[str, int] = {}  # {trial id: order of creation}
-        self._pending: list[_Statement] = []  # results that wait for the next transaction
+        self._history_rows = HistoryRows()
+        self._pending: list[Statement] = []  # results that wait for the next transaction
         self._syncs = False  # whether transactions wait for the disk
         self._revisions: dict[str, int] = {}  # {trial id: revision on record}, 0 if missing
         # {trial id: {number: checkpoint}} as recorded, of trials that were saved or loaded here
@@ -212,7 +213,7 @@ class ExperimentDB:
                 f"localtune knows {SCHEMA_VERSION} at most. Use a newer localtune."
             )
         if version is None:
-            self._connection.executescript(_SCHEMA)
+            self._connection.executescript(_SCHEMA + RESULTS_SCHEMA + CONFIGS_SCHEMA)
             first_run = (_PUT_RUN, (1, None, None, None))
             self._write(
                 [(_PUT_META, ("schema_version", dump(SCHEMA_VERSION))), first_run], sync=False
@@ -339,7 +340,7 @@ class ExperimentDB:
         new: dict[str, int] = {}
         revisions: dict[str, int] = {}
         checkpoints: dict[str, dict[int, TrackedCheckpoint]] = {}
-        statements: list[_Statement] = []
+        statements: list[Statement] = []
         for trial in trials:
             changing = (
                 trial.status.value,
@@ -349,6 +350,7 @@ class ExperimentDB:
             if trial.trial_id in self._numbers or trial.trial_id in new:
                 statements.append((_UPDATE, (*changing, trial.trial_id)))
                 if trial.revision != self._revisions.get(trial.trial_id, 0):
+                    statements += self._history_rows.keep_config(trial)
                     statements.append((_UPDATE_ORIGIN, (origin_of(trial), trial.trial_id)))
             else:
                 number = new[trial.trial_id] = len(self._numbers) + len(new)
@@ -378,23 +380,34 @@ class ExperimentDB:
         Raises:
             StorageError: if the disk is full or gone.
         """
-        record = (trial.trial_id, number, dump(without_config(result)))
-        self._pending.append((_PUT_RESULT, record))
+        self._pending += self._history_rows.put(trial, number, result)
         if len(self._pending) >= _PENDING_LIMIT:
             self.save(())
 
     def cut_results(self, trial: Trial, count: int) -> None:
         """Cuts a trial's history back to its first results; written with the next transaction."""
-        self._pending.append((_CUT_RESULTS, (trial.trial_id, count)))
+        self._pending += self._history_rows.cut(trial, count)
 
     def results(self, trial_id: str) -> Iterator[dict[str, Any]]:
         """The history of a trial, oldest first, without its config."""
-        for (blob,) in self._select(_SELECT_RESULTS, (trial_id, 0)):
+        for _, blob in self._select(SELECT_RESULTS, (trial_id, 0)):
             yield self._unpickled(blob)
+
+    def history(self, trial: Trial) -> Iterator[dict[str, Any]]:
+        """The results of a trial, oldest first, with their configs, as callbacks got them.
+
+        Raises:
+            StorageError: if the database is damaged, or the disk full or gone.
+        """
+        if self._pending:
+            self.save(())
+        results = self._select(SELECT_RESULTS, (trial.trial_id, 0))
+        configs = self._select(SELECT_CONFIGS, (trial.trial_id,))
+        return joined(results, configs, trial.config, self._unpickled)
 
     def _changes(
         self, trial_id: str, checkpoints: dict[int, TrackedCheckpoint]
-    ) -> Iterator[_Statement]:
+    ) -> Iterator[Statement]:
         """What makes the recorded checkpoints of a trial these."""
         recorded = self._checkpoints.get(trial_id)
         if recorded is None:
@@ -411,7 +424,7 @@ class ExperimentDB:
                 record = (trial_id, number, path, tracked.result_count, metrics, files)
                 yield _PUT_CHECKPOINT, record
 
-    def _write(self, statements: Sequence[_Statement], *, sync: bool) -> None:
+    def _write(self, statements: Sequence[Statement], *, sync: bool) -> None:
         if not statements:
             return
         execute = self._connection.execute
@@ -490,8 +503,8 @@ class ExperimentDB:
             trial.checkpoints.adopt(tracked)
         self._checkpoints[trial.trial_id] = {each.index: each for each in trial.checkpoints}
         if not trial.is_finished():
-            ahead = self._select(_SELECT_RESULTS, (trial.trial_id, trial.result_count))
-            for (blob,) in ahead:
+            ahead = self._select(SELECT_RESULTS, (trial.trial_id, trial.result_count))
+            for _, blob in ahead:
                 take_result(trial, self._unpickled(blob))
         return trial
 

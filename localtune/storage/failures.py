@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
+from typing import TYPE_CHECKING
 
+from localtune.experiment.own_files import read_own, remove_own, write_own
 from localtune.experiment.task_error import OpenedWhenLoaded
 from localtune.result import EXPR_ERROR_FILE, EXPR_ERROR_PICKLE_FILE
-from localtune.utils.files import no_link, write_file
+from localtune.utils.files import no_link
 from localtune.utils.serialization import dumps_by_value
 from localtune.utils.text import one_line, text_of
 from localtune.utils.trust import load_own
 
+if TYPE_CHECKING:
+    from localtune.experiment.trial import Trial
 
-def write_error(trial_dir: str, failure_number: int, time_s: float, error: BaseException) -> None:
+
+def write_error(trial: Trial, failure_number: int, time_s: float, error: BaseException) -> None:
     """Adds a failure to ``error.txt`` and keeps the exception in ``error.pkl``.
 
     Args:
-        trial_dir: Directory of the trial.
+        trial: The trial. What it has put under these names itself is set aside.
         failure_number: Counts the failures of the trial from 1.
         time_s: When it happened, in seconds since the epoch.
         error: What it was. One that cannot be pickled is kept as text only.
@@ -29,18 +33,15 @@ def write_error(trial_dir: str, failure_number: int, time_s: float, error: BaseE
     date = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(time_s))
     text = text_of(error).rstrip() or one_line(error)
     block = f"Failure # {failure_number} (occurred at {date})\n{text}\n"
-    # A trial may have removed its own directory.
-    os.makedirs(trial_dir, exist_ok=True)
-    with open(os.path.join(trial_dir, EXPR_ERROR_FILE), "ab", opener=no_link) as file:
-        file.write(block.encode("utf-8", "backslashreplace"))
-    path = os.path.join(trial_dir, EXPR_ERROR_PICKLE_FILE)
+    before = read_own(trial, EXPR_ERROR_FILE)
+    write_own(trial, EXPR_ERROR_FILE, before + block.encode("utf-8", "backslashreplace"))
     try:
         data = dumps_by_value(OpenedWhenLoaded(error))
     except Exception:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(path)  # It must not speak of an earlier failure.
+        # It must not speak of an earlier failure.
+        remove_own(trial, EXPR_ERROR_PICKLE_FILE)
     else:
-        write_file(path, data, sync=False)
+        write_own(trial, EXPR_ERROR_PICKLE_FILE, data)
 
 
 def read_error(trial_dir: str, *, trust: bool = False) -> BaseException | str | None:

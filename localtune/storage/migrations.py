@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from localtune.result import TRAINING_ITERATION
+from localtune.storage.history_rows import CONFIGS_SCHEMA
 
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:
@@ -90,6 +91,11 @@ def _give_runs_a_table(connection: sqlite3.Connection) -> None:
     execute("DELETE FROM meta WHERE key <> 'schema_version'")
 
 
+def _give_configs_a_table(connection: sqlite3.Connection) -> None:
+    """3 to 4: a config that changes in the life of a trial is kept."""
+    connection.execute(CONFIGS_SCHEMA)
+
+
 def _dump(value: Any) -> bytes:
     return pickle.dumps(value, protocol=5)
 
@@ -97,4 +103,5 @@ def _dump(value: Any) -> bytes:
 _STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _count_results,
     2: _give_runs_a_table,
+    3: _give_configs_a_table,
 }

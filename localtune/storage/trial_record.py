@@ -70,6 +70,7 @@ def progress_of(trial: Trial, experiment_path: str) -> bytes:
     progress["start_point"] = _start_point_record(trial.start_point, experiment_path)
     progress["error"] = _error_record(trial.kept_error)
     progress["failed_tries"] = trial.failed_tries
+    progress["own_files"] = trial.own_files
     progress["cut_short"] = trial.cut_short.value if trial.cut_short is not None else None
     return dump(progress)
 
@@ -94,6 +95,7 @@ def trial_of(
     trial.error = _error_of(progress["error"])
     # Records of earlier versions lack these.
     trial.failed_tries = progress.get("failed_tries", trial.num_failures)
+    trial.own_files = progress.get("own_files", {})
     cut_short = progress.get("cut_short")
     trial.cut_short = Status(cut_short) if cut_short is not None else None
     config = {CONFIG_PREFIX: trial.config}

@@ -146,14 +146,14 @@ def commit_directory(staging: str, final: str, *, sync: bool = True) -> None:
         fsync_path(os.path.dirname(final) or ".")
 
 
-def write_file(path: str, content: bytes, *, sync: bool = True) -> None:
+def write_file(path: str, content: bytes | Iterable[bytes], *, sync: bool = True) -> None:
     """Write a file so that a reader sees the old content or the new one, never a part.
 
     A link at ``path`` is replaced, not followed.
 
     Args:
         path: File to create or replace; its directory must exist.
-        content: All of the content.
+        content: All of the content, or the pieces of it.
         sync: Whether to wait until the content, and the rename, are on the disk.
     """
     parent, name = os.path.split(path)
@@ -163,7 +163,7 @@ def write_file(path: str, content: bytes, *, sync: bool = True) -> None:
     descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
     try:
         with open(descriptor, "wb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
@@ -174,6 +174,38 @@ def write_file(path: str, content: bytes, *, sync: bool = True) -> None:
         raise
     if sync:
         fsync_path(parent or ".")
+
+
+def set_aside(path: str) -> str:
+    """Give what is at a path another name, one that is free.
+
+    Args:
+        path: A file, a directory or a link.
+
+    Returns:
+        Its new path: the old one with ``.aside`` at its end, and a number if that is taken.
+
+    Raises:
+        OSError: It cannot be renamed.
+    """
+    number = 1
+    while True:
+        target = f"{path}.aside" if number == 1 else f"{path}.aside_{number}"
+        number += 1
+        try:
+            if os.path.isdir(path) and not os.path.islink(path):
+                commit_directory(path, target, sync=False)
+            else:
+                # Nobody else can take the name from now on.
+                os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+                try:
+                    os.replace(path, target)
+                except BaseException:
+                    os.remove(target)
+                    raise
+            return target
+        except FileExistsError:
+            continue
 
 
 def copy_tree(

@@ -16,9 +16,9 @@ from typing import Any
 
 from localtune.controller import loop, recorder
 from localtune.execution import outbox
-from localtune.experiment import checkpoint_dirs
-from localtune.logger import append_file
-from localtune.storage import experiment_db, history
+from localtune.experiment import checkpoint_dirs, own_files
+from localtune.logger import append_file, history_file
+from localtune.storage import experiment_db
 from localtune.trainable import saving
 from localtune.worker import pipe
 
@@ -44,7 +44,8 @@ def arm(role: str) -> None:
         _surround(loop, "remove_leftovers")
         _surround(loop, "note_unrecorded")
         _surround(recorder, "note_recorded")
-        _surround(history, "rewind")
+        _surround(history_file, "write_file")
+        _surround(own_files, "write_file")
         _tear(append_file.AppendFile, "append")
         _surround(outbox.PolledOutbox, "send")
     else:

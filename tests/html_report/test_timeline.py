@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from localtune.experiment.history_files import read_results
 from localtune.experiment.trial import Trial
 from localtune.html_report.timeline import Stretch, busy_share, put_into_slots, stretches_of
 from localtune.storage.failures import write_error
-from localtune.storage.history import read_results
+from tests.records import trial_at
 from tests.runs import Counting, PauseAlways, fit
 
 
@@ -70,7 +71,7 @@ def test_a_running_trial_runs_until_now() -> None:
 def test_a_failure_ends_a_stretch_with_or_without_results(tmp_path: Path) -> None:
     start = time.time() - 1000
     failed = trial(start, 1, tmp_path)
-    write_error(str(tmp_path), 1, start + 50, ValueError("no"))
+    write_error(trial_at(tmp_path), 1, start + 50, ValueError("no"))
 
     (without,) = stretches_of(0, failed, [], None)
     (with_results,) = stretches_of(0, failed, [result(int(start) + 5, 4.0, 1)], None)

@@ -9,6 +9,7 @@ from localtune.callback import CallbackList
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
 from localtune.logger import CSVLoggerCallback, JsonLoggerCallback, LoggerCallback
+from localtune.logger.history_logger import HistoryLogger
 from tests.records import add_results
 
 
@@ -23,6 +24,18 @@ class Recorder:
         if loggers is None:
             loggers = [CSVLoggerCallback(), JsonLoggerCallback()]
         self._callbacks = CallbackList(loggers)
+        self._histories: dict[str, list[dict[str, Any]]] = {}
+        for each in loggers:
+            if isinstance(each, HistoryLogger):
+                each.connect(lambda trial: self._histories.get(trial.trial_id, []))
+
+    def take_over(self, other: Recorder) -> None:
+        """Goes on with what another one has on record, which ends as a killed process does."""
+        self._histories.update(other._histories)
+        for each in other._callbacks.callbacks:
+            if isinstance(each, HistoryLogger):
+                each._files.clear()
+                each._open_files.close_all()
 
     def start(self, trial: Trial) -> None:
         """A worker is ready."""
@@ -32,7 +45,17 @@ class Recorder:
     def report(self, trial: Trial, **metrics: Any) -> None:
         """The trial has its next result."""
         (result,) = add_results(trial, [metrics])
+        history = self._histories.setdefault(trial.trial_id, [])
+        trial.result_count += 1
         self._notify("on_trial_result", trial, result=dict(result))
+        history.append(result)
+
+    def rewind(self, trial: Trial, count: int) -> None:
+        """The trial goes back to its first results."""
+        history = self._histories.setdefault(trial.trial_id, [])
+        del history[count:]
+        trial.result_count = count
+        trial.last_result = history[-1] if history else {}
 
     def save(self, trial: Trial) -> None:
         """The trial has answered a request to save."""

@@ -56,7 +56,9 @@ def test_rows_are_flat_and_without_config(tmp_path: Path, recorder: Recorder) ->
     recorder.end()
 
 
-def test_later_keys_are_left_out_and_missing_ones_empty(tmp_path: Path, recorder: Recorder) -> None:
+def test_later_keys_get_columns_when_the_trial_ends_and_missing_ones_are_empty(
+    tmp_path: Path, recorder: Recorder
+) -> None:
     trial = make_trial(tmp_path)
     recorder.start(trial)
 
@@ -66,7 +68,33 @@ def test_later_keys_are_left_out_and_missing_ones_empty(tmp_path: Path, recorder
     assert text_of(trial) == (
         "training_iteration,trial_id,loss\r\n1,abc_00000,0.5\r\n2,abc_00000,\r\n"
     )
+    recorder.complete(trial)
+    assert text_of(trial) == (
+        "training_iteration,trial_id,loss,acc\r\n1,abc_00000,0.5,\r\n2,abc_00000,,0.75\r\n"
+    )
     recorder.end()
+
+
+@pytest.mark.parametrize("end", ["complete", "fail", "pause"])
+def test_each_metric_has_a_column_in_the_end_and_each_row_stands_once(
+    tmp_path: Path, recorder: Recorder, end: str
+) -> None:
+    trial = make_trial(tmp_path)
+    recorder.start(trial)
+    inodes = set()
+    for step in range(100):
+        recorder.report(trial, step=step, **{f"metric_{step}": step})
+        inodes.add(os.stat(Path(trial.path, "progress.csv")).st_ino)
+        assert [row["step"] for row in rows_of(trial)] == [str(each) for each in range(step + 1)]
+
+    getattr(recorder, end)(trial)
+    recorder.end()
+
+    rows = rows_of(trial)
+    assert [row["step"] for row in rows] == [str(step) for step in range(100)]
+    assert all(rows[step][f"metric_{step}"] == str(step) for step in range(100))
+    assert len(rows[0]) == 103
+    assert len(inodes) <= 7  # Each time with twice as many columns.
 
 
 @pytest.mark.parametrize(
@@ -127,6 +155,7 @@ def test_another_session_goes_on_with_the_columns_of_the_file(tmp_path: Path) ->
     first.end()
 
     second = Recorder([CSVLoggerCallback()])
+    second.take_over(first)
     second.start(trial)
     second.report(trial, b=4, a=3, c=5)
     second.end()
@@ -134,17 +163,17 @@ def test_another_session_goes_on_with_the_columns_of_the_file(tmp_path: Path) ->
     assert [(row["a"], row["b"]) for row in rows_of(trial)] == [("1", "2"), ("3", "4")]
 
 
-def test_a_file_that_was_emptied_gets_a_new_header(tmp_path: Path, recorder: Recorder) -> None:
+def test_a_trial_that_begins_again_gets_a_new_header(tmp_path: Path, recorder: Recorder) -> None:
     trial = make_trial(tmp_path)
     recorder.start(trial)
     recorder.report(trial, loss=1)
     recorder.recover(trial)
-    os.truncate(Path(trial.path, "progress.csv"), 0)
+    recorder.rewind(trial, 0)
 
     recorder.start(trial)
     recorder.report(trial, acc=2)
 
-    assert text_of(trial) == "training_iteration,trial_id,acc\r\n2,abc_00000,2\r\n"
+    assert text_of(trial) == "training_iteration,trial_id,acc\r\n1,abc_00000,2\r\n"
     recorder.end()
 
 
@@ -169,9 +198,10 @@ def test_a_running_logger_can_be_pickled(tmp_path: Path) -> None:
     recorder.start(trial)
     recorder.report(trial, loss=1)
 
-    other = pickle.loads(pickle.dumps(logger))
-    other.log_trial_result(0, trial, {"loss": 2, "training_iteration": 2})
-    other.log_trial_end(trial)
-    recorder.end()
+    other = Recorder([pickle.loads(pickle.dumps(logger))])
+    other.take_over(recorder)
+    other.report(trial, loss=2)
+    other.complete(trial)
+    other.end()
 
     assert [row["loss"] for row in rows_of(trial)] == ["1", "2"]

@@ -104,32 +104,17 @@ def test_a_retried_trial_goes_on_in_its_file(tmp_path: Path, recorder: Recorder)
     recorder.end()
 
 
-def test_a_file_that_was_replaced_in_between_is_opened_anew(
-    tmp_path: Path, recorder: Recorder
-) -> None:
+def test_another_session_goes_on_where_the_record_ends(tmp_path: Path) -> None:
     trial = make_trial(tmp_path)
-    recorder.start(trial)
-    recorder.report(trial, loss=1)
-    recorder.pause(trial)
-
-    Path(trial.path, "other").write_text('{"loss": 9}\n')
-    os.replace(Path(trial.path, "other"), Path(trial.path, "result.json"))
-    recorder.start(trial)
-    recorder.report(trial, loss=2)
-
-    assert [json.loads(line)["loss"] for line in lines_of(trial)] == [9, 2]
-    recorder.end()
-
-
-def test_another_session_appends(tmp_path: Path) -> None:
-    trial = make_trial(tmp_path)
+    recorder = Recorder([JsonLoggerCallback()])
     for loss in (1, 2):
-        recorder = Recorder([JsonLoggerCallback()])
+        recorder, before = Recorder([JsonLoggerCallback()]), recorder
+        recorder.take_over(before)
         recorder.start(trial)
         recorder.report(trial, loss=loss)
         recorder.pause(trial)
-        recorder.end()
 
+    recorder.end()
     assert [json.loads(line)["loss"] for line in lines_of(trial)] == [1, 2]
 
 

@@ -53,7 +53,7 @@ def test_leftovers_go_and_the_rest_stays(tmp_path: Path) -> None:
     make_checkpoint(tmp_path, ".staging_checkpoint_000002")
     # Its record is safe, and the run ended before the mark went.
     marked = make_own_checkpoint(tmp_path, 3)
-    (tmp_path / ".staging_77_params.json").touch()
+    (tmp_path / ".staging_77_0badf00d_params.json").touch()
     assert remove_leftovers(str(tmp_path), [str(kept), str(marked)]) == [
         "checkpoint_000001",
         ".staging_checkpoint_000002",

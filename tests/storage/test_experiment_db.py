@@ -493,7 +493,7 @@ def test_the_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         connection.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (newer,))
         connection.commit()
 
-    with pytest.raises(StorageError, match=r"schema version 4, .* knows 3 at most\. Use a newer"):
+    with pytest.raises(StorageError, match=r"schema version 5, .* knows 4 at most\. Use a newer"):
         load_trials(str(tmp_path))
 
 

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +9,8 @@ from typing import Any
 import pytest
 
 from localtune.error import StorageError
+from localtune.experiment.history_files import has_results_file, iter_results, read_results
 from localtune.experiment.trial import Trial
-from localtune.storage.history import has_results_file, iter_results, read_results, rewind
 from tests.logger.recorder import Recorder
 from tests.records import make_trial
 
@@ -37,13 +35,6 @@ def record(recorder: Recorder, experiment: Path, count: int, **metrics: Any) -> 
 
 def json_steps(trial: Trial) -> list[int]:
     return [result["step"] for result in iter_results(trial.path)]
-
-
-def csv_steps(trial: Trial) -> list[int]:
-    """As :func:`json_steps`, from the other file."""
-    with tempfile.TemporaryDirectory() as directory:
-        shutil.copy(Path(trial.path, "progress.csv"), directory)
-        return [result["step"] for result in iter_results(directory)]
 
 
 class TestRead:
@@ -174,62 +165,3 @@ class TestReadCsv:
         os.remove(Path(trial.path, "result.json"))
 
         assert json_steps(trial) == [1, 2]
-
-
-class TestRewind:
-    def test_a_paused_trial_whose_files_are_open_can_be_cut(
-        self, tmp_path: Path, recorder: Recorder
-    ) -> None:
-        trial = record(recorder, tmp_path, 4)
-        recorder.pause(trial)
-
-        assert rewind(trial.path, 2)
-        trial.last_result = {"training_iteration": 2}
-        recorder.start(trial)
-        recorder.report(trial, step=30)
-
-        assert json_steps(trial) == csv_steps(trial) == [1, 2, 30]
-
-    @pytest.mark.parametrize("name", ["result.json", "progress.csv"])
-    def test_a_file_that_is_behind_the_other_stays_so(
-        self, tmp_path: Path, recorder: Recorder, name: str
-    ) -> None:
-        trial = record(recorder, tmp_path, 3)
-        path = Path(trial.path, name)
-        lines = path.read_bytes().splitlines(keepends=True)
-        path.write_bytes(b"".join(lines[:-1]))
-
-        assert not rewind(trial.path, 3)
-        assert rewind(trial.path, 2)
-
-        assert json_steps(trial) == csv_steps(trial) == [1, 2]
-
-    @pytest.mark.parametrize("text", ["x" * 300_000, "a\nb" * 100_000])
-    def test_lines_longer_than_what_is_read_at_once(
-        self, tmp_path: Path, recorder: Recorder, text: str
-    ) -> None:
-        trial = record(recorder, tmp_path, 4, text=text)
-
-        assert rewind(trial.path, 2)
-
-        assert json_steps(trial) == csv_steps(trial) == [1, 2]
-        assert not rewind(trial.path, 2)
-
-    def test_text_that_looks_like_a_row_is_none(self, tmp_path: Path, recorder: Recorder) -> None:
-        trial = record(recorder, tmp_path, 3, text="a\r\n1,abc_00000,1,x\r\n2,abc_00000,2,y\r\n")
-
-        assert rewind(trial.path, 2)
-
-        assert json_steps(trial) == csv_steps(trial) == [1, 2]
-
-    def test_a_header_alone_is_cut(self, tmp_path: Path) -> None:
-        (tmp_path / "progress.csv").write_bytes(b"training_iteration,a\r\n")
-
-        assert rewind(str(tmp_path), 5)
-        assert (tmp_path / "progress.csv").read_bytes() == b""
-
-    def test_a_file_that_cannot_be_opened_is_an_error(self, tmp_path: Path) -> None:
-        (tmp_path / "result.json").mkdir()
-
-        with pytest.raises(OSError, match=r"result\.json"):
-            rewind(str(tmp_path), 0)

@@ -1,0 +1,191 @@
+"""HistoryFile: a file that holds the results of a trial, one after the other.
+
+::
+
+    start ---> brought to the record    append, append, ... ---> end: brought to the record,
+               of the trial                                      if it is not what it should be
+
+The record is in the experiment's database; whatever is missing, torn or garbled in the file is
+written anew from there. The user's code works in the same directory. Before each result the file
+must be the one that was written, with the size that it had; if it is not, what is there is set
+aside, and the history goes on in a new file. Code that does so again has the name until the trial
+ends: then the history takes its place once more.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeAlias
+
+from localtune.experiment.own_files import make_room
+from localtune.logger.append_file import AppendFile, OpenFiles
+from localtune.utils.files import write_file
+
+# Called for the results on record, oldest first, each with its config.
+History: TypeAlias = "Callable[[], Iterable[dict[str, Any]]]"
+
+# What tells a file from another one, and whether something was written to it.
+_Look: TypeAlias = "tuple[int, int, int]"
+
+
+class HistoryFile:
+    """The file of one trial. Subclasses say what is in it.
+
+    Args:
+        path: The file.
+        trial_id: Id of the trial.
+        history: The results on record.
+        open_files: Keeps descriptors, of not too many files at once.
+    """
+
+    def __init__(
+        self, path: str, trial_id: str, history: History, open_files: OpenFiles[AppendFile]
+    ) -> None:
+        self._path = path
+        self._trial_id = trial_id
+        self._history = history
+        self._open = open_files
+        self._look: _Look | None = None  # as it was written last; None if that is not known
+        self._count = 0  # of the results in it
+        self._number = 0  # of the latest result, whether it is in there or not
+        self._was_lost = False
+        self._is_given_up = False
+
+    #: Whether there is an empty file before there is a result.
+    exists_from_start = False
+
+    # -- what is in it ----------------------------------------------------------------------------
+
+    def _is_own(self) -> bool:
+        """Whether all that the file holds can be of the trial."""
+        raise NotImplementedError
+
+    def _whole(self, results: Callable[[], Iterator[dict[str, Any]]]) -> Iterator[str]:
+        """The pieces of a file that holds these results."""
+        raise NotImplementedError
+
+    def _prepared(self, result: dict[str, Any]) -> Any:
+        """A result that is to be added, in the form in which the next two want it."""
+        raise NotImplementedError
+
+    def _must_grow(self, prepared: Any) -> bool:
+        """Whether the file must be written anew before a result is added."""
+        return False
+
+    def _next(self, prepared: Any) -> str:
+        """What a result adds to the file."""
+        raise NotImplementedError
+
+    def _forget(self) -> None:
+        """What was added so far does not count any more."""
+
+    def _is_complete(self) -> bool:
+        """Whether the file holds all of the results that were added to it."""
+        return True
+
+    # -- its life ---------------------------------------------------------------------------------
+
+    def start(self, count: int) -> None:
+        """Brings the file to the first results on record.
+
+        Args:
+            count: How many.
+
+        Raises:
+            OSError: if a file cannot be written.
+        """
+        self._was_lost = False
+        self._number = count
+        found = self._found()
+        is_right = self._look is not None and self._look == found and self._count == count
+        is_wanted = count > 0 or found is not None or self.exists_from_start
+        if is_wanted and (not is_right or self._is_given_up):
+            self._forget()
+            self._write(count)
+        self._is_given_up = False
+
+    def append(self, result: dict[str, Any], number: int) -> None:
+        """Adds a result.
+
+        Args:
+            result: The result, with its config.
+            number: Its number in the history, from 1.
+
+        Raises:
+            OSError: if a file cannot be written.
+        """
+        self._number = number
+        if self._is_given_up:
+            return
+        prepared = self._prepared(result)
+        if self._look is None or self._look != self._found():
+            if self._was_lost:
+                # Whoever does this does so again: no more of it than there are tries.
+                self._is_given_up = True
+                self.close()
+                return
+            self._was_lost = self._look is not None
+            self._write(number - 1)
+        elif self._must_grow(prepared):
+            self._write(number - 1)
+        file = self._open.get(self._path)
+        try:
+            file.append(self._next(prepared))
+        except OSError:
+            self._look = None
+            raise
+        self._look = _look_of(file.status())
+        self._count += 1
+
+    def finish(self) -> None:
+        """Brings the file to the record if it is not what it should be, and closes it.
+
+        Raises:
+            OSError: if a file cannot be written.
+        """
+        if self._look is not None:
+            is_right = self._look == self._found()
+            if not is_right or self._is_given_up or not self._is_complete():
+                self._write(self._number)
+        self.close()
+
+    def close(self) -> None:
+        """Gives the descriptor back."""
+        self._open.close(self._path)
+
+    def _write(self, count: int) -> None:
+        """Writes the file anew; what is there and not localtune's is set aside."""
+        found = self._found()
+        is_known = self._look is not None and found == self._look
+        if not is_known and not (self._look is None and self._can_be_own()):
+            make_room(self._path)
+        self.close()
+        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        pieces = self._whole(lambda: itertools.islice(iter(self._history()), count))
+        write_file(self._path, (_encoded(piece) for piece in pieces), sync=False)
+        self._look = self._found()
+        self._count = count
+
+    def _can_be_own(self) -> bool:
+        try:
+            return stat.S_ISREG(os.lstat(self._path).st_mode) and self._is_own()
+        except FileNotFoundError:
+            return True
+
+    def _found(self) -> _Look | None:
+        try:
+            return _look_of(os.lstat(self._path))
+        except OSError:
+            return None
+
+
+def _look_of(status: os.stat_result) -> _Look:
+    return status.st_dev, status.st_ino, status.st_size
+
+
+def _encoded(text: str) -> bytes:
+    # A file may hold text that UTF-8 cannot, half a surrogate pair for instance.
+    return text.encode("utf-8", "backslashreplace")
