@@ -176,7 +176,7 @@ class ExtraMissingError(TuneError, ImportError):
 
 
 class UsageError(TuneError, ValueError):
-    """A command line, or a sweep file, that cannot be carried out."""
+    """A command line, a sweep file, or the number of a run, that cannot be carried out."""
 
 
 class LocaltuneInternalError(TuneError):

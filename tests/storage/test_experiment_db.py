@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from localtune.checkpoint import Checkpoint
-from localtune.error import StorageError, TrialError
+from localtune.error import StorageError, TrialError, UsageError
 from localtune.experiment.checkpoint_history import CheckpointHistory, StartPoint, TrackedCheckpoint
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 FULL_DISK = """
 import os, resource, sys
 from pathlib import Path
-from localtune.error import StorageError
+from localtune.error import StorageError, UsageError
 from localtune.storage.experiment_db import ExperimentDB
 from tests.records import make_trial
 
@@ -362,11 +362,11 @@ def test_each_run_has_a_state_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [0, 3, -1])
 def test_a_run_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path, number: int) -> None:
     save(tmp_path, make_trial(tmp_path, 0))
-    with pytest.raises(StorageError, match=f"has no run {number}: it has only the run 1"):
+    with pytest.raises(UsageError, match=f"has no run {number}: it has only the run 1"):
         load_trials(str(tmp_path), run=number)
     with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
         db.begin_run(started=1.0)
-    with pytest.raises(StorageError, match=f"has no run {number}: it has the runs 1 to 2"):
+    with pytest.raises(UsageError, match=f"has no run {number}: it has the runs 1 to 2"):
         load_trials(str(tmp_path), run=number)
 
 
