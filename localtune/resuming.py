@@ -9,6 +9,7 @@ from localtune.callback import CallbackError, CallbackList
 from localtune.controller.kept_state import dump, load
 from localtune.controller.loop import error_of_callback
 from localtune.error import StorageError
+from localtune.experiment.checkpoint_dirs import note_recorded
 from localtune.logger.history_logger import HistoryLogger
 from localtune.result import CONFIG_PREFIX
 from localtune.run_config import ResumeConfig
@@ -93,6 +94,8 @@ class _Torn:
             # The file has the config as text only.
             db.add_result(trial, number, {**result, CONFIG_PREFIX: self._config})
         remove_leftovers(trial.path, self._checkpoints)
+        for path in self._checkpoints:
+            note_recorded(path)
 
 
 def _has_directory(trial: Trial) -> bool:

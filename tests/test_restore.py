@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import threading
@@ -99,6 +100,9 @@ def test_restart_errored_starts_anew(moved: Path) -> None:
     grid = restore(moved, restart_errored=True).fit()
     assert counts(grid) == [WHOLE] * 4
     assert rows(grid[1])[-1]["iterations_since_restore"] == 6
+    # Nothing stays of the checkpoints that it had before.
+    found = {path.name for path in Path(grid[1].path).iterdir() if "checkpoint" in path.name}
+    assert found == {os.path.basename(each.path) for each, _ in grid[1].best_checkpoints}
 
 
 def test_a_finished_run_returns_its_results_at_once(moved: Path) -> None:

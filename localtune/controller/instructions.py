@@ -110,11 +110,9 @@ class Persist(Instruction):
 
     Attributes:
         trial: The trial.
-        checkpoint: Path of the checkpoint that gets on record with it, "" for none.
     """
 
     trial: Trial
-    checkpoint: str = ""
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from localtune.controller.recorder import Recorder
 from localtune.controller.state import ControllerState
 from localtune.error import StorageError, TrialError, TuneError, WorkerStartError
 from localtune.execution.executor import Executor
-from localtune.experiment.checkpoint_dirs import note_unrecorded, remove_checkpoint
+from localtune.experiment.checkpoint_dirs import remove_checkpoint
 from localtune.experiment.metric_analysis import metric_stats_of
 from localtune.experiment.task_error import run_error
 from localtune.experiment.trial import Trial
@@ -251,7 +251,6 @@ class ExperimentLoop:
             self._write_error(instruction.trial)
         elif isinstance(instruction, i.DeleteCheckpoint):
             # The record without it must be safe before the directory goes.
-            note_unrecorded(instruction.tracked.checkpoint.path)
             self._recorder.write()
             self._delete(instruction.tracked.checkpoint.path)
         elif isinstance(instruction, i.Warn):
@@ -281,7 +280,7 @@ class ExperimentLoop:
             except UnpicklableConfigError as error:
                 self._abort(error, error.__cause__)
                 return
-        self._recorder.persist(trial, instruction.checkpoint)
+        self._recorder.persist(trial)
 
     def _prepare(self, instruction: i.PrepareTrial) -> None:
         trial = instruction.trial
@@ -308,7 +307,7 @@ class ExperimentLoop:
                 "on from the one before, or from scratch if there is none."
             )
         if not is_known:
-            remove_leftovers(trial.path, [each.checkpoint.path for each in trial.checkpoints])
+            self._remove_leftovers(trial)
         if is_known:
             return
         self._db.cut_results(trial, trial.result_count)
@@ -367,11 +366,16 @@ class ExperimentLoop:
 
     def _tidy(self, trial: Trial) -> None:
         try:
-            remove_leftovers(trial.path, [each.checkpoint.path for each in trial.checkpoints])
+            self._remove_leftovers(trial)
         except FileNotFoundError:
             pass  # The trial itself may have removed its directory.
         except OSError as error:
             logger.warning("What %s left half-written cannot be removed: %s", trial, error)
+
+    def _remove_leftovers(self, trial: Trial) -> None:
+        # What was just saved may not be on record yet, and what may go still be.
+        paths = [each.checkpoint.path for each in trial.checkpoints]
+        remove_leftovers(trial.path, [*paths, *self._db.checkpoint_paths(trial)])
 
     def _delete(self, path: str) -> None:
         try:

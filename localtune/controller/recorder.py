@@ -14,7 +14,6 @@ from __future__ import annotations
 from localtune.clock import Clock, SystemClock
 from localtune.controller.kept_state import KeptState
 from localtune.error import StorageError
-from localtune.experiment.checkpoint_dirs import note_recorded
 from localtune.experiment.trial import Trial
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.utils.messages import get_logger
@@ -45,7 +44,6 @@ class Recorder:
         self._has_deadline = isinstance(clock, SystemClock)
         self._interval_s = INTERVAL_S if results_may_wait else 0.0
         self._unsaved: dict[str, Trial] = {}
-        self._unrecorded: list[str] = []  # checkpoints of these that are on record with them
         self._has_results = False
         self._next_writing = clock.monotonic()
 
@@ -57,16 +55,9 @@ class Recorder:
         """Whether the record of a trial waits to be written."""
         return trial.trial_id in self._unsaved
 
-    def persist(self, trial: Trial, checkpoint: str = "") -> None:
-        """Has the record of a trial written by the next :meth:`write`.
-
-        Args:
-            trial: The trial.
-            checkpoint: Path of the checkpoint that is new in it, "" for none.
-        """
+    def persist(self, trial: Trial) -> None:
+        """Has the record of a trial written by the next :meth:`write`."""
         self._unsaved[trial.trial_id] = trial
-        if checkpoint:
-            self._unrecorded.append(checkpoint)
 
     def add_result(self, trial: Trial, number: int, result: dict[str, object]) -> None:
         """Has a result written when it is due.
@@ -91,15 +82,14 @@ class Recorder:
             CallbackError: if a callback cannot tell its state.
         """
         if self._unsaved:
-            trials, self._unsaved = list(self._unsaved.values()), {}
-            made, self._unrecorded = self._unrecorded, []
+            trials = list(self._unsaved.values())
             changed = any(
                 trial.is_finished() or not self._db.knows(trial.trial_id) for trial in trials
             )
             self._db.save(trials, self._kept.due(trials_changed=changed))
+            # Not before: whoever relies on the record would take a failed writing for done.
+            self._unsaved = {}
             self._note_writing()
-            for path in made:
-                note_recorded(path)
         elif self.seconds_left() == 0.0:
             # Should that fail, it is not tried again in each turn.
             self._next_writing = self._clock.monotonic() + self._interval_s

@@ -394,7 +394,7 @@ class ControllerState(Starting):
         trial.start_point = None
         self._unpin(trial)
         # The record must not name a directory that is gone, nor miss one that is there.
-        self._out.append(i.Persist(trial, reply.path))
+        self._out.append(i.Persist(trial))
         self._out.extend(i.DeleteCheckpoint(each) for each in gone)
 
     def _on_exit(self, worker: Worker, event: Exited) -> None:

@@ -9,7 +9,8 @@ any more, a mark beside it says that localtune made it::
                                          the checkpoint is on record: the mark goes
                                          it is to go: the mark comes, the record and it go
 
-What has neither a record nor a mark is the user's.
+What has neither a record nor a mark is the user's. Whoever writes records sets the marks, and a
+mark beside a recorded checkpoint means nothing.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ def commit_checkpoint(staging: str, final: str) -> None:
 
 def note_recorded(path: str) -> None:
     """Takes the mark of a checkpoint away, if there is one: its record says who made it."""
-    # The trial may have removed its directory, or put a file in its place.
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+    # The trial may have removed its directory, put a file in its place, or locked it.
+    with contextlib.suppress(OSError):
         os.remove(_mark_of(path))
 
 
@@ -68,8 +69,10 @@ def note_unrecorded(path: str) -> None:
     Args:
         path: The checkpoint. Nothing happens if it is gone.
     """
+    # A mark that is right already stays: on a full disk a new one would be empty.
     with contextlib.suppress(OSError):
-        _write_mark(path, os.lstat(path))
+        if not _is_marked(path):
+            _write_mark(path, os.lstat(path))
 
 
 def remove_checkpoint(path: str) -> None:
@@ -85,15 +88,19 @@ def remove_checkpoint(path: str) -> None:
 def unrecorded_checkpoints(trial_dir: str) -> Iterator[str]:
     """Names of the directories that localtune made and that got no record."""
     for name in sorted(os.listdir(trial_dir)):
-        if name.startswith(_MARK_PREFIX):
-            made = name.removeprefix(_MARK_PREFIX)
-            if is_checkpoint_name(made) and _is_marked(os.path.join(trial_dir, made)):
-                yield made
+        made = marked_name(name)
+        if is_checkpoint_name(made) and _is_marked(os.path.join(trial_dir, made)):
+            yield made
 
 
 def is_mark_name(name: str) -> bool:
     """Whether marks have names like this one."""
-    return name.startswith(_MARK_PREFIX) and is_checkpoint_name(name.removeprefix(_MARK_PREFIX))
+    return is_checkpoint_name(marked_name(name))
+
+
+def marked_name(name: str) -> str:
+    """Name of the checkpoint that a mark is for, "" if the name is not one of a mark."""
+    return name.removeprefix(_MARK_PREFIX) if name.startswith(_MARK_PREFIX) else ""
 
 
 def _mark_of(path: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from localtune.experiment.checkpoint_dirs import (
     is_mark_name,
     is_staging_name,
+    marked_name,
     unrecorded_checkpoints,
 )
 from localtune.result import TRIAL_FILES
@@ -52,20 +53,22 @@ def remove_leftovers(trial_dir: str, known: Iterable[str]) -> list[str]:
 
     Args:
         trial_dir: Directory of the trial.
-        known: Paths of the checkpoints on record.
+        known: Paths of the checkpoints on record, and of those that are about to be. Their marks
+            stay as well: if a record is never written, its mark is all that tells.
 
     Returns:
         Names of the checkpoints, whole or half, that were removed.
     """
-    recorded = {os.path.basename(path) for path in known}
+    kept = {os.path.basename(path) for path in known}
     removed = []
     for name in unrecorded_checkpoints(trial_dir):
-        if name not in recorded:
+        if name not in kept:
             remove_tree(os.path.join(trial_dir, name))
             removed.append(name)
     for name in sorted(os.listdir(trial_dir)):
         path = os.path.join(trial_dir, name)
-        if is_mark_name(name) or _HALF_FILE.fullmatch(name):
+        is_stale_mark = is_mark_name(name) and marked_name(name) not in kept
+        if is_stale_mark or _HALF_FILE.fullmatch(name):
             os.remove(path)
         elif is_staging_name(name) and not os.path.islink(path) and _remove_staging(path):
             removed.append(name)

@@ -37,12 +37,13 @@ import contextlib
 import os
 import pickle
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError, UsageError
+from localtune.experiment.checkpoint_dirs import note_recorded, note_unrecorded
 from localtune.experiment.checkpoint_history import TrackedCheckpoint
 from localtune.experiment.trial import Trial
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_DB_FILE
@@ -364,7 +365,12 @@ class ExperimentDB:
         is_landmark = any(each[0] is _PUT_CHECKPOINT for each in statements) or any(
             trial.is_finished() for trial in trials
         )
+        before, after = self._paths(checkpoints), _paths_of(checkpoints)
+        for path in before - after:
+            note_unrecorded(path)
         self._write([*self._pending, *statements], sync=is_landmark)
+        for path in after - before:
+            note_recorded(path)
         self._pending = []
         self._numbers.update(new)
         self._revisions.update((key, value) for key, value in revisions.items() if value)
@@ -373,6 +379,13 @@ class ExperimentDB:
     def knows(self, trial_id: str) -> bool:
         """Whether a trial has been written."""
         return trial_id in self._numbers
+
+    def checkpoint_paths(self, trial: Trial) -> set[str]:
+        """Paths of the checkpoints of a trial that are on record."""
+        return self._paths([trial.trial_id])
+
+    def _paths(self, trial_ids: Iterable[str]) -> set[str]:
+        return _paths_of({each: self._checkpoints.get(each, {}) for each in trial_ids})
 
     def add_result(self, trial: Trial, number: int, result: dict[str, Any]) -> None:
         """Adds a result to a trial's history; written with the next transaction.
@@ -507,6 +520,10 @@ class ExperimentDB:
             for _, blob in ahead:
                 take_result(trial, self._unpickled(blob))
         return trial
+
+
+def _paths_of(checkpoints: Mapping[str, Mapping[int, TrackedCheckpoint]]) -> set[str]:
+    return {each.checkpoint.path for kept in checkpoints.values() for each in kept.values()}
 
 
 def has_database(experiment_path: str) -> bool:

@@ -158,3 +158,18 @@ def test_results_that_cannot_be_written_are_not_tried_again_at_each_turn(
     subject.rescue_results()
 
     assert count(db, trial) == 1
+
+
+def test_a_record_that_could_not_be_written_still_waits(db: ExperimentDB, trial: Trial) -> None:
+    subject = recorder(db, SetClock())
+    trial.dirname = "moved"
+    subject.persist(trial)
+    db._connection.execute("PRAGMA query_only = 1")
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            subject.write()
+
+    db._connection.execute("PRAGMA query_only = 0")
+    subject.write()
+
+    assert db.load()[0].dirname == "moved"

@@ -43,13 +43,16 @@ OF_PORTABLE = ["stop worker, kill parent", "replace guard, kill parent"]
 
 
 def is_running(pid: int) -> bool:
-    return psutil.Process(pid).status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    try:
+        return psutil.Process(pid).status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def send(steps: str, pids: dict[str, int]) -> None:
     for step in steps.split(", "):
         verb, role = step.split()
-        siblings = children(pids["parent"])
+        siblings = children(pids["parent"]) if verb == "replace" else set()
         # The next one may have seen the end of the last already.
         with contextlib.suppress(ProcessLookupError):
             os.kill(pids[role], signal.SIGSTOP if verb == "stop" else signal.SIGKILL)

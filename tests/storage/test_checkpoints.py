@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from localtune.experiment.checkpoint_dirs import commit_checkpoint, note_recorded
+from localtune.experiment.checkpoint_dirs import commit_checkpoint, note_recorded, note_unrecorded
 from localtune.storage.checkpoints import find_damage, remove_leftovers
 from localtune.utils.files import file_sizes
 from tests.runs import Counting, fit, processes, rows
@@ -51,14 +51,28 @@ def test_leftovers_go_and_the_rest_stays(tmp_path: Path) -> None:
     note_recorded(str(kept))
     make_own_checkpoint(tmp_path, 1)
     make_checkpoint(tmp_path, ".staging_checkpoint_000002")
-    # Its record is safe, and the run ended before the mark went.
+    # Its record may yet fail to be written.
     marked = make_own_checkpoint(tmp_path, 3)
     (tmp_path / ".staging_77_0badf00d_params.json").touch()
     assert remove_leftovers(str(tmp_path), [str(kept), str(marked)]) == [
         "checkpoint_000001",
         ".staging_checkpoint_000002",
     ]
-    assert sorted(os.listdir(tmp_path)) == ["checkpoint_000000", "checkpoint_000003"]
+    assert sorted(os.listdir(tmp_path)) == [
+        ".staging_made_checkpoint_000003",
+        "checkpoint_000000",
+        "checkpoint_000003",
+    ]
+    assert remove_leftovers(str(tmp_path), [str(kept)]) == ["checkpoint_000003"]
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint_000000"]
+
+
+def test_a_mark_that_is_right_stays_as_it_is(tmp_path: Path) -> None:
+    made = make_own_checkpoint(tmp_path, 0)
+    mark = tmp_path / ".staging_made_checkpoint_000000"
+    before = mark.stat()
+    note_unrecorded(str(made))
+    assert mark.stat().st_mtime_ns == before.st_mtime_ns
 
 
 def test_nothing_of_the_user_is_a_leftover(tmp_path: Path) -> None:
@@ -139,3 +153,5 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     assert [row["training_iteration"] for row in rows(result)] == [1, 2, 3, 4, 5, 6]
     assert [row["count"] for row in rows(result)] == [1, 2, 3, 4, 5, 6]
     assert "has 0 bytes" in "".join(capfd.readouterr())
+    found = {path.name for path in Path(result.path).iterdir() if "checkpoint" in path.name}
+    assert found == {os.path.basename(each.path) for each, _ in result.best_checkpoints}

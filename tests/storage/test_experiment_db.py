@@ -15,6 +15,7 @@ import pytest
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError, TrialError, UsageError
+from localtune.experiment.checkpoint_dirs import commit_checkpoint, unrecorded_checkpoints
 from localtune.experiment.checkpoint_history import CheckpointHistory, StartPoint, TrackedCheckpoint
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
@@ -216,6 +217,36 @@ def test_a_trial_that_starts_anew_keeps_no_record_of_checkpoints(tmp_path: Path)
         assert db.load()[0].checkpoint is None
         db.close()
         save(tmp_path, trial)
+
+
+def test_a_mark_is_beside_each_checkpoint_that_has_no_record(tmp_path: Path) -> None:
+    trial = make_trial(tmp_path, checkpoint_config=CheckpointConfig(num_to_keep=1))
+    trial_dir = Path(trial.path)
+
+    def add(number: int) -> None:
+        staging = trial_dir / f".staging_checkpoint_{number:06d}"
+        staging.mkdir()
+        commit_checkpoint(str(staging), str(trial_dir / f"checkpoint_{number:06d}"))
+        checkpoint = Checkpoint(trial_dir / f"checkpoint_{number:06d}")
+        trial.checkpoints.register(TrackedCheckpoint(checkpoint, {}, number))
+
+    with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
+        add(0)
+        assert [*unrecorded_checkpoints(trial.path)] == ["checkpoint_000000"]
+        db.save([trial])
+        assert [*unrecorded_checkpoints(trial.path)] == []
+
+        add(1)
+        db._connection.execute("PRAGMA query_only = 1")
+        with pytest.raises(StorageError):
+            db.save([trial])
+        # Either may be the one without a record, and none may go.
+        assert [*unrecorded_checkpoints(trial.path)] == ["checkpoint_000000", "checkpoint_000001"]
+        assert db.checkpoint_paths(trial) == {str(trial_dir / "checkpoint_000000")}
+
+        db._connection.execute("PRAGMA query_only = 0")
+        db.save([trial])
+        assert [*unrecorded_checkpoints(trial.path)] == ["checkpoint_000000"]
 
 
 def test_another_checkpoint_of_the_same_number_replaces_the_record(tmp_path: Path) -> None:
