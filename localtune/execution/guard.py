@@ -47,8 +47,9 @@ def main(control_fd: int, settings: dict[str, Any]) -> NoReturn:
     try:
         reset_signals()
         be_deaf()
-        with socket.socket(fileno=control_fd) as control:
-            Guard(control, settings).run()
+        # Open until this process ends: its end of the socket tells the parent so.
+        control = socket.socket(fileno=control_fd)
+        Guard(control, settings).run()
         end_children()
         import shutil  # What only the end needs is loaded there: the guard is to be small.
 
