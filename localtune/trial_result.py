@@ -19,6 +19,7 @@ from localtune.result import (
 )
 from localtune.storage import failures
 from localtune.storage.experiment_db import has_database
+from localtune.storage.histories import results_in
 from localtune.storage.remote import attach_path, needs_store, split_path
 from localtune.tune_config import check_metric_and_mode
 from localtune.utils.best import best_of, is_number
@@ -136,13 +137,13 @@ class Result:
     def metrics_dataframe(self) -> pandas.DataFrame | None:
         """All results of the trial, one row each, with flat columns; None without a directory.
 
-        They are read from the trial's directory when this is asked for first.
+        They are read from the experiment's database when this is asked for first.
 
         Raises:
             ExtraMissingError: if pandas is not installed.
             StorageError: if the trial's history is damaged.
         """
-        return data_frame(history_files.iter_results(self.path)) if self.path else None
+        return data_frame(results_in(self.path)) if self.path else None
 
     def get_best_checkpoint(self, metric: str, mode: str) -> Checkpoint | None:
         """The checkpoint whose metrics have the best value; of equal ones the oldest.

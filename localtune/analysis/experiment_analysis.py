@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.analysis.metric_help import explain_no_best
 from localtune.checkpoint import Checkpoint
-from localtune.experiment.history_files import iter_results
 from localtune.experiment.metric_analysis import SCOPES
 from localtune.experiment.pickled_object import opened_result
 from localtune.experiment.trial import Trial
@@ -20,6 +19,7 @@ from localtune.result import (
     TRAINING_ITERATION,
     TRIAL_ID,
 )
+from localtune.storage.histories import histories, history_of
 from localtune.storage.remote import attach_path, needs_store
 from localtune.tune_config import check_metric_and_mode
 from localtune.utils.best import best_of, is_number
@@ -279,7 +279,7 @@ class ExperimentAnalysis:
     @property
     def best_dataframe(self) -> pandas.DataFrame:
         """All results of the best trial."""
-        return data_frame(iter_results(self.best_trial.path))
+        return data_frame(history_of(self.best_trial, trust=True))
 
     @property
     def best_checkpoint(self) -> Checkpoint | None:
@@ -296,7 +296,10 @@ class ExperimentAnalysis:
     @property
     def trial_dataframes(self) -> dict[str, pandas.DataFrame]:
         """{trial id: all its results}."""
-        return {trial.trial_id: data_frame(iter_results(trial.path)) for trial in self.trials}
+        return {
+            trial.trial_id: data_frame(results)
+            for trial, results in histories(self.trials, trust=True)
+        }
 
     def dataframe(self, metric: str | None = None, mode: str | None = None) -> pandas.DataFrame:
         """One row per trial that has results, with its config and its id as ``logdir``.
@@ -313,7 +316,8 @@ class ExperimentAnalysis:
         check_metric_and_mode(metric, mode)
         if metric is not None and mode is not None:
             rows: Iterable[tuple[Trial, dict[str, Any] | None]] = (
-                (trial, _best_row(trial, metric, mode)) for trial in self.trials
+                (trial, best_of(_values(results, metric), mode))
+                for trial, results in histories(self.trials, trust=True)
             )
         elif mode is None:
             rows = ((trial, trial.last_result) for trial in self.trials if trial.metric_stats)
@@ -335,12 +339,8 @@ def _directory_of(path: str | os.PathLike[str] | None, filesystem: Any) -> str:
     return os.path.dirname(text) if os.path.isfile(text) else text
 
 
-def _best_row(trial: Trial, metric: str, mode: str) -> dict[str, Any] | None:
-    return best_of(_values(trial, metric), mode)
-
-
-def _values(trial: Trial, metric: str) -> Iterator[tuple[dict[str, Any], float]]:
-    for row in iter_results(trial.path):
+def _values(results: list[dict[str, Any]], metric: str) -> Iterator[tuple[dict[str, Any], float]]:
+    for row in results:
         value = unflattened_lookup(metric, row, default=None)
         if is_number(value):
             yield row, value

@@ -11,9 +11,9 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExtraMissingError, UsageError
-from localtune.experiment.history_files import iter_results
 from localtune.experiment.status import Status
 from localtune.result import CONFIG_PREFIX, TRAINING_ITERATION, TUNER_FILE
+from localtune.storage.histories import histories
 from localtune.utils.best import is_number
 from localtune.utils.dicts import flatten_dict, unflattened_lookup
 from localtune.utils.json_encode import dumps
@@ -75,8 +75,9 @@ def export_study(view: View, path: str, *, replace: bool = False) -> int:
         study.set_user_attr("experiment", os.path.abspath(view.path))
         distributions = _distributions(view)
         study.add_trials(
-            _frozen(number, trial, metric, distributions)
-            for number, trial in enumerate(view.trials)
+            _frozen(number, trial, results, metric, distributions)
+            # The view has been read: whoever did it trusts it.
+            for number, (trial, results) in enumerate(histories(view.trials, trust=True))
         )
     finally:
         storage.remove_session()
@@ -92,7 +93,11 @@ def _check_file(path: str) -> None:
 
 
 def _frozen(
-    number: int, trial: Trial, metric: str, known: dict[str, BaseDistribution]
+    number: int,
+    trial: Trial,
+    results: list[dict[str, Any]],
+    metric: str,
+    known: dict[str, BaseDistribution],
 ) -> FrozenTrial:
     """A trial as Optuna keeps it."""
     from optuna.trial import FrozenTrial, TrialState
@@ -123,7 +128,7 @@ def _frozen(
         distributions=distributions,
         user_attrs=_attributes(trial, others),
         system_attrs={},
-        intermediate_values=_intermediate(trial, metric),
+        intermediate_values=_intermediate(results, metric),
         trial_id=number,
     )
 
@@ -150,10 +155,10 @@ def _attributes(trial: Trial, others: dict[str, Any]) -> dict[str, Any]:
     return attributes
 
 
-def _intermediate(trial: Trial, metric: str) -> dict[int, float]:
+def _intermediate(results: list[dict[str, Any]], metric: str) -> dict[int, float]:
     """{iteration: value} of the metric."""
     values = {}
-    for number, result in enumerate(iter_results(trial.path) if trial.dirname else (), 1):
+    for number, result in enumerate(results, 1):
         value = unflattened_lookup(metric, result, default=None)
         if is_number(value) and (math.isnan(value) or abs(value) <= _LARGEST):
             step = result.get(TRAINING_ITERATION, number)

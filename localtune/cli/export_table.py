@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExtraMissingError
-from localtune.experiment.history_files import iter_results
 from localtune.result import CONFIG_PREFIX, TRIAL_ID
+from localtune.storage.histories import histories
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.files import write_file
 
@@ -46,12 +46,15 @@ def export_table(view: View, path: str, kind: str, rows: str) -> int:
 
 
 def _rows(view: View, rows: str) -> Iterator[dict[str, Any]]:
-    for trial in view.trials:
-        about = _about(trial)
-        if rows == "trials":
+    if rows == "trials":
+        for trial in view.trials:
+            about = _about(trial)
             yield {**about, **_without_config(trial.last_result), CONFIG_PREFIX: trial.config}
-            continue
-        for result in iter_results(trial.path) if trial.dirname else ():
+        return
+    # The view has been read: whoever did it trusts it.
+    for trial, results in histories(view.trials, trust=True):
+        about = _about(trial)
+        for result in results:
             yield {**about, **_without_config(result), CONFIG_PREFIX: trial.config}
 
 

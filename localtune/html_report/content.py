@@ -26,6 +26,7 @@ from localtune.html_report.params import Parameter, as_number, varying_parameter
 from localtune.html_report.reproduce import Recipe, recipe_of
 from localtune.html_report.timeline import Stretch, busy_share, put_into_slots, stretches_of
 from localtune.result import EXPR_ERROR_FILE
+from localtune.storage.histories import histories
 from localtune.utils.files import no_link
 
 if TYPE_CHECKING:
@@ -162,8 +163,7 @@ def _add_histories(content: Content) -> None:
     shown = set(content.ranking[:MAX_CURVES])
     limit = points_per_curve(len(shown))
     hosts: dict[str, None] = {}
-    for number, trial in enumerate(trials):
-        results = _history(content, number, trial)
+    for number, (trial, results) in enumerate(_histories(content)):
         runs_now = content.is_running and trial.status is Status.RUNNING
         now = content.made_at if runs_now else None
         content.stretches += stretches_of(number, trial, results, now)
@@ -180,6 +180,17 @@ def _add_histories(content: Content) -> None:
     ends = [each.end for each in content.stretches]
     content.started = min(starts, default=None)
     content.ended = max(ends, default=None)
+
+
+def _histories(content: Content) -> Iterator[tuple[Trial, list[dict[str, Any]]]]:
+    # The trials have been read: whoever did it trusts the experiment.
+    recorded = histories(content.trials, trust=True)
+    for number, trial in enumerate(content.trials):
+        try:
+            yield next(recorded)
+        except (StorageError, StopIteration):
+            # The database is damaged, or there is none.
+            yield trial, _history(content, number, trial)
 
 
 def _history(content: Content, number: int, trial: Trial) -> list[dict[str, Any]]:

@@ -416,7 +416,10 @@ class ExperimentDB:
             self.save(())
         results = self._select(SELECT_RESULTS, (trial.trial_id, 0))
         configs = self._select(SELECT_CONFIGS, (trial.trial_id,))
-        return joined(results, configs, trial.config, self._unpickled)
+        # That of the trial itself may have been changed since.
+        rows = self._select("SELECT origin FROM trials WHERE trial_id = ?", (trial.trial_id,))
+        config = self._unpickled(rows[0][0])[CONFIG_PREFIX] if rows else trial.config
+        return joined(results, configs, config, self._unpickled)
 
     def _changes(
         self, trial_id: str, checkpoints: dict[int, TrackedCheckpoint]
