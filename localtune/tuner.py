@@ -371,15 +371,24 @@ def _saved_of(directory: str, run: int | None, trust: bool) -> dict[str, Any]:
     """What the Tuner of a run was given."""
     if run is None:
         with GuardedDirectory(directory, trust=trust) as guarded:
-            saved: dict[str, Any] = guarded.load(TUNER_FILE)
-        return saved
+            try:
+                found: dict[str, Any] = guarded.load(TUNER_FILE)
+                # Whatever else it holds is none.
+                return {key: found[key] for key in found.keys() | {"param_space", "trainable_name"}}
+            except (OSError, ImportError):
+                raise
+            except Exception as error:
+                raise StorageError(
+                    f"{os.path.join(directory, TUNER_FILE)!r} is damaged: {error!r}. Put back a "
+                    "copy of it, or go on with tune.run(..., resume=True), which needs none."
+                ) from error
     content = read_files(directory, run, trust=trust).get(TUNER_FILE)
     if content is None:
         raise StorageError(
             f"The run {run} of {directory!r} cannot be taken up: what it was started with is not "
             "on record. It was no Tuner, or one of an earlier version."
         )
-    saved = pickle.loads(content)
+    saved: dict[str, Any] = pickle.loads(content)
     return saved
 
 

@@ -471,7 +471,7 @@ class ExperimentDB:
                 here.
         """
         rows = self._select(f"{_SELECT} WHERE run = ? ORDER BY number", (self._run,))
-        return [self._trial_of(*row) for row in rows]
+        return [self._trial(row) for row in rows]
 
     def load_by_dirname(self, dirname: str) -> Trial | None:
         """The trial of any run that has a directory, None if there is none.
@@ -480,7 +480,7 @@ class ExperimentDB:
             StorageError: as :meth:`load`.
         """
         rows = self._select(f"{_SELECT} WHERE dirname = ?", (dirname,))
-        return self._trial_of(*rows[0]) if rows else None
+        return self._trial(rows[0]) if rows else None
 
     def _select(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         try:
@@ -489,7 +489,11 @@ class ExperimentDB:
             raise self._unopenable(error) from error
 
     def _unopenable(self, error: Exception) -> StorageError:
-        return StorageError(f"The database {self._path!r} cannot be read: {error}.")
+        return StorageError(
+            f"The database {self._path!r} cannot be read: {error}. Put back a copy of the "
+            "experiment, or begin anew under another name; the results are in the trials' "
+            "directories, too."
+        )
 
     def _unpickled(self, data: bytes) -> Any:
         try:
@@ -500,6 +504,15 @@ class ExperimentDB:
                 f"{error}. Make the module importable."
             ) from error
         except Exception as error:
+            raise self._unopenable(error) from error
+
+    def _trial(self, row: tuple[Any, ...]) -> Trial:
+        try:
+            return self._trial_of(*row)
+        except StorageError:
+            raise
+        except Exception as error:
+            # What is there can be loaded, and is not what a trial is made of.
             raise self._unopenable(error) from error
 
     def _trial_of(self, status: str, origin_blob: bytes, progress_blob: bytes) -> Trial:
