@@ -22,6 +22,7 @@ from localtune.resuming import Found
 from localtune.run_options import RunOptions
 from localtune.storage.claim import Claim, experiment_claimed
 from localtune.storage.experiment_db import ExperimentDB, has_database
+from localtune.storage.reading import opened
 from localtune.storage.remote import prove_writable, publish_files
 from localtune.storage.run_files import FILES_KEY, files_of
 from localtune.taken import check_taken, identity_of, warn_of_taken
@@ -59,7 +60,9 @@ class RunStorage:
                 experiment_claimed(path, trust=self._options.trust)
             )
             if has_database(path):
-                self._db = self._opened(stack)
+                # A copy: SQLite would mend what a killed run has left, and a run that is refused
+                # changes nothing.
+                self._db = stack.enter_context(opened(path, trust=self._options.trust))
                 if self._options.run is not None:
                     self._is_latest = self._options.run == self._db.run
                     self._db.select_run(self._options.run)
@@ -110,9 +113,10 @@ class RunStorage:
         if is_new:
             warn_of_taken(experiment, start, self._db)
         start.is_own = True
-        db = self._db
-        if db is None:
-            db = self._opened(self._stack)
+        db = self._opened(self._stack)
+        if self._db is not None:
+            db.select_run(self._db.run)
+            db.take_over(self._db)
         kept = {} if is_new else files_of(db, path, trust=self._options.trust)
         if is_new:
             db.begin_run(now)

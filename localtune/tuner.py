@@ -368,28 +368,42 @@ class Tuner:
 
 
 def _saved_of(directory: str, run: int | None, trust: bool) -> dict[str, Any]:
-    """What the Tuner of a run was given."""
+    """What the Tuner of a run was given.
+
+    The database says it, if it knows the run: the file in the directory may be that of a run
+    which was killed before it had begun.
+    """
     if run is None:
+        # It is not passed over when it is damaged: something is wrong with the directory.
         with GuardedDirectory(directory, trust=trust) as guarded:
-            try:
-                found: dict[str, Any] = guarded.load(TUNER_FILE)
-                # Whatever else it holds is none.
-                return {key: found[key] for key in found.keys() | {"param_space", "trainable_name"}}
-            except (OSError, ImportError):
-                raise
-            except Exception as error:
-                raise StorageError(
-                    f"{os.path.join(directory, TUNER_FILE)!r} is damaged: {error!r}. Put back a "
-                    "copy of it, or go on with tune.run(..., resume=True), which needs none."
-                ) from error
+            _loaded(directory, lambda: guarded.load(TUNER_FILE))
     content = read_files(directory, run, trust=trust).get(TUNER_FILE)
     if content is None:
         raise StorageError(
-            f"The run {run} of {directory!r} cannot be taken up: what it was started with is not "
-            "on record. It was no Tuner, or one of an earlier version."
+            f"{'The latest run' if run is None else f'The run {run}'} of {directory!r} cannot be "
+            "taken up: what it was started with is not on record. It was no Tuner, or one of an "
+            "earlier version."
         )
-    saved: dict[str, Any] = pickle.loads(content)
-    return saved
+    return _loaded(directory, lambda: pickle.loads(content))
+
+
+def _loaded(directory: str, load: Callable[[], Any]) -> dict[str, Any]:
+    """What a Tuner was given, if it is that.
+
+    Raises:
+        StorageError: if it is damaged.
+    """
+    try:
+        found: dict[str, Any] = load()
+        # Whatever else it holds is none.
+        return {key: found[key] for key in found.keys() | {"param_space", "trainable_name"}}
+    except (OSError, ImportError):
+        raise
+    except Exception as error:
+        raise StorageError(
+            f"{os.path.join(directory, TUNER_FILE)!r} is damaged: {error!r}. Put back a copy of "
+            "it, or go on with tune.run(..., resume=True), which needs none."
+        ) from error
 
 
 def check_param_space(param_space: Mapping[str, Any] | None) -> dict[str, Any]:

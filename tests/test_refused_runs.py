@@ -7,6 +7,8 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -413,3 +415,46 @@ def test_the_command_is_on_record_when_the_run_has_begun(tmp_path: Path, script:
     assert main([*arguments, "--verbose", "0"]) == 0
     record = json.loads((storage / "run" / "command.json").read_text())
     assert record["target"] == f"{script}:train"
+
+
+def leave_log(experiment: Path, target: Path) -> None:
+    """A copy of an experiment as a killed run leaves it: its last writing is in SQLite's log."""
+    with contextlib.closing(sqlite3.connect(experiment / "experiment.db")) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        with connection:
+            connection.execute("UPDATE runs SET started = 1.5")
+        shutil.copytree(experiment, target)
+    assert (target / "experiment.db-wal").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda s: run_api(s, "run", if_exists="error"), ValueError),
+        (lambda s: run_api(s, "run", if_exists="resume", space={"other": 1}), ValueError),
+        (lambda s: run_api(s, "run", callbacks=[Refuses()]), TuneError),
+        (
+            lambda s: tune.Tuner.restore(
+                str(s / "run"),
+                tune.with_resources(reporting, lambda config: {"cpu": config["x"] * 9_999}),
+                resume_errored=True,
+                executor="inprocess",
+                _resume_config=tune.ResumeConfig(finished=tune.ResumeConfig.ResumeType.RESTART),
+            ).fit(),
+            TuneError,
+        ),
+    ],
+    ids=["error", "resume with other keys", "callback", "restore with impossible resources"],
+)
+def test_a_refused_call_does_not_mend_what_a_killed_run_has_left(
+    tmp_path: Path, call: Callable[[Path], Any], error: type[Exception]
+) -> None:
+    run_api(tmp_path / "first", "run")
+    storage = tmp_path / "storage"
+    leave_log(tmp_path / "first" / "run", storage / "run")
+
+    with left_alone(storage), pytest.raises(error):
+        call(storage)
+
+    run_api(storage, "run", if_exists="resume")

@@ -376,6 +376,14 @@ class ExperimentDB:
         self._revisions.update((key, value) for key, value in revisions.items() if value)
         self._checkpoints.update(checkpoints)
 
+    def take_over(self, copy: ExperimentDB) -> None:
+        """Goes on where a copy of the same database was read: from the trials that it has loaded.
+
+        Args:
+            copy: Nobody has written to the database since it was copied.
+        """
+        self._checkpoints.update(copy._checkpoints)
+
     def knows(self, trial_id: str) -> bool:
         """Whether a trial has been written."""
         return trial_id in self._numbers
