@@ -173,7 +173,11 @@ class SimulatedExecutor(Executor):
         end_s = math.inf if timeout_s is None else self._clock.monotonic() + timeout_s
         if due_s <= end_s and due_s < math.inf:
             self._clock.advance_to(due_s)
-            return list(heapq.heappop(self._timeline)[2])
+            events = heapq.heappop(self._timeline)[2]
+            told = list(events)
+            # A stop must not find, and tell once more, what has been told.
+            events.clear()
+            return told
         if end_s == math.inf:
             raise LocaltuneInternalError(
                 "A simulated run waits for an event, and there is nothing that could happen."

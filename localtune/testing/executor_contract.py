@@ -279,6 +279,20 @@ class ExecutorContract:
             assert saved.path is not None and os.listdir(saved.path)
             session.exit_of(worker)
 
+    def test_a_save_that_was_told_is_not_told_again_when_the_worker_is_stopped(
+        self, tmp_path: Path
+    ) -> None:
+        with self.session(tmp_path) as session:
+            worker = session.start()
+            expect(session.answer(worker), m.Ready)
+            expect(session.ask(worker, m.Train()), m.Trained)
+            expect(session.ask(worker, m.Save()), m.Saved)
+            session.executor.stop_worker(worker, "the test is over")
+            replies = []
+            while not isinstance(reply := session.answer(worker), WorkerExit):
+                replies.append(reply)
+            assert not any(isinstance(each, m.Saved) for each in replies)
+
     def test_a_wake_ends_a_wait(self, tmp_path: Path) -> None:
         with self.session(tmp_path) as session:
             session.executor.wake()

@@ -7,13 +7,15 @@ else may write.
 
 from __future__ import annotations
 
-import logging
 import sys
 import warnings
+from typing import TYPE_CHECKING
 
 from localtune.utils.text import printable, printable_lines
 
-_FORMATTER = logging.Formatter()
+if TYPE_CHECKING:
+    # Workers load this module, and mostly log nothing.
+    import logging
 
 
 def show(line: str = "") -> None:
@@ -61,6 +63,8 @@ def get_logger(name: str) -> logging.Logger:
     Args:
         name: The module's ``__name__``.
     """
+    import logging
+
     logger = logging.getLogger(name)
     if _make_printable not in logger.filters:
         logger.addFilter(_make_printable)
@@ -70,5 +74,7 @@ def get_logger(name: str) -> logging.Logger:
 def _make_printable(record: logging.LogRecord) -> bool:
     record.msg, record.args = printable_lines(record.getMessage()), ()
     if record.exc_info:
-        record.exc_text = printable_lines(_FORMATTER.formatException(record.exc_info))
+        import logging
+
+        record.exc_text = printable_lines(logging.Formatter().formatException(record.exc_info))
     return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import json
 import math
 import re
 import reprlib
@@ -215,6 +214,8 @@ def json_escaped(text: str) -> str:
     """JSON in which each character that steers a terminal is an escape; its meaning is the same."""
     if text.isprintable():
         return text
+    import json  # Workers load this module, and need no JSON.
+
     return "".join(
         json.dumps(char)[1:-1] if char != "\n" and _steers(char) else char for char in text
     )

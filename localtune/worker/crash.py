@@ -7,8 +7,13 @@ import os
 
 _MAX_BYTES = 64 * 1024
 _CRASHED_THREAD = "Current thread "
-_PACKAGE_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_OWN_FRAMES = (f'  File "{_PACKAGE_DIR}', '  File "<string>"')
+_PACKAGE_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# What calls user code; elsewhere in the package there is code that trials run, such as examples.
+_CALLERS = tuple(
+    f'  File "{os.path.join(_PACKAGE_DIR, name)}{os.sep}'
+    for name in ("worker", "trainable", "execution")
+)
+_OWN_FRAMES = (*_CALLERS, '  File "<string>"')
 
 
 def write_crashes_to(private_dir: str, worker_id: int) -> str:
