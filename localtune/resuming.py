@@ -56,10 +56,16 @@ class Found:
         self._torn: list[_Torn] = []
         if db is None or resume is None or searcher is None:
             return
-        state = db.get("searcher")
-        if state is not None:
-            searcher.set_state(state)
         self.trials = db.load()
+        state = db.get("searcher")
+        if state is None and self.trials:
+            # It would begin anew, beside what it has proposed already.
+            raise db.damaged("it has trials, and nothing of the searcher that proposed them")
+        if state is not None:
+            try:
+                searcher.set_state(state)
+            except Exception as error:
+                raise _unreadable("searcher", error) from error
         if not db.get("ended_well"):
             torn = [each for each in self.trials if _has_directory(each)]
             self._torn = [_Torn(each) for each in torn]
@@ -150,7 +156,11 @@ def restore_scheduler(db: ExperimentDB, trials: list[Trial], scheduler: TrialSch
     """Brings the scheduler to where it was."""
     state = db.get("scheduler")
     if state is not None:
-        scheduler.set_state(_loaded(state, trials, "scheduler"))
+        loaded = _loaded(state, trials, "scheduler")
+        try:
+            scheduler.set_state(loaded)
+        except Exception as error:
+            raise _unreadable("scheduler", error) from error
 
 
 def resumed_stopper(
@@ -182,15 +192,19 @@ def _loaded(state: bytes, trials: list[Trial], whose: str) -> Any:
     try:
         return load(state, trials)
     except Exception as error:
-        raise StorageError(
-            f"The state of the {whose} cannot be read: {type(error).__name__}: {error}. Make what "
-            "it is made of importable."
-        ) from error
+        raise _unreadable(whose, error) from error
+
+
+def _unreadable(whose: str, error: Exception) -> StorageError:
+    return StorageError(
+        f"The state of the {whose} cannot be read: {type(error).__name__}: {error}. Make what it "
+        "is made of importable; if it is damaged, put back a copy of the experiment."
+    )
 
 
 def restore_callbacks(callbacks: CallbackList, db: ExperimentDB) -> None:
     """Brings the callbacks to where they were."""
-    states = db.get("callbacks")
+    states = db.get("callbacks", dict)
     if states is None:
         return
     try:

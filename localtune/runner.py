@@ -99,8 +99,8 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
         trials = found.trials
         if earlier is not None:
             restore_scheduler(earlier, trials, scheduler)
-            renew(trials, experiment, scheduler, earlier.get("constants") or {})
-            seed = int(earlier.get("seed") or seed)
+            renew(trials, experiment, scheduler, earlier.get("constants", dict) or {})
+            seed = int(earlier.get("seed", int) or seed)
         stopper, notes = resumed_stopper(earlier, trials, experiment.stopper)
         constants = plain_constants(experiment.config)
         notes |= {"seed": seed, "ended_well": False, "constants": constants}

@@ -72,7 +72,7 @@ def check_taken(experiment: Experiment, start: Start, db: ExperimentDB | None) -
         if db is not None or os.path.isfile(os.path.join(experiment.path, TUNER_FILE)):
             raise _exists(experiment, what_is_there(db) if db is not None else "")
     elif start.if_exists == "resume" and db is not None:
-        _check_same(experiment, db.get(_IDENTITY))
+        _check_same(experiment, db.get(_IDENTITY, dict))
 
 
 def identity_of(experiment: Experiment) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from localtune.tune_config import check_metric_and_mode
 from localtune.utils.best import best_of, is_number
 from localtune.utils.data_frames import data_frame
 from localtune.utils.dicts import unflattened_lookup
+from localtune.utils.messages import get_logger
 from localtune.utils.remote_fetch import is_remote_checkpoint
 from localtune.utils.remote_store import local_path
 from localtune.utils.text import printable
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     import pandas
 
     from localtune.experiment.trial import Trial
+
+logger = get_logger(__name__)
 
 
 @dataclass
@@ -196,8 +199,8 @@ def _recorded_trial(trial_dir: str, *, trust: bool) -> Trial | None:
         return load_trial(trial_dir, trust=trust)
     except UntrustedDirectoryError:
         raise
-    except StorageError:
-        # A database on a disk that cannot be written, for instance: there are the files.
+    except StorageError as error:
+        logger.warning("%s is read from its own files. %s", trial_dir, error)
         return None
 
 

@@ -280,7 +280,7 @@ class Tuner:
             directory = attach_path(path, storage_filesystem)
         else:
             directory = os.path.abspath(local_path(path))
-        if not cls.can_restore(directory):
+        if not os.path.lexists(os.path.join(directory, TUNER_FILE)):
             raise FileNotFoundError(
                 f"There is no experiment to restore at {directory!r}: it has no {TUNER_FILE}."
             )
@@ -387,6 +387,10 @@ def _saved_of(directory: str, run: int | None, trust: bool) -> dict[str, Any]:
     return _loaded(directory, lambda: pickle.loads(content))
 
 
+# What is a pickle of its own in what a Tuner was given.
+_PICKLED = {"param_space": dict, "tune_config": TuneConfig, "run_config": RunConfig}
+
+
 def _loaded(directory: str, load: Callable[[], Any]) -> dict[str, Any]:
     """What a Tuner was given, if it is that.
 
@@ -396,7 +400,11 @@ def _loaded(directory: str, load: Callable[[], Any]) -> dict[str, Any]:
     try:
         found: dict[str, Any] = load()
         # Whatever else it holds is none.
-        return {key: found[key] for key in found.keys() | {"param_space", "trainable_name"}}
+        found = {key: found[key] for key in found.keys() | {"source", "trainable_name"}}
+        for name, kind in _PICKLED.items():
+            if not isinstance(pickle.loads(found[name]), kind):
+                raise TypeError(f"{name} is none")
+        return found
     except (OSError, ImportError):
         raise
     except Exception as error:

@@ -217,9 +217,12 @@ def tune_config_of(files: Mapping[str, bytes]) -> TuneConfig | None:
         files: What the run was started with.
     """
     try:
+        from localtune.tune_config import check_metric_and_mode
+
         config: TuneConfig = pickle.loads(pickle.loads(files[TUNER_FILE])["tune_config"])
         # Of another version, it could lack them.
-        return config if {"metric", "mode"} <= vars(config).keys() else None
+        check_metric_and_mode(config.metric, config.mode)
+        return config
     except Exception:
         # Absent, torn, or with objects whose modules are not here.
         return None

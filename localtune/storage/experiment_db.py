@@ -1,28 +1,4 @@
-"""The experiment's state: one SQLite database, ``experiment.db``.
-
-::
-
-    meta         key, value         schema version, which run was worked on    (value: pickle)
-    runs         number             one row per fit() of the experiment that began anew, from 1
-                 started            Unix time, NULL if it is not known
-                 metric, mode       what it optimises, NULL likewise
-    state        run, key, value    of a run: searcher, scheduler, seed, ...   (value: pickle)
-    trials       trial_id           one row per trial
-                 number             order of creation, from 0
-                 run                which run created it
-                 status             PENDING, RUNNING, PAUSED, TERMINATED, ERROR
-                 dirname            name of its directory, "" before it has one
-                 origin             what seldom changes: config, names, ...    (pickle)
-                 progress           what does: last result, statistics, ...    (pickle)
-    checkpoints  trial_id, number   one row per checkpoint that is kept
-                 path               of its directory
-                 result_count       how many results the trial's history held by then
-                 metrics            result that it belongs to                  (pickle)
-                 files              sizes of its files, in bytes               (pickle)
-    results      trial_id, number   one row per result, from 1
-                 result             without its config                         (pickle)
-    configs      trial_id, number   one row per change of a trial's config
-                 config             that of the results from this number on    (pickle)
+"""The experiment's state: one SQLite database, ``experiment.db``; its tables are in ``schema``.
 
 An event rewrites the rows of the trials that it touched, and adds or removes those of the
 checkpoints that came or went, so its cost grows with neither the trials nor the checkpoints. A
@@ -39,6 +15,7 @@ import pickle
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
 from localtune.checkpoint import Checkpoint
@@ -48,15 +25,13 @@ from localtune.experiment.checkpoint_history import TrackedCheckpoint
 from localtune.experiment.trial import Trial
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_DB_FILE
 from localtune.storage.history_rows import (
-    CONFIGS_SCHEMA,
-    RESULTS_SCHEMA,
     SELECT_CONFIGS,
     SELECT_RESULTS,
     HistoryRows,
     Statement,
     joined,
 )
-from localtune.storage.migrations import migrate
+from localtune.storage.schema import PUT_META, PUT_RUN, damaged, prepare
 from localtune.storage.snapshot import forget_open, known_as_open
 from localtune.storage.trial_record import (
     absolute_path,
@@ -69,50 +44,11 @@ from localtune.storage.trial_record import (
     without_config,
 )
 
-SCHEMA_VERSION = 4
-
 # Results that wait for a transaction at most, however short a time they have waited.
 _PENDING_LIMIT = 256
 
 # All that SQLite may open for it, or make beside it.
 DATABASE_FILES = tuple(f"{EXPERIMENT_DB_FILE}{end}" for end in ("", "-wal", "-shm", "-journal"))
-
-_META_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-"""
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS runs (
-    number INTEGER PRIMARY KEY,
-    started REAL,
-    metric TEXT,
-    mode TEXT
-);
-CREATE TABLE IF NOT EXISTS state (
-    run INTEGER NOT NULL,
-    key TEXT NOT NULL,
-    value BLOB NOT NULL,
-    PRIMARY KEY (run, key)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS trials (
-    trial_id TEXT PRIMARY KEY,
-    number INTEGER NOT NULL UNIQUE,
-    run INTEGER NOT NULL,
-    status TEXT NOT NULL,
-    dirname TEXT NOT NULL,
-    origin BLOB NOT NULL,
-    progress BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS trials_by_dirname ON trials (dirname);
-CREATE TABLE IF NOT EXISTS checkpoints (
-    trial_id TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    path TEXT NOT NULL,
-    result_count INTEGER NOT NULL,
-    metrics BLOB NOT NULL,
-    files BLOB NOT NULL,
-    PRIMARY KEY (trial_id, number)
-) WITHOUT ROWID;
-"""
 
 _SELECT = "SELECT status, origin, progress FROM trials"
 _INSERT = (
@@ -121,8 +57,6 @@ _INSERT = (
 )
 _UPDATE_ORIGIN = "UPDATE trials SET origin = ? WHERE trial_id = ?"
 _UPDATE = "UPDATE trials SET status = ?, dirname = ?, progress = ? WHERE trial_id = ?"
-_PUT_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
-_PUT_RUN = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)"
 _SET_GOAL = (
     "UPDATE runs SET metric = coalesce(?, metric), mode = coalesce(?, mode) WHERE number = ?"
 )
@@ -175,7 +109,6 @@ class ExperimentDB:
     def __init__(self, experiment_path: str, database_path: str | None = None) -> None:
         self._experiment_path = experiment_path
         self._path = os.path.join(experiment_path, EXPERIMENT_DB_FILE)  # in errors
-        self._numbers: dict[str, int] = {}  # {trial id: order of creation}
         self._history_rows = HistoryRows()
         self._pending: list[Statement] = []  # results that wait for the next transaction
         self._syncs = False  # whether transactions wait for the disk
@@ -183,6 +116,7 @@ class ExperimentDB:
         # {trial id: {number: checkpoint}} as recorded, of trials that were saved or loaded here
         self._checkpoints: dict[str, dict[int, TrackedCheckpoint]] = {}
         self._is_original = database_path is None
+        is_new = not os.path.lexists(self._path)
         with known_as_open(self._path) if self._is_original else contextlib.nullcontext():
             try:
                 self._connection = sqlite3.connect(
@@ -192,44 +126,25 @@ class ExperimentDB:
                     timeout=30.0,
                 )
             except sqlite3.Error as error:
-                raise self._unopenable(error) from error
+                raise self.damaged(error) from error
             try:
-                self._open()
+                self._open(is_new=is_new)
             except BaseException as error:
                 self._connection.close()
                 if isinstance(error, sqlite3.Error):
-                    raise self._unopenable(error) from error
+                    raise self.damaged(error) from error
                 raise
 
-    def _open(self) -> None:
+    def _open(self, *, is_new: bool) -> None:
         execute = self._connection.execute
         # Not every file system can share memory: then SQLite stays with its older journal.
         execute("PRAGMA journal_mode=WAL")
         execute("PRAGMA synchronous=NORMAL")
-        self._connection.executescript(_META_SCHEMA)
-        version = self._meta("schema_version")
-        if version is not None and version > SCHEMA_VERSION:
-            raise StorageError(
-                f"The database {self._path!r} has the schema version {version}, and this "
-                f"localtune knows {SCHEMA_VERSION} at most. Use a newer localtune."
-            )
-        if version is None:
-            self._connection.executescript(_SCHEMA + RESULTS_SCHEMA + CONFIGS_SCHEMA)
-            first_run = (_PUT_RUN, (1, None, None, None))
-            self._write(
-                [(_PUT_META, ("schema_version", dump(SCHEMA_VERSION))), first_run], sync=False
-            )
-        elif version < SCHEMA_VERSION:
-            migrate(self._connection, version)
-        (latest,) = execute("SELECT max(number) FROM runs").fetchone()
-        if latest is None:
-            raise self._unopenable(sqlite3.DatabaseError("its table of runs is empty"))
-        self._run: int = latest
-        self._numbers.update(execute("SELECT trial_id, number FROM trials"))
+        self._run, self._numbers = prepare(self._connection, self._path, is_new=is_new)
 
-    def _meta(self, key: str) -> Any:
+    def _meta(self, key: str, kind: type) -> Any:
         rows = self._select("SELECT value FROM meta WHERE key = ?", (key,))
-        return self._unpickled(rows[0][0]) if rows else None
+        return self._unpickled(rows[0][0], kind) if rows else None
 
     # -- runs -----------------------------------------------------------------------------------
 
@@ -249,6 +164,9 @@ class ExperimentDB:
         for number, status, count in self._select(statement, ()):
             counts.setdefault(number, {})[status] = count
         rows = self._select("SELECT number, started, metric, mode FROM runs ORDER BY number", ())
+        for number, _, metric, mode in rows:
+            if not isinstance(metric, (str, NoneType)) or mode not in ("min", "max", None):
+                raise self.damaged(f"the run {number} has the metric {metric!r}, mode {mode!r}")
         return [
             RunRecord(number, started, metric, mode, counts.get(number, {}))
             for number, started, metric, mode in rows
@@ -268,7 +186,7 @@ class ExperimentDB:
         latest = self.runs()[-1]
         number = latest.number + 1 if latest.counts else latest.number
         row = (number, started, None, None)
-        self._write([(_PUT_RUN, row), (_CLEAR_STATE, (number,))], sync=False)
+        self._write([(PUT_RUN, row), (_CLEAR_STATE, (number,))], sync=False)
         self._run = number
 
     def select_run(self, number: int) -> None:
@@ -288,7 +206,7 @@ class ExperimentDB:
     @property
     def current_run(self) -> int:
         """Number of the run that was worked on last."""
-        number: int | None = self._meta("current_run")
+        number: int | None = self._meta("current_run", int)
         return self._run if number is None else number
 
     def start_work(self, metric: str | None, mode: str | None) -> None:
@@ -297,7 +215,7 @@ class ExperimentDB:
         Raises:
             StorageError: if the disk is full or gone.
         """
-        current = (_PUT_META, ("current_run", dump(self._run)))
+        current = (PUT_META, ("current_run", dump(self._run)))
         self._write([current, (_SET_GOAL, (metric, mode, self._run))], sync=False)
 
     def close(self) -> None:
@@ -307,15 +225,19 @@ class ExperimentDB:
             self._is_original = False
             forget_open(self._path)
 
-    def get(self, key: str) -> Any:
+    def get(self, key: str, kind: type = object) -> Any:
         """The value of a key in the state of the run, None if it was never put.
 
+        Args:
+            key: The key.
+            kind: What the value is, unless it is None.
+
         Raises:
-            StorageError: if the database is damaged.
+            StorageError: if the database is damaged; the value is of another kind, for instance.
         """
         statement = "SELECT value FROM state WHERE run = ? AND key = ?"
         rows = self._select(statement, (self._run, key))
-        return self._unpickled(rows[0][0]) if rows else None
+        return self._unpickled(rows[0][0], (kind, NoneType)) if rows else None
 
     def put(self, key: str, value: Any) -> None:
         """Sets the value of a key in the state of the run; a killed process does not undo it.
@@ -412,7 +334,7 @@ class ExperimentDB:
     def results(self, trial_id: str) -> Iterator[dict[str, Any]]:
         """The history of a trial, oldest first, without its config."""
         for _, blob in self._select(SELECT_RESULTS, (trial_id, 0)):
-            yield self._unpickled(blob)
+            yield self._unpickled(blob, dict)
 
     def history(self, trial: Trial) -> Iterator[dict[str, Any]]:
         """The results of a trial, oldest first, with their configs, as callbacks got them.
@@ -426,8 +348,8 @@ class ExperimentDB:
         configs = self._select(SELECT_CONFIGS, (trial.trial_id,))
         # That of the trial itself may have been changed since.
         rows = self._select("SELECT origin FROM trials WHERE trial_id = ?", (trial.trial_id,))
-        config = self._unpickled(rows[0][0])[CONFIG_PREFIX] if rows else trial.config
-        return joined(results, configs, config, self._unpickled)
+        config = self._dict(rows[0][0])[CONFIG_PREFIX] if rows else trial.config
+        return joined(results, configs, config, self._dict)
 
     def _changes(
         self, trial_id: str, checkpoints: dict[int, TrackedCheckpoint]
@@ -494,25 +416,29 @@ class ExperimentDB:
         try:
             return self._connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
-            raise self._unopenable(error) from error
+            raise self.damaged(error) from error
 
-    def _unopenable(self, error: Exception) -> StorageError:
-        return StorageError(
-            f"The database {self._path!r} cannot be read: {error}. Put back a copy of the "
-            "experiment, or begin anew under another name; the results are in the trials' "
-            "directories, too."
-        )
+    def damaged(self, reason: object) -> StorageError:
+        """The error that says why the database cannot be used."""
+        return damaged(self._path, reason)
 
-    def _unpickled(self, data: bytes) -> Any:
+    def _dict(self, data: bytes) -> dict[str, Any]:
+        found: dict[str, Any] = self._unpickled(data, dict)
+        return found
+
+    def _unpickled(self, data: bytes, kinds: type | tuple[type, ...] = object) -> Any:
         try:
-            return pickle.loads(data)
+            found = pickle.loads(data)
         except ImportError as error:
             raise StorageError(
                 f"The database {self._path!r} holds an object of a module that is missing here: "
                 f"{error}. Make the module importable."
             ) from error
         except Exception as error:
-            raise self._unopenable(error) from error
+            raise self.damaged(error) from error
+        if not isinstance(found, kinds):
+            raise self.damaged(f"it holds {type(found).__name__} where it should not")
+        return found
 
     def _trial(self, row: tuple[Any, ...]) -> Trial:
         try:
@@ -521,20 +447,20 @@ class ExperimentDB:
             raise
         except Exception as error:
             # What is there can be loaded, and is not what a trial is made of.
-            raise self._unopenable(error) from error
+            raise self.damaged(error) from error
 
     def _trial_of(self, status: str, origin_blob: bytes, progress_blob: bytes) -> Trial:
-        origin, progress = self._unpickled(origin_blob), self._unpickled(progress_blob)
+        origin, progress = self._dict(origin_blob), self._dict(progress_blob)
         trial = trial_of(status, origin, progress, self._experiment_path)
         config = {CONFIG_PREFIX: trial.config}
         rows = self._select(_SELECT_CHECKPOINTS, (trial.trial_id,))
         for number, path, result_count, metrics, files in rows:
             tracked = TrackedCheckpoint(
                 Checkpoint(absolute_path(path, self._experiment_path)),
-                {**self._unpickled(metrics), **config},
+                {**self._dict(metrics), **config},
                 number,
                 result_count,
-                self._unpickled(files),
+                self._unpickled(files, (dict, NoneType)),
             )
             # Some may be there only because somebody needed them: the next one settles that.
             trial.checkpoints.adopt(tracked)
@@ -542,7 +468,7 @@ class ExperimentDB:
         if not trial.is_finished():
             ahead = self._select(SELECT_RESULTS, (trial.trial_id, trial.result_count))
             for _, blob in ahead:
-                take_result(trial, self._unpickled(blob))
+                take_result(trial, self._dict(blob))
         return trial
 
 
@@ -551,5 +477,5 @@ def _paths_of(checkpoints: Mapping[str, Mapping[int, TrackedCheckpoint]]) -> set
 
 
 def has_database(experiment_path: str) -> bool:
-    """Whether an experiment's database exists."""
-    return os.path.isfile(os.path.join(experiment_path, EXPERIMENT_DB_FILE))
+    """Whether something has the name of an experiment's database; who opens it judges it."""
+    return os.path.lexists(os.path.join(experiment_path, EXPERIMENT_DB_FILE))

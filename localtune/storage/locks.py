@@ -76,7 +76,7 @@ def _holding(experiment_path: str, hold: Hold) -> Iterator[Hold]:
             write_file(owner_file, json.dumps(owner).encode(), sync=False)
         yield hold
     finally:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # It is gone, or was never a file.
             os.remove(owner_file)
 
 

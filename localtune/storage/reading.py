@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from localtune.error import StorageError, UntrustedDirectoryError
+from localtune.error import StorageError
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
 from localtune.result import EXPERIMENT_DB_FILE, EXPR_RESULT_FILE, TRIAL_ID
@@ -29,6 +29,7 @@ from localtune.storage.experiment_db import (
 )
 from localtune.storage.owner import Owner, find_owner
 from localtune.storage.run_files import files_in, files_of
+from localtune.storage.schema import damaged
 from localtune.storage.snapshot import copy_database
 from localtune.storage.trial_record import take_result
 from localtune.utils.files import no_link
@@ -187,10 +188,10 @@ def opened(experiment_path: str, *, trust: bool = False) -> Iterator[ExperimentD
                 copy_database(source, copy)
                 # It is copied by its path: nothing is unpickled unless this still holds.
                 guarded.check_files(DATABASE_FILES)
-        except UntrustedDirectoryError:
+        except StorageError:
             raise
         except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"The database {source!r} cannot be read: {error}.") from error
+            raise damaged(source, error) from error
         with contextlib.closing(ExperimentDB(experiment_path, copy)) as db:
             yield db
 

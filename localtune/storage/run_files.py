@@ -45,7 +45,7 @@ def files_of(db: ExperimentDB, experiment_path: str, *, trust: bool = False) -> 
         UntrustedDirectoryError: if another user could have written the directory.
         StorageError: if the database is damaged.
     """
-    kept: dict[str, bytes] | None = db.get(FILES_KEY)
+    kept: dict[str, bytes] | None = db.get(FILES_KEY, dict)
     if kept is not None:
         return kept
     # Earlier versions kept those of the latest run, in the directory alone.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+from types import NoneType
 from typing import Any, TypeAlias
 
 from localtune.checkpoint import Checkpoint
@@ -50,6 +51,25 @@ _PROGRESS = (
     "run_time_s",
 )
 
+# What is read by more than the one who wrote it, and calls methods of it.
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "trainable_name": str,
+    "trial_id": str,
+    "config": dict,
+    "evaluated_params": dict,
+    "experiment_tag": str,
+    "log_to_file": tuple,
+    "dirname": (str, NoneType),
+    "max_failures": (int, float),
+    "num_failures": int,
+    "metric_stats": dict,
+    "result_count": int,
+    "next_checkpoint_index": int,
+    "start_time": (float, int, NoneType),
+    "run_time_s": (float, int),
+    "last_result": dict,
+}
+
 # (id of its owner, number, path, metrics, how many results to keep)
 _StartPointRecord: TypeAlias = "tuple[str | None, int, str, dict[str, Any], int | None]"
 
@@ -85,7 +105,13 @@ def trial_of(
         origin: What :func:`origin_of` dumped.
         progress: What :func:`progress_of` dumped.
         experiment_path: Directory of the experiment.
+
+    Raises:
+        Exception: any, if a trial cannot be made of them.
     """
+    for name, value in {**origin, **progress}.items():
+        if not isinstance(value, _KINDS.get(name, object)):
+            raise TypeError(f"the {name} of a trial is {type(value).__name__}")
     trial = Trial(origin.pop("trainable_name"), **origin)
     trial.experiment_path = experiment_path
     trial.status = Status(status)

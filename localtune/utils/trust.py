@@ -32,7 +32,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
-from localtune.error import UntrustedDirectoryError
+from localtune.error import StorageError, UntrustedDirectoryError
 from localtune.utils.files import STAGING_PREFIX, fsync_path
 
 # Whether files can be opened relative to a directory, and without following a link.
@@ -131,6 +131,7 @@ class GuardedDirectory:
         Raises:
             FileNotFoundError: if there is none.
             UntrustedDirectoryError: if it is a link, or another user could have written it.
+            StorageError: if it is a directory, for instance.
         """
         with open(self._open(name, os.O_RDONLY), "rb") as file:
             return file.read()
@@ -191,16 +192,19 @@ class GuardedDirectory:
         Raises:
             UntrustedDirectoryError: if one is a link, or another user could have written it; or if
                 another directory has taken the place of this one.
+            StorageError: if one is a directory, for instance.
         """
-        if self._trust:
-            return
-        self.check_unmoved()
+        if not self._trust:
+            self.check_unmoved()
         for name in names:
             try:
-                status = os.lstat(self._place(name), dir_fd=self._fd)
+                status = os.stat(self._place(name), dir_fd=self._fd, follow_symlinks=self._trust)
             except FileNotFoundError:
                 continue
-            _judge_file(self.path, name, status)
+            if self._trust:
+                _judge_kind(self.path, name, status)
+            else:
+                _judge_file(self.path, name, status)
 
     def check_unmoved(self) -> None:
         """Refuses to go on if the path leads to another directory by now.
@@ -225,6 +229,7 @@ class GuardedDirectory:
     def _open(self, name: str, flags: int) -> int:
         place = self._place(name)
         if self._trust:
+            _judge_kind(self.path, name, os.stat(place, dir_fd=self._fd))
             return os.open(place, flags | _OPEN, dir_fd=self._fd)
         before = os.lstat(place, dir_fd=self._fd)
         _judge_file(self.path, name, before)
@@ -338,8 +343,7 @@ def _judge_parents(path: str, real: str) -> None:
 def _judge_file(directory: str, name: str, status: os.stat_result) -> None:
     if stat.S_ISLNK(status.st_mode):
         raise _file_refused(directory, name, "it is a symbolic link")
-    if not stat.S_ISREG(status.st_mode):
-        raise _file_refused(directory, name, "it is no regular file")
+    _judge_kind(directory, name, status)
     if not _HAS_OWNERS:
         return
     path = os.path.join(directory, name)
@@ -349,6 +353,16 @@ def _judge_file(directory: str, name: str, status: os.stat_result) -> None:
     # Nobody else comes as far as the files of a closed directory, whatever their own rights.
     if reason and not _is_closed(directory):
         raise _file_refused(directory, name, reason)
+
+
+def _judge_kind(directory: str, name: str, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a directory" if stat.S_ISDIR(status.st_mode) else "no plain file"
+        raise StorageError(
+            f"{os.path.join(directory, name)!r} is {kind}, and localtune keeps a file of that name "
+            "in an experiment. Give it another name. Put back a copy of the experiment's own file, "
+            "or begin anew under another name."
+        )
 
 
 def _is_own_or_root(status: os.stat_result) -> bool:

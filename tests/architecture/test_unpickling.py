@@ -40,6 +40,7 @@ ALLOWED = {
     "localtune.execution.simulated_host.SimulatedHost._restore": "a checkpoint of a simulation, "
     "in an experiment that the gate let pass",
     "localtune.storage.experiment_db.ExperimentDB._unpickled": _DATABASE,
+    "localtune.storage.schema._version": _DATABASE,
     "localtune.storage.trial_record._error_of": _DATABASE,
     "localtune.storage.migrations._count_results": _DATABASE,
     "localtune.storage.migrations._give_runs_a_table": _DATABASE,
@@ -50,6 +51,7 @@ ALLOWED = {
     "localtune.tuner.Tuner._renew": _TUNER,
     "localtune.tuner.Tuner.restore": _TUNER,
     "localtune.tuner._saved_of": _DATABASE,
+    "localtune.tuner._loaded": _TUNER,
     "localtune.cli.reading.tune_config_of": _TUNER,
     "localtune.cli.export_study._distributions": _TUNER,
     "localtune.testing.searcher_contract.SearcherContract."

@@ -22,13 +22,9 @@ from localtune.experiment.trial import Trial
 from localtune.resources import resource_dict_to_pg_factory
 from localtune.result import EXPERIMENT_DB_FILE
 from localtune.run_config import CheckpointConfig
-from localtune.storage.experiment_db import (
-    SCHEMA_VERSION,
-    ExperimentDB,
-    RunRecord,
-    has_database,
-)
+from localtune.storage.experiment_db import ExperimentDB, RunRecord, has_database
 from localtune.storage.reading import load_trial, load_trials
+from localtune.storage.schema import SCHEMA_VERSION
 from tests.records import add_checkpoint, add_results, make_trial
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,211 @@
+"""The tables of the experiment's database, and whether they make sense together.
+
+::
+
+    meta         key, value         schema version, which run was worked on    (value: pickle)
+    runs         number             one row per fit() of the experiment that began anew, from 1
+                 started            Unix time, NULL if it is not known
+                 metric, mode       what it optimises, NULL likewise
+    state        run, key, value    of a run: searcher, scheduler, seed, ...   (value: pickle)
+    trials       trial_id           one row per trial
+                 number             order of creation, from 0
+                 run                which run created it
+                 status             PENDING, RUNNING, PAUSED, TERMINATED, ERROR
+                 dirname            name of its directory, "" before it has one
+                 origin             what seldom changes: config, names, ...    (pickle)
+                 progress           what does: last result, statistics, ...    (pickle)
+    checkpoints  trial_id, number   one row per checkpoint that is kept
+                 path               of its directory
+                 result_count       how many results the trial's history held by then
+                 metrics            result that it belongs to                  (pickle)
+                 files              sizes of its files, in bytes               (pickle)
+    results      trial_id, number   one row per result, from 1
+                 result             without its config                         (pickle)
+    configs      trial_id, number   one row per change of a trial's config
+                 config             that of the results from this number on    (pickle)
+
+Whoever empties or drops a table, or puts one back from another copy, leaves a database that can be
+opened and says something else than what was. To go on with it would make that worse: it is damaged.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sqlite3
+from typing import Any
+
+from localtune.error import StorageError
+from localtune.result import EXPR_PARAM_FILE, EXPR_RESULT_FILE
+from localtune.storage.history_rows import CONFIGS_SCHEMA, RESULTS_SCHEMA
+from localtune.storage.migrations import migrate
+from localtune.storage.trial_record import dump
+
+SCHEMA_VERSION = 4
+
+_META_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    number INTEGER PRIMARY KEY,
+    started REAL,
+    metric TEXT,
+    mode TEXT
+);
+CREATE TABLE IF NOT EXISTS state (
+    run INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (run, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS trials (
+    trial_id TEXT PRIMARY KEY,
+    number INTEGER NOT NULL UNIQUE,
+    run INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    dirname TEXT NOT NULL,
+    origin BLOB NOT NULL,
+    progress BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS trials_by_dirname ON trials (dirname);
+CREATE TABLE IF NOT EXISTS checkpoints (
+    trial_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    result_count INTEGER NOT NULL,
+    metrics BLOB NOT NULL,
+    files BLOB NOT NULL,
+    PRIMARY KEY (trial_id, number)
+) WITHOUT ROWID;
+"""
+
+
+PUT_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+PUT_RUN = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)"
+
+_TABLES = ("runs", "state", "trials", "checkpoints", "results", "configs")
+
+
+def damaged(path: str, reason: object) -> StorageError:
+    """The error for a database that cannot be read.
+
+    Args:
+        path: The database.
+        reason: Why, as a clause.
+    """
+    return StorageError(
+        f"The database {path!r} cannot be read: {reason}. Put back a copy of the "
+        "experiment, or begin anew under another name; the results are in the trials' "
+        "directories, too."
+    )
+
+
+def prepare(
+    connection: sqlite3.Connection, path: str, *, is_new: bool
+) -> tuple[int, dict[str, int]]:
+    """Makes the tables of a new database, brings an old one up to date, and looks at what it says.
+
+    Args:
+        connection: In autocommit mode.
+        path: The database, as errors name it.
+        is_new: Whether there was no file before.
+
+    Returns:
+        Number of the latest run, and {trial id: order of creation} of all trials.
+
+    Raises:
+        StorageError: if it is damaged, or of a newer version of localtune.
+        sqlite3.Error: if it cannot be read or written.
+    """
+    execute = connection.execute
+    connection.executescript(_META_SCHEMA)
+    version = _version(connection, path)
+    if version is None:
+        _check_blank(connection, path)
+        connection.executescript(_SCHEMA + RESULTS_SCHEMA + CONFIGS_SCHEMA)
+        execute("BEGIN IMMEDIATE")
+        execute(PUT_META, ("schema_version", dump(SCHEMA_VERSION)))
+        execute(PUT_RUN, (1, None, None, None))
+        execute("COMMIT")
+    elif version < SCHEMA_VERSION:
+        try:
+            migrate(connection, version)
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # What an old row holds is not what it should.
+            raise damaged(path, error) from error
+    missing = set(_TABLES) - _tables(connection)
+    if missing:
+        raise damaged(path, f"it lacks the table of {', '.join(sorted(missing))}")
+    runs = {number for (number,) in execute("SELECT number FROM runs")}
+    if not runs:
+        raise damaged(path, "its table of runs is empty")
+    rows = execute("SELECT trial_id, number, run FROM trials").fetchall()
+    _check_trials(path, rows, runs)
+    if not rows and not is_new:
+        _check_without_trials(connection, path)
+    return max(runs), {trial_id: number for trial_id, number, _ in rows}
+
+
+def _version(connection: sqlite3.Connection, path: str) -> int | None:
+    """The version of the tables; None if there are none yet."""
+    rows = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchall()
+    if not rows:
+        return None
+    try:
+        version: Any = pickle.loads(rows[0][0])
+    except Exception as error:
+        raise damaged(path, error) from error
+    if type(version) is not int or version < 1:
+        raise damaged(path, f"its version is {version!r}")
+    if version > SCHEMA_VERSION:
+        raise StorageError(
+            f"The database {path!r} has the schema version {version}, and this "
+            f"localtune knows {SCHEMA_VERSION} at most. Use a newer localtune."
+        )
+    return version
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+
+
+def _holds(connection: sqlite3.Connection, table: str) -> bool:
+    return connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None
+
+
+def _check_blank(connection: sqlite3.Connection, path: str) -> None:
+    """Whoever made the database may have been killed before it said its version, and no later."""
+    for table in _tables(connection).intersection(_TABLES):
+        if _holds(connection, table):
+            raise damaged(path, "its table of meta is empty, and others are not")
+
+
+def _check_trials(path: str, rows: list[tuple[Any, ...]], runs: set[int]) -> None:
+    numbers = {number for _, number, _ in rows}
+    if numbers != set(range(len(rows))):
+        raise damaged(path, "its trials are not numbered from 0 without a gap")
+    if not runs.issuperset(run for _, _, run in rows):
+        raise damaged(path, "it has trials of a run that it does not know")
+
+
+def _check_without_trials(connection: sqlite3.Connection, path: str) -> None:
+    """Of an experiment that has not come as far as a trial, there is nothing else, either."""
+    for table in ("results", "checkpoints"):
+        if _holds(connection, table):
+            raise damaged(path, f"its table of trials is empty, and that of {table} is not")
+    with os.scandir(os.path.dirname(path)) as entries:
+        for each in entries:
+            if each.is_dir(follow_symlinks=False) and _has_results(each.path):
+                raise damaged(path, f"it knows no trial, and {each.path!r} is that of one")
+
+
+def _has_results(directory: str) -> bool:
+    """Whether a trial has written results into a directory."""
+    try:
+        return os.path.isfile(os.path.join(directory, EXPR_PARAM_FILE)) and bool(
+            os.path.getsize(os.path.join(directory, EXPR_RESULT_FILE))
+        )
+    except OSError:
+        return False
