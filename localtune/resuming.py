@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from localtune.callback import CallbackError, CallbackList
@@ -19,6 +20,7 @@ from localtune.search.renewal import renewed
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.storage.checkpoints import remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB
+from localtune.storage.histories import recorded_history
 from localtune.storage.reading import results_ahead
 from localtune.storage.trial_record import take_result
 
@@ -147,7 +149,7 @@ def connect_histories(callbacks: CallbackList, db: ExperimentDB, to_mend: list[T
     """
     for each in callbacks.callbacks:
         if isinstance(each, HistoryLogger):
-            each.connect(db.history)
+            each.connect(partial(recorded_history, db))
             for trial in to_mend:
                 each.mend(trial)
 

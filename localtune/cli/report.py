@@ -66,8 +66,9 @@ def run(args: argparse.Namespace) -> int:
         show_json({"file": output, "trials": len(view.trials), "size_bytes": size_bytes})
     else:
         say(f"Wrote {output} ({format_bytes(size_bytes)}).")
-    if view.others():
-        say(view.others())
+    note = view.problem or view.others()
+    if note:
+        say(note)
     if args.open:
         import pathlib
         import webbrowser

@@ -69,13 +69,23 @@ def results_in(trial_dir: str) -> list[dict[str, Any]]:
     return read_results(trial_dir)
 
 
+def recorded_history(db: ExperimentDB, trial: Trial) -> Iterator[dict[str, Any]]:
+    """The results of a trial; from its files those that the database should have and does not.
+
+    Raises:
+        StorageError: if the database is damaged.
+    """
+    number = 0
+    for number, result in enumerate(db.history(trial), 1):  # noqa: B007
+        yield result
+    if number < trial.result_count and trial.dirname:
+        yield from itertools.islice(_of_files(trial), number, trial.result_count)
+
+
 def _history(trial: Trial, db: ExperimentDB | None) -> list[dict[str, Any]]:
     if db is None:
         return read_results(trial.path) if trial.dirname else []
-    results = list(db.history(trial))
-    if len(results) < trial.result_count and trial.dirname:
-        results += itertools.islice(_of_files(trial), len(results), trial.result_count)
-    return results
+    return list(recorded_history(db, trial))
 
 
 def _of_files(trial: Trial) -> Iterator[dict[str, Any]]:
