@@ -21,6 +21,7 @@ from localtune.storage import failures
 from localtune.storage.experiment_db import has_database
 from localtune.storage.histories import results_in
 from localtune.storage.remote import attach_path, needs_store, split_path
+from localtune.storage.shared_copy import DatabaseReader, reader_of
 from localtune.tune_config import check_metric_and_mode
 from localtune.utils.best import best_of, is_number
 from localtune.utils.data_frames import data_frame
@@ -58,10 +59,13 @@ class Result:
     path: str | None = None
     best_checkpoints: list[tuple[Checkpoint, dict[str, Any]]] = field(default_factory=list)
 
+    # No field: whether the experiment is read though another user could have written it.
+    _trust = False
+
     @classmethod
     def from_trial(cls, trial: Trial) -> Result:
         """The result of a trial's record."""
-        return cls(
+        result = cls(
             metrics=opened_result(trial.last_result),
             checkpoint=trial.checkpoint,
             error=trial.get_error(),
@@ -71,6 +75,8 @@ class Result:
                 for tracked in trial.checkpoints.best
             ],
         )
+        result._trust = True  # The trial has been read.
+        return result
 
     @classmethod
     def from_path(
@@ -108,6 +114,13 @@ class Result:
         check_trusted(trial_dir, trust=trust)
         experiment_path = os.path.dirname(trial_dir)
         check_trusted(experiment_path, trust=trust or not has_database(experiment_path))
+        reader = reader_of(experiment_path)
+        result = cls._read(trial_dir, trust)
+        result._trust, result._reader = trust, reader
+        return result
+
+    @classmethod
+    def _read(cls, trial_dir: str, trust: bool) -> Result:
         trial = _recorded_trial(trial_dir, trust=trust)
         if trial is not None and trial.is_finished():
             return cls.from_trial(trial)
@@ -137,16 +150,25 @@ class Result:
         return None
 
     @cached_property
+    def _reader(self) -> DatabaseReader:
+        """Held: it may have a copy of the database, for all results of the experiment."""
+        return reader_of(os.path.dirname(self.path or ""))
+
+    @cached_property
     def metrics_dataframe(self) -> pandas.DataFrame | None:
         """All results of the trial, one row each, with flat columns; None without a directory.
 
-        They are read from the experiment's database when this is asked for first.
+        They are read from the experiment's database when this is asked for first. Results of one
+        experiment that are kept, as those of a grid are, share a copy of it.
 
         Raises:
             ExtraMissingError: if pandas is not installed.
             StorageError: if the trial's history is damaged.
         """
-        return data_frame(results_in(self.path)) if self.path else None
+        if not self.path:
+            return None
+        self._reader  # noqa: B018
+        return data_frame(results_in(self.path, trust=self._trust))
 
     def get_best_checkpoint(self, metric: str, mode: str) -> Checkpoint | None:
         """The checkpoint whose metrics have the best value; of equal ones the oldest.

@@ -19,8 +19,9 @@ from localtune.result import (
     TRAINING_ITERATION,
     TRIAL_ID,
 )
-from localtune.storage.histories import histories, history_of
+from localtune.storage.histories import histories
 from localtune.storage.remote import attach_path, needs_store
+from localtune.storage.shared_copy import reader_of
 from localtune.tune_config import check_metric_and_mode
 from localtune.utils.best import best_of, is_number
 from localtune.utils.data_frames import data_frame
@@ -89,6 +90,8 @@ class ExperimentAnalysis:
         self.default_mode = default_mode
         self._path = _directory_of(experiment_checkpoint_path, storage_filesystem)
         self.run: int | None = None
+        # Held: they may have copies of the databases, for all questions.
+        self._readers = {self._path: reader_of(self._path)}
         if trials is None:
             self.trials = self._read(run, trust)
         else:
@@ -279,7 +282,8 @@ class ExperimentAnalysis:
     @property
     def best_dataframe(self) -> pandas.DataFrame:
         """All results of the best trial."""
-        return data_frame(history_of(self.best_trial, trust=True))
+        ((_, results),) = self._histories([self.best_trial])
+        return data_frame(results)
 
     @property
     def best_checkpoint(self) -> Checkpoint | None:
@@ -297,9 +301,14 @@ class ExperimentAnalysis:
     def trial_dataframes(self) -> dict[str, pandas.DataFrame]:
         """{trial id: all its results}."""
         return {
-            trial.trial_id: data_frame(results)
-            for trial, results in histories(self.trials, trust=True)
+            trial.trial_id: data_frame(results) for trial, results in self._histories(self.trials)
         }
+
+    def _histories(self, trials: Sequence[Trial]) -> Iterator[tuple[Trial, list[dict[str, Any]]]]:
+        for path in {trial.experiment_path for trial in trials} - self._readers.keys():
+            self._readers[path] = reader_of(path)
+        # The trials have been read: whoever did it trusts the experiment.
+        return histories(trials, trust=True)
 
     def dataframe(self, metric: str | None = None, mode: str | None = None) -> pandas.DataFrame:
         """One row per trial that has results, with its config and its id as ``logdir``.
@@ -317,7 +326,7 @@ class ExperimentAnalysis:
         if metric is not None and mode is not None:
             rows: Iterable[tuple[Trial, dict[str, Any] | None]] = (
                 (trial, best_of(_values(results, metric), mode))
-                for trial, results in histories(self.trials, trust=True)
+                for trial, results in self._histories(self.trials)
             )
         elif mode is None:
             rows = ((trial, trial.last_result) for trial in self.trials if trial.metric_stats)

@@ -19,6 +19,9 @@ from localtune.experiment.trial import Trial
 from localtune.result import TRIAL_ID
 from localtune.storage.experiment_db import ExperimentDB, has_database
 from localtune.storage.reading import opened
+from localtune.utils.messages import get_logger
+
+logger = get_logger(__name__)
 
 
 def histories(
@@ -41,18 +44,13 @@ def histories(
                 yield trial, _history(trial, db)
 
 
-def history_of(trial: Trial, *, trust: bool = False) -> list[dict[str, Any]]:
-    """All results of one trial, as :func:`histories`."""
-    ((_, results),) = histories([trial], trust=trust)
-    return results
-
-
-def results_in(trial_dir: str) -> list[dict[str, Any]]:
+def results_in(trial_dir: str, *, trust: bool = False) -> list[dict[str, Any]]:
     """All results of the trial in a directory, oldest first, with their configs.
 
     Args:
         trial_dir: The directory. Without the database of an experiment that knows it, the trial's
             own files are read.
+        trust: Read the experiment though another user could have written it.
 
     Raises:
         StorageError: if these are damaged.
@@ -60,12 +58,12 @@ def results_in(trial_dir: str) -> list[dict[str, Any]]:
     experiment_path, dirname = os.path.split(trial_dir)
     if has_database(experiment_path):
         try:
-            with opened(experiment_path) as db:
+            with opened(experiment_path, trust=trust) as db:
                 trial = db.load_by_dirname(dirname)
                 if trial is not None:
                     return _history(trial, db)
-        except StorageError:
-            pass  # A database on a disk that cannot be written, for instance: there are the files.
+        except StorageError as error:
+            logger.warning("%s is read from its own files. %s", trial_dir, error)
     return read_results(trial_dir)
 
 

@@ -11,29 +11,20 @@ import contextlib
 import itertools
 import json
 import os
-import sqlite3
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from localtune.error import StorageError
 from localtune.experiment.status import Status
 from localtune.experiment.trial import Trial
-from localtune.result import EXPERIMENT_DB_FILE, EXPR_RESULT_FILE, TRIAL_ID
-from localtune.storage.experiment_db import (
-    DATABASE_FILES,
-    ExperimentDB,
-    RunRecord,
-    has_database,
-)
+from localtune.result import EXPR_RESULT_FILE, TRIAL_ID
+from localtune.storage.experiment_db import ExperimentDB, RunRecord, has_database
 from localtune.storage.owner import Owner, find_owner
 from localtune.storage.run_files import files_in, files_of
-from localtune.storage.schema import damaged
-from localtune.storage.snapshot import copy_database
+from localtune.storage.shared_copy import reader_of
 from localtune.storage.trial_record import take_result
 from localtune.utils.files import no_link
-from localtune.utils.trust import GuardedDirectory, check_trusted
+from localtune.utils.trust import check_trusted
 
 
 @dataclass
@@ -177,23 +168,8 @@ def opened(experiment_path: str, *, trust: bool = False) -> Iterator[ExperimentD
         UntrustedDirectoryError: if another user could have written it.
         StorageError: if there is none, or it cannot be read.
     """
-    if not has_database(experiment_path):
-        raise StorageError(f"{experiment_path!r} is no experiment: it has no {EXPERIMENT_DB_FILE}.")
-    source = os.path.join(experiment_path, EXPERIMENT_DB_FILE)
-    with tempfile.TemporaryDirectory(prefix="localtune-read-") as directory:
-        copy = os.path.join(directory, EXPERIMENT_DB_FILE)
-        try:
-            with GuardedDirectory(experiment_path, trust=trust) as guarded:
-                guarded.check_files(DATABASE_FILES)
-                copy_database(source, copy)
-                # It is copied by its path: nothing is unpickled unless this still holds.
-                guarded.check_files(DATABASE_FILES)
-        except StorageError:
-            raise
-        except (OSError, sqlite3.Error) as error:
-            raise damaged(source, error) from error
-        with contextlib.closing(ExperimentDB(experiment_path, copy)) as db:
-            yield db
+    with reader_of(experiment_path).opened(trust=trust) as db:
+        yield db
 
 
 def mark_interrupted(trials: list[Trial]) -> None:

@@ -22,6 +22,9 @@ from urllib.parse import quote
 
 # Size of the header of a log; it holds random numbers, which change when the log is begun anew.
 _LOG_HEADER_BYTES = 32
+# {end of a file's name: size of the header that changes with each transaction}. With a log, that
+# is the header of the index, and without one it is that of the database.
+_HEADERS = {"": 100, "-wal": _LOG_HEADER_BYTES, "-shm": 96, "-journal": 28}
 # Where the header of a database says that it has a log, and how.
 _MODE_BYTE = 18
 _HAS_LOG = b"\x02"
@@ -52,6 +55,34 @@ def forget_open(path: str) -> None:
     """Notes that a database that this process had open is closed."""
     with _guard:
         _open_here[os.path.realpath(path)] -= 1
+
+
+def state_of(source: str) -> object:
+    """What is the same again only if a database holds the same as before.
+
+    Args:
+        source: The database.
+
+    Returns:
+        The state; None if that cannot be known, for this process writes the database.
+
+    Raises:
+        OSError: if a file cannot be read.
+    """
+    with _guard:
+        if _open_here[os.path.realpath(source)] > 0:
+            return None
+        return [_look_at(f"{source}{end}", size) for end, size in _HEADERS.items()]
+
+
+def _look_at(path: str, header_bytes: int) -> object:
+    try:
+        with open(path, "rb") as file:
+            found = os.fstat(file.fileno())
+            place = found.st_dev, found.st_ino, found.st_size
+            return place, found.st_mtime_ns, found.st_ctime_ns, file.read(header_bytes)
+    except FileNotFoundError:
+        return None
 
 
 def copy_database(source: str, target: str) -> None:

@@ -1,0 +1,135 @@
+"""Copies of experiments' databases, each made once for all who read it meanwhile.
+
+::
+
+    a result of a grid ---.
+    another one ----------+-- DatabaseReader -- copy, made anew when the database has changed
+    the analysis ---------'
+
+A reader lives as long as somebody holds it. There is one for each experiment, so whoever asks for
+the histories of 1,000 trials one by one copies a large database once, not 1,000 times.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+from localtune.error import StorageError
+from localtune.result import EXPERIMENT_DB_FILE
+from localtune.storage.experiment_db import DATABASE_FILES, ExperimentDB, has_database
+from localtune.storage.schema import damaged
+from localtune.storage.snapshot import copy_database, state_of
+from localtune.utils.trust import GuardedDirectory
+
+_readers: weakref.WeakValueDictionary[str, DatabaseReader] = weakref.WeakValueDictionary()
+_guard = threading.Lock()
+
+
+def reader_of(experiment_path: str) -> DatabaseReader:
+    """The reader of an experiment's database.
+
+    Args:
+        experiment_path: Directory of the experiment; there need be no database yet.
+
+    Returns:
+        The one that others hold, if there is one.
+    """
+    with _guard:
+        reader = _readers.get(experiment_path)
+        if reader is None:
+            reader = _readers[experiment_path] = DatabaseReader(experiment_path)
+        return reader
+
+
+class DatabaseReader:
+    """Reads an experiment's database; use :func:`reader_of`.
+
+    Args:
+        experiment_path: Directory of the experiment.
+    """
+
+    def __init__(self, experiment_path: str) -> None:
+        self._experiment_path = experiment_path
+        self._lock = threading.Lock()
+        self._copy: _Copy | None = None
+
+    @contextlib.contextmanager
+    def opened(self, *, trust: bool = False) -> Iterator[ExperimentDB]:
+        """The database as it is now, to look at: what is written to it is lost.
+
+        Args:
+            trust: Read it though another user could have written it.
+
+        Raises:
+            UntrustedDirectoryError: if another user could have written it.
+            StorageError: if there is none, or it cannot be read.
+        """
+        path = self._experiment_path
+        if not has_database(path):
+            raise StorageError(f"{path!r} is no experiment: it has no {EXPERIMENT_DB_FILE}.")
+        copy = self._current(trust)
+        with contextlib.closing(ExperimentDB(path, copy.path)) as db:
+            yield db
+
+    def _current(self, trust: bool) -> _Copy:
+        source = os.path.join(self._experiment_path, EXPERIMENT_DB_FILE)
+        try:
+            with self._lock, GuardedDirectory(self._experiment_path, trust=trust) as guarded:
+                # Also if there is a copy: it holds what is here, and that is judged now.
+                guarded.check_files(DATABASE_FILES)
+                state = state_of(source)
+                if self._copy is None or not self._copy.is_of(state):
+                    self._copy = None
+                    copy = _Copy(state)
+                    copy_database(source, copy.path)
+                    # It was copied by its path: nothing is unpickled unless this still holds.
+                    guarded.check_files(DATABASE_FILES)
+                    self._copy = copy
+                return self._copy
+        except StorageError:
+            raise
+        except (OSError, sqlite3.Error) as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageError(
+                    f"There is no room in {tempfile.gettempdir()!r} for a copy of the database "
+                    f"{source!r}: {error}. Make room there, or set TMPDIR to another directory."
+                ) from error
+            raise damaged(source, error) from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy of who holds it reads the same database.
+        return reader_of, (self._experiment_path,)
+
+
+class _Copy:
+    """A copy in a directory of its own, which goes with it.
+
+    Args:
+        state: Of the database before it is copied; None if that is not known.
+    """
+
+    def __init__(self, state: object) -> None:
+        directory = tempfile.mkdtemp(prefix="localtune-read-")
+        self.path = os.path.join(directory, EXPERIMENT_DB_FILE)
+        self._state = state
+        self._pid = os.getpid()
+        weakref.finalize(self, _remove, directory, self._pid)
+
+    def is_of(self, state: object) -> bool:
+        """Whether the database has still the state that was copied."""
+        # That of a parent process may be gone at any time.
+        return state is not None and state == self._state and self._pid == os.getpid()
+
+
+def _remove(directory: str, pid: int) -> None:
+    if os.getpid() == pid:
+        shutil.rmtree(directory, ignore_errors=True)
