@@ -135,3 +135,20 @@ def test_a_result_that_log_result_spoils_is_checked_as_well(tmp_path: Path, exec
     grid = fit(Spoils, tmp_path, num_samples=2, executor=chosen)
     assert [type(error.cause) for error in grid.errors] == [ValueError, ValueError]
     assert "'training_iteration' must be a whole number" in str(grid.errors[0])
+
+
+@pytest.mark.parametrize("verbose", [0, 1, 2])
+def test_a_huge_integer_fails_its_trial_whatever_looks_at_results(
+    tmp_path: Path, verbose: int
+) -> None:
+    def train(config: dict[str, Any]) -> None:
+        for _ in range(4):
+            tune.report({"loss": 10**400 if config["i"] == 1 else 1.0, "i": config["i"]})
+
+    scheduler = tune.schedulers.ASHAScheduler(max_t=4)
+    options: dict[str, Any] = {"metric": "loss", "mode": "min", "scheduler": scheduler}
+    space = {"i": tune.grid_search([0, 1, 2]), "huge": 10**400}
+    grid = fit(train, tmp_path, space, verbose=verbose, **options)
+
+    assert [result.error is None for result in grid] == [True, False, True]
+    assert grid.get_best_result().metrics["training_iteration"] == 4

@@ -196,9 +196,9 @@ def _distributions_of_values(trials: list[Trial]) -> dict[str, BaseDistribution]
                 values.setdefault(name, []).append(config[name])
     found: dict[str, BaseDistribution] = {}
     for name, items in values.items():
-        if all(type(item) is int for item in items):
+        if all(type(item) is int and abs(item) <= _LARGEST for item in items):
             found[name] = IntDistribution(min(items), max(items))
-        elif all(type(item) in (int, float) and math.isfinite(item) for item in items):
+        elif all(type(item) in (int, float) and abs(item) <= _LARGEST for item in items):
             found[name] = FloatDistribution(float(min(items)), float(max(items)))
         elif all(item is None or isinstance(item, (bool, int, float, str)) for item in items):
             choices = {(type(item), item): item for item in items}
@@ -217,5 +217,5 @@ def _flat_config(trial: Trial) -> dict[str, Any]:
 def _internal(distribution: BaseDistribution, value: Any) -> float:
     try:
         return float(distribution.to_internal_repr(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan

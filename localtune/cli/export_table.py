@@ -77,7 +77,7 @@ def _csv(rows: list[dict[str, Any]]) -> bytes:
     writer = csv.DictWriter(text, columns or [TRIAL_ID], restval="")
     writer.writeheader()
     writer.writerows(rows)
-    return text.getvalue().encode()
+    return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _parquet(rows: list[dict[str, Any]]) -> bytes:

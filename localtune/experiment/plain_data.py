@@ -40,9 +40,9 @@ from localtune.utils.text import one_line, shorten, text_of
 MAX_RESULT_BYTES = 16 * 1024 * 1024
 MAX_RESULT_ENTRIES = 128 * 1024
 MAX_RESULT_DEPTH = 100
-# Python does not turn larger integers into text, unless it is told to.
-MAX_INTEGER_DIGITS = 4300
-_MAX_INTEGER_BITS = int(MAX_INTEGER_DIGITS * math.log2(10))
+# Larger integers are no floating-point numbers: they can neither be compared with a bound of the
+# user's nor averaged, shown or drawn.
+MAX_INTEGER_BITS = 1023
 
 _SCALARS = frozenset({float, bool, type(None)})
 _INT64 = 2**63
@@ -147,6 +147,7 @@ class _Scan:
         self._bytes = 0
         self._bytes_of: dict[str, int] = {}  # {key of the result: bytes}
         self._key = ""
+        self._has_slash = False  # whether a key of a nested dict looks like a path
 
     def clean_result(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         """The result itself: what is in it is ascribed to its keys."""
@@ -166,6 +167,8 @@ class _Scan:
         self._count(size)
         if len(cleaned) != len(metrics):
             self._refuse_equal_names("The metrics", metrics)
+        if any("/" in name for name in cleaned) or self._has_slash:
+            _refuse_equal_paths(cleaned)
         return cleaned
 
     def clean(self, value: Any, path: str, depth: int) -> Any:
@@ -206,6 +209,8 @@ class _Scan:
             name = key if type(key) is str else self._name(key, path)
             # The whole path of a value is a name in flat results.
             size += prefix_bytes + len(name)
+            if "/" in name:
+                self._has_slash = True
             if type(value) in _SCALARS:
                 cleaned[name] = value
             else:
@@ -272,11 +277,11 @@ class _Scan:
         if -_INT64 < value < _INT64:
             return value
         bits = value.bit_length()
-        if bits > _MAX_INTEGER_BITS:
+        if bits > MAX_INTEGER_BITS:
             raise ValueError(
-                f"An integer in a result may have at most {MAX_INTEGER_DIGITS} digits, but the "
-                f"metric {path!r} has about {int(bits / math.log2(10)) + 1}. Report its "
-                "logarithm, or a text."
+                f"An integer in a result must be below 2**{MAX_INTEGER_BITS}, as floating-point "
+                f"numbers are (307 digits), but the metric {path!r} has about "
+                f"{int(bits / math.log2(10)) + 1} digits. Report its logarithm, or a text."
             )
         self._count(bits // 8)
         return value
@@ -451,3 +456,22 @@ def _settled(result: dict[str, Any]) -> dict[str, Any]:
                 "or this one under another name."
             ) from None
     return result
+
+
+def _refuse_equal_paths(result: dict[str, Any]) -> None:
+    """Raises ValueError if two values have the same name in a flat result."""
+    names: set[str] = set()
+    waiting = [("", result)]
+    while waiting:
+        prefix, values = waiting.pop()
+        for key, value in values.items():
+            name = prefix + key
+            if type(value) is dict and value:
+                waiting.append((f"{name}/", value))
+            elif name in names:
+                raise ValueError(
+                    f"Two metrics must not have the same flat name, but two are {name!r}: one key "
+                    "holds a slash, and one stands in a dict. Rename one of them."
+                )
+            else:
+                names.add(name)

@@ -236,3 +236,28 @@ def test_a_goal_is_needed_for_a_study(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "--metric NAME --mode min|max" in done.stderr
     assert not (tmp_path / "o.db").exists()
+
+
+def reports_odd_text(config: dict[str, Any]) -> None:
+    import localtune as tune
+
+    # As a file name comes that is no UTF-8.
+    name = b"caf\xe9".decode("utf-8", "surrogateescape")
+    tune.report({"loss": 1.0, "name": name, name: 2.0})
+
+
+@pytest.mark.parametrize("rows", ["trials", "results"])
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_text_that_is_no_unicode_does_not_hinder_an_export(
+    tmp_path: Path, kind: str, rows: str
+) -> None:
+    fit(reports_odd_text, tmp_path, {"x": 10**400}, metric="loss", mode="min")
+
+    text = export(tmp_path, kind, "--rows", rows).read_text()
+    assert "caf\\udce9" in text
+
+
+def test_a_huge_parameter_does_not_hinder_an_export_as_a_study(tmp_path: Path) -> None:
+    fit(reports_odd_text, tmp_path, {"x": grid_search([1, 10**400])}, metric="loss", mode="min")
+
+    export(tmp_path, "optuna")
