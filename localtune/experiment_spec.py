@@ -17,6 +17,7 @@ from localtune.run_config import (
     CheckpointConfig,
     SyncConfig,
     check_max_failures,
+    config_of,
     resolve_storage_path,
 )
 from localtune.search.space import SearchSpace
@@ -90,6 +91,7 @@ class Experiment:
             raise DeprecationWarning("Experiment(local_dir=...): use storage_path instead.")
         self.run_identifier = register(run)
         self.config: dict[str, Any] = dict(config or {})
+        _check_names(self.config)
         SearchSpace(self.config)
         self.num_samples = check_num_samples(num_samples)
         self.stopper = as_stopper(stop)
@@ -103,9 +105,9 @@ class Experiment:
         if needs_store(self.storage_path, storage_filesystem):
             self._remote = open_store(self.storage_path, storage_filesystem)
             self.storage_path = working_storage_path(self.storage_path, storage_filesystem)
-        self.sync_config = sync_config or SyncConfig()
+        self.sync_config = config_of(SyncConfig, "sync_config", sync_config)
         self.checkpoint_config = check_checkpoint_config(
-            checkpoint_config or CheckpointConfig(), self.trainable
+            config_of(CheckpointConfig, "checkpoint_config", checkpoint_config), self.trainable
         )
         self.trial_name_creator = trial_name_creator
         self.trial_dirname_creator = trial_dirname_creator
@@ -228,6 +230,15 @@ def register(run: Any) -> str:
     name = trainable_name(run)
     register_trainable(name, run)
     return name
+
+
+def _check_names(space: dict[str, Any]) -> None:
+    for name in space:
+        if not isinstance(name, str):
+            raise ValueError(
+                f"The names of parameters must be texts, but the search space has {name!r}. "
+                f"Name it {str(name)!r}; dicts inside may have other keys."
+            )
 
 
 def default_name(run_identifier: str) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from localtune.utils.files import current_directory
 from localtune.utils.remote_store import (
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     StopCondition = (
         Mapping[str, Any] | Stopper | Callable[[str, Mapping[str, Any]], bool] | Sequence[Stopper]
     )
+
+_Config = TypeVar("_Config")
 
 DEFAULT_STORAGE_PATH = "~/localtune_results"
 
@@ -169,8 +171,8 @@ class RunConfig:
             ``stderr``), one name for both, or a pair of names.
 
     Raises:
-        ValueError: for a ``storage_path`` that is not absolute, a ``storage_filesystem`` that is
-            none, a negative ``verbose``, or another ``if_exists``.
+        ValueError: for a ``storage_path`` that is not absolute, a ``storage_filesystem`` or one of
+            the configs that is none, another ``verbose``, or another ``if_exists``.
     """
 
     name: str | None = None
@@ -198,9 +200,11 @@ class RunConfig:
             self.verbose = 1
         check_verbosity(self.verbose)
         check_if_exists(self.if_exists)
-        self.failure_config = self.failure_config or FailureConfig()
-        self.checkpoint_config = self.checkpoint_config or CheckpointConfig()
-        self.sync_config = self.sync_config or SyncConfig()
+        self.failure_config = config_of(FailureConfig, "failure_config", self.failure_config)
+        self.checkpoint_config = config_of(
+            CheckpointConfig, "checkpoint_config", self.checkpoint_config
+        )
+        self.sync_config = config_of(SyncConfig, "sync_config", self.sync_config)
 
 
 class Verbosity(int, Enum):
@@ -234,9 +238,30 @@ class ResumeConfig:
     errored: ResumeType = field(default=ResumeType.SKIP)
 
 
+def config_of(kind: type[_Config], name: str, given: Any) -> _Config:
+    """The config that was given, or the default one in place of None.
+
+    Args:
+        kind: Its class.
+        name: The argument that it was given as.
+        given: The config, or None.
+
+    Raises:
+        ValueError: for an object of another class.
+    """
+    if given is None:
+        return kind()
+    if not isinstance(given, kind):
+        raise ValueError(
+            f"{name} must be a {kind.__name__}, but got {given!r}. "
+            f"Pass {name}={kind.__name__}(...)."
+        )
+    return given
+
+
 def check_verbosity(verbose: int) -> None:
     """Raises ValueError if ``verbose`` is no level of output."""
-    if not isinstance(verbose, int) or verbose < 0:
+    if not isinstance(verbose, int) or not 0 <= verbose <= 3:
         raise ValueError(f"verbose must be 0, 1, 2 or 3, but got {verbose!r}.")
 
 

@@ -19,6 +19,7 @@ from localtune.result import MAX_PENDING_VARIABLE, REPEAT_SEED_VARIABLE
 from localtune.run_config import FailureConfig
 from localtune.run_options import RunOptions
 from localtune.schedulers import FIFOScheduler, TrialScheduler, create_scheduler
+from localtune.search.rng import is_random_source
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.search.search_generator import as_search_algorithm
 from localtune.tune_config import check_metric_and_mode
@@ -39,6 +40,7 @@ _LOOKAHEAD = 200
 def check_options(options: RunOptions) -> None:
     """Raises ValueError for what can be known to be wrong before anything is written."""
     check_metric_and_mode(options.metric, options.mode)
+    _check_seed(options.seed)
     check_max_concurrent(options.max_concurrent_trials)
     check_callbacks(options.callbacks)
     as_search_algorithm(options.search_alg, options.max_concurrent_trials)
@@ -47,6 +49,11 @@ def check_options(options: RunOptions) -> None:
     _repeat_seed()
     if options.executor != "inprocess":
         make_executor(options.executor)
+
+
+def _check_seed(seed: Any) -> None:
+    if not is_random_source(seed):
+        raise ValueError(f"seed must be a whole number, or None to draw one, but got {seed!r}.")
 
 
 def make_executor(executor: Executor | str | None) -> Executor:

@@ -77,7 +77,7 @@ def check_taken(experiment: Experiment, start: Start, db: ExperimentDB | None) -
 
 def identity_of(experiment: Experiment) -> dict[str, Any]:
     """What a run keeps, so that another one does not go on with it by mistake."""
-    return {_IDENTITY: {"trainable": experiment.run_identifier, "keys": _keys(experiment)}}
+    return {_IDENTITY: {"trainable": experiment.run_identifier, "keys": keys_of(experiment.config)}}
 
 
 def warn_of_taken(experiment: Experiment, start: Start, db: ExperimentDB | None) -> None:
@@ -149,8 +149,9 @@ def _exists(experiment: Experiment, there: str) -> ExperimentExistsError:
     return problem
 
 
-def _keys(experiment: Experiment) -> list[str]:
-    return sorted(key.removesuffix(_GRID) for key in flatten_dict(experiment.config))
+def keys_of(space: dict[str, Any]) -> list[str]:
+    """Flat names of the parameters of a search space; a grid is one, as any domain is."""
+    return sorted(key.removesuffix(_GRID) for key in flatten_dict(space))
 
 
 def _check_same(experiment: Experiment, identity: dict[str, Any] | None) -> None:
@@ -162,7 +163,7 @@ def _check_same(experiment: Experiment, identity: dict[str, Any] | None) -> None
             f'if_exists="resume" cannot go on with {experiment.remote_path!r}: it runs the '
             f"trainable {identity['trainable']!r}, not {experiment.run_identifier!r}. {advice}"
         )
-    before, now = set(identity["keys"]), set(_keys(experiment))
+    before, now = set(identity["keys"]), set(keys_of(experiment.config))
     if before != now:
         raise ValueError(
             f'if_exists="resume" cannot go on with {experiment.remote_path!r}: its search space '

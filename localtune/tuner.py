@@ -14,7 +14,7 @@ from localtune.experiment_spec import Experiment, can_save, register
 from localtune.registry import get_trainable_cls
 from localtune.result import TUNER_FILE
 from localtune.result_grid import ResultGrid
-from localtune.run_config import CheckpointConfig, ResumeConfig, RunConfig
+from localtune.run_config import CheckpointConfig, ResumeConfig, RunConfig, config_of
 from localtune.run_options import RunOptions, Start
 from localtune.run_parts import check_callbacks, check_options, limits_of
 from localtune.runner import run_experiment
@@ -26,11 +26,10 @@ from localtune.storage.remote import (
     needs_store,
     split_path,
 )
-from localtune.taken import check_taken_early
+from localtune.taken import check_taken_early, keys_of
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.util import is_function_trainable
 from localtune.tune_config import TuneConfig
-from localtune.utils.dicts import flatten_dict
 from localtune.utils.messages import get_logger
 from localtune.utils.remote_store import local_path, open_store
 from localtune.utils.serialization import dumps
@@ -94,8 +93,8 @@ class Tuner:
         self._trust = False
         self._source = source_digest(trainable)
         self._param_space = check_param_space(param_space)
-        self._tune_config = copy.copy(tune_config) if tune_config is not None else TuneConfig()
-        self._run_config = copy.copy(run_config) if run_config is not None else RunConfig()
+        self._tune_config = copy.copy(config_of(TuneConfig, "tune_config", tune_config))
+        self._run_config = copy.copy(config_of(RunConfig, "run_config", run_config))
         self._executor = executor
         self._resume: ResumeConfig | None = None
         self._run: int | None = None
@@ -453,7 +452,7 @@ def _resume_of(
 
 
 def _check_same_keys(given: dict[str, Any], saved: dict[str, Any]) -> None:
-    given_keys, saved_keys = set(flatten_dict(given)), set(flatten_dict(saved))
+    given_keys, saved_keys = set(keys_of(given)), set(keys_of(saved))
     if given_keys != saved_keys:
         raise ValueError(
             "param_space must have the keys that the experiment was started with. "

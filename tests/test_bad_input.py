@@ -95,6 +95,24 @@ def test_a_space_must_be_a_dict(tmp_path: Path, space: Any) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", [1, None, ("a", "b")])
+def test_the_names_of_parameters_must_be_texts(tmp_path: Path, name: Any) -> None:
+    with pytest.raises(ValueError, match=r"names of parameters must be texts, but .* has"):
+        make_tuner(reporting, tmp_path, {name: tune.uniform(0, 1)})
+    with pytest.raises(ValueError, match=r"names of parameters must be texts, but .* has"):
+        tune.run(reporting, config={name: 1}, storage_path=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    grid = fit(reporting, tmp_path, {"weights": {name: tune.uniform(0, 1)}})
+    assert not grid.errors
+
+
+@pytest.mark.parametrize("name", ["run_config", "tune_config"])
+@pytest.mark.parametrize("given", [{"name": "x"}, 3, tune.FailureConfig()])
+def test_a_config_of_another_class_is_refused(name: str, given: Any) -> None:
+    with pytest.raises(ValueError, match=rf"{name} must be a .*Config, but got .*{name}="):
+        tune.Tuner(reporting, **{name: given})
+
+
 @pytest.mark.parametrize(
     "make_domain",
     [
@@ -167,13 +185,14 @@ def test_a_bad_name_of_a_trial_is_named(tmp_path: Path, name: str) -> None:
 # -- storage ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("below", ["", "/deep/er"])
+@pytest.mark.parametrize("below", ["", "/args", "/deep/er"])
 def test_a_file_in_place_of_the_storage_path_is_named(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("mine")
     path = f"{tmp_path}/file{below}"
     for name in ("run", None):
-        with pytest.raises(StorageError, match=r"storage_path must lead to .*file.*Choose another"):
+        with pytest.raises(StorageError, match=r"storage_path must lead to .*Choose") as caught:
             make_tuner(reporting, Path(path), name=name)
+        assert f"a part of it is a file ({tmp_path}/file)" in str(caught.value)
     assert (tmp_path / "file").read_text() == "mine"
 
 

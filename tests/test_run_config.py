@@ -147,3 +147,16 @@ def test_fail_fast_is_a_bool_or_raise(value: Any) -> None:
 @pytest.mark.parametrize(("value", "meant"), [("Raise", "raise"), (True, True), (False, False)])
 def test_values_of_fail_fast(value: Any, meant: Any) -> None:
     assert tune.FailureConfig(fail_fast=value).fail_fast == meant
+
+
+@pytest.mark.parametrize("name", ["failure_config", "checkpoint_config", "sync_config"])
+@pytest.mark.parametrize("given", [3, 0, {}, tune.TuneConfig()])
+def test_a_config_inside_must_be_of_its_class(name: str, given: Any) -> None:
+    with pytest.raises(ValueError, match=rf"{name} must be a \w+Config, but got .*{name}="):
+        tune.RunConfig(**{name: given})
+
+
+@pytest.mark.parametrize("verbose", [-1, 4, 7, "1", 1.0])
+def test_another_verbosity_is_refused(verbose: Any) -> None:
+    with pytest.raises(ValueError, match="verbose must be 0, 1, 2 or 3, but got"):
+        tune.RunConfig(verbose=verbose)

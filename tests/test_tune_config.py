@@ -50,6 +50,8 @@ BAD_FIELDS = [
     ("time_budget_s", math.nan, "time_budget_s must be .* but got nan"),
     ("time_budget_s", "1h", "time_budget_s must be .* but got '1h'"),
     ("time_budget_s", datetime.timedelta(seconds=-1), "time_budget_s must be .* but got -1.0"),
+    ("seed", "x", "seed must be a whole number, or None to draw one, but got 'x'"),
+    ("seed", 1.5, "seed must be a whole number"),
     ("search_alg", object(), "search_alg must be None, a name, a Searcher"),
     ("search_alg", "randm", "randm"),
     ("scheduler", object(), "scheduler must be None, a name, or a TrialScheduler"),

@@ -96,10 +96,9 @@ class Starting(Decisions):
             worker = self._workers.hire(trial)
             if worker is None:
                 if self._workers.is_full:
-                    self._warn_once(
-                        f"No more than {self._capacity.max_workers} trials run at once: "
-                        f"{self._capacity.why_no_more}."
-                    )
+                    number = self._capacity.max_workers
+                    most = "1 trial runs" if number == 1 else f"{number} trials run"
+                    self._warn_once(f"No more than {most} at once: {self._capacity.why_no_more}.")
                 for idle in self._workers.idle()[:1]:
                     self._dismiss(idle, "its resources are needed")
                 return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import SupportsFloat, SupportsIndex
 
 from localtune.execution import machine
 from localtune.execution.executor import Capacity
@@ -18,14 +19,20 @@ def declared_capacity(
         ValueError: for a negative amount, or CPUs and GPUs under the name of other resources.
     """
     for name, value in (("num_cpus", num_cpus), ("num_gpus", num_gpus)):
-        if value is not None and not value >= 0:
+        if value is not None and not _is_amount(value):
             raise ValueError(f"{name} must be at least 0, or None to detect, but got {value!r}.")
-    total = {str(name): float(amount) for name, amount in (resources or {}).items()}
-    for name, amount in total.items():
+    if not isinstance(resources or {}, Mapping):
+        raise ValueError(f"resources must be a dict of names and amounts, but got {resources!r}.")
+    for name, amount in (resources or {}).items():
+        if not isinstance(name, str):
+            raise ValueError(f"resources must have texts as names, but got {name!r}.")
         if name.lower() in ("cpu", "gpu"):
             raise ValueError(f"resources names {name!r}: pass it as num_{name.lower()}s.")
-        if not amount >= 0:
-            raise ValueError(f"resources[{name!r}] must be at least 0, but got {amount!r}.")
+        if not _is_amount(amount):
+            raise ValueError(
+                f"resources[{name!r}] must be a number of at least 0, but got {amount!r}."
+            )
+    total = {name: float(amount) for name, amount in (resources or {}).items()}
     ids = machine.gpu_ids()
     gpus = float(len(ids)) if num_gpus is None else float(num_gpus)
     while len(ids) < gpus:
@@ -36,3 +43,7 @@ def declared_capacity(
         total["GPU"] = gpus
     total.setdefault("memory", float(machine.memory_bytes()))
     return Capacity(total, ids)
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, (SupportsFloat, SupportsIndex)) and bool(float(value) >= 0)

@@ -85,8 +85,9 @@ class Descriptors:
         count = max((limits[1] - self._open_before - _RESERVE) // _PER_WORKER, 1)
         why = (
             f"this process may have no more than {limits[1]} files open, of which it had "
-            f"{self._open_before} open before, and each trial that runs takes {_PER_WORKER}. Raise "
-            "the hard limit (ulimit -Hn, LimitNOFILE of systemd, --ulimit nofile of containers)"
+            f"{self._open_before} open before and keeps {_RESERVE} for everything else; each trial "
+            f"that runs takes {_PER_WORKER}, and one runs in any case. Raise the hard limit "
+            "(ulimit -Hn, LimitNOFILE of systemd, --ulimit nofile of containers)"
         )
         return count, why
 

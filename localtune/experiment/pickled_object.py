@@ -10,13 +10,13 @@ from typing import Any
 from localtune.result import CONFIG_PREFIX
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PickledObject:
     """What stands in a result for an object that is neither a number nor text nor a container.
 
     The process that runs an experiment handles results of all trials. It never opens one of
-    these: the object's class could raise there, wait there, or end the process. Its ``str()`` is
-    that of the object, made in the worker.
+    these: the object's class could raise there, wait there, or end the process. Its ``str()``
+    and ``repr()`` are the ``str()`` of the object, made in the worker.
 
     Attributes:
         type_name: Qualified name of the object's class.
@@ -41,6 +41,9 @@ class PickledObject:
 
     def __str__(self) -> str:
         return self.text
+
+    # A container that shows its items shows their text, too, and no bytes of a pickle.
+    __repr__ = __str__
 
 
 def opened_result(result: Mapping[str, Any]) -> dict[str, Any]:

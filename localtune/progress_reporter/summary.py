@@ -169,10 +169,14 @@ def _named_value(name: str, text: str, width: int) -> Line:
 def _no_best_lines(trials: Sequence[Trial], facts: RunFacts) -> list[Line]:
     if facts.metric is None or facts.mode is None:
         example = facts.metric or _reported_metric(trials) or "loss"
-        hint = f'TuneConfig(metric="{one_line(example)}", mode="min")'
+        mode = facts.mode or "min"
+        hint = f'TuneConfig(metric="{one_line(example)}", mode="{mode}")'
         if _is_of_command_line(facts.experiment_path):
-            hint = f"--metric {one_line(example)} --mode min"
-        return [[("No best trial: name what to optimise with ", ""), (hint, "bold")]]
+            hint = f"--metric {one_line(example)} --mode {mode}"
+        reason = "name what to optimise with "
+        if facts.metric is not None:
+            reason = "the mode is missing, min or max. Name it with "
+        return [[(f"No best trial: {reason}", ""), (hint, "bold")]]
     text = f"No best trial: no trial reported a finite number as {facts.metric!r}."
     reported = {name for trial in trials for name in own_metrics(trial.last_result)}
     meant = near_miss(facts.metric, reported - {facts.metric})

@@ -52,6 +52,11 @@ def derive_seed(random_state: RandomSource = None) -> int:
     )
 
 
+def is_random_source(value: object) -> bool:
+    """Whether :func:`derive_seed` takes a value; nothing is drawn from it."""
+    return value is None or isinstance(value, (SupportsIndex, random.Random, BytesSource))
+
+
 def as_random(random_state: RandomSource = None) -> random.Random:
     """A generator to draw from; see :func:`derive_seed`. A ``random.Random`` is used itself.
 

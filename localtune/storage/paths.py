@@ -102,7 +102,7 @@ def _nearest_existing(path: str) -> str:
         try:
             os.lstat(path)
             return path
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             parent = os.path.dirname(path) or "."
             if parent == path:
                 raise
@@ -122,7 +122,7 @@ def _is_a_file(path: str, place: str) -> OSError:
 
 def _told(path: str, error: OSError) -> StorageError:
     if isinstance(error, NotADirectoryError):
-        reason = f"a part of it is a file ({error.filename})"
+        reason = f"a part of it is a file ({_nearest_existing(path)})"
     elif isinstance(error, FileExistsError):
         is_inner = error.filename in (None, path)
         reason = "it is a file" if is_inner else f"a part of it is a file ({error.filename})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,7 +108,8 @@ def test_where_it_cannot_be_raised_fewer_trials_run_at_once(tmp_path: Path) -> N
 
 
 def test_however_few_there_are_one_trial_runs(tmp_path: Path) -> None:
-    found, _ = sweep(tmp_path, AS_MANY_AS_MAY, 48, 48, 5, "template")
+    found, output = sweep(tmp_path, AS_MANY_AS_MAY, 48, 48, 5, "template")
+    assert "No more than 1 trial runs at once" in output
     assert (found["trials"], found["errors"], found["most"]) == (5, [], 1)
 
 
@@ -160,3 +162,5 @@ def test_what_limits_the_workers_is_said_with_the_remedy(soft_limit: int) -> Non
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert count is not None and 1 <= count < hard
     assert str(hard) in why and "ulimit -Hn" in why
+    total, before, reserve, each = map(int, re.findall(r"\d+", why))
+    assert count == (total - before - reserve) // each

@@ -90,14 +90,25 @@ def test_a_metric_that_nobody_reported_is_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "name"),
-    [(RunFacts(PATH), "val/f1"), (RunFacts(PATH, metric="val/f2"), "val/f2")],
+    ("facts", "reason", "name", "mode"),
+    [
+        (RunFacts(PATH), "name what to optimise with", "val/f1", "min"),
+        (RunFacts(PATH, mode="max"), "name what to optimise with", "val/f1", "max"),
+        (
+            RunFacts(PATH, metric="val/f2"),
+            "the mode is missing, min or max. Name it with",
+            "val/f2",
+            "min",
+        ),
+    ],
 )
-def test_without_metric_or_mode_it_says_how_to_name_them(facts: RunFacts, name: str) -> None:
+def test_without_metric_or_mode_it_says_which_is_missing(
+    facts: RunFacts, reason: str, name: str, mode: str
+) -> None:
     lines = summary([ended_trial(val={"f1": 0.5})], facts)
 
-    hint = f'TuneConfig(metric="{name}", mode="min")'
-    assert f"No best trial: name what to optimise with {hint}" in lines
+    hint = f'TuneConfig(metric="{name}", mode="{mode}")'
+    assert f"No best trial: {reason} {hint}" in lines
     assert "Results in /results/sweep" in lines
 
 
