@@ -17,6 +17,7 @@ from localtune.error import StorageError, TrialError, TuneError, WorkerStartErro
 from localtune.execution.executor import Executor
 from localtune.experiment.checkpoint_dirs import remove_checkpoint
 from localtune.experiment.metric_analysis import metric_stats_of
+from localtune.experiment.own_files import prepare_logs
 from localtune.experiment.task_error import run_error
 from localtune.experiment.trial import Trial
 from localtune.experiment.trial_info import StorageContext, TrialInfo
@@ -292,8 +293,10 @@ class ExperimentLoop:
             trial.dirname = make_trial_dir(
                 trial.experiment_path, trial.dirname, is_resumed=is_resumed
             )
+            prepare_logs(trial)
             return
         os.makedirs(trial.path, exist_ok=True)
+        prepare_logs(trial)
         is_known = instruction.is_known
         while (point := trial.resume_point) is not None:
             tracked = point.tracked

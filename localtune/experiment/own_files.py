@@ -100,6 +100,46 @@ def remove_own(trial: Trial, name: str) -> None:
         os.remove(path)
 
 
+def prepare_logs(trial: Trial) -> None:
+    """Makes the files for what a trial prints; what is not such a file of its own is set aside.
+
+    Args:
+        trial: The trial; no worker has it. Its record says afterwards which files these are.
+
+    Raises:
+        OSError: if a file cannot be made.
+    """
+    for name in dict.fromkeys(each for each in trial.log_to_file if each):
+        path = os.path.join(trial.path, os.path.expanduser(name))
+        if os.path.dirname(path) != trial.path:
+            continue  # Elsewhere, such as /dev/stderr, it is what the user named.
+        if not _is_own_log(trial, name, path):
+            make_room(path)
+        os.close(no_link(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
+        trial.own_files[name] = _place_of(trial, os.lstat(path))
+
+
+def _is_own_log(trial: Trial, name: str, path: str) -> bool:
+    """Whether what is at a path is the file that was made for what the trial prints."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return True
+    if not stat.S_ISREG(found.st_mode):
+        return False
+    # Earlier versions did not note it.
+    recorded = trial.own_files.get(name)
+    if recorded is None:
+        return True
+    place = _place_of(trial, found)
+    # An experiment that was moved or copied has other directories, too.
+    return place == recorded or place.partition(":")[0] != recorded.partition(":")[0]
+
+
+def _place_of(trial: Trial, file: os.stat_result) -> str:
+    return f"{os.stat(trial.path).st_ino}:{file.st_ino}"
+
+
 def _digest_of(path: str) -> str | None:
     content = _content_of(path)
     return None if content is None else hashlib.sha256(content).hexdigest()

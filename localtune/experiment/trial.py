@@ -50,8 +50,8 @@ class Trial:
         start_point: Checkpoint of somebody else's that it goes on from; None once it has a newer
             one of its own, and if it never had any.
         seed: What everything drawn at random in the first try of the trial should depend on.
-        own_files: {name: digest of its content} of what localtune wrote as a whole into the
-            trial's directory.
+        own_files: {name: what it is known by} of files that localtune made in the trial's
+            directory: digests of what was written as a whole, and places of logs.
         log_to_file: (stdout file, stderr file), None where not redirected.
         start_time: Unix time of the first start, None before.
         run_time_s: Training time so far.
