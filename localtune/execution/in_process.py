@@ -118,7 +118,12 @@ class InProcessHost(TrainableHost):
     def handle(self, command: m.Command) -> m.Reply:
         try:
             if self._surroundings is not None:
-                self._surroundings.enter()
+                try:
+                    self._surroundings.enter()
+                except OSError:
+                    # Its directory is gone, for instance. A function is to be ended all the same.
+                    if not isinstance(command, m.Stop):
+                        raise
             return super().handle(command)
         except KeyboardInterrupt:
             raise
