@@ -207,11 +207,14 @@ def _distributions_of_values(trials: list[Trial]) -> dict[str, BaseDistribution]
 
 
 def _flat_config(trial: Trial) -> dict[str, Any]:
-    """{flat name: value}, with numbers of NumPy as those of Python."""
-    return {
-        name: value.item() if getattr(value, "ndim", None) == 0 else value
-        for name, value in flatten_dict(trial.config).items()
-    }
+    """{flat name: value}, with numbers of NumPy as those of Python, and huge integers as text."""
+    return {name: _known_to_optuna(value) for name, value in flatten_dict(trial.config).items()}
+
+
+def _known_to_optuna(value: Any) -> Any:
+    if getattr(value, "ndim", None) == 0:
+        value = value.item()
+    return str(value) if isinstance(value, int) and abs(value) > _LARGEST else value
 
 
 def _internal(distribution: BaseDistribution, value: Any) -> float:
