@@ -25,7 +25,7 @@ from localtune.storage.experiment_db import ExperimentDB, has_database
 from localtune.storage.reading import opened
 from localtune.storage.remote import prove_writable, publish_files
 from localtune.storage.run_files import FILES_KEY, files_of
-from localtune.taken import check_taken, identity_of, warn_of_taken
+from localtune.taken import check_taken, identity_of, warn_of_changes, warn_of_taken
 from localtune.utils.remote_fetch import remember_store
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ class RunStorage:
         is_new = self.earlier is None
         if is_new:
             warn_of_taken(experiment, start, self._db)
+        elif self._db is not None:
+            warn_of_changes(experiment, start, self._db, goal)
         start.is_own = True
         db = self._opened(self._stack)
         if self._db is not None:

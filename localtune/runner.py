@@ -37,7 +37,6 @@ from localtune.run_parts import (
 )
 from localtune.run_signals import signals_handled
 from localtune.run_storage import RunStorage
-from localtune.search.renewal import plain_constants
 from localtune.search.rng import derive_seed
 from localtune.search.search_algorithm import searcher_name
 from localtune.storage.reading import mark_interrupted
@@ -102,8 +101,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
             renew(trials, experiment, scheduler, earlier.get("constants", dict) or {})
             seed = int(earlier.get("seed", int) or seed)
         stopper, notes = resumed_stopper(earlier, trials, experiment.stopper)
-        constants = plain_constants(experiment.config)
-        notes |= {"seed": seed, "ended_well": False, "constants": constants}
+        notes |= {"seed": seed, "ended_well": False}
         settings = make_settings(experiment, options, scheduler, seed)
         state = ControllerState(settings, searcher, scheduler, stopper, executor.capacity(), clock)
         state.adopt(trials)

@@ -3,7 +3,8 @@
     if_exists   the name is taken: an experiment is in the directory
     "add"       a new run in the same directory; one warning says what is there, and how to go on
     "error"     refused
-    "resume"    goes on with the latest run, if trainable and keys of the search space are the same
+    "resume"    goes on with the latest run, if trainable and keys of the search space are the same;
+                one warning names settings that differ
 
 An earlier run of the same Tuner is not a taken name.
 """
@@ -11,25 +12,28 @@ An earlier run of the same Tuner is not a taken name.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from localtune.error import ExperimentExistsError, StorageError
 from localtune.experiment.status import Status
 from localtune.experiment_spec import Experiment
-from localtune.result import TUNER_FILE
+from localtune.result import COMMAND_FILE, CONFIG_PREFIX, TUNER_FILE
 from localtune.run_options import Start
+from localtune.search.renewal import domain_texts, plain_constants
 from localtune.storage.experiment_db import ExperimentDB, RunRecord, has_database
 from localtune.storage.reading import opened
 from localtune.storage.remote import has_experiment
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.messages import get_logger
-from localtune.utils.text import count, format_number
+from localtune.utils.text import count, format_number, one_line
 
 logger = get_logger(__name__)
 
 # Key of a run's state: what it has to have in common with who goes on with it.
 _IDENTITY = "identity"
+_CONSTANTS = "constants"
+_SHOWN_CHANGES = 5
 _GRID = "/grid_search"
 _FINISHED, _FAILED = Status.TERMINATED.value, Status.ERROR.value
 
@@ -76,8 +80,14 @@ def check_taken(experiment: Experiment, start: Start, db: ExperimentDB | None) -
 
 
 def identity_of(experiment: Experiment) -> dict[str, Any]:
-    """What a run keeps, so that another one does not go on with it by mistake."""
-    return {_IDENTITY: {"trainable": experiment.run_identifier, "keys": keys_of(experiment.config)}}
+    """What a run keeps, so that another one does not go on with it by mistake, or unnoticed."""
+    identity = {
+        "trainable": experiment.run_identifier,
+        "keys": keys_of(experiment.config),
+        "domains": domain_texts(experiment.config),
+        "num_samples": experiment.num_samples,
+    }
+    return {_IDENTITY: identity, _CONSTANTS: plain_constants(experiment.config)}
 
 
 def warn_of_taken(experiment: Experiment, start: Start, db: ExperimentDB | None) -> None:
@@ -88,18 +98,61 @@ def warn_of_taken(experiment: Experiment, start: Start, db: ExperimentDB | None)
     if not there:
         return
     path = experiment.remote_path
-    if TUNER_FILE in start.files:
-        call = f"Tuner.restore({path!r}, trainable).fit(), localtune resume {path}"
+    remedies = 'if_exists="resume", or {}; to be refused: if_exists="error".'
+    if COMMAND_FILE in start.files:
+        remedies = "--resume; to be refused: leave out --add."
+    elif TUNER_FILE in start.files:
+        remedies = remedies.format(f"Tuner.restore({path!r}, trainable)")
     else:
-        call = f"tune.run(..., name={experiment.name!r}, resume=True)"
+        remedies = remedies.format("resume=True")
     logger.warning(
-        "The experiment %r exists already: %s. This run is added to it; readers take the latest "
-        "run, and earlier ones with run=1. To go on with what is there instead: %s, or "
-        'if_exists="resume". To be refused: if_exists="error".',
-        path,
-        there,
-        call,
+        "The experiment %r exists already: %s. This run is added to it.\n"
+        "To go on with what is there instead: %s",
+        *(path, there, remedies),
     )
+
+
+def warn_of_changes(
+    experiment: Experiment, start: Start, db: ExperimentDB, goal: tuple[str | None, str | None]
+) -> None:
+    """Says which settings of a run that goes on differ from those that it had before."""
+    if start.is_own:
+        return
+    run = next((each for each in db.runs() if each.number == db.run), RunRecord(db.run))
+    notes = {key: db.get(key, dict) or {} for key in (_IDENTITY, _CONSTANTS)}
+    before = _settings(notes, (run.metric, run.mode))
+    now = _settings(identity_of(experiment), goal)
+    changes = [
+        f"{name} was {one_line(before[name], None)} and is {one_line(now[name], None)}"
+        for name in before.keys() & now.keys()
+        if not _same(before[name], now[name])
+    ]
+    if not changes:
+        return
+    shown = sorted(changes)[:_SHOWN_CHANGES]
+    if len(changes) > len(shown):
+        shown.append(f"{len(changes) - len(shown)} more differ")
+    logger.warning(
+        "The run in %r goes on with other settings than before: %s. Values that were drawn for "
+        "its trials stay.",
+        *(experiment.remote_path, "; ".join(shown)),
+    )
+
+
+def _settings(notes: Mapping[str, Any], goal: tuple[str | None, str | None]) -> dict[str, Any]:
+    """{name: value} of what is compared; without what is not on record."""
+    identity = notes[_IDENTITY]
+    known = {"num_samples": identity.get("num_samples"), "metric": goal[0], "mode": goal[1]}
+    space = {**notes[_CONSTANTS], **identity.get("domains", {})}
+    return {
+        **{name: value for name, value in known.items() if value is not None},
+        **{f"{CONFIG_PREFIX}/{name}": value for name, value in space.items()},
+    }
+
+
+def _same(before: Any, now: Any) -> bool:
+    # NaN, which does not equal itself, has the same text.
+    return type(before) is type(now) and (before == now or repr(before) == repr(now))
 
 
 def what_is_there(db: ExperimentDB) -> str:

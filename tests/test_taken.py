@@ -42,8 +42,8 @@ def test_one_warning_says_what_is_there_and_how_to_go_on_with_it(
     text = record.getMessage()
     assert "exists already: 1 run, with 2 trials (1 finished, 1 failed), best loss=" in text
     path = str(tmp_path / "run")
-    assert f"Tuner.restore('{path}', trainable)" in text and f"localtune resume {path}" in text
-    assert 'if_exists="resume"' in text
+    assert f"Tuner.restore('{path}', trainable)" in text and 'if_exists="resume"' in text
+    assert [len(line.replace(path, "")) < 160 for line in text.splitlines()] == [True, True]
     runs = [tune.ExperimentAnalysis(path, run=number) for number in (1, 2)]
     assert [len(each.trials) for each in runs] == [2, 1]
 
@@ -132,6 +132,50 @@ def test_resume_starts_and_goes_on(tmp_path: Path, said: pytest.LogCaptureFixtur
     assert "exists already" not in said.text
 
 
+@pytest.mark.parametrize(
+    ("space", "config", "differs"),
+    [
+        ({"x": 2}, {}, "config/x was 1 and is 2."),
+        ({"x": 1.0}, {}, "config/x was 1 and is 1.0."),
+        ({"x": tune.grid_search([1])}, {}, "config/x was 1 and is {'grid_search': [1]}."),
+        ({"deep": {"y": tune.uniform(0, 2)}}, {}, "config/deep/y was Float(0.0, 1.0).uniform() "),
+        ({}, {"num_samples": 2}, "num_samples was 1 and is 2."),
+        ({}, {"metric": "loss", "mode": "max"}, "metric was score and is loss; mode was min and"),
+        ({}, {}, ""),
+    ],
+)
+def test_resume_names_what_differs(
+    tmp_path: Path,
+    said: pytest.LogCaptureFixture,
+    space: dict[str, Any],
+    config: dict[str, Any],
+    differs: str,
+) -> None:
+    def train(config: dict[str, Any]) -> None:
+        tune.report({"score": 1, "loss": 1})
+
+    def once(space: dict[str, Any], config: dict[str, Any]) -> None:
+        before = {
+            "x": 1,
+            "nan": float("nan"),
+            "object": tune.choice([Counting, object]),
+            "call": tune.sample_from(lambda config: 1),
+            "deep": {"y": tune.uniform(0, 1)},
+        }
+        goal = {"metric": "score", "mode": "min"}
+        given = {**goal, **config, "if_exists": "resume"}
+        fit(train, tmp_path, {**before, **space}, executor="inprocess", **given)
+
+    once({}, {})
+    assert said.records == []
+    once(space, config)
+    texts = [record.getMessage() for record in said.records]
+    assert len(texts) == bool(differs) and all(differs in text for text in texts)
+    said.clear()
+    once(space, config)
+    assert said.records == [], "these are its settings now"
+
+
 def test_resume_goes_on_with_unfinished_trials(tmp_path: Path) -> None:
     class Stop(tune.Callback):
         def on_trial_result(self, *arguments: Any, **info: Any) -> None:
@@ -173,7 +217,7 @@ def test_run_has_the_argument(tmp_path: Path, said: pytest.LogCaptureFixture) ->
     assert tune.ExperimentAnalysis(tmp_path / "run").run == 1
     assert said.records == []
     run_function(tmp_path)
-    assert "tune.run(..., name='run', resume=True)" in said.text
+    assert 'To go on with what is there instead: if_exists="resume", or resume=True' in said.text
     assert tune.ExperimentAnalysis(tmp_path / "run").run == 2
 
 

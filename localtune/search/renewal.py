@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from localtune.search.containers import CONTAINERS, Path, children, path_text, rebuilt
+from localtune.search.domains import Domain
 from localtune.search.variables import as_domain
+from localtune.utils.text import one_line
 
+# Where an object is in memory says nothing of it.
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _PLAIN = (bool, int, float, str, bytes, type(None))
 
 
-def plain_constants(space: Any, path: Path = ()) -> dict[str, Any]:
+def plain_constants(space: Any) -> dict[str, Any]:
     """{flat name: value} of the numbers, texts, bools and None that stand in a search space."""
-    if as_domain(space, path) is not None:
-        return {}
-    if isinstance(space, CONTAINERS):
-        found: dict[str, Any] = {}
+    leaves = _leaves(space, ())
+    return {
+        path_text(path): value
+        for path, value, domain in leaves
+        if domain is None and isinstance(value, _PLAIN)
+    }
+
+
+def domain_texts(space: Any) -> dict[str, str]:
+    """{flat name: text} of the domains, grids and functions that stand in a search space."""
+    return {
+        path_text(path): _ADDRESS.sub("", one_line(value, None))
+        for path, value, domain in _leaves(space, ())
+        if domain is not None
+    }
+
+
+def _leaves(space: Any, path: Path) -> Iterator[tuple[Path, Any, Domain | None]]:
+    """(path, value, the domain that it stands for) of all that stands in a search space."""
+    domain = as_domain(space, path)
+    if domain is None and isinstance(space, CONTAINERS):
         for key, part in children(space):
-            found.update(plain_constants(part, (*path, key)))
-        return found
-    return {path_text(path): space} if isinstance(space, _PLAIN) else {}
+            yield from _leaves(part, (*path, key))
+    else:
+        yield path, space, domain
 
 
 def renewed(
