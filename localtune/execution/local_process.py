@@ -42,10 +42,10 @@ from localtune.execution.launcher import START_METHODS, Launcher, Program, make_
 from localtune.execution.memory_watch import MemoryWatch, check_settings
 from localtune.execution.outbox import Outbox, make_outbox
 from localtune.execution.output_pipe import OutputPipe
-from localtune.execution.private_dir import PrivateDir
 from localtune.execution.standard_output import StandardOutput
 from localtune.execution.waiter import Waiter
 from localtune.utils.messages import get_logger
+from localtune.utils.private_dir import PrivateDir
 from localtune.utils.text import text_of
 from localtune.worker import messages as m
 from localtune.worker.crash import take_crash

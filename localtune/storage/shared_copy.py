@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import sqlite3
 import tempfile
 import threading
@@ -28,6 +27,7 @@ from localtune.result import EXPERIMENT_DB_FILE
 from localtune.storage.experiment_db import DATABASE_FILES, ExperimentDB, has_database
 from localtune.storage.schema import damaged
 from localtune.storage.snapshot import copy_database, state_of
+from localtune.utils.private_dir import COPY_PREFIX, PrivateDir
 from localtune.utils.trust import GuardedDirectory
 
 _readers: weakref.WeakValueDictionary[str, DatabaseReader] = weakref.WeakValueDictionary()
@@ -118,8 +118,8 @@ class _Copy:
     """
 
     def __init__(self, state: object) -> None:
-        directory = tempfile.mkdtemp(prefix="localtune-read-")
-        self.path = os.path.join(directory, EXPERIMENT_DB_FILE)
+        directory = PrivateDir(COPY_PREFIX)
+        self.path = os.path.join(directory.path, EXPERIMENT_DB_FILE)
         self._state = state
         self._pid = os.getpid()
         weakref.finalize(self, _remove, directory, self._pid)
@@ -130,6 +130,6 @@ class _Copy:
         return state is not None and state == self._state and self._pid == os.getpid()
 
 
-def _remove(directory: str, pid: int) -> None:
+def _remove(directory: PrivateDir, pid: int) -> None:
     if os.getpid() == pid:
-        shutil.rmtree(directory, ignore_errors=True)
+        directory.remove()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.snapshot import copy_database
 from tests.lifecycle.programs import running, wait_until
 from tests.records import make_trial
+from tests.runs import fit, reporting
 
 # Moves an amount between rows all the time, so that their sum stays what it is.
 WRITER = """
@@ -117,3 +121,23 @@ def test_what_is_no_database_is_an_error_or_empty(tmp_path: Path, content: bytes
         copy_database(str(tmp_path / "data.db"), str(tmp_path / "copy.db"))
     assert (tmp_path / "data.db").read_bytes() == content
     assert sorted(os.listdir(tmp_path))[-1] == "data.db"
+
+
+def test_a_copy_of_a_killed_reader_goes_when_another_one_reads(tmp_path: Path) -> None:
+    fit(reporting, tmp_path, {"steps": 1})
+    code = (
+        "import os, signal, sys\n"
+        "from localtune.storage.reading import opened\n"
+        "with opened(sys.argv[1]):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    reader = [sys.executable, "-c", code, str(tmp_path / "run")]
+
+    assert subprocess.run(reader, env=environment, check=False).returncode == -signal.SIGKILL
+    assert len(list(scratch.iterdir())) == 1
+    reader[2] = code.replace("os.kill(os.getpid(), signal.SIGKILL)", "pass")
+    subprocess.run(reader, env=environment, check=True)
+    assert list(scratch.iterdir()) == []

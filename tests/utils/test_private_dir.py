@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from localtune.error import StorageError
-from localtune.execution.private_dir import PREFIX, PrivateDir, sweep
+from localtune.utils.private_dir import PREFIX, PrivateDir, sweep
 
 MAKE_ONE = """
 import os, signal, sys
-from localtune.execution.private_dir import PrivateDir
+from localtune.utils.private_dir import PrivateDir
 private = PrivateDir()
 open(os.path.join(private.path, "settings"), "w").close()
 print(private.path, flush=True)
@@ -88,7 +88,7 @@ def test_only_directories_of_that_name_are_swept(directory: Path) -> None:
 
 STALL_WHILE_MAKING = """
 import sys
-from localtune.execution import private_dir
+from localtune.utils import private_dir
 lock_of = private_dir._lock_of
 def lock_late(path):
     print(path, flush=True)
@@ -128,7 +128,7 @@ def test_a_directory_whose_maker_died_before_its_lock_goes_when_it_is_old(direct
 
 
 MAKE_MANY = """
-from localtune.execution.private_dir import PrivateDir
+from localtune.utils.private_dir import PrivateDir
 for _ in range(50):
     PrivateDir().remove()
 """
