@@ -65,6 +65,16 @@ def error_of_fault(fault: BaseException, trial: Trial, what: str) -> TrialError:
     return error
 
 
+def warning_of(error: TrialError, trial: Trial) -> str:
+    """A failure that changes nothing for its trial, on one line.
+
+    Args:
+        error: Its message may have several lines.
+        trial: Has ended already, or is failing.
+    """
+    return f"{trial}: {' '.join(filter(None, str(error).splitlines()))}"
+
+
 def is_of_the_run(fault: BaseException, experiment_path: str) -> bool:
     """Whether what was raised on behalf of one trial would meet all others, too."""
     if isinstance(fault, (StorageError, LocaltuneInternalError)):

@@ -9,7 +9,7 @@ from typing import Protocol
 from localtune.callback import CallbackError, CallbackList
 from localtune.clock import Clock, SystemClock
 from localtune.controller import instructions as i
-from localtune.controller.failure import error_of_fault, is_of_the_run
+from localtune.controller.failure import error_of_fault, is_of_the_run, warning_of
 from localtune.controller.kept_state import KeptState
 from localtune.controller.recorder import Recorder
 from localtune.controller.state import ControllerState
@@ -217,7 +217,7 @@ class ExperimentLoop:
             self._unstartable[trial.trial_id] = error
         elif trial.trial_id in self._failing:
             # Even its failure could not be taken in as it should.
-            self._output.warn(f"{trial}: {error}")
+            self._output.warn(warning_of(error, trial))
         else:
             self._failing.add(trial.trial_id)
             self._carry_out(self._state.fail_trial(trial, error))

@@ -181,7 +181,7 @@ class ControllerState(Starting):
         """
         worker = self._workers.of_trial(trial)
         if self._is_ending or trial.is_finished():
-            self._out.append(i.Warn(f"{trial}: {error}"))
+            self._out.append(i.Warn(failure.warning_of(error, trial)))
         else:
             if worker is not None:
                 self._dismiss(worker, "its trial has failed")

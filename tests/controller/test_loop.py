@@ -20,7 +20,7 @@ from localtune.schedulers import FIFOScheduler
 from localtune.search import BasicVariantGenerator
 from localtune.stopper import NoopStopper
 from localtune.testing import ManualClock
-from tests.runs import Counting, PauseAlways, fit, processes, statuses
+from tests.runs import Counting, PauseAlways, fit, processes, rows, statuses
 
 
 def test_a_searcher_that_waits_is_nothing_to_be_busy_with() -> None:
@@ -200,6 +200,27 @@ def test_a_logger_that_cannot_take_in_a_failure_changes_nothing_more(
     callback = FailsForOne(hook)
     grid = fit(Counting, tmp_path, config, max_failures=1, callbacks=[callback])
     assert statuses(grid) == ["ERROR", "TERMINATED"]
+
+
+def test_a_trial_that_removes_its_directory_goes_on_and_one_that_replaces_it_fails(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def train(config: dict[str, Any]) -> None:
+        directory = Path(tune.get_context().get_trial_dir() or "")
+        for number in range(4):
+            if number == 1:
+                shutil.rmtree(directory)
+                if config["replaces"]:
+                    directory.write_text("no directory")
+            tune.report({"number": number})
+
+    grid = fit(train, tmp_path, {"replaces": tune.grid_search([False, True])}, verbose=1)
+
+    assert statuses(grid) == ["TERMINATED", "ERROR"]
+    assert [row["number"] for row in rows(grid[0])] == [0, 1, 2, 3]
+    shown = capfd.readouterr()
+    assert "Not a directory" in shown.out
+    assert "\\n" not in shown.out + shown.err
 
 
 @pytest.mark.parametrize("reuse", [False, True])
