@@ -21,7 +21,7 @@ from localtune.result import (
 )
 from localtune.storage.histories import histories
 from localtune.storage.remote import attach_path, needs_store
-from localtune.storage.shared_copy import reader_of
+from localtune.storage.shared_copy import DatabaseReader, reader_of
 from localtune.tune_config import check_metric_and_mode
 from localtune.utils.best import best_of, is_number
 from localtune.utils.data_frames import data_frame
@@ -90,8 +90,8 @@ class ExperimentAnalysis:
         self.default_mode = default_mode
         self._path = _directory_of(experiment_checkpoint_path, storage_filesystem)
         self.run: int | None = None
-        # Held: they may have copies of the databases, for all questions.
-        self._readers = {self._path: reader_of(self._path)}
+        # Held once histories are asked for: they have copies of the databases then.
+        self._readers: dict[str, DatabaseReader] = {}
         if trials is None:
             self.trials = self._read(run, trust)
         else:
