@@ -58,6 +58,12 @@ class CheckpointConfig:
                 "num_to_keep must be a whole number of at least 1, or None to keep all, "
                 f"but got {self.num_to_keep!r}."
             )
+        attribute = self.checkpoint_score_attribute
+        if attribute is not None and not isinstance(attribute, str):
+            raise ValueError(
+                "checkpoint_score_attribute must be the name of a metric, or None to rank by "
+                f"time, but got {attribute!r}."
+            )
         if self.checkpoint_score_order not in ("max", "min"):
             raise ValueError(
                 "checkpoint_score_order must be 'max' or 'min', "
@@ -136,12 +142,21 @@ class SyncConfig:
             histories, errors and checkpoints.
         sync_artifacts_on_checkpoint: Accepted for compatibility: artifacts are uploaded with
             whatever else is.
+
+    Raises:
+        ValueError: for a value that is no number of seconds.
     """
 
     sync_period: int = 300
     sync_timeout: int = 1800
     sync_artifacts: bool = False
     sync_artifacts_on_checkpoint: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("sync_period", "sync_timeout"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not value >= 0:
+                raise ValueError(f"{name} must be at least 0 seconds, but got {value!r}.")
 
 
 @dataclass

@@ -160,3 +160,17 @@ def test_a_config_inside_must_be_of_its_class(name: str, given: Any) -> None:
 def test_another_verbosity_is_refused(verbose: Any) -> None:
     with pytest.raises(ValueError, match="verbose must be 0, 1, 2 or 3, but got"):
         tune.RunConfig(verbose=verbose)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (tune.SyncConfig, "sync_period", "x"),
+        (tune.SyncConfig, "sync_timeout", None),
+        (tune.SyncConfig, "sync_timeout", -1),
+        (tune.CheckpointConfig, "checkpoint_score_attribute", 3),
+    ],
+)
+def test_a_field_of_another_type_is_refused(kind: Any, name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"{name} must be .*, but got {value!r}\."):
+        kind(**{name: value})
