@@ -206,7 +206,7 @@ def _unreadable(whose: str, error: Exception) -> StorageError:
 
 def restore_callbacks(callbacks: CallbackList, db: ExperimentDB) -> None:
     """Brings the callbacks to where they were."""
-    states = db.get("callbacks", dict)
+    states = db.get("callbacks", list)
     if states is None:
         return
     try:
