@@ -22,9 +22,9 @@ from localtune.resuming import Found
 from localtune.run_options import RunOptions
 from localtune.storage.claim import Claim, experiment_claimed
 from localtune.storage.experiment_db import ExperimentDB, has_database
-from localtune.storage.reading import opened
 from localtune.storage.remote import prove_writable, publish_files
 from localtune.storage.run_files import FILES_KEY, files_of
+from localtune.storage.shared_copy import copied
 from localtune.taken import check_taken, identity_of, warn_of_changes, warn_of_taken
 from localtune.utils.remote_fetch import remember_store
 
@@ -62,7 +62,7 @@ class RunStorage:
             if has_database(path):
                 # A copy: SQLite would mend what a killed run has left, and a run that is refused
                 # changes nothing.
-                self._db = stack.enter_context(opened(path, trust=self._options.trust))
+                self._db = stack.enter_context(copied(path, trust=self._options.trust))
                 if self._options.run is not None:
                     self._is_latest = self._options.run == self._db.run
                     self._db.select_run(self._options.run)

@@ -32,10 +32,11 @@ class OneIsOdd(tune.Trainable):
 
 
 def fit_with_one(odd: dict[Any, Any], path: Path, **options: Any) -> Any:
-    trainable = type("OneIsOdd", (OneIsOdd,), {"odd": odd})
+    # The class goes by name: a copy of what is odd might not be loaded at all.
+    OneIsOdd.odd = odd
     space = {"number": tune.grid_search([0, 1, 2])}
     options.setdefault("scheduler", ASHAScheduler(metric="loss", mode="min", max_t=3))
-    return fit(trainable, path, space, stop={"stop_at": 10}, verbose=2, **options)
+    return fit(OneIsOdd, path, space, stop={"stop_at": 10}, verbose=2, **options)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=30, deadline=None)

@@ -450,9 +450,11 @@ def _settled(result: dict[str, Any]) -> dict[str, Any]:
         except (ValueError, OverflowError):
             text = repr(value) if type(value) is str else one_line(value)
             shown = shorten(text, _SHOWN_CHARACTERS)
+            is_closed = type(value) is PickledObject
+            kind = value.type_name if is_closed else type(value).__name__
             raise ValueError(
                 f"The metric {key!r} must be {rule}, because localtune reads it, but is "
-                f"{shown} of type {type(value).__name__}. Report another value under that name, "
+                f"{shown} of type {kind}. Report another value under that name, "
                 "or this one under another name."
             ) from None
     return result

@@ -50,6 +50,27 @@ def reader_of(experiment_path: str) -> DatabaseReader:
         return reader
 
 
+@contextlib.contextmanager
+def copied(experiment_path: str, *, trust: bool = False) -> Iterator[ExperimentDB]:
+    """An experiment's database from a copy that nobody else reads, and that goes afterwards.
+
+    Args:
+        experiment_path: Directory of the experiment.
+        trust: Read it though another user could have written it.
+
+    Raises:
+        UntrustedDirectoryError: if another user could have written it.
+        StorageError: if there is none, or it cannot be read.
+    """
+    reader = DatabaseReader(experiment_path)
+    try:
+        with reader.opened(trust=trust) as db:
+            yield db
+    finally:
+        # Whoever holds a traceback of what was raised meanwhile holds the reader.
+        reader.close()
+
+
 class DatabaseReader:
     """Reads an experiment's database; use :func:`reader_of`.
 
@@ -79,6 +100,13 @@ class DatabaseReader:
         copy = self._current(trust)
         with contextlib.closing(ExperimentDB(path, copy.path)) as db:
             yield db
+
+    def close(self) -> None:
+        """Removes the copy."""
+        with self._lock:
+            if self._copy is not None:
+                self._copy.remove()
+                self._copy = None
 
     def _current(self, trust: bool) -> _Copy:
         source = os.path.join(self._experiment_path, EXPERIMENT_DB_FILE)
@@ -122,7 +150,8 @@ class _Copy:
         self.path = os.path.join(directory.path, EXPERIMENT_DB_FILE)
         self._state = state
         self._pid = os.getpid()
-        weakref.finalize(self, _remove, directory, self._pid)
+        # Also called when this is not used any more.
+        self.remove = weakref.finalize(self, _remove, directory, self._pid)
 
     def is_of(self, state: object) -> bool:
         """Whether the database has still the state that was copied."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -11,6 +10,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+import filelock
 import pytest
 
 from localtune.utils.claims import CACHE_DIR, claimed, lock_file
@@ -75,9 +75,9 @@ def test_processes_with_temporary_directories_of_their_own_share_claims_in_the_c
 def test_where_there_are_no_locks_everything_can_be_claimed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(fd: int, operation: int) -> None:
+    def refuse(self: object) -> None:
         raise NotImplementedError
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(filelock.FileLock, "_acquire", refuse)
     with claimed(str(tmp_path / "shared")) as is_ours:
         assert is_ours
