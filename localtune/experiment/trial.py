@@ -64,6 +64,11 @@ class Trial:
     ERROR = Status.ERROR
     INTERRUPTED = Status.INTERRUPTED
 
+    # Set for few trials. With more than 28 attributes an instance takes four times the room.
+    kept_error: BaseException | None = None
+    _opened_error: BaseException | None = None
+    cut_short: Status | None = None
+
     def __init__(
         self,
         trainable_name: str,
@@ -95,9 +100,6 @@ class Trial:
         self.max_failures = max_failures
         self.num_failures = 0
         self.failed_tries = 0
-        self.kept_error: BaseException | None = None
-        self._opened_error: BaseException | None = None
-        self.cut_short: Status | None = None
         self.last_result: dict[str, Any] = {}
         self._metric_stats: dict[str, MetricStats] | PackedStats = {}
         self.checkpoint_config = checkpoint_config or CheckpointConfig()
@@ -225,14 +227,15 @@ class Trial:
         It is an instance of the class that user code raised, too, which is loaded when this is
         asked for.
         """
-        if self._opened_error is None:
+        if self._opened_error is None and self.kept_error is not None:
             self._opened_error = opened_error(self.kept_error)
         return self._opened_error
 
     @error.setter
     def error(self, error: BaseException | None) -> None:
-        self.kept_error = error
-        self._opened_error = None
+        if error is not self.kept_error:
+            self.kept_error = error
+            self._opened_error = None
 
     @property
     def try_seed(self) -> int:
