@@ -1,4 +1,4 @@
-"""Where an executor keeps what its processes read: settings, program, crashes."""
+"""The import path by which programs know the private directories of executors."""
 
 from __future__ import annotations
 
