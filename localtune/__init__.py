@@ -15,25 +15,27 @@ if TYPE_CHECKING:
     from typing import Any
 
     from localtune.analysis.experiment_analysis import ExperimentAnalysis as ExperimentAnalysis
+    from localtune.analysis.result import Result as Result
+    from localtune.analysis.result_grid import ResultGrid as ResultGrid
     from localtune.callback import Callback as Callback
     from localtune.checkpoint import Checkpoint as Checkpoint
+    from localtune.config.checkpoint import CheckpointConfig as CheckpointConfig
+    from localtune.config.failure import FailureConfig as FailureConfig
+    from localtune.config.resume import ResumeConfig as ResumeConfig
+    from localtune.config.run import RunConfig as RunConfig
+    from localtune.config.sync import SyncConfig as SyncConfig
+    from localtune.config.tune import TuneConfig as TuneConfig
     from localtune.error import TuneError as TuneError
     from localtune.execution.in_process import InProcessExecutor as InProcessExecutor
     from localtune.execution.local_process import ProcessExecutor as ProcessExecutor
     from localtune.execution.simulated import SimulatedExecutor as SimulatedExecutor
-    from localtune.experiment_spec import Experiment as Experiment
     from localtune.progress_reporter import CLIReporter as CLIReporter
     from localtune.progress_reporter import JupyterNotebookReporter as JupyterNotebookReporter
     from localtune.progress_reporter import ProgressReporter as ProgressReporter
     from localtune.registry import register_env as register_env
     from localtune.registry import register_trainable as register_trainable
     from localtune.resources import PlacementGroupFactory as PlacementGroupFactory
-    from localtune.result_grid import ResultGrid as ResultGrid
-    from localtune.run_config import CheckpointConfig as CheckpointConfig
-    from localtune.run_config import FailureConfig as FailureConfig
-    from localtune.run_config import ResumeConfig as ResumeConfig
-    from localtune.run_config import RunConfig as RunConfig
-    from localtune.run_config import SyncConfig as SyncConfig
+    from localtune.run.experiment import Experiment as Experiment
     from localtune.schedulers import create_scheduler as create_scheduler
     from localtune.search import create_searcher as create_searcher
     from localtune.search.sample import choice as choice
@@ -57,10 +59,8 @@ if TYPE_CHECKING:
     from localtune.trainable.trainable import Trainable as Trainable
     from localtune.trainable.util import with_parameters as with_parameters
     from localtune.trainable.util import with_resources as with_resources
-    from localtune.trial_result import Result as Result
     from localtune.tune import run as run
     from localtune.tune import run_experiments as run_experiments
-    from localtune.tune_config import TuneConfig as TuneConfig
     from localtune.tuner import Tuner as Tuner
 
 _NAMES = {
@@ -71,18 +71,16 @@ _NAMES = {
     "execution.in_process": ("InProcessExecutor",),
     "execution.local_process": ("ProcessExecutor",),
     "execution.simulated": ("SimulatedExecutor",),
-    "experiment_spec": ("Experiment",),
+    "run.experiment": ("Experiment",),
     "progress_reporter": ("CLIReporter", "JupyterNotebookReporter", "ProgressReporter"),
     "registry": ("register_env", "register_trainable"),
     "resources": ("PlacementGroupFactory",),
-    "result_grid": ("ResultGrid",),
-    "run_config": (
-        "CheckpointConfig",
-        "FailureConfig",
-        "ResumeConfig",
-        "RunConfig",
-        "SyncConfig",
-    ),
+    "analysis.result_grid": ("ResultGrid",),
+    "config.checkpoint": ("CheckpointConfig",),
+    "config.failure": ("FailureConfig",),
+    "config.resume": ("ResumeConfig",),
+    "config.run": ("RunConfig",),
+    "config.sync": ("SyncConfig",),
     "schedulers": ("create_scheduler",),
     "search": ("create_searcher",),
     "search.sample": (
@@ -104,9 +102,9 @@ _NAMES = {
     "trainable.session": ("TuneContext", "get_checkpoint", "get_context", "report"),
     "trainable.trainable": ("Trainable",),
     "trainable.util": ("with_parameters", "with_resources"),
-    "trial_result": ("Result",),
+    "analysis.result": ("Result",),
     "tune": ("run", "run_experiments"),
-    "tune_config": ("TuneConfig",),
+    "config.tune": ("TuneConfig",),
     "tuner": ("Tuner",),
 }
 # What scripts reach as attributes: `tune.schedulers.FIFOScheduler`.

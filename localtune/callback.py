@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from localtune.checkpoint import Checkpoint
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 
 class Callback:

@@ -8,30 +8,27 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from localtune.analysis.experiment_analysis import ExperimentAnalysis
+from localtune.config.checkpoint import CheckpointConfig
+from localtune.config.failure import FailureConfig
+from localtune.config.resume import ResumeConfig
+from localtune.config.run import check_if_exists, check_verbosity
+from localtune.config.sync import SyncConfig
 from localtune.error import TuneError
-from localtune.experiment.status import Status
-from localtune.experiment_spec import Experiment
-from localtune.run_config import (
-    CheckpointConfig,
-    FailureConfig,
-    ResumeConfig,
-    SyncConfig,
-    check_if_exists,
-    check_verbosity,
-)
-from localtune.run_options import RunOptions, Start
-from localtune.run_parts import check_callbacks, check_options
-from localtune.runner import run_experiment
-from localtune.taken import check_taken_early
+from localtune.run.build import check_callbacks, check_options
+from localtune.run.experiment import Experiment
+from localtune.run.options import RunOptions, Start
+from localtune.run.runner import run_experiment
+from localtune.run.taken import check_taken_early
+from localtune.trial.status import Status
 from localtune.utils.messages import warn
 from localtune.utils.serialization import dumps
 
 if TYPE_CHECKING:
     from localtune.callback import Callback
     from localtune.execution.executor import Executor
-    from localtune.experiment.trial import Trial
     from localtune.resources import PlacementGroupFactory
     from localtune.schedulers import TrialScheduler
+    from localtune.trial.trial import Trial
 
 
 def run(

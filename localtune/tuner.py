@@ -9,15 +9,20 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from localtune.analysis.experiment_analysis import ExperimentAnalysis
+from localtune.analysis.result_grid import ResultGrid
+from localtune.config.checkpoint import CheckpointConfig
+from localtune.config.checks import config_of
+from localtune.config.resume import ResumeConfig
+from localtune.config.run import RunConfig
+from localtune.config.tune import TuneConfig
 from localtune.error import StorageError, TuneError
-from localtune.experiment_spec import Experiment, can_save, register
 from localtune.registry import get_trainable_cls
 from localtune.result import TUNER_FILE
-from localtune.result_grid import ResultGrid
-from localtune.run_config import CheckpointConfig, ResumeConfig, RunConfig, config_of
-from localtune.run_options import RunOptions, Start
-from localtune.run_parts import check_callbacks, check_options, limits_of
-from localtune.runner import run_experiment
+from localtune.run.build import check_callbacks, check_options, limits_of
+from localtune.run.experiment import Experiment, can_save, register
+from localtune.run.options import RunOptions, Start
+from localtune.run.runner import run_experiment
+from localtune.run.taken import check_taken_early, keys_of
 from localtune.storage.experiment_db import has_database
 from localtune.storage.reading import read_files
 from localtune.storage.remote import (
@@ -26,10 +31,8 @@ from localtune.storage.remote import (
     needs_store,
     split_path,
 )
-from localtune.taken import check_taken_early, keys_of
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.util import is_function_trainable
-from localtune.tune_config import TuneConfig
 from localtune.utils.messages import get_logger
 from localtune.utils.remote_store import local_path, open_store
 from localtune.utils.serialization import dumps

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from localtune.checkpoint import Checkpoint
-from localtune.experiment.checkpoint_dirs import is_mark_name
-from localtune.experiment.checkpoint_history import TrackedCheckpoint
-from localtune.experiment.metric_analysis import update_metric_stats
-from localtune.experiment.trial import Trial
+from localtune.trial.checkpoint_dirs import is_mark_name
+from localtune.trial.checkpoint_history import TrackedCheckpoint
+from localtune.trial.metric_analysis import update_metric_stats
+from localtune.trial.trial import Trial
 from localtune.utils.dicts import flatten_dict
 
 

@@ -72,7 +72,7 @@ def test_other_trainables_are_refused(trainable: Any) -> None:
 
 
 def test_an_instance_is_refused(tmp_path: Any) -> None:
-    from localtune.experiment.trial_info import StorageContext
+    from localtune.trial.trial_info import StorageContext
 
     class CallableTrainable(Trainable):
         def __call__(self, config: dict[str, Any]) -> None: ...

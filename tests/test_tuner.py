@@ -14,8 +14,17 @@ import localtune as tune
 from localtune.error import ResourceRequestError, TuneError
 from localtune.schedulers import FIFOScheduler
 from localtune.search import BasicVariantGenerator
-from tests.runs import Counting, Recorder, fit, make_tuner, processes, reporting, rows, statuses
-from tests.test_stopping import StopAll
+from tests.runs.test_stopping import StopAll
+from tests.small_runs import (
+    Counting,
+    Recorder,
+    fit,
+    make_tuner,
+    processes,
+    reporting,
+    rows,
+    statuses,
+)
 
 # -- before fit ---------------------------------------------------------------------------------
 

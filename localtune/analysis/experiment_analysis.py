@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.analysis.metric_help import explain_no_best
 from localtune.checkpoint import Checkpoint
-from localtune.experiment.metric_analysis import SCOPES
-from localtune.experiment.pickled_object import opened_result
-from localtune.experiment.trial import Trial
+from localtune.config.tune import check_metric_and_mode
 from localtune.result import (
     CONFIG_PREFIX,
     DEFAULT_METRIC,
@@ -22,7 +20,9 @@ from localtune.result import (
 from localtune.storage.histories import histories
 from localtune.storage.remote import attach_path, needs_store
 from localtune.storage.shared_copy import DatabaseReader, reader_of
-from localtune.tune_config import check_metric_and_mode
+from localtune.trial.metric_analysis import SCOPES
+from localtune.trial.pickled_object import opened_result
+from localtune.trial.trial import Trial
 from localtune.utils.best import best_of, is_number
 from localtune.utils.data_frames import data_frame
 from localtune.utils.dicts import flatten_dict, unflattened_lookup
@@ -32,7 +32,7 @@ from localtune.utils.remote_store import local_path
 if TYPE_CHECKING:
     import pandas
 
-    from localtune.experiment.checkpoint_history import TrackedCheckpoint
+    from localtune.trial.checkpoint_history import TrackedCheckpoint
 
 logger = get_logger(__name__)
 

@@ -9,7 +9,7 @@ from localtune.result import AUTO_RESULT_KEYS, DONE, SHOULD_CHECKPOINT
 from localtune.utils.text import near_miss
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 _NOT_OF_USER = frozenset({*AUTO_RESULT_KEYS, DONE, SHOULD_CHECKPOINT})
 _MAX_NAMES = 20

@@ -18,9 +18,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from localtune.experiment.checkpoint_history import StartPoint, TrackedCheckpoint
-from localtune.experiment.trial import Trial
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_TAG, TRIAL_ID
+from localtune.trial.checkpoint_history import StartPoint, TrackedCheckpoint
+from localtune.trial.trial import Trial
 
 # A trial, and those of its checkpoints that nobody needs any more.
 Released: TypeAlias = "tuple[Trial | None, list[TrackedCheckpoint]]"

@@ -19,12 +19,12 @@ from localtune.error import (
     TrialTimeoutError,
     TuneError,
 )
-from localtune.experiment.checkpoint_history import TrackedCheckpoint
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.result import (
     DONE,
 )
+from localtune.trial.checkpoint_history import TrackedCheckpoint
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from localtune.utils.dicts import flatten_dict
 from localtune.worker import messages as m
 

@@ -13,7 +13,7 @@ from localtune.error import (
     WorkerDiedError,
 )
 from localtune.execution.executor import WorkerExit
-from localtune.experiment.trial import Trial
+from localtune.trial.trial import Trial
 from localtune.utils.text import text_of
 from localtune.worker import messages as m
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from localtune.experiment.checkpoint_history import TrackedCheckpoint
-from localtune.experiment.trial import Trial
+from localtune.trial.checkpoint_history import TrackedCheckpoint
+from localtune.trial.trial import Trial
 from localtune.worker import messages as m
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from localtune.callback import CallbackList
-from localtune.experiment.trial import Trial
 from localtune.schedulers.trial_scheduler import TrialScheduler
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.stopper.stopper import Stopper
+from localtune.trial.trial import Trial
 from localtune.utils.messages import get_logger
 
 logger = get_logger(__name__)

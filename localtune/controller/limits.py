@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from localtune.controller.workers import Phase, Worker
 from localtune.error import TrialTimeoutError
-from localtune.experiment.trial import Trial
+from localtune.trial.trial import Trial
 
 # Failures in a row, before any trial has given a single result, that end a run: each further
 # trial would fail as well.

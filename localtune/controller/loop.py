@@ -15,17 +15,17 @@ from localtune.controller.recorder import Recorder
 from localtune.controller.state import ControllerState
 from localtune.error import StorageError, TrialError, TuneError, WorkerStartError
 from localtune.execution.executor import Executor
-from localtune.experiment.checkpoint_dirs import remove_checkpoint
-from localtune.experiment.metric_analysis import metric_stats_of
-from localtune.experiment.own_files import prepare_logs
-from localtune.experiment.task_error import run_error
-from localtune.experiment.trial import Trial
-from localtune.experiment.trial_info import StorageContext, TrialInfo
 from localtune.result import CONFIG_PREFIX, EXPR_ERROR_FILE, TRIAL_SEED_VARIABLE
 from localtune.storage import failures
 from localtune.storage.checkpoints import find_damage, remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.paths import make_trial_dir
+from localtune.trial.checkpoint_dirs import remove_checkpoint
+from localtune.trial.metric_analysis import metric_stats_of
+from localtune.trial.own_files import prepare_logs
+from localtune.trial.task_error import run_error
+from localtune.trial.trial import Trial
+from localtune.trial.trial_info import StorageContext, TrialInfo
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.messages import get_logger
 from localtune.utils.text import text_of

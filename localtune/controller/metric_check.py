@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from localtune.error import MissingMetricError, TrialError
-from localtune.experiment.trial import Trial
 from localtune.result import (
     AUTO_RESULT_KEYS,
     DEBUG_METRICS,
@@ -16,6 +15,7 @@ from localtune.result import (
     EXPERIMENT_TAG,
     SHOULD_CHECKPOINT,
 )
+from localtune.trial.trial import Trial
 from localtune.utils.text import near_miss, one_line, shorten
 
 _NOT_REPORTED = frozenset(

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 
 from localtune.error import TuneError
-from localtune.experiment.trial import Trial
+from localtune.trial.trial import Trial
 
 # Characters that some file system, shell or tool cannot bear in a name.
 _UNSAFE = re.compile(r'[/()<>:"\\|?*\s\x00]')

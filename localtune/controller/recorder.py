@@ -14,8 +14,8 @@ from __future__ import annotations
 from localtune.clock import Clock, SystemClock
 from localtune.controller.kept_state import KeptState
 from localtune.error import StorageError
-from localtune.experiment.trial import Trial
 from localtune.storage.experiment_db import ExperimentDB
+from localtune.trial.trial import Trial
 from localtune.utils.messages import get_logger
 
 logger = get_logger(__name__)

@@ -23,11 +23,11 @@ from localtune.error import (
     TuneError,
 )
 from localtune.execution.executor import Capacity
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.schedulers.trial_scheduler import TrialScheduler
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.stopper.stopper import Stopper
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from localtune.worker import messages as m
 
 CONTINUE, PAUSE, STOP, NOOP = "CONTINUE", "PAUSE", "STOP", "NOOP"

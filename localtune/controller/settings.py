@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from localtune.config.checkpoint import CheckpointConfig
 from localtune.controller.limits import Limits
-from localtune.experiment.trial import Trial
 from localtune.resources import PlacementGroupFactory
-from localtune.run_config import CheckpointConfig
+from localtune.trial.trial import Trial
 
 
 @dataclass(slots=True)

@@ -11,9 +11,9 @@ from localtune.error import (
     ResourceRequestError,
     TuneError,
 )
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.search.search_algorithm import searcher_name
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 
 # Trials created in one turn: the first ones shall run before the last ones are thought up.
 _CREATED_PER_TURN = 4

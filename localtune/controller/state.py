@@ -39,10 +39,6 @@ from localtune.error import (
     WorkerStartError,
 )
 from localtune.execution.executor import Exited, Replied, WorkerEvent
-from localtune.experiment.checkpoint_history import TrackedCheckpoint
-from localtune.experiment.metric_analysis import update_metric_stats
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.result import (
     CONFIG_PREFIX,
     DONE,
@@ -53,6 +49,10 @@ from localtune.result import (
     TRAINING_ITERATION,
     TRIAL_ID,
 )
+from localtune.trial.checkpoint_history import TrackedCheckpoint
+from localtune.trial.metric_analysis import update_metric_stats
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from localtune.utils.dicts import flatten_dict
 from localtune.worker import messages as m
 

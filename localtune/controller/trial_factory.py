@@ -10,10 +10,10 @@ from localtune.checkpoint import Checkpoint
 from localtune.controller.naming import name_trial
 from localtune.controller.settings import RunSettings
 from localtune.error import TuneError
-from localtune.experiment.checkpoint_history import StartPoint, TrackedCheckpoint
-from localtune.experiment.trial import Trial
 from localtune.resources import PlacementGroupFactory
 from localtune.search.suggestion import Suggestion
+from localtune.trial.checkpoint_history import StartPoint, TrackedCheckpoint
+from localtune.trial.trial import Trial
 
 
 def make_trial(settings: RunSettings, suggestion: Suggestion, number: int) -> Trial:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localtune.controller.cloning import Clone
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 
 if TYPE_CHECKING:
     from localtune.search.search_algorithm import SearchAlgorithm

@@ -25,8 +25,8 @@ from enum import Enum
 
 from localtune.controller.cloning import Clone
 from localtune.execution.executor import Capacity
-from localtune.experiment.trial import Trial
 from localtune.resources import Allocation, PlacementGroupFactory, ResourcePool, request_of
+from localtune.trial.trial import Trial
 
 
 class Phase(Enum):

@@ -28,8 +28,6 @@ from dataclasses import dataclass, replace
 from localtune.error import WorkerStartError
 from localtune.execution import machine
 from localtune.execution.capacity import declared_capacity
-from localtune.execution.deadlines import Deadlines, Step
-from localtune.execution.descriptors import Descriptors
 from localtune.execution.executor import (
     Capacity,
     Executor,
@@ -38,12 +36,14 @@ from localtune.execution.executor import (
     WorkerEvent,
     WorkerExit,
 )
-from localtune.execution.launcher import START_METHODS, Launcher, Program, make_launcher
-from localtune.execution.memory_watch import MemoryWatch, check_settings
-from localtune.execution.outbox import Outbox, make_outbox
-from localtune.execution.output_pipe import OutputPipe
-from localtune.execution.standard_output import StandardOutput
-from localtune.execution.waiter import Waiter
+from localtune.execution.process.deadlines import Deadlines, Step
+from localtune.execution.process.descriptors import Descriptors
+from localtune.execution.process.launcher import START_METHODS, Launcher, Program, make_launcher
+from localtune.execution.process.memory_watch import MemoryWatch, check_settings
+from localtune.execution.process.outbox import Outbox, make_outbox
+from localtune.execution.process.output_pipe import OutputPipe
+from localtune.execution.process.standard_output import StandardOutput
+from localtune.execution.process.waiter import Waiter
 from localtune.utils.messages import get_logger
 from localtune.utils.private_dir import PrivateDir
 from localtune.utils.text import text_of

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
-from localtune.execution.cgroup import Cgroup
+from localtune.execution.process.cgroup import Cgroup
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

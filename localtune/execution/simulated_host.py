@@ -14,8 +14,6 @@ from typing import Any, Protocol
 
 from localtune.clock import Clock
 from localtune.error import LocaltuneInternalError
-from localtune.experiment.plain_data import sealed_result
-from localtune.experiment.trial_info import StorageContext
 from localtune.result import (
     DONE,
     EPISODES_THIS_ITER,
@@ -31,6 +29,8 @@ from localtune.result import (
     TRAINING_ITERATION,
     TRIAL_ID,
 )
+from localtune.trial.plain_data import sealed_result
+from localtune.trial.trial_info import StorageContext
 from localtune.utils.files import write_file
 from localtune.utils.serialization import dumps
 from localtune.worker import messages as m

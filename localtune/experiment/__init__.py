@@ -1,24 +1,17 @@
-"""What an experiment consists of: trials, their states and statistics."""
+"""Experiment and Trial, under the path that they have in Ray Tune."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from localtune._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial as Trial
-    from localtune.experiment_spec import Experiment as Experiment
+    from localtune.run.experiment import Experiment as Experiment
+    from localtune.trial.trial import Trial as Trial
 
-__all__ = ["Experiment", "Trial"]
+_MODULES = {"Experiment": "run.experiment", "Trial": "trial.trial"}
 
-_MODULES = {
-    "Experiment": "localtune.experiment_spec",
-    "Trial": "localtune.experiment.trial",
-}
+__all__ = sorted(_MODULES)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        from importlib import import_module
-
-        return getattr(import_module(_MODULES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _MODULES)

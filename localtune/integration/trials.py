@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from localtune.experiment.trial_info import TrialInfo
 from localtune.trainable.active_session import current_session
+from localtune.trial.trial_info import TrialInfo
 
 
 def current_trial() -> TrialInfo | None:

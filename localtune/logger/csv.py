@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from localtune.experiment.history_files import is_own_csv
 from localtune.logger.history_file import HistoryFile
 from localtune.logger.history_logger import HistoryLogger
 from localtune.result import EXPR_PROGRESS_FILE
+from localtune.trial.history_files import is_own_csv
 from localtune.utils.csv_row import csv_row, row_writer
 
 

@@ -20,8 +20,8 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
-from localtune.experiment.own_files import make_room
 from localtune.logger.append_file import AppendFile, OpenFiles
+from localtune.trial.own_files import make_room
 from localtune.utils.files import write_file
 
 # Called for the results on record, oldest first, each with its config.

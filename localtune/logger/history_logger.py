@@ -12,7 +12,7 @@ from localtune.logger.logger import LoggerCallback
 from localtune.utils.messages import get_logger
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 logger = get_logger(__name__)
 

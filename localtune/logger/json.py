@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from localtune.experiment.history_files import is_own_json
-from localtune.experiment.own_files import write_own
 from localtune.logger.history_file import HistoryFile
 from localtune.logger.history_logger import HistoryLogger
 from localtune.result import EXPR_PARAM_FILE, EXPR_PARAM_PICKLE_FILE, EXPR_RESULT_FILE
+from localtune.trial.history_files import is_own_json
+from localtune.trial.own_files import write_own
 from localtune.utils.json_encode import dumps
 from localtune.utils.serialization import dumps_by_value
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 
 class JsonFile(HistoryFile):

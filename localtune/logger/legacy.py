@@ -9,7 +9,7 @@ from localtune.logger.logger import LoggerCallback
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 
 class Logger:

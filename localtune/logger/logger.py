@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from localtune.callback import Callback
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 
 class LoggerCallback(Callback):

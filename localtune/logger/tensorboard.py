@@ -21,7 +21,7 @@ from localtune.utils.messages import get_logger
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 logger = get_logger(__name__)
 

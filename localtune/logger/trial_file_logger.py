@@ -10,7 +10,7 @@ from localtune.logger.append_file import F, OpenFiles
 from localtune.logger.logger import LoggerCallback
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 
 class TrialFileLogger(LoggerCallback, Generic[F]):

@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExtraMissingError
-from localtune.experiment.status import Status
 from localtune.logger.background import Background
 from localtune.logger.logger import LoggerCallback
 from localtune.result import CONFIG_PREFIX, TRAINING_ITERATION
+from localtune.trial.status import Status
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.messages import get_logger
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 __all__ = ["WandbLoggerCallback"]
 

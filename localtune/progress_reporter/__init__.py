@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from localtune._lazy import lazy_names
 
 if TYPE_CHECKING:
     from localtune.progress_reporter.cli_reporter import CLIReporter as CLIReporter
@@ -24,18 +26,13 @@ __all__ = [
 ]
 
 _MODULES = {
-    "CLIReporter": "localtune.progress_reporter.cli_reporter",
-    "ConsoleOutput": "localtune.progress_reporter.console",
-    "JupyterNotebookReporter": "localtune.progress_reporter.notebook_reporter",
-    "Output": "localtune.progress_reporter.output",
-    "ProgressReporter": "localtune.progress_reporter.reporter",
-    "create_output": "localtune.progress_reporter.factory",
+    "CLIReporter": "progress_reporter.cli_reporter",
+    "ConsoleOutput": "progress_reporter.console",
+    "JupyterNotebookReporter": "progress_reporter.notebook_reporter",
+    "Output": "progress_reporter.output",
+    "ProgressReporter": "progress_reporter.reporter",
+    "create_output": "progress_reporter.factory",
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        from importlib import import_module
-
-        return getattr(import_module(_MODULES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _MODULES)

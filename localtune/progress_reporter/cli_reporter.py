@@ -12,7 +12,7 @@ from localtune.progress_reporter.terminal import SafeStream
 from localtune.utils.text import printable_lines
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 
 class CLIReporter(TableReporter):

@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from localtune.clock import Clock, SystemClock
-from localtune.experiment.status import Status
 from localtune.progress_reporter.events import (
     EventKind,
     TrialEvent,
@@ -45,10 +44,11 @@ from localtune.progress_reporter.values import as_number, iterations_of, lookup,
 from localtune.progress_reporter.view import View
 from localtune.progress_reporter.views import choose_view
 from localtune.result import TRAINING_ITERATION
+from localtune.trial.status import Status
 from localtune.utils.text import printable
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 REFRESH_S = 0.25
 QUIET_S = 60.0

@@ -19,7 +19,7 @@ from localtune.progress_reporter.values import (
 from localtune.utils.text import count, format_clock, format_duration
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 
 class EventKind(Enum):

@@ -10,7 +10,7 @@ from localtune.error import TrialError, TrialTaskError
 from localtune.utils.text import printable
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 _TRACEBACK = "Traceback (most recent call last)"
 _FRAME = re.compile(r'^  File "(?P<path>.+)", line (?P<line>\d+)', re.MULTILINE)

@@ -38,7 +38,7 @@ from localtune.progress_reporter.trial_table import trial_table
 from localtune.utils.text import format_bytes, one_line, shorten, text_width
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 MAX_ROWS = 10
 MAX_EVENTS = 3

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from localtune.progress_reporter.values import comparable_metric_of
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 # (metric as a cost, order of the trial's first appearance, stamp of the entry, trial)
 _Entry = tuple[float, int, int, "Trial"]

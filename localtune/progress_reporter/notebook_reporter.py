@@ -13,7 +13,7 @@ from localtune.progress_reporter.table_reporter import Section
 from localtune.utils.text import printable, printable_lines, shorten
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 
 class JupyterNotebookReporter(CLIReporter):

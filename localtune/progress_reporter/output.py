@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from localtune.callback import Callback
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 
 class Output(Callback, ABC):

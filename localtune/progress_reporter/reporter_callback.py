@@ -15,7 +15,7 @@ from localtune.progress_reporter.terminal import SafeStream
 from localtune.utils.text import printable, printable_lines
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 
 class ReporterCallback(Output):

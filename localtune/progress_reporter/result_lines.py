@@ -13,7 +13,7 @@ from localtune.result import DONE, TIME_TOTAL_S, TRAINING_ITERATION
 from localtune.utils.text import format_duration, printable
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 PERIOD_S = 5.0
 _MAX_METRICS = 4

@@ -18,7 +18,7 @@ from localtune.result import TRAINING_ITERATION
 from localtune.utils.text import count, format_duration, shorten, text_width
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 _MAX_LABEL, _MAX_BAR, _MIN_BAR = 20, 30, 4
 # Narrower terminals show the bar and the number of iterations only.

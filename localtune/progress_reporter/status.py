@@ -11,7 +11,7 @@ from localtune.progress_reporter.values import metric_of, metric_text, trial_lab
 from localtune.utils.text import format_clock, format_duration
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 SEPARATOR = " · "
 _BAR_STYLES = {"finished": "green", "failed": "red", "running": "", "paused": "magenta"}

@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from localtune.experiment.status import Status
 from localtune.progress_reporter.facts import RunFacts
 from localtune.progress_reporter.failure_text import failure_text
 from localtune.progress_reporter.leaderboard import rank
@@ -22,6 +21,7 @@ from localtune.progress_reporter.values import (
     trial_label,
 )
 from localtune.result import COMMAND_FILE
+from localtune.trial.status import Status
 from localtune.utils.text import (
     ELLIPSIS,
     count,
@@ -34,7 +34,7 @@ from localtune.utils.text import (
 )
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 MAX_FAILED_TRIALS = 10
 _MAX_METRICS = 12

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from localtune.clock import Clock, SystemClock
-from localtune.experiment.status import Status
+from localtune.config.tune import check_metric_and_mode
 from localtune.progress_reporter.columns import DEFAULT_METRIC_COLUMNS, ColumnChoice
 from localtune.progress_reporter.leaderboard import rank
 from localtune.progress_reporter.reporter import ProgressReporter
@@ -20,11 +20,11 @@ from localtune.progress_reporter.values import (
     own_metrics,
     parameters_of,
 )
-from localtune.tune_config import check_metric_and_mode
+from localtune.trial.status import Status
 from localtune.utils.text import count, format_clock, one_line
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 Section = str | list[Column]
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from localtune.experiment.status import Status
 from localtune.progress_reporter.curve import Curve
 from localtune.progress_reporter.leaderboard import Leaderboard
 from localtune.progress_reporter.values import parameters_of
+from localtune.trial.status import Status
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from localtune.experiment.status import Status
 from localtune.progress_reporter.curve import Curve
 from localtune.progress_reporter.line import Line, Span
 from localtune.progress_reporter.table import Column, table_lines
@@ -18,10 +17,11 @@ from localtune.progress_reporter.values import (
     trained_s_of,
     trial_label,
 )
+from localtune.trial.status import Status
 from localtune.utils.text import format_duration, format_number, one_line
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 STATUS_WORDS: dict[Status, Span] = {
     Status.PENDING: ("pending", "dim"),

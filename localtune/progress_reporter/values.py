@@ -11,7 +11,7 @@ from localtune.utils.dicts import flatten_dict, unflattened_lookup
 from localtune.utils.text import format_number, one_line, shorten
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 _NO_METRICS = frozenset({*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "should_checkpoint"})
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from localtune._lazy import lazy_names
 
 if TYPE_CHECKING:
     from localtune.schedulers.async_hyperband import ASHAScheduler as ASHAScheduler
@@ -26,27 +28,22 @@ if TYPE_CHECKING:
     from localtune.schedulers.trial_scheduler import TrialScheduler as TrialScheduler
 
 _MODULES = {
-    "ASHAScheduler": "async_hyperband",
-    "AsyncHyperBandScheduler": "async_hyperband",
-    "FIFOScheduler": "fifo",
-    "HyperBandForBOHB": "hb_bohb",
-    "HyperBandScheduler": "hyperband",
-    "MedianStoppingRule": "median_stopping_rule",
-    "PASHAScheduler": "pasha",
-    "PB2": "pb2",
-    "PopulationBasedTraining": "pbt",
-    "PopulationBasedTrainingReplay": "pbt_replay",
-    "ResourceChangingScheduler": "resource_changing_scheduler",
-    "TrialScheduler": "trial_scheduler",
-    "create_scheduler": "create",
+    "ASHAScheduler": "schedulers.async_hyperband",
+    "AsyncHyperBandScheduler": "schedulers.async_hyperband",
+    "FIFOScheduler": "schedulers.fifo",
+    "HyperBandForBOHB": "schedulers.hb_bohb",
+    "HyperBandScheduler": "schedulers.hyperband",
+    "MedianStoppingRule": "schedulers.median_stopping_rule",
+    "PASHAScheduler": "schedulers.pasha",
+    "PB2": "schedulers.pb2",
+    "PopulationBasedTraining": "schedulers.pbt",
+    "PopulationBasedTrainingReplay": "schedulers.pbt_replay",
+    "ResourceChangingScheduler": "schedulers.resource_changing_scheduler",
+    "TrialScheduler": "schedulers.trial_scheduler",
+    "create_scheduler": "schedulers.create",
 }
 
 __all__ = [*sorted(_MODULES)]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        from importlib import import_module
-
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from localtune.experiment.status import Status
 from localtune.schedulers.rungs import Rung
+from localtune.trial.status import Status
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
     from localtune.schedulers.trial_scheduler import ControllerView
+    from localtune.trial.trial import Trial
 
 
 class Promotion:

@@ -12,8 +12,8 @@ from localtune.schedulers.rungs import Rung, milestones
 from localtune.utils.text import near_miss
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
     from localtune.schedulers.trial_scheduler import ControllerView
+    from localtune.trial.trial import Trial
 
 _TYPES = ("stopping", "promotion")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from localtune.experiment.status import Status
 from localtune.schedulers.trial_scheduler import ControllerView, TrialScheduler
+from localtune.trial.status import Status
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 
 class FIFOScheduler(TrialScheduler):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from localtune.experiment.status import Status
 from localtune.schedulers.bracket import Bracket, BracketSize
 from localtune.schedulers.hyperband import HyperBandScheduler
 from localtune.schedulers.trial_scheduler import ControllerView
+from localtune.trial.status import Status
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 # Key of the result that the searcher gets.
 HYPERBAND_INFO = "hyperband_info"

@@ -20,15 +20,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from localtune.experiment.status import Status
 from localtune.result import TRAINING_ITERATION
 from localtune.schedulers.bracket import Bracket, BracketSize, band_sizes
 from localtune.schedulers.metric_scheduler import MetricScheduler, check_number
 from localtune.schedulers.trial_scheduler import ControllerView
+from localtune.trial.status import Status
 from localtune.utils.dicts import flatten_dict
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 _WAITS_TO_RUN = (Status.PENDING, Status.PAUSED)
 

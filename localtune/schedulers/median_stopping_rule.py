@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from localtune.experiment.status import Status
 from localtune.schedulers.metric_scheduler import WORST, MetricScheduler, check_number
+from localtune.trial.status import Status
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
     from localtune.schedulers.trial_scheduler import ControllerView
+    from localtune.trial.trial import Trial
 
 
 class MedianStoppingRule(MetricScheduler):

@@ -7,14 +7,14 @@ import numbers
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from localtune.config.tune import check_metric_and_mode
 from localtune.result import DEFAULT_METRIC
 from localtune.schedulers.fifo import FIFOScheduler
 from localtune.schedulers.trial_scheduler import ControllerView
-from localtune.tune_config import check_metric_and_mode
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
     from localtune.search.search_algorithm import SearchAlgorithm
+    from localtune.trial.trial import Trial
 
 # The score of NaN: below that of any number.
 WORST = -math.inf

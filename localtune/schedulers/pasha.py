@@ -13,8 +13,8 @@ from localtune.schedulers.metric_scheduler import WORST
 from localtune.schedulers.rungs import Rung, quantile
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
     from localtune.schedulers.trial_scheduler import ControllerView
+    from localtune.trial.trial import Trial
 
 
 class PASHAScheduler(AsyncHyperBandScheduler):

@@ -16,7 +16,7 @@ from localtune.search.containers import Path, path_text
 from localtune.search.domains import Float
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 # The model is of the latest gains: what was good long ago need not be so now.
 _KEPT_OBSERVATIONS = 1000

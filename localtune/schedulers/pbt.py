@@ -17,8 +17,8 @@ from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.search.search_algorithm import searcher_name
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
     from localtune.search.search_algorithm import SearchAlgorithm
+    from localtune.trial.trial import Trial
 
 _LARGEST = sys.float_info.max
 

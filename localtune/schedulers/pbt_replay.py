@@ -16,8 +16,8 @@ from localtune.utils.json_encode import dumps
 from localtune.utils.messages import get_logger
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
     from localtune.search.search_algorithm import SearchAlgorithm
+    from localtune.trial.trial import Trial
 
 logger = get_logger(__name__)
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from localtune.experiment.trial import Trial
 from localtune.schedulers.policy_log import Exploit
+from localtune.trial.trial import Trial
 
 _PERTURBED = "@perturbed"
 # 100 trials x 0.07 are 7, not the 8 that rounding errors make of it.

@@ -22,7 +22,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from localtune.experiment.status import Status
 from localtune.result import TRAINING_ITERATION
 from localtune.schedulers.explore import fill_in, values_of
 from localtune.schedulers.metric_scheduler import MetricScheduler
@@ -30,11 +29,12 @@ from localtune.schedulers.policy_log import Exploit, PolicyLog
 from localtune.schedulers.population import Member, Wish, original_tag, perturbed_tag, quantiles
 from localtune.schedulers.trial_scheduler import ControllerView
 from localtune.search.variant_generator import format_vars
+from localtune.trial.status import Status
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.messages import get_logger
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 logger = get_logger(__name__)
 

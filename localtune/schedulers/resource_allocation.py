@@ -13,15 +13,15 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from localtune.experiment.status import Status
+from localtune.config.tune import check_metric_and_mode
 from localtune.resources import PlacementGroupFactory
-from localtune.tune_config import check_metric_and_mode
+from localtune.trial.status import Status
 from localtune.utils.dicts import unflattened_lookup
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
     from localtune.schedulers.resource_changing_scheduler import ResourceChangingScheduler
     from localtune.schedulers.trial_scheduler import ControllerView
+    from localtune.trial.trial import Trial
 
 # Sums of fractions: 0.1 + 0.2 is above 0.3.
 _TOLERANCE = 1e-6

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from localtune.experiment.status import Status
 from localtune.resources import PlacementGroupFactory, ResourcePool, request_of
 from localtune.schedulers.fifo import FIFOScheduler
 from localtune.schedulers.resource_allocation import (
@@ -24,11 +23,12 @@ from localtune.schedulers.resource_allocation import (
     DistributeResourcesToTopJob as DistributeResourcesToTopJob,
 )
 from localtune.schedulers.trial_scheduler import ControllerView, TrialScheduler
+from localtune.trial.status import Status
 from localtune.utils.messages import warn
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
     from localtune.search.search_algorithm import SearchAlgorithm
+    from localtune.trial.trial import Trial
 
 _UNSET: Any = object()
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from localtune.utils.trust import load_own
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
     from localtune.search.search_algorithm import SearchAlgorithm
+    from localtune.trial.trial import Trial
 
 
 class ControllerView(Protocol):

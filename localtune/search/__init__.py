@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from localtune._lazy import lazy_names
 
 if TYPE_CHECKING:
     from localtune.search.basic_variant import BasicVariantGenerator as BasicVariantGenerator
@@ -28,21 +30,16 @@ __all__ = [
 ]
 
 _MODULES = {
-    "BasicVariantGenerator": "localtune.search.basic_variant",
-    "ConcurrencyLimiter": "localtune.search.concurrency_limiter",
-    "Repeater": "localtune.search.repeater",
-    "SearchAlgorithm": "localtune.search.search_algorithm",
-    "SearchGenerator": "localtune.search.search_generator",
-    "Searcher": "localtune.search.searcher",
-    "Suggestion": "localtune.search.suggestion",
-    "create_searcher": "localtune.search.create",
-    "grid_search": "localtune.search.sample",
+    "BasicVariantGenerator": "search.basic_variant",
+    "ConcurrencyLimiter": "search.concurrency_limiter",
+    "Repeater": "search.repeater",
+    "SearchAlgorithm": "search.search_algorithm",
+    "SearchGenerator": "search.search_generator",
+    "Searcher": "search.searcher",
+    "Suggestion": "search.suggestion",
+    "create_searcher": "search.create",
+    "grid_search": "search.sample",
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        from importlib import import_module
-
-        return getattr(import_module(_MODULES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _MODULES)

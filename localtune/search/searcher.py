@@ -26,7 +26,7 @@ from localtune.utils.serialization import dumps_by_value
 from localtune.utils.trust import load_own
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 _STATE_FILE = "searcher-state-{}.pkl"
 _MODES = ("min", "max")

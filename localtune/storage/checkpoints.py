@@ -6,13 +6,13 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 
-from localtune.experiment.checkpoint_dirs import (
+from localtune.result import TRIAL_FILES
+from localtune.trial.checkpoint_dirs import (
     is_mark_name,
     is_staging_name,
     marked_name,
     unrecorded_checkpoints,
 )
-from localtune.result import TRIAL_FILES
 from localtune.utils.claims import claimed
 from localtune.utils.files import STAGING_PREFIX, remove_tree
 from localtune.utils.remote_fetch import is_remote_checkpoint

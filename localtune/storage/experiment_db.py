@@ -20,9 +20,6 @@ from typing import Any
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError, UsageError
-from localtune.experiment.checkpoint_dirs import note_recorded, note_unrecorded
-from localtune.experiment.checkpoint_history import TrackedCheckpoint
-from localtune.experiment.trial import Trial
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_DB_FILE
 from localtune.storage.history_rows import (
     SELECT_CONFIGS,
@@ -43,6 +40,9 @@ from localtune.storage.trial_record import (
     trial_of,
     without_config,
 )
+from localtune.trial.checkpoint_dirs import note_recorded, note_unrecorded
+from localtune.trial.checkpoint_history import TrackedCheckpoint
+from localtune.trial.trial import Trial
 
 # Results that wait for a transaction at most, however short a time they have waited.
 _PENDING_LIMIT = 256

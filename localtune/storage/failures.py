@@ -6,16 +6,16 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from localtune.experiment.own_files import read_own, remove_own, write_own
-from localtune.experiment.task_error import OpenedWhenLoaded
 from localtune.result import EXPR_ERROR_FILE, EXPR_ERROR_PICKLE_FILE
+from localtune.trial.own_files import read_own, remove_own, write_own
+from localtune.trial.task_error import OpenedWhenLoaded
 from localtune.utils.files import no_link
 from localtune.utils.serialization import dumps_by_value
 from localtune.utils.text import one_line, text_of
 from localtune.utils.trust import load_own
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
+    from localtune.trial.trial import Trial
 
 
 def write_error(trial: Trial, failure_number: int, time_s: float, error: BaseException) -> None:

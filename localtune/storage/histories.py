@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from localtune.error import StorageError
-from localtune.experiment.history_files import iter_results, read_results
-from localtune.experiment.trial import Trial
 from localtune.result import TRIAL_ID
 from localtune.storage.experiment_db import ExperimentDB, has_database
 from localtune.storage.reading import opened
+from localtune.trial.history_files import iter_results, read_results
+from localtune.trial.trial import Trial
 from localtune.utils.messages import get_logger
 
 logger = get_logger(__name__)

@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
-from localtune.experiment.trial import Trial
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_TAG
 from localtune.storage.trial_record import dump, without_config
+from localtune.trial.trial import Trial
 
 Statement: TypeAlias = "tuple[str, tuple[Any, ...]]"
 

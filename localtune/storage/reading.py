@@ -15,14 +15,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.result import EXPR_RESULT_FILE, TRIAL_ID
 from localtune.storage.experiment_db import ExperimentDB, RunRecord, has_database
 from localtune.storage.owner import Owner, find_owner
 from localtune.storage.run_files import files_in, files_of
 from localtune.storage.shared_copy import reader_of
 from localtune.storage.trial_record import take_result
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from localtune.utils.files import no_link
 from localtune.utils.trust import check_trusted
 

@@ -23,13 +23,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from localtune.error import StorageError
-from localtune.experiment.checkpoint_dirs import is_checkpoint_name
 from localtune.result import (
     EXPERIMENT_DB_FILE,
     STORAGE_MARKER_FILE,
     TUNER_FILE,
 )
 from localtune.storage.locks import experiment_locked
+from localtune.trial.checkpoint_dirs import is_checkpoint_name
 from localtune.utils.claims import CACHE_DIR, claimed
 from localtune.utils.files import STAGING_PREFIX, no_link, remove_tree, write_file
 from localtune.utils.messages import get_logger

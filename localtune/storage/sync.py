@@ -28,7 +28,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from localtune.experiment.checkpoint_dirs import is_checkpoint_name, remove_checkpoint
 from localtune.result import EXPERIMENT_DB_FILE, TRIAL_FILES
 from localtune.storage.locks import LOCK_FILE
 from localtune.storage.remote import (
@@ -38,6 +37,7 @@ from localtune.storage.remote import (
     read_record,
     write_record,
 )
+from localtune.trial.checkpoint_dirs import is_checkpoint_name, remove_checkpoint
 from localtune.utils.files import STAGING_PREFIX, file_sizes
 from localtune.utils.messages import get_logger
 from localtune.utils.remote_fetch import COMPLETE_MARKER, OWN_PREFIX

@@ -14,15 +14,15 @@ from typing import Any, TypeAlias
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import TrialError
-from localtune.experiment.checkpoint_history import (
+from localtune.result import CONFIG_PREFIX, EXPERIMENT_TAG, TIME_TOTAL_S
+from localtune.trial.checkpoint_history import (
     CheckpointHistory,
     StartPoint,
     TrackedCheckpoint,
 )
-from localtune.experiment.metric_analysis import update_metric_stats
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
-from localtune.result import CONFIG_PREFIX, EXPERIMENT_TAG, TIME_TOTAL_S
+from localtune.trial.metric_analysis import update_metric_stats
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.serialization import dumps_by_value
 from localtune.utils.text import text_of

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from localtune.execution.executor import Executor, Exited, Replied, WorkerExit
-from localtune.experiment.trial_info import StorageContext, TrialInfo
 from localtune.testing.chaos import EXIT_CODE, ChaosTrainable, chaos_function
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.util import wrap_function
+from localtune.trial.trial_info import StorageContext, TrialInfo
 from localtune.utils.serialization import dumps
 from localtune.worker import messages as m
 

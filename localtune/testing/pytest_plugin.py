@@ -13,14 +13,14 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from localtune.check import CheckReport
+    from localtune.tools.check import CheckReport
 
 
 @pytest.fixture
 def localtune_check() -> Callable[..., CheckReport]:
     """Function that checks a trainable, and fails the test if a check fails.
 
-    Arguments and result are those of :func:`localtune.check.check_trainable`.
+    Arguments and result are those of :func:`localtune.tools.check.check_trainable`.
 
     Example::
 
@@ -37,8 +37,8 @@ def _check(
     metric: str | None = None,
     timeout_s: float | None = None,
 ) -> CheckReport:
-    from localtune.check import check_trainable
-    from localtune.check.check import DEFAULT_TIMEOUT_S
+    from localtune.tools.check import check_trainable
+    from localtune.tools.check.check import DEFAULT_TIMEOUT_S
 
     limit_s = DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s
     report = check_trainable(trainable, config, metric=metric, timeout_s=limit_s)

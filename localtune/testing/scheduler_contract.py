@@ -18,11 +18,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from localtune.error import ExtraMissingError, TuneError
-from localtune.experiment.status import Status
 from localtune.schedulers.trial_scheduler import TrialScheduler
 from localtune.search.sample import uniform
 from localtune.testing.scheduler_problems import METRIC, Curve, Problem, Run, WatchedScheduler
 from localtune.testing.simulation import simulate
+from localtune.trial.status import Status
 
 # Problems that have been hard for schedulers.
 PROBLEMS: dict[str, Problem] = {

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 from localtune.controller.kept_state import dump, load
 from localtune.error import TuneError
 from localtune.execution.simulated_host import SimulatedCrash
-from localtune.experiment.status import Status
 from localtune.schedulers.trial_scheduler import ControllerView, TrialScheduler
+from localtune.trial.status import Status
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial import Trial
     from localtune.search.search_algorithm import SearchAlgorithm
     from localtune.testing.simulation_result import SimulationResult
+    from localtune.trial.trial import Trial
 
 METRIC = "score"
 DECISIONS = (

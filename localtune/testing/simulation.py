@@ -12,22 +12,22 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from localtune.config.checkpoint import CheckpointConfig
 from localtune.controller import instructions as i
 from localtune.controller.state import ControllerState
 from localtune.execution.simulated import SimulatedExecutor
 from localtune.execution.simulated_host import MakeTrainable
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
-from localtune.experiment.trial_info import StorageContext, TrialInfo
-from localtune.experiment_spec import Experiment
 from localtune.resources import PlacementGroupFactory
 from localtune.result import TIME_THIS_ITER_S, TRAINING_ITERATION
-from localtune.run_config import CheckpointConfig
-from localtune.run_options import RunOptions
-from localtune.run_parts import make_scheduler, make_searcher, make_settings
+from localtune.run.build import make_scheduler, make_searcher, make_settings
+from localtune.run.experiment import Experiment
+from localtune.run.options import RunOptions
 from localtune.search.basic_variant import PREFIX_VARIABLE
 from localtune.testing.simulation_result import SimulationEvent, SimulationResult, result_of
 from localtune.trainable.trainable import Trainable
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
+from localtune.trial.trial_info import StorageContext, TrialInfo
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.serialization import dumps
 from localtune.worker import messages as m

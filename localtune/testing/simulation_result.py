@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from localtune.utils.best import is_number
 
 

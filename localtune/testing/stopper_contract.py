@@ -20,9 +20,9 @@ from typing import Any
 
 from localtune.controller.kept_state import dump, load
 from localtune.error import ExtraMissingError
-from localtune.experiment.status import Status
 from localtune.stopper.stopper import Stopper
 from localtune.testing.simulation import simulate
+from localtune.trial.status import Status
 
 # (trial id, result) in the order in which a run gives them.
 Results = Sequence[tuple[str, dict[str, Any]]]

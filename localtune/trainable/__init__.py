@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from localtune._lazy import lazy_names
 
 if TYPE_CHECKING:
     from localtune.trainable.function_trainable import FunctionTrainable as FunctionTrainable
@@ -16,23 +18,18 @@ if TYPE_CHECKING:
     from localtune.trainable.util import wrap_function as wrap_function
 
 _MODULES = {
-    "FunctionTrainable": "localtune.trainable.function_trainable",
-    "Trainable": "localtune.trainable.trainable",
-    "TuneContext": "localtune.trainable.session",
-    "get_checkpoint": "localtune.trainable.session",
-    "get_context": "localtune.trainable.session",
-    "report": "localtune.trainable.session",
-    "with_parameters": "localtune.trainable.util",
-    "with_resources": "localtune.trainable.util",
-    "wrap_function": "localtune.trainable.util",
+    "FunctionTrainable": "trainable.function_trainable",
+    "Trainable": "trainable.trainable",
+    "TuneContext": "trainable.session",
+    "get_checkpoint": "trainable.session",
+    "get_context": "trainable.session",
+    "report": "trainable.session",
+    "with_parameters": "trainable.util",
+    "with_resources": "trainable.util",
+    "wrap_function": "trainable.util",
 }
 
 __all__ = sorted(_MODULES)
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        from importlib import import_module
-
-        return getattr(import_module(_MODULES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _MODULES)

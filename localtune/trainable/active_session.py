@@ -14,17 +14,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import TrialStopped
-from localtune.experiment.plain_data import clean_metrics
 from localtune.result import CHECKPOINT_DIR_NAME, SHOULD_CHECKPOINT, TIMESTAMP
 from localtune.trainable.saving import persist_checkpoint
+from localtune.trial.plain_data import clean_metrics
 from localtune.utils.messages import warn
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from localtune.checkpoint import Checkpoint
-    from localtune.experiment.trial_info import StorageContext, TrialInfo
     from localtune.trainable.drivers import FunctionDriver
+    from localtune.trial.trial_info import StorageContext, TrialInfo
 
 
 class Session:

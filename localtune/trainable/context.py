@@ -10,8 +10,8 @@ from localtune.trainable.active_session import session_or_warning
 from localtune.utils.messages import warn
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial_info import StorageContext
     from localtune.resources import PlacementGroupFactory
+    from localtune.trial.trial_info import StorageContext
 
 _STAND_ALONE_NAME = "default"
 

@@ -13,7 +13,6 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from localtune.checkpoint import Checkpoint, TrainingResult
-from localtune.experiment.trial_info import StorageContext
 from localtune.result import (
     CHECKPOINT_DIR_NAME,
     DEFAULT_METRIC,
@@ -25,6 +24,7 @@ from localtune.trainable.active_session import Session
 from localtune.trainable.drivers import FunctionDriver, ThreadDriver
 from localtune.trainable.saving import CheckpointSource
 from localtune.trainable.trainable import Trainable
+from localtune.trial.trial_info import StorageContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,13 +6,13 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from localtune.config.run import DEFAULT_STORAGE_PATH
 from localtune.result import (
     EXPR_PARAM_FILE,
     EXPR_PARAM_PICKLE_FILE,
     EXPR_PROGRESS_FILE,
     EXPR_RESULT_FILE,
 )
-from localtune.run_config import DEFAULT_STORAGE_PATH
 from localtune.utils.files import no_link
 
 if TYPE_CHECKING:

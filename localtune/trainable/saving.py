@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from localtune.checkpoint import Checkpoint, TrainingResult, relocated
 from localtune.error import StorageError, UntrustedDirectoryError
-from localtune.experiment.checkpoint_dirs import (
+from localtune.result import DICT_CHECKPOINT_FILE
+from localtune.trial.checkpoint_dirs import (
     commit_checkpoint,
     is_checkpoint_name,
     is_mark_name,
     is_staging_name,
 )
-from localtune.result import DICT_CHECKPOINT_FILE
 from localtune.utils.files import copy_tree, make_staging_directory, remove_tree
 from localtune.utils.remote_store import is_uri
 from localtune.utils.trust import check_trusted, load_own
 
 if TYPE_CHECKING:
-    from localtune.experiment.trial_info import StorageContext
+    from localtune.trial.trial_info import StorageContext
 
 CheckpointSource: TypeAlias = "str | os.PathLike[str] | Checkpoint | TrainingResult"
 

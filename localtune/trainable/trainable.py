@@ -15,7 +15,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from localtune.checkpoint import Checkpoint, TrainingResult
-from localtune.experiment.plain_data import clean_metrics
 from localtune.result import (
     DEBUG_METRICS,
     DONE,
@@ -39,14 +38,15 @@ from localtune.result import (
 )
 from localtune.trainable.autofill import DATE_FORMAT, LOCAL_IP, date_of, hostname
 from localtune.trainable.saving import CheckpointSource, read_state, save_state, split_source
+from localtune.trial.plain_data import clean_metrics
 from localtune.utils.messages import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from localtune.experiment.trial_info import StorageContext, TrialInfo
     from localtune.resources import PlacementGroupFactory
+    from localtune.trial.trial_info import StorageContext, TrialInfo
     from localtune.utils.util_monitor import UtilMonitor
 
 _DEFAULT_NAME = "default"

@@ -6,8 +6,8 @@ import copy
 import os
 from typing import TYPE_CHECKING, Any
 
-from localtune.experiment.trial_info import StorageContext
 from localtune.result import TRAINING_ITERATION
+from localtune.trial.trial_info import StorageContext
 
 if TYPE_CHECKING:
     from localtune.trainable.trainable import Trainable

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from localtune._lazy import lazy_names
 
 if TYPE_CHECKING:
     from localtune.trainable.util import validate_save_restore as validate_save_restore
@@ -19,26 +21,21 @@ if TYPE_CHECKING:
     from localtune.utils.util_monitor import UtilMonitor as UtilMonitor
 
 _MODULES = {
-    "UtilMonitor": "localtune.utils.util_monitor",
-    "date_str": "localtune.utils.timing",
-    "deep_update": "localtune.utils.dicts",
-    "diagnose_serialization": "localtune.utils.serialization",
-    "flatten_dict": "localtune.utils.dicts",
-    "merge_dicts": "localtune.utils.dicts",
-    "unflatten_dict": "localtune.utils.dicts",
-    "unflatten_list_dict": "localtune.utils.dicts",
-    "unflattened_lookup": "localtune.utils.dicts",
-    "validate_save_restore": "localtune.trainable.util",
-    "wait_for_gpu": "localtune.utils.gpu",
-    "warn_if_slow": "localtune.utils.timing",
+    "UtilMonitor": "utils.util_monitor",
+    "date_str": "utils.timing",
+    "deep_update": "utils.dicts",
+    "diagnose_serialization": "utils.serialization",
+    "flatten_dict": "utils.dicts",
+    "merge_dicts": "utils.dicts",
+    "unflatten_dict": "utils.dicts",
+    "unflatten_list_dict": "utils.dicts",
+    "unflattened_lookup": "utils.dicts",
+    "validate_save_restore": "trainable.util",
+    "wait_for_gpu": "utils.gpu",
+    "warn_if_slow": "utils.timing",
 }
 
 __all__ = sorted(_MODULES)
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        from importlib import import_module
-
-        return getattr(import_module(_MODULES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _MODULES)

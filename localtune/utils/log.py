@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from localtune.run_config import Verbosity
+from localtune.config.run import Verbosity
 
 __all__ = ["Verbosity"]

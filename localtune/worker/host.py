@@ -31,8 +31,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from localtune.error import LocaltuneInternalError, TrialStopped
-from localtune.experiment.plain_data import sealed_result, told_value
 from localtune.result import CONFIG_PREFIX, TRIAL_INFO
+from localtune.trial.plain_data import sealed_result, told_value
 from localtune.utils.files import file_sizes
 from localtune.utils.text import one_line, text_of
 from localtune.worker import messages as m

@@ -32,8 +32,8 @@ import pickle
 from dataclasses import dataclass, field
 from typing import Any
 
-from localtune.experiment.pickled_object import PickledObject
-from localtune.experiment.trial_info import StorageContext, TrialInfo
+from localtune.trial.pickled_object import PickledObject
+from localtune.trial.trial_info import StorageContext, TrialInfo
 
 PROTOCOL_VERSION = 1
 

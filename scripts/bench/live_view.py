@@ -8,10 +8,10 @@ import time
 
 from _common import options, verdict
 
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.progress_reporter.console import REFRESH_S, ConsoleOutput
 from localtune.testing import ManualClock
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 
 TARGET = 2.0  # percent
 RUNNING = 8

@@ -12,10 +12,10 @@ import pytest
 
 import localtune as tune
 from localtune.analysis import ExperimentAnalysis
-from localtune.experiment.trial import Trial
 from localtune.storage.experiment_db import ExperimentDB
+from localtune.trial.trial import Trial
 from tests.records import add_checkpoint, add_results, make_trial
-from tests.runs import fit, make_tuner
+from tests.small_runs import fit, make_tuner
 
 NAN = float("nan")
 
@@ -25,7 +25,7 @@ import sys
 sys.modules["pandas"] = None
 from localtune.analysis import ExperimentAnalysis
 from localtune.error import ExtraMissingError
-from localtune.result_grid import ResultGrid
+from localtune.analysis.result_grid import ResultGrid
 analysis = ExperimentAnalysis(sys.argv[1], default_metric="loss", default_mode="min")
 print(analysis.best_config["x"], len(ResultGrid(analysis)))
 tables = [

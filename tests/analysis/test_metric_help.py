@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from localtune.analysis.metric_help import explain_no_best
-from localtune.experiment.trial import Trial
+from localtune.trial.trial import Trial
 from tests.records import add_results, make_trial
 
 NAN = float("nan")

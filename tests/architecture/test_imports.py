@@ -166,8 +166,8 @@ else:
     def found(self, tmp_path: Path) -> dict[str, bool]:
         path = tmp_path / "module.py"
         path.write_text(self.SOURCE)
-        others = ["localtune.result", "localtune.clock", "localtune.experiment.sibling"]
-        modules = {"localtune.experiment.module": path}
+        others = ["localtune.result", "localtune.clock", "localtune.trial.sibling"]
+        modules = {"localtune.trial.module": path}
         for other in others:
             modules[other] = tmp_path / "empty.py"
         (tmp_path / "empty.py").touch()
@@ -179,7 +179,7 @@ else:
             "json",
             "localtune.clock",
             "localtune.error",
-            "localtune.experiment.sibling",
+            "localtune.trial.sibling",
             "localtune.result",
             "numpy",
             "os.path",

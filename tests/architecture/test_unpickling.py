@@ -24,7 +24,7 @@ ALLOWED = {
     "localtune.utils.trust.load_own": "the gate: a file that was judged itself",
     "localtune.worker.messages.decode": _PIPE,
     "localtune.worker.messages._ReplyUnpickler": _PIPE,
-    "localtune.experiment.pickled_object.PickledObject.load": "an object of a result that came "
+    "localtune.trial.pickled_object.PickledObject.load": "an object of a result that came "
     "through the pipe, or from a database that the gate let pass",
     "localtune.worker.host.TrainableHost._construct": _PIPE,
     "localtune.worker.host.TrainableHost._reset": _PIPE,
@@ -33,9 +33,9 @@ ALLOWED = {
     "from a database or a file that the gate let pass",
     "localtune.trainable.parameters.loads_with_parameters": "the program, written by the parent "
     "into its private directory",
-    "localtune.execution.interpreter": "the settings, written by the parent into its private "
-    "directory",
-    "localtune.execution.guard.Guard._become_template": _PIPE,
+    "localtune.execution.process.interpreter": "the settings, written by the parent into its "
+    "private directory",
+    "localtune.execution.process.guard.Guard._become_template": _PIPE,
     "localtune.execution.simulated_host.SimulatedHost._begin": _OWN,
     "localtune.execution.simulated_host.SimulatedHost._restore": "a checkpoint of a simulation, "
     "in an experiment that the gate let pass",
@@ -52,8 +52,8 @@ ALLOWED = {
     "localtune.tuner.Tuner.restore": _TUNER,
     "localtune.tuner._saved_of": _DATABASE,
     "localtune.tuner._loaded": _TUNER,
-    "localtune.cli.reading.tune_config_of": _TUNER,
-    "localtune.cli.export_study._distributions": _TUNER,
+    "localtune.tools.cli.reading.tune_config_of": _TUNER,
+    "localtune.tools.cli.export_study._distributions": _TUNER,
     "localtune.testing.searcher_contract.SearcherContract."
     "test_a_searcher_that_is_restored_goes_on_like_its_twin": _OWN,
     "localtune.examples.population.Network.load_checkpoint": "user code: its own checkpoint",

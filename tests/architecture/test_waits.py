@@ -1,7 +1,8 @@
 """The parent of a run waits in one place, the Waiter, and never for a peer that reads nothing.
 
-What a peer that reads nothing does to the parent is tried in ``tests/execution/test_outbox.py``
-and ``test_template.py``. Here all places are listed where it could happen.
+What a peer that reads nothing does to the parent is tried in
+``tests/execution/process/test_outbox.py`` and ``test_template.py``. Here all
+places are listed where it could happen.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def calls(path: Path) -> list[tuple[str, ast.Call]]:
 
 
 def parents_files() -> list[Path]:
-    return [path for path in sorted(EXECUTION.glob("*.py")) if path.name not in OTHER_PROCESSES]
+    return [path for path in sorted(EXECUTION.rglob("*.py")) if path.name not in OTHER_PROCESSES]
 
 
 def test_what_is_sent_goes_where_nobody_waits_for_its_reader() -> None:

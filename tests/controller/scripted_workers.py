@@ -12,8 +12,6 @@ from localtune.controller import instructions as i
 from localtune.controller.settings import RunSettings
 from localtune.controller.state import ControllerState
 from localtune.execution.executor import Capacity, Exited, Replied, WorkerExit
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.resources import resource_dict_to_pg_factory
 from localtune.result import SHOULD_CHECKPOINT
 from localtune.schedulers import FIFOScheduler
@@ -21,6 +19,8 @@ from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.stopper import NoopStopper
 from localtune.stopper.stopper import Stopper
 from localtune.testing import ManualClock
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from localtune.worker import messages as m
 
 # How a worker can end that has been told to stop, or dies.

@@ -17,7 +17,7 @@ from localtune.controller.failure import (
 )
 from localtune.error import LocaltuneInternalError, StorageError, TrialTaskError
 from localtune.execution.executor import WorkerExit
-from localtune.experiment.trial import Trial
+from localtune.trial.trial import Trial
 from localtune.worker import messages as m
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from localtune.callback import CallbackList
 from localtune.controller.kept_state import KeptState, dump, load
-from localtune.experiment.trial import Trial
 from localtune.schedulers import FIFOScheduler
 from localtune.search import BasicVariantGenerator
 from localtune.stopper import MaximumIterationStopper, NoopStopper
 from localtune.stopper.stopper import Stopper
+from localtune.trial.trial import Trial
 
 
 class Remembering(FIFOScheduler):

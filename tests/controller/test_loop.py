@@ -20,7 +20,7 @@ from localtune.schedulers import FIFOScheduler
 from localtune.search import BasicVariantGenerator
 from localtune.stopper import NoopStopper
 from localtune.testing import ManualClock
-from tests.runs import Counting, PauseAlways, fit, processes, rows, statuses
+from tests.small_runs import Counting, PauseAlways, fit, processes, rows, statuses
 
 
 def test_a_searcher_that_waits_is_nothing_to_be_busy_with() -> None:

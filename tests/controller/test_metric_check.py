@@ -12,11 +12,11 @@ import pytest
 import localtune as tune
 from localtune.controller.metric_check import MetricCheck
 from localtune.error import MissingMetricError, TrialError, TuneError
-from localtune.experiment.trial import Trial
 from localtune.schedulers import ASHAScheduler, MedianStoppingRule
 from localtune.search.optuna import OptunaSearch
 from localtune.stopper import ExperimentPlateauStopper, TrialPlateauStopper
-from tests.runs import Recorder, fit, reporting, statuses
+from localtune.trial.trial import Trial
+from tests.small_runs import Recorder, fit, reporting, statuses
 
 TRIAL = Trial("train", trial_id="abc_00000")
 

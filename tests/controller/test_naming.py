@@ -12,8 +12,8 @@ import pytest
 import localtune as tune
 from localtune.controller.naming import check_experiment_name, name_trial
 from localtune.error import TuneError
-from localtune.experiment.trial import Trial
-from tests.runs import fit, reporting
+from localtune.trial.trial import Trial
+from tests.small_runs import fit, reporting
 
 DATE = "2030-12-31_23-59-59"
 

@@ -13,13 +13,13 @@ from localtune.clock import Clock, SystemClock
 from localtune.controller.kept_state import KeptState
 from localtune.controller.recorder import INTERVAL_S, Recorder
 from localtune.error import StorageError
-from localtune.experiment.trial import Trial
 from localtune.schedulers import FIFOScheduler
 from localtune.search import BasicVariantGenerator
 from localtune.search.search_generator import as_search_algorithm
 from localtune.stopper import NoopStopper
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.testing import ManualClock
+from localtune.trial.trial import Trial
 from tests.records import make_trial
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from localtune.config.checkpoint import CheckpointConfig
 from localtune.controller.limits import Limits
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
-from localtune.run_config import CheckpointConfig
 from localtune.schedulers import FIFOScheduler
 from localtune.testing import ManualClock
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from localtune.worker import messages as m
 from tests.controller.scripted_workers import FATES, FINISHES, Workers, make_state, statuses
 

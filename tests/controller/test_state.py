@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from localtune.config.checkpoint import CheckpointConfig
 from localtune.controller import instructions as i
 from localtune.controller.limits import Limits
 from localtune.controller.state import ControllerState
@@ -20,13 +21,12 @@ from localtune.error import (
     WorkerStartError,
 )
 from localtune.execution.executor import Exited, Replied, WorkerExit
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
-from localtune.run_config import CheckpointConfig
 from localtune.schedulers import FIFOScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.stopper.stopper import Stopper
 from localtune.testing import ManualClock
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from localtune.worker import messages as m
 from tests.controller.scripted_workers import FATES, Workers, make_state, statuses
 

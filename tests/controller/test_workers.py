@@ -8,8 +8,8 @@ import pytest
 
 from localtune.controller.workers import Phase, WorkerTable
 from localtune.execution.executor import Capacity
-from localtune.experiment.trial import Trial
 from localtune.resources import resource_dict_to_pg_factory
+from localtune.trial.trial import Trial
 
 
 def make_trial(number: int = 0, request: dict[str, float] | None = None) -> Trial:

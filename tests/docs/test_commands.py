@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from localtune.cli.main import COMMANDS, main, make_parser
+from localtune.tools.cli.main import COMMANDS, main, make_parser
 from tests.docs.pages import PAGES, script_of
 
 # What ends a command in a shell.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from localtune.execution import launcher
 from localtune.execution.executor import Executor
 from localtune.execution.in_process import InProcessExecutor
 from localtune.execution.local_process import ProcessExecutor
+from localtune.execution.process import launcher
 from localtune.testing.executor_contract import ExecutorContract
 
 

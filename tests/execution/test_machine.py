@@ -10,7 +10,7 @@ import pytest
 
 from localtune.execution import machine
 from localtune.execution.capacity import declared_capacity
-from tests.lifecycle.programs import run_for_json
+from tests.runs.lifecycle.programs import run_for_json
 
 
 def test_affinity_limits_the_cpus(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import xgboost
 import localtune as tune
 from localtune.integration import lightgbm as with_lightgbm
 from localtune.integration import xgboost as with_xgboost
-from tests.runs import checkpoint_names, fit, processes, rows, statuses
+from tests.small_runs import checkpoint_names, fit, processes, rows, statuses
 
 _X = np.random.default_rng(1).normal(size=(200, 3))
 _Y = (_X[:, 0] + _X[:, 1] > 0).astype(int)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import localtune as tune
-from tests.runs import checkpoint_names, fit, processes, rows, statuses
+from tests.small_runs import checkpoint_names, fit, processes, rows, statuses
 
 _X = np.random.default_rng(1).normal(size=(64, 3)).astype("float32")
 _Y = _X.sum(axis=1)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import localtune as tune
-from tests.runs import checkpoint_names, fit, processes, rows, statuses
+from tests.small_runs import checkpoint_names, fit, processes, rows, statuses
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from localtune.callback import CallbackList
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.logger import CSVLoggerCallback, JsonLoggerCallback, LoggerCallback
 from localtune.logger.history_logger import HistoryLogger
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from tests.records import add_results
 
 

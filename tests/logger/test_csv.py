@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from localtune.experiment.trial import Trial
 from localtune.logger import CSVLoggerCallback
+from localtune.trial.trial import Trial
 from tests.logger.recorder import Recorder
 from tests.records import make_trial
 

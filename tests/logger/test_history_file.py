@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import localtune as tune
-from localtune.experiment.history_files import read_results
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
+from localtune.trial.history_files import read_results
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from tests.logger.recorder import Recorder
 from tests.records import make_trial
-from tests.runs import first_time, fit, rows
+from tests.small_runs import first_time, fit, rows
 
 NAMES = ("result.json", "progress.csv")
 # What tells rows, cells and lines apart, and what only looks like it.

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from localtune.experiment.trial import Trial
 from localtune.logger import JsonLoggerCallback
 from localtune.search.sample import uniform
+from localtune.trial.trial import Trial
 from tests.logger.recorder import Recorder
 from tests.records import make_trial
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from localtune.experiment.trial import Trial
 from localtune.logger import LegacyLoggerCallback, Logger
+from localtune.trial.trial import Trial
 from tests.logger.recorder import Recorder
 from tests.records import make_trial
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from localtune.callback import CallbackList
-from localtune.experiment.trial import Trial
 from localtune.logger import LoggerCallback
+from localtune.trial.trial import Trial
 from tests.logger.recorder import Recorder
 from tests.records import make_trial
 

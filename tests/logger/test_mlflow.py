@@ -15,7 +15,7 @@ import pytest
 import localtune as tune
 from localtune.integration.mlflow import setup_mlflow
 from localtune.logger.mlflow import MLflowLoggerCallback
-from tests.runs import Counting, Recorder, fit, make_tuner, processes, statuses
+from tests.small_runs import Counting, Recorder, fit, make_tuner, processes, statuses
 
 
 @pytest.fixture(autouse=True)

@@ -27,11 +27,11 @@ from tensorboard.plugins.hparams.list_session_groups import Handler
 
 import localtune as tune
 from localtune.error import ExtraMissingError
-from localtune.experiment.trial import Trial
 from localtune.logger import TBXLoggerCallback
+from localtune.trial.trial import Trial
 from tests.logger.recorder import Recorder
 from tests.records import make_trial
-from tests.runs import fit, processes, statuses
+from tests.small_runs import fit, processes, statuses
 
 FILE = "events.out.tfevents.localtune"
 

@@ -17,7 +17,7 @@ from wandb.proto.wandb_internal_pb2 import Record
 import localtune as tune
 from localtune.integration.wandb import setup_wandb
 from localtune.logger.wandb import WandbLoggerCallback
-from tests.runs import Counting, fit, processes, reporting_checkpoints, statuses
+from tests.small_runs import Counting, fit, processes, reporting_checkpoints, statuses
 
 _BLOCK_BYTES = 32768
 

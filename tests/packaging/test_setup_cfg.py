@@ -94,6 +94,6 @@ def test_every_folder_with_code_is_a_package() -> None:
     assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
 
 
-@pytest.mark.parametrize("data", ["py.typed", "html_report/assets/*"])
+@pytest.mark.parametrize("data", ["py.typed", "tools/report/assets/*"])
 def test_each_pattern_of_package_data_finds_files(data: str) -> None:
     assert any(path.is_file() for path in (ROOT / "localtune").glob(data))

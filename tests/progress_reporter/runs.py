@@ -6,11 +6,11 @@ import io
 from typing import Any, TextIO
 
 from localtune.error import TrialTaskError
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.progress_reporter.console import ConsoleOutput
 from localtune.progress_reporter.machine import MachineLoad, MachineMeter
 from localtune.testing import ManualClock
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 
 PATH = "/results/sweep"
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from localtune.experiment.status import Status
+from localtune.trial.status import Status
 from tests.progress_reporter.runs import Run, ended_trial, make_trial, report, user_error
 from tests.progress_reporter.screen import FakeTerminal
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from tests.progress_reporter.runs import Run, make_trial, report
 from tests.progress_reporter.screen import FakeTerminal
 

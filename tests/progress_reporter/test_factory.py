@@ -4,9 +4,9 @@ import io
 
 import pytest
 
+from localtune.config.run import Verbosity
 from localtune.progress_reporter import CLIReporter, ConsoleOutput, create_output
 from localtune.progress_reporter.reporter_callback import ReporterCallback
-from localtune.run_config import Verbosity
 from tests.progress_reporter.runs import make_trial
 
 

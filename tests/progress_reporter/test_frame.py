@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from localtune.experiment.status import Status
 from localtune.progress_reporter.events import EventKind, TrialEvent
 from localtune.progress_reporter.facts import RunFacts
 from localtune.progress_reporter.frame import build_frame
 from localtune.progress_reporter.line import line_width, plain
 from localtune.progress_reporter.machine import MachineLoad
 from localtune.progress_reporter.tracker import TrialTracker
+from localtune.trial.status import Status
 from tests.progress_reporter.runs import ended_trial, make_trial, report
 
 FACTS = RunFacts(

@@ -5,8 +5,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localtune.experiment.trial import Trial
 from localtune.progress_reporter.leaderboard import Leaderboard, rank
+from localtune.trial.trial import Trial
 from tests.progress_reporter.runs import make_trial
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from localtune.experiment.status import Status
 from localtune.progress_reporter import JupyterNotebookReporter
 from localtune.progress_reporter.notebook_reporter import as_html
-from tests.lifecycle.programs import DEADLINE_S, environment
+from localtune.trial.status import Status
 from tests.progress_reporter.runs import ended_trial, make_trial
+from tests.runs.lifecycle.programs import DEADLINE_S, environment
 
 
 class Notebook:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from localtune.callback import CallbackList
-from localtune.experiment.trial import Trial
 from localtune.progress_reporter import CLIReporter, ProgressReporter
 from localtune.progress_reporter.reporter_callback import ReporterCallback
 from localtune.testing import ManualClock
+from localtune.trial.trial import Trial
 from tests.progress_reporter.runs import make_trial
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.progress_reporter.facts import RunFacts
 from localtune.progress_reporter.line import plain
 from localtune.progress_reporter.summary import failure_lines, summary_lines
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from tests.progress_reporter.runs import PATH, ended_trial, make_trial, user_error
 
 FACTS = RunFacts(PATH, metric="loss", mode="min")

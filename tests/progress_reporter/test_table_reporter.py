@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import localtune.progress_reporter as progress_reporter
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.progress_reporter import CLIReporter, JupyterNotebookReporter, ProgressReporter
 from localtune.testing import ManualClock
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from tests.progress_reporter.runs import ended_trial, make_trial
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from localtune.experiment.status import Status
 from localtune.progress_reporter.tracker import Counts, TrialTracker
+from localtune.trial.status import Status
 from tests.progress_reporter.runs import ended_trial, make_trial
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.progress_reporter.line import plain
 from localtune.progress_reporter.trial_table import trial_table
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from tests.progress_reporter.runs import ended_trial, make_trial
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pickle
 import random
 
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from tests.schedulers.fakes import FakeRun
 
 

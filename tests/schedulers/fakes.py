@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.schedulers.trial_scheduler import TrialScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.search.search_algorithm import SearchAlgorithm
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 
 # trial number, time -> metric; None is the end of the trial's own work
 Curve = Callable[[int, int], "float | None"]

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from localtune.checkpoint import Checkpoint
-from localtune.experiment.checkpoint_history import TrackedCheckpoint
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.schedulers.trial_scheduler import TrialScheduler
+from localtune.trial.checkpoint_history import TrackedCheckpoint
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from tests.schedulers.fakes import FakeView
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.schedulers.hb_bohb import HyperBandForBOHB
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from tests.schedulers.fakes import FakeRun, FakeView, make_trial
 
 CONTINUE, PAUSE, STOP = "CONTINUE", "PAUSE", "STOP"

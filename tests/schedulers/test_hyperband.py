@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localtune.checkpoint import Checkpoint
-from localtune.experiment.checkpoint_history import TrackedCheckpoint
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.schedulers.hb_bohb import HyperBandForBOHB
 from localtune.schedulers.hyperband import HyperBandScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
+from localtune.trial.checkpoint_history import TrackedCheckpoint
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from tests.schedulers.chaos_run import ChaosRun
 from tests.schedulers.fakes import FakeRun, FakeView, make_trial
 
@@ -525,7 +525,7 @@ def test_the_state_holds_no_trials() -> None:
     run = FakeRun(scheduler(), curve, count=17, slots=2)
     for _ in range(20):
         run.step()
-    assert b"localtune.experiment.trial" not in pickle.dumps(run.scheduler.get_state())
+    assert b"localtune.trial.trial" not in pickle.dumps(run.scheduler.get_state())
 
 
 @settings(max_examples=150, deadline=None)

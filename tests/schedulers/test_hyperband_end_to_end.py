@@ -12,7 +12,7 @@ from localtune.error import TuneError
 from localtune.schedulers import HyperBandForBOHB, HyperBandScheduler
 from localtune.search import ConcurrencyLimiter
 from localtune.search.bohb import TuneBOHB
-from tests.runs import first_time, fit, processes, rows, statuses
+from tests.small_runs import first_time, fit, processes, rows, statuses
 
 
 class Growing(tune.Trainable):

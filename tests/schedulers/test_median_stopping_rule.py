@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localtune.experiment.status import Status
 from localtune.schedulers import MedianStoppingRule, TrialScheduler
+from localtune.trial.status import Status
 from tests.schedulers.fakes import FakeRun, FakeView, make_trial
 
 CONTINUE, STOP, PAUSE = TrialScheduler.CONTINUE, TrialScheduler.STOP, TrialScheduler.PAUSE

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from localtune.error import ExtraMissingError, TuneError
-from localtune.experiment.trial import Trial
 from localtune.schedulers import PB2, TrialScheduler
 from localtune.schedulers.pb2_model import Observation, Situation, suggest, upper_bound
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.testing.simulation import simulate
+from localtune.trial.trial import Trial
 from tests.schedulers.population_runs import Climbing, View, make_trials, save, tell
 
 BOUNDS = [(0.0, 10.0)]

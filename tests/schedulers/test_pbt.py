@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 import localtune as tune
 from localtune.error import TuneError
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.schedulers import FIFOScheduler, PopulationBasedTraining, TrialScheduler
 from localtune.schedulers.population import Member, quantile_size, quantiles
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.search.suggestion import Suggestion
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from tests.schedulers.population_runs import View, make_trials, save, tell
 
 CONTINUE, PAUSE, NOOP = TrialScheduler.CONTINUE, TrialScheduler.PAUSE, TrialScheduler.NOOP

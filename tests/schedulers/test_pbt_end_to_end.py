@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import localtune as tune
+from localtune.analysis.result_grid import ResultGrid
 from localtune.checkpoint import Checkpoint
 from localtune.error import TuneError
-from localtune.result_grid import ResultGrid
 from localtune.schedulers import PopulationBasedTraining, PopulationBasedTrainingReplay
 
 RATES = [1.0, 100.0]

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import localtune as tune
-from localtune.experiment.trial import Trial
 from localtune.schedulers import PopulationBasedTrainingReplay, TrialScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.testing.simulation import simulate
+from localtune.trial.trial import Trial
 from tests.schedulers.population_runs import Climbing, View, make_trials, save, tell
 
 CONTINUE, NOOP = TrialScheduler.CONTINUE, TrialScheduler.NOOP

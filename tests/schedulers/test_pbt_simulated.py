@@ -9,10 +9,10 @@ import pytest
 
 import localtune as tune
 from localtune.execution.simulated_host import SimulatedCrash
-from localtune.experiment.status import Status
 from localtune.schedulers import PopulationBasedTraining
 from localtune.testing.simulation import simulate
 from localtune.testing.simulation_result import SimulationResult
+from localtune.trial.status import Status
 from tests.schedulers.population_runs import Climbing, MovingOptimum
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from localtune.experiment.status import Status
 from localtune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from localtune.schedulers.rungs import Rung
+from localtune.trial.status import Status
 from tests.schedulers.fakes import Curve, FakeRun
 
 CONTINUE, STOP, PAUSE = TrialScheduler.CONTINUE, TrialScheduler.STOP, TrialScheduler.PAUSE

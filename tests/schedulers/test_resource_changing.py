@@ -10,8 +10,6 @@ import pytest
 import localtune as tune
 from localtune.error import TuneError
 from localtune.execution.in_process import InProcessExecutor
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.resources import PlacementGroupFactory
 from localtune.schedulers import (
     ASHAScheduler,
@@ -28,6 +26,8 @@ from localtune.schedulers.resource_changing_scheduler import (
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.testing.simulation import simulate
 from localtune.testing.simulation_result import SimulationResult
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from tests.schedulers.fakes import FakeView
 
 ONE_CPU = PlacementGroupFactory([{"CPU": 1}])

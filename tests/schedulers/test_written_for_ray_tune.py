@@ -8,7 +8,7 @@ from typing import Any
 import localtune as tune
 from localtune.experiment import Trial
 from localtune.schedulers import FIFOScheduler, TrialScheduler
-from tests.runs import fit, processes, statuses
+from tests.small_runs import fit, processes, statuses
 
 
 class HalfTime(TrialScheduler):

@@ -18,11 +18,11 @@ from optuna.trial import TrialState
 
 import localtune as tune
 from localtune.error import SearchSpaceError
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.search.optuna import OptunaSearch
 from localtune.search.search_generator import SearchGenerator
 from localtune.testing.searcher_contract import Session
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 
 SPACE = {"x": tune.uniform(0, 1), "m": {"n": tune.randint(0, 5)}}
 

@@ -16,7 +16,7 @@ from localtune.search.hyperopt import HyperOptSearch
 from localtune.search.nevergrad import NevergradSearch
 from localtune.search.optuna import OptunaSearch
 from localtune.search.zoopt import ZOOptSearch
-from tests.runs import fit
+from tests.small_runs import fit
 
 SPACE = {"x": tune.uniform(3, 4)}
 GOAL: dict[str, Any] = {"metric": "loss", "mode": "min"}

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.search.searcher import Searcher, load_snapshot, snapshot
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 
 
 class Counting(Searcher):

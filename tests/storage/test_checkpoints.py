@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from localtune.experiment.checkpoint_dirs import commit_checkpoint, note_recorded, note_unrecorded
 from localtune.storage.checkpoints import find_damage, remove_leftovers
+from localtune.trial.checkpoint_dirs import commit_checkpoint, note_recorded, note_unrecorded
 from localtune.utils.files import file_sizes
-from tests.runs import Counting, fit, processes, rows
+from tests.small_runs import Counting, fit, processes, rows
 
 
 def make_checkpoint(parent: Path, name: str = "checkpoint_000000") -> Path:

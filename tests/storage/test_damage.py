@@ -19,10 +19,10 @@ from typing import Any, TypeAlias
 import pytest
 
 import localtune as tune
-from localtune.cli.main import main
 from localtune.error import StorageError
-from tests.lifecycle.programs import DEADLINE_S, environment
-from tests.runs import begin_only
+from localtune.tools.cli.main import main
+from tests.runs.lifecycle.programs import DEADLINE_S, environment
+from tests.small_runs import begin_only
 
 Damage: TypeAlias = "Callable[[Path], object]"
 

@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 
 from localtune.checkpoint import Checkpoint
+from localtune.config.checkpoint import CheckpointConfig
 from localtune.error import StorageError, TrialError, UsageError
-from localtune.experiment.checkpoint_dirs import commit_checkpoint, unrecorded_checkpoints
-from localtune.experiment.checkpoint_history import CheckpointHistory, StartPoint, TrackedCheckpoint
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.resources import resource_dict_to_pg_factory
 from localtune.result import EXPERIMENT_DB_FILE
-from localtune.run_config import CheckpointConfig
 from localtune.storage.experiment_db import ExperimentDB, RunRecord, has_database
 from localtune.storage.reading import load_trial, load_trials
 from localtune.storage.schema import SCHEMA_VERSION
+from localtune.trial.checkpoint_dirs import commit_checkpoint, unrecorded_checkpoints
+from localtune.trial.checkpoint_history import CheckpointHistory, StartPoint, TrackedCheckpoint
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from tests.records import add_checkpoint, add_results, make_trial
 
 ROOT = Path(__file__).parents[2]

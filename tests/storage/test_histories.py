@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import localtune as tune
-from tests.runs import fit
+from tests.small_runs import fit
 
 HARM: dict[str, Callable[[Path], object]] = {
     "garbled": lambda path: path.write_bytes(b'{"a": 1}\n\xff{torn\n{"b": 2}\n'),

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.locks import experiment_locked
 from localtune.storage.reading import load_trial, load_trials, read_experiment
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 from tests.records import make_trial
 
 

@@ -18,7 +18,7 @@ from localtune.error import ExtraMissingError, StorageError
 from localtune.storage.remote import SyncRecord, Version, split_path, working_storage_path
 from localtune.utils.remote_fetch import COMPLETE_MARKER
 from localtune.utils.remote_store import open_store
-from tests.runs import reporting
+from tests.small_runs import reporting
 from tests.storage.stores import faulty_store
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from localtune.checkpoint import Checkpoint
-from localtune.experiment.checkpoint_history import TrackedCheckpoint
-from localtune.experiment.trial import Trial
+from localtune.config.checkpoint import CheckpointConfig
 from localtune.result import EXPERIMENT_DB_FILE
-from localtune.run_config import CheckpointConfig
 from localtune.storage.checkpoints import remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.reading import load_trials
 from localtune.storage.remote import attach, read_record
 from localtune.storage.sync import ExperimentSync, SyncSettings
+from localtune.trial.checkpoint_history import TrackedCheckpoint
+from localtune.trial.trial import Trial
 from localtune.utils.remote_fetch import fetch_missing
 from localtune.utils.remote_store import RemoteStore
 from tests.storage.stores import Faults, faulty_store

@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 
 import localtune as tune
-from localtune.cli.main import main
 from localtune.error import StorageError, UntrustedDirectoryError
 from localtune.storage import shared_copy, snapshot
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.shared_copy import reader_of
-from tests.lifecycle.programs import environment
+from localtune.tools.cli.main import main
 from tests.records import make_trial
-from tests.runs import fit
+from tests.runs.lifecycle.programs import environment
+from tests.small_runs import fit
 
 TRIALS = 5
 TRIAL_ID = "abc_00000"

@@ -14,9 +14,9 @@ import pytest
 
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.snapshot import copy_database
-from tests.lifecycle.programs import running, wait_until
 from tests.records import make_trial
-from tests.runs import fit, reporting
+from tests.runs.lifecycle.programs import running, wait_until
+from tests.small_runs import fit, reporting
 
 # Moves an amount between rows all the time, so that their sum stays what it is.
 WRITER = """

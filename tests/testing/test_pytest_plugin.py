@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.lifecycle.programs import DEADLINE_S, environment
+from tests.runs.lifecycle.programs import DEADLINE_S, environment
 
 PLUGIN = "localtune.testing.pytest_plugin"
 TESTS = """
@@ -49,7 +49,7 @@ def test_the_plugin_loads_nothing_of_localtune_at_the_start() -> None:
     code = f"""
 import sys, {PLUGIN}
 heavy = ("cloudpickle", "psutil", "multiprocessing", "sqlite3")
-found = [n for n in sys.modules if n.startswith(("localtune.check", "localtune.execution"))]
+found = [n for n in sys.modules if n.startswith(("localtune.tools.check", "localtune.execution"))]
 print(found + [n for n in heavy if n in sys.modules])
 """
     done = subprocess.run(

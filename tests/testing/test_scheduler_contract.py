@@ -8,10 +8,10 @@ import hypothesis
 import pytest
 from hypothesis import Phase
 
-from localtune.experiment.status import Status
 from localtune.schedulers import FIFOScheduler, TrialScheduler
 from localtune.testing.scheduler_contract import SchedulerContract
 from localtune.testing.scheduler_problems import Problem
+from localtune.trial.status import Status
 
 END = "test_every_run_ends_and_nobody_is_left_behind"
 FAILURES = "test_failures_hold_up_nobody"

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 import localtune as tune
 from localtune.error import TuneError
 from localtune.execution.simulated_host import SimulatedCrash
-from localtune.experiment.status import Status
-from localtune.experiment.trial import Trial
 from localtune.schedulers import FIFOScheduler, TrialScheduler
 from localtune.search import Searcher
 from localtune.testing.simulation import simulate
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
 
 
 class Climb:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from localtune.experiment.trial_info import StorageContext
 from localtune.trainable import active_session
+from localtune.trial.trial_info import StorageContext
 
 
 @pytest.fixture(autouse=True)

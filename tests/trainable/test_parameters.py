@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from localtune.error import TuneError
-from localtune.experiment.trial_info import StorageContext
 from localtune.trainable.parameters import (
     Parameters,
     dumps_with_parameters,
@@ -23,6 +22,7 @@ from localtune.trainable.parameters import (
 )
 from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import with_parameters, with_resources, wrap_function
+from localtune.trial.trial_info import StorageContext
 
 BIG = np.ones(2 * 1024 * 1024)
 SMALL_BYTES = 100 * 1024
@@ -109,7 +109,7 @@ def test_a_payload_brings_the_values_to_another_process(kind: str) -> None:
         bound = with_resources(bound, {"cpu": 1})
     code = """
 from localtune.trainable.parameters import loads_with_parameters
-from localtune.experiment.trial_info import StorageContext
+from localtune.trial.trial_info import StorageContext
 from localtune.trainable.util import wrap_function
 import os, tempfile
 trainable = loads_with_parameters(data)

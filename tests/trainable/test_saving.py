@@ -8,8 +8,8 @@ import pytest
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError
-from localtune.experiment.trial_info import StorageContext
 from localtune.trainable.saving import persist_checkpoint, write_checkpoint
+from localtune.trial.trial_info import StorageContext
 from tests.records import unmarked
 
 

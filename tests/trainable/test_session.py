@@ -9,12 +9,12 @@ import pytest
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import TrialStopped
-from localtune.experiment.trial_info import StorageContext, TrialInfo
 from localtune.resources import PlacementGroupFactory
 from localtune.trainable.active_session import Session, current_session
 from localtune.trainable.context import TuneContext
 from localtune.trainable.session import get_checkpoint, get_context, report
 from localtune.trainable.trainable import Trainable
+from localtune.trial.trial_info import StorageContext, TrialInfo
 
 
 class Deliveries:

@@ -19,7 +19,6 @@ import pytest
 
 from localtune.checkpoint import Checkpoint, TrainingResult
 from localtune.error import StorageError
-from localtune.experiment.trial_info import StorageContext, TrialInfo
 from localtune.resources import PlacementGroupFactory
 from localtune.result import (
     DICT_CHECKPOINT_FILE,
@@ -29,6 +28,7 @@ from localtune.result import (
 )
 from localtune.trainable import trainable as trainable_module
 from localtune.trainable.trainable import Trainable
+from localtune.trial.trial_info import StorageContext, TrialInfo
 from tests.records import unmarked
 
 AUTO_FILLED = [
@@ -506,7 +506,7 @@ def test_a_process_killed_in_the_middle_of_a_save_leaves_no_checkpoint(
 ) -> None:
     script = f"""
 import os, pathlib, signal
-from localtune.experiment.trial_info import StorageContext
+from localtune.trial.trial_info import StorageContext
 from localtune.trainable import Trainable
 class Killed(Trainable):
     def save_checkpoint(self, checkpoint_dir):
@@ -525,7 +525,7 @@ Killed(storage=StorageContext({storage.experiment_dir!r}, {storage.trial_dir!r})
 
 def test_objects_of_main_travel_by_value(storage: StorageContext) -> None:
     script = f"""
-from localtune.experiment.trial_info import StorageContext
+from localtune.trial.trial_info import StorageContext
 from localtune.trainable import Trainable
 class State:
     number = 5

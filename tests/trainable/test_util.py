@@ -10,7 +10,6 @@ import cloudpickle
 import pytest
 
 from localtune.checkpoint import Checkpoint
-from localtune.experiment.trial_info import StorageContext
 from localtune.resources import PlacementGroupFactory
 from localtune.trainable.function_trainable import FunctionTrainable
 from localtune.trainable.session import get_checkpoint, report
@@ -22,6 +21,7 @@ from localtune.trainable.util import (
     with_resources,
     wrap_function,
 )
+from localtune.trial.trial_info import StorageContext
 
 TWO_CPUS = PlacementGroupFactory([{"CPU": 2}])
 

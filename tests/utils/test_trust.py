@@ -19,7 +19,7 @@ from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError, UntrustedDirectoryError
 from localtune.utils import trust
 from localtune.utils.trust import GuardedDirectory, check_trusted, load_own
-from tests.runs import Counting, fit, make_tuner
+from tests.small_runs import Counting, fit, make_tuner
 
 # No user of the machine that runs the tests.
 STRANGER = 54321

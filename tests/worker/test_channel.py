@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from localtune.experiment.pickled_object import PickledObject
+from localtune.trial.pickled_object import PickledObject
 from localtune.worker import messages as m
 from localtune.worker.main import PipeChannel
 from localtune.worker.pipe import Descriptor, HandlePipe, MessagePipe

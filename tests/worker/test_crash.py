@@ -12,7 +12,7 @@ import pytest
 
 import localtune as tune
 from localtune.worker.crash import take_crash, write_crashes_to
-from tests.lifecycle.programs import START_METHODS
+from tests.runs.lifecycle.programs import START_METHODS
 
 
 def crash(depth: int) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.lifecycle.programs import DEADLINE_S, environment
+from tests.runs.lifecycle.programs import DEADLINE_S, environment
 
 SCRIPT = """
 import os

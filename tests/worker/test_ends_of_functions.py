@@ -10,7 +10,7 @@ import pytest
 
 import localtune as tune
 from localtune.error import TrialStopped
-from tests.lifecycle.programs import START_METHODS
+from tests.runs.lifecycle.programs import START_METHODS
 
 EXECUTORS = {
     name: lambda name=name: tune.ProcessExecutor(

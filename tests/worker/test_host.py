@@ -11,10 +11,10 @@ import pytest
 
 import localtune as tune
 from localtune.error import TrialStopped
-from localtune.experiment.trial_info import StorageContext, TrialInfo
 from localtune.testing.chaos import ChaosTrainable
 from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import wrap_function
+from localtune.trial.trial_info import StorageContext, TrialInfo
 from localtune.utils.serialization import dumps
 from localtune.worker import messages as m
 from localtune.worker.host import ProcessHost, TrainableHost, failure_reply

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.lifecycle.programs import DEADLINE_S, START_METHODS, environment
+from tests.runs.lifecycle.programs import DEADLINE_S, START_METHODS, environment
 
 CELLS = [
     """

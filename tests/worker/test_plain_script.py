@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.lifecycle.programs import START_METHODS, run_for_json
+from tests.runs.lifecycle.programs import START_METHODS, run_for_json
 
 EXPECTED = {
     "is main thread": True,

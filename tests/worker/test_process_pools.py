@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.lifecycle.programs import START_METHODS, run_for_json
+from tests.runs.lifecycle.programs import START_METHODS, run_for_json
 
 DOUBLES = [0, 2, 4, 6]
 SPAWNING = ("spawn", "forkserver")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import localtune as tune
-from tests.lifecycle.programs import START_METHODS
+from tests.runs.lifecycle.programs import START_METHODS
 
 
 def forks(config: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 import localtune as tune
 from localtune.trainable.trainable import Trainable
 from localtune.worker.workdir import Surroundings, explain_missing_file, wants_trial_dir
-from tests.lifecycle.programs import START_METHODS
+from tests.runs.lifecycle.programs import START_METHODS
 
 EVERYWHERE = [*START_METHODS, "inprocess"]
 

@@ -33,16 +33,18 @@ try:
 except ImportError as error:
     raise ExtraMissingError("scikit-learn", "sklearn", "LocaltuneSearchCV") from error
 
+from localtune.config.checkpoint import CheckpointConfig
+from localtune.config.failure import FailureConfig
+from localtune.config.run import RunConfig
+from localtune.config.tune import TuneConfig
 from localtune.integration.sklearn.cv_results import cv_results
 from localtune.integration.sklearn.folds import SCORE, Candidate, Task, trained
-from localtune.run_config import CheckpointConfig, FailureConfig, RunConfig
 from localtune.search.sample import choice
 from localtune.trainable.util import with_parameters
-from localtune.tune_config import TuneConfig
 from localtune.tuner import Tuner
 
 if TYPE_CHECKING:
-    from localtune.result_grid import ResultGrid
+    from localtune.analysis.result_grid import ResultGrid
 
 
 class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]

@@ -1,0 +1,35 @@
+"""Names of a package that are looked up when they are first used.
+
+This module imports nothing: packages that use it cost nothing to import.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+
+def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+    """Makes the ``__getattr__`` of a package.
+
+    Args:
+        package: Dotted name of the package.
+        modules: {name: module that defines it}, with the module's name below ``localtune``.
+
+    Returns:
+        A function that imports the module of a name, and keeps the value in the package.
+    """
+
+    def look_up(name: str) -> Any:
+        import sys
+        from importlib import import_module
+
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(import_module(f"localtune.{modules[name]}"), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return look_up

@@ -1,8 +1,0 @@
-"""Checks of a trainable before it is paid for in a sweep."""
-
-from __future__ import annotations
-
-from localtune.check.check import check_trainable
-from localtune.check.report import CheckReport, Finding, Verdict
-
-__all__ = ["CheckReport", "Finding", "Verdict", "check_trainable"]

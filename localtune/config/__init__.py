@@ -1,0 +1,1 @@
+"""Configurations that users pass to a run."""

@@ -1,0 +1,154 @@
+"""How a run is carried out and kept: RunConfig and the configs inside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from localtune.config.checkpoint import CheckpointConfig
+from localtune.config.checks import config_of
+from localtune.config.failure import FailureConfig
+from localtune.config.sync import SyncConfig
+from localtune.utils.files import current_directory
+from localtune.utils.remote_store import (
+    checked_filesystem,
+    is_local_filesystem,
+    is_uri,
+    local_path,
+)
+
+if TYPE_CHECKING:
+    from localtune.callback import Callback
+    from localtune.progress_reporter import ProgressReporter
+    from localtune.stopper import Stopper
+
+    StopCondition = (
+        Mapping[str, Any] | Stopper | Callable[[str, Mapping[str, Any]], bool] | Sequence[Stopper]
+    )
+
+
+DEFAULT_STORAGE_PATH = "~/localtune_results"
+
+
+@dataclass
+class RunConfig:
+    """Where a run is kept, when it stops, how failures and checkpoints are treated.
+
+    Args:
+        name: Name of the experiment's directory. None makes one of the trainable's name,
+            the time and a random ending.
+        storage_path: Absolute directory, or one that starts with ``~``; None is
+            ``~/localtune_results``. Or the URI of remote storage (``s3://bucket/sweeps``).
+        storage_filesystem: A file system object of fsspec or pyarrow that ``storage_path`` is in;
+            None finds it by the URI.
+        failure_config: See :class:`FailureConfig`.
+        checkpoint_config: See :class:`CheckpointConfig`.
+        sync_config: See :class:`SyncConfig`.
+        verbose: 0 silent, 1 status and best trials (default), 2 also each result, 3 also each
+            result in full.
+        stop: Stop conditions: ``{metric: bound}``, a callable ``(trial_id, result) -> bool``,
+            a :class:`~localtune.Stopper`, or a list of stoppers.
+        callbacks: Called at each step of a trial's life.
+        progress_reporter: Shows progress instead of the built-in output.
+        if_exists: What happens if an experiment of that name is there already: ``"add"`` adds a run
+            to it, and a warning says what is there; ``"error"`` refuses; ``"resume"`` goes on with
+            its latest run, or starts if there is none.
+        log_to_file: Send each trial's output to files in its directory: True (``stdout`` and
+            ``stderr``), one name for both, or a pair of names.
+
+    Raises:
+        ValueError: for a ``storage_path`` that is not absolute, a ``storage_filesystem`` or one of
+            the configs that is none, another ``verbose``, or another ``if_exists``.
+    """
+
+    name: str | None = None
+    storage_path: str | os.PathLike[str] | None = None
+    storage_filesystem: Any = None
+    failure_config: FailureConfig | None = None
+    checkpoint_config: CheckpointConfig | None = None
+    sync_config: SyncConfig | None = None
+    verbose: int | Verbosity | None = None
+    stop: StopCondition | None = None
+    callbacks: list[Callback] | None = None
+    progress_reporter: ProgressReporter | None = None
+    log_to_file: bool | str | tuple[str | None, str | None] = False
+    local_dir: str | None = None
+    if_exists: str = "add"
+
+    def __post_init__(self) -> None:
+        if self.local_dir is not None:
+            raise DeprecationWarning(
+                f"RunConfig(local_dir={self.local_dir!r}) is not supported: "
+                "pass the directory as storage_path."
+            )
+        self.storage_path = resolve_storage_path(self.storage_path, self.storage_filesystem)
+        if self.verbose is None:
+            self.verbose = 1
+        check_verbosity(self.verbose)
+        check_if_exists(self.if_exists)
+        self.failure_config = config_of(FailureConfig, "failure_config", self.failure_config)
+        self.checkpoint_config = config_of(
+            CheckpointConfig, "checkpoint_config", self.checkpoint_config
+        )
+        self.sync_config = config_of(SyncConfig, "sync_config", self.sync_config)
+
+
+class Verbosity(int, Enum):
+    """How much a run prints."""
+
+    V0_MINIMAL = 0
+    V1_EXPERIMENT = 1
+    V2_TRIAL_NORM = 2
+    V3_TRIAL_DETAILS = 3
+
+
+def check_verbosity(verbose: int) -> None:
+    """Raises ValueError if ``verbose`` is no level of output."""
+    if not isinstance(verbose, int) or not 0 <= verbose <= 3:
+        raise ValueError(f"verbose must be 0, 1, 2 or 3, but got {verbose!r}.")
+
+
+def check_if_exists(if_exists: Any) -> str:
+    """Returns ``if_exists`` if it says what to do with a name that is taken.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    if if_exists not in ("add", "error", "resume"):
+        raise ValueError(f"if_exists must be 'add', 'error' or 'resume', but got {if_exists!r}.")
+    return str(if_exists)
+
+
+def resolve_storage_path(path: str | os.PathLike[str] | None, filesystem: Any = None) -> str:
+    """The absolute directory, or the place in a store, that a ``storage_path`` means.
+
+    Args:
+        path: The ``storage_path``.
+        filesystem: The ``storage_filesystem``.
+
+    Raises:
+        ValueError: for what is no path, a relative path of this machine, or a ``filesystem`` that
+            is none.
+        ExtraMissingError: for a ``filesystem`` without fsspec.
+    """
+    if not (path is None or isinstance(path, (str, os.PathLike))):
+        raise ValueError(f"storage_path must be the path of a directory, but got {path!r}.")
+    text = os.fspath(path) if path is not None else DEFAULT_STORAGE_PATH
+    if filesystem is not None and not is_local_filesystem(filesystem):
+        checked_filesystem(filesystem)
+        if path is None:
+            raise ValueError("storage_filesystem needs a storage_path: a path in it.")
+        return text.rstrip("/")
+    if is_uri(text):
+        return text.rstrip("/")
+    text = local_path(text)
+    if not os.path.isabs(text):
+        raise ValueError(
+            f"storage_path must be absolute, but got {text!r}. "
+            f"Use {os.path.join(current_directory() or os.sep, text)!r}, or a path that starts "
+            "with '~'."
+        )
+    return os.path.normpath(text)

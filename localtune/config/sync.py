@@ -1,0 +1,34 @@
+"""SyncConfig: how an experiment with remote storage is uploaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class SyncConfig:
+    """How an experiment with remote storage is uploaded. Without, trials write to their place.
+
+    Args:
+        sync_period: Seconds between two uploads of histories; new checkpoints, and trials that
+            end, are uploaded soon in any case.
+        sync_timeout: Seconds that the end of a run waits for the rest to be uploaded.
+        sync_artifacts: Whether all files in the trials' directories are uploaded, not just
+            histories, errors and checkpoints.
+        sync_artifacts_on_checkpoint: Accepted for compatibility: artifacts are uploaded with
+            whatever else is.
+
+    Raises:
+        ValueError: for a value that is no number of seconds.
+    """
+
+    sync_period: int = 300
+    sync_timeout: int = 1800
+    sync_artifacts: bool = False
+    sync_artifacts_on_checkpoint: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("sync_period", "sync_timeout"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not value >= 0:
+                raise ValueError(f"{name} must be at least 0 seconds, but got {value!r}.")

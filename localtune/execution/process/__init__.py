@@ -1,0 +1,1 @@
+"""Worker processes: how they start, how they are watched, how they end."""

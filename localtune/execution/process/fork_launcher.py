@@ -1,0 +1,190 @@
+"""ForkLauncher: starts workers through templates, and templates through a guard. Linux.
+
+A template serves the trials that ask for the same number of CPUs: numerical libraries read their
+number of threads when they are loaded, which a warm template does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from multiprocessing import Pipe
+from typing import Any
+
+from localtune.execution.executor import WorkerExit
+from localtune.execution.process.guard_client import GuardClient
+from localtune.execution.process.launcher import ExitHandler, Launcher, Program
+from localtune.execution.process.template_client import TemplateClient, not_started
+from localtune.execution.process.waiter import Waiter
+from localtune.utils.messages import get_logger
+
+logger = get_logger(__name__)
+
+
+class ForkLauncher(Launcher):
+    """Starts workers through templates.
+
+    Args:
+        program: See :class:`Launcher`.
+        waiter: See :class:`Launcher`.
+        on_exit: See :class:`Launcher`.
+        is_warm: Whether templates load the trainable once for all workers; else each worker is a
+            fresh interpreter.
+    """
+
+    def __init__(
+        self, program: Program, waiter: Waiter, on_exit: ExitHandler, *, is_warm: bool = True
+    ) -> None:
+        super().__init__(program, waiter, on_exit)
+        self._is_warm = is_warm
+        self._guard: GuardClient | None = None
+        self._templates: dict[tuple[tuple[str, str], ...], TemplateClient] = {}
+        self._owners: dict[int, TemplateClient] = {}  # {worker id: its template}
+        self._preload = program.preload
+        self._retried: set[int] = set()  # workers that were to be forked when a template died
+
+    def launch(
+        self, worker_id: int, environment: Mapping[str, str], output_fd: int | None = None
+    ) -> Any:
+        client = self._template(environment)
+        ours, theirs = Pipe()
+        self._owners[worker_id] = client
+        try:
+            client.fork(worker_id, theirs, output_fd)
+        except OSError:
+            ours.close()
+            theirs.close()
+            del self._owners[worker_id]
+            raise
+        return ours
+
+    def send_signal(self, worker_id: int, signum: int) -> None:
+        client = self._owners.get(worker_id)
+        if client is not None:
+            client.send_signal(worker_id, signum)
+
+    def withdraw(self, worker_id: int) -> bool:
+        client = self._owners.get(worker_id)
+        return client is not None and client.withdraw(worker_id)
+
+    def give_up(self, worker_id: int) -> None:
+        client = self._owners.get(worker_id)
+        if client is not None and client.is_stuck() and self._guard is not None:
+            logger.warning("The template process of worker %d reports nothing: killed.", worker_id)
+            self._guard.kill_template(client.id)
+            client.wait_once_more()
+
+    def process_ids(self) -> dict[int, int]:
+        return {
+            worker_id: pid
+            for client in self._templates.values()
+            for worker_id, pid in client.pids.items()
+        }
+
+    def close(self) -> None:
+        for client in self._templates.values():
+            client.close()
+        self._templates.clear()
+        if self._guard is not None:
+            self._guard.close()
+            self._guard = None
+
+    def _template(self, environment: Mapping[str, str]) -> TemplateClient:
+        key = tuple(sorted(environment.items()))
+        client = self._templates.get(key)
+        if client is None:
+            if self._guard is None:
+                self._guard = GuardClient(
+                    self.program,
+                    self._settings(),
+                    self.waiter,
+                    self._on_template_ended,
+                    self._on_guard_lost,
+                )
+            options = {"preload": self._preload, "is_warm": self._is_warm}
+            number, control = self._guard.start_template(environment, **options)
+            client = TemplateClient(number, control, environment, self.waiter, self)
+            self._templates[key] = client
+        return client
+
+    def on_worker_exit(self, worker_id: int, exit: WorkerExit) -> None:
+        """Called by a template's client when a worker has ended."""
+        del self._owners[worker_id]
+        self.on_exit(worker_id, exit)
+
+    def on_refusal(self, client: TemplateClient, reason: str) -> None:
+        """Called by a client whose template must not fork: one that preloads nothing takes over."""
+        if self._preload != ():
+            self._preload = ()
+            logger.warning(
+                "Each worker loads the trainable by itself, which takes longer: %s. To import "
+                "selected modules once instead, pass ProcessExecutor(preload=[...]).",
+                reason,
+            )
+        self._take_over(client, may_go_on=True)
+
+    def _on_template_ended(self, template_id: int, exit_code: int, text: str) -> None:
+        for client in self._templates.values():
+            if client.id == template_id:
+                client.take_in_last_words()
+                # It may have refused, and another one has taken over.
+                if client in self._templates.values():
+                    client.exit_code = exit_code
+                    client.problem = client.problem or text
+                    note = "its template process was killed, and it with it"
+                    self._lost(client, note, may_go_on=client.was_loaded)
+                return
+
+    def _on_guard_lost(self) -> None:
+        assert self._guard is not None
+        guard, self._guard = self._guard, None
+        clients = list(self._templates.values())
+        # They have seen it, too, and end what is below them.
+        for client in clients:
+            client.wait_for_end()
+        guard.bury()
+        for client in clients:
+            if client in self._templates.values():
+                note = "its guard process was killed, and it with it"
+                self._lost(client, note, may_go_on=True)
+
+    def _lost(self, client: TemplateClient, note: str, *, may_go_on: bool) -> None:
+        """A template has ended, with all that was below it."""
+        worker_ids = list(client.pids)
+        client.pids.clear()
+        for worker_id in worker_ids:
+            self.on_worker_exit(worker_id, WorkerExit(None, note))
+        self._take_over(client, may_go_on=may_go_on)
+
+    def _take_over(self, old: TemplateClient, *, may_go_on: bool) -> None:
+        """Lets a new template fork what the old one had not forked yet."""
+        waiting, old.waiting = old.waiting, {}
+        unsent, old.unsent = old.unsent, {}
+        self._templates = {key: each for key, each in self._templates.items() if each is not old}
+        old.close()
+        for worker_id, (theirs, output_fd) in waiting.items():
+            is_innocent = old.was_refused or (may_go_on and worker_id in unsent)
+            if is_innocent or (may_go_on and worker_id not in self._retried):
+                if not is_innocent:
+                    self._retried.add(worker_id)
+                self._move(worker_id, theirs, output_fd, old)
+            else:
+                # It died while it was starting, or again: the next one would, too.
+                theirs.close()
+                note = old.problem or "the template process ended before it started the worker"
+                exit_code = None if old.problem else old.exit_code
+                self.on_worker_exit(worker_id, WorkerExit(exit_code, note))
+
+    def _move(
+        self, worker_id: int, theirs: Any, output_fd: int | None, old: TemplateClient
+    ) -> None:
+        try:
+            client = self._template(old.environment)
+            client.fork(worker_id, theirs, output_fd)
+        except OSError as error:
+            theirs.close()
+            self.on_worker_exit(worker_id, not_started(str(error)))
+            return
+        self._owners[worker_id] = client
+        signum = old.early_signals.get(worker_id)
+        if signum is not None:
+            client.send_signal(worker_id, signum)

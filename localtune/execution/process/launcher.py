@@ -1,0 +1,176 @@
+"""How worker processes come to life and end. Others do not know start methods.
+
+::
+
+    ForkLauncher (Linux)                          SpawnLauncher (everywhere)
+
+      parent                                        parent ------ guard (kills the workers
+        |-- guard                                     |             if the parent dies)
+              |-- template (1 thread per worker)      |-- worker
+              |     |-- worker                        +-- worker
+              |     +-- worker
+              +-- template (2 threads per worker)
+                    +-- worker
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from localtune.execution.executor import WorkerExit
+from localtune.execution.process.descriptors import users_limit
+from localtune.execution.process.waiter import Waiter
+from localtune.utils.files import current_directory
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What workers run.
+
+    Attributes:
+        path: File with the pickled trainable, in ``private_dir``.
+        private_dir: Directory that only this user can read.
+        preload: Modules for the template to import in place of the trainable; None is the
+            trainable itself.
+        outputs: Descriptors for the output and the errors of processes that have none of their own;
+            None is this process's.
+    """
+
+    path: str
+    private_dir: str
+    preload: tuple[str, ...] | None = None
+    outputs: tuple[int, int] | None = None
+
+
+# template: forked from a warm process (Linux). spawn: a fresh interpreter. portable: the same with
+# nothing but what every platform has (no process groups, no adoption of orphans).
+START_METHODS = ("template", "spawn", "portable")
+
+HAS_GROUPS = hasattr(os, "killpg")
+
+ExitHandler = Callable[[int, WorkerExit], None]
+
+
+class Launcher(ABC):
+    """Starts, signals and buries worker processes.
+
+    Args:
+        program: What workers run.
+        waiter: Where the launcher registers what it needs to watch.
+        on_exit: Called as ``on_exit(worker_id, exit)``, once per launched worker, when its process
+            and all that it left behind have ended.
+    """
+
+    def __init__(self, program: Program, waiter: Waiter, on_exit: ExitHandler) -> None:
+        self.program = program
+        self.waiter = waiter
+        self.on_exit = on_exit
+
+    @abstractmethod
+    def launch(
+        self, worker_id: int, environment: Mapping[str, str], output_fd: int | None = None
+    ) -> Any:
+        """Starts a worker; does not wait for it.
+
+        Args:
+            worker_id: Never used before.
+            environment: Variables that must be set before libraries are loaded.
+            output_fd: Descriptor that what it prints goes to, open until it has ended; None is
+                this process's own output.
+
+        Returns:
+            The parent's end of the pipe.
+
+        Raises:
+            OSError: if the operating system refuses.
+        """
+
+    @abstractmethod
+    def send_signal(self, worker_id: int, signum: int) -> None:
+        """Signals a worker (SIGKILL: with all that it started). Nothing if it has ended."""
+
+    def withdraw(self, worker_id: int) -> bool:
+        """Takes back a launch that has not begun, if it has not; its exit is told then.
+
+        Returns:
+            Whether it has not begun, and never will.
+        """
+        return False
+
+    def give_up(self, worker_id: int) -> None:
+        """Called for a worker whose end was not told long after SIGKILL: ends what keeps it."""
+        return
+
+    @abstractmethod
+    def process_ids(self) -> dict[int, int]:
+        """{worker id: process id} of the workers that have started and not ended."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends what the launcher itself runs. All workers must have ended."""
+
+    def _settings(self) -> dict[str, Any]:
+        here = current_directory() or os.sep
+        return {
+            "program": self.program.path,
+            "private_dir": self.program.private_dir,
+            "preload": self.program.preload,
+            "parent_pid": os.getpid(),
+            "sys_path": [os.path.join(here, entry) for entry in sys.path],
+            "argv": list(sys.argv),
+            "open_files": users_limit(),
+        }
+
+
+def make_launcher(
+    start_method: str | None, program: Program, waiter: Waiter, on_exit: ExitHandler
+) -> Launcher:
+    """The launcher for a start method.
+
+    Args:
+        start_method: One of :data:`START_METHODS`, or None for the best that works here.
+        program: What workers run.
+        waiter: See :class:`Launcher`.
+        on_exit: See :class:`Launcher`.
+
+    Raises:
+        ValueError: for one that does not work here.
+    """
+    reason = why_no_templates()
+    if start_method == "template" and reason:
+        raise ValueError(f"start_method='template' does not work here: {reason}. Use 'spawn'.")
+    # Each platform pays for its own way only.
+    if start_method == "portable" or reason:
+        from localtune.execution.process.spawn_launcher import SpawnLauncher
+
+        return SpawnLauncher(
+            program, waiter, on_exit, use_process_groups=start_method != "portable" and HAS_GROUPS
+        )
+    from localtune.execution.process.fork_launcher import ForkLauncher
+
+    return ForkLauncher(program, waiter, on_exit, is_warm=start_method != "spawn")
+
+
+def why_no_templates() -> str:
+    """What this machine lacks for templates; "" if nothing."""
+    if not sys.platform.startswith("linux"):
+        return f"it needs Linux, and this is {sys.platform}"
+    if not _has_pidfd():
+        return "the kernel offers no process descriptors (pidfd_open)"
+    return ""
+
+
+def _has_pidfd() -> bool:
+    """Whether the platform offers process descriptors."""
+    if not hasattr(os, "pidfd_open"):
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,255 @@
+"""MemoryWatch: ends a worker in good time, before the kernel ends anything.
+
+::
+
+      once per check
+        a worker's processes hold more than its trial asked for  ---> that worker goes
+        the machine, or the cgroup, has less left than the reserve -> the youngest worker that
+                                                                      holds enough to matter goes,
+                                                                      one after the other
+
+While no trial asks for memory and enough is left, a check reads what is left and nothing else.
+"""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from localtune.execution import machine
+from localtune.execution.executor import WorkerExit
+from localtune.execution.process.memory_usage import tree_bytes
+from localtune.resources import request_of
+from localtune.utils.text import format_bytes
+from localtune.worker import messages as m
+
+_MIB = 1024 * 1024
+
+# The reserve: this share of the memory, but at least so much and at most so much, and on the
+# smallest machines no more than this share.
+_RESERVE_SHARE = 0.03
+_LEAST_RESERVE_BYTES = 200 * _MIB
+_MOST_RESERVE_BYTES = 2048 * _MIB
+_MOST_RESERVE_SHARE = 0.1
+
+# Ending a worker that holds less than this, or than this share of what the largest one holds,
+# would help nobody.
+_RELEVANT_BYTES = 64 * _MIB
+_RELEVANT_SHARE = 0.25
+
+# When less than so many reserves is left, memory is looked at more often by this factor.
+_NEAR_RESERVES = 4
+_NEAR_FACTOR = 10
+# Looking may take this share of the parent's time.
+_MOST_TIME_SHARE = 0.02
+# As many neighbours are named; the rest is summed up.
+_NAMED_COUNT = 5
+
+
+_REMEDY = (
+    "Run fewer trials at once (max_concurrent_trials, or a request for memory), or let them use "
+    "less."
+)
+_SIGKILL = int(getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+@dataclass(slots=True, eq=False)
+class _Tenant:
+    """A worker, as the watch sees it.
+
+    Attributes:
+        worker_id: Which worker.
+        trial_name: Whom it serves.
+        limit_bytes: What its trial asked for; None is nothing.
+        since: Grows with each trial that is given to a worker: the youngest has the largest.
+        pid: Its process.
+        verdict: Why it is being killed, None if it is not.
+    """
+
+    worker_id: int
+    trial_name: str
+    limit_bytes: float | None
+    since: int
+    pid: int = 0
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A worker that is to be killed.
+
+    Attributes:
+        worker_id: Which one.
+        note: Why, with the figures.
+        is_shortage: Whether the machine is short of memory, and not the trial over its request.
+    """
+
+    worker_id: int
+    note: str
+    is_shortage: bool
+
+
+class MemoryWatch:
+    """Decides which worker must go for want of memory.
+
+    Args:
+        check_s: Seconds between two looks.
+        reserve_bytes: What must stay free; None is 3 % of the memory, at least 200 MiB (but no
+            more than 10 %) and at most 2 GiB. 0 never ends a worker for what the machine lacks.
+        left: Says how many bytes are left on the machine.
+        held_by: Says how many bytes a process and those below it hold. The second argument tells
+            whether to be exact about what they share with others.
+    """
+
+    def __init__(
+        self,
+        check_s: float,
+        reserve_bytes: float | None = None,
+        *,
+        left: Callable[[], int] = machine.memory_left_bytes,
+        held_by: Callable[[int, bool], int] = tree_bytes,
+    ) -> None:
+        if reserve_bytes is None:
+            reserve_bytes = default_reserve_bytes(machine.memory_bytes())
+        self._check_s = check_s
+        self._reserve_bytes = reserve_bytes
+        self._left = left
+        self._held_by = held_by
+        self._next_at = time.monotonic() + check_s
+        self._tenants: dict[int, _Tenant] = {}
+        self._numbers = itertools.count()
+        self._oom_kill_count = machine.oom_kill_count()
+
+    def assign(self, worker_id: int, assignment: m.Assignment) -> None:
+        """Takes in which trial a worker serves from now on."""
+        trial = assignment.trial
+        limit = request_of(trial.resources).get("memory") if trial.resources is not None else None
+        tenant = _Tenant(worker_id, trial.trial_name, limit, next(self._numbers))
+        self._tenants[worker_id] = tenant
+
+    def release(self, worker_id: int, exit: WorkerExit) -> WorkerExit:
+        """Takes in that a worker has ended; says so if want of memory was the cause."""
+        tenant = self._tenants.pop(worker_id)
+        if tenant.verdict is not None and exit.exit_code != 0:
+            note, is_shortage = tenant.verdict.note, tenant.verdict.is_shortage
+            return replace(exit, note=note, out_of_memory=is_shortage)
+        if exit.exit_code != -_SIGKILL:
+            return exit
+        count, self._oom_kill_count = self._oom_kill_count, machine.oom_kill_count()
+        if exit.note or self._oom_kill_count <= count:
+            return exit
+        note = f"the kernel ended it, because memory ran out. {_REMEDY}"
+        return replace(exit, note=note, out_of_memory=True)
+
+    def seconds_left(self) -> float | None:
+        """Seconds until the next look; None while there is nothing to look at."""
+        return max(self._next_at - time.monotonic(), 0.0) if self._tenants else None
+
+    def look(self, process_ids: Mapping[int, int]) -> list[Verdict]:
+        """Whom to kill now.
+
+        Args:
+            process_ids: {worker id: process id} of the workers that run.
+        """
+        began = time.monotonic()
+        left = self._left()
+        running = []
+        for tenant in self._tenants.values():
+            if tenant.worker_id in process_ids and tenant.verdict is None:
+                tenant.pid = process_ids[tenant.worker_id]
+                running.append(tenant)
+        held: dict[int, int] = {}
+        verdicts = self._over_request(running, left, held)
+        # What is being killed will give memory back: one at a time.
+        is_freeing = any(each.verdict is not None for each in self._tenants.values())
+        if not verdicts and not is_freeing and left < self._reserve_bytes:
+            verdicts = self._shortage(running, left, held)
+        for verdict in verdicts:
+            self._tenants[verdict.worker_id].verdict = verdict
+        is_near = left < _NEAR_RESERVES * self._reserve_bytes
+        pause_s = self._check_s / (_NEAR_FACTOR if is_near else 1)
+        now = time.monotonic()
+        self._next_at = now + max(pause_s, (now - began) / _MOST_TIME_SHARE)
+        return verdicts
+
+    def _over_request(
+        self, tenants: Sequence[_Tenant], left: int, held: dict[int, int]
+    ) -> list[Verdict]:
+        over = []
+        for tenant in tenants:
+            limit = tenant.limit_bytes
+            if limit is None or self._measure(tenant, held) <= limit:
+                continue
+            # What is shared with others costs nothing more; to count it right takes longer.
+            exact = self._held_by(tenant.pid, True)
+            if exact > limit:
+                held[tenant.worker_id] = exact
+                over.append((tenant, limit))
+        return [
+            Verdict(
+                tenant.worker_id,
+                f"its processes held {format_bytes(held[tenant.worker_id])} of memory, and its "
+                f"trial asked for {format_bytes(limit)}; {format_bytes(left)} was left. "
+                f"{self._scene(tenant, tenants, held)} "
+                'Ask for more (with_resources, "memory"), or let the trial use less.',
+                is_shortage=False,
+            )
+            for tenant, limit in over
+        ]
+
+    def _shortage(
+        self, tenants: Sequence[_Tenant], left: int, held: dict[int, int]
+    ) -> list[Verdict]:
+        amounts = [self._measure(tenant, held) for tenant in tenants]
+        relevant = max(_RELEVANT_BYTES, _RELEVANT_SHARE * max(amounts, default=0))
+        offenders = [each for each in tenants if held[each.worker_id] >= relevant]
+        if not offenders:
+            return []
+        victim = max(offenders, key=lambda each: each.since)
+        note = (
+            f"memory ran short: {format_bytes(left)} was left, less than the reserve of "
+            f"{format_bytes(self._reserve_bytes)}. Of the workers that held much this was the "
+            f"youngest; its processes held {format_bytes(held[victim.worker_id])}. "
+            f"{self._scene(victim, tenants, held)} {_REMEDY}"
+        )
+        return [Verdict(victim.worker_id, note, is_shortage=True)]
+
+    def _scene(self, victim: _Tenant, tenants: Sequence[_Tenant], held: dict[int, int]) -> str:
+        """What else ran, and with how much."""
+        others = [each for each in tenants if each is not victim]
+        if not others:
+            return "Nothing else ran."
+        others.sort(key=lambda each: self._measure(each, held), reverse=True)
+        named = [f"{each.trial_name} {format_bytes(held[each.worker_id])}" for each in others]
+        if len(named) > _NAMED_COUNT:
+            rest = others[_NAMED_COUNT:]
+            total = format_bytes(sum(held[each.worker_id] for each in rest))
+            named[_NAMED_COUNT:] = [f"{len(rest)} more {total}"]
+        return f"Also running: {', '.join(named)}."
+
+    def _measure(self, tenant: _Tenant, held: dict[int, int]) -> int:
+        if tenant.worker_id not in held:
+            held[tenant.worker_id] = self._held_by(tenant.pid, False)
+        return held[tenant.worker_id]
+
+
+def check_settings(check_s: float | None, reserve_bytes: float | None) -> None:
+    """Raises ValueError for settings of :class:`ProcessExecutor` that make no sense."""
+    if check_s is not None and not check_s > 0:
+        raise ValueError(
+            f"memory_check_s must be more than 0 seconds, or None to never look, but got {check_s}."
+        )
+    if reserve_bytes is not None and not reserve_bytes >= 0:
+        raise ValueError(
+            "memory_reserve_bytes must be at least 0, or None for the default, but got "
+            f"{reserve_bytes}."
+        )
+
+
+def default_reserve_bytes(total_bytes: float) -> float:
+    """How much of so much memory must stay free."""
+    reserve = min(max(_RESERVE_SHARE * total_bytes, _LEAST_RESERVE_BYTES), _MOST_RESERVE_BYTES)
+    return min(reserve, _MOST_RESERVE_SHARE * total_bytes)

@@ -1,0 +1,80 @@
+"""OutputPipe: what a worker prints, for somebody who shows it in a place of his choice."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+from collections.abc import Callable
+
+from localtune.execution.process.waiter import Waiter
+
+_CHUNK_BYTES = 64 * 1024
+# Characters that a line without an end may have before it is passed on all the same.
+_MAX_LINE = 64 * 1024
+# A pipe holds 64 KiB, and a MiB where somebody has enlarged it.
+_MAX_PIECES = 32
+
+
+class OutputPipe:
+    """A pipe that takes the place of a worker's standard streams.
+
+    Args:
+        waiter: Where the reading end is watched.
+        on_text: Called as ``on_text(lines, source)`` with whole lines; very long ones come in
+            pieces.
+        source: Id of the trial that prints; a worker may serve one after the other.
+
+    Attributes:
+        write_fd: The end for the worker.
+    """
+
+    def __init__(
+        self, waiter: Waiter, on_text: Callable[[str, str], None], source: str = ""
+    ) -> None:
+        self._waiter = waiter
+        self._on_text = on_text
+        self._source = source
+        self._read_fd, self.write_fd = os.pipe()
+        os.set_blocking(self._read_fd, False)
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._rest = ""  # a line that has no end yet
+        waiter.register(self._read_fd, self._on_readable)
+
+    def next_source(self, source: str) -> None:
+        """What comes from now on is of another trial."""
+        self._take_in_rest()
+        self._source = source
+
+    def close(self) -> None:
+        """Takes in what is left; the worker must have ended."""
+        self._take_in_rest()
+        self._waiter.unregister(self._read_fd)
+        os.close(self._read_fd)
+        os.close(self.write_fd)
+
+    def _take_in_rest(self) -> None:
+        # No more than a pipe holds: whoever has taken the pipe along may write without end.
+        for _ in range(_MAX_PIECES):
+            if not self._read():
+                break
+        if self._rest:
+            rest, self._rest = self._rest, ""
+            self._on_text(rest + "\n", self._source)
+
+    def _on_readable(self) -> None:
+        self._read()
+
+    def _read(self) -> bool:
+        """Takes in one piece; False if there is none."""
+        data = b""
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self._read_fd, _CHUNK_BYTES)
+        lines, end, rest = (self._rest + self._decoder.decode(data)).rpartition("\n")
+        if len(rest) > _MAX_LINE:
+            # Somebody prints without line ends: it must not pile up here.
+            lines, end, rest = lines + end + rest, "\n", ""
+        self._rest = rest
+        if end:
+            self._on_text(lines + end, self._source)
+        return bool(data)

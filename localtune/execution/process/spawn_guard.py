@@ -1,0 +1,60 @@
+"""The guard of a SpawnLauncher: ends the workers of a parent that died.
+
+A small process beside the workers that were started as fresh interpreters. It reads lines
+``+g123`` (a worker that leads process group 123), ``+p123`` (one without a group) and ``-g123``
+(ended) from its input. When the input ends, it kills whoever is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from typing import Any
+
+from localtune.execution.process.mark import end_marked
+from localtune.worker.signals import reset_signals
+
+
+def main(input_fd: int, settings: dict[str, Any]) -> None:
+    """Entry of the guard process.
+
+    Args:
+        input_fd: Where the lines come from.
+        settings: ``workers`` that there are already, ``{pid: whether it leads a group}``;
+            ``private_dir`` is removed in the end, and who carries the ``mark`` is killed.
+    """
+    reset_signals()
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    workers: dict[int, bool] = settings["workers"]
+    with open(input_fd, encoding="ascii") as lines:
+        for line in lines:
+            sign, kind, pid = line[0], line[1], int(line[2:])
+            if sign == "+":
+                workers[pid] = kind == "g"
+            else:
+                workers.pop(pid, None)
+    for pid, group in workers.items():
+        kill_tree(pid, group=group)
+    end_marked(settings["mark"])
+    import shutil
+
+    shutil.rmtree(settings["private_dir"], ignore_errors=True)
+
+
+def kill_tree(pid: int, *, group: bool) -> None:
+    """Kills a process, its descendants, and its process group if it leads one."""
+    import psutil
+
+    family: list[psutil.Process] = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        family = [root, *root.children(recursive=True)]
+    if group:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()

@@ -1,0 +1,343 @@
+"""The template: a single-threaded process that starts one worker per trial. Linux.
+
+::
+
+      parent                         template                          worker
+        |  "fork 7" + pipe end          |                                 |
+        |------------------------------>|  fork ------------------------->|  own session,
+        |<------------------------------|  "started 7 <pid>" + pidfd      |  own process group
+        |                               |                                 |
+        |<================ commands and replies over the pipe ===========>|
+        |                               |                                 |
+        |                               |<------------- exits ------------|
+        |                               |  kills what is left of its group
+        |                               |  and what it left behind
+        |<------------------------------|  "exited 7 <status>"            |
+        |                               |                                 |
+       dies - - - - - - - - - - - - - ->|  kills all workers, exits
+
+A warm template has loaded the trainable, and its workers go on from there. The workers of one that
+is not warm become fresh interpreters.
+
+Workers are killed by the kernel if the template dies. Descendants of a worker that lose their
+parents stay below the worker while it lives and come to the template when it has ended: so
+whatever the template finds among its children that is no worker belongs to no trial any more.
+The template itself is a child of the guard, and ends when the guard does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import os
+import select
+import shutil
+import signal
+import socket
+from typing import Any, NoReturn
+
+from localtune.execution.process import packets as pk
+from localtune.execution.process.interpreter import bootstrap, command_line
+from localtune.utils import open_files
+from localtune.utils.messages import say
+from localtune.worker.crash import write_crashes_to
+from localtune.worker.lifeline import (
+    LAST_BREATH_S,
+    adopt_orphans,
+    children_of,
+    die_with_parent,
+    end_children,
+)
+from localtune.worker.main import (
+    adopt_interpreter,
+    exit_worker,
+    restore_open_files,
+    serve,
+)
+from localtune.worker.pipe import Descriptor
+from localtune.worker.program import load_program, warm_up
+from localtune.worker.signals import be_deaf
+from localtune.worker.workdir import flush_output
+
+
+def main(control_fd: int, superiors: tuple[int, int], settings: dict[str, Any]) -> NoReturn:
+    """What a process does that the guard has forked to be a template.
+
+    Args:
+        control_fd: Inherited end of the socket to the parent.
+        superiors: Process descriptors of the guard and of the parent.
+        settings: ``program``, ``preload``, ``private_dir``, ``is_warm``, and what
+            :func:`~localtune.worker.main.adopt_interpreter` needs.
+    """
+    code = 1
+    try:
+        adopt_interpreter(settings)
+        template = Template(socket.socket(fileno=control_fd), superiors, settings)
+        template.run()
+        code = 0
+    except BaseException:
+        import traceback
+
+        say(traceback.format_exc())
+    finally:
+        # Threads that an import has started would keep the interpreter from ending.
+        flush_output()
+        os._exit(code)
+
+
+class Template:
+    """Starts workers, reports their ends, and kills them when the parent or the guard has gone.
+
+    Args:
+        control: Socket to the parent.
+        superiors: See :func:`main`.
+        settings: See :func:`main`.
+    """
+
+    def __init__(
+        self, control: socket.socket, superiors: tuple[int, int], settings: dict[str, Any]
+    ) -> None:
+        self._control = control
+        self._superiors = superiors
+        self._settings = settings
+        self._program: str = settings["program"]
+        self._preload: tuple[str, ...] | None = settings["preload"]
+        self._private_dir: str = settings["private_dir"]
+        self._open_files: int | None = settings["open_files"]
+        self._trainable: Any = None
+        self._workers: dict[int, int] = {}  # {pid: worker id}
+        self._pidfds: dict[int, int] = {}  # {pidfd: pid}
+        self._signals_of_workers: tuple[Any, set[int]] = (signal.SIG_DFL, set())
+        self._poll = select.poll()
+        for source in (control, *superiors):
+            self._poll.register(source, select.POLLIN)
+        adopt_orphans()
+        limits = open_files.limits()
+        if limits is not None:
+            open_files.set_soft_limit(limits[1])  # It holds a descriptor of each worker.
+
+    # -- loading --------------------------------------------------------------------------------
+
+    def _load(self) -> bool:
+        """Imports what the trainable needs; tells the parent, and returns, whether to go on."""
+        if not self._settings["is_warm"]:
+            self._send(pk.LOADED)
+            return True
+        warm_up()
+        try:
+            for name in self._preload or ():
+                __import__(name)
+        except BaseException as error:
+            problem = f"preload: importing {name!r} raised {type(error).__name__}: {error}"
+            self._send(pk.BROKEN, text=problem)
+            return False
+        if self._preload is None:
+            # A trainable that cannot be loaded is the workers' failure to report: there it has
+            # a trial, a directory and a traceback.
+            try:
+                self._trainable = load_program(self._program)
+            except BaseException:
+                self._trainable = None
+        problem = why_unsafe_to_fork()
+        # What is loaded by now is shared by all workers: keep the collector from touching (and
+        # so from copying) it.
+        gc.collect()
+        gc.freeze()
+        if problem:
+            self._send(pk.REFUSED, text=problem)
+            return False
+        self._send(pk.LOADED)
+        return True
+
+    def _shut_out_signals(self) -> None:
+        """Lets no signal end this process, or hide from it how its children end.
+
+        What the user's modules want signals to mean is kept for the workers.
+        """
+        of_children = signal.getsignal(signal.SIGCHLD)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._signals_of_workers = (of_children, be_deaf())
+
+    def _let_signals_in(self) -> None:
+        of_children, blocked = self._signals_of_workers
+        if of_children is not None:
+            signal.signal(signal.SIGCHLD, of_children)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    # -- the loop -------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serves the parent until it has gone, and then leaves nothing behind."""
+        serves = self._load()
+        self._shut_out_signals()
+        if serves:
+            while self._serve_once():
+                pass
+        end_children()
+        # What the guard would do, had it not died with the parent. A parent that lives notices
+        # the closed socket, and ends this process.
+        self._control.close()
+        if _ends_within(self._superiors[0], 0) and _ends_within(self._superiors[1], LAST_BREATH_S):
+            shutil.rmtree(self._private_dir, ignore_errors=True)
+
+    def _serve_once(self) -> bool:
+        """Waits for something to happen and handles it; False when a superior has gone."""
+        for fd, _ in self._poll.poll():
+            if fd in self._superiors:
+                return False
+            if fd == self._control.fileno():
+                if not self._serve_parent():
+                    return False
+            else:
+                self._bury(fd)
+        return True
+
+    def _serve_parent(self) -> bool:
+        """Handles one packet; False when the parent has gone."""
+        try:
+            packet = pk.receive(self._control)
+        except OSError:
+            return False
+        if packet is None:
+            return False
+        try:
+            if packet.fds:
+                self._start(packet.id, *packet.fds)
+            else:
+                # The system has dropped what there was no room for.
+                self._send(pk.NOT_STARTED, packet.id, text=os.strerror(errno.EMFILE))
+        finally:
+            for fd in packet.fds:
+                os.close(fd)
+        return True
+
+    def _start(self, worker_id: int, connection_fd: int, output_fd: int | None = None) -> None:
+        template_pid = os.getpid()
+        try:
+            entry = self._entry_of_fresh(worker_id, connection_fd)
+            pid = os.fork()
+        except OSError as error:
+            self._send(pk.NOT_STARTED, worker_id, text=str(error))
+            return
+        if pid == 0:
+            self._become_worker(worker_id, connection_fd, output_fd, template_pid, entry)
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError as error:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            self._send(pk.NOT_STARTED, worker_id, text=str(error))
+            return
+        self._workers[pid] = worker_id
+        self._pidfds[pidfd] = pid
+        self._poll.register(pidfd, select.POLLIN)
+        self._send(pk.STARTED, worker_id, pid, fds=(pidfd,))
+
+    def _entry_of_fresh(self, worker_id: int, connection_fd: int) -> list[str] | None:
+        """Command line of a worker that is to be a fresh interpreter."""
+        if self._settings["is_warm"]:
+            return None
+        settings = {**self._settings, "worker_id": worker_id, "own_group": True}
+        return command_line(
+            bootstrap("localtune.worker.main:main_spawned", connection_fd, settings)
+        )
+
+    def _become_worker(
+        self,
+        worker_id: int,
+        connection_fd: int,
+        output_fd: int | None,
+        template_pid: int,
+        entry: list[str] | None,
+    ) -> NoReturn:
+        code = 1
+        try:
+            os.setsid()
+            die_with_parent(template_pid)
+            adopt_orphans()
+            restore_open_files(self._open_files)
+            if output_fd is not None:
+                for standard in (1, 2):
+                    os.dup2(output_fd, standard)
+                os.close(output_fd)
+            if entry is not None:
+                self._let_signals_in()
+                os.set_inheritable(connection_fd, True)
+                os.execv(entry[0], entry)
+            self._control.close()
+            for pidfd in (*self._superiors, *self._pidfds):
+                os.close(pidfd)
+            self._let_signals_in()
+            crash_file = write_crashes_to(self._private_dir, worker_id)
+            code = serve(Descriptor(connection_fd), self._get_trainable, crash_file)
+        except BaseException:
+            import traceback
+
+            say(traceback.format_exc())
+        finally:
+            exit_worker(code)
+        raise AssertionError("exit_worker does not return")
+
+    def _get_trainable(self) -> Any:
+        return self._trainable if self._trainable is not None else load_program(self._program)
+
+    # -- ends -----------------------------------------------------------------------------------
+
+    def _bury(self, pidfd: int) -> None:
+        """Cleans up after a worker that has ended, then reports its status."""
+        pid = self._pidfds.pop(pidfd)
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+        # As long as the worker is not waited for, its process group id cannot be used again.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        worker_id = self._workers.pop(pid)
+        end_children(spare=self._workers)
+        self._send(pk.EXITED, worker_id, os.waitstatus_to_exitcode(status))
+
+    def _send(
+        self,
+        kind: bytes,
+        worker_id: int = 0,
+        number: int = 0,
+        text: str = "",
+        fds: tuple[int, ...] = (),
+    ) -> None:
+        # If the parent has gone, the loop will see it.
+        with contextlib.suppress(OSError):
+            pk.send(self._control, pk.Packet(kind, worker_id, number, text.encode(), fds))
+
+
+def _ends_within(pidfd: int, duration_s: float) -> bool:
+    """Whether a process has ended, or does within so many seconds."""
+    ended = select.poll()
+    ended.register(pidfd, select.POLLIN)
+    return bool(ended.poll(duration_s * 1000))
+
+
+def why_unsafe_to_fork() -> str:
+    """Why this process must not be forked; "" if it may.
+
+    A forked child has one thread only. Locks that other threads of Python held stay locked for
+    ever in it, and a GPU context does not survive a fork at all. Processes that an import has
+    started would be shared by all trials, and could not be told from what trials leave behind.
+    Threads of numerical libraries are no problem where the library restarts them (OpenBLAS,
+    OpenMP of GNU), and the template runs with one such thread per CPU that a trial asks for.
+    """
+    import threading
+
+    threads = [thread.name for thread in threading.enumerate() if thread.is_alive()]
+    if len(threads) > 1:
+        return f"importing it starts threads ({', '.join(threads[1:])})"
+    if children_of(os.getpid()):
+        return "importing it starts processes"
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            continue
+        if target.startswith(("/dev/nvidia", "/dev/kfd", "/dev/dri/")):
+            return f"importing it opens the GPU ({target})"
+    return ""

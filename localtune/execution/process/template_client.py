@@ -1,0 +1,249 @@
+"""The parent's side of one template.
+
+A template is asked for a few workers at a time, and for the next one when it has answered. So what
+is on its way to it, descriptors included, always has room, and the parent never waits for it to
+read::
+
+    fork --> unsent --[fewer than _MOST_ASKED]--> asked --"started", "not started"--> running
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from localtune.execution.executor import WorkerExit
+from localtune.execution.process import packets as pk
+from localtune.execution.process.waiter import Waiter
+from localtune.worker.lifeline import LAST_BREATH_S
+
+# As many are asked for at a time: enough to keep a template busy, and few enough for any limit on
+# descriptors that are on their way.
+_MOST_ASKED = 16
+# A template that has to report an end, and has reported nothing for so long, will not.
+_STUCK_S = 10.0
+
+
+def not_started(reason: str) -> WorkerExit:
+    """The end of a worker that the system refused to start."""
+    return WorkerExit(None, f"it could not be started: {reason}", no_room=True)
+
+
+class Observer(Protocol):
+    """Is told what a template reports."""
+
+    def on_worker_exit(self, worker_id: int, exit: WorkerExit) -> None:
+        """A worker has ended, or will never start."""
+
+    def on_refusal(self, client: TemplateClient, reason: str) -> None:
+        """The template must not fork."""
+
+
+class TemplateClient:
+    """Talks to one template.
+
+    Args:
+        id: The template's, to the guard.
+        control: Socket to the template; owned from now on.
+        environment: The template's variables.
+        waiter: Where the socket is watched.
+        observer: Is told what happens.
+    """
+
+    def __init__(
+        self,
+        id: int,
+        control: socket.socket,
+        environment: Mapping[str, str],
+        waiter: Waiter,
+        observer: Observer,
+    ) -> None:
+        self.id = id
+        self.environment = environment
+        self._control = control
+        self._waiter = waiter
+        self._observer = observer
+        self._is_watched = True
+        self.pids: dict[int, int] = {}  # {worker id: pid}
+        # {worker id: (the worker's end of its pipe, where it prints to)}
+        self.waiting: dict[int, tuple[Any, int | None]] = {}
+        self.unsent: dict[int, None] = {}  # of these, those that were not asked for yet, in order
+        self.early_signals: dict[int, int] = {}  # {worker id: signal for it when it has started}
+        self.was_loaded = False
+        self.was_refused = False
+        self.problem = ""
+        self.exit_code: int | None = None
+        self._pidfds: dict[int, int] = {}
+        self._asked: set[int] = set()  # workers that it has not answered for
+        self._cancelled: set[int] = set()  # of these, those that nobody wants any more
+        self._heard_at = time.monotonic()
+        control.setblocking(False)
+        waiter.register(control, self._on_readable)
+
+    def fork(self, worker_id: int, theirs: Any, output_fd: int | None) -> None:
+        """Asks for a worker that talks through ``theirs`` and prints to ``output_fd``.
+
+        Raises:
+            OSError: if the system refuses to pass descriptors on.
+        """
+        # Kept open until the template says that it has forked, so that another one can take over.
+        self.waiting[worker_id] = (theirs, output_fd)
+        self.unsent[worker_id] = None
+        try:
+            self._ask()
+        except OSError:
+            del self.waiting[worker_id], self.unsent[worker_id]
+            raise
+
+    def _ask(self) -> None:
+        """Asks for the next workers, as many as may be asked for.
+
+        Raises:
+            OSError: if the system refuses to pass descriptors on, and no answer will come after
+                which it might be tried again.
+        """
+        while self.unsent and len(self._asked) < _MOST_ASKED:
+            worker_id = next(iter(self.unsent))
+            theirs, output_fd = self.waiting[worker_id]
+            fds = [theirs.fileno()] if output_fd is None else [theirs.fileno(), output_fd]
+            try:
+                pk.send(self._control, pk.Packet(pk.FORK, worker_id, fds=fds))
+            except OSError as error:
+                if error.errno == errno.ETOOMANYREFS and not self._asked:
+                    raise
+                # It has something to answer before; or it has died, which the guard notices.
+                return
+            del self.unsent[worker_id]
+            self._asked.add(worker_id)
+
+    def _ask_again(self) -> None:
+        while True:
+            try:
+                self._ask()
+            except OSError as error:
+                self._not_started(next(iter(self.unsent)), str(error))
+            else:
+                return
+
+    def withdraw(self, worker_id: int) -> bool:
+        """Takes a worker back that the template was not asked for yet; whether it could be."""
+        if worker_id not in self.unsent:
+            return False
+        self._drop(worker_id)
+        return True
+
+    def _drop(self, worker_id: int) -> None:
+        self.unsent.pop(worker_id, None)
+        self.waiting.pop(worker_id)[0].close()
+        self._observer.on_worker_exit(worker_id, WorkerExit(-signal.SIGKILL))
+
+    def send_signal(self, worker_id: int, signum: int) -> None:
+        """Signals a worker, or takes it back if it has not started."""
+        pidfd = self._pidfds.get(worker_id)
+        if pidfd is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signum)
+        elif self.withdraw(worker_id) or worker_id not in self.waiting:
+            return
+        elif signum == signal.SIGKILL and not self.was_loaded:
+            # Nobody knows whether the template, which may hang in an import, ever forks it.
+            self._cancelled.add(worker_id)
+            self._drop(worker_id)
+        else:
+            self.early_signals[worker_id] = signum
+
+    def is_stuck(self) -> bool:
+        """Whether the template, which has an end to report, has reported nothing for long."""
+        return time.monotonic() - self._heard_at > _STUCK_S
+
+    def wait_once_more(self) -> None:
+        """Lets the template be stuck only when it has reported nothing for as long again."""
+        self._heard_at = time.monotonic()
+
+    def close(self) -> None:
+        """Gives up the template, which the guard ends if need be."""
+        self._stop_watching()
+        self._control.close()
+        for theirs, _ in self.waiting.values():
+            theirs.close()
+        for pidfd in self._pidfds.values():
+            os.close(pidfd)
+
+    def take_in_last_words(self) -> None:
+        """Takes in what the template has said before it ended."""
+        while self._is_watched and self._take_in_packet():
+            pass
+
+    def wait_for_end(self) -> None:
+        """Waits until the template has closed its socket; one that has no workers may hang."""
+        if self.was_loaded and self._is_watched:
+            ended = select.poll()
+            ended.register(self._control, 0)
+            ended.poll(LAST_BREATH_S * 1000)
+
+    def _stop_watching(self) -> None:
+        if self._is_watched:
+            self._is_watched = False
+            self._waiter.unregister(self._control)
+
+    def _on_readable(self) -> None:
+        self._take_in_packet()
+
+    def _take_in_packet(self) -> bool:
+        """Takes in a packet; False if there was none."""
+        try:
+            packet = pk.receive(self._control)
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            # The template has ended without reading all of its packets.
+            packet = pk.receive(self._control)
+        if packet is None:
+            # The guard tells when all that it left has ended, too.
+            self._stop_watching()
+            return False
+        self._heard_at = time.monotonic()
+        self._asked.discard(packet.id)
+        if packet.id in self._cancelled:
+            for pidfd in packet.fds:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                os.close(pidfd)
+        elif packet.kind == pk.STARTED:
+            self._started(packet.id, packet.number, packet.fds[0])
+        elif packet.kind == pk.EXITED:
+            os.close(self._pidfds.pop(packet.id))
+            del self.pids[packet.id]
+            self._observer.on_worker_exit(packet.id, WorkerExit(packet.number))
+        elif packet.kind == pk.NOT_STARTED:
+            self._not_started(packet.id, packet.text)
+        elif packet.kind == pk.LOADED:
+            self.was_loaded = True
+        elif packet.kind == pk.BROKEN:
+            self.problem = packet.text
+        elif packet.kind == pk.REFUSED:
+            self.was_refused = True
+            self._observer.on_refusal(self, packet.text)
+            return True
+        self._ask_again()
+        return True
+
+    def _not_started(self, worker_id: int, reason: str) -> None:
+        self.unsent.pop(worker_id, None)
+        self.waiting.pop(worker_id)[0].close()
+        self._observer.on_worker_exit(worker_id, not_started(reason))
+
+    def _started(self, worker_id: int, pid: int, pidfd: int) -> None:
+        self.waiting.pop(worker_id)[0].close()
+        self.pids[worker_id] = pid
+        self._pidfds[worker_id] = pidfd
+        signum = self.early_signals.pop(worker_id, None)
+        if signum is not None:
+            self.send_signal(worker_id, signum)

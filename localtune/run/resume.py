@@ -1,0 +1,246 @@
+"""What a run that is taken up again finds in its directory: trials, states, the seed."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from localtune.callback import CallbackError, CallbackList
+from localtune.config.resume import ResumeConfig
+from localtune.controller.kept_state import dump, load
+from localtune.controller.loop import error_of_callback
+from localtune.error import StorageError
+from localtune.logger.history_logger import HistoryLogger
+from localtune.result import CONFIG_PREFIX
+from localtune.run.build import resources_function
+from localtune.schedulers import TrialScheduler
+from localtune.search.renewal import renewed
+from localtune.search.search_algorithm import SearchAlgorithm
+from localtune.storage.checkpoints import remove_leftovers
+from localtune.storage.experiment_db import ExperimentDB
+from localtune.storage.histories import recorded_history
+from localtune.storage.reading import results_ahead
+from localtune.storage.trial_record import take_result
+from localtune.trial.checkpoint_dirs import note_recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from localtune.run.experiment import Experiment
+    from localtune.stopper.stopper import Stopper
+    from localtune.trial.trial import Trial
+
+
+class Found:
+    """The trials of an experiment as a run finds them and goes on with them.
+
+    Nothing is written before :meth:`mend`.
+
+    Args:
+        db: What the run goes on with; None if it begins anew, and has no trials yet.
+        resume: What becomes of which trials.
+        searcher: Brought to where it was.
+
+    Attributes:
+        trials: In the order of their creation.
+        to_mend: Those whose histories a crash may have left behind the record, or damaged.
+    """
+
+    def __init__(
+        self,
+        db: ExperimentDB | None = None,
+        resume: ResumeConfig | None = None,
+        searcher: SearchAlgorithm | None = None,
+    ) -> None:
+        self.trials: list[Trial] = []
+        self.to_mend: list[Trial] = []
+        self._torn: list[_Torn] = []
+        if db is None or resume is None or searcher is None:
+            return
+        self.trials = db.load()
+        state = db.get("searcher")
+        if state is None and self.trials:
+            # It would begin anew, beside what it has proposed already.
+            raise db.damaged("it has trials, and nothing of the searcher that proposed them")
+        if state is not None:
+            try:
+                searcher.set_state(state)
+            except Exception as error:
+                raise _unreadable("searcher", error) from error
+        if not db.get("ended_well"):
+            torn = [each for each in self.trials if _has_directory(each)]
+            self._torn = [_Torn(each) for each in torn]
+            # The directory of one that has not started must stay empty.
+            self.to_mend = [each for each in torn if each.start_time is not None]
+        for trial in self.trials:
+            _revive(trial, resume, searcher)
+
+    def mend(self, db: ExperimentDB) -> None:
+        """Brings the files of the trials and their records together."""
+        for torn in self._torn:
+            torn.mend(db)
+
+
+class _Torn:
+    """A trial whose files and record a crash may have left apart."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self._config = trial.config
+        self._ahead: list[tuple[int, dict[str, Any]]] = []
+        if not trial.is_finished():
+            for result in results_ahead(trial):
+                take_result(trial, result)
+                self._ahead.append((trial.result_count, result))
+        # As they are on record: what becomes of the trial is decided afterwards.
+        self._checkpoints = [each.checkpoint.path for each in trial.checkpoints]
+
+    def mend(self, db: ExperimentDB) -> None:
+        trial = self._trial
+        for number, result in self._ahead:
+            # The file has the config as text only.
+            db.add_result(trial, number, {**result, CONFIG_PREFIX: self._config})
+        remove_leftovers(trial.path, self._checkpoints)
+        for path in self._checkpoints:
+            note_recorded(path)
+
+
+def _has_directory(trial: Trial) -> bool:
+    return bool(trial.dirname) and os.path.isdir(trial.path)
+
+
+def renew(
+    trials: list[Trial],
+    experiment: Experiment,
+    scheduler: TrialScheduler,
+    before: Mapping[str, Any],
+) -> None:
+    """Gives trials that go on what the experiment was given anew: constants, objects, resources.
+
+    Values that were drawn for a trial stay, and so do those that a scheduler has changed.
+
+    Args:
+        trials: Of the run that is taken up.
+        experiment: What it was given.
+        scheduler: Of the run.
+        before: :func:`~localtune.search.renewal.plain_constants` of the space it had before.
+
+    Raises:
+        TuneError: if resources are asked for twice.
+    """
+    resources_of = resources_function(experiment)
+    for trial in trials:
+        if trial.is_finished():
+            continue
+        config = renewed(trial.config, experiment.config, trial.evaluated_params, before)
+        trial.set_config(config)
+        if not scheduler.changes_resources:
+            trial.update_resources(resources_of(config))
+
+
+def connect_histories(callbacks: CallbackList, db: ExperimentDB, to_mend: list[Trial]) -> None:
+    """Tells the loggers that write histories where the record is.
+
+    Args:
+        callbacks: The loggers are among them.
+        db: Has the record.
+        to_mend: Trials whose files a crash may have left behind the record, or damaged.
+    """
+    for each in callbacks.callbacks:
+        if isinstance(each, HistoryLogger):
+            each.connect(partial(recorded_history, db))
+            for trial in to_mend:
+                each.mend(trial)
+
+
+def restore_scheduler(db: ExperimentDB, trials: list[Trial], scheduler: TrialScheduler) -> None:
+    """Brings the scheduler to where it was."""
+    state = db.get("scheduler")
+    if state is not None:
+        loaded = _loaded(state, trials, "scheduler")
+        try:
+            scheduler.set_state(loaded)
+        except Exception as error:
+            raise _unreadable("scheduler", error) from error
+
+
+def resumed_stopper(
+    db: ExperimentDB | None, trials: list[Trial], given: Stopper
+) -> tuple[Stopper, dict[str, Any]]:
+    """The stop conditions: as far as they were, if a resumed run is given the same ones again.
+
+    Args:
+        db: What the run goes on with, None if it begins anew.
+        trials: Its trials.
+        given: The stop conditions that it was given.
+
+    Returns:
+        The stop conditions, and what to note of them.
+    """
+    if not given.has_state:
+        return given, {}
+    try:
+        as_given = dump(given)
+    except Exception:
+        return given, {}  # Whoever keeps its state says so.
+    state = db.get("stopper") if db is not None else None
+    if db is not None and state is not None and db.get("stopper_as_given") == as_given:
+        return cast("Stopper", _loaded(state, trials, "stop conditions")), {}
+    return given, {"stopper_as_given": as_given}
+
+
+def _loaded(state: bytes, trials: list[Trial], whose: str) -> Any:
+    try:
+        return load(state, trials)
+    except Exception as error:
+        raise _unreadable(whose, error) from error
+
+
+def _unreadable(whose: str, error: Exception) -> StorageError:
+    return StorageError(
+        f"The state of the {whose} cannot be read: {type(error).__name__}: {error}. Make what it "
+        "is made of importable; if it is damaged, put back a copy of the experiment."
+    )
+
+
+def restore_callbacks(callbacks: CallbackList, db: ExperimentDB) -> None:
+    """Brings the callbacks to where they were."""
+    states = db.get("callbacks", list)
+    if states is None:
+        return
+    try:
+        callbacks.set_state(states)
+    except CallbackError as error:
+        raise error_of_callback(error) from error.__cause__
+
+
+def _revive(trial: Trial, resume: ResumeConfig, searcher: SearchAlgorithm) -> None:
+    from localtune.trial.checkpoint_history import CheckpointHistory
+    from localtune.trial.status import Status
+
+    if trial.cut_short is not None:
+        # It would have gone on, had the run not ended.
+        trial.status, trial.cut_short = trial.cut_short, None
+    if trial.status is Status.TERMINATED:
+        wanted = resume.finished
+    elif trial.status is Status.ERROR:
+        wanted = resume.errored
+    else:
+        wanted = resume.unfinished
+        if wanted is ResumeConfig.ResumeType.SKIP:
+            trial.status = Status.TERMINATED
+            searcher.on_trial_complete(trial.trial_id)
+    if wanted is ResumeConfig.ResumeType.SKIP:
+        return
+    # A paused trial waits for its scheduler; the others would have gone on.
+    is_paused = trial.status is Status.PAUSED and wanted is ResumeConfig.ResumeType.RESUME
+    trial.status = Status.PAUSED if is_paused else Status.PENDING
+    trial.error = None
+    if wanted is ResumeConfig.ResumeType.RESTART:
+        trial.checkpoints = CheckpointHistory(trial.checkpoint_config)
+        if trial.is_cloned:
+            trial.start_point = None
+        trial.last_result = {}
+        trial.metric_stats = {}
+        trial.num_failures = 0

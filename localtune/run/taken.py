@@ -1,0 +1,229 @@
+"""A name that is taken: what is there already, and whether a new run may join it.
+
+    if_exists   the name is taken: an experiment is in the directory
+    "add"       a new run in the same directory; one warning says what is there, and how to go on
+    "error"     refused
+    "resume"    goes on with the latest run, if trainable and keys of the search space are the same;
+                one warning names settings that differ
+
+An earlier run of the same Tuner is not a taken name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from localtune.error import ExperimentExistsError, StorageError
+from localtune.result import COMMAND_FILE, CONFIG_PREFIX, TUNER_FILE
+from localtune.run.experiment import Experiment
+from localtune.run.options import Start
+from localtune.search.renewal import domain_texts, plain_constants
+from localtune.storage.experiment_db import ExperimentDB, RunRecord, has_database
+from localtune.storage.reading import opened
+from localtune.storage.remote import has_experiment
+from localtune.trial.status import Status
+from localtune.utils.dicts import flatten_dict
+from localtune.utils.messages import get_logger
+from localtune.utils.text import count, format_number, one_line
+
+logger = get_logger(__name__)
+
+# Key of a run's state: what it has to have in common with who goes on with it.
+_IDENTITY = "identity"
+_CONSTANTS = "constants"
+_SHOWN_CHANGES = 5
+_GRID = "/grid_search"
+_FINISHED, _FAILED = Status.TERMINATED.value, Status.ERROR.value
+
+
+def check_taken_early(experiment: Experiment, start: Start, *, trust: bool = False) -> None:
+    """Refuses, when a run is prepared, what :func:`check_taken` would refuse when it begins.
+
+    Raises:
+        ExperimentExistsError: if the name is taken and must not be.
+        ValueError: if a run is to go on that is another one.
+    """
+    if start.is_own or start.if_exists == "add":
+        return
+    if has_database(experiment.path):
+        with opened(experiment.path, trust=trust) as db:
+            check_taken(experiment, start, db)
+    elif start.if_exists == "error":
+        remote = experiment.remote
+        if remote is not None and has_experiment(remote):
+            raise _exists(experiment, "")
+        check_taken(experiment, start, None)
+
+
+def check_taken(experiment: Experiment, start: Start, db: ExperimentDB | None) -> None:
+    """Refuses a run in a directory that is not for it.
+
+    Args:
+        experiment: What is to run.
+        start: How it takes its directory.
+        db: The database that is there, None without one.
+
+    Raises:
+        ExperimentExistsError: if the name is taken and must not be.
+        ValueError: if a run is to go on that is another one.
+    """
+    if start.is_own:
+        return
+    if start.if_exists == "error":
+        # Without a database, a run was killed before its first trial.
+        if db is not None or os.path.isfile(os.path.join(experiment.path, TUNER_FILE)):
+            raise _exists(experiment, what_is_there(db) if db is not None else "")
+    elif start.if_exists == "resume" and db is not None:
+        _check_same(experiment, db.get(_IDENTITY, dict))
+
+
+def identity_of(experiment: Experiment) -> dict[str, Any]:
+    """What a run keeps, so that another one does not go on with it by mistake, or unnoticed."""
+    identity = {
+        "trainable": experiment.run_identifier,
+        "keys": keys_of(experiment.config),
+        "domains": domain_texts(experiment.config),
+        "num_samples": experiment.num_samples,
+    }
+    return {_IDENTITY: identity, _CONSTANTS: plain_constants(experiment.config)}
+
+
+def warn_of_taken(experiment: Experiment, start: Start, db: ExperimentDB | None) -> None:
+    """Says of a run that is added what is there already, and how to go on with that instead."""
+    if start.is_own or db is None:
+        return
+    there = what_is_there(db)
+    if not there:
+        return
+    path = experiment.remote_path
+    remedies = 'if_exists="resume", or {}; to be refused: if_exists="error".'
+    if COMMAND_FILE in start.files:
+        remedies = "--resume; to be refused: leave out --add."
+    elif TUNER_FILE in start.files:
+        remedies = remedies.format(f"Tuner.restore({path!r}, trainable)")
+    else:
+        remedies = remedies.format("resume=True")
+    logger.warning(
+        "The experiment %r exists already: %s. This run is added to it.\n"
+        "To go on with what is there instead: %s",
+        *(path, there, remedies),
+    )
+
+
+def warn_of_changes(
+    experiment: Experiment, start: Start, db: ExperimentDB, goal: tuple[str | None, str | None]
+) -> None:
+    """Says which settings of a run that goes on differ from those that it had before."""
+    if start.is_own:
+        return
+    run = next((each for each in db.runs() if each.number == db.run), RunRecord(db.run))
+    notes = {key: db.get(key, dict) or {} for key in (_IDENTITY, _CONSTANTS)}
+    before = _settings(notes, (run.metric, run.mode))
+    now = _settings(identity_of(experiment), goal)
+    changes = [
+        f"{name} was {one_line(before[name], None)} and is {one_line(now[name], None)}"
+        for name in before.keys() & now.keys()
+        if not _same(before[name], now[name])
+    ]
+    if not changes:
+        return
+    shown = sorted(changes)[:_SHOWN_CHANGES]
+    if len(changes) > len(shown):
+        shown.append(f"{len(changes) - len(shown)} more differ")
+    logger.warning(
+        "The run in %r goes on with other settings than before: %s. Values that were drawn for "
+        "its trials stay.",
+        *(experiment.remote_path, "; ".join(shown)),
+    )
+
+
+def _settings(notes: Mapping[str, Any], goal: tuple[str | None, str | None]) -> dict[str, Any]:
+    """{name: value} of what is compared; without what is not on record."""
+    identity = notes[_IDENTITY]
+    known = {"num_samples": identity.get("num_samples"), "metric": goal[0], "mode": goal[1]}
+    space = {**notes[_CONSTANTS], **identity.get("domains", {})}
+    return {
+        **{name: value for name, value in known.items() if value is not None},
+        **{f"{CONFIG_PREFIX}/{name}": value for name, value in space.items()},
+    }
+
+
+def _same(before: Any, now: Any) -> bool:
+    # NaN, which does not equal itself, has the same text.
+    return type(before) is type(now) and (before == now or repr(before) == repr(now))
+
+
+def what_is_there(db: ExperimentDB) -> str:
+    """Runs, trials and the best value of an experiment, "" if it has no trials."""
+    runs = [each for each in db.runs() if each.counts]
+    if not runs:
+        return ""
+    latest = runs[-1]
+    finished, failed = (latest.counts.get(each, 0) for each in (_FINISHED, _FAILED))
+    unfinished = latest.trial_count - finished - failed
+    numbers = {"finished": finished, "failed": failed, "unfinished": unfinished}
+    trials = count(latest.trial_count, "trial")
+    trials += f" ({', '.join(f'{number} {how}' for how, number in numbers.items() if number)})"
+    which = "with" if len(runs) == 1 else "the latest with"
+    return f"{count(len(runs), 'run')}, {which} {trials}{_best_text(db, latest)}"
+
+
+def _best_text(db: ExperimentDB, run: RunRecord) -> str:
+    from localtune.analysis.experiment_analysis import ExperimentAnalysis
+
+    if run.metric is None or run.mode is None:
+        return ""
+    current = db.run
+    try:
+        db.select_run(run.number)
+        trials = db.load()
+    except StorageError:
+        return ""  # With objects whose modules are not here; others read it.
+    finally:
+        db.select_run(current)
+    best = ExperimentAnalysis(trials=trials).find_best_trial(run.metric, run.mode, "last", True)
+    if best is None:
+        return ""
+    value = best.metric_stats[run.metric].value("last", run.mode)
+    return f", best {run.metric}={format_number(value)}"
+
+
+def _exists(experiment: Experiment, there: str) -> ExperimentExistsError:
+    path = experiment.remote_path
+    text = f" ({there})" if there else ""
+    summary = f"The experiment {path!r} exists already{text}."
+    problem = ExperimentExistsError(
+        f'{summary} Go on with it (if_exists="resume", or Tuner.restore), add a run to it '
+        '(if_exists="add"), or choose another name.'
+    )
+    problem.summary = summary
+    return problem
+
+
+def keys_of(space: dict[str, Any]) -> list[str]:
+    """Flat names of the parameters of a search space; a grid is one, as any domain is."""
+    return sorted(key.removesuffix(_GRID) for key in flatten_dict(space))
+
+
+def _check_same(experiment: Experiment, identity: dict[str, Any] | None) -> None:
+    if identity is None:
+        return
+    advice = 'Choose another name, or add a run (if_exists="add").'
+    if identity["trainable"] != experiment.run_identifier:
+        raise ValueError(
+            f'if_exists="resume" cannot go on with {experiment.remote_path!r}: it runs the '
+            f"trainable {identity['trainable']!r}, not {experiment.run_identifier!r}. {advice}"
+        )
+    before, now = set(identity["keys"]), set(keys_of(experiment.config))
+    if before != now:
+        raise ValueError(
+            f'if_exists="resume" cannot go on with {experiment.remote_path!r}: its search space '
+            f"has other keys. Missing: {_listed(before - now)}; new: {_listed(now - before)}. "
+            f"{advice}"
+        )
+
+
+def _listed(keys: Iterable[str]) -> str:
+    return ", ".join(sorted(keys)) or "none"

@@ -1,0 +1,301 @@
+"""Workers for a check, asked one thing at a time and never waited for without end.
+
+Bench (executor, temporary directory, deadline)
+  +-- Worker --construct, train, save, restore, reset--> reply
+                                                    |--> Fault       it failed, or ended
+                                                    |--> Unanswered  it takes too long
+                                                    +--> OutOfTime   no time is left
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from localtune.execution.executor import Exited, Replied, WorkerExit
+from localtune.execution.local_process import ProcessExecutor
+from localtune.execution.process.memory_usage import tree_bytes
+from localtune.resources import PlacementGroupFactory, ResourcePool, request_of
+from localtune.result import TRIAL_SEED_VARIABLE
+from localtune.trial.trial_info import StorageContext, TrialInfo
+from localtune.utils.serialization import dumps
+from localtune.worker import messages as m
+
+# Equal seeds: what two trials draw at random is no difference between them.
+SEED = 1
+# Between two looks at the memory of a worker.
+_LOOK_S = 0.05
+# How long user code may take to end when it is told to.
+STOP_TIMEOUT_S = 5.0
+_KILL_TIMEOUT_S = 2.0
+_LAST_OUTPUT_BYTES = 2000
+
+
+class OutOfTime(Exception):
+    """The time for the whole check is over.
+
+    Attributes:
+        command: What the worker was about to do.
+    """
+
+    def __init__(self, command: str) -> None:
+        super().__init__(command)
+        self.command = command
+
+
+class Unanswered(Exception):
+    """One command took longer than it may."""
+
+
+class Fault(Exception):
+    """A worker failed to carry out a command.
+
+    Attributes:
+        type_name: Class of what user code raised; "" if the process ended.
+        text: What happened, in a sentence.
+        hint: What the worker advises; "" if it knows nothing.
+        details: Traceback, or what the process left.
+    """
+
+    def __init__(self, text: str, type_name: str = "", hint: str = "", details: str = "") -> None:
+        super().__init__(text)
+        self.text = text
+        self.type_name = type_name
+        self.hint = hint
+        self.details = details
+
+
+class Bench:
+    """Starts workers for one trainable; a context manager.
+
+    Args:
+        program: The pickled trainable class.
+        timeout_s: Seconds for all that is done here.
+    """
+
+    def __init__(self, program: bytes, timeout_s: float) -> None:
+        self._program = program
+        self._deadline = time.monotonic() + timeout_s
+        self._executor = ProcessExecutor(
+            stop_timeout_s=STOP_TIMEOUT_S, kill_timeout_s=_KILL_TIMEOUT_S
+        )
+        self._replies: dict[int, list[m.Reply]] = {}
+        self._exits: dict[int, WorkerExit] = {}
+        self._count = 0
+        self.capacity = self._executor.capacity()
+        self.directory = ""
+
+    def __enter__(self) -> Bench:
+        # Short: paths of sockets below it must not become too long.
+        self.directory = os.path.realpath(tempfile.mkdtemp(prefix="lt-check-"))
+        try:
+            # What the module of the trainable prints when it is imported belongs into no report.
+            self._executor.open(self._program, lambda text, trial_id: None)
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._executor.close()
+        finally:
+            self._remove()
+
+    def start(
+        self, trial: str, config: Mapping[str, Any], resources: PlacementGroupFactory
+    ) -> Worker:
+        """Starts a worker for a trial and waits until it is ready.
+
+        Args:
+            trial: Id of the trial; workers that serve one after the other may have the same.
+            config: Its configuration.
+            resources: What it asks for.
+
+        Raises:
+            Fault: if the trainable cannot be set up.
+            OutOfTime: if that takes too long.
+        """
+        self._count += 1
+        worker = Worker(self, self._count, resources)
+        assignment = worker.assignment(trial, config)
+        cpus = request_of(resources).get("CPU", 0.0)
+        self._executor.start_worker(worker.worker_id, m.Construct(assignment), cpus)
+        worker.answer("setup")
+        return worker
+
+    def ask(
+        self, worker: Worker, command: m.Command, name: str, limit_s: float = math.inf
+    ) -> m.Reply:
+        """Sends a command and waits for its reply. Raises as :meth:`answer`."""
+        self._executor.send(worker.worker_id, command)
+        return self.answer(worker, name, limit_s)
+
+    def answer(self, worker: Worker, name: str, limit_s: float = math.inf) -> m.Reply:
+        """Waits for a reply.
+
+        Args:
+            worker: Of whom.
+            name: What it was asked to do.
+            limit_s: How many seconds this command may take.
+
+        Raises:
+            Fault: if the worker failed, or ended.
+            Unanswered: if the limit is over.
+            OutOfTime: if the time for everything is over.
+        """
+        worker_id = worker.worker_id
+        limit = time.monotonic() + limit_s
+        while not self._replies.get(worker_id) and worker_id not in self._exits:
+            left_s = min(self._deadline, limit) - time.monotonic()
+            if left_s <= 0:
+                raise Unanswered(name) if limit < self._deadline else OutOfTime(name)
+            self._take_in(min(left_s, _LOOK_S))
+            worker.look(self._executor.process_ids().get(worker_id))
+        replies = self._replies.get(worker_id)
+        if not replies:
+            exit = self._exits[worker_id]
+            details = exit.crash_text or worker.last_output()
+            raise Fault(f"{name}: {exit.describe()}.", details=details)
+        reply = replies.pop(0)
+        if isinstance(reply, m.Failed):
+            raise _fault_of(name, reply)
+        return reply
+
+    def end(self, worker: Worker, *, force: bool) -> tuple[m.Reply | None, WorkerExit]:
+        """Stops a worker; its last reply, and how it ended. The executor's limits hold."""
+        worker_id = worker.worker_id
+        if worker_id not in self._exits:
+            self._executor.stop_worker(worker_id, "the check is done with it", force=force)
+        give_up_at = time.monotonic() + 2 * (STOP_TIMEOUT_S + _KILL_TIMEOUT_S)
+        while worker_id not in self._exits and time.monotonic() < give_up_at:
+            self._take_in(_LOOK_S)
+        replies = self._replies.get(worker_id)
+        note = WorkerExit(None, "it cannot be ended")
+        return (replies[-1] if replies else None), self._exits.get(worker_id, note)
+
+    def _take_in(self, timeout_s: float) -> None:
+        for event in self._executor.wait(timeout_s):
+            if isinstance(event, Replied):
+                self._replies.setdefault(event.worker_id, []).append(event.reply)
+            elif isinstance(event, Exited):
+                self._exits[event.worker_id] = event.exit
+
+    def _remove(self) -> None:
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Worker:
+    """One worker process.
+
+    Attributes:
+        worker_id: Its number.
+        pid: Its process id, once it is known.
+        peak_bytes: The most memory that it and its children were seen to hold.
+        temporary_dir: Where its trials' temporary files go.
+    """
+
+    def __init__(self, bench: Bench, worker_id: int, resources: PlacementGroupFactory) -> None:
+        self.worker_id = worker_id
+        self.pid: int | None = None
+        self.peak_bytes = 0
+        self.temporary_dir = os.path.join(bench.directory, f"t{worker_id}")
+        os.mkdir(self.temporary_dir)
+        self._bench = bench
+        self._resources = resources
+        self._trial_dir = ""
+        self._trials = 0
+
+    def assignment(self, trial: str, config: Mapping[str, Any]) -> m.Assignment:
+        """What the worker needs to serve a trial, in a directory of its own."""
+        self._trials += 1
+        directory = self._bench.directory
+        self._trial_dir = os.path.join(directory, f"trial_{self.worker_id}_{self._trials}")
+        os.mkdir(self._trial_dir)
+        info = TrialInfo(
+            trial_id=trial,
+            trial_name=f"check_{trial}",
+            experiment_name="check",
+            trial_dir=self._trial_dir,
+            experiment_dir=directory,
+            resources=self._resources,
+            seed=SEED,
+        )
+        return m.Assignment(
+            info,
+            dumps(dict(config), "config"),
+            StorageContext(directory, self._trial_dir),
+            log_to_file=("stdout", "stderr"),
+            environment=self._environment(trial),
+        )
+
+    def answer(self, name: str) -> m.Reply:
+        """Waits for a reply; see :meth:`Bench.answer`."""
+        return self._bench.answer(self, name)
+
+    def train(self) -> dict[str, Any]:
+        """The result of one iteration."""
+        reply = self._bench.ask(self, m.Train(), "step")
+        assert isinstance(reply, m.Trained)
+        return reply.result
+
+    def save(self) -> m.Saved:
+        """Saves a checkpoint."""
+        reply = self._bench.ask(self, m.Save(), "save")
+        assert isinstance(reply, m.Saved)
+        return reply
+
+    def restore(self, path: str, metrics: dict[str, Any]) -> None:
+        """Restores a checkpoint."""
+        self._bench.ask(self, m.Restore(path, metrics), "restore")
+
+    def reset(self, trial: str, config: Mapping[str, Any], limit_s: float) -> bool:
+        """Serves another trial from now on; False if the trainable cannot do that."""
+        command = m.Reset(self.assignment(trial, config))
+        reply = self._bench.ask(self, command, "reset_config", limit_s)
+        assert isinstance(reply, m.ResetDone)
+        return reply.accepted
+
+    def end(self, *, force: bool = True) -> tuple[m.Reply | None, WorkerExit]:
+        """Ends the process; see :meth:`Bench.end`."""
+        return self._bench.end(self, force=force)
+
+    def look(self, pid: int | None) -> None:
+        """Takes note of the memory that the worker holds."""
+        if pid is not None:
+            self.pid = pid
+            self.peak_bytes = max(self.peak_bytes, tree_bytes(pid))
+
+    def last_output(self) -> str:
+        """The end of what the worker wrote to stderr."""
+        try:
+            with open(os.path.join(self._trial_dir, "stderr"), errors="replace") as file:
+                return file.read()[-_LAST_OUTPUT_BYTES:]
+        except OSError:
+            return ""
+
+    def _environment(self, trial: str) -> dict[str, str | None]:
+        environment: dict[str, str | None] = {
+            TRIAL_SEED_VARIABLE: str(SEED),
+            "TMPDIR": self.temporary_dir,
+        }
+        capacity = self._bench.capacity
+        if capacity.gpu_ids:
+            pool = ResourcePool(capacity.resources, capacity.gpu_ids)
+            ids = pool.acquire(trial, request_of(self._resources)).gpu_ids
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(ids)
+        return environment
+
+
+def _fault_of(name: str, reply: m.Failed) -> Fault:
+    return Fault(
+        f"{name} raised {reply.type_name}: {reply.message}",
+        reply.type_name,
+        reply.hint,
+        reply.traceback_text,
+    )

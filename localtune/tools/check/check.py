@@ -1,0 +1,132 @@
+"""The entry: a trainable in, a report out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
+from typing import Any
+
+from localtune.tools.check.report import CheckReport, Finding, failure, passed
+from localtune.trainable.trainable import Trainable
+
+DEFAULT_TIMEOUT_S = 50.0
+
+
+def check_trainable(
+    trainable: Any,
+    config: Mapping[str, Any] | None = None,
+    *,
+    metric: str | None = None,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+) -> CheckReport:
+    """Tries a trainable as a sweep would use it, in a few iterations.
+
+    Runs it in worker processes: setup, steps, saving, restoring in a fresh process, reuse for
+    another trial, and stopping. Looks at what it reports, what it leaves behind, and how much
+    memory it takes.
+
+    Args:
+        trainable: Function, class, or name of a registered trainable.
+        config: Its configuration. Two configurations are drawn from a search space.
+        metric: Flat name of the metric that the sweep will optimise; None checks none.
+        timeout_s: Seconds for everything. What takes longer is ended, and is a failure.
+
+    Returns:
+        The findings; ``report.ok`` says that nothing failed.
+
+    Raises:
+        TypeError: if the trainable is neither a function nor a class, or the config no dict.
+        TuneError: for a name that is not registered, or a search space that cannot be sampled.
+        ValueError: for a ``timeout_s`` that is not above 0.
+
+    Example:
+        >>> import localtune as tune
+        >>> from localtune.tools.check import check_trainable
+        >>> def train(config):
+        ...     tune.report({"loss": config["lr"]})
+        >>> report = check_trainable(train, {"lr": tune.uniform(0, 1)}, metric="loss")
+        >>> report.ok
+        True
+    """
+    from localtune.registry import get_trainable_cls, trainable_name
+
+    if not timeout_s > 0:
+        raise ValueError(f"timeout_s must be above 0, but got {timeout_s!r}.")
+    if isinstance(trainable, str):
+        trainable = get_trainable_cls(trainable)
+    if not callable(trainable):
+        raise TypeError(
+            "The trainable must be a function, a class that derives from Trainable, or a "
+            f"registered name, but got {trainable!r}."
+        )
+    if config is not None and not isinstance(config, Mapping):
+        raise TypeError(f"config must be a dict, but got {config!r}.")
+    started = time.monotonic()
+    configs = two_configs(dict(config or {}))
+    findings = tuple(_findings(trainable, configs, metric, timeout_s))
+    return CheckReport(trainable_name(trainable), findings, time.monotonic() - started)
+
+
+def two_configs(space: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two configurations of a search space, different ones if it has some.
+
+    Raises:
+        SearchSpaceError: for a space that cannot be sampled.
+    """
+    from localtune.search.variant_generator import generate_variants
+
+    grids = islice(generate_variants(space, random_state=0), 8)
+    samples = (next(generate_variants(space, random_state=seed)) for seed in range(1, 8))
+    variants = chain(grids, samples)
+    first = next(variants)
+    if not first.evaluated:
+        return first.config, next(samples).config
+    shown = repr(first.evaluated)
+    second = next((each for each in variants if repr(each.evaluated) != shown), first)
+    return first.config, second.config
+
+
+def _findings(
+    trainable: Any,
+    configs: tuple[dict[str, Any], dict[str, Any]],
+    metric: str | None,
+    timeout_s: float,
+) -> Iterator[Finding]:
+    from localtune.tools.check.examination import Examination
+    from localtune.tools.check.probe import probed
+    from localtune.trainable.parameters import dumps_with_parameters
+    from localtune.trainable.util import wrap_function
+    from localtune.utils.serialization import dumps
+
+    if isinstance(trainable, type):
+        if not issubclass(trainable, Trainable):
+            yield failure(
+                "signature",
+                f"The class {trainable.__name__} does not derive from Trainable.",
+                "Derive it from localtune.Trainable, or pass a function of one argument, config.",
+            )
+            return
+        trainable_cls = trainable
+    else:
+        try:
+            trainable_cls = wrap_function(trainable)
+        except ValueError as error:
+            yield failure("signature", str(error), "Give it one positional argument, the config.")
+            return
+    try:
+        dumps_with_parameters(trainable_cls)
+        program = dumps_with_parameters(probed(trainable_cls))
+        for each in configs:
+            dumps(each, "config")
+    except TypeError as error:
+        yield failure(
+            "pickle",
+            str(error),
+            "Create it inside the function or in setup(), or bind it with tune.with_parameters if "
+            "it can be pickled and is only large.",
+        )
+        return
+    size = len(program)
+    yield passed("pickle", f"Can be sent to a worker ({size:,} bytes), and so can its config.")
+    yield from Examination(trainable_cls, program, configs, metric, timeout_s).run()

@@ -1,0 +1,79 @@
+"""``localtune best``: the best trial of an experiment."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from localtune.tools.cli.exit_codes import FAILED, OK
+from localtune.tools.cli.options import (
+    add_command,
+    add_experiment,
+    add_json,
+    add_run,
+    add_trust,
+    checked,
+)
+from localtune.tools.cli.settings import CHECKS, one_of
+from localtune.utils.messages import say, show
+
+# The values of localtune.trial.metric_analysis.SCOPES; that module is not needed for help.
+_SCOPES = ("last", "all", "avg", "last-5-avg", "last-10-avg")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = add_command(
+        subparsers,
+        "best",
+        "show the best trial of an experiment",
+        "EXPERIMENT [options]",
+        [
+            "localtune best sweep",
+            "localtune best sweep --metric loss --mode min --json | jq .config",
+        ],
+    )
+    add_experiment(parser)
+    parser.add_argument("--metric", metavar="NAME", help="default: that of the run")
+    parser.add_argument(
+        "--mode", metavar="min|max", type=checked(CHECKS["mode"]), help="default: that of the run"
+    )
+    parser.add_argument(
+        "--scope",
+        metavar="SCOPE",
+        default="last",
+        type=checked(one_of(*_SCOPES)),
+        help="last, all, avg, last-5-avg, last-10-avg",
+    )
+    add_run(parser)
+    add_trust(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carries out the command; returns the exit code."""
+    from localtune.analysis.metric_help import explain_no_best
+    from localtune.error import UsageError
+    from localtune.tools.cli.json_text import show_json
+    from localtune.tools.cli.places import experiment_path
+    from localtune.tools.cli.reading import read
+    from localtune.tools.cli.show import print_trial, trial_record
+
+    view = read(experiment_path(args.experiment, args.storage), args.run, trust=args.trust)
+    view.set_goal(args.metric, args.mode)
+    metric, mode = view.metric, view.mode
+    if metric is None or mode is None:
+        raise UsageError("What is best is not known of this run: add --metric NAME --mode min|max.")
+    best = view.analysis().find_best_trial(metric, mode, args.scope, True)
+    if best is None:
+        say(explain_no_best(view.trials, metric, only_finite=True))
+        return FAILED
+    value = best.metric_stats[metric].value(args.scope, mode)
+    if args.json:
+        show_json({"metric": metric, "mode": mode, "value": value, **trial_record(best)})
+    else:
+        show(f"best         {metric} = {value:g} ({mode}, {args.scope})")
+        print_trial(best)
+    if view.others():
+        say(view.others())
+    return OK

@@ -1,0 +1,74 @@
+"""``localtune check``: is a trainable right, before a sweep is paid for?"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from localtune.tools.cli.exit_codes import FAILED, OK
+from localtune.tools.cli.options import add_command, add_json, checked
+from localtune.tools.cli.settings import CHECKS, parameter
+from localtune.utils.messages import show_lines
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = add_command(
+        subparsers,
+        "check",
+        "try a trainable before a sweep",
+        "TARGET [options]",
+        [
+            "localtune check train.py:train --param 'lr=uniform(0,1)' --metric loss",
+            "localtune check sweep.toml",
+        ],
+    )
+    parser.add_argument(
+        "target", metavar="TARGET", help="module:function, file.py:function, .toml, .yaml"
+    )
+    parser.add_argument(
+        "--param",
+        dest="params",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        type=checked(parameter),
+        help="a value, or a domain such as uniform(0,1)",
+    )
+    parser.add_argument(
+        "--metric", metavar="NAME", type=checked(CHECKS["metric"]), help="what the sweep optimises"
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="TIME",
+        type=checked(CHECKS["time_budget"]),
+        help="of the whole check: seconds (50), 2m",
+    )
+    add_json(parser)
+    parser.set_defaults(storage=None, bounds=[])
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carries out the command; returns the exit code."""
+    from localtune.error import SearchSpaceError, UsageError
+    from localtune.tools.check import check_trainable
+    from localtune.tools.check.check import DEFAULT_TIMEOUT_S
+    from localtune.tools.cli.json_text import show_json
+    from localtune.tools.cli.sweep import sweep_of, trainable_of
+
+    sweep = sweep_of(args)
+    trainable = trainable_of(args.target, None)
+    try:
+        report = check_trainable(
+            trainable,
+            sweep.param_space,
+            metric=sweep.metric,
+            timeout_s=DEFAULT_TIMEOUT_S if args.timeout is None else args.timeout,
+        )
+    except (SearchSpaceError, TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    if args.json:
+        show_json(report.to_dict())
+    else:
+        show_lines(str(report))
+    return OK if report.ok else FAILED

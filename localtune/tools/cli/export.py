@@ -1,0 +1,95 @@
+"""``localtune export``: an experiment as one file for other tools."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from localtune.tools.cli.exit_codes import OK
+from localtune.tools.cli.options import (
+    add_command,
+    add_experiment,
+    add_json,
+    add_run,
+    add_trust,
+    checked,
+)
+from localtune.tools.cli.settings import CHECKS, one_of
+from localtune.utils.messages import say
+
+_FORMATS = ("csv", "json", "parquet", "optuna")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = add_command(
+        subparsers,
+        "export",
+        "write an experiment to a file for other tools",
+        "EXPERIMENT --to FORMAT -o FILE [options]",
+        [
+            "localtune export sweep --to csv -o trials.csv",
+            "localtune export sweep --to optuna -o study.db",
+            "optuna-dashboard sqlite:///study.db",
+        ],
+    )
+    add_experiment(parser)
+    parser.add_argument(
+        "--to",
+        metavar="FORMAT",
+        required=True,
+        type=checked(one_of(*_FORMATS)),
+        help="csv, json, parquet, optuna (SQLite)",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="where to write it")
+    parser.add_argument(
+        "--rows",
+        metavar="trials|results",
+        default="trials",
+        type=checked(one_of("trials", "results")),
+        help="one row per trial, or one per result",
+    )
+    parser.add_argument(
+        "--metric", metavar="NAME, --mode min|max", help="of the study; default: those of the run"
+    )
+    parser.add_argument(
+        "--mode", metavar="min|max", type=checked(CHECKS["mode"]), help=argparse.SUPPRESS
+    )
+    parser.add_argument("--force", action="store_true", help="replace a file that exists")
+    add_run(parser)
+    add_trust(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carries out the command; returns the exit code."""
+    from localtune.error import UsageError
+    from localtune.tools.cli.json_text import show_json
+    from localtune.tools.cli.places import experiment_path
+    from localtune.tools.cli.reading import read
+    from localtune.utils.text import count
+
+    output = os.path.abspath(os.path.expanduser(args.output))
+    if os.path.isdir(output) or not os.path.isdir(os.path.dirname(output)):
+        raise UsageError(f"--output must be a file in a directory that exists, but got {output!r}.")
+    # A study may stand beside others in a file.
+    if os.path.exists(output) and not args.force and args.to != "optuna":
+        raise UsageError(f"{output!r} exists: choose another file, or replace it with --force.")
+    view = read(experiment_path(args.experiment, args.storage), args.run, trust=args.trust)
+    if args.to == "optuna":
+        from localtune.tools.cli.export_study import export_study
+
+        view.set_goal(args.metric, args.mode)
+        written = export_study(view, output, replace=args.force)
+    else:
+        from localtune.tools.cli.export_table import export_table
+
+        written = export_table(view, output, args.to, args.rows)
+    if args.json:
+        show_json({"file": output, "format": args.to, "rows": written})
+    else:
+        say(f"Wrote {count(written, 'row')} to {output}.")
+    if view.others():
+        say(view.others())
+    return OK

@@ -1,0 +1,82 @@
+"""What ``localtune resume`` and ``localtune retry`` have in common."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from localtune.error import UsageError
+from localtune.tools.cli.options import add_experiment, add_json, add_run, add_trust, checked
+from localtune.tools.cli.settings import resources
+from localtune.utils.remote_store import is_uri
+
+if TYPE_CHECKING:
+    from localtune.tuner import Tuner
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of both."""
+    add_experiment(parser)
+    parser.add_argument(
+        "target",
+        metavar="TARGET",
+        nargs="?",
+        help="what to run; default: what 'localtune run' started it with",
+    )
+    parser.add_argument(
+        "--resources",
+        metavar="cpu=N,gpu=N",
+        type=checked(resources),
+        help="of new trials, if the run was given them",
+    )
+    add_run(parser)
+    add_trust(parser)
+    add_json(parser)
+
+
+def go_on(
+    args: argparse.Namespace, *, resume_errored: bool = False, restart_errored: bool = False
+) -> int:
+    """Takes up an experiment; returns the exit code.
+
+    Args:
+        args: Arguments of the command.
+        resume_errored: Whether failed trials go on from their checkpoints.
+        restart_errored: Whether failed trials start anew.
+    """
+    from localtune.tools.cli.outcome import carry_out
+    from localtune.tools.cli.places import experiment_path
+
+    path = args.experiment
+    if not is_uri(path):  # What is in a store must stay connected with it.
+        path = experiment_path(path, args.storage)
+
+    def make_tuner() -> Tuner:
+        from localtune.storage.reading import read_files
+        from localtune.tools.cli.kept_command import command_of
+        from localtune.tools.cli.sweep import trainable_of
+        from localtune.tuner import Tuner
+
+        target = args.target
+        if target is None and not is_uri(path):
+            # It names code to import: whoever could write it could have that run.
+            target = command_of(read_files(path, args.run, trust=args.trust))
+        if target is None:
+            raise UsageError(
+                f"{args.experiment!r} does not say what 'localtune run' started it with. Name it: "
+                f"localtune {args.command} {args.experiment} train.py:train"
+            )
+        trainable = trainable_of(target, args.resources)
+        try:
+            return Tuner.restore(
+                path,
+                trainable,
+                resume_errored=resume_errored,
+                restart_errored=restart_errored,
+                trust=args.trust,
+                run=args.run,
+            )
+        except (TypeError, ValueError, FileNotFoundError) as error:
+            raise UsageError(str(error)) from error
+
+    return carry_out(make_tuner, as_json=args.json)

@@ -1,0 +1,138 @@
+"""The entry of the command ``localtune``.
+
+    main(argv) --> the module of the command: add_parser(subparsers), then run(args) --> exit code
+
+Exit codes: 0 all well; 1 trials failed, or the command did; 2 usage; 130 interrupted.
+
+A new command is a module of this package, and a line in ``COMMANDS``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+
+from localtune._version import __version__
+from localtune.error import TuneError, UsageError
+from localtune.tools.cli.exit_codes import FAILED, INTERRUPTED, USAGE
+from localtune.tools.cli.options import COMMAND, Parser
+from localtune.tools.cli.phrases import in_options
+from localtune.utils.files import current_directory
+from localtune.utils.messages import say
+from localtune.utils.text import near_miss
+
+# In the order in which help lists them; each is a module of this package.
+COMMANDS = (
+    "check",
+    "run",
+    "resume",
+    "retry",
+    "stop",
+    "ls",
+    "show",
+    "best",
+    "tail",
+    "report",
+    "export",
+    "clean",
+    "completion",
+)
+
+_OPTIONS = ("-h", "--help", "--version")
+
+_EPILOG = """\
+examples:
+  localtune run train.py:train --param 'lr=loguniform(1e-4,1e-1)' --samples 20
+  localtune ls
+exit codes: 0 all well, 1 trials failed, 2 usage, 130 interrupted"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carries out a command line.
+
+    Args:
+        argv: Its arguments, without the program; None takes those of this process.
+
+    Returns:
+        The exit code.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = arguments[0] if arguments else ""
+    _replace_missing_streams()
+    try:
+        args = _parsed(arguments, command)
+        code: int = module_of(command).run(args)
+        sys.stdout.flush()
+        return code
+    except SystemExit as error:  # Help, or what argparse refuses.
+        return error.code if isinstance(error.code, int) else USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has read enough; the interpreter must not stumble over the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except UsageError as error:
+        say(f"localtune {command}: {in_options(str(error))}")
+        return USAGE
+    except (TuneError, OSError) as error:
+        if current_directory() is None and isinstance(error, FileNotFoundError):
+            say(f"localtune {command}: the working directory has been removed. Change to another.")
+            return USAGE
+        say(f"localtune {command}: {in_options(str(error))}")
+        return FAILED
+    except Exception:
+        # A fault of ours, or of a user's callback. The interpreter would print it as it is.
+        say(traceback.format_exc().rstrip("\n"))
+        return FAILED
+
+
+def _replace_missing_streams() -> None:
+    """Lets what is printed go nowhere where whoever started this process has closed its output."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+
+
+def module_of(command: str) -> ModuleType:
+    """The module of a command."""
+    return import_module(f"localtune.tools.cli.{command}")
+
+
+def make_parser(commands: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of some commands."""
+    parser = Parser(
+        prog="localtune",
+        description="Hyperparameter sweeps on one machine.",
+        usage="localtune COMMAND ...",
+        epilog=_EPILOG,
+    )
+    parser.add_argument(
+        "--version", action="version", version=__version__, help="print the version"
+    )
+    subparsers = parser.add_subparsers(
+        dest="command", metavar=COMMAND, prog="localtune", required=True, parser_class=Parser
+    )
+    for each in commands:
+        module_of(each).add_parser(subparsers)
+    return parser
+
+
+def _parsed(arguments: list[str], command: str) -> argparse.Namespace:
+    if not command:
+        make_parser(COMMANDS).print_help(sys.stderr)
+        raise SystemExit(USAGE)
+    if command in _OPTIONS:
+        return make_parser(COMMANDS).parse_args([command])
+    if command not in COMMANDS:
+        known = _OPTIONS if command.startswith("-") else COMMANDS
+        guess = near_miss(command, known)
+        hint = f" Did you mean {guess!r}?" if guess else ""
+        raise UsageError(f"there is no such command.{hint} There are: {', '.join(COMMANDS)}.")
+    # The others need not be imported.
+    return make_parser([command]).parse_args(arguments)

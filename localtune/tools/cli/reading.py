@@ -1,0 +1,228 @@
+"""Reads experiments for commands: running, half-written and empty ones, too."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from localtune.error import StorageError, UntrustedDirectoryError, UsageError
+from localtune.result import TUNER_FILE
+from localtune.storage.experiment_db import RunRecord, has_database
+from localtune.storage.owner import Owner, find_owner
+from localtune.storage.reading import others_text, read_experiment
+from localtune.storage.run_files import files_in
+from localtune.trial.status import Status
+from localtune.utils.text import count, near_miss
+from localtune.utils.trust import check_trusted
+
+if TYPE_CHECKING:
+    from localtune.analysis.experiment_analysis import ExperimentAnalysis
+    from localtune.config.tune import TuneConfig
+    from localtune.trial.trial import Trial
+
+
+class State(str, Enum):
+    """How an experiment is.
+
+    EMPTY has no trials yet, INTERRUPTED has unfinished ones that nobody works on.
+    """
+
+    EMPTY = "empty"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    DONE = "done"
+    UNTRUSTED = "untrusted"
+    UNREADABLE = "unreadable"
+
+
+@dataclass
+class View:
+    """What is known of an experiment.
+
+    Attributes:
+        path: Its directory.
+        state: How it is.
+        owner: Who works on it, None for nobody.
+        trials: Its trials: those of one run.
+        run: Number of that run.
+        runs: All runs, the latest last; none are known of one that cannot be read.
+        metric: Metric that it optimises, None if it is not known.
+        mode: ``"min"`` or ``"max"``, likewise.
+        files: {name: content} of what the run was started with.
+        tune_config: What its Tuner was told, None if it is not known.
+        problem: Why it cannot be read, "" if it can.
+    """
+
+    path: str
+    state: State
+    owner: Owner | None = None
+    trials: list[Trial] = field(default_factory=list)
+    run: int = 1
+    runs: list[RunRecord] = field(default_factory=lambda: [RunRecord(1)])
+    metric: str | None = None
+    mode: str | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    tune_config: TuneConfig | None = None
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of its directory."""
+        return os.path.basename(self.path)
+
+    def others(self, how: str = "--run ") -> str:
+        """Says that there are other runs, and how they are read; "" without any."""
+        return others_text(self.runs, self.run, how)
+
+    def set_goal(self, metric: str | None, mode: str | None) -> None:
+        """Takes what is asked for in the place of what the run optimises.
+
+        Raises:
+            UsageError: for a metric without a mode, if the run's mode is that of another one.
+        """
+        is_another = metric is not None and metric != self.metric and self.metric is not None
+        # Of a name that no trial has reported, something else is to be said.
+        if is_another and mode is None and any(metric in each.metric_stats for each in self.trials):
+            raise UsageError(
+                f"The metric {metric!r} needs a mode, min or max: that of the run, {self.mode!r}, "
+                f"is meant for {self.metric!r}."
+            )
+        self.metric, self.mode = metric or self.metric, mode or self.mode
+
+    def counts(self) -> dict[str, int]:
+        """{status: how many trials have it}, without those that none has."""
+        found = Counter(trial.status.value for trial in self.trials)
+        return {each.value: found[each.value] for each in Status if found[each.value]}
+
+    def analysis(self) -> ExperimentAnalysis:
+        """Questions about its trials."""
+        from localtune.analysis.experiment_analysis import ExperimentAnalysis
+
+        return ExperimentAnalysis(
+            self.path, trials=self.trials, default_metric=self.metric, default_mode=self.mode
+        )
+
+    def best(self) -> tuple[Trial, float] | None:
+        """The best trial and its value; None if there is none, or it is not known what is best."""
+        if self.metric is None or self.mode is None:
+            return None
+        trial = self.analysis().find_best_trial(self.metric, self.mode, "last", True)
+        if trial is None:
+            return None
+        return trial, trial.metric_stats[self.metric].value("last", self.mode)
+
+
+def read(path: str, run: int | None = None, *, trust: bool = False) -> View:
+    """Reads an experiment.
+
+    Args:
+        path: Its directory.
+        run: Number of the run that is read, from 1; None is the latest.
+        trust: Read it though another user could have written it.
+
+    Raises:
+        StorageError: if it cannot be read.
+        UsageError: if there is no such run.
+    """
+    check_trusted(path, trust=trust)
+    if not has_database(path):
+        owner = find_owner(path)
+        files = files_in(path, trust=trust)
+        view = View(path, _state_of([], owner), owner, files=files)
+        if run not in (None, view.run):
+            raise UsageError(f"The experiment {path!r} has no run {run}: it has not begun yet.")
+    else:
+        found = read_experiment(path, run, trust=trust)
+        owner = found.owner if found.is_running else None
+        view = View(
+            path,
+            _state_of(found.trials, owner),
+            owner,
+            found.trials,
+            found.run.number,
+            found.runs,
+            found.run.metric,
+            found.run.mode,
+            found.files,
+        )
+    view.tune_config = tune_config_of(view.files)
+    if view.tune_config is not None and (view.metric, view.mode) == (None, None):
+        view.metric, view.mode = view.tune_config.metric, view.tune_config.mode
+    return view
+
+
+def read_gently(path: str, run: int | None = None, *, trust: bool = False) -> View:
+    """As :func:`read`, with what is wrong in the view."""
+    try:
+        return read(path, run, trust=trust)
+    except UntrustedDirectoryError as error:
+        return View(path, State.UNTRUSTED, problem=str(error))
+    except (StorageError, OSError) as error:
+        return View(path, State.UNREADABLE, problem=str(error))
+
+
+def find_trial(view: View, text: str) -> Trial:
+    """The trial that a text means: its id, its number, its name, its directory, or their start.
+
+    Raises:
+        UsageError: if there is none, or more than one.
+    """
+    wanted = os.path.basename(os.path.normpath(text))
+    names = {trial.trial_id: (trial.trial_id, str(trial), trial.dirname) for trial in view.trials}
+    exact = [trial for trial in view.trials if wanted in names[trial.trial_id]]
+    if exact:
+        return exact[0]
+    # In the order in which they were made, as `show` counts them.
+    if wanted.isdecimal() and int(wanted) < len(view.trials):
+        return view.trials[int(wanted)]
+    begun = [
+        trial
+        for trial in view.trials
+        if any(name.startswith(wanted) for name in names[trial.trial_id] if name)
+    ]
+    if len(begun) == 1:
+        return begun[0]
+    if begun:
+        ids = ", ".join(trial.trial_id for trial in begun[:5])
+        raise UsageError(
+            f"{text!r} is the start of {count(len(begun), 'trial')}: {ids}. Write more of it."
+        )
+    guess = near_miss(wanted, [trial.trial_id for trial in view.trials])
+    hint = f" Did you mean {guess!r}?" if guess else ""
+    raise UsageError(
+        f"There is no trial {text!r} in {view.path!r}, which has "
+        f"{count(len(view.trials), 'trial')}.{hint}"
+    )
+
+
+def _state_of(trials: list[Trial], owner: Owner | None) -> State:
+    if owner is not None:
+        return State.RUNNING
+    if not trials:
+        return State.EMPTY
+    if all(trial.is_finished() for trial in trials):
+        return State.DONE
+    return State.INTERRUPTED
+
+
+def tune_config_of(files: Mapping[str, bytes]) -> TuneConfig | None:
+    """What a Tuner was told to optimise, and how; nothing is known of runs without one.
+
+    Args:
+        files: What the run was started with.
+    """
+    try:
+        from localtune.config.tune import check_metric_and_mode
+
+        config: TuneConfig = pickle.loads(pickle.loads(files[TUNER_FILE])["tune_config"])
+        # Of another version, it could lack them.
+        check_metric_and_mode(config.metric, config.mode)
+        return config
+    except Exception:
+        # Absent, torn, or with objects whose modules are not here.
+        return None

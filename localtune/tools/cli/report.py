@@ -1,0 +1,84 @@
+"""``localtune report``: an experiment as one HTML file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from localtune.tools.cli.exit_codes import OK
+from localtune.tools.cli.options import (
+    add_command,
+    add_experiment,
+    add_json,
+    add_run,
+    add_trust,
+    checked,
+)
+from localtune.tools.cli.settings import CHECKS
+from localtune.utils.messages import say
+
+_DEFAULT_FILE = "report.html"
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = add_command(
+        subparsers,
+        "report",
+        "write an experiment as one HTML file, with charts",
+        "EXPERIMENT [options]",
+        [
+            "localtune report sweep -o report.html",
+            "localtune report sweep --metric loss --mode min --open",
+        ],
+    )
+    add_experiment(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        default=_DEFAULT_FILE,
+        help=f"default: {_DEFAULT_FILE}; replaced if it exists",
+    )
+    parser.add_argument("--metric", metavar="NAME", help="default: that of the run")
+    parser.add_argument(
+        "--mode", metavar="min|max", type=checked(CHECKS["mode"]), help="default: that of the run"
+    )
+    parser.add_argument("--open", action="store_true", help="show it in the browser")
+    add_run(parser)
+    add_trust(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carries out the command; returns the exit code."""
+    from localtune.error import UsageError
+    from localtune.tools.cli.json_text import show_json
+    from localtune.tools.cli.places import experiment_path
+    from localtune.tools.report.from_files import read_for_report
+    from localtune.tools.report.write import check_metric, write_view
+    from localtune.utils.text import format_bytes
+
+    output = os.path.abspath(os.path.expanduser(args.output))
+    if os.path.isdir(output) or not os.path.isdir(os.path.dirname(output)):
+        raise UsageError(f"--output must be a file in a directory that exists, but got {output!r}.")
+    path = experiment_path(args.experiment, args.storage)
+    view = read_for_report(path, args.run, trust=args.trust)
+    view.set_goal(args.metric, args.mode)
+    check_metric(view)
+    write_view(view, output)
+    size_bytes = os.path.getsize(output)
+    if args.json:
+        show_json({"file": output, "trials": len(view.trials), "size_bytes": size_bytes})
+    else:
+        say(f"Wrote {output} ({format_bytes(size_bytes)}).")
+    note = view.problem or view.others()
+    if note:
+        say(note)
+    if args.open:
+        import pathlib
+        import webbrowser
+
+        webbrowser.open(pathlib.Path(output).as_uri())
+    return OK

@@ -1,0 +1,31 @@
+"""``localtune retry``: tries the failed trials of a run again."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from localtune.tools.cli.going_on import add_arguments, go_on
+from localtune.tools.cli.options import add_command
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = add_command(
+        subparsers,
+        "retry",
+        "try the failed trials of a run again",
+        "EXPERIMENT [TARGET] [options]",
+        ["localtune retry sweep", "localtune retry sweep train.py:train --restart"],
+    )
+    add_arguments(parser)
+    parser.add_argument(
+        "--restart",
+        action="store_true",
+        help="failed trials start anew; else they go on from checkpoints",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carries out the command; returns the exit code."""
+    return go_on(args, resume_errored=not args.restart, restart_errored=args.restart)

@@ -1,0 +1,102 @@
+"""``localtune run``: a new sweep."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from typing import Any
+
+from localtune.tools.cli.options import add_command, checked
+from localtune.tools.cli.settings import CHECKS, parameter
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = add_command(
+        subparsers,
+        "run",
+        "run a sweep",
+        "TARGET [options]",
+        [
+            "localtune run train.py:train --param 'lr=loguniform(1e-4,1e-1)' --samples 20",
+            "localtune run sweep.toml --smoke",
+        ],
+    )
+    parser.add_argument(
+        "target", metavar="TARGET", help="module:function, file.py:function, .toml, .yaml"
+    )
+    parser.add_argument(
+        "--param",
+        dest="params",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        type=checked(parameter),
+        help="a value, or a domain such as uniform(0,1)",
+    )
+    _add(parser, "samples", "N", "how often the space is sampled; -1: no end")
+    # Two options in one row of the help: it must fit the screen.
+    _add(parser, "metric", "NAME, --mode min|max", "what to optimise")
+    _add(parser, "mode", "min|max")
+    _add(parser, "scheduler", "NAME, --search NAME", "such as 'asha(max_t=9)', optuna")
+    _add(parser, "search", "NAME")
+    parser.add_argument(
+        "--stop",
+        dest="bounds",
+        action="append",
+        default=[],
+        metavar="METRIC=BOUND",
+        type=checked(CHECKS["stop"]),
+        help="ends a trial: training_iteration=9",
+    )
+    _add(parser, "resources", "cpu=N,gpu=N", "of each trial; default: cpu=1")
+    _add(parser, "storage", "DIR, --name NAME", "default: ~/localtune_results, and the time")
+    _add(parser, "name", "NAME")
+    taken = parser.add_mutually_exclusive_group()
+    taken.add_argument(
+        "--add",
+        dest="if_exists",
+        action="store_const",
+        const="add",
+        help="to what is there; --resume: go on with it",
+    )
+    taken.add_argument(
+        "--resume",
+        dest="if_exists",
+        action="store_const",
+        const="resume",
+        help=argparse.SUPPRESS,
+    )
+    _add(parser, "seed", "N, --max-concurrent N", "repeatable; how many trials run at once")
+    _add(parser, "max_concurrent", "N")
+    _add(parser, "max_failures", "N", "how often a trial is retried; -1: no end")
+    _add(parser, "time_budget", "TIME", "of the whole run: seconds, 30m, 2h, 1d")
+    parser.add_argument(
+        "--log-to-file",
+        action="store_true",
+        default=None,
+        help="keep what trials print, for 'localtune tail'",
+    )
+    _add(parser, "verbose", "0-3, --json", "how much is shown (1); JSON, for programs")
+    parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--smoke", action="store_true", help="2 trials, 1 iteration, nothing kept")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carries out the command; returns the exit code."""
+    from localtune.tools.cli.outcome import carry_out
+    from localtune.tools.cli.sweep import make_small, make_tuner, sweep_of
+
+    sweep = sweep_of(args)
+    if not args.smoke:
+        return carry_out(lambda: make_tuner(sweep), as_json=args.json)
+    with tempfile.TemporaryDirectory(prefix="localtune-smoke-") as storage:
+        make_small(sweep, storage)
+        return carry_out(lambda: make_tuner(sweep), as_json=args.json, is_smoke=True)
+
+
+def _add(
+    parser: argparse.ArgumentParser, setting: str, metavar: str, text: str = argparse.SUPPRESS
+) -> None:
+    option = "--" + setting.replace("_", "-")
+    parser.add_argument(option, metavar=metavar, type=checked(CHECKS[setting]), help=text)

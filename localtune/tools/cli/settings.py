@@ -1,0 +1,274 @@
+"""The settings of a sweep: each has one check, whether it comes from an option or from a file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from localtune.error import UsageError
+from localtune.tools.cli.expressions import (
+    key_and_value,
+    named_call,
+    unknown_text,
+    value_of,
+    with_calls,
+)
+from localtune.utils.text import near_miss
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)$")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass
+class Sweep:
+    """What to run and how.
+
+    Attributes:
+        trainable: ``module:trainable`` or ``file.py:trainable``.
+        directory: Absolute directory in which ``trainable`` is looked for.
+        param_space: Search space, nested.
+        metric: Metric to optimise, None for none.
+        mode: ``"min"``, ``"max"`` or None.
+        samples: How many times the space is sampled; -1 is without end.
+        scheduler: Its name, maybe with arguments, None for none.
+        search: Likewise.
+        stop: {flat metric: bound}.
+        resources: {name: amount} of each trial, empty for the default.
+        storage: Absolute directory or URI; None is the default.
+        name: Name of the experiment; None makes one.
+        seed: None draws one.
+        max_concurrent: How many trials run at once; None is what resources allow.
+        max_failures: How often a trial is retried; -1 is without end.
+        time_budget: Seconds; None is no budget.
+        log_to_file: Whether each trial's output goes to files.
+        verbose: How much is shown, from 0 to 3.
+        if_exists: What becomes of a name that is taken: ``"add"``, ``"error"`` or ``"resume"``.
+    """
+
+    trainable: str = ""
+    directory: str = field(default_factory=os.getcwd)
+    param_space: dict[str, Any] = field(default_factory=dict)
+    metric: str | None = None
+    mode: str | None = None
+    samples: int = 1
+    scheduler: str | None = None
+    search: str | None = None
+    stop: dict[str, float] = field(default_factory=dict)
+    resources: dict[str, float] = field(default_factory=dict)
+    storage: str | None = None
+    name: str | None = None
+    seed: int | None = None
+    max_concurrent: int | None = None
+    max_failures: int = 0
+    time_budget: float | None = None
+    log_to_file: bool = False
+    verbose: int = 1
+    if_exists: str = "error"
+
+
+def text(value: Any) -> str:
+    """A text that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise UsageError(f"must be a text, but got {value!r}.")
+    return value
+
+
+def whole_number(value: Any) -> int:
+    """A whole number, or the text of one."""
+    if isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d+\s*", value):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise UsageError(f"must be a whole number, but got {value!r}.")
+    return value
+
+
+def samples(value: Any) -> int:
+    """How many times the search space is sampled."""
+    number = whole_number(value)
+    if number < 1 and number != -1:
+        raise UsageError(f"must be at least 1, or -1 (no end), but got {number}.")
+    return number
+
+
+def positive(value: Any) -> int:
+    """A whole number of at least 1."""
+    number = whole_number(value)
+    if number < 1:
+        raise UsageError(f"must be at least 1, but got {number}.")
+    return number
+
+
+def retries(value: Any) -> int:
+    """A number of retries."""
+    number = whole_number(value)
+    if number < -1:
+        raise UsageError(f"must be at least 0, or -1 (no end), but got {number}.")
+    return number
+
+
+def verbosity(value: Any) -> int:
+    """A level of output."""
+    number = whole_number(value)
+    if not 0 <= number <= 3:
+        raise UsageError(f"must be 0, 1, 2 or 3, but got {number}.")
+    return number
+
+
+def one_of(*known: str) -> Callable[[Any], str]:
+    """A check for one of some words; what is no word of them gets the near miss."""
+
+    def check(value: Any) -> str:
+        if value in known:
+            return str(value)
+        guess = near_miss(str(value), known)
+        hint = f" Did you mean {guess!r}?" if guess else ""
+        raise UsageError(f"must be one of {', '.join(known)}, but got {value!r}.{hint}")
+
+    return check
+
+
+def duration(value: Any) -> float:
+    """Seconds: a number, or a text such as ``90``, ``30m``, ``2h``, ``1d``.
+
+    Example:
+        >>> duration("1.5h"), duration(90)
+        (5400.0, 90.0)
+    """
+    match = _DURATION.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
+    if match is None or not float(match[1]) > 0:
+        raise UsageError(f"must be seconds, or a duration such as 30m, 2h, 1d, but got {value!r}.")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def flag(value: Any) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise UsageError(f"must be true or false, but got {value!r}.")
+    return value
+
+
+def bounds(value: Any) -> dict[str, float]:
+    """Stop conditions: a table, or ``metric=bound`` with commas in between."""
+    return _amounts(_pairs(value, "training_iteration=100"))
+
+
+def resources(value: Any) -> dict[str, float]:
+    """Resources of a trial: a table, or ``cpu=2,gpu=0.5``."""
+    found = _amounts(_pairs(value, "cpu=2,gpu=0.5"))
+    for name, amount in found.items():
+        if amount < 0:
+            raise UsageError(f"{name} must be at least 0, but got {amount}.")
+    return {
+        name.upper() if name.lower() in ("cpu", "gpu") else name: float(amount)
+        for name, amount in found.items()
+    }
+
+
+def scheduler(value: Any) -> str:
+    """The name of a scheduler, maybe with arguments: ``asha(max_t=100)``."""
+    from localtune.schedulers.create import create_scheduler
+
+    made_by_name(text(value), "scheduler", create_scheduler)
+    return str(value)
+
+
+def search(value: Any) -> str:
+    """The name of a search algorithm, maybe with arguments."""
+    from localtune.search.create import create_searcher
+
+    made_by_name(text(value), "search_alg", create_searcher)
+    return str(value)
+
+
+def made_by_name(value: str, argument: str, create: Callable[..., Any]) -> Any:
+    """The scheduler or search algorithm that a text means.
+
+    Raises:
+        UsageError: for a name, or an argument, that is not known, or a value that makes no sense.
+    """
+    from localtune.utils.calls import accepted
+
+    name, arguments = named_call(value)
+    try:
+        made = create(name, **arguments)
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from None
+    unknown = arguments.keys() - accepted(type(made), arguments).keys()
+    if unknown:
+        import inspect
+
+        known = [each for each in inspect.signature(type(made)).parameters if each != "self"]
+        raise UsageError(unknown_text(min(unknown), known, f"argument of {name}"))
+    return made
+
+
+def param_space(value: Any) -> dict[str, Any]:
+    """A search space of a sweep file."""
+    if not isinstance(value, Mapping):
+        raise UsageError(f"must be a table of parameters, but got {value!r}.")
+    return {str(key): with_calls(item) for key, item in value.items()}
+
+
+def parameter(value: str) -> tuple[list[str], Any]:
+    """``key=value`` of a search space: the path of the key, and the value."""
+    key, right = key_and_value(value, "lr=loguniform(1e-4,1e-1)")
+    return key.split("/"), value_of(right)
+
+
+def put(space: dict[str, Any], path: list[str], value: Any) -> None:
+    """Puts a value into a nested dict.
+
+    Args:
+        space: The dict.
+        path: Keys on the way; what is missing is made.
+        value: The value.
+    """
+    for key in path[:-1]:
+        inner = space.setdefault(key, {})
+        if not isinstance(inner, dict) or "grid_search" in inner:
+            raise UsageError(f"{'/'.join(path)!r} cannot be set: {key!r} is a value itself.")
+        space = inner
+    space[path[-1]] = value
+
+
+# {setting: its check}: the keys of a sweep file, and options of `localtune run`.
+CHECKS: dict[str, Callable[[Any], Any]] = {
+    "trainable": text,
+    "param_space": param_space,
+    "metric": text,
+    "mode": one_of("min", "max"),
+    "samples": samples,
+    "scheduler": scheduler,
+    "search": search,
+    "stop": bounds,
+    "resources": resources,
+    "storage": text,
+    "name": text,
+    "seed": whole_number,
+    "max_concurrent": positive,
+    "max_failures": retries,
+    "time_budget": duration,
+    "log_to_file": flag,
+    "verbose": verbosity,
+}
+
+
+def _amounts(pairs: dict[str, Any]) -> dict[str, float]:
+    found = {}
+    for name, value in pairs.items():
+        amount = value_of(value) if isinstance(value, str) else value
+        if not isinstance(amount, (int, float)) or isinstance(amount, bool):
+            raise UsageError(f"{name} must be a number, but got {amount!r}.")
+        found[name] = amount
+    return found
+
+
+def _pairs(value: Any, example: str) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
+    if not isinstance(value, str):
+        raise UsageError(f"must be a table, or a text such as {example!r}, but got {value!r}.")
+    return dict(key_and_value(each, example) for each in value.split(","))

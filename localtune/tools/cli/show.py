@@ -1,0 +1,164 @@
+"""``localtune show``: an experiment, or one of its trials."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any
+
+from localtune.tools.cli.exit_codes import OK
+from localtune.tools.cli.options import add_command, add_experiment, add_json, add_run, add_trust
+from localtune.utils.messages import say, show, show_lines
+
+if TYPE_CHECKING:
+    from localtune.tools.cli.reading import View
+    from localtune.trial.trial import Trial
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = add_command(
+        subparsers,
+        "show",
+        "show an experiment, or one of its trials",
+        "EXPERIMENT [TRIAL] [options]",
+        ["localtune show train_2025-01-31", "localtune show ./results/sweep 3 --json"],
+    )
+    add_experiment(parser)
+    parser.add_argument(
+        "trial", metavar="TRIAL", nargs="?", help="its id, number or directory, or their start"
+    )
+    add_run(parser)
+    add_trust(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carries out the command; returns the exit code."""
+    from localtune.tools.cli.json_text import show_json
+    from localtune.tools.cli.ls import record_of
+    from localtune.tools.cli.places import experiment_path
+    from localtune.tools.cli.reading import find_trial, read
+
+    view = read(experiment_path(args.experiment, args.storage), args.run, trust=args.trust)
+    if args.trial is not None:
+        trial = find_trial(view, args.trial)
+        if args.json:
+            show_json(trial_record(trial))
+        else:
+            print_trial(trial)
+    elif args.json:
+        trials = [trial_record(trial) for trial in view.trials]
+        show_json({**record_of(view), "trials": trials, "counts": view.counts()})
+    else:
+        _print_experiment(view)
+    if view.others():
+        say(view.others())
+    return OK
+
+
+def trial_record(trial: Trial) -> dict[str, Any]:
+    """What programs are told of a trial."""
+    error = trial.get_error()
+    latest = trial.checkpoint
+    return {
+        "trial_id": trial.trial_id,
+        "name": str(trial),
+        "status": trial.status.value,
+        "path": trial.path if trial.dirname else None,
+        "config": trial.config,
+        "result": trial.last_result,
+        "results": trial.result_count,
+        "failures": trial.num_failures,
+        "error": str(error) if error is not None else None,
+        "checkpoint": latest.path if latest is not None else None,
+    }
+
+
+def _print_experiment(view: View) -> None:
+    from localtune.utils.text import one_line
+
+    counts = ", ".join(f"{number} {status}" for status, number in view.counts().items())
+    owner = f" ({view.owner})" if view.owner is not None else ""
+    show(f"path    {view.path}")
+    show(f"state   {view.state.value}{owner}")
+    if len(view.runs) > 1:
+        show(f"run     {view.run} of {len(view.runs)}")
+    show(f"trials  {len(view.trials)}{': ' if counts else ''}{counts}")
+    if view.metric is not None:
+        best = view.best()
+        value = f", best {one_line(best[1])} in {best[0].trial_id}" if best is not None else ""
+        show(f"metric  {view.metric} ({view.mode}){value}")
+    if view.trials:
+        show()
+        _print_trials(view)
+
+
+def _print_trials(view: View) -> None:
+    from localtune.tools.cli.table import print_table
+    from localtune.utils.dicts import flatten_dict, unflattened_lookup
+    from localtune.utils.text import format_duration, one_line
+
+    metrics = [view.metric] if view.metric is not None else own_metrics(view.trials)[:2]
+    params = sorted({key for trial in view.trials for key in trial.evaluated_params})
+    rows = []
+    for number, trial in enumerate(view.trials):
+        config = flatten_dict(trial.config)
+        cells = [str(number), trial.trial_id, trial.status.value, str(trial.result_count)]
+        for metric in metrics:
+            value = unflattened_lookup(metric, trial.last_result, default=None)
+            cells.append("" if value is None else one_line(value))
+        cells.append(format_duration(trial.run_time_s))
+        for key in params:
+            cells.append(one_line(config[key]) if key in config else "")
+        rows.append(cells)
+    titles = ["#", "TRIAL", "STATUS", "RESULTS", *metrics, "TIME", *params]
+    print_table(titles, rows, numbers="# RESULTS")
+
+
+def own_metrics(trials: list[Trial]) -> list[str]:
+    """Metrics that the user reported, in the order in which they came up."""
+    from localtune.result import AUTO_RESULT_KEYS
+
+    automatic = (*AUTO_RESULT_KEYS, "done", "should_checkpoint")
+    found = {key: None for trial in trials for key in trial.metric_stats if key not in automatic}
+    return list(found)
+
+
+def print_trial(trial: Trial) -> None:
+    """Prints all that is known of a trial."""
+    from localtune.result import CONFIG_PREFIX
+    from localtune.utils.dicts import flatten_dict
+    from localtune.utils.text import count, format_duration
+
+    show(f"trial        {trial.trial_id}  {trial}")
+    show(f"status       {trial.status.value}")
+    show(f"directory    {trial.path if trial.dirname else '(none yet)'}")
+    show(f"results      {trial.result_count}, in {format_duration(trial.run_time_s)}")
+    if trial.checkpoint is not None:
+        show(f"checkpoint   {trial.checkpoint.path}")
+    _print_dict("config", flatten_dict(trial.config))
+    result = {key: value for key, value in trial.last_result.items() if key != CONFIG_PREFIX}
+    _print_dict("last result", flatten_dict(result))
+    error = trial.get_error()
+    if error is not None:
+        text = getattr(error, "traceback_text", "") or str(error)
+        show()
+        show(f"failed {count(trial.num_failures, 'time')}; the last failure:")
+        show_lines("\n".join(f"  {line}" for line in text.rstrip().splitlines()))
+        if trial.error_file is not None and os.path.exists(trial.error_file):
+            show(f"all of them: {trial.error_file}")
+    elif trial.num_failures:
+        show()
+        show(f"failed {count(trial.num_failures, 'time')}, and was retried: {trial.error_file}")
+
+
+def _print_dict(title: str, values: dict[str, Any]) -> None:
+    from localtune.utils.text import one_line
+
+    show()
+    show(title)
+    shown = {one_line(key): one_line(value, None) for key, value in values.items()}
+    width = max(map(len, shown), default=0)
+    for key, text in shown.items():
+        show(f"  {key:<{width}}  {text}")

@@ -1,0 +1,186 @@
+"""``localtune tail``: what a trial printed, or its results if that was not kept."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import time
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from localtune.tools.cli.exit_codes import OK
+from localtune.tools.cli.options import add_command, add_experiment, add_run, add_trust, checked
+from localtune.tools.cli.settings import positive
+from localtune.utils.files import no_link
+from localtune.utils.messages import say, show, show_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from localtune.tools.cli.reading import View
+    from localtune.trial.trial import Trial
+
+_POLL_S = 0.1
+# A look at an experiment is followed by this many times as long without one.
+_REST_FACTOR = 10
+_CHUNK_BYTES = 1 << 16
+
+
+def add_parser(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = add_command(
+        subparsers,
+        "tail",
+        "show the end of a trial's output, or its latest results",
+        "EXPERIMENT TRIAL [options]",
+        ["localtune tail sweep 3", "localtune tail sweep a1b2c_00003 -f -n 100"],
+    )
+    add_experiment(parser)
+    parser.add_argument(
+        "trial", metavar="TRIAL", help="its id, number or directory, or their start"
+    )
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="go on as it grows, until the trial ends"
+    )
+    parser.add_argument(
+        "-n",
+        "--lines",
+        metavar="N",
+        type=checked(positive),
+        default=20,
+        help="how many lines of each file; default: 20",
+    )
+    add_run(parser)
+    add_trust(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carries out the command; returns the exit code."""
+    from localtune.result import EXPR_RESULT_FILE
+    from localtune.tools.cli.places import experiment_path
+    from localtune.tools.cli.reading import find_trial, read
+
+    path = experiment_path(args.experiment, args.storage)
+    look = partial(read, path, args.run, trust=args.trust)
+    trial = find_trial(look(), args.trial)
+    if not trial.dirname:
+        say(f"The trial {trial.trial_id} has not started yet.")
+        if args.follow:
+            trial = _started(path, trial, look)
+        if not trial.dirname:
+            return OK
+    names = list(dict.fromkeys(name for name in trial.log_to_file if name is not None))
+    if not names:
+        say(
+            "What this trial printed was not kept: give --log-to-file when you run a sweep. These "
+            "are its results."
+        )
+        names = [EXPR_RESULT_FILE]
+    files = [_Tail(os.path.join(trial.path, name)) for name in names]
+    for each in files:
+        each.show_last(args.lines, with_title=len(files) > 1)
+    if args.follow:
+        _follow(path, trial, files, look)
+    return OK
+
+
+class _Tail:
+    """A file that may grow, or come to be.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._position = 0
+
+    def show_last(self, lines: int, *, with_title: bool) -> None:
+        """Prints the last lines there are now."""
+        if with_title:
+            show(f"==> {os.path.basename(self._path)} <==")
+        try:
+            with open(self._path, "rb", opener=no_link) as file:
+                last = deque(file, lines)
+                self._position = file.tell()
+        except FileNotFoundError:
+            return
+        end = b"\n" if last and not last[-1].endswith(b"\n") and b"\r" in last[-1] else b""
+        _print(b"".join(last) + end)
+
+    def show_new(self) -> bool:
+        """Prints what is new; returns whether there was anything."""
+        try:
+            with open(self._path, "rb", opener=no_link) as file:
+                if os.fstat(file.fileno()).st_size < self._position:
+                    self._position = 0  # It was cut back: the trial goes on from a checkpoint.
+                file.seek(self._position)
+                content = file.read(_CHUNK_BYTES)
+        except FileNotFoundError:
+            return False
+        self._position += len(content)
+        # Each state of a progress bar is shown; they come too slowly to wait for the last.
+        _print(re.sub(rb"\r+(?!\n)", b"\n", content))
+        return bool(content)
+
+
+def _print(content: bytes) -> None:
+    if content:
+        show_lines(content.decode("utf-8", "replace"), end="")
+
+
+def _started(path: str, trial: Trial, look: Callable[[], View]) -> Trial:
+    """The trial once it has a directory, or once it is known that it will not get one."""
+    for latest, is_over in _changes(path, trial, look):
+        if latest.dirname or is_over:
+            return latest
+    raise AssertionError("changes come without end")
+
+
+def _follow(path: str, trial: Trial, files: list[_Tail], look: Callable[[], View]) -> None:
+    """Prints what comes until the trial has ended, or nobody runs it any more."""
+    for _, is_over in _changes(path, trial, look):
+        # What was written before the end is there now.
+        for each in files:
+            while each.show_new():
+                pass
+        if is_over:
+            return
+
+
+def _changes(path: str, trial: Trial, look: Callable[[], View]) -> Iterator[tuple[Trial, bool]]:
+    """Again and again: the trial as it is recorded, and whether nothing more will come of it."""
+    from localtune.tools.cli.reading import State
+
+    seen: object = None
+    is_over = False
+    next_look = 0.0
+    while True:
+        stamp = _stamp(path)
+        now = time.monotonic()
+        if stamp != seen and now >= next_look:
+            view = look()
+            # While a run writes without end, looking at it is no full-time work.
+            next_look = now + _REST_FACTOR * (time.monotonic() - now)
+            trial = next((each for each in view.trials if each.trial_id == trial.trial_id), trial)
+            is_over = trial.is_finished() or view.state is not State.RUNNING
+            seen = stamp
+        yield trial, is_over
+        time.sleep(_POLL_S)
+
+
+def _stamp(path: str) -> object:
+    """Changes when something is recorded, or when the run ends."""
+    from localtune.result import EXPERIMENT_DB_FILE
+    from localtune.storage.owner import find_owner
+
+    found: list[object] = [find_owner(path)]
+    for name in (EXPERIMENT_DB_FILE, f"{EXPERIMENT_DB_FILE}-wal"):
+        try:
+            status = os.stat(os.path.join(path, name))
+            found.append((status.st_mtime_ns, status.st_size))
+        except OSError:
+            found.append(None)
+    return found

@@ -1,0 +1,207 @@
+"""How to run the best trial again: as a script and, if it came from there, on the command line."""
+
+from __future__ import annotations
+
+import ast
+import math
+import os
+import pprint
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from localtune.error import UsageError
+from localtune.result import REPEAT_SEED_VARIABLE, TRAINING_ITERATION
+from localtune.schedulers.population import original_tag
+from localtune.tools.cli.kept_command import Command
+from localtune.tools.cli.settings import parameter, put
+from localtune.tools.report.params import flat_config
+
+if TYPE_CHECKING:
+    from localtune.trial.trial import Trial
+
+_DEFAULT_RESOURCES = {"CPU": 1.0}
+_PLAIN = (str, bytes, int, float, complex, bool, type(None))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to run a trial again.
+
+    Attributes:
+        python: A script.
+        command: A command line, None if it cannot be told.
+        notes: What to know about it.
+    """
+
+    python: str
+    command: str | None
+    notes: list[str]
+
+
+def recipe_of(
+    trial: Trial, command: Command | None, metric: str | None, mode: str | None
+) -> Recipe:
+    """How to run a trial again.
+
+    Args:
+        trial: The trial.
+        command: What its run was started with, if that is known.
+        metric: Flat name of the metric, None for none.
+        mode: ``"min"`` or ``"max"``, None for none.
+    """
+    notes = []
+    left_out: list[str] = []
+    config = {key: _literal(value, str(key), left_out) for key, value in trial.config.items()}
+    if left_out:
+        notes.append(
+            f"These values cannot be written as code, '...' stands for them: {', '.join(left_out)}."
+        )
+    if original_tag(trial) != trial.experiment_tag:
+        notes.append(
+            "The scheduler changed this trial's configuration while it ran, and it went on from "
+            "other trials' checkpoints: the last configuration alone does not repeat its result."
+        )
+    if trial.failed_tries:
+        notes.append(
+            "The trial failed on its way, and its last try went on from its latest checkpoint, or "
+            "began anew if there was none. The seed is that of the last try."
+        )
+    line = None
+    if command is None:
+        notes.append("Import the trainable from where you have it.")
+    elif not left_out:
+        line = _command_line(trial, command, metric, mode)
+    return Recipe(_script(trial, config, command, metric, mode), line, notes)
+
+
+def _script(
+    trial: Trial,
+    config: dict[Any, Any],
+    command: Command | None,
+    metric: str | None,
+    mode: str | None,
+) -> str:
+    module, name = _place_of(trial, command)
+    trainable = name
+    resources = _resources(trial)
+    if resources != _DEFAULT_RESOURCES:
+        trainable = f"tune.with_resources({name}, {resources!r})"
+    goal = [f"metric={metric!r}, mode={mode!r}"] if metric and mode else []
+    lines = [
+        "import os",
+        "",
+        "import localtune as tune",
+        f"from {module} import {name.partition('.')[0]}",
+        "",
+        "# The trial's seed: that of Python's and NumPy's generators, and of get_trial_seed().",
+        f'os.environ["{REPEAT_SEED_VARIABLE}"] = "{trial.try_seed}"',
+        "",
+        "config = {",
+        *(f"    {key!r}: {_indented(value)}," for key, value in config.items()),
+        "}",
+        "",
+        "results = tune.Tuner(",
+        f"    {trainable},",
+        "    param_space=config,",
+        *(f"    tune_config=tune.TuneConfig({each})," for each in goal),
+        *(f"    run_config=tune.RunConfig(stop={each})," for each in _bounds(trial)),
+        ").fit()",
+        "print(results[0].metrics)",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _command_line(
+    trial: Trial, command: Command, metric: str | None, mode: str | None
+) -> str | None:
+    words = ["localtune", "run", command.target]
+    understood: dict[str, Any] = {}
+    for key, value in flat_config(trial.config).items():
+        text = f"{key}={_as_code(value)}"
+        try:
+            put(understood, *parameter(text))
+        except UsageError:
+            return None
+        words += ["--param", text]
+    # What the command line would take for another config is not written.
+    if understood != trial.config:
+        return None
+    for bound in _bounds(trial):
+        words += ["--stop", *(f"{key}={value}" for key, value in bound.items())]
+    if metric and mode:
+        words += ["--metric", metric, "--mode", mode]
+    resources = _resources(trial)
+    if resources != _DEFAULT_RESOURCES:
+        amounts = (f"{name.lower()}={amount!r}" for name, amount in resources.items())
+        words += ["--resources", ",".join(amounts)]
+    lines = [
+        f"cd {shlex.quote(command.directory)}",
+        f"{REPEAT_SEED_VARIABLE}={trial.try_seed} {shlex.join(words)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _place_of(trial: Trial, command: Command | None) -> tuple[str, str]:
+    """Module and name of the trainable."""
+    if command is None:
+        name = trial.trainable_name
+        return "my_module", name if name.isidentifier() else "my_trainable"
+    place, _, name = command.target.rpartition(":")
+    if place.endswith(".py"):
+        place = os.path.basename(place)[: -len(".py")]
+    return place, name
+
+
+def _bounds(trial: Trial) -> list[dict[str, int]]:
+    """It ran so far, whatever ended it."""
+    iteration = trial.last_result.get(TRAINING_ITERATION)
+    return [{TRAINING_ITERATION: iteration}] if isinstance(iteration, int) else []
+
+
+def _resources(trial: Trial) -> dict[str, float]:
+    factory = trial.placement_group_factory
+    return factory.required_resources if factory is not None else dict(_DEFAULT_RESOURCES)
+
+
+def _indented(value: Any) -> str:
+    return pprint.pformat(value, width=72, sort_dicts=False).replace("\n", "\n    ")
+
+
+class _Code:
+    """Stands in a literal for a piece of code."""
+
+    def __init__(self, code: str) -> None:
+        self._code = code
+
+    def __repr__(self) -> str:
+        return self._code
+
+
+def _literal(value: Any, path: str, left_out: list[str]) -> Any:
+    """The value as something whose ``repr`` is code; notes the paths of what is none."""
+    kind = type(value)
+    if kind is dict:
+        return {key: _literal(item, f"{path}/{key}", left_out) for key, item in value.items()}
+    if kind in (list, tuple, set):
+        return kind(_literal(item, path, left_out) for item in value)
+    if kind is float and not math.isfinite(value):
+        return _Code(f"float({str(value)!r})")
+    if kind in _PLAIN:
+        return value
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # A number of NumPy.
+        item = value.item()
+        if type(item) in _PLAIN:
+            return _literal(item, path, left_out)
+    if path not in left_out:
+        left_out.append(path)
+    return _Code("...")
+
+
+def _as_code(value: Any) -> str:
+    text = repr(_literal(value, "", []))
+    try:
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return "?("  # Refused where it is parsed.
+    return text

@@ -1,0 +1,1 @@
+"""The record of one trial: its status, its checkpoints, its statistics."""

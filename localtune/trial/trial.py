@@ -1,0 +1,337 @@
+"""The record of one trial: what it is, where its files are, how far it came."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from localtune.config.checkpoint import CheckpointConfig
+from localtune.result import EXPR_ERROR_FILE
+from localtune.trial.checkpoint_history import CheckpointHistory, StartPoint, TrackedCheckpoint
+from localtune.trial.export_format import ExportFormat as ExportFormat
+from localtune.trial.metric_analysis import MetricStats, PackedStats, pack_stats
+from localtune.trial.status import Status, check_move
+from localtune.trial.task_error import opened_error
+from localtune.utils.text import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from localtune.checkpoint import Checkpoint
+    from localtune.resources import PlacementGroupFactory
+
+
+class Trial:
+    """One configuration and its life. A record: it does no I/O and calls nobody.
+
+    The states are attributes, too: ``trial.status == Trial.PAUSED``.
+
+    Attributes:
+        trial_id: Unique within the experiment.
+        trainable_name: Name that the trainable is registered under.
+        config: Resolved configuration.
+        evaluated_params: {flat name: value} of what was sampled or taken from a grid.
+        experiment_tag: Number of the trial and its varying parameters, as text.
+        experiment_path: Directory of the experiment.
+        dirname: Name of the trial's directory within it.
+        status: See :class:`Status`.
+        placement_group_factory: Resources that the trial asks for.
+        stopping_criterion: {flat metric: bound} of the run.
+        max_failures: How many failures are retried; negative is without end.
+        num_failures: Failures that count against ``max_failures`` so far.
+        failed_tries: Failures so far, over the whole life of the trial.
+        cut_short: State in which the end of the run met the trial, which is TERMINATED since and
+            goes on when the run is taken up again; None if it ended by itself.
+        kept_error: As ``error``, with what user code raised closed in it.
+        last_result: Latest result, nested, with what was filled in automatically.
+        result_count: How many results its history holds.
+        checkpoints: Committed checkpoints.
+        start_point: Checkpoint of somebody else's that it goes on from; None once it has a newer
+            one of its own, and if it never had any.
+        seed: What everything drawn at random in the first try of the trial should depend on.
+        own_files: {name: what it is known by} of files that localtune made in the trial's
+            directory: digests of what was written as a whole, and places of logs.
+        log_to_file: (stdout file, stderr file), None where not redirected.
+        start_time: Unix time of the first start, None before.
+        run_time_s: Training time so far.
+    """
+
+    PENDING = Status.PENDING
+    RUNNING = Status.RUNNING
+    PAUSED = Status.PAUSED
+    TERMINATED = Status.TERMINATED
+    ERROR = Status.ERROR
+    INTERRUPTED = Status.INTERRUPTED
+
+    # Set for few trials. With more than 28 attributes an instance takes four times the room.
+    kept_error: BaseException | None = None
+    _opened_error: BaseException | None = None
+    cut_short: Status | None = None
+
+    def __init__(
+        self,
+        trainable_name: str,
+        *,
+        trial_id: str,
+        config: dict[str, Any] | None = None,
+        evaluated_params: dict[str, Any] | None = None,
+        experiment_tag: str = "",
+        experiment_path: str = "",
+        placement_group_factory: PlacementGroupFactory | None = None,
+        stopping_criterion: Mapping[str, float] | None = None,
+        checkpoint_config: CheckpointConfig | None = None,
+        max_failures: int = 0,
+        log_to_file: tuple[str | None, str | None] = (None, None),
+        start_point: StartPoint | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.trainable_name = trainable_name
+        self.trial_id = trial_id
+        self.config: dict[str, Any] = config if config is not None else {}
+        self.evaluated_params: dict[str, Any] = evaluated_params or {}
+        self.experiment_tag = experiment_tag
+        self.experiment_path = experiment_path
+        self.dirname = ""
+        self.custom_trial_name: str | None = None
+        self.status = Status.PENDING
+        self.placement_group_factory = placement_group_factory
+        self.stopping_criterion: dict[str, float] = dict(stopping_criterion or {})
+        self.max_failures = max_failures
+        self.num_failures = 0
+        self.failed_tries = 0
+        self.last_result: dict[str, Any] = {}
+        self._metric_stats: dict[str, MetricStats] | PackedStats = {}
+        self.checkpoint_config = checkpoint_config or CheckpointConfig()
+        self.checkpoints = CheckpointHistory(self.checkpoint_config)
+        self.next_checkpoint_index = 0
+        self.start_point = start_point
+        self.result_count = 0
+        self.seed = seed
+        # Grows when something changes that usually never does: it must be written again.
+        self.revision = 0
+        self.own_files: dict[str, str] = {}
+        self.log_to_file = log_to_file
+        self.start_time: float | None = None
+        self.run_time_s = 0.0
+
+    # -- names and places -------------------------------------------------------------------
+
+    @property
+    def default_name(self) -> str:
+        """``<trainable>[_<env>]_<trial id>``."""
+        parts = [self.trainable_name]
+        env = self.config.get("env")
+        if env is not None:
+            parts.append(_name_of_env(env))
+        parts.append(self.trial_id)
+        return "_".join(parts).replace("/", "_")
+
+    def __str__(self) -> str:
+        return self.custom_trial_name or self.default_name
+
+    def __repr__(self) -> str:
+        return f"<Trial {self} {self.status}>"
+
+    @property
+    def path(self) -> str:
+        """Directory of the trial: its working directory, and where its files are kept."""
+        # Asked for several times per result.
+        return f"{self.experiment_path}{os.sep}{self.dirname}"
+
+    local_path = path
+
+    @property
+    def local_experiment_path(self) -> str:
+        """Directory of the experiment."""
+        return self.experiment_path
+
+    remote_experiment_path = local_experiment_path
+
+    @property
+    def experiment_dir_name(self) -> str:
+        """Name of the experiment's directory."""
+        return os.path.basename(self.experiment_path)
+
+    @property
+    def relative_logdir(self) -> str:
+        """Name of the trial's directory within the experiment's."""
+        return self.dirname
+
+    @property
+    def error_file(self) -> str | None:
+        """Where the traceback of the failures is, None if the trial never failed."""
+        return os.path.join(self.path, EXPR_ERROR_FILE) if self.num_failures else None
+
+    # -- what a scheduler may change ----------------------------------------------------------
+
+    def set_config(self, config: dict[str, Any]) -> None:
+        """Sets the config that the trial starts with next; for a trial that is not running."""
+        self.config = config
+        self.revision += 1
+
+    def set_experiment_tag(self, experiment_tag: str) -> None:
+        """Sets the text that tells the trial from others."""
+        self.experiment_tag = experiment_tag
+        self.revision += 1
+
+    def update_resources(self, resources: dict[str, float] | PlacementGroupFactory) -> None:
+        """Sets what the trial asks for when it starts next.
+
+        Args:
+            resources: As ``resources_per_trial``, or a ``PlacementGroupFactory``.
+
+        Raises:
+            ValueError: if the trial runs or has ended, or for resources that make no sense.
+        """
+        from localtune.resources import resource_dict_to_pg_factory
+
+        if self.status not in (Status.PENDING, Status.PAUSED):
+            raise ValueError(
+                f"The resources of {self} cannot change while it is {self.status}: pause it first."
+            )
+        self.placement_group_factory = resource_dict_to_pg_factory(resources)
+        self.revision += 1
+
+    # -- state ------------------------------------------------------------------------------
+
+    def set_status(self, status: Status) -> None:
+        """Moves to ``status``.
+
+        Raises:
+            ValueError: if that move does not exist.
+        """
+        check_move(self.status, status)
+        self.status = status
+
+    def is_finished(self) -> bool:
+        """Whether the trial ended, well or not."""
+        return self.status.is_final
+
+    def close(self) -> None:
+        """Keeps what is asked for after the end in little room; nothing is added any more."""
+        # Each result came with texts of its own, and most of them are the same for all trials.
+        self.last_result = {_shared(key): _shared(it) for key, it in self.last_result.items()}
+        if isinstance(self._metric_stats, dict):
+            self._metric_stats = pack_stats(self._metric_stats)
+
+    @property
+    def should_retry(self) -> bool:
+        """Whether the failures so far leave one more try."""
+        return self.max_failures < 0 or self.num_failures <= self.max_failures
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the last failure was; None when the trial ended well.
+
+        It is an instance of the class that user code raised, too, which is loaded when this is
+        asked for.
+        """
+        if self._opened_error is None and self.kept_error is not None:
+            self._opened_error = opened_error(self.kept_error)
+        return self._opened_error
+
+    @error.setter
+    def error(self, error: BaseException | None) -> None:
+        if error is not self.kept_error:
+            self.kept_error = error
+            self._opened_error = None
+
+    @property
+    def try_seed(self) -> int:
+        """What everything drawn at random depends on in the try that it is in, or ended in.
+
+        Each failure ends a try, and the next one draws other numbers: a failure by chance does
+        not come again. A trial that goes on after a pause, or in a run that is taken up again, is
+        still in the same try.
+        """
+        number = self.failed_tries + (self.status is not Status.ERROR)
+        return seed_of_try(self.seed, number)
+
+    def get_error(self) -> BaseException | None:
+        """What the trial failed with, None if it ended well or still runs."""
+        return self.error if self.status is Status.ERROR else None
+
+    # -- results ----------------------------------------------------------------------------
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The latest checkpoint: its own, or that of the trial that it was cloned from since."""
+        if self.is_cloned:
+            assert self.start_point is not None
+            return self.start_point.tracked.checkpoint
+        latest = self.checkpoints.latest
+        return latest.checkpoint if latest is not None else None
+
+    @property
+    def is_cloned(self) -> bool:
+        """Whether it goes on, or ended, from another trial's checkpoint: it has made none since."""
+        point = self.start_point
+        return point is not None and point.owner_id not in (None, self.trial_id)
+
+    @property
+    def known_checkpoints(self) -> list[TrackedCheckpoint]:
+        """Its checkpoints that exist, oldest first, and behind them the one it was cloned from."""
+        point = self.start_point
+        return [*self.checkpoints.kept, *([point.tracked] if point and self.is_cloned else ())]
+
+    @property
+    def resume_point(self) -> StartPoint | None:
+        """Where the trial goes on from when it starts next; None is from scratch."""
+        if self.start_point is not None:
+            return self.start_point
+        latest = self.checkpoints.latest
+        return StartPoint(latest, self.trial_id) if latest is not None else None
+
+    def has_checkpoint(self) -> bool:
+        """Whether a checkpoint exists."""
+        return self.checkpoint is not None
+
+    @property
+    def metric_stats(self) -> dict[str, MetricStats]:
+        """{flat metric: statistics}."""
+        stats = self._metric_stats
+        return stats if isinstance(stats, dict) else stats.unpack()
+
+    @metric_stats.setter
+    def metric_stats(self, stats: dict[str, MetricStats]) -> None:
+        self._metric_stats = stats
+
+    @property
+    def metric_analysis(self) -> dict[str, dict[str, float]]:
+        """{flat metric: {max, min, avg, last, last-5-avg, last-10-avg}}."""
+        return {name: stats.as_dict() for name, stats in self.metric_stats.items()}
+
+
+def _name_of_env(env: Any) -> str:
+    """An entry ``env`` of a config as part of a name: it may be an object of any class."""
+    if isinstance(env, str):
+        return env
+    try:
+        name = getattr(env, "__name__", None)
+    except Exception:
+        name = None
+    return name if isinstance(name, str) else text_of(env)
+
+
+def seed_of_try(seed: int, number: int) -> int:
+    """Seed of one try of a trial.
+
+    Args:
+        seed: That of the trial.
+        number: Of the try, from 1.
+
+    Returns:
+        The trial's seed for the first try; else a number that depends on both, at least 0 and
+        below 2**32.
+    """
+    if number <= 1:
+        return seed
+    import hashlib
+
+    return int.from_bytes(hashlib.sha256(f"{seed}/try {number}".encode()).digest()[:4], "little")
+
+
+def _shared(value: Any) -> Any:
+    """The one copy of a text; anything else as it is."""
+    return sys.intern(value) if type(value) is str else value

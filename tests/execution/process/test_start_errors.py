@@ -1,0 +1,60 @@
+"""A system that refuses to start a worker fails one trial and leaks nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import localtune as tune
+from localtune.error import WorkerStartError
+from localtune.testing.chaos import ChaosTrainable
+from localtune.testing.executor_contract import ExecutorSession, expect
+from localtune.utils import open_files
+from localtune.worker import messages as m
+from tests.runs.lifecycle.programs import START_METHODS
+
+
+@contextlib.contextmanager
+def room_for_files(number: int) -> Iterator[None]:
+    """Lets this process open only so many files more, as if its hard limit were that low."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # The lowest free numbers are given out first; the listing itself takes one of them.
+    used = {int(name) for name in os.listdir("/proc/self/fd")}
+    limit = [fd for fd in range(max(used) + number + 2) if fd not in used][number]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            # Whoever has lowered a hard limit cannot raise it again.
+            patch.setattr(open_files, "set_soft_limit", lambda count: False)
+            yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+@pytest.mark.parametrize("room", range(6))
+def test_too_many_open_files_are_an_error_of_the_start(
+    tmp_path: Path, start_method: str, room: int
+) -> None:
+    executor = tune.ProcessExecutor(num_cpus=1, start_method=start_method)
+    with ExecutorSession(executor, ChaosTrainable, tmp_path) as session:
+        with room_for_files(room), contextlib.suppress(WorkerStartError):
+            # Depending on the room it may work; it must not fail in another way.
+            expect(session.answer(session.start()), m.Ready)
+        expect(session.answer(session.start()), m.Ready)
+
+
+@pytest.mark.parametrize("start_method", START_METHODS)
+def test_without_any_room_the_error_says_why(tmp_path: Path, start_method: str) -> None:
+    executor = tune.ProcessExecutor(num_cpus=1, start_method=start_method)
+    with (
+        ExecutorSession(executor, ChaosTrainable, tmp_path) as session,
+        room_for_files(0),
+        pytest.raises(WorkerStartError, match="Too many open files"),
+    ):
+        session.start()

@@ -1,0 +1,85 @@
+"""Each setting has one check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from localtune.error import UsageError
+from localtune.tools.cli import settings
+from localtune.tools.cli.settings import CHECKS, parameter, put
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "meant"),
+    [
+        ("samples", "12", 12),
+        ("samples", -1, -1),
+        ("mode", "min", "min"),
+        ("stop", "training_iteration=3,loss=1e-2", {"training_iteration": 3, "loss": 1e-2}),
+        ("stop", {"loss": 0.5}, {"loss": 0.5}),
+        ("resources", "cpu=2,gpu=0.5,tokens=1", {"CPU": 2.0, "GPU": 0.5, "tokens": 1.0}),
+        ("resources", {"cpu": 1}, {"CPU": 1.0}),
+        ("time_budget", "1.5h", 5400.0),
+        ("time_budget", 90, 90.0),
+        ("max_failures", "-1", -1),
+        ("verbose", "3", 3),
+        ("scheduler", "asha(max_t=9)", "asha(max_t=9)"),
+        ("search", "random", "random"),
+    ],
+)
+def test_a_value_is_taken(setting: str, value: Any, meant: Any) -> None:
+    assert CHECKS[setting](value) == meant
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "part"),
+    [
+        ("samples", "0", "at least 1, or -1"),
+        ("samples", "many", "a whole number, but got 'many'"),
+        ("samples", True, "a whole number"),
+        ("samples", 1.5, "a whole number"),
+        ("mode", "minimum", "Did you mean 'min'?"),
+        ("stop", "loss", "must be KEY=VALUE"),
+        ("stop", "loss=low", "loss must be a number, but got 'low'"),
+        ("resources", {"cpu": -1}, "cpu must be at least 0"),
+        ("resources", 2, "must be a table, or a text such as 'cpu=2,gpu=0.5'"),
+        ("time_budget", "2 weeks", "30m, 2h, 1d"),
+        ("time_budget", 0, "30m, 2h, 1d"),
+        ("time_budget", True, "30m, 2h, 1d"),
+        ("max_concurrent", "0", "at least 1"),
+        ("max_failures", "-2", "or -1 (no end)"),
+        ("verbose", "4", "0, 1, 2 or 3"),
+        ("log_to_file", "yes", "true or false"),
+        ("scheduler", "ashaa", "Did you mean 'asha'?"),
+        ("scheduler", "asha(maxt=9)", "Did you mean 'max_t'?"),
+        ("scheduler", "asha(max_t=0)", "max_t"),
+        ("search", "optunaa", "Did you mean 'optuna'?"),
+        ("param_space", [1], "a table of parameters"),
+        ("trainable", "", "must be a text"),
+    ],
+)
+def test_another_value_is_refused_with_what_would_do(setting: str, value: Any, part: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        CHECKS[setting](value)
+
+    assert part in str(caught.value)
+
+
+def test_a_parameter_may_be_nested() -> None:
+    space: dict[str, Any] = {"model": {"depth": 2}}
+
+    put(space, *parameter("model/width=16"))
+
+    assert space == {"model": {"depth": 2, "width": 16}}
+
+
+@pytest.mark.parametrize("space", [{"model": 3}, {"model": {"grid_search": [1]}}])
+def test_a_parameter_cannot_be_inside_a_value(space: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="'model' is a value itself"):
+        put(space, ["model", "width"], 1)
+
+
+def test_each_setting_is_a_field_of_a_sweep() -> None:
+    assert set(vars(settings.Sweep())) - CHECKS.keys() == {"directory", "if_exists"}
