@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from localtune.controller import instructions as i
+from localtune.controller import instructions
 from localtune.controller.cloning import Clone
 from localtune.controller.run_core import PAUSE, STOP, RunCore
 from localtune.controller.view import Request
@@ -26,7 +26,7 @@ from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from localtune.utils.dicts import flatten_dict
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 
 class Decisions(RunCore):
@@ -39,7 +39,9 @@ class Decisions(RunCore):
         if decision == STOP:
             self._clones.give_up(trial)
             if self._settings.export_formats:
-                self._command(worker, Phase.EXPORTING, m.Export(self._settings.export_formats))
+                self._command(
+                    worker, Phase.EXPORTING, messages.Export(self._settings.export_formats)
+                )
             else:
                 self._complete(worker, trial)
             return
@@ -130,7 +132,7 @@ class Decisions(RunCore):
             if worker is not None:
                 self._pause(worker, trial)
             released = self._clones.apply(clone)
-            self._out.append(i.Persist(trial))
+            self._out.append(instructions.Persist(trial))
             self._forget_checkpoints(*released)
 
     def _serve_waiting(self, donor: Trial) -> None:
@@ -147,8 +149,8 @@ class Decisions(RunCore):
 
     def _forget_checkpoints(self, owner: Trial | None, gone: list[TrackedCheckpoint]) -> None:
         if owner is not None and gone:
-            self._out.append(i.Persist(owner))
-            self._out.extend(i.DeleteCheckpoint(each) for each in gone)
+            self._out.append(instructions.Persist(owner))
+            self._out.extend(instructions.DeleteCheckpoint(each) for each in gone)
 
     # -- the ends of trials -----------------------------------------------------------------------
 
@@ -168,8 +170,8 @@ class Decisions(RunCore):
         self._guard(
             "searcher", lambda: self._searcher.on_trial_complete(trial.trial_id, result=flat)
         )
-        self._out.append(i.Notify("on_trial_complete", trial))
-        self._out.append(i.Persist(trial))
+        self._out.append(instructions.Notify("on_trial_complete", trial))
+        self._out.append(instructions.Persist(trial))
         self._serve_requests()
 
     def _remove(self, trial: Trial) -> None:
@@ -179,8 +181,8 @@ class Decisions(RunCore):
         self._finish(trial, Status.TERMINATED)
         self._guard("scheduler", lambda: self._scheduler.on_trial_remove(self._view, trial))
         self._tell_searcher_of_end(trial)
-        self._out.append(i.Notify("on_trial_complete", trial))
-        self._out.append(i.Persist(trial))
+        self._out.append(instructions.Notify("on_trial_complete", trial))
+        self._out.append(instructions.Persist(trial))
 
     def _finish(self, trial: Trial, status: Status) -> None:
         self._move(trial, status)
@@ -205,14 +207,14 @@ class Decisions(RunCore):
         trial.failed_tries += 1
         self._clones.give_up(trial)
         self._serve_waiting(trial)
-        self._out.append(i.WriteError(trial))
+        self._out.append(instructions.WriteError(trial))
         self._guard("scheduler", lambda: self._scheduler.on_trial_error(self._view, trial))
         is_final = isinstance(error, TrialTimeoutError) and error.is_final
         if not trial.should_retry or is_final:
             self._give_up(trial, error)
         elif self._is_ending:
             self._move(trial, Status.PENDING)  # It is retried when the run is taken up again.
-            self._out.append(i.Persist(trial))
+            self._out.append(instructions.Persist(trial))
         elif worker is not None and worker.is_unwanted:
             self._end_well(trial)
         else:
@@ -229,23 +231,23 @@ class Decisions(RunCore):
         del self._live[trial.trial_id]
         self._live[trial.trial_id] = trial
         self._add_to_scheduler(trial)
-        self._out.append(i.Notify("on_trial_recover", trial))
-        self._out.append(i.Persist(trial))
+        self._out.append(instructions.Notify("on_trial_recover", trial))
+        self._out.append(instructions.Persist(trial))
 
     def _give_up(self, trial: Trial, error: TuneError) -> None:
         self._finish(trial, Status.ERROR)
         self._guard(
             "searcher", lambda: self._searcher.on_trial_complete(trial.trial_id, error=True)
         )
-        self._out.append(i.Notify("on_trial_error", trial))
-        self._out.append(i.Persist(trial))
+        self._out.append(instructions.Notify("on_trial_error", trial))
+        self._out.append(instructions.Persist(trial))
         if self._settings.raise_first_error:
             self._abort(error)
         elif self._settings.fail_fast and not self._is_ending:
             self._end_all("a trial failed, and fail_fast is set")
         why = self._tally.note_failed_trial(trial, error)
         if why and not self._is_ending:
-            self._out.append(i.Warn(why))
+            self._out.append(instructions.Warn(why))
             self._leave_off("too many trials have failed")
 
     def _end_all(self, reason: str) -> None:
@@ -257,7 +259,7 @@ class Decisions(RunCore):
             self._move(trial, Status.TERMINATED)
             del self._live[trial.trial_id]
             trial.close()
-            self._out.append(i.Persist(trial))
+            self._out.append(instructions.Persist(trial))
 
     def _tell_searcher_of_end(self, trial: Trial) -> None:
         self._guard("searcher", lambda: self._searcher.on_trial_complete(trial.trial_id))

@@ -15,7 +15,7 @@ from localtune.error import (
 from localtune.execution.executor import WorkerExit
 from localtune.trial.trial import Trial
 from localtune.utils.text import text_of
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 # What these say holds for all trials: there is no room, or no disk.
 _OF_THE_DISK = frozenset(
@@ -23,7 +23,7 @@ _OF_THE_DISK = frozenset(
 )
 
 
-def error_of_failed(failed: m.Failed, trial: Trial) -> TrialTaskError:
+def error_of_failed(failed: messages.Failed, trial: Trial) -> TrialTaskError:
     """The error for user code that raised; what it raised stays closed in it."""
     text = failed.traceback_text.rstrip()
     if failed.hint:

@@ -7,7 +7,7 @@ from typing import Any
 
 from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.trial import Trial
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Send(Instruction):
     """Send a command to a worker that has none in flight."""
 
     worker_id: int
-    command: m.Command
+    command: messages.Command
 
 
 @dataclass(slots=True)

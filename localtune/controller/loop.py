@@ -8,7 +8,7 @@ from typing import Protocol
 
 from localtune.callback import CallbackError, CallbackList
 from localtune.clock import Clock, SystemClock
-from localtune.controller import instructions as i
+from localtune.controller import instructions
 from localtune.controller.failure import error_of_fault, is_of_the_run, warning_of
 from localtune.controller.kept_state import KeptState
 from localtune.controller.recorder import Recorder
@@ -29,7 +29,7 @@ from localtune.trial.trial_info import StorageContext, TrialInfo
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.messages import get_logger
 from localtune.utils.text import text_of
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 logger = get_logger(__name__)
 
@@ -93,7 +93,7 @@ class ExperimentLoop:
         self._failing: set[str] = set()  # ids of trials whose failure is being carried out
         self.was_interrupted = False
 
-    def run(self, first: Sequence[i.Instruction] = ()) -> None:
+    def run(self, first: Sequence[instructions.Instruction] = ()) -> None:
         """Runs until all is done, interrupted, or failed.
 
         Args:
@@ -108,7 +108,7 @@ class ExperimentLoop:
             self._recorder.rescue_results()
             raise
 
-    def _run(self, first: Sequence[i.Instruction]) -> None:
+    def _run(self, first: Sequence[instructions.Instruction]) -> None:
         state = self._state
         self._carry_out(list(first))
         while True:
@@ -168,12 +168,12 @@ class ExperimentLoop:
 
     # -- carrying out ---------------------------------------------------------------------------
 
-    def _carry_out(self, instructions: list[i.Instruction]) -> None:
-        for number, instruction in enumerate(instructions):
+    def _carry_out(self, wanted: list[instructions.Instruction]) -> None:
+        for number, instruction in enumerate(wanted):
             try:
                 self._carry_out_one(instruction)
             except Exception as fault:
-                self._take_in_fault(fault, instruction, instructions[number + 1 :])
+                self._take_in_fault(fault, instruction, wanted[number + 1 :])
         try:
             self._recorder.write()
         except CallbackError as error:
@@ -182,7 +182,10 @@ class ExperimentLoop:
             self._abort(error, error.__cause__)
 
     def _take_in_fault(
-        self, fault: Exception, instruction: i.Instruction, later: list[i.Instruction]
+        self,
+        fault: Exception,
+        instruction: instructions.Instruction,
+        later: list[instructions.Instruction],
     ) -> None:
         """What went wrong on behalf of one trial fails that trial; all else ends the run.
 
@@ -205,13 +208,13 @@ class ExperimentLoop:
         else:
             raise fault
 
-    def _trial_of(self, instruction: i.Instruction) -> Trial | None:
-        if isinstance(instruction, i.Send):
+    def _trial_of(self, instruction: instructions.Instruction) -> Trial | None:
+        if isinstance(instruction, instructions.Send):
             return self._state.trial_of(instruction.worker_id)
         trial = getattr(instruction, "trial", None)
         return trial if isinstance(trial, Trial) else None
 
-    def _fail(self, trial: Trial, error: TrialError, later: list[i.Instruction]) -> None:
+    def _fail(self, trial: Trial, error: TrialError, later: list[instructions.Instruction]) -> None:
         if any(isinstance(each, _STARTS) and each.trial is trial for each in later):
             # Its worker is counted, but does not exist yet: it ends where it would be started.
             self._unstartable[trial.trial_id] = error
@@ -231,49 +234,53 @@ class ExperimentLoop:
         if self._state.error is None:
             self._carry_out(self._state.abort(error))
 
-    def _carry_out_one(self, instruction: i.Instruction) -> None:
-        if isinstance(instruction, (i.Send, i.StartWorker, i.ResetWorker)):
+    def _carry_out_one(self, instruction: instructions.Instruction) -> None:
+        if isinstance(
+            instruction, (instructions.Send, instructions.StartWorker, instructions.ResetWorker)
+        ):
             self._command(instruction)
-        elif isinstance(instruction, i.Notify):
+        elif isinstance(instruction, instructions.Notify):
             self._notify(instruction)
-        elif isinstance(instruction, i.Record):
+        elif isinstance(instruction, instructions.Record):
             self._recorder.add_result(instruction.trial, instruction.number, instruction.result)
-        elif isinstance(instruction, i.Persist):
+        elif isinstance(instruction, instructions.Persist):
             self._persist(instruction)
-        elif isinstance(instruction, i.PrepareTrial):
+        elif isinstance(instruction, instructions.PrepareTrial):
             self._prepare(instruction)
-        elif isinstance(instruction, i.StopWorker):
+        elif isinstance(instruction, instructions.StopWorker):
             self._executor.stop_worker(
                 instruction.worker_id, instruction.reason, force=instruction.force
             )
-        elif isinstance(instruction, i.TidyTrial):
+        elif isinstance(instruction, instructions.TidyTrial):
             self._tidy(instruction.trial)
-        elif isinstance(instruction, i.WriteError):
+        elif isinstance(instruction, instructions.WriteError):
             self._write_error(instruction.trial)
-        elif isinstance(instruction, i.DeleteCheckpoint):
+        elif isinstance(instruction, instructions.DeleteCheckpoint):
             # The record without it must be safe before the directory goes.
             self._recorder.write()
             self._delete(instruction.tracked.checkpoint.path)
-        elif isinstance(instruction, i.Warn):
+        elif isinstance(instruction, instructions.Warn):
             self._output.warn(instruction.message)
 
-    def _command(self, instruction: i.Send | i.StartWorker | i.ResetWorker) -> None:
+    def _command(
+        self, instruction: instructions.Send | instructions.StartWorker | instructions.ResetWorker
+    ) -> None:
         if self._state.is_ending:
             # Something earlier in the same batch ended the run, and with it all workers.
-            if isinstance(instruction, i.StartWorker):
+            if isinstance(instruction, instructions.StartWorker):
                 self._carry_out(self._state.forget_worker(instruction.worker_id))
-        elif isinstance(instruction, i.Send):
+        elif isinstance(instruction, instructions.Send):
             # Something earlier in the same batch may have failed its trial.
             if self._state.trial_of(instruction.worker_id) is not None:
                 self._executor.send(instruction.worker_id, instruction.command)
         elif error := self._unstartable.pop(instruction.trial.trial_id, None):
             self._carry_out(self._state.fail_start(instruction.worker_id, error))
-        elif isinstance(instruction, i.StartWorker):
+        elif isinstance(instruction, instructions.StartWorker):
             self._start_worker(instruction)
         else:
             self._reset_worker(instruction)
 
-    def _persist(self, instruction: i.Persist) -> None:
+    def _persist(self, instruction: instructions.Persist) -> None:
         trial = instruction.trial
         if self._recorder.is_new(trial):
             try:
@@ -283,7 +290,7 @@ class ExperimentLoop:
                 return
         self._recorder.persist(trial)
 
-    def _prepare(self, instruction: i.PrepareTrial) -> None:
+    def _prepare(self, instruction: instructions.PrepareTrial) -> None:
         trial = instruction.trial
         if instruction.is_first:
             is_resumed = trial.trial_id in self._resumed
@@ -320,23 +327,23 @@ class ExperimentLoop:
             flatten_dict({**result, **config}) for result in self._db.results(trial.trial_id)
         )
 
-    def _start_worker(self, instruction: i.StartWorker) -> None:
+    def _start_worker(self, instruction: instructions.StartWorker) -> None:
         try:
             assignment = _assignment(instruction.trial, instruction.environment)
-            command = m.Construct(assignment)
+            command = messages.Construct(assignment)
             self._executor.start_worker(instruction.worker_id, command, instruction.cpus)
         except (WorkerStartError, UnpicklableConfigError) as error:
             self._carry_out(self._state.fail_start(instruction.worker_id, error))
 
-    def _reset_worker(self, instruction: i.ResetWorker) -> None:
+    def _reset_worker(self, instruction: instructions.ResetWorker) -> None:
         try:
             assignment = _assignment(instruction.trial, instruction.environment)
         except UnpicklableConfigError as error:
             self._carry_out(self._state.fail_start(instruction.worker_id, error))
             return
-        self._executor.send(instruction.worker_id, m.Reset(assignment))
+        self._executor.send(instruction.worker_id, messages.Reset(assignment))
 
-    def _notify(self, instruction: i.Notify) -> None:
+    def _notify(self, instruction: instructions.Notify) -> None:
         self._callbacks.call(
             instruction.hook,
             iteration=self._iteration,
@@ -396,13 +403,13 @@ class ExperimentLoop:
             self._abort(error, error.__cause__)
 
 
-_STARTS = (i.StartWorker, i.ResetWorker)
+_STARTS = (instructions.StartWorker, instructions.ResetWorker)
 
 
-def _what_failed(instruction: i.Instruction, fault: Exception) -> str:
+def _what_failed(instruction: instructions.Instruction, fault: Exception) -> str:
     if isinstance(fault, CallbackError):
         return f"{fault.place} raised an exception"
-    if isinstance(instruction, i.PrepareTrial):
+    if isinstance(instruction, instructions.PrepareTrial):
         return "its directory could not be prepared"
     if isinstance(instruction, _STARTS):
         return "its worker could not be started"
@@ -413,8 +420,8 @@ class UnpicklableConfigError(TrialError):
     """A configuration that cannot be sent to a worker."""
 
 
-def _assignment(trial: Trial, environment: dict[str, str | None]) -> m.Assignment:
-    return m.Assignment(
+def _assignment(trial: Trial, environment: dict[str, str | None]) -> messages.Assignment:
+    return messages.Assignment(
         trial=TrialInfo(
             trial_id=trial.trial_id,
             trial_name=str(trial),

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from localtune.clock import Clock
-from localtune.controller import instructions as i
+from localtune.controller import instructions
 from localtune.controller.cloning import CloneTable
 from localtune.controller.limits import FailureTally
 from localtune.controller.metric_check import MetricCheck
@@ -28,7 +28,7 @@ from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.stopper.stopper import Stopper
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 CONTINUE, PAUSE, STOP, NOOP = "CONTINUE", "PAUSE", "STOP", "NOOP"
 
@@ -79,7 +79,7 @@ class RunCore:
             _name(searcher.metric),
             numbers=[*stopper.number_keys(), *scheduler.number_keys()],
         )
-        self._out: list[i.Instruction] = []
+        self._out: list[instructions.Instruction] = []
         self._deciding: Worker | None = None  # whose result is being decided upon
         self._is_serving = False  # whether requests are being carried out
         self._deadline: float | None = None
@@ -158,17 +158,17 @@ class RunCore:
 
     # -- small moves ------------------------------------------------------------------------------
 
-    def _command(self, worker: Worker, phase: Phase, command: m.Command) -> None:
+    def _command(self, worker: Worker, phase: Phase, command: messages.Command) -> None:
         worker.phase = phase
         worker.busy_since = self._clock.monotonic()
-        self._out.append(i.Send(worker.worker_id, command))
+        self._out.append(instructions.Send(worker.worker_id, command))
 
     def _train(self, worker: Worker) -> None:
-        self._command(worker, Phase.TRAINING, m.Train())
+        self._command(worker, Phase.TRAINING, messages.Train())
 
     def _save(self, worker: Worker) -> None:
         worker.save_wanted = False
-        self._command(worker, Phase.SAVING, m.Save())
+        self._command(worker, Phase.SAVING, messages.Save())
 
     def _release(self, worker: Worker, reason: str) -> None:
         """Takes the worker from its trial: for the next one if that may be, else to end it."""
@@ -181,7 +181,7 @@ class RunCore:
         if worker.phase is Phase.STOPPING:
             return
         self._workers.detach(worker, Phase.STOPPING)
-        self._out.append(i.StopWorker(worker.worker_id, reason, force))
+        self._out.append(instructions.StopWorker(worker.worker_id, reason, force))
 
     def _pause(self, worker: Worker, trial: Trial) -> None:
         is_ready = worker.is_ready
@@ -189,7 +189,7 @@ class RunCore:
         self._move(trial, Status.PAUSED)
         if is_ready:
             self._move(trial, Status.PENDING)
-        self._out.append(i.Persist(trial))
+        self._out.append(instructions.Persist(trial))
 
     def _move(self, trial: Trial, status: Status) -> None:
         self._counts[trial.status] -= 1
@@ -200,7 +200,7 @@ class RunCore:
         """Warns unless there was a warning of the same subject, or the same one, before."""
         if (subject or message) not in self._warned:
             self._warned.add(subject or message)
-            self._out.append(i.Warn(message))
+            self._out.append(instructions.Warn(message))
 
     def _guard(self, who: str, call: Callable[[], Any]) -> Any:
         """Calls code that may be the user's; if it raises, the run ends in good order."""
@@ -234,9 +234,9 @@ class RunCore:
             self._dismiss(worker, reason)
         for trial_id in self._recovering:
             self._move(self._live[trial_id], Status.PENDING)
-            self._out.append(i.Persist(self._live[trial_id]))
+            self._out.append(instructions.Persist(self._live[trial_id]))
         self._recovering.clear()
 
-    def _take(self) -> list[i.Instruction]:
+    def _take(self) -> list[instructions.Instruction]:
         out, self._out = self._out, []
         return out

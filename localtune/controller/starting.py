@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localtune.controller import instructions as i
+from localtune.controller import instructions
 from localtune.controller.cloning import result_of_start
 from localtune.controller.decisions import Decisions
 from localtune.controller.trial_factory import make_trial
@@ -51,7 +51,7 @@ class Starting(Decisions):
         self._live[trial.trial_id] = trial
         self._counts[Status.PENDING] += 1
         self._add_to_scheduler(trial)
-        self._out.append(i.Persist(trial))
+        self._out.append(instructions.Persist(trial))
 
     def _start_trials(self) -> None:
         while not self._is_ending:
@@ -112,16 +112,16 @@ class Starting(Decisions):
         is_known = trial.result_count == kept_count and trial.trial_id in self._started
         trial.result_count = kept_count
         self._started.add(trial.trial_id)
-        self._out.append(i.PrepareTrial(trial, is_first, is_known))
-        self._out.append(i.Persist(trial))
+        self._out.append(instructions.PrepareTrial(trial, is_first, is_known))
+        self._out.append(instructions.Persist(trial))
         environment: dict[str, str | None] = {}
         if self._workers.gpu_ids:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(worker.allocation.gpu_ids)
         if worker.phase is Phase.RESETTING:
-            self._out.append(i.ResetWorker(worker.worker_id, trial, environment))
+            self._out.append(instructions.ResetWorker(worker.worker_id, trial, environment))
         else:
             cpus = worker.request.get("CPU", 0.0)
-            self._out.append(i.StartWorker(worker.worker_id, trial, cpus, environment))
+            self._out.append(instructions.StartWorker(worker.worker_id, trial, cpus, environment))
         return True
 
     def _can_serve_again(self, worker: Worker, trial: Trial) -> bool:

@@ -25,8 +25,7 @@ from __future__ import annotations
 from typing import Any
 
 from localtune.checkpoint import Checkpoint
-from localtune.controller import failure
-from localtune.controller import instructions as i
+from localtune.controller import failure, instructions
 from localtune.controller.cloning import result_of_start
 from localtune.controller.run_core import CONTINUE, NOOP, PAUSE, STOP
 from localtune.controller.starting import Starting
@@ -54,7 +53,7 @@ from localtune.trial.metric_analysis import update_metric_stats
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from localtune.utils.dicts import flatten_dict
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 
 class ControllerState(Starting):
@@ -91,7 +90,7 @@ class ControllerState(Starting):
             self._counts[trial.status] += 1
             self._add_to_scheduler(trial)
 
-    def handle(self, event: WorkerEvent) -> list[i.Instruction]:
+    def handle(self, event: WorkerEvent) -> list[instructions.Instruction]:
         """Takes in what a worker did."""
         worker = self._workers.get(event.worker_id)
         if worker is None:
@@ -102,7 +101,7 @@ class ControllerState(Starting):
             self._take_in(worker, event.reply)
         return self._take()
 
-    def advance(self) -> list[i.Instruction]:
+    def advance(self) -> list[instructions.Instruction]:
         """Creates trials, starts those that may start, and sees whether the run is over."""
         if self._deadline is None and self._settings.time_budget_s:
             self._deadline = self._clock.monotonic() + self._settings.time_budget_s
@@ -123,12 +122,12 @@ class ControllerState(Starting):
             self._release_idle()
         return self._take()
 
-    def interrupt(self) -> list[i.Instruction]:
+    def interrupt(self) -> list[instructions.Instruction]:
         """Ends the run early; unfinished trials keep their state, so that it can be resumed."""
         self._leave_off("the run was interrupted")
         return self._take()
 
-    def wind_down(self, grace_s: float) -> list[i.Instruction]:
+    def wind_down(self, grace_s: float) -> list[instructions.Instruction]:
         """Ends the run early, but first lets the running trials write a checkpoint.
 
         Args:
@@ -146,12 +145,12 @@ class ControllerState(Starting):
             self._leave_off("the run was told to end")
         return self._take()
 
-    def abort(self, error: BaseException) -> list[i.Instruction]:
+    def abort(self, error: BaseException) -> list[instructions.Instruction]:
         """Ends the run because something of the run itself (not a trial) failed."""
         self._abort(error)
         return self._take()
 
-    def fail_start(self, worker_id: int, error: TuneError) -> list[i.Instruction]:
+    def fail_start(self, worker_id: int, error: TuneError) -> list[instructions.Instruction]:
         """Takes in that a worker could not be started or given its trial."""
         worker = self._workers.get(worker_id)
         if worker is not None and worker.trial is not None:
@@ -174,21 +173,21 @@ class ControllerState(Starting):
             if trial.trial_id in self._live or trial.cut_short is not None:
                 self._tell_searcher_of_end(trial)
 
-    def fail_trial(self, trial: Trial, error: TrialError) -> list[i.Instruction]:
+    def fail_trial(self, trial: Trial, error: TrialError) -> list[instructions.Instruction]:
         """Takes in that something which the run did on behalf of a trial went wrong.
 
         A trial that has ended, or that the end of the run has left off, stays as it is.
         """
         worker = self._workers.of_trial(trial)
         if self._is_ending or trial.is_finished():
-            self._out.append(i.Warn(failure.warning_of(error, trial)))
+            self._out.append(instructions.Warn(failure.warning_of(error, trial)))
         else:
             if worker is not None:
                 self._dismiss(worker, "its trial has failed")
             self._fail(worker, trial, error)
         return self._take()
 
-    def forget_worker(self, worker_id: int) -> list[i.Instruction]:
+    def forget_worker(self, worker_id: int) -> list[instructions.Instruction]:
         """Takes in that a worker was not started, because the run is ending."""
         worker = self._workers.get(worker_id)
         if worker is not None:
@@ -197,7 +196,7 @@ class ControllerState(Starting):
 
     # -- replies ----------------------------------------------------------------------------------
 
-    def _take_in(self, worker: Worker, reply: m.Reply) -> None:
+    def _take_in(self, worker: Worker, reply: messages.Reply) -> None:
         trial, during = worker.trial, worker.phase
         try:
             self._on_reply(worker, reply)
@@ -209,10 +208,10 @@ class ControllerState(Starting):
             what = f"the answer of its {during.value} could not be taken in"
             self._fail(worker, trial, failure.error_of_fault(fault, trial, what))
 
-    def _on_reply(self, worker: Worker, reply: m.Reply) -> None:
+    def _on_reply(self, worker: Worker, reply: messages.Reply) -> None:
         trial = worker.trial
         if worker.phase is Phase.STOPPING and worker.former is not None:
-            if isinstance(reply, m.Saved):
+            if isinstance(reply, messages.Saved):
                 # It was on its way: the trial can go on from there.
                 self._take_in_save(worker.former, reply)
                 if worker.ends_with_save:
@@ -221,41 +220,41 @@ class ControllerState(Starting):
         if trial is None:
             return
         during, worker.phase = worker.phase, Phase.AT_REST
-        if isinstance(reply, m.Trained):
+        if isinstance(reply, messages.Trained):
             self._on_trained(worker, trial, reply)
-        elif isinstance(reply, m.Saved):
+        elif isinstance(reply, messages.Saved):
             self._on_saved(worker, trial, reply)
-        elif isinstance(reply, m.Ready):
+        elif isinstance(reply, messages.Ready):
             self._on_ready(worker, trial, reply.metrics)
-        elif isinstance(reply, m.ResetDone):
+        elif isinstance(reply, messages.ResetDone):
             self._on_reset(worker, trial, reply)
-        elif isinstance(reply, m.Restored):
+        elif isinstance(reply, messages.Restored):
             self._on_restored(worker, trial)
-        elif isinstance(reply, m.Exported):
+        elif isinstance(reply, messages.Exported):
             self._complete(worker, trial)
-        elif isinstance(reply, m.Failed):
+        elif isinstance(reply, messages.Failed):
             self._dismiss(worker, f"its trial failed in {during.value}")
             self._fail(worker, trial, failure.error_of_failed(reply, trial))
 
     def _on_ready(self, worker: Worker, trial: Trial, metrics: dict[str, Any]) -> None:
         if not trial.last_result:
             trial.last_result = {**metrics, CONFIG_PREFIX: trial.config}
-        self._out.append(i.Notify("on_trial_start", trial))
+        self._out.append(instructions.Notify("on_trial_start", trial))
         point = trial.resume_point
         if point is None:
             self._train(worker)
             return
         # The worker has the config, and may be the only one who can load what is in it.
         metrics = {k: v for k, v in point.tracked.metrics.items() if k != CONFIG_PREFIX}
-        restore = m.Restore(point.tracked.checkpoint.path, metrics)
+        restore = messages.Restore(point.tracked.checkpoint.path, metrics)
         self._command(worker, Phase.RESTORING, restore)
 
     def _on_restored(self, worker: Worker, trial: Trial) -> None:
         trial.last_result = result_of_start(trial)
-        self._out.append(i.Notify("on_trial_restore", trial))
+        self._out.append(instructions.Notify("on_trial_restore", trial))
         self._train(worker)
 
-    def _on_reset(self, worker: Worker, trial: Trial, reply: m.ResetDone) -> None:
+    def _on_reset(self, worker: Worker, trial: Trial, reply: messages.ResetDone) -> None:
         if reply.accepted:
             self._on_ready(worker, trial, reply.metrics)
             return
@@ -268,7 +267,7 @@ class ControllerState(Starting):
         self._dismiss(worker, "it refused to be reset")
         self._move(trial, Status.PENDING)
 
-    def _on_trained(self, worker: Worker, trial: Trial, reply: m.Trained) -> None:
+    def _on_trained(self, worker: Worker, trial: Trial, reply: messages.Trained) -> None:
         result = reply.result
         is_duplicate = RESULT_DUPLICATE in result
         if is_duplicate:
@@ -297,11 +296,13 @@ class ControllerState(Starting):
         if not is_duplicate:
             self._tally.note_result()
             if not trial.metric_stats:
-                self._out.extend(map(i.Warn, self._stopper.missing_key_warnings(result)))
-            self._out.append(i.Notify("on_trial_result", trial, {"result": dict(result)}))
+                self._out.extend(map(instructions.Warn, self._stopper.missing_key_warnings(result)))
+            self._out.append(
+                instructions.Notify("on_trial_result", trial, {"result": dict(result)})
+            )
             update_metric_stats(trial.metric_stats, flat)
             trial.result_count += 1
-            self._out.append(i.Record(trial, trial.result_count, result))
+            self._out.append(instructions.Record(trial, trial.result_count, result))
         trial.last_result = result
         result[EXPERIMENT_TAG] = trial.experiment_tag
         trial.run_time_s = result.get(TIME_TOTAL_S) or trial.run_time_s
@@ -351,7 +352,7 @@ class ControllerState(Starting):
         frequency = config.checkpoint_frequency or 0
         return frequency > 0 and result.get(TRAINING_ITERATION, 0) % frequency == 0
 
-    def _on_saved(self, worker: Worker, trial: Trial, reply: m.Saved) -> None:
+    def _on_saved(self, worker: Worker, trial: Trial, reply: messages.Saved) -> None:
         self._take_in_save(trial, reply)
         if worker.decision == STOP:
             self._clones.give_up(trial)
@@ -359,18 +360,18 @@ class ControllerState(Starting):
         if worker.trial is trial and not self._is_ending:
             self._go_on(worker, trial)
 
-    def _take_in_save(self, trial: Trial, reply: m.Saved) -> None:
+    def _take_in_save(self, trial: Trial, reply: messages.Saved) -> None:
         trial.next_checkpoint_index = reply.next_index
         if reply.path is not None:
             self._register(trial, reply)
         if self._is_heard_of(trial):
-            self._out.append(i.Notify("on_trial_save", trial))
+            self._out.append(instructions.Notify("on_trial_save", trial))
 
     def _is_heard_of(self, trial: Trial) -> bool:
         """Whether the callbacks have not been told that a trial has ended."""
         return trial.trial_id in self._live or trial.cut_short is not None
 
-    def _register(self, trial: Trial, reply: m.Saved) -> None:
+    def _register(self, trial: Trial, reply: messages.Saved) -> None:
         assert reply.path is not None
         point = trial.resume_point
         if point is not None and point.tracked.checkpoint.path == reply.path:
@@ -389,20 +390,22 @@ class ControllerState(Starting):
             files=reply.files,
         )
         if self._is_heard_of(trial):
-            self._out.append(i.Notify("on_checkpoint", trial, {"checkpoint": checkpoint}))
+            self._out.append(
+                instructions.Notify("on_checkpoint", trial, {"checkpoint": checkpoint})
+            )
         gone = trial.checkpoints.register(tracked)
         trial.start_point = None
         self._unpin(trial)
         # The record must not name a directory that is gone, nor miss one that is there.
-        self._out.append(i.Persist(trial))
-        self._out.extend(i.DeleteCheckpoint(each) for each in gone)
+        self._out.append(instructions.Persist(trial))
+        self._out.extend(instructions.DeleteCheckpoint(each) for each in gone)
 
     def _on_exit(self, worker: Worker, event: Exited) -> None:
         trial, former, phase = worker.trial, worker.former, worker.phase
         self._workers.remove(worker)
         left = trial or former
         if left is not None:
-            self._out.append(i.TidyTrial(left))
+            self._out.append(instructions.TidyTrial(left))
         if trial is not None:
             if event.exit.no_room and self._put_off(trial, event.exit.describe()):
                 return
@@ -416,7 +419,7 @@ class ControllerState(Starting):
             return False
         self._thin_out(why)
         self._move(trial, Status.PENDING)
-        self._out.append(i.Persist(trial))
+        self._out.append(instructions.Persist(trial))
         return True
 
     def _thin_out(self, why: str) -> None:
@@ -466,7 +469,7 @@ class ControllerState(Starting):
             raise LocaltuneInternalError("; ".join(problems))
 
 
-def _config_of(trial: Trial, reply: m.Trained) -> dict[str, Any]:
+def _config_of(trial: Trial, reply: messages.Trained) -> dict[str, Any]:
     """The config that a result was made with: user code may have changed its own copy."""
     if not reply.changed_config and not reply.removed_config:
         return trial.config

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from localtune.clock import AwakeClock, Clock
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class WorkerEvent:
 class Replied(WorkerEvent):
     """A worker answered the command in flight."""
 
-    reply: m.Reply
+    reply: messages.Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Executor(ABC):
         """
 
     @abstractmethod
-    def start_worker(self, worker_id: int, command: m.Construct, cpus: float) -> None:
+    def start_worker(self, worker_id: int, command: messages.Construct, cpus: float) -> None:
         """Starts a worker and sends its first command.
 
         Args:
@@ -159,7 +159,7 @@ class Executor(ABC):
         """
 
     @abstractmethod
-    def send(self, worker_id: int, command: m.Command) -> None:
+    def send(self, worker_id: int, command: messages.Command) -> None:
         """Sends a command to a worker that has none in flight."""
 
     @abstractmethod

@@ -21,7 +21,7 @@ from localtune.execution.executor import (
     WorkerEvent,
     WorkerExit,
 )
-from localtune.worker import messages as m
+from localtune.worker import messages
 from localtune.worker.host import TrainableHost, failure_reply
 from localtune.worker.program import load_program_bytes
 
@@ -53,7 +53,7 @@ class InProcessExecutor(Executor):
         self._capacity = declared_capacity(num_cpus, num_gpus, resources)
         self._program = b""
         self._hosts: dict[int, InProcessHost] = {}
-        self._commands: deque[tuple[int, m.Command]] = deque()
+        self._commands: deque[tuple[int, messages.Command]] = deque()
         self._events: list[WorkerEvent] = []
         self._woken = threading.Event()
 
@@ -63,11 +63,11 @@ class InProcessExecutor(Executor):
     def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
         self._program = program
 
-    def start_worker(self, worker_id: int, command: m.Construct, cpus: float) -> None:
+    def start_worker(self, worker_id: int, command: messages.Construct, cpus: float) -> None:
         self._hosts[worker_id] = InProcessHost(self._load)
         self._commands.append((worker_id, command))
 
-    def send(self, worker_id: int, command: m.Command) -> None:
+    def send(self, worker_id: int, command: messages.Command) -> None:
         if worker_id in self._hosts:
             self._commands.append((worker_id, command))
 
@@ -76,9 +76,11 @@ class InProcessExecutor(Executor):
             return
         # What it has not begun is not begun any more, but for a save.
         self._commands = deque(
-            each for each in self._commands if each[0] != worker_id or isinstance(each[1], m.Save)
+            each
+            for each in self._commands
+            if each[0] != worker_id or isinstance(each[1], messages.Save)
         )
-        self._commands.append((worker_id, m.Stop()))
+        self._commands.append((worker_id, messages.Stop()))
 
     def wait(self, timeout_s: float | None) -> list[WorkerEvent]:
         if not self._commands and not self._events:
@@ -94,7 +96,7 @@ class InProcessExecutor(Executor):
 
     def close(self) -> None:
         for worker_id in list(self._hosts):
-            self._carry_out(worker_id, m.Stop())
+            self._carry_out(worker_id, messages.Stop())
         self._commands.clear()
         self._events.clear()
 
@@ -104,10 +106,12 @@ class InProcessExecutor(Executor):
     def _load(self) -> type[Trainable]:
         return load_program_bytes(self._program)
 
-    def _carry_out(self, worker_id: int, command: m.Command) -> None:
+    def _carry_out(self, worker_id: int, command: messages.Command) -> None:
         reply = self._hosts[worker_id].handle(command)
         self._events.append(Replied(worker_id, reply))
-        if isinstance(command, m.Stop) or (isinstance(reply, m.Failed) and reply.fatal):
+        if isinstance(command, messages.Stop) or (
+            isinstance(reply, messages.Failed) and reply.fatal
+        ):
             del self._hosts[worker_id]
             self._events.append(Exited(worker_id, WorkerExit(0)))
 
@@ -115,14 +119,14 @@ class InProcessExecutor(Executor):
 class InProcessHost(TrainableHost):
     """A host that shares its process: it enters a trial's surroundings for one command only."""
 
-    def handle(self, command: m.Command) -> m.Reply:
+    def handle(self, command: messages.Command) -> messages.Reply:
         try:
             if self._surroundings is not None:
                 try:
                     self._surroundings.enter()
                 except OSError:
                     # Its directory is gone, for instance. A function is to be ended all the same.
-                    if not isinstance(command, m.Stop):
+                    if not isinstance(command, messages.Stop):
                         raise
             return super().handle(command)
         except KeyboardInterrupt:

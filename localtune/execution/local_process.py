@@ -47,7 +47,7 @@ from localtune.execution.process.waiter import Waiter
 from localtune.utils.messages import get_logger
 from localtune.utils.private_dir import PrivateDir
 from localtune.utils.text import text_of
-from localtune.worker import messages as m
+from localtune.worker import messages
 from localtune.worker.crash import take_crash
 from localtune.worker.pipe import MessagePipe, message_pipe
 from localtune.worker.program import children_main, children_main_path
@@ -182,7 +182,7 @@ class ProcessExecutor(Executor):
         self._standard_output = StandardOutput()
         return self._standard_output.fds
 
-    def start_worker(self, worker_id: int, command: m.Construct, cpus: float) -> None:
+    def start_worker(self, worker_id: int, command: messages.Construct, cpus: float) -> None:
         assert self._launcher is not None and self._waiter is not None
         self._descriptors.make_room(len(self._workers) + 1)
         environment = machine.thread_environment(cpus)
@@ -207,10 +207,10 @@ class ProcessExecutor(Executor):
         self._waiter.register(worker.pipe, lambda: self._on_readable(worker))
         self._send(worker, command)
 
-    def send(self, worker_id: int, command: m.Command) -> None:
+    def send(self, worker_id: int, command: messages.Command) -> None:
         worker = self._workers.get(worker_id)
         if worker is not None:
-            if isinstance(command, m.Reset):
+            if isinstance(command, messages.Reset):
                 self._note_assignment(worker_id, command.assignment)
                 if worker.output is not None:
                     worker.output.next_source(command.assignment.trial.trial_id)
@@ -229,7 +229,7 @@ class ProcessExecutor(Executor):
             return
         worker.is_stopping = True
         self._deadlines.set(worker_id, self._stop_timeout_s, Step.TERMINATE)
-        self._send(worker, m.Stop())
+        self._send(worker, messages.Stop())
 
     def wait(self, timeout_s: float | None) -> list[WorkerEvent]:
         assert self._waiter is not None
@@ -283,21 +283,21 @@ class ProcessExecutor(Executor):
 
     # -- pipes ----------------------------------------------------------------------------------
 
-    def _send(self, worker: _Worker, command: m.Command) -> None:
-        worker.outbox.send(worker.pipe.frame(m.encode(command)))
+    def _send(self, worker: _Worker, command: messages.Command) -> None:
+        worker.outbox.send(worker.pipe.frame(messages.encode(command)))
 
     def _on_readable(self, worker: _Worker) -> None:
         try:
-            messages = worker.pipe.receive_ready()
+            replies = worker.pipe.receive_ready()
         except (EOFError, OSError):
             self._close_pipe(worker)
             # The kernel closes the pipe of a dying process a moment before it tells its end.
             self._deadlines.set(worker.worker_id, _SILENT_EXIT_S, Step.KILL)
             return
-        self._take_in(worker, messages)
+        self._take_in(worker, replies)
 
-    def _take_in(self, worker: _Worker, messages: list[bytes]) -> None:
-        self._events.extend(Replied(worker.worker_id, _decode_reply(each)) for each in messages)
+    def _take_in(self, worker: _Worker, replies: list[bytes]) -> None:
+        self._events.extend(Replied(worker.worker_id, _decode_reply(each)) for each in replies)
 
     def _close_pipe(self, worker: _Worker) -> None:
         assert self._waiter is not None
@@ -356,7 +356,7 @@ class ProcessExecutor(Executor):
         self._deadlines.set(worker.worker_id, _CLOSE_TIMEOUT_S, Step.GIVE_UP)
         self._launcher.send_signal(worker.worker_id, _SIGKILL)
 
-    def _note_assignment(self, worker_id: int, assignment: m.Assignment) -> None:
+    def _note_assignment(self, worker_id: int, assignment: messages.Assignment) -> None:
         if self._memory_watch is not None:
             self._memory_watch.assign(worker_id, assignment)
 
@@ -369,16 +369,16 @@ class ProcessExecutor(Executor):
             self._kill(self._workers[verdict.worker_id])
 
 
-def _decode_reply(data: bytes) -> m.Reply:
+def _decode_reply(data: bytes) -> messages.Reply:
     """The reply; a failure in its place if it is none."""
     try:
-        return m.decode_reply(data)
+        return messages.decode_reply(data)
     except Exception as error:
         message = (
             f"an answer of the worker cannot be read ({type(error).__name__}: {text_of(error)}). "
             "Does user code write to descriptors that are not its own?"
         )
-        return m.Failed("reply", type(error).__name__, message, traceback_text=message)
+        return messages.Failed("reply", type(error).__name__, message, traceback_text=message)
 
 
 _SIGKILL = int(getattr(signal, "SIGKILL", signal.SIGTERM))

@@ -38,7 +38,7 @@ from localtune.execution.simulated_host import (
     StatesInMemory,
     StateStore,
 )
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 _SIGKILL = 9
 
@@ -102,7 +102,12 @@ class SimulatedExecutor(Executor):
                 "make must be a class or a function that makes a simulated trainable of a config, "
                 f"but got {make!r}."
             )
-        durations_s = {m.Construct: start_s, m.Save: save_s, m.Restore: restore_s, m.Train: step_s}
+        durations_s = {
+            messages.Construct: start_s,
+            messages.Save: save_s,
+            messages.Restore: restore_s,
+            messages.Train: step_s,
+        }
         for name, value in durations_s.items():
             if not 0 <= value < math.inf:
                 raise ValueError(
@@ -132,24 +137,24 @@ class SimulatedExecutor(Executor):
     def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
         self._woken = False
 
-    def start_worker(self, worker_id: int, command: m.Construct, cpus: float) -> None:
+    def start_worker(self, worker_id: int, command: messages.Construct, cpus: float) -> None:
         self._hosts[worker_id] = SimulatedHost(
-            self._make, self._states, self._clock, self._durations_s[m.Train]
+            self._make, self._states, self._clock, self._durations_s[messages.Train]
         )
         self.send(worker_id, command)
 
-    def send(self, worker_id: int, command: m.Command) -> None:
+    def send(self, worker_id: int, command: messages.Command) -> None:
         host = self._hosts.get(worker_id)
         if host is None:
             return
-        is_step = isinstance(command, m.Train)
+        is_step = isinstance(command, messages.Train)
         try:
             reply = host.handle(command)
         except SimulatedCrash as crash:
             self._end(worker_id, host.step_s if is_step else 0.0, [], crash.exit_code)
             return
         duration_s = host.step_s if is_step else self._durations_s.get(type(command), 0.0)
-        if isinstance(reply, m.Failed) and reply.fatal:
+        if isinstance(reply, messages.Failed) and reply.fatal:
             self._end(worker_id, duration_s, [Replied(worker_id, reply)], 1)
         else:
             self._schedule(worker_id, duration_s, [Replied(worker_id, reply)])
@@ -163,7 +168,7 @@ class SimulatedExecutor(Executor):
         if force:
             self._end(worker_id, 0.0, [], -_SIGKILL)
         else:
-            self._end(worker_id, 0.0, [*saved, Replied(worker_id, m.Stopped())], 0)
+            self._end(worker_id, 0.0, [*saved, Replied(worker_id, messages.Stopped())], 0)
 
     def wait(self, timeout_s: float | None) -> list[WorkerEvent]:
         if self._woken:
@@ -221,4 +226,4 @@ class SimulatedExecutor(Executor):
 
 
 def _is_saved(event: WorkerEvent) -> bool:
-    return isinstance(event, Replied) and isinstance(event.reply, m.Saved)
+    return isinstance(event, Replied) and isinstance(event.reply, messages.Saved)

@@ -33,7 +33,7 @@ from localtune.trial.plain_data import sealed_result
 from localtune.trial.trial_info import StorageContext
 from localtune.utils.files import write_file
 from localtune.utils.serialization import dumps
-from localtune.worker import messages as m
+from localtune.worker import messages
 from localtune.worker.host import failure_reply
 
 _STATE_FILE = "simulated.pkl"
@@ -149,7 +149,7 @@ class SimulatedHost:
         self._facts: dict[str, Any] = {}
         self._reset_counters()
 
-    def handle(self, command: m.Command) -> m.Reply:
+    def handle(self, command: messages.Command) -> messages.Reply:
         """Carries out one command.
 
         Raises:
@@ -162,22 +162,22 @@ class SimulatedHost:
         except BaseException as error:
             return failure_reply(type(command).__name__, error)
 
-    def _dispatch(self, command: m.Command) -> m.Reply:
-        if isinstance(command, m.Train):
+    def _dispatch(self, command: messages.Command) -> messages.Reply:
+        if isinstance(command, messages.Train):
             return self._train()
-        if isinstance(command, m.Save):
+        if isinstance(command, messages.Save):
             return self._save()
-        if isinstance(command, m.Restore):
+        if isinstance(command, messages.Restore):
             return self._restore(command)
-        if isinstance(command, m.Construct):
-            return m.Ready(self._begin(command.assignment))
-        if isinstance(command, m.Reset):
-            return m.ResetDone(True, self._begin(command.assignment))
-        if isinstance(command, m.Export):
-            return m.Exported({})
+        if isinstance(command, messages.Construct):
+            return messages.Ready(self._begin(command.assignment))
+        if isinstance(command, messages.Reset):
+            return messages.ResetDone(True, self._begin(command.assignment))
+        if isinstance(command, messages.Export):
+            return messages.Exported({})
         raise LocaltuneInternalError(f"A simulated worker does not know the command {command!r}.")
 
-    def _begin(self, assignment: m.Assignment) -> dict[str, Any]:
+    def _begin(self, assignment: messages.Assignment) -> dict[str, Any]:
         """Serves a trial from now on; returns what is known before its first iteration."""
         self._storage = assignment.storage
         self._facts = {
@@ -198,7 +198,7 @@ class SimulatedHost:
         self._time_since_restore_s = 0.0
         self._last_result: dict[str, Any] = {}
 
-    def _train(self) -> m.Trained:
+    def _train(self) -> messages.Trained:
         assert self._trainable is not None
         self.step_s = self._default_step_s
         metrics = self._trainable.step()
@@ -218,7 +218,7 @@ class SimulatedHost:
         result = sealed_result(metrics)
         self._count(result)
         self._last_result = result
-        return m.Trained(dict(result))
+        return messages.Trained(dict(result))
 
     def _count(self, result: dict[str, Any]) -> None:
         self._iteration += 1
@@ -239,7 +239,7 @@ class SimulatedHost:
         result["time_since_restore"] = self._time_since_restore_s
         result["iterations_since_restore"] = self._since_restore
 
-    def _save(self) -> m.Saved:
+    def _save(self) -> messages.Saved:
         assert self._trainable is not None
         storage = self._storage
         path = storage.checkpoint_path(storage.next_checkpoint_index)
@@ -247,15 +247,15 @@ class SimulatedHost:
         state = (self._trainable.get_state(), counters)
         self._states.save(path, dumps(state, "The state of a simulated trainable"))
         storage.next_checkpoint_index += 1
-        return m.Saved(path, dict(self._last_result), storage.next_checkpoint_index)
+        return messages.Saved(path, dict(self._last_result), storage.next_checkpoint_index)
 
-    def _restore(self, command: m.Restore) -> m.Restored:
+    def _restore(self, command: messages.Restore) -> messages.Restored:
         assert self._trainable is not None
         state, counters = pickle.loads(self._states.load(command.path))
         self._reset_counters()
         self._iteration, self._time_total_s, self._totals, self._last_result = counters
         self._trainable.set_state(state)
-        return m.Restored()
+        return messages.Restored()
 
 
 _latest_date: tuple[int, dict[str, Any]] = (-1, {})

@@ -21,7 +21,7 @@ from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.util import wrap_function
 from localtune.trial.trial_info import StorageContext, TrialInfo
 from localtune.utils.serialization import dumps
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 DEADLINE_S = 60.0
 
@@ -39,7 +39,7 @@ class ExecutorSession:
         self.executor = executor
         self._trainable = trainable
         self._directory = directory
-        self._replies: dict[int, list[m.Reply]] = {}
+        self._replies: dict[int, list[messages.Reply]] = {}
         self._exits: dict[int, WorkerExit] = {}
         self._next_id = 0
 
@@ -50,7 +50,9 @@ class ExecutorSession:
     def __exit__(self, *_: object) -> None:
         self.executor.close()
 
-    def assignment(self, worker_id: int, config: dict[str, Any], **options: Any) -> m.Assignment:
+    def assignment(
+        self, worker_id: int, config: dict[str, Any], **options: Any
+    ) -> messages.Assignment:
         """What a worker needs to serve the trial of this number."""
         trial_dir = self._directory / f"trial_{worker_id}"
         trial_dir.mkdir(exist_ok=True)
@@ -63,21 +65,21 @@ class ExecutorSession:
             resources=None,
         )
         storage = StorageContext(str(self._directory), str(trial_dir))
-        return m.Assignment(info, dumps(config, "config"), storage, **options)
+        return messages.Assignment(info, dumps(config, "config"), storage, **options)
 
     def start(self, config: dict[str, Any] | None = None, **options: Any) -> int:
         """Starts a worker; returns its id."""
         self._next_id += 1
-        command = m.Construct(self.assignment(self._next_id, config or {}, **options))
+        command = messages.Construct(self.assignment(self._next_id, config or {}, **options))
         self.executor.start_worker(self._next_id, command, 1.0)
         return self._next_id
 
-    def ask(self, worker_id: int, command: m.Command) -> m.Reply | WorkerExit:
+    def ask(self, worker_id: int, command: messages.Command) -> messages.Reply | WorkerExit:
         """Sends a command and waits for its reply, or for the worker's end."""
         self.executor.send(worker_id, command)
         return self.answer(worker_id)
 
-    def answer(self, worker_id: int) -> m.Reply | WorkerExit:
+    def answer(self, worker_id: int) -> messages.Reply | WorkerExit:
         """Waits for the next reply of a worker, or for its end."""
         deadline = time.monotonic() + DEADLINE_S
         while not self._replies.get(worker_id) and worker_id not in self._exits:
@@ -134,67 +136,73 @@ class ExecutorContract:
     def test_a_class_trainable_lives_its_whole_life(self, tmp_path: Path) -> None:
         with self.session(tmp_path) as session:
             worker = session.start()
-            ready = expect(session.answer(worker), m.Ready)
+            ready = expect(session.answer(worker), messages.Ready)
             assert ready.metrics["trial_id"] == "id1"
-            trained = expect(session.ask(worker, m.Train()), m.Trained)
+            trained = expect(session.ask(worker, messages.Train()), messages.Trained)
             assert trained.result["steps"] == 1
             assert trained.result["training_iteration"] == 1
-            saved = expect(session.ask(worker, m.Save()), m.Saved)
+            saved = expect(session.ask(worker, messages.Save()), messages.Saved)
             assert saved.path == str(tmp_path / "trial_1" / "checkpoint_000000")
             assert os.path.isdir(saved.path)
             assert saved.next_index == 1
-            expect(session.ask(worker, m.Train()), m.Trained)
-            expect(session.ask(worker, m.Restore(saved.path, saved.metrics)), m.Restored)
-            trained = expect(session.ask(worker, m.Train()), m.Trained)
+            expect(session.ask(worker, messages.Train()), messages.Trained)
+            expect(
+                session.ask(worker, messages.Restore(saved.path, saved.metrics)), messages.Restored
+            )
+            trained = expect(session.ask(worker, messages.Train()), messages.Trained)
             assert trained.result["steps"] == 2
             assert trained.result["training_iteration"] == 2
-            exported = expect(session.ask(worker, m.Export(["model"])), m.Exported)
+            exported = expect(session.ask(worker, messages.Export(["model"])), messages.Exported)
             assert set(exported.paths) == {"model"}
             assert session.end(worker).exit_code == 0
-            expect(session.answer(worker), m.Stopped)
+            expect(session.answer(worker), messages.Stopped)
 
     def test_a_function_trainable_answers_one_reply_per_command(self, tmp_path: Path) -> None:
         with self.session(tmp_path, wrap_function(chaos_function)) as session:
             worker = session.start({"stop_at": 2})
-            expect(session.answer(worker), m.Ready)
+            expect(session.answer(worker), messages.Ready)
             for step in (1, 2):
-                trained = expect(session.ask(worker, m.Train()), m.Trained)
+                trained = expect(session.ask(worker, messages.Train()), messages.Trained)
                 assert trained.result["steps"] == step
-                assert expect(session.ask(worker, m.Save()), m.Saved).path is None
-            last = expect(session.ask(worker, m.Train()), m.Trained)
+                assert expect(session.ask(worker, messages.Save()), messages.Saved).path is None
+            last = expect(session.ask(worker, messages.Train()), messages.Trained)
             assert "__duplicate__" in last.result
             assert session.end(worker).exit_code == 0
 
     def test_a_function_that_waits_in_report_can_be_stopped(self, tmp_path: Path) -> None:
         with self.session(tmp_path, wrap_function(leaves_a_note)) as session:
             worker = session.start()
-            expect(session.answer(worker), m.Ready)
-            expect(session.ask(worker, m.Train()), m.Trained)
+            expect(session.answer(worker), messages.Ready)
+            expect(session.ask(worker, messages.Train()), messages.Trained)
             assert session.end(worker).exit_code == 0
             assert (tmp_path / "trial_1" / "finally").read_text() == "TrialStopped"
 
     def test_a_reset_serves_another_trial_in_another_directory(self, tmp_path: Path) -> None:
         with self.session(tmp_path) as session:
             worker = session.start()
-            expect(session.answer(worker), m.Ready)
-            expect(session.ask(worker, m.Train()), m.Trained)
-            done = expect(session.ask(worker, m.Reset(session.assignment(9, {}))), m.ResetDone)
+            expect(session.answer(worker), messages.Ready)
+            expect(session.ask(worker, messages.Train()), messages.Trained)
+            done = expect(
+                session.ask(worker, messages.Reset(session.assignment(9, {}))), messages.ResetDone
+            )
             assert done.accepted
-            trained = expect(session.ask(worker, m.Train()), m.Trained)
+            trained = expect(session.ask(worker, messages.Train()), messages.Trained)
             assert trained.result["trial_id"] == "id9"
             assert trained.result["training_iteration"] == 1
-            saved = expect(session.ask(worker, m.Save()), m.Saved)
+            saved = expect(session.ask(worker, messages.Save()), messages.Saved)
             assert saved.path == str(tmp_path / "trial_9" / "checkpoint_000000")
 
     def test_a_function_is_unwound_by_a_reset(self, tmp_path: Path) -> None:
         with self.session(tmp_path, wrap_function(leaves_a_note)) as session:
             worker = session.start()
-            expect(session.answer(worker), m.Ready)
-            expect(session.ask(worker, m.Train()), m.Trained)
-            done = expect(session.ask(worker, m.Reset(session.assignment(2, {}))), m.ResetDone)
+            expect(session.answer(worker), messages.Ready)
+            expect(session.ask(worker, messages.Train()), messages.Trained)
+            done = expect(
+                session.ask(worker, messages.Reset(session.assignment(2, {}))), messages.ResetDone
+            )
             assert done.accepted
             assert (tmp_path / "trial_1" / "finally").exists()
-            trained = expect(session.ask(worker, m.Train()), m.Trained)
+            trained = expect(session.ask(worker, messages.Train()), messages.Trained)
             assert trained.result["trial_id"] == "id2"
 
     def test_each_trial_works_in_its_own_directory(self, tmp_path: Path) -> None:
@@ -202,9 +210,9 @@ class ExecutorContract:
         with self.session(tmp_path, wrap_function(tells_where_it_is)) as session:
             workers = [session.start(), session.start()]
             for worker in workers:
-                expect(session.answer(worker), m.Ready)
+                expect(session.answer(worker), messages.Ready)
             for worker in workers:
-                result = expect(session.ask(worker, m.Train()), m.Trained).result
+                result = expect(session.ask(worker, messages.Train()), messages.Trained).result
                 assert result["cwd"] == str(tmp_path / f"trial_{worker}")
                 assert result["original"] == here
                 assert os.getcwd() == here
@@ -212,16 +220,16 @@ class ExecutorContract:
     def test_environment_variables_are_set_for_the_trial_only(self, tmp_path: Path) -> None:
         with self.session(tmp_path, wrap_function(tells_where_it_is)) as session:
             worker = session.start(environment={"LOCALTUNE_TEST_VARIABLE": "set"})
-            expect(session.answer(worker), m.Ready)
-            result = expect(session.ask(worker, m.Train()), m.Trained).result
+            expect(session.answer(worker), messages.Ready)
+            result = expect(session.ask(worker, messages.Train()), messages.Trained).result
             assert result["variable"] == "set"
             assert "LOCALTUNE_TEST_VARIABLE" not in os.environ
 
     def test_output_goes_to_the_trial_files_at_descriptor_level(self, tmp_path: Path) -> None:
         with self.session(tmp_path, wrap_function(prints_in_three_ways)) as session:
             worker = session.start(log_to_file=("stdout", "stderr"))
-            expect(session.answer(worker), m.Ready)
-            expect(session.ask(worker, m.Train()), m.Trained)
+            expect(session.answer(worker), messages.Ready)
+            expect(session.ask(worker, messages.Train()), messages.Trained)
             session.end(worker)
         lines = (tmp_path / "trial_1" / "stdout").read_text().split()
         assert sorted(lines) == ["from-descriptor", "from-print", "from-subprocess"]
@@ -230,8 +238,8 @@ class ExecutorContract:
     def test_an_exception_travels_with_its_traceback(self, tmp_path: Path) -> None:
         with self.session(tmp_path) as session:
             worker = session.start({"place": "step", "fault": "raise"})
-            expect(session.answer(worker), m.Ready)
-            failed = expect(session.ask(worker, m.Train()), m.Failed)
+            expect(session.answer(worker), messages.Ready)
+            failed = expect(session.ask(worker, messages.Train()), messages.Failed)
             assert failed.type_name == "ChaosError"
             assert failed.message == "chaos"
             assert "in strike" in failed.traceback_text
@@ -241,8 +249,8 @@ class ExecutorContract:
     def test_sys_exit_is_told_and_ends_the_worker(self, tmp_path: Path) -> None:
         with self.session(tmp_path) as session:
             worker = session.start({"place": "step", "fault": "sys.exit"})
-            expect(session.answer(worker), m.Ready)
-            failed = expect(session.ask(worker, m.Train()), m.Failed)
+            expect(session.answer(worker), messages.Ready)
+            failed = expect(session.ask(worker, messages.Train()), messages.Failed)
             assert failed.fatal
             assert f"sys.exit({EXIT_CODE})" in failed.message
             session.exit_of(worker)
@@ -252,8 +260,8 @@ class ExecutorContract:
             if not session.executor.isolates_crashes:
                 return  # nothing is pickled in one process
             worker = session.start()
-            expect(session.answer(worker), m.Ready)
-            failed = expect(session.ask(worker, m.Train()), m.Failed)
+            expect(session.answer(worker), messages.Ready)
+            failed = expect(session.ask(worker, messages.Train()), messages.Failed)
             assert "'unpicklable'" in failed.message
 
     def test_a_worker_in_a_long_step_can_be_killed(self, tmp_path: Path) -> None:
@@ -261,8 +269,8 @@ class ExecutorContract:
             if not session.executor.runs_in_parallel:
                 return  # the caller itself would wait for ever
             worker = session.start()
-            expect(session.answer(worker), m.Ready)
-            session.executor.send(worker, m.Train())
+            expect(session.answer(worker), messages.Ready)
+            session.executor.send(worker, messages.Train())
             exit = session.end(worker, force=True)
             assert exit.exit_code != 0
 
@@ -271,11 +279,11 @@ class ExecutorContract:
     ) -> None:
         with self.session(tmp_path) as session:
             worker = session.start()
-            expect(session.answer(worker), m.Ready)
-            expect(session.ask(worker, m.Train()), m.Trained)
-            session.executor.send(worker, m.Save())
+            expect(session.answer(worker), messages.Ready)
+            expect(session.ask(worker, messages.Train()), messages.Trained)
+            session.executor.send(worker, messages.Save())
             session.executor.stop_worker(worker, "the test is over")
-            saved = expect(session.answer(worker), m.Saved)
+            saved = expect(session.answer(worker), messages.Saved)
             assert saved.path is not None and os.listdir(saved.path)
             session.exit_of(worker)
 
@@ -284,14 +292,14 @@ class ExecutorContract:
     ) -> None:
         with self.session(tmp_path) as session:
             worker = session.start()
-            expect(session.answer(worker), m.Ready)
-            expect(session.ask(worker, m.Train()), m.Trained)
-            expect(session.ask(worker, m.Save()), m.Saved)
+            expect(session.answer(worker), messages.Ready)
+            expect(session.ask(worker, messages.Train()), messages.Trained)
+            expect(session.ask(worker, messages.Save()), messages.Saved)
             session.executor.stop_worker(worker, "the test is over")
             replies = []
             while not isinstance(reply := session.answer(worker), WorkerExit):
                 replies.append(reply)
-            assert not any(isinstance(each, m.Saved) for each in replies)
+            assert not any(isinstance(each, messages.Saved) for each in replies)
 
     def test_a_wake_ends_a_wait(self, tmp_path: Path) -> None:
         with self.session(tmp_path) as session:
@@ -301,9 +309,9 @@ class ExecutorContract:
     def test_commands_to_a_worker_that_has_ended_are_dropped(self, tmp_path: Path) -> None:
         with self.session(tmp_path) as session:
             worker = session.start()
-            expect(session.answer(worker), m.Ready)
+            expect(session.answer(worker), messages.Ready)
             session.end(worker)
-            session.executor.send(worker, m.Train())
+            session.executor.send(worker, messages.Train())
             session.executor.stop_worker(worker, "again")
             assert session.executor.wait(0.0) == []
 
@@ -312,7 +320,7 @@ class ExecutorContract:
         for _ in range(2):
             with session:
                 worker = session.start()
-                expect(session.answer(worker), m.Ready)
+                expect(session.answer(worker), messages.Ready)
             assert session.executor.process_ids() == {}
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from localtune.config.checkpoint import CheckpointConfig
-from localtune.controller import instructions as i
+from localtune.controller import instructions
 from localtune.controller.state import ControllerState
 from localtune.execution.simulated import SimulatedExecutor
 from localtune.execution.simulated_host import MakeTrainable
@@ -30,7 +30,7 @@ from localtune.trial.trial import Trial
 from localtune.trial.trial_info import StorageContext, TrialInfo
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.serialization import dumps
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 # No directory of this name is ever made.
 _NOWHERE = os.path.join(os.path.abspath(os.sep), "simulation")
@@ -204,41 +204,41 @@ class Simulation:
                 state.validate()
         self._executor.close()
 
-    def _carry_out(self, instructions: list[i.Instruction]) -> None:
-        for instruction in instructions:
-            if isinstance(instruction, i.Send):
+    def _carry_out(self, wanted: list[instructions.Instruction]) -> None:
+        for instruction in wanted:
+            if isinstance(instruction, instructions.Send):
                 if not self._state.is_ending:
                     self._executor.send(instruction.worker_id, instruction.command)
-            elif isinstance(instruction, i.Notify):
+            elif isinstance(instruction, instructions.Notify):
                 self._note_hook(instruction)
-            elif isinstance(instruction, i.Persist):
+            elif isinstance(instruction, instructions.Persist):
                 self._note_change(instruction.trial)
-            elif isinstance(instruction, i.PrepareTrial):
+            elif isinstance(instruction, instructions.PrepareTrial):
                 if instruction.is_first:
                     instruction.trial.dirname = instruction.trial.trial_id
-            elif isinstance(instruction, i.StartWorker):
+            elif isinstance(instruction, instructions.StartWorker):
                 self._start(instruction)
-            elif isinstance(instruction, i.ResetWorker):
+            elif isinstance(instruction, instructions.ResetWorker):
                 if not self._state.is_ending:
-                    command = m.Reset(_assignment(instruction.trial))
+                    command = messages.Reset(_assignment(instruction.trial))
                     self._executor.send(instruction.worker_id, command)
-            elif isinstance(instruction, i.StopWorker):
+            elif isinstance(instruction, instructions.StopWorker):
                 self._executor.stop_worker(
                     instruction.worker_id, instruction.reason, force=instruction.force
                 )
-            elif isinstance(instruction, i.DeleteCheckpoint):
+            elif isinstance(instruction, instructions.DeleteCheckpoint):
                 self._executor.forget_checkpoint(instruction.tracked.checkpoint.path)
-            elif isinstance(instruction, i.Warn):
+            elif isinstance(instruction, instructions.Warn):
                 self._note("", "warning: " + instruction.message)
 
-    def _start(self, instruction: i.StartWorker) -> None:
+    def _start(self, instruction: instructions.StartWorker) -> None:
         if self._state.is_ending:
             self._carry_out(self._state.forget_worker(instruction.worker_id))
             return
-        command = m.Construct(_assignment(instruction.trial))
+        command = messages.Construct(_assignment(instruction.trial))
         self._executor.start_worker(instruction.worker_id, command, instruction.cpus)
 
-    def _note_hook(self, notice: i.Notify) -> None:
+    def _note_hook(self, notice: instructions.Notify) -> None:
         what = _WHAT.get(notice.hook)
         if what is None:
             return
@@ -292,7 +292,7 @@ class _Simulated(Trainable):
         """Tells that checkpoints are possible."""
 
 
-def _assignment(trial: Trial) -> m.Assignment:
+def _assignment(trial: Trial) -> messages.Assignment:
     info = TrialInfo(
         trial_id=trial.trial_id,
         trial_name=str(trial),
@@ -303,7 +303,7 @@ def _assignment(trial: Trial) -> m.Assignment:
         seed=trial.try_seed,
     )
     storage = StorageContext(trial.experiment_path, trial.path, trial.next_checkpoint_index)
-    return m.Assignment(info, dumps(trial.config, f"The config of trial {trial}"), storage)
+    return messages.Assignment(info, dumps(trial.config, f"The config of trial {trial}"), storage)
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ from localtune.result import CONFIG_PREFIX, TRIAL_INFO
 from localtune.trial.plain_data import sealed_result, told_value
 from localtune.utils.files import file_sizes
 from localtune.utils.text import one_line, text_of
-from localtune.worker import messages as m
+from localtune.worker import messages
 from localtune.worker.workdir import Surroundings, explain_missing_file, flush_output
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ _MAX_TEXT = 256 * 1024
 class Channel(Protocol):
     """The worker's end of the pipe."""
 
-    def receive(self) -> m.Command:
+    def receive(self) -> messages.Command:
         """Waits for the next command. Raises EOFError when the parent has gone."""
 
-    def send(self, reply: m.Reply) -> None:
+    def send(self, reply: messages.Reply) -> None:
         """Answers the command in flight."""
 
 
@@ -73,7 +73,7 @@ class TrainableHost:
 
     # -- one command, one reply ---------------------------------------------------------------
 
-    def handle(self, command: m.Command) -> m.Reply:
+    def handle(self, command: messages.Command) -> messages.Reply:
         """Carries out one command.
 
         Returns:
@@ -91,20 +91,20 @@ class TrainableHost:
         flush_output()
         return reply
 
-    def _dispatch(self, command: m.Command) -> m.Reply:
-        if isinstance(command, m.Train):
+    def _dispatch(self, command: messages.Command) -> messages.Reply:
+        if isinstance(command, messages.Train):
             return self.trained(self._require().train())
-        if isinstance(command, m.Save):
+        if isinstance(command, messages.Save):
             return self._save()
-        if isinstance(command, m.Construct):
+        if isinstance(command, messages.Construct):
             return self._construct(command)
-        if isinstance(command, m.Restore):
+        if isinstance(command, messages.Restore):
             return self._restore(command)
-        if isinstance(command, m.Reset):
+        if isinstance(command, messages.Reset):
             return self._reset(command.assignment)
-        if isinstance(command, m.Export):
+        if isinstance(command, messages.Export):
             return self._export(command.formats)
-        if isinstance(command, m.Stop):
+        if isinstance(command, messages.Stop):
             return self._stop()
         raise LocaltuneInternalError(f"A worker does not know the command {command!r}.")
 
@@ -113,11 +113,11 @@ class TrainableHost:
             raise LocaltuneInternalError("A worker got a command before Construct.")
         return self._trainable
 
-    def _construct(self, command: m.Construct) -> m.Reply:
-        if command.version != m.PROTOCOL_VERSION:
+    def _construct(self, command: messages.Construct) -> messages.Reply:
+        if command.version != messages.PROTOCOL_VERSION:
             raise LocaltuneInternalError(
                 f"Parent and worker speak different protocols ({command.version} and "
-                f"{m.PROTOCOL_VERSION}): is localtune being upgraded while a run goes on?"
+                f"{messages.PROTOCOL_VERSION}): is localtune being upgraded while a run goes on?"
             )
         assignment = command.assignment
         self._enter(assignment)
@@ -129,7 +129,7 @@ class TrainableHost:
         self._trainable = trainable_class(config=config, storage=assignment.storage)
         self._install_driver()
         self._remember_config()
-        return m.Ready(self._debug_metrics())
+        return messages.Ready(self._debug_metrics())
 
     def _install_driver(self) -> None:
         """Hook for hosts that run function trainables in a way of their own."""
@@ -137,16 +137,16 @@ class TrainableHost:
     def _seed(self, seed: int) -> None:
         """Hook for hosts whose process belongs to the trial: seeds what is global in it."""
 
-    def _restore(self, command: m.Restore) -> m.Reply:
+    def _restore(self, command: messages.Restore) -> messages.Reply:
         from localtune.checkpoint import Checkpoint, TrainingResult
 
         trainable = self._require()
         checkpoint = Checkpoint.from_directory(command.path)
         metrics = {**command.metrics, CONFIG_PREFIX: trainable.config}
         trainable.restore(TrainingResult(checkpoint, metrics))
-        return m.Restored()
+        return messages.Restored()
 
-    def _reset(self, assignment: m.Assignment) -> m.Reply:
+    def _reset(self, assignment: messages.Assignment) -> messages.Reply:
         from localtune.trainable.function_trainable import FunctionTrainable
 
         trainable = self._require()
@@ -162,32 +162,32 @@ class TrainableHost:
         self._seed(assignment.trial.seed)
         accepted = bool(trainable.reset(config, storage=assignment.storage))
         self._remember_config()
-        return m.ResetDone(accepted, self._debug_metrics() if accepted else {})
+        return messages.ResetDone(accepted, self._debug_metrics() if accepted else {})
 
-    def _save(self) -> m.Saved:
+    def _save(self) -> messages.Saved:
         saved = self._require().save()
         path = os.fspath(saved.checkpoint.path) if saved.checkpoint is not None else None
         metrics = {key: value for key, value in saved.metrics.items() if key != CONFIG_PREFIX}
         files = file_sizes(path) if path is not None else {}
         index = self._storage.next_checkpoint_index
-        return m.Saved(path, sealed_result(metrics), index, files)
+        return messages.Saved(path, sealed_result(metrics), index, files)
 
-    def _export(self, formats: list[str]) -> m.Exported:
+    def _export(self, formats: list[str]) -> messages.Exported:
         paths = self._require().export_model(formats)
         told = paths.items() if isinstance(paths, dict) else ()
-        return m.Exported({text_of(name): text_of(path) for name, path in told})
+        return messages.Exported({text_of(name): text_of(path) for name, path in told})
 
-    def _stop(self) -> m.Reply:
+    def _stop(self) -> messages.Reply:
         try:
             if self._trainable is not None:
                 self._trainable.stop()
         finally:
             self._leave()
-        return m.Stopped()
+        return messages.Stopped()
 
     # -- surroundings and config --------------------------------------------------------------
 
-    def _enter(self, assignment: m.Assignment) -> None:
+    def _enter(self, assignment: messages.Assignment) -> None:
         self._surroundings = Surroundings(
             assignment.storage.trial_dir, assignment.log_to_file, assignment.environment
         )
@@ -206,7 +206,7 @@ class TrainableHost:
     def _remember_config(self) -> None:
         self._known_config = dict(self._require().config)
 
-    def trained(self, result: dict[str, Any]) -> m.Trained:
+    def trained(self, result: dict[str, Any]) -> messages.Trained:
         """The answer to Train.
 
         The config is in every result, and the parent has it already: what travels is what user
@@ -214,9 +214,9 @@ class TrainableHost:
         """
         config = result.get(CONFIG_PREFIX)
         if config is None:
-            return m.Trained(sealed_result(result))
+            return messages.Trained(sealed_result(result))
         result = {key: value for key, value in result.items() if key != CONFIG_PREFIX}
-        reply = m.Trained(sealed_result(result))
+        reply = messages.Trained(sealed_result(result))
         if not _same_entries(config, self._known_config):
             known, missing = self._known_config, object()
             reply.changed_config = {
@@ -246,7 +246,7 @@ class ProcessHost(TrainableHost):
     def __init__(self, load: Callable[[], type[Trainable]], channel: Channel) -> None:
         super().__init__(load)
         self._channel = channel
-        self._kept: m.Command | None = None
+        self._kept: messages.Command | None = None
         self._answered = False
         self._parent_has_gone = False
         self._seeds_numpy = False
@@ -282,12 +282,16 @@ class ProcessHost(TrainableHost):
                 # User code swallowed TrialStopped and came to an end in a way of its own.
                 continue
             reply = self._answer_or_explain(command, reply)
-            if isinstance(reply, m.Stopped):
+            if isinstance(reply, messages.Stopped):
                 return 0
-            if isinstance(reply, m.Failed) and (reply.fatal or isinstance(command, m.Stop)):
+            if isinstance(reply, messages.Failed) and (
+                reply.fatal or isinstance(command, messages.Stop)
+            ):
                 return 1
 
-    def _answer_or_explain(self, command: m.Command, reply: m.Reply) -> m.Reply:
+    def _answer_or_explain(
+        self, command: messages.Command, reply: messages.Reply
+    ) -> messages.Reply:
         """Sends the reply; where it cannot travel, sends the reason instead."""
         try:
             self.answer(reply)
@@ -298,7 +302,7 @@ class ProcessHost(TrainableHost):
             self.answer(reply)
         return reply
 
-    def next_command(self) -> m.Command:
+    def next_command(self) -> messages.Command:
         """The kept command, or the next one of the parent."""
         command, self._kept = self._kept, None
         if command is not None:
@@ -309,12 +313,12 @@ class ProcessHost(TrainableHost):
             self._parent_has_gone = True
             raise
 
-    def answer(self, reply: m.Reply) -> None:
+    def answer(self, reply: messages.Reply) -> None:
         """Sends the reply to the command in flight."""
         self._channel.send(reply)
         self._answered = True
 
-    def keep(self, command: m.Command) -> None:
+    def keep(self, command: messages.Command) -> None:
         """Puts a command back until the user's function has unwound."""
         self._kept = command
 
@@ -370,11 +374,11 @@ class MainThreadDriver:
                 command = host.next_command()
             except EOFError:
                 raise TrialStopped("The parent process has gone.") from None
-            if not isinstance(command, (m.Train, m.Save)):
+            if not isinstance(command, (messages.Train, messages.Save)):
                 host.keep(command)
                 raise TrialStopped(f"The trial was told to {type(command).__name__.lower()}.")
             host.serving()
-            if isinstance(command, m.Train):
+            if isinstance(command, messages.Train):
                 trainable._begin_iteration()
                 return
             host.answer(host.handle(command))
@@ -383,7 +387,7 @@ class MainThreadDriver:
         """Nothing to do: the function has unwound before any command that ends it is served."""
 
 
-def failure_reply(command: str, error: BaseException) -> m.Failed:
+def failure_reply(command: str, error: BaseException) -> messages.Failed:
     """Describes an exception of user code for the parent."""
     import traceback
 
@@ -396,7 +400,7 @@ def failure_reply(command: str, error: BaseException) -> m.Failed:
         text = "".join(lines)
     except Exception:  # a __str__ or __repr__ of user code may raise
         text = "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
-    return m.Failed(
+    return messages.Failed(
         command=command,
         type_name=type(error).__qualname__,
         message=_shortened(message),

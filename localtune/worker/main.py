@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from localtune.error import TrialStopped
 from localtune.utils import open_files
 from localtune.utils.messages import say
-from localtune.worker import messages as m
+from localtune.worker import messages
 from localtune.worker.crash import write_crashes_to
 from localtune.worker.host import ProcessHost
 from localtune.worker.lifeline import (
@@ -56,7 +56,7 @@ class PipeChannel:
         self._crash_file = crash_file
         self._owner_pid = os.getpid()
 
-    def receive(self) -> m.Command:
+    def receive(self) -> messages.Command:
         self._end_a_copy()
         try:
             self._pipe.wait_briefly(_SPIN_S)
@@ -64,10 +64,10 @@ class PipeChannel:
         except OSError as error:
             self._explain(error)
             raise EOFError from None
-        command: m.Command = m.decode(data)
+        command: messages.Command = messages.decode(data)
         return command
 
-    def send(self, reply: m.Reply) -> None:
+    def send(self, reply: messages.Reply) -> None:
         self._end_a_copy()
         data = _encode_reply(reply)
         try:
@@ -95,12 +95,12 @@ class PipeChannel:
         os._exit(1)
 
 
-def _encode_reply(reply: m.Reply) -> bytes:
-    data = m.encode(reply)
-    if len(data) > m.MAX_REPLY_BYTES:
+def _encode_reply(reply: messages.Reply) -> bytes:
+    data = messages.encode(reply)
+    if len(data) > messages.MAX_REPLY_BYTES:
         raise ValueError(
             f"A result or answer of {len(data):,} bytes is refused (the limit is "
-            f"{m.MAX_REPLY_BYTES:,} bytes). Write large data to a file or a checkpoint."
+            f"{messages.MAX_REPLY_BYTES:,} bytes). Write large data to a file or a checkpoint."
         )
     return data
 

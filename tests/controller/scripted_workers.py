@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from localtune.controller import instructions as i
+from localtune.controller import instructions
 from localtune.controller.settings import RunSettings
 from localtune.controller.state import ControllerState
 from localtune.execution.executor import Capacity, Exited, Replied, WorkerExit
@@ -21,7 +21,7 @@ from localtune.stopper.stopper import Stopper
 from localtune.testing import ManualClock
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 # How a worker can end that has been told to stop, or dies.
 FINISHES, KILLED, KILLED_LATE = "finishes", "killed", "killed late"
@@ -105,7 +105,7 @@ class Workers:
     def __init__(self, state: ControllerState, *, reports_checkpoints: bool = False) -> None:
         self.state = state
         self.disk = Disk()
-        self.in_flight: dict[int, m.Command | None] = {}  # {worker id: command}
+        self.in_flight: dict[int, messages.Command | None] = {}  # {worker id: command}
         self.stopping: set[int] = set()
         self.iterations: dict[int, int] = {}
         self.notices: list[tuple[str, str]] = []  # (hook, trial id)
@@ -117,8 +117,8 @@ class Workers:
 
     # -- instructions -----------------------------------------------------------------------------
 
-    def carry_out(self, instructions: list[i.Instruction]) -> None:
-        for each in instructions:
+    def carry_out(self, wanted: list[instructions.Instruction]) -> None:
+        for each in wanted:
             self._carry_out_one(each)
         serving = len(self.in_flight.keys() - self.stopping)
         self.most_at_once = max(self.most_at_once, serving)
@@ -127,34 +127,34 @@ class Workers:
             for trial in self.state.trials:
                 self.disk.check(trial)
 
-    def _carry_out_one(self, each: i.Instruction) -> None:
-        if isinstance(each, i.PrepareTrial):
+    def _carry_out_one(self, each: instructions.Instruction) -> None:
+        if isinstance(each, instructions.PrepareTrial):
             self._prepare(each.trial)
-        elif isinstance(each, i.StartWorker):
+        elif isinstance(each, instructions.StartWorker):
             if self.state.is_ending:
                 self.carry_out(self.state.forget_worker(each.worker_id))
                 return
             assert each.worker_id not in self.in_flight
-            self._assign(each.worker_id, each.trial, m.Construct(None))  # type: ignore[arg-type]
-        elif isinstance(each, i.ResetWorker):
+            self._assign(each.worker_id, each.trial, messages.Construct(None))  # type: ignore[arg-type]
+        elif isinstance(each, instructions.ResetWorker):
             if not self.state.is_ending:
                 assert self.in_flight[each.worker_id] is None, "a command is in flight"
-                self._assign(each.worker_id, each.trial, m.Reset(None))  # type: ignore[arg-type]
-        elif isinstance(each, i.Send):
+                self._assign(each.worker_id, each.trial, messages.Reset(None))  # type: ignore[arg-type]
+        elif isinstance(each, instructions.Send):
             if not self.state.is_ending:
                 assert self.in_flight[each.worker_id] is None, "a command is in flight"
                 assert each.worker_id not in self.stopping
                 self.in_flight[each.worker_id] = each.command
-        elif isinstance(each, i.StopWorker):
+        elif isinstance(each, instructions.StopWorker):
             assert each.worker_id not in self.stopping, "stopped twice"
             if each.worker_id in self.in_flight:
                 self.stopping.add(each.worker_id)
-        elif isinstance(each, i.TidyTrial):
+        elif isinstance(each, instructions.TidyTrial):
             assert not self._inhabitants(each.trial), "somebody works where it is tidied"
             self.disk.tidy(each.trial)
-        elif isinstance(each, i.DeleteCheckpoint):
+        elif isinstance(each, instructions.DeleteCheckpoint):
             self.disk.remove(each.tracked.checkpoint.path)
-        elif isinstance(each, i.Notify):
+        elif isinstance(each, instructions.Notify):
             self.notices.append((each.hook, each.trial.trial_id))
 
     def _prepare(self, trial: Trial) -> None:
@@ -168,7 +168,7 @@ class Workers:
         """Workers that are, or may be, in a trial's directory."""
         return [each for each in self.in_flight if self.trial_of[each] is trial]
 
-    def _assign(self, worker_id: int, trial: Trial, command: m.Command) -> None:
+    def _assign(self, worker_id: int, trial: Trial, command: messages.Command) -> None:
         assert not set(self._inhabitants(trial)) - {worker_id}, "two workers in one directory"
         self.in_flight[worker_id] = command
         self.trial_of[worker_id] = trial
@@ -183,15 +183,15 @@ class Workers:
         while self.state.has_work:
             self.carry_out(self.state.advance())
 
-    def reply(self, worker_id: int, reply: m.Reply) -> None:
+    def reply(self, worker_id: int, reply: messages.Reply) -> None:
         self.in_flight[worker_id] = None
         self.carry_out(self.state.handle(Replied(worker_id, reply)))
 
     def exit(self, worker_id: int, code: int = 0, *, fate: str = KILLED) -> None:
         """A worker ends; its fate says what becomes of the command in flight."""
         command = self.in_flight[worker_id]
-        is_writing = isinstance(command, m.Save) or (
-            self._reports_checkpoints and isinstance(command, m.Train)
+        is_writing = isinstance(command, messages.Save) or (
+            self._reports_checkpoints and isinstance(command, messages.Train)
         )
         if command is not None and fate == FINISHES:
             self.answer_well(worker_id)
@@ -206,29 +206,29 @@ class Workers:
     def answer_well(self, worker_id: int, last_iteration: int = 2) -> None:
         """The expected answer to the command in flight."""
         command = self.in_flight[worker_id]
-        if isinstance(command, m.Construct):
-            self.reply(worker_id, m.Ready({"pid": 1}))
-        elif isinstance(command, m.Reset):
-            self.reply(worker_id, m.ResetDone(True, {"pid": 1}))
-        elif isinstance(command, m.Train):
+        if isinstance(command, messages.Construct):
+            self.reply(worker_id, messages.Ready({"pid": 1}))
+        elif isinstance(command, messages.Reset):
+            self.reply(worker_id, messages.ResetDone(True, {"pid": 1}))
+        elif isinstance(command, messages.Train):
             self.iterations[worker_id] += 1
             done = self.iterations[worker_id] >= last_iteration
             result = self.result(worker_id, done=done)
             if self._reports_checkpoints:
                 self._commit(worker_id)
                 result[SHOULD_CHECKPOINT] = True
-            self.reply(worker_id, m.Trained(result))
-        elif isinstance(command, m.Save):
+            self.reply(worker_id, messages.Trained(result))
+        elif isinstance(command, messages.Save):
             if not self._reports_checkpoints:
                 self._commit(worker_id)
             path, index = self._reported[worker_id], self._next_index[worker_id]
-            self.reply(worker_id, m.Saved(path, self.result(worker_id), next_index=index))
-        elif isinstance(command, m.Restore):
+            self.reply(worker_id, messages.Saved(path, self.result(worker_id), next_index=index))
+        elif isinstance(command, messages.Restore):
             self.iterations[worker_id] = command.metrics.get("training_iteration", 0)
             self._reported[worker_id] = command.path
-            self.reply(worker_id, m.Restored())
-        elif isinstance(command, m.Export):
-            self.reply(worker_id, m.Exported({}))
+            self.reply(worker_id, messages.Restored())
+        elif isinstance(command, messages.Export):
+            self.reply(worker_id, messages.Exported({}))
 
     def _commit(self, worker_id: int) -> None:
         index = self._next_index[worker_id]

@@ -18,7 +18,7 @@ from localtune.controller.failure import (
 from localtune.error import LocaltuneInternalError, StorageError, TrialTaskError
 from localtune.execution.executor import WorkerExit
 from localtune.trial.trial import Trial
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def trial() -> Trial:
     return trial
 
 
-def failed(error: BaseException | None = None, **fields: Any) -> m.Failed:
+def failed(error: BaseException | None = None, **fields: Any) -> messages.Failed:
     values: dict[str, Any] = {
         "command": "Train",
         "type_name": "ValueError",
@@ -39,7 +39,7 @@ def failed(error: BaseException | None = None, **fields: Any) -> m.Failed:
         "fatal": False,
         **fields,
     }
-    return m.Failed(**values)
+    return messages.Failed(**values)
 
 
 def test_the_text_says_what_failed_where_and_what_to_do(trial: Trial) -> None:

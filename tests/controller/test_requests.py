@@ -15,7 +15,7 @@ from localtune.schedulers import FIFOScheduler
 from localtune.testing import ManualClock
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
-from localtune.worker import messages as m
+from localtune.worker import messages
 from tests.controller.scripted_workers import FATES, FINISHES, Workers, make_state, statuses
 
 PAGE = Path(__file__).parents[2] / "docs" / "controller.md"
@@ -70,7 +70,7 @@ class Scene:
         return self.workers.state
 
     @property
-    def command(self) -> m.Command | None:
+    def command(self) -> messages.Command | None:
         """The command in flight of the trial's worker."""
         worker = self.state._workers.of_trial(self.trial)
         return self.workers.in_flight[worker.worker_id] if worker is not None else None
@@ -80,7 +80,7 @@ class Scene:
         worker = self.state._workers.of_trial(trial or self.trial)
         self.workers.answer_well(worker.worker_id, last_iteration)
 
-    def until(self, kind: type[m.Command], trial: Trial | None = None) -> None:
+    def until(self, kind: type[messages.Command], trial: Trial | None = None) -> None:
         """Steps until a command of this kind is in flight."""
         trial = trial or self.trial
         for _ in range(20):
@@ -126,7 +126,7 @@ def make_scene(**options: Any) -> Scene:
     scene = Scene(workers, donor, donor, scheduler)
     # The donor has a checkpoint, and goes on.
     scene.ask("save")
-    scene.until(m.Save)
+    scene.until(messages.Save)
     scene.step()
     scene.trial = workers.state.trials[-1]
     return scene
@@ -145,7 +145,7 @@ def starting() -> Scene:
 def resetting() -> Scene:
     scene = make_scene(cpus=1, reuse_workers=True)
     for _ in range(2 * LAST):
-        if isinstance(scene.command, m.Reset):
+        if isinstance(scene.command, messages.Reset):
             return scene
         scene.step(scene.donor)
         scene.workers.advance()
@@ -156,36 +156,36 @@ def restoring() -> Scene:
     scene = paused()
     scene.scheduler.is_patient = False
     scene.workers.advance()
-    scene.until(m.Restore)
+    scene.until(messages.Restore)
     scene.scheduler.is_patient = True
     return scene
 
 
 def training() -> Scene:
     scene = make_scene()
-    scene.until(m.Train)
+    scene.until(messages.Train)
     return scene
 
 
 def saving() -> Scene:
     scene = training()
     scene.ask("save")
-    scene.until(m.Save)
+    scene.until(messages.Save)
     return scene
 
 
 def saving_last() -> Scene:
     scene = training()
     scene.step(last_iteration=1)
-    assert isinstance(scene.command, m.Save)
+    assert isinstance(scene.command, messages.Save)
     return scene
 
 
 def exporting() -> Scene:
     scene = make_scene(export_formats=["model"])
-    scene.until(m.Train)
+    scene.until(messages.Train)
     scene.step(last_iteration=1)
-    scene.until(m.Export)
+    scene.until(messages.Export)
     return scene
 
 
@@ -194,7 +194,7 @@ def waiting_for_a_donor() -> Scene:
     view = scene.state._view
     view.save_trial(scene.donor)
     scene.state._serve_requests()
-    scene.until(m.Save, scene.donor)
+    scene.until(messages.Save, scene.donor)
     scene.decide("NOOP")
     view.clone_trial(scene.trial, scene.donor, config={"lr": 7}, experiment_tag="cloned")
     scene.step()
@@ -205,7 +205,7 @@ def waiting_for_a_donor() -> Scene:
 def paused() -> Scene:
     scene = training()
     scene.decide("PAUSE")
-    scene.until(m.Save)
+    scene.until(messages.Save)
     scene.step()
     scene.end_stopping()
     return scene
@@ -220,7 +220,7 @@ def leaving() -> Scene:
 
 def waiting_to_retry() -> Scene:
     scene = make_scene(limits=Limits(retry_wait_s=100.0))
-    scene.until(m.Train)
+    scene.until(messages.Train)
     worker = scene.state._workers.of_trial(scene.trial)
     scene.workers.exit(worker.worker_id, -9)
     assert scene.trial.status is Status.ERROR
@@ -263,10 +263,10 @@ def check_outcome(scene: Scene, cell: str, before: Status) -> None:
     if when:
         assert trial.status is Status.RUNNING and trial.config != {"lr": 7}
     if when == "the step":
-        scene.until(m.Train)
+        scene.until(messages.Train)
         scene.step()
     if when or what == "saves":
-        assert isinstance(scene.command, m.Save)
+        assert isinstance(scene.command, messages.Save)
         scene.step()
         assert len(trial.checkpoints) == number + 1
     expected = {"ends": Status.TERMINATED, "pauses": Status.PAUSED, "saves": Status.RUNNING}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localtune.config.checkpoint import CheckpointConfig
-from localtune.controller import instructions as i
+from localtune.controller import instructions
 from localtune.controller.limits import Limits
 from localtune.controller.state import ControllerState
 from localtune.error import (
@@ -27,7 +27,7 @@ from localtune.stopper.stopper import Stopper
 from localtune.testing import ManualClock
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
-from localtune.worker import messages as m
+from localtune.worker import messages
 from tests.controller.scripted_workers import FATES, Workers, make_state, statuses
 
 
@@ -140,14 +140,14 @@ def test_a_paused_trial_is_saved_and_goes_on_from_its_checkpoint() -> None:
     workers.advance()
     workers.answer_well(1)
     workers.answer_well(1)
-    assert isinstance(workers.in_flight[1], m.Save)
+    assert isinstance(workers.in_flight[1], messages.Save)
     workers.answer_well(1)
     assert statuses(state) == [Status.PAUSED]
     workers.exit(1)
     workers.advance()
     assert statuses(state) == [Status.RUNNING]
     workers.answer_well(2)
-    assert isinstance(workers.in_flight[2], m.Restore)
+    assert isinstance(workers.in_flight[2], messages.Restore)
     workers.run_well()
     assert statuses(state) == [Status.TERMINATED]
     assert state.trials[0].last_result["training_iteration"] == 2
@@ -221,10 +221,10 @@ def test_a_refused_reset_gets_a_new_worker_and_says_so_once() -> None:
     for _ in range(3):
         workers.answer_well(1)
     workers.advance()
-    assert isinstance(workers.in_flight[1], m.Reset)
+    assert isinstance(workers.in_flight[1], messages.Reset)
     workers.in_flight[1] = None
-    out = state.handle(Replied(1, m.ResetDone(False, {})))
-    assert sum(isinstance(each, i.Warn) for each in out) == 1
+    out = state.handle(Replied(1, messages.ResetDone(False, {})))
+    assert sum(isinstance(each, instructions.Warn) for each in out) == 1
     workers.carry_out(out)
     workers.exit(1)
     workers.run_well()
@@ -330,7 +330,7 @@ def test_whatever_happens_the_run_ends_and_its_record_is_what_lies_on_the_disk(
         if what == 0:
             workers.exit(worker_id, -9, fate=FATES[choice % 2 + 1])
         elif what == 1 and busy and worker_id not in workers.stopping:
-            failed = m.Failed("Train", "ValueError", "text", "traceback")
+            failed = messages.Failed("Train", "ValueError", "text", "traceback")
             workers.reply(worker_id, failed)
         elif worker_id in workers.stopping:
             workers.exit(worker_id, fate=fate)
@@ -407,7 +407,7 @@ def test_a_clone_restores_from_the_donor_in_place_and_pins_it() -> None:
     worker = state._workers.of_trial(second)
     assert worker is not None
     command = workers.in_flight[worker.worker_id]
-    assert isinstance(command, m.Restore) and first.checkpoint is not None
+    assert isinstance(command, messages.Restore) and first.checkpoint is not None
     assert command.path == first.checkpoint.path
     workers.run_well()
     assert statuses(state) == [Status.TERMINATED] * 2
@@ -510,13 +510,13 @@ def test_a_step_that_does_not_come_back_is_a_failure_and_its_worker_is_killed() 
     (trial,) = state.trials
     step(workers, trial)
     clock.advance(9)
-    assert not [each for each in state.advance() if isinstance(each, i.StopWorker)]
+    assert not [each for each in state.advance() if isinstance(each, instructions.StopWorker)]
     clock.advance(2)
-    instructions = state.advance()
-    (stop,) = [each for each in instructions if isinstance(each, i.StopWorker)]
+    wanted = state.advance()
+    (stop,) = [each for each in wanted if isinstance(each, instructions.StopWorker)]
     assert stop.force
     assert "iteration_timeout_s=10" in str(trial.error) and str(trial.status) == "PENDING"
-    workers.carry_out(instructions)
+    workers.carry_out(wanted)
     workers.run_well()
     assert trial.status is Status.TERMINATED
 
@@ -582,11 +582,11 @@ def test_when_memory_has_run_short_fewer_trials_run_at_once() -> None:
     trial = workers.trial_of[worker_id]
     del workers.in_flight[worker_id]
     exit = WorkerExit(-9, "memory ran short: 1 of 2 was left", out_of_memory=True)
-    instructions = state.handle(Exited(worker_id, exit))
-    (warning,) = [each for each in instructions if isinstance(each, i.Warn)]
+    wanted = state.handle(Exited(worker_id, exit))
+    (warning,) = [each for each in wanted if isinstance(each, instructions.Warn)]
     assert "no more than 3 of the trials run at once" in warning.message
     assert isinstance(trial.error, WorkerDiedError) and "1 of 2 was left" in str(trial.error)
-    workers.carry_out(instructions)
+    workers.carry_out(wanted)
     workers.most_at_once = 0
     workers.run_well()
     assert workers.most_at_once == 3
@@ -601,11 +601,11 @@ def test_a_trial_for_which_the_system_has_no_room_waits_until_others_have_ended(
     error = WorkerStartError("A worker process could not be started: too many open files")
     error.is_shortage = True
     del workers.in_flight[4]
-    instructions = state.fail_start(4, error)
-    (warning,) = [each for each in instructions if isinstance(each, i.Warn)]
+    wanted = state.fail_start(4, error)
+    (warning,) = [each for each in wanted if isinstance(each, instructions.Warn)]
     assert warning.message.startswith(str(error))
     assert "no more than 3 of the trials run at once" in warning.message
-    workers.carry_out(instructions)
+    workers.carry_out(wanted)
     workers.advance()
     assert statuses(state).count(Status.PENDING) == 1 and len(workers.in_flight) == 3
     workers.most_at_once = 0
@@ -623,9 +623,9 @@ def test_a_trial_that_a_template_had_no_room_for_waits_and_one_warning_says_so()
     warnings = []
     for worker_id in (3, 4):
         del workers.in_flight[worker_id]
-        instructions = state.handle(Exited(worker_id, refused))
-        warnings += [each for each in instructions if isinstance(each, i.Warn)]
-        workers.carry_out(instructions)
+        wanted = state.handle(Exited(worker_id, refused))
+        warnings += [each for each in wanted if isinstance(each, instructions.Warn)]
+        workers.carry_out(wanted)
     assert len(warnings) == 1 and "too many processes" in warnings[0].message
     workers.most_at_once = 0
     workers.advance()
@@ -701,7 +701,7 @@ def test_an_answer_that_cannot_be_taken_in_fails_its_trial(max_failures: int) ->
     workers.advance()
     workers.answer_well(1)
     # No worker of localtune sends that.
-    workers.reply(1, m.Trained(None))  # type: ignore[arg-type]
+    workers.reply(1, messages.Trained(None))  # type: ignore[arg-type]
     (trial, other) = state.trials
     assert trial.status is (Status.PENDING if max_failures else Status.ERROR)
     assert trial.num_failures == 1
@@ -733,4 +733,4 @@ def test_a_trial_that_has_ended_does_not_fail_any_more() -> None:
     (trial,) = state.trials
     (told,) = state.fail_trial(trial, TrialError("bad luck"))
     assert trial.status is Status.TERMINATED
-    assert isinstance(told, i.Warn) and "bad luck" in told.message
+    assert isinstance(told, instructions.Warn) and "bad luck" in told.message

@@ -14,7 +14,7 @@ from localtune.execution.executor import Exited, Replied
 from localtune.execution.simulated import SimulatedExecutor
 from localtune.execution.simulated_host import SimulatedCrash
 from localtune.testing.executor_contract import ExecutorSession, expect
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 
 class Count:
@@ -60,27 +60,29 @@ def session_of(tmp_path: Path, **options: Any) -> ExecutorSession:
 def test_a_trial_lives_its_whole_life(tmp_path: Path) -> None:
     with session_of(tmp_path) as session:
         worker = session.start({"seconds": 2.5})
-        assert expect(session.answer(worker), m.Ready).metrics["trial_id"] == "id1"
-        result = expect(session.ask(worker, m.Train()), m.Trained).result
+        assert expect(session.answer(worker), messages.Ready).metrics["trial_id"] == "id1"
+        result = expect(session.ask(worker, messages.Train()), messages.Trained).result
         assert result["steps"] == 1
         assert result["training_iteration"] == 1
         assert result["time_this_iter_s"] == result["time_total_s"] == 2.5
         assert result["done"] is False
-        saved = expect(session.ask(worker, m.Save()), m.Saved)
+        saved = expect(session.ask(worker, messages.Save()), messages.Saved)
         assert saved.path == str(tmp_path / "trial_1" / "checkpoint_000000")
         assert saved.next_index == 1
         assert saved.metrics["steps"] == 1
-        expect(session.ask(worker, m.Train()), m.Trained)
-        expect(session.ask(worker, m.Restore(saved.path, saved.metrics)), m.Restored)
-        result = expect(session.ask(worker, m.Train()), m.Trained).result
+        expect(session.ask(worker, messages.Train()), messages.Trained)
+        expect(session.ask(worker, messages.Restore(saved.path, saved.metrics)), messages.Restored)
+        result = expect(session.ask(worker, messages.Train()), messages.Trained).result
         assert result["steps"] == result["training_iteration"] == 2
         assert result["time_total_s"] == 5.0
         assert result["time_since_restore"] == 2.5
         assert result["iterations_since_restore"] == 1
         assert result["timesteps_total"] == 10
-        assert expect(session.ask(worker, m.Export(["model"])), m.Exported).paths == {}
+        assert (
+            expect(session.ask(worker, messages.Export(["model"])), messages.Exported).paths == {}
+        )
         assert session.end(worker).exit_code == 0
-        expect(session.answer(worker), m.Stopped)
+        expect(session.answer(worker), messages.Stopped)
 
 
 def test_a_result_has_what_a_real_one_has(tmp_path: Path) -> None:
@@ -104,14 +106,16 @@ def test_a_reset_serves_another_trial_from_its_beginning(tmp_path: Path) -> None
     with session_of(tmp_path) as session:
         worker = session.start()
         session.answer(worker)
-        session.ask(worker, m.Train())
-        done = expect(session.ask(worker, m.Reset(session.assignment(9, {}))), m.ResetDone)
+        session.ask(worker, messages.Train())
+        done = expect(
+            session.ask(worker, messages.Reset(session.assignment(9, {}))), messages.ResetDone
+        )
         assert done.accepted
         assert done.metrics["trial_id"] == "id9"
-        result = expect(session.ask(worker, m.Train()), m.Trained).result
+        result = expect(session.ask(worker, messages.Train()), messages.Trained).result
         assert (result["trial_id"], result["steps"]) == ("id9", 1)
         assert result["time_total_s"] == 1.0
-        saved = expect(session.ask(worker, m.Save()), m.Saved)
+        saved = expect(session.ask(worker, messages.Save()), messages.Saved)
         assert saved.path == str(tmp_path / "trial_9" / "checkpoint_000000")
 
 
@@ -120,13 +124,13 @@ def test_a_state_carries_over_to_another_worker(tmp_path: Path) -> None:
         donor, heir = session.start({}), session.start({})
         session.answer(donor), session.answer(heir)
         for _ in range(3):
-            session.ask(donor, m.Train())
-        saved = expect(session.ask(donor, m.Save()), m.Saved)
+            session.ask(donor, messages.Train())
+        saved = expect(session.ask(donor, messages.Save()), messages.Saved)
         assert saved.path is not None
         assert not Path(saved.path).exists()
-        session.ask(donor, m.Train())
-        expect(session.ask(heir, m.Restore(saved.path, saved.metrics)), m.Restored)
-        result = expect(session.ask(heir, m.Train()), m.Trained).result
+        session.ask(donor, messages.Train())
+        expect(session.ask(heir, messages.Restore(saved.path, saved.metrics)), messages.Restored)
+        result = expect(session.ask(heir, messages.Train()), messages.Trained).result
         assert (result["steps"], result["training_iteration"]) == (4, 4)
         assert result["trial_id"] == "id2"
 
@@ -136,10 +140,10 @@ def test_a_forgotten_checkpoint_cannot_be_restored(tmp_path: Path) -> None:
     with ExecutorSession(executor, tune.Trainable, tmp_path) as session:
         worker = session.start()
         session.answer(worker)
-        saved = expect(session.ask(worker, m.Save()), m.Saved)
+        saved = expect(session.ask(worker, messages.Save()), messages.Saved)
         assert saved.path is not None
         executor.forget_checkpoint(saved.path)
-        failed = expect(session.ask(worker, m.Restore(saved.path, {})), m.Failed)
+        failed = expect(session.ask(worker, messages.Restore(saved.path, {})), messages.Failed)
         assert failed.type_name == "KeyError"
 
 
@@ -147,14 +151,14 @@ def test_checkpoints_in_files_outlive_the_executor(tmp_path: Path) -> None:
     with session_of(tmp_path) as session:
         worker = session.start()
         session.answer(worker)
-        session.ask(worker, m.Train())
-        saved = expect(session.ask(worker, m.Save()), m.Saved)
+        session.ask(worker, messages.Train())
+        saved = expect(session.ask(worker, messages.Save()), messages.Saved)
     assert saved.path is not None
     with session_of(tmp_path) as session:
         worker = session.start()
         session.answer(worker)
-        expect(session.ask(worker, m.Restore(saved.path, saved.metrics)), m.Restored)
-        assert expect(session.ask(worker, m.Train()), m.Trained).result["steps"] == 2
+        expect(session.ask(worker, messages.Restore(saved.path, saved.metrics)), messages.Restored)
+        assert expect(session.ask(worker, messages.Train()), messages.Trained).result["steps"] == 2
 
 
 # -- time ------------------------------------------------------------------------------------------
@@ -167,7 +171,7 @@ def test_events_come_by_virtual_time_and_ties_as_they_were_sent(tmp_path: Path) 
         workers = [session.start({"seconds": seconds}) for seconds in (3.0, 1.0, 2.0, 1.0)]
         for worker in workers:
             session.answer(worker)
-            executor.send(worker, m.Train())
+            executor.send(worker, messages.Train())
         for _ in workers:
             (event,) = executor.wait(None)
             seen.append((executor.clock.monotonic(), event.worker_id))
@@ -180,7 +184,7 @@ def test_a_wait_of_days_takes_no_time(tmp_path: Path) -> None:
         session.answer(worker)
         executor = session.executor
         started = time.monotonic()
-        executor.send(worker, m.Train())
+        executor.send(worker, messages.Train())
         assert len(executor.wait(None)) == 1
         assert executor.clock.monotonic() == 1e6
         assert time.monotonic() - started < 1e5
@@ -191,7 +195,7 @@ def test_a_timeout_is_virtual_too(tmp_path: Path) -> None:
         worker = session.start({"seconds": 10.0})
         session.answer(worker)
         executor = session.executor
-        executor.send(worker, m.Train())
+        executor.send(worker, messages.Train())
         assert executor.wait(4.0) == []
         assert executor.clock.monotonic() == 4.0
         assert executor.wait(0.0) == []
@@ -207,12 +211,12 @@ def test_each_command_takes_its_seconds(tmp_path: Path) -> None:
         worker = session.start()
         session.answer(worker)
         assert clock.monotonic() == 1.0
-        session.ask(worker, m.Train())
+        session.ask(worker, messages.Train())
         assert clock.monotonic() == 11.0
-        saved = expect(session.ask(worker, m.Save()), m.Saved)
+        saved = expect(session.ask(worker, messages.Save()), messages.Saved)
         assert clock.monotonic() == 111.0
         assert saved.path is not None
-        session.ask(worker, m.Restore(saved.path, {}))
+        session.ask(worker, messages.Restore(saved.path, {}))
         assert clock.monotonic() == 1111.0
 
 
@@ -237,13 +241,13 @@ def test_a_stop_gives_up_what_is_in_flight(tmp_path: Path) -> None:
         worker = session.start({"seconds": 100.0})
         session.answer(worker)
         executor = session.executor
-        executor.send(worker, m.Train())
+        executor.send(worker, messages.Train())
         executor.stop_worker(worker, "no need for it")
         events = executor.wait(None)
         assert [type(event) for event in events] == [Replied, Exited]
-        assert isinstance(events[0], Replied) and isinstance(events[0].reply, m.Stopped)
+        assert isinstance(events[0], Replied) and isinstance(events[0].reply, messages.Stopped)
         assert executor.clock.monotonic() == 0.0
-        executor.send(worker, m.Train())
+        executor.send(worker, messages.Train())
         executor.stop_worker(worker, "again")
         assert executor.wait(1000.0) == []
 
@@ -260,16 +264,16 @@ def test_faults_of_a_step(tmp_path: Path, fault: Callable[[], None]) -> None:
     with session_of(tmp_path) as session:
         worker = session.start({"at": 2, "fault": fault, "seconds": 7.0})
         session.answer(worker)
-        session.ask(worker, m.Train())
-        answer = session.ask(worker, m.Train())
+        session.ask(worker, messages.Train())
+        answer = session.ask(worker, messages.Train())
         if fault is crash:
             assert session.exit_of(worker).exit_code == -11
         else:
-            failed = expect(answer, m.Failed)
+            failed = expect(answer, messages.Failed)
             assert failed.fatal == (fault is leave)
         if fault is fail:
-            assert expect(answer, m.Failed).message == "no luck"
-            assert "in fail" in expect(answer, m.Failed).traceback_text
+            assert expect(answer, messages.Failed).message == "no luck"
+            assert "in fail" in expect(answer, messages.Failed).traceback_text
             session.end(worker)
         elif fault is leave:
             assert session.exit_of(worker).exit_code == 1
@@ -279,7 +283,7 @@ def test_faults_of_a_step(tmp_path: Path, fault: Callable[[], None]) -> None:
 def test_a_trainable_that_cannot_be_made_is_a_failure(tmp_path: Path) -> None:
     with session_of(tmp_path) as session:
         worker = session.start({"refuse": True})
-        failed = expect(session.answer(worker), m.Failed)
+        failed = expect(session.answer(worker), messages.Failed)
         assert (failed.command, failed.message) == ("Construct", "refused")
 
 
@@ -288,7 +292,7 @@ def test_a_step_takes_a_finite_number_of_seconds(tmp_path: Path, seconds: Any) -
     with session_of(tmp_path) as session:
         worker = session.start({"seconds": seconds})
         session.answer(worker)
-        failed = expect(session.ask(worker, m.Train()), m.Failed)
+        failed = expect(session.ask(worker, messages.Train()), messages.Failed)
         assert "must be a finite number of seconds" in failed.message
 
 
@@ -297,8 +301,8 @@ def test_closing_gives_everything_up_and_it_can_be_opened_again(tmp_path: Path) 
     for _ in range(2):
         with session:
             worker = session.start()
-            expect(session.answer(worker), m.Ready)
-            session.executor.send(worker, m.Train())
+            expect(session.answer(worker), messages.Ready)
+            session.executor.send(worker, messages.Train())
     assert session.executor.wait(5.0) == []
 
 
@@ -358,11 +362,11 @@ def test_the_time_budget_of_a_tuner_is_virtual(tmp_path: Path) -> None:
 def test_a_save_in_flight_comes_in_unless_its_worker_is_killed(tmp_path: Path, force: bool) -> None:
     with session_of(tmp_path, save_s=100.0) as session:
         worker = session.start()
-        expect(session.answer(worker), m.Ready)
-        expect(session.ask(worker, m.Train()), m.Trained)
-        session.executor.send(worker, m.Save())
+        expect(session.answer(worker), messages.Ready)
+        expect(session.ask(worker, messages.Train()), messages.Trained)
+        session.executor.send(worker, messages.Save())
         session.executor.stop_worker(worker, "the test is over", force=force)
-        replies = [] if force else [m.Saved, m.Stopped]
+        replies = [] if force else [messages.Saved, messages.Stopped]
         events = session.executor.wait(None)
         assert [type(each.reply) for each in events if isinstance(each, Replied)] == replies
         assert isinstance(events[-1], Exited)

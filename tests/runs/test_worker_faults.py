@@ -17,7 +17,7 @@ from localtune.error import TrialTaskError, TrialTimeoutError, WorkerDiedError
 from localtune.testing.executor_contract import ExecutorSession, expect
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.util import wrap_function
-from localtune.worker import messages as m
+from localtune.worker import messages
 from tests.runs.lifecycle.programs import START_METHODS, wait_until
 from tests.small_runs import Program, first_time, fit, processes, rows, statuses
 
@@ -399,8 +399,8 @@ def test_what_a_worker_prints_does_not_pile_up_in_the_parent(tmp_path: Path, end
     executor.open(program, lambda text, _: sizes.append(len(text)))
     try:
         worker = session.start({"end": end})
-        expect(session.answer(worker), m.Ready)
-        expect(session.ask(worker, m.Train()), m.Trained)
+        expect(session.answer(worker), messages.Ready)
+        expect(session.ask(worker, messages.Train()), messages.Trained)
         session.end(worker)
     finally:
         executor.close()
@@ -430,10 +430,10 @@ def test_half_a_message_does_not_hold_up_the_parent(tmp_path: Path) -> None:
     with ExecutorSession(executor, function, tmp_path) as session:
         first, second = session.start(), session.start()
         for worker in (first, second):
-            expect(session.answer(worker), m.Ready)
-        expect(session.ask(first, m.Train()), m.Trained)
-        session.executor.send(first, m.Train())
+            expect(session.answer(worker), messages.Ready)
+        expect(session.ask(first, messages.Train()), messages.Trained)
+        session.executor.send(first, messages.Train())
         wait_until((tmp_path / "trial_1" / "begun").exists, "a message has begun")
         # Only a parent that waits for the rest of what the first has begun fails from here on.
-        expect(session.ask(second, m.Train()), m.Trained)
+        expect(session.ask(second, messages.Train()), messages.Trained)
         assert session.end(first, force=True).exit_code == -signal.SIGKILL

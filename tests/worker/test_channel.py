@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from localtune.trial.pickled_object import PickledObject
-from localtune.worker import messages as m
+from localtune.worker import messages
 from localtune.worker.main import PipeChannel
 from localtune.worker.pipe import Descriptor, HandlePipe, MessagePipe
 
@@ -32,10 +32,10 @@ def ends() -> Iterator[tuple[Any, Any]]:
 
 def test_a_command_arrives_and_its_reply_goes_back(ends: tuple[Any, Any]) -> None:
     parent, channel = MessagePipe(ends[0]), PipeChannel(ends[1])
-    parent.send(m.encode(m.Export(["model"])))
-    assert channel.receive() == m.Export(["model"])
-    channel.send(m.Exported({"model": "path"}))
-    assert m.decode_reply(parent.receive()) == m.Exported({"model": "path"})
+    parent.send(messages.encode(messages.Export(["model"])))
+    assert channel.receive() == messages.Export(["model"])
+    channel.send(messages.Exported({"model": "path"}))
+    assert messages.decode_reply(parent.receive()) == messages.Exported({"model": "path"})
 
 
 def test_the_end_of_the_parent_is_the_end_of_the_pipe(ends: tuple[Any, Any]) -> None:
@@ -47,16 +47,16 @@ def test_the_end_of_the_parent_is_the_end_of_the_pipe(ends: tuple[Any, Any]) -> 
 def test_a_reply_of_plain_data_arrives(ends: tuple[Any, Any]) -> None:
     closed = PickledObject("Path", "a/b", pickle.dumps(Path("a/b")))
     result = {"n": 1, "x": [None, (0.5, b"b", True)], "closed": closed}
-    PipeChannel(ends[1]).send(m.Trained(result))
-    assert m.decode_reply(MessagePipe(ends[0]).receive()) == m.Trained(result)
+    PipeChannel(ends[1]).send(messages.Trained(result))
+    assert messages.decode_reply(MessagePipe(ends[0]).receive()) == messages.Trained(result)
 
 
 @pytest.mark.parametrize("dtype", ["f8", "i1", "?", "c16", "U3", "M8[s]", [("a", "i4")]])
 def test_an_array_arrives(ends: tuple[Any, Any], dtype: Any) -> None:
     array = np.zeros((2, 3), dtype)
-    PipeChannel(ends[1]).send(m.Trained({"array": array}))
-    reply = m.decode_reply(MessagePipe(ends[0]).receive())
-    assert isinstance(reply, m.Trained)
+    PipeChannel(ends[1]).send(messages.Trained({"array": array}))
+    reply = messages.decode_reply(MessagePipe(ends[0]).receive())
+    assert isinstance(reply, messages.Trained)
     assert np.array_equal(reply.result["array"], array)
 
 
@@ -68,23 +68,30 @@ class Strikes:
 
 
 @pytest.mark.parametrize(
-    "message", [m.Trained({"x": Strikes()}), m.Trained({"x": Path("a")}), m.Train(), "text", None]
+    "message",
+    [
+        messages.Trained({"x": Strikes()}),
+        messages.Trained({"x": Path("a")}),
+        messages.Train(),
+        "text",
+        None,
+    ],
 )
 def test_the_parent_makes_nothing_but_replies_of_plain_data(
     message: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(pickle.UnpicklingError):
-        m.decode_reply(pickle.dumps(message))
+        messages.decode_reply(pickle.dumps(message))
     assert not Path("harm").exists()
 
 
 def test_an_oversized_reply_is_refused_with_both_sizes(
     ends: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(m, "MAX_REPLY_BYTES", 1000)
+    monkeypatch.setattr(messages, "MAX_REPLY_BYTES", 1000)
     with pytest.raises(ValueError, match=r"of 5,\d\d\d bytes is refused \(the limit is 1,000"):
-        PipeChannel(ends[1]).send(m.Trained({"text": "x" * 5000}))
+        PipeChannel(ends[1]).send(messages.Trained({"text": "x" * 5000}))
 
 
 @pytest.mark.parametrize("size", [0, 1, 70_000, 5_000_000])
@@ -143,7 +150,7 @@ def test_a_pipe_that_user_code_has_closed_leaves_a_note(
     channel = PipeChannel(Descriptor(number), str(tmp_path / "note"))
     os.close(number)
     with pytest.raises(OSError):
-        channel.send(m.Stopped())
+        channel.send(messages.Stopped())
     with pytest.raises(EOFError):
         channel.receive()
     text = (tmp_path / "note").read_text()

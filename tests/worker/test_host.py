@@ -16,7 +16,7 @@ from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import wrap_function
 from localtune.trial.trial_info import StorageContext, TrialInfo
 from localtune.utils.serialization import dumps
-from localtune.worker import messages as m
+from localtune.worker import messages
 from localtune.worker.host import ProcessHost, TrainableHost, failure_reply
 
 
@@ -124,44 +124,48 @@ def test_an_object_that_only_workers_can_load_stays_closed(
     assert "only_in_workers.Value object" in str(value)
 
 
-def construct(tmp_path: Path, config: dict[str, Any] | None = None, **options: Any) -> m.Construct:
+def construct(
+    tmp_path: Path, config: dict[str, Any] | None = None, **options: Any
+) -> messages.Construct:
     info = TrialInfo("id", "name", "experiment", str(tmp_path), str(tmp_path), None)
     storage = StorageContext(str(tmp_path), str(tmp_path))
-    return m.Construct(m.Assignment(info, dumps(config or {}, "config"), storage), **options)
+    return messages.Construct(
+        messages.Assignment(info, dumps(config or {}, "config"), storage), **options
+    )
 
 
 def test_another_version_of_the_protocol_is_refused(tmp_path: Path) -> None:
     host = TrainableHost(lambda: ChaosTrainable)
     reply = host.handle(construct(tmp_path, version=99))
-    assert isinstance(reply, m.Failed)
+    assert isinstance(reply, messages.Failed)
     assert "different protocols (99 and 1)" in reply.message
 
 
 def test_a_command_before_the_first_one_is_refused() -> None:
-    reply = TrainableHost(lambda: ChaosTrainable).handle(m.Train())
-    assert isinstance(reply, m.Failed)
+    reply = TrainableHost(lambda: ChaosTrainable).handle(messages.Train())
+    assert isinstance(reply, messages.Failed)
     assert "before Construct" in reply.message
 
 
 def test_an_unknown_command_is_refused() -> None:
-    reply = TrainableHost(lambda: ChaosTrainable).handle(m.Command())
-    assert isinstance(reply, m.Failed)
+    reply = TrainableHost(lambda: ChaosTrainable).handle(messages.Command())
+    assert isinstance(reply, messages.Failed)
     assert "does not know the command" in reply.message
 
 
 class Script:
     """A channel that gives commands in an order and keeps the replies."""
 
-    def __init__(self, *commands: m.Command) -> None:
+    def __init__(self, *commands: messages.Command) -> None:
         self._commands = list(commands)
-        self.replies: list[m.Reply] = []
+        self.replies: list[messages.Reply] = []
 
-    def receive(self) -> m.Command:
+    def receive(self) -> messages.Command:
         if not self._commands:
             raise EOFError
         return self._commands.pop(0)
 
-    def send(self, reply: m.Reply) -> None:
+    def send(self, reply: messages.Reply) -> None:
         self.replies.append(reply)
 
     @property
@@ -172,7 +176,7 @@ class Script:
 def serve(
     tmp_path: Path,
     trainable: type[Trainable],
-    *commands: m.Command,
+    *commands: messages.Command,
     config: dict[str, Any] | None = None,
 ) -> tuple[int, Script]:
     channel = Script(construct(tmp_path, config), *commands)
@@ -190,12 +194,14 @@ def stays_here(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("stays_here")
 class TestLoop:
     def test_it_answers_each_command_until_it_is_told_to_stop(self, tmp_path: Path) -> None:
-        code, channel = serve(tmp_path, ChaosTrainable, m.Train(), m.Save(), m.Stop())
+        code, channel = serve(
+            tmp_path, ChaosTrainable, messages.Train(), messages.Save(), messages.Stop()
+        )
         assert channel.kinds == ["Ready", "Trained", "Saved", "Stopped"]
         assert code == 0
 
     def test_it_ends_when_the_parent_has_gone(self, tmp_path: Path) -> None:
-        code, channel = serve(tmp_path, ChaosTrainable, m.Train())
+        code, channel = serve(tmp_path, ChaosTrainable, messages.Train())
         assert channel.kinds == ["Ready", "Trained"]
         assert code == 1
 
@@ -210,7 +216,7 @@ class TestLoop:
                 ended.append(str(error))
                 raise
 
-        code, _ = serve(tmp_path, wrap_function(train), m.Train())
+        code, _ = serve(tmp_path, wrap_function(train), messages.Train())
         assert ended == ["The parent process has gone."]
         assert code == 1
 
@@ -219,7 +225,7 @@ class TestLoop:
             def step(self) -> dict[str, Any]:
                 raise ValueError("once")
 
-        code, channel = serve(tmp_path, Fails, m.Train(), m.Stop())
+        code, channel = serve(tmp_path, Fails, messages.Train(), messages.Stop())
         assert channel.kinds == ["Ready", "Failed", "Stopped"]
         assert code == 0
 
@@ -229,7 +235,7 @@ class TestLoop:
             def step(self) -> dict[str, Any]:
                 raise error
 
-        code, channel = serve(tmp_path, Exits, m.Train(), m.Train())
+        code, channel = serve(tmp_path, Exits, messages.Train(), messages.Train())
         assert channel.kinds == ["Ready", "Failed"]
         assert code == 1
 
@@ -238,7 +244,7 @@ class TestLoop:
             def cleanup(self) -> None:
                 raise ValueError("not clean")
 
-        code, channel = serve(tmp_path, CannotClean, m.Stop())
+        code, channel = serve(tmp_path, CannotClean, messages.Stop())
         assert channel.kinds == ["Ready", "Failed"]
         assert code == 1
 
@@ -252,9 +258,9 @@ class TestLoop:
                     del self.config["first"]
                 return result
 
-        commands = [m.Train(), m.Train(), m.Train(), m.Stop()]
+        commands = [messages.Train(), messages.Train(), messages.Train(), messages.Stop()]
         _, channel = serve(tmp_path, Changes, *commands, config={"first": 1})
-        trained = [reply for reply in channel.replies if isinstance(reply, m.Trained)]
+        trained = [reply for reply in channel.replies if isinstance(reply, messages.Trained)]
         assert [each.changed_config for each in trained] == [{}, {"lr": 0.5}, {"lr": 0.5}]
         assert [each.removed_config for each in trained] == [[], [], ["first"]]
         assert all("config" not in each.result for each in trained)

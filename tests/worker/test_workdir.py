@@ -277,13 +277,13 @@ class DeletesItsDirectory(Trainable):
 def test_in_one_process_a_lost_trial_directory_fails_the_trial_only(tmp_path: Path) -> None:
     from localtune.execution.in_process import InProcessExecutor
     from localtune.testing.executor_contract import ExecutorSession, expect
-    from localtune.worker import messages as m
+    from localtune.worker import messages
 
     here = os.getcwd()
     with ExecutorSession(InProcessExecutor(), DeletesItsDirectory, tmp_path) as session:
         worker = session.start()
-        expect(session.answer(worker), m.Ready)
-        expect(session.ask(worker, m.Train()), m.Trained)
-        failed = expect(session.ask(worker, m.Train()), m.Failed)
+        expect(session.answer(worker), messages.Ready)
+        expect(session.ask(worker, messages.Train()), messages.Trained)
+        failed = expect(session.ask(worker, messages.Train()), messages.Failed)
         assert failed.type_name == "FileNotFoundError"
         assert os.getcwd() == here

@@ -24,7 +24,7 @@ from localtune.execution.executor import WorkerExit
 from localtune.execution.process.memory_usage import tree_bytes
 from localtune.resources import request_of
 from localtune.utils.text import format_bytes
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 _MIB = 1024 * 1024
 
@@ -123,7 +123,7 @@ class MemoryWatch:
         self._numbers = itertools.count()
         self._oom_kill_count = machine.oom_kill_count()
 
-    def assign(self, worker_id: int, assignment: m.Assignment) -> None:
+    def assign(self, worker_id: int, assignment: messages.Assignment) -> None:
         """Takes in which trial a worker serves from now on."""
         trial = assignment.trial
         limit = request_of(trial.resources).get("memory") if trial.resources is not None else None

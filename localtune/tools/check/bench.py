@@ -24,7 +24,7 @@ from localtune.resources import PlacementGroupFactory, ResourcePool, request_of
 from localtune.result import TRIAL_SEED_VARIABLE
 from localtune.trial.trial_info import StorageContext, TrialInfo
 from localtune.utils.serialization import dumps
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 # Equal seeds: what two trials draw at random is no difference between them.
 SEED = 1
@@ -84,7 +84,7 @@ class Bench:
         self._executor = ProcessExecutor(
             stop_timeout_s=STOP_TIMEOUT_S, kill_timeout_s=_KILL_TIMEOUT_S
         )
-        self._replies: dict[int, list[m.Reply]] = {}
+        self._replies: dict[int, list[messages.Reply]] = {}
         self._exits: dict[int, WorkerExit] = {}
         self._count = 0
         self.capacity = self._executor.capacity()
@@ -125,18 +125,18 @@ class Bench:
         worker = Worker(self, self._count, resources)
         assignment = worker.assignment(trial, config)
         cpus = request_of(resources).get("CPU", 0.0)
-        self._executor.start_worker(worker.worker_id, m.Construct(assignment), cpus)
+        self._executor.start_worker(worker.worker_id, messages.Construct(assignment), cpus)
         worker.answer("setup")
         return worker
 
     def ask(
-        self, worker: Worker, command: m.Command, name: str, limit_s: float = math.inf
-    ) -> m.Reply:
+        self, worker: Worker, command: messages.Command, name: str, limit_s: float = math.inf
+    ) -> messages.Reply:
         """Sends a command and waits for its reply. Raises as :meth:`answer`."""
         self._executor.send(worker.worker_id, command)
         return self.answer(worker, name, limit_s)
 
-    def answer(self, worker: Worker, name: str, limit_s: float = math.inf) -> m.Reply:
+    def answer(self, worker: Worker, name: str, limit_s: float = math.inf) -> messages.Reply:
         """Waits for a reply.
 
         Args:
@@ -163,11 +163,11 @@ class Bench:
             details = exit.crash_text or worker.last_output()
             raise Fault(f"{name}: {exit.describe()}.", details=details)
         reply = replies.pop(0)
-        if isinstance(reply, m.Failed):
+        if isinstance(reply, messages.Failed):
             raise _fault_of(name, reply)
         return reply
 
-    def end(self, worker: Worker, *, force: bool) -> tuple[m.Reply | None, WorkerExit]:
+    def end(self, worker: Worker, *, force: bool) -> tuple[messages.Reply | None, WorkerExit]:
         """Stops a worker; its last reply, and how it ended. The executor's limits hold."""
         worker_id = worker.worker_id
         if worker_id not in self._exits:
@@ -211,7 +211,7 @@ class Worker:
         self._trial_dir = ""
         self._trials = 0
 
-    def assignment(self, trial: str, config: Mapping[str, Any]) -> m.Assignment:
+    def assignment(self, trial: str, config: Mapping[str, Any]) -> messages.Assignment:
         """What the worker needs to serve a trial, in a directory of its own."""
         self._trials += 1
         directory = self._bench.directory
@@ -226,7 +226,7 @@ class Worker:
             resources=self._resources,
             seed=SEED,
         )
-        return m.Assignment(
+        return messages.Assignment(
             info,
             dumps(dict(config), "config"),
             StorageContext(directory, self._trial_dir),
@@ -234,34 +234,34 @@ class Worker:
             environment=self._environment(trial),
         )
 
-    def answer(self, name: str) -> m.Reply:
+    def answer(self, name: str) -> messages.Reply:
         """Waits for a reply; see :meth:`Bench.answer`."""
         return self._bench.answer(self, name)
 
     def train(self) -> dict[str, Any]:
         """The result of one iteration."""
-        reply = self._bench.ask(self, m.Train(), "step")
-        assert isinstance(reply, m.Trained)
+        reply = self._bench.ask(self, messages.Train(), "step")
+        assert isinstance(reply, messages.Trained)
         return reply.result
 
-    def save(self) -> m.Saved:
+    def save(self) -> messages.Saved:
         """Saves a checkpoint."""
-        reply = self._bench.ask(self, m.Save(), "save")
-        assert isinstance(reply, m.Saved)
+        reply = self._bench.ask(self, messages.Save(), "save")
+        assert isinstance(reply, messages.Saved)
         return reply
 
     def restore(self, path: str, metrics: dict[str, Any]) -> None:
         """Restores a checkpoint."""
-        self._bench.ask(self, m.Restore(path, metrics), "restore")
+        self._bench.ask(self, messages.Restore(path, metrics), "restore")
 
     def reset(self, trial: str, config: Mapping[str, Any], limit_s: float) -> bool:
         """Serves another trial from now on; False if the trainable cannot do that."""
-        command = m.Reset(self.assignment(trial, config))
+        command = messages.Reset(self.assignment(trial, config))
         reply = self._bench.ask(self, command, "reset_config", limit_s)
-        assert isinstance(reply, m.ResetDone)
+        assert isinstance(reply, messages.ResetDone)
         return reply.accepted
 
-    def end(self, *, force: bool = True) -> tuple[m.Reply | None, WorkerExit]:
+    def end(self, *, force: bool = True) -> tuple[messages.Reply | None, WorkerExit]:
         """Ends the process; see :meth:`Bench.end`."""
         return self._bench.end(self, force=force)
 
@@ -292,7 +292,7 @@ class Worker:
         return environment
 
 
-def _fault_of(name: str, reply: m.Failed) -> Fault:
+def _fault_of(name: str, reply: messages.Failed) -> Fault:
     return Fault(
         f"{name} raised {reply.type_name}: {reply.message}",
         reply.type_name,

@@ -11,10 +11,10 @@ from localtune.tools.check.report import Finding, failure, passed, warning
 from localtune.utils.files import STAGING_PREFIX
 from localtune.utils.text import count, format_bytes
 from localtune.utils.trust import load_own
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 
-def check_content(saved: m.Saved, *, is_function: bool) -> Finding:
+def check_content(saved: messages.Saved, *, is_function: bool) -> Finding:
     """Looks into a checkpoint.
 
     Args:

@@ -34,7 +34,7 @@ from localtune.tools.check.report import Finding, failure, passed, warning
 from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import is_function_trainable
 from localtune.utils.text import count, format_duration
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 _REPEATABLE_REMEDY = (
     "Seed all random numbers from the trial's seed: tune.get_context().get_trial_seed() in a "
@@ -178,7 +178,7 @@ class Examination:
                 "and retries that go on where they were, need it.",
             )
 
-    def _check_restore(self, bench: Bench, saved: m.Saved) -> Iterator[Finding]:
+    def _check_restore(self, bench: Bench, saved: messages.Saved) -> Iterator[Finding]:
         assert saved.path is not None
         # As on another machine: only what is in the checkpoint itself is there.
         copy = os.path.join(bench.directory, "checkpoint")
@@ -319,7 +319,7 @@ class Examination:
 
     def _check_end(self, bench: Bench, worker: Worker) -> Iterator[Finding]:
         reply, exit = worker.end(force=False)
-        if isinstance(reply, m.Failed):
+        if isinstance(reply, messages.Failed):
             yield failure(
                 "stop",
                 f"{'Ending' if self._is_function else 'cleanup'} raised {reply.type_name}: "

@@ -8,7 +8,7 @@ from typing import Any
 
 from localtune.result import DONE, RESULT_DUPLICATE
 from localtune.tools.check.bench import Fault, Worker
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 ITERATIONS = 2
 # How long a function may go on to report, so that its end is seen.
@@ -33,7 +33,7 @@ class Life:
     is_function: bool
     results: list[dict[str, Any]] = field(default_factory=list)
     has_ended: bool = False
-    saved: m.Saved | None = None
+    saved: messages.Saved | None = None
     saved_after: int = 0
     save_fault: Fault | None = None
     iteration_s: float = 0.0

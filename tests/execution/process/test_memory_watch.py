@@ -25,7 +25,7 @@ from localtune.resources import resource_dict_to_pg_factory
 from localtune.testing.executor_contract import ExecutorSession, expect
 from localtune.trainable.util import wrap_function
 from localtune.trial.trial_info import StorageContext, TrialInfo
-from localtune.worker import messages as m
+from localtune.worker import messages
 from tests.runs.lifecycle.programs import START_METHODS, wait_until
 from tests.small_runs import fit, rows, statuses
 
@@ -59,7 +59,7 @@ class Scene:
             experiment_dir="/nowhere",
             resources=resource_dict_to_pg_factory(resources),
         )
-        assignment = m.Assignment(info, b"", StorageContext("/nowhere", "/nowhere"))
+        assignment = messages.Assignment(info, b"", StorageContext("/nowhere", "/nowhere"))
         self.watch.assign(worker_id, assignment)
         self.held[worker_id] = held
 
@@ -403,9 +403,9 @@ def test_when_the_machine_is_short_the_youngest_goes_first(tmp_path: Path) -> No
         workers = [session.start({"bytes": 100 * MB, "go": never}) for _ in range(2)]
         small = session.start({"bytes": 1, "go": never})
         for worker in (*workers, small):
-            expect(session.answer(worker), m.Ready)
+            expect(session.answer(worker), messages.Ready)
         for worker in (*workers, small):
-            session.executor.send(worker, m.Train())
+            session.executor.send(worker, messages.Train())
         # The executor looks at memory within its waits only.
         holding = [tmp_path / f"trial_{worker}" / "held" for worker in (*workers, small)]
         wait_until(lambda: all(each.exists() for each in holding), "all hold their memory")

@@ -16,7 +16,7 @@ from localtune.execution.process.waiter import Waiter
 from localtune.testing.executor_contract import ExecutorSession, expect
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.util import wrap_function
-from localtune.worker import messages as m
+from localtune.worker import messages
 
 
 def test_lines_come_whole_and_the_last_one_is_completed() -> None:
@@ -59,8 +59,8 @@ def test_prints_of_workers_come_to_the_parent(tmp_path: Path, start_method: str)
     executor.open(dumps_with_parameters(wrap_function(prints)), lambda *text: texts.append(text))
     try:
         worker = session.start()
-        expect(session.answer(worker), m.Ready)
-        expect(session.ask(worker, m.Train()), m.Trained)
+        expect(session.answer(worker), messages.Ready)
+        expect(session.ask(worker, messages.Train()), messages.Trained)
         session.end(worker)
     finally:
         executor.close()

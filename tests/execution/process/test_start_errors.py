@@ -15,7 +15,7 @@ from localtune.error import WorkerStartError
 from localtune.testing.chaos import ChaosTrainable
 from localtune.testing.executor_contract import ExecutorSession, expect
 from localtune.utils import open_files
-from localtune.worker import messages as m
+from localtune.worker import messages
 from tests.runs.lifecycle.programs import START_METHODS
 
 
@@ -45,8 +45,8 @@ def test_too_many_open_files_are_an_error_of_the_start(
     with ExecutorSession(executor, ChaosTrainable, tmp_path) as session:
         with room_for_files(room), contextlib.suppress(WorkerStartError):
             # Depending on the room it may work; it must not fail in another way.
-            expect(session.answer(session.start()), m.Ready)
-        expect(session.answer(session.start()), m.Ready)
+            expect(session.answer(session.start()), messages.Ready)
+        expect(session.answer(session.start()), messages.Ready)
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)

@@ -20,7 +20,7 @@ from localtune.execution.process import guard_client, template_client
 from localtune.testing.chaos import ChaosTrainable
 from localtune.testing.executor_contract import ExecutorSession, expect
 from localtune.trainable.util import wrap_function
-from localtune.worker import messages as m
+from localtune.worker import messages
 from tests.runs.lifecycle.programs import is_gone, wait_until
 
 
@@ -248,13 +248,13 @@ def test_a_new_template_serves_after_the_old_one_was_killed(tmp_path: Path) -> N
     with session(tmp_path) as opened:
         workers = [opened.start(), opened.start()]
         for worker in workers:
-            expect(opened.answer(worker), m.Ready)
+            expect(opened.answer(worker), messages.Ready)
         pids = {worker: opened.process_id(worker) for worker in workers}
         os.kill(template_of(pids[workers[0]]), signal.SIGKILL)
         for worker in workers:
             assert "template process was killed" in opened.exit_of(worker).describe()
             assert is_gone(pids[worker])
-        expect(opened.answer(opened.start()), m.Ready)
+        expect(opened.answer(opened.start()), messages.Ready)
 
 
 def test_a_worker_that_a_dead_template_had_not_forked_is_forked_by_the_next(
@@ -262,12 +262,12 @@ def test_a_worker_that_a_dead_template_had_not_forked_is_forked_by_the_next(
 ) -> None:
     with session(tmp_path) as opened:
         first = opened.start()
-        expect(opened.answer(first), m.Ready)
+        expect(opened.answer(first), messages.Ready)
         template = template_of(opened.process_id(first))
         os.kill(template, signal.SIGSTOP)
         second = opened.start()
         os.kill(template, signal.SIGKILL)
-        expect(opened.answer(second), m.Ready)
+        expect(opened.answer(second), messages.Ready)
         opened.exit_of(first)
 
 
@@ -279,7 +279,7 @@ def test_a_template_that_does_not_report_any_more_does_not_stall_the_end(
     opened = session(tmp_path)
     with opened:
         worker = opened.start()
-        expect(opened.answer(worker), m.Ready)
+        expect(opened.answer(worker), messages.Ready)
         pid = opened.process_id(worker)
         os.kill(template_of(pid), signal.SIGSTOP)
     wait_until(lambda: is_gone(pid), "the worker ends")
@@ -289,24 +289,24 @@ def test_a_template_that_reads_nothing_keeps_nobody_waiting(tmp_path: Path) -> N
     """It is asked for more workers than its socket could hold requests."""
     with session(tmp_path) as opened:
         first = opened.start()
-        expect(opened.answer(first), m.Ready)
+        expect(opened.answer(first), messages.Ready)
         template = template_of(opened.process_id(first))
         os.kill(template, signal.SIGSTOP)
         others = [opened.start() for _ in range(400)]
-        assert expect(opened.ask(first, m.Train()), m.Trained).result["steps"] == 1
+        assert expect(opened.ask(first, messages.Train()), messages.Trained).result["steps"] == 1
         # It was not asked for most of them, so nobody has to wait for it.
         for worker in others[template_client._MOST_ASKED :]:
             opened.end(worker)
         os.kill(template, signal.SIGCONT)
         for worker in others[: template_client._MOST_ASKED]:
-            expect(opened.answer(worker), m.Ready)
+            expect(opened.answer(worker), messages.Ready)
 
 
 def test_workers_that_were_not_asked_for_come_when_others_have_started(tmp_path: Path) -> None:
     with session(tmp_path) as opened:
         workers = [opened.start() for _ in range(3 * template_client._MOST_ASKED)]
         for worker in workers:
-            expect(opened.answer(worker), m.Ready)
+            expect(opened.answer(worker), messages.Ready)
             opened.end(worker, force=True)
 
 
@@ -317,10 +317,10 @@ def test_a_killed_worker_whose_template_does_not_report_it_ends_with_the_templat
     monkeypatch.setattr(template_client, "_STUCK_S", 0.1)
     with session(tmp_path) as opened:
         worker = opened.start()
-        expect(opened.answer(worker), m.Ready)
+        expect(opened.answer(worker), messages.Ready)
         os.kill(template_of(opened.process_id(worker)), signal.SIGSTOP)
         assert "template process was killed" in opened.end(worker, force=True).describe()
-        expect(opened.answer(opened.start()), m.Ready)
+        expect(opened.answer(opened.start()), messages.Ready)
 
 
 HANGS = """
@@ -350,7 +350,7 @@ def test_a_worker_whose_template_hangs_in_an_import_can_be_killed(
 def test_a_worker_that_is_killed_before_anybody_knows_its_process_ends(tmp_path: Path) -> None:
     with session(tmp_path) as opened:
         first = opened.start()
-        expect(opened.answer(first), m.Ready)
+        expect(opened.answer(first), messages.Ready)
         template = template_of(opened.process_id(first))
         for _ in range(5):
             opened.end(opened.start(), force=True)
@@ -401,7 +401,7 @@ def test_a_large_config_reaches_a_worker_of_a_template_that_refused(
     import refuses_large  # type: ignore[import-not-found]
 
     with session(tmp_path, refuses_large.Refused) as opened:
-        expect(opened.answer(opened.start({"text": "x" * 1_000_000})), m.Ready)
+        expect(opened.answer(opened.start({"text": "x" * 1_000_000})), messages.Ready)
 
 
 def test_a_refusal_is_heard_after_the_end_of_the_template(
@@ -419,7 +419,7 @@ def test_a_refusal_is_heard_after_the_end_of_the_template(
         wait_until(lambda: imports.exists() and importers(tmp_path), "the template imports")
         wait_until(lambda: not guard.children(), "the template ends")
         for worker in workers:
-            expect(opened.answer(worker), m.Ready)
+            expect(opened.answer(worker), messages.Ready)
 
 
 def test_arguments_longer_than_a_packet_reach_the_workers(

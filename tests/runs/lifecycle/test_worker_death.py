@@ -19,7 +19,7 @@ from localtune.execution.executor import Exited, WorkerEvent
 from localtune.testing.chaos import ChaosTrainable
 from localtune.testing.executor_contract import ExecutorSession, expect, leaves_a_note
 from localtune.trainable.util import wrap_function
-from localtune.worker import messages as m
+from localtune.worker import messages
 from tests.runs.lifecycle import families
 from tests.runs.lifecycle.programs import START_METHODS, read_ids, wait_until_gone
 
@@ -43,7 +43,7 @@ def session(
 def idle_worker(opened: ExecutorSession) -> tuple[int, int]:
     """Id and process id of a worker that waits for a command."""
     worker = opened.start()
-    expect(opened.answer(worker), m.Ready)
+    expect(opened.answer(worker), messages.Ready)
     return worker, opened.process_id(worker)
 
 
@@ -103,8 +103,8 @@ def test_a_worker_that_ignores_sigterm_is_killed(tmp_path: Path, start_method: s
     limits = {"stop_timeout_s": 0.1, "kill_timeout_s": 0.1}
     with session(tmp_path, start_method, ignores_sigterm, **limits) as opened:
         worker, _ = idle_worker(opened)
-        expect(opened.ask(worker, m.Train()), m.Trained)
-        opened.executor.send(worker, m.Train())
+        expect(opened.ask(worker, messages.Train()), messages.Trained)
+        opened.executor.send(worker, messages.Train())
         exit = opened.end(worker)
         assert exit.exit_code == -signal.SIGKILL
         assert "did not stop within 0.1 s" in exit.describe()
@@ -113,8 +113,8 @@ def test_a_worker_that_ignores_sigterm_is_killed(tmp_path: Path, start_method: s
 def test_a_worker_that_closes_its_pipe_is_given_up(tmp_path: Path, start_method: str) -> None:
     with session(tmp_path, start_method, closes_everything) as opened:
         worker, _ = idle_worker(opened)
-        expect(opened.ask(worker, m.Train()), m.Trained)
-        opened.executor.send(worker, m.Train())
+        expect(opened.ask(worker, messages.Train()), messages.Trained)
+        opened.executor.send(worker, messages.Train())
         exit = opened.exit_of(worker)
         assert exit.exit_code == -signal.SIGKILL
         assert "closed its pipe" in exit.describe()
@@ -127,8 +127,8 @@ def test_a_worker_that_is_stopped_by_a_signal_can_be_ended(
     limits = {"stop_timeout_s": 0.1, "kill_timeout_s": 0.1}
     with session(tmp_path, start_method, stops_itself, **limits) as opened:
         worker, _ = idle_worker(opened)
-        expect(opened.ask(worker, m.Train()), m.Trained)
-        opened.executor.send(worker, m.Train())
+        expect(opened.ask(worker, messages.Train()), messages.Trained)
+        opened.executor.send(worker, messages.Train())
         assert opened.end(worker, force=force).exit_code == -signal.SIGKILL
 
 
@@ -138,15 +138,18 @@ def test_a_stopped_worker_does_not_keep_a_large_command_from_being_sent(
     with session(tmp_path, start_method) as opened:
         worker, pid = idle_worker(opened)
         os.kill(pid, signal.SIGSTOP)
-        opened.executor.send(worker, m.Restore("nowhere", {"text": "x" * 4_000_000}))
+        opened.executor.send(worker, messages.Restore("nowhere", {"text": "x" * 4_000_000}))
         assert opened.end(worker, force=True).exit_code == -signal.SIGKILL
 
 
 def test_a_large_config_arrives(tmp_path: Path, start_method: str) -> None:
     with session(tmp_path, start_method, reports_its_size) as opened:
         worker = opened.start({"text": "x" * 4_000_000})
-        expect(opened.answer(worker), m.Ready)
-        assert expect(opened.ask(worker, m.Train()), m.Trained).result["size"] == 4_000_000
+        expect(opened.answer(worker), messages.Ready)
+        assert (
+            expect(opened.ask(worker, messages.Train()), messages.Trained).result["size"]
+            == 4_000_000
+        )
 
 
 def reports_its_size(config: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +187,7 @@ def test_sigterm_from_outside_unwinds_user_code_and_is_named(
 ) -> None:
     with session(tmp_path, start_method, leaves_a_note) as opened:
         worker, pid = idle_worker(opened)
-        expect(opened.ask(worker, m.Train()), m.Trained)
+        expect(opened.ask(worker, messages.Train()), messages.Trained)
         os.kill(pid, signal.SIGTERM)
         assert opened.exit_of(worker).describe() == (
             "The worker process was killed by SIGTERM: told to end from outside"
@@ -205,6 +208,6 @@ def test_a_worker_does_not_wait_for_a_pool_that_user_code_left_open(
 ) -> None:
     with session(tmp_path, start_method, leaves_a_pool_open) as opened:
         worker, _ = idle_worker(opened)
-        assert expect(opened.ask(worker, m.Train()), m.Trained).result["three"] == 3
+        assert expect(opened.ask(worker, messages.Train()), messages.Trained).result["three"] == 3
         # Ended by itself: neither SIGTERM nor SIGKILL had to help.
         assert opened.end(worker).exit_code == 0
