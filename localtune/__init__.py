@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from localtune.registry import register_env as register_env
     from localtune.registry import register_trainable as register_trainable
     from localtune.resources import PlacementGroupFactory as PlacementGroupFactory
-    from localtune.run.experiment import Experiment as Experiment
+    from localtune.running.experiment import Experiment as Experiment
     from localtune.schedulers import create_scheduler as create_scheduler
     from localtune.search import create_searcher as create_searcher
     from localtune.search.sample import choice as choice
@@ -71,7 +71,7 @@ _NAMES = {
     "execution.in_process": ("InProcessExecutor",),
     "execution.local_process": ("ProcessExecutor",),
     "execution.simulated": ("SimulatedExecutor",),
-    "run.experiment": ("Experiment",),
+    "running.experiment": ("Experiment",),
     "progress_reporter": ("CLIReporter", "JupyterNotebookReporter", "ProgressReporter"),
     "registry": ("register_env", "register_trainable"),
     "resources": ("PlacementGroupFactory",),

@@ -14,11 +14,11 @@ from localtune.config.resume import ResumeConfig
 from localtune.config.run import check_if_exists, check_verbosity
 from localtune.config.sync import SyncConfig
 from localtune.error import TuneError
-from localtune.run.build import check_callbacks, check_options
-from localtune.run.experiment import Experiment
-from localtune.run.options import RunOptions, Start
-from localtune.run.runner import run_experiment
-from localtune.run.taken import check_taken_early
+from localtune.running.build import check_callbacks, check_options
+from localtune.running.experiment import Experiment
+from localtune.running.options import RunOptions, Start
+from localtune.running.runner import run_experiment
+from localtune.running.taken import check_taken_early
 from localtune.trial.status import Status
 from localtune.utils.messages import warn
 from localtune.utils.serialization import dumps

@@ -18,11 +18,11 @@ from localtune.config.tune import TuneConfig
 from localtune.error import StorageError, TuneError
 from localtune.registry import get_trainable_cls
 from localtune.result import TUNER_FILE
-from localtune.run.build import check_callbacks, check_options, limits_of
-from localtune.run.experiment import Experiment, can_save, register
-from localtune.run.options import RunOptions, Start
-from localtune.run.runner import run_experiment
-from localtune.run.taken import check_taken_early, keys_of
+from localtune.running.build import check_callbacks, check_options, limits_of
+from localtune.running.experiment import Experiment, can_save, register
+from localtune.running.options import RunOptions, Start
+from localtune.running.runner import run_experiment
+from localtune.running.taken import check_taken_early, keys_of
 from localtune.storage.experiment_db import has_database
 from localtune.storage.reading import read_files
 from localtune.storage.remote import (

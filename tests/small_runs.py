@@ -13,8 +13,8 @@ from typing import Any
 
 import localtune as tune
 from localtune.checkpoint import Checkpoint
-from localtune.run.resume import Found
-from localtune.run.storage import RunStorage
+from localtune.running.resume import Found
+from localtune.running.storage import RunStorage
 from localtune.schedulers import FIFOScheduler
 from localtune.trial.trial import Trial
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from localtune._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from localtune.run.experiment import Experiment as Experiment
+    from localtune.running.experiment import Experiment as Experiment
     from localtune.trial.trial import Trial as Trial
 
-_MODULES = {"Experiment": "run.experiment", "Trial": "trial.trial"}
+_MODULES = {"Experiment": "running.experiment", "Trial": "trial.trial"}
 
 __all__ = sorted(_MODULES)
 

@@ -19,9 +19,9 @@ from localtune.execution.simulated import SimulatedExecutor
 from localtune.execution.simulated_host import MakeTrainable
 from localtune.resources import PlacementGroupFactory
 from localtune.result import TIME_THIS_ITER_S, TRAINING_ITERATION
-from localtune.run.build import make_scheduler, make_searcher, make_settings
-from localtune.run.experiment import Experiment
-from localtune.run.options import RunOptions
+from localtune.running.build import make_scheduler, make_searcher, make_settings
+from localtune.running.experiment import Experiment
+from localtune.running.options import RunOptions
 from localtune.search.basic_variant import PREFIX_VARIABLE
 from localtune.testing.simulation_result import SimulationEvent, SimulationResult, result_of
 from localtune.trainable.trainable import Trainable

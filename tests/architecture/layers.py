@@ -43,7 +43,7 @@ LAYER_OF = {
     "localtune.integration": "U",
     "localtune.registry": "U",
     "localtune.result_grid": "U",
-    "localtune.run": "U",
+    "localtune.running": "U",
     "localtune.testing": "U",
     "localtune.tools": "U",
     "localtune.tune": "U",

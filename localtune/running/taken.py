@@ -17,8 +17,8 @@ from typing import Any
 
 from localtune.error import ExperimentExistsError, StorageError
 from localtune.result import COMMAND_FILE, CONFIG_PREFIX, TUNER_FILE
-from localtune.run.experiment import Experiment
-from localtune.run.options import Start
+from localtune.running.experiment import Experiment
+from localtune.running.options import Start
 from localtune.search.renewal import domain_texts, plain_constants
 from localtune.storage.experiment_db import ExperimentDB, RunRecord, has_database
 from localtune.storage.reading import opened

@@ -17,8 +17,8 @@ from localtune.error import ResourceRequestError, TuneError
 from localtune.execution.executor import Capacity, Executor
 from localtune.resources import ResourcePool, request_of, resource_dict_to_pg_factory
 from localtune.result import MAX_PENDING_VARIABLE, REPEAT_SEED_VARIABLE
-from localtune.run.experiment import Experiment
-from localtune.run.options import RunOptions
+from localtune.running.experiment import Experiment
+from localtune.running.options import RunOptions
 from localtune.schedulers import FIFOScheduler, TrialScheduler, create_scheduler
 from localtune.search.rng import is_random_source
 from localtune.search.search_algorithm import SearchAlgorithm

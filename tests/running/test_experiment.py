@@ -10,7 +10,7 @@ import pytest
 
 import localtune as tune
 from localtune.error import TuneError
-from localtune.run.experiment import log_files
+from localtune.running.experiment import log_files
 from localtune.stopper import MaximumIterationStopper, Stopper
 from tests.small_runs import Counting, reporting
 

@@ -13,7 +13,7 @@ from localtune.controller.loop import ExperimentLoop, error_of_callback
 from localtune.controller.state import ControllerState
 from localtune.execution.executor import Executor
 from localtune.progress_reporter import create_output
-from localtune.run.build import (
+from localtune.running.build import (
     all_callbacks,
     check_options,
     check_resources,
@@ -24,9 +24,9 @@ from localtune.run.build import (
     make_searcher,
     make_settings,
 )
-from localtune.run.experiment import Experiment
-from localtune.run.options import RunOptions
-from localtune.run.resume import (
+from localtune.running.experiment import Experiment
+from localtune.running.options import RunOptions
+from localtune.running.resume import (
     Found,
     connect_histories,
     renew,
@@ -34,8 +34,8 @@ from localtune.run.resume import (
     restore_scheduler,
     resumed_stopper,
 )
-from localtune.run.signals import signals_handled
-from localtune.run.storage import RunStorage
+from localtune.running.signals import signals_handled
+from localtune.running.storage import RunStorage
 from localtune.search.rng import derive_seed
 from localtune.search.search_algorithm import searcher_name
 from localtune.storage.reading import mark_interrupted

@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from localtune.result import COMMAND_FILE, TUNER_FILE
-from localtune.run.experiment import Experiment
-from localtune.run.options import RunOptions
-from localtune.run.resume import Found
-from localtune.run.taken import check_taken, identity_of, warn_of_changes, warn_of_taken
+from localtune.running.experiment import Experiment
+from localtune.running.options import RunOptions
+from localtune.running.resume import Found
+from localtune.running.taken import check_taken, identity_of, warn_of_changes, warn_of_taken
 from localtune.storage.claim import Claim, experiment_claimed
 from localtune.storage.experiment_db import ExperimentDB, has_database
 from localtune.storage.remote import prove_writable, publish_files

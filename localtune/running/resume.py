@@ -13,7 +13,7 @@ from localtune.controller.loop import error_of_callback
 from localtune.error import StorageError
 from localtune.logger.history_logger import HistoryLogger
 from localtune.result import CONFIG_PREFIX
-from localtune.run.build import resources_function
+from localtune.running.build import resources_function
 from localtune.schedulers import TrialScheduler
 from localtune.search.renewal import renewed
 from localtune.search.search_algorithm import SearchAlgorithm
@@ -27,7 +27,7 @@ from localtune.trial.checkpoint_dirs import note_recorded
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from localtune.run.experiment import Experiment
+    from localtune.running.experiment import Experiment
     from localtune.stopper.stopper import Stopper
     from localtune.trial.trial import Trial
 
