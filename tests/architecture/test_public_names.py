@@ -240,3 +240,9 @@ def test_subpackages_are_attributes_of_the_package(name: str) -> None:
     code = f"import localtune as tune; print(tune.{name}.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == f"localtune.{name}", done.stderr
+
+
+def test_no_module_hides_a_public_name() -> None:
+    # Importing a module sets it as an attribute of the package.
+    modules = {path.stem for path in (ROOT / PACKAGE).iterdir()}
+    assert not modules & set(localtune.__all__)
