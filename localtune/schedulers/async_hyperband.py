@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from localtune.schedulers.trial_scheduler import ControllerView
     from localtune.trial.trial import Trial
 
+__all__ = ["ASHAScheduler", "AsyncHyperBandScheduler"]
+
 _TYPES = ("stopping", "promotion")
 
 

@@ -10,6 +10,8 @@ from localtune.trial.status import Status
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial
 
+__all__ = ["FIFOScheduler"]
+
 
 class FIFOScheduler(TrialScheduler):
     """Runs trials in the order in which they were created, then paused ones."""

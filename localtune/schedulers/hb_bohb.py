@@ -12,6 +12,8 @@ from localtune.trial.status import Status
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial
 
+__all__ = ["HyperBandForBOHB"]
+
 # Key of the result that the searcher gets.
 HYPERBAND_INFO = "hyperband_info"
 

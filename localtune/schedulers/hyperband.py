@@ -30,6 +30,8 @@ from localtune.utils.dicts import flatten_dict
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial
 
+__all__ = ["HyperBandScheduler"]
+
 _WAITS_TO_RUN = (Status.PENDING, Status.PAUSED)
 
 

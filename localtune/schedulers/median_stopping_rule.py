@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from localtune.schedulers.trial_scheduler import ControllerView
     from localtune.trial.trial import Trial
 
+__all__ = ["MedianStoppingRule"]
+
 
 class MedianStoppingRule(MetricScheduler):
     """Stops a trial whose best result is below the median of the others' running averages.

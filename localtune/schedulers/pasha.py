@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from localtune.schedulers.trial_scheduler import ControllerView
     from localtune.trial.trial import Trial
 
+__all__ = ["PASHAScheduler"]
+
 
 class PASHAScheduler(AsyncHyperBandScheduler):
     """The promotion form of ASHA, with as little time per trial as tells the best ones apart.

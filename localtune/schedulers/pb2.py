@@ -18,6 +18,8 @@ from localtune.search.domains import Float
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial
 
+__all__ = ["PB2"]
+
 # The model is of the latest gains: what was good long ago need not be so now.
 _KEPT_OBSERVATIONS = 1000
 

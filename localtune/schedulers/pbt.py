@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from localtune.search.search_algorithm import SearchAlgorithm
     from localtune.trial.trial import Trial
 
+__all__ = ["PopulationBasedTraining"]
+
 _LARGEST = sys.float_info.max
 
 

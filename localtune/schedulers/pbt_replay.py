@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from localtune.search.search_algorithm import SearchAlgorithm
     from localtune.trial.trial import Trial
 
+__all__ = ["PopulationBasedTrainingReplay"]
+
 logger = get_logger(__name__)
 
 

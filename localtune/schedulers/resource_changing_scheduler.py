@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from localtune.search.search_algorithm import SearchAlgorithm
     from localtune.trial.trial import Trial
 
+__all__ = ["DistributeResources", "DistributeResourcesToTopJob", "ResourceChangingScheduler"]
+
 _UNSET: Any = object()
 
 

@@ -18,6 +18,8 @@ from localtune.search.sample import choice, lograndint, loguniform, randint, uni
 from localtune.search.searcher import Searcher
 from localtune.search.shapes import Numbers, Options
 
+__all__ = ["AxSearch"]
+
 _LIBRARY = "Ax"
 _OBJECTIVE = "objective"  # stands for a metric whose name Ax would take for a formula
 _CLIENT = ("random_seed", "storage_config")  # arguments of ax.Client

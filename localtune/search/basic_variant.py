@@ -15,6 +15,8 @@ from localtune.search.space import SearchSpace, Variant
 from localtune.search.suggestion import Suggestion
 from localtune.search.variant_generator import format_vars, variant_label
 
+__all__ = ["BasicVariantGenerator"]
+
 # Tests of the user's that compare names fix the random part of trial ids by it.
 PREFIX_VARIABLE = "_TEST_TUNE_TRIAL_UUID"
 

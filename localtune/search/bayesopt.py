@@ -13,6 +13,8 @@ from localtune.search.sample import uniform
 from localtune.search.searcher import Searcher
 from localtune.search.shapes import Numbers
 
+__all__ = ["BayesOptSearch"]
+
 _LIBRARY = "bayesian-optimization"
 _DIGITS = 5  # to which two numbers count as one
 _UTILITY = {"kind": "ucb", "kappa": 2.576, "xi": 0.0}

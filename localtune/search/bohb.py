@@ -26,6 +26,8 @@ from localtune.search.shapes import Options
 from localtune.search.space_searcher import SpaceSearcher
 from localtune.utils.text import near_miss
 
+__all__ = ["TuneBOHB"]
+
 _DEFAULTS: dict[str, float | None] = {
     "min_points_in_model": None,
     "top_n_percent": 15,

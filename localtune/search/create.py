@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import Any
 
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.search.searcher import Searcher
 from localtune.utils.calls import make_by_name
+from localtune.utils.found_classes import FoundClasses
 
-# {name: (module, class)}; a module is imported when its class is wanted.
-_SEARCHERS = {
-    "ax": ("localtune.search.ax", "AxSearch"),
-    "bayesopt": ("localtune.search.bayesopt", "BayesOptSearch"),
-    "bohb": ("localtune.search.bohb", "TuneBOHB"),
-    "hyperopt": ("localtune.search.hyperopt", "HyperOptSearch"),
-    "nevergrad": ("localtune.search.nevergrad", "NevergradSearch"),
-    "optuna": ("localtune.search.optuna", "OptunaSearch"),
-    "random": ("localtune.search.basic_variant", "BasicVariantGenerator"),
-    "variant_generator": ("localtune.search.basic_variant", "BasicVariantGenerator"),
-    "zoopt": ("localtune.search.zoopt", "ZOOptSearch"),
-}
-
+# Each searcher is found by the name of its module. These are the original's names of the default.
+SEARCHERS: FoundClasses[Searcher | SearchAlgorithm] = FoundClasses(
+    "localtune.search",
+    (Searcher, SearchAlgorithm),
+    {"random": "basic_variant", "variant_generator": "basic_variant"},
+)
 
 # Names that Ray Tune knows, and what to take instead.
 _NOT_HERE = {
@@ -31,32 +23,14 @@ _NOT_HERE = {
 }
 
 
-class _Classes(Mapping[str, type[Any]]):
-    """{name: class}, without importing those that nobody wants."""
-
-    def __getitem__(self, name: str) -> type[Any]:
-        module, class_name = _SEARCHERS[name]
-        found: type[Any] = getattr(import_module(module), class_name)
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_SEARCHERS)
-
-    def __len__(self) -> int:
-        return len(_SEARCHERS)
-
-    def __contains__(self, name: object) -> bool:
-        return name in _SEARCHERS
-
-
 def create_searcher(search_alg: str, **kwargs: Any) -> Searcher | SearchAlgorithm:
     """Makes a searcher, or another search algorithm, by its name.
 
     Args:
-        search_alg: Its name, in upper or lower case: ``"random"`` (or ``"variant_generator"``),
-            ``"ax"``, ``"bayesopt"``, ``"bohb"``, ``"hyperopt"``, ``"nevergrad"``, ``"optuna"``,
-            ``"zoopt"``.
-        **kwargs: Arguments of its class; what that does not take is dropped.
+        search_alg: Its name, in upper or lower case. This is the name of its module, such as
+            ``"ax"``, ``"bohb"`` or ``"optuna"``; ``"random"`` and ``"variant_generator"`` are the
+            default search.
+        **kwargs: Arguments of its class; an argument that it does not take is dropped.
 
     Raises:
         ValueError: for a name that is not known.
@@ -69,5 +43,4 @@ def create_searcher(search_alg: str, **kwargs: Any) -> Searcher | SearchAlgorith
     missing = _NOT_HERE.get(str(search_alg).lower())
     if missing is not None:
         raise ValueError(missing)
-    made: Searcher | SearchAlgorithm = make_by_name("search_alg", search_alg, _Classes(), kwargs)
-    return made
+    return make_by_name("search_alg", search_alg, SEARCHERS, kwargs)

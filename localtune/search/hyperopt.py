@@ -16,6 +16,8 @@ from localtune.search.native import NativeSpace, known_part, plain
 from localtune.search.shapes import Normals, Numbers, Options
 from localtune.search.variables import as_domain
 
+__all__ = ["HyperOptSearch"]
+
 _LIBRARY = "HyperOpt"
 
 

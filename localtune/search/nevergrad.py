@@ -13,6 +13,8 @@ from localtune.search.library_searcher import LibrarySearcher
 from localtune.search.native import NativeSpace, known_part, plain
 from localtune.search.shapes import Normals, Options
 
+__all__ = ["NevergradSearch"]
+
 _LIBRARY = "Nevergrad"
 _DEFAULT_BUDGET = 100  # suggestions, if nobody says how many there will be
 _DEFAULT_WORKERS = 4

@@ -13,6 +13,8 @@ from localtune.search.library_searcher import LibrarySearcher
 from localtune.search.sample import choice, randint, uniform
 from localtune.search.shapes import Numbers, Options
 
+__all__ = ["ZOOptSearch"]
+
 _LIBRARY = "ZOOpt"
 _DEFAULT_BUDGET = 100  # suggestions, if nobody says how many there will be
 _LEAST_BUDGET = 4  # of which ZOOpt can make something

@@ -7,6 +7,8 @@ from typing import Any
 
 from localtune.stopper.stopper import Stopper
 
+__all__ = ["CombinedStopper"]
+
 
 class CombinedStopper(Stopper):
     """Stops a trial, or the run, when any of some stoppers would.

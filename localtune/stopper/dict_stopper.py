@@ -10,6 +10,8 @@ from localtune.stopper.missing_keys import MISSING, MissingKeys, value_of
 from localtune.stopper.stopper import Stopper
 from localtune.utils.dicts import flatten_dict
 
+__all__ = ["DictStopper"]
+
 
 class DictStopper(Stopper):
     """Stops a trial as soon as any of some metrics is at or above its bound.

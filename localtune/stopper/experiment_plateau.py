@@ -10,6 +10,8 @@ from localtune.stopper.missing_keys import MISSING, MissingKeys, value_of
 from localtune.stopper.spread import standard_deviation
 from localtune.stopper.stopper import Stopper
 
+__all__ = ["ExperimentPlateauStopper"]
+
 
 class ExperimentPlateauStopper(Stopper):
     """Stops the whole run when the best values of a metric, of all trials, hardly differ.

@@ -7,6 +7,8 @@ from typing import Any
 
 from localtune.stopper.stopper import Stopper
 
+__all__ = ["FunctionStopper"]
+
 
 class FunctionStopper(Stopper):
     """Stops a trial when a function returns True.

@@ -6,6 +6,8 @@ from typing import Any
 
 from localtune.stopper.stopper import Stopper
 
+__all__ = ["MaximumIterationStopper"]
+
 
 class MaximumIterationStopper(Stopper):
     """Stops a trial when it has reported so many results.

@@ -6,6 +6,8 @@ from typing import Any
 
 from localtune.stopper.stopper import Stopper
 
+__all__ = ["NoopStopper"]
+
 
 class NoopStopper(Stopper):
     """Stops nothing: trials run until they end by themselves."""

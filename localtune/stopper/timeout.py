@@ -9,6 +9,8 @@ from localtune.clock import Clock, SystemClock
 from localtune.stopper.seconds import seconds_of
 from localtune.stopper.stopper import Stopper
 
+__all__ = ["TimeoutStopper"]
+
 
 class TimeoutStopper(Stopper):
     """Stops the whole run when its time is up.

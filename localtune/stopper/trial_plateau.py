@@ -10,6 +10,8 @@ from localtune.stopper.missing_keys import MISSING, MissingKeys, value_of
 from localtune.stopper.spread import standard_deviation
 from localtune.stopper.stopper import Stopper
 
+__all__ = ["TrialPlateauStopper"]
+
 
 class TrialPlateauStopper(Stopper):
     """Stops a trial when the latest values of a metric hardly differ.

@@ -11,6 +11,8 @@ from localtune.stopper.missing_keys import MISSING, MissingKeys, value_of
 from localtune.stopper.seconds import seconds_of
 from localtune.stopper.stopper import Stopper
 
+__all__ = ["TrialTimeoutStopper"]
+
 
 class TrialTimeoutStopper(Stopper):
     """Stops a trial when it has trained for so long.

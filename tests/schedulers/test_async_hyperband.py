@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from localtune.schedulers import ASHAScheduler, AsyncHyperBandScheduler, TrialScheduler
 from localtune.schedulers.rungs import milestones, quantile
+from localtune.testing.scheduler_contract import SchedulerContract
 from tests.schedulers.fakes import FakeRun, FakeView, make_trial
 
 CONTINUE, STOP, PAUSE = TrialScheduler.CONTINUE, TrialScheduler.STOP, TrialScheduler.PAUSE
@@ -325,3 +326,23 @@ def test_the_state_holds_no_trials() -> None:
         for _ in range(60):
             fake.step()
         assert b"experiment.trial" not in pickle.dumps(scheduler.get_state())
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestASHA(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        return ASHAScheduler(max_t=20, reduction_factor=3)
+
+
+class TestASHAWithBracketsAndTime(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        return ASHAScheduler(
+            "time_total_s", max_t=20, reduction_factor=2, brackets=3, stop_last_trials=False
+        )
+
+
+class TestASHAWithPromotion(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        return ASHAScheduler(max_t=20, reduction_factor=2, brackets=2, type="promotion")

@@ -7,13 +7,19 @@ import pytest
 
 from localtune import schedulers
 from localtune.schedulers import (
+    PB2,
     AsyncHyperBandScheduler,
     FIFOScheduler,
+    HyperBandForBOHB,
+    HyperBandScheduler,
     MedianStoppingRule,
     PASHAScheduler,
+    PopulationBasedTraining,
+    PopulationBasedTrainingReplay,
+    ResourceChangingScheduler,
     create_scheduler,
 )
-from localtune.schedulers import create as create_module
+from localtune.schedulers.create import SCHEDULERS
 
 
 @pytest.mark.parametrize(
@@ -26,14 +32,22 @@ from localtune.schedulers import create as create_module
         ("median_stopping_rule", MedianStoppingRule),
         ("medianstopping", MedianStoppingRule),
         ("PaSHA", PASHAScheduler),
+        ("hyperband", HyperBandScheduler),
+        ("hb_bohb", HyperBandForBOHB),
+        ("pbt", PopulationBasedTraining),
+        ("pbt_replay", PopulationBasedTrainingReplay),
+        ("pb2", PB2),
+        ("resource_changing", ResourceChangingScheduler),
     ],
 )
-def test_a_name_makes_its_scheduler(name: str, kind: type) -> None:
-    assert type(create_scheduler(name, metric="loss", mode="min")) is kind
+def test_a_name_means_its_scheduler(name: str, kind: type) -> None:
+    assert SCHEDULERS[name.lower()] is kind
+    assert kind.__name__ in schedulers.__all__
 
 
-def test_every_name_belongs_to_a_public_class() -> None:
-    assert set(create_module._CLASS_NAMES.values()) <= set(schedulers.__all__)
+def test_a_name_makes_a_scheduler() -> None:
+    made = create_scheduler("ASHA", metric="loss", mode="min")
+    assert type(made) is AsyncHyperBandScheduler
 
 
 def test_arguments_are_passed_on_and_others_dropped() -> None:

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from localtune.schedulers import TrialScheduler
 from localtune.schedulers.hb_bohb import HyperBandForBOHB
+from localtune.search.basic_variant import BasicVariantGenerator
+from localtune.testing.scheduler_contract import SchedulerContract
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from tests.schedulers.fakes import FakeRun, FakeView, make_trial
@@ -164,3 +167,28 @@ def test_the_largest_bracket_of_a_band_runs_first() -> None:
         bohb.on_trial_result(view, trial, {"training_iteration": 1, "score": number})
         trial.status = Status.PAUSED
     assert bohb.choose_trial_to_run(view) is view.trials[3]
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class Model(BasicVariantGenerator):
+    """Stands for BOHB: sees who pauses and who goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paused: set[str] = set()
+
+    def on_pause(self, trial_id: str) -> None:
+        self.paused.add(trial_id)
+
+    def on_unpause(self, trial_id: str) -> None:
+        self.paused.discard(trial_id)
+
+
+class TestHyperBandForBOHB(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        return HyperBandForBOHB(max_t=9)
+
+    def make_search_alg(self) -> Any:
+        return Model()

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localtune.checkpoint import Checkpoint
+from localtune.schedulers import TrialScheduler
 from localtune.schedulers.hb_bohb import HyperBandForBOHB
 from localtune.schedulers.hyperband import HyperBandScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
+from localtune.testing.scheduler_contract import SchedulerContract
 from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
@@ -568,3 +570,18 @@ def test_every_run_comes_to_its_end_and_nobody_runs_after_its_stop(
         assert trial_id not in stopped
         if decision == STOP:
             stopped.add(trial_id)
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestHyperBand(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        return HyperBandScheduler(max_t=9)
+
+
+class TestHyperBandThatStopsNobodyAtTheEnd(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        return HyperBandScheduler(
+            "time_total_s", max_t=16, reduction_factor=2, stop_last_trials=False
+        )

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localtune.schedulers import MedianStoppingRule, TrialScheduler
+from localtune.testing.scheduler_contract import SchedulerContract
 from localtune.trial.status import Status
 from tests.schedulers.fakes import FakeRun, FakeView, make_trial
 
@@ -259,3 +260,18 @@ def test_every_run_ends_and_a_twin_restored_in_the_middle_decides_alike(
 def test_bad_arguments_are_refused(kwargs: Any, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         make(**kwargs)
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestMedian(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        return MedianStoppingRule(grace_period=3, min_samples_required=2)
+
+
+class TestMedianSoft(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        return MedianStoppingRule(
+            grace_period=2, min_samples_required=2, min_time_slice=2, hard_stop=False
+        )

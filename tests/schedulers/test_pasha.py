@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localtune.schedulers import PASHAScheduler
+from localtune.schedulers import PASHAScheduler, TrialScheduler
 from localtune.schedulers.pasha import Noise, is_order_kept, noise_between
+from localtune.testing.scheduler_contract import SchedulerContract
 from tests.schedulers.fakes import Curve, FakeRun
 
 
@@ -170,3 +171,11 @@ def test_every_run_ends_and_a_twin_restored_in_the_middle_decides_alike(
         return fake.log
 
     assert once(False) == once(True)
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestPASHA(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        return PASHAScheduler(max_t=20, reduction_factor=2)

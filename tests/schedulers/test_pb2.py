@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import pickle
 import random
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from localtune.error import ExtraMissingError, TuneError
 from localtune.schedulers import PB2, TrialScheduler
 from localtune.schedulers.pb2_model import Observation, Situation, suggest, upper_bound
 from localtune.search.basic_variant import BasicVariantGenerator
+from localtune.testing.scheduler_contract import PROBLEMS, SchedulerContract
 from localtune.testing.simulation import simulate
 from localtune.trial.trial import Trial
 from tests.schedulers.population_runs import Climbing, View, make_trials, save, tell
@@ -251,3 +252,15 @@ def test_a_run_finds_a_rate_that_no_trial_began_with(synch: bool) -> None:
 
 def test_it_is_a_scheduler_that_clones() -> None:
     assert make_pb2().clones_trials and isinstance(make_pb2(), TrialScheduler)
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestPB2(SchedulerContract):
+    # Each exploit fits a Gaussian process.
+    problems: ClassVar[Any] = {name: PROBLEMS[name] for name in PROBLEMS if name != "many"}
+    random_runs = 10
+
+    def make_scheduler(self) -> TrialScheduler:
+        return PB2(perturbation_interval=9, hyperparam_bounds={"lr": [0.0, 1.0]}, log_config=False)

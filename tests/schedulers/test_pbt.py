@@ -16,8 +16,10 @@ from localtune.error import TuneError
 from localtune.schedulers import FIFOScheduler, PopulationBasedTraining, TrialScheduler
 from localtune.schedulers.population import Member, quantile_size, quantiles
 from localtune.search.basic_variant import BasicVariantGenerator
+from localtune.search.sample import uniform
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.search.suggestion import Suggestion
+from localtune.testing.scheduler_contract import SchedulerContract
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from tests.schedulers.population_runs import View, make_trials, save, tell
@@ -620,3 +622,38 @@ def test_it_is_a_scheduler_by_name() -> None:
     made = tune.schedulers.create_scheduler("pbt", hyperparam_mutations={"lr": [1]}, unknown=1)
     assert isinstance(made, PopulationBasedTraining) and isinstance(made, FIFOScheduler)
     assert made.clones_trials
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestPBT(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        return PopulationBasedTraining(
+            perturbation_interval=2,
+            hyperparam_mutations={"lr": uniform(0.0, 1.0)},
+            log_config=False,
+            require_attrs=False,
+        )
+
+
+class TestPBTThatRequiresItsKeys(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        return PopulationBasedTraining(
+            "training_iteration",
+            perturbation_interval=3,
+            quantile_fraction=0.5,
+            hyperparam_mutations={"lr": [0.1, 0.2, 0.4], "momentum": uniform(0.1, 0.9)},
+            log_config=False,
+        )
+
+
+class TestPBTInStep(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        return PopulationBasedTraining(
+            perturbation_interval=2,
+            burn_in_period=3,
+            hyperparam_mutations={"lr": uniform(0.0, 1.0)},
+            log_config=False,
+            synch=True,
+        )

@@ -12,6 +12,7 @@ import pytest
 import localtune as tune
 from localtune.schedulers import PopulationBasedTrainingReplay, TrialScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
+from localtune.testing.scheduler_contract import SchedulerContract
 from localtune.testing.simulation import simulate
 from localtune.trial.trial import Trial
 from tests.schedulers.population_runs import Climbing, View, make_trials, save, tell
@@ -160,3 +161,22 @@ def test_a_simulated_run_changes_its_rate_on_the_way(policy: str) -> None:
     values = [event.value for event in result.events if event.what == "result"]
     rates = [after - before for before, after in zip([0, *values], values, strict=False)]
     assert rates == [1] * 5 + [4] * 3 + [8] * 4
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestReplay(SchedulerContract):
+    most_trials = 1
+
+    @pytest.fixture(autouse=True)
+    def _policy(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "pbt_policy_one.txt"
+        rows = [
+            ["one@perturbed[lr=0.2]", "two", 3, 3, {"lr": 0.1}, {"lr": 0.2}],
+            ["one@perturbed[lr=0.3]", "one", 6, 6, {"lr": 0.2}, {"lr": 0.3}],
+        ]
+        self.path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def make_scheduler(self) -> TrialScheduler:
+        return PopulationBasedTrainingReplay(self.path)

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localtune.search.concurrency_limiter import ConcurrencyLimiter
+from localtune.search.optuna import OptunaSearch
 from localtune.search.searcher import Searcher
+from localtune.testing.searcher_contract import SearcherContract
 
 
 class Recording(Searcher):
@@ -165,3 +167,22 @@ def test_there_are_never_more_alive_than_the_limit(
     assert limiter.suggest("last") is not None
     if not batch:
         assert len(inner.told) == inner.suggested - 1
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestConcurrencyLimiter(SearcherContract):
+    takes_rewards = True
+    is_conditional = True
+
+    def make_searcher(self, **arguments: Any) -> Searcher:
+        return ConcurrencyLimiter(OptunaSearch(**arguments), max_concurrent=4)
+
+
+class TestBatches(SearcherContract):
+    takes_rewards = True
+    is_conditional = True
+
+    def make_searcher(self, **arguments: Any) -> Searcher:
+        return ConcurrencyLimiter(OptunaSearch(**arguments), max_concurrent=4, batch=True)

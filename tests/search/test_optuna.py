@@ -20,7 +20,8 @@ import localtune as tune
 from localtune.error import SearchSpaceError
 from localtune.search.optuna import OptunaSearch
 from localtune.search.search_generator import SearchGenerator
-from localtune.testing.searcher_contract import Session
+from localtune.search.searcher import Searcher
+from localtune.testing.searcher_contract import SearcherContract, Session
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 
@@ -468,3 +469,51 @@ def test_a_missing_library_names_the_extra() -> None:
         "else:\n    raise SystemExit(1)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class _OptunaContract(SearcherContract):
+    takes_rewards = True
+    is_conditional = True
+    learns = False
+
+    def make_searcher(self, **arguments: Any) -> Searcher:
+        return OptunaSearch(sampler=self.sampler(), **arguments)
+
+    def sampler(self) -> Any:
+        return None
+
+
+class TestTPE(_OptunaContract):
+    learns = True
+
+
+class TestRandom(_OptunaContract):
+    takes_seed = False
+
+    def sampler(self) -> Any:
+        import optuna
+
+        return optuna.samplers.RandomSampler(seed=1)
+
+
+class TestNSGA2(_OptunaContract):
+    takes_seed = False
+
+    def sampler(self) -> Any:
+        import optuna
+
+        return optuna.samplers.NSGAIISampler(population_size=5, seed=1)
+
+
+class TestCMAES(_OptunaContract):
+    learns = True
+    takes_seed = False
+
+    def sampler(self) -> Any:
+        import optuna
+
+        # Choices, and what depends on them, are drawn at random.
+        return optuna.samplers.CmaEsSampler(seed=1, warn_independent_sampling=False)

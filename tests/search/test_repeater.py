@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from localtune.search.concurrency_limiter import ConcurrencyLimiter
+from localtune.search.optuna import OptunaSearch
 from localtune.search.repeater import TRIAL_INDEX, Repeater
 from localtune.search.searcher import Searcher
+from localtune.testing.searcher_contract import SearcherContract
 
 
 class Counting(Searcher):
@@ -133,3 +135,14 @@ def test_groups_outlive_a_restart() -> None:
     second.on_trial_complete("b", {"loss": 2.0})
 
     assert second.suggest("c") == {"x": [2], TRIAL_INDEX: 0}
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestRepeater(SearcherContract):
+    takes_rewards = True
+    is_conditional = True
+
+    def make_searcher(self, **arguments: Any) -> Searcher:
+        return Repeater(OptunaSearch(**arguments), repeat=1, set_index=False)

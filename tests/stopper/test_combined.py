@@ -7,11 +7,15 @@ import pytest
 from localtune.stopper import (
     CombinedStopper,
     DictStopper,
+    ExperimentPlateauStopper,
     FunctionStopper,
     MaximumIterationStopper,
     Stopper,
     TrialPlateauStopper,
+    TrialTimeoutStopper,
 )
+from localtune.stopper.coerce import as_stopper
+from localtune.testing.stopper_contract import StopperContract
 
 
 class All(Stopper):
@@ -63,3 +67,27 @@ def test_warnings_of_all_are_passed_on() -> None:
 def test_what_is_no_stopper_is_refused() -> None:
     with pytest.raises(ValueError, match="must be instances of Stopper"):
         CombinedStopper(MaximumIterationStopper(1), {"a": 1})  # type: ignore[arg-type]
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+def is_low(trial_id: str, result: dict[str, Any]) -> bool:
+    return bool(result.get("loss", 10.0) < 2.0)
+
+
+class TestCombined(StopperContract):
+    watches_all_trials = True
+
+    def make_stopper(self) -> Stopper:
+        return CombinedStopper(
+            MaximumIterationStopper(9),
+            TrialPlateauStopper("loss"),
+            CombinedStopper(ExperimentPlateauStopper("loss"), TrialTimeoutStopper(10)),
+            as_stopper(is_low),
+        )
+
+
+class TestList(StopperContract):
+    def make_stopper(self) -> Stopper:
+        return as_stopper([MaximumIterationStopper(9), TrialPlateauStopper("loss")])

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from localtune.error import TuneError
-from localtune.stopper import DictStopper
+from localtune.stopper import DictStopper, Stopper
+from localtune.stopper.coerce import as_stopper
+from localtune.testing.stopper_contract import StopperContract
 
 
 @pytest.mark.parametrize(
@@ -115,3 +117,11 @@ def test_a_group_of_metrics_is_no_value(criteria: dict[str, Any]) -> None:
 
     assert stopper("t", result) is False
     assert "the first result does not have it" in stopper.missing_key_warnings(result)[0]
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestDict(StopperContract):
+    def make_stopper(self) -> Stopper:
+        return as_stopper({"training_iteration": 15, "nested": {"loss": 5.5}})

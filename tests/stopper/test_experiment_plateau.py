@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from localtune.stopper import ExperimentPlateauStopper
+from localtune.stopper import ExperimentPlateauStopper, Stopper
+from localtune.testing.stopper_contract import StopperContract
 
 
 def run(stopper: ExperimentPlateauStopper, values: Sequence[float]) -> list[bool]:
@@ -101,3 +102,13 @@ def test_a_pickled_one_goes_on() -> None:
 def test_arguments_out_of_their_range_are_refused(kwargs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ExperimentPlateauStopper("loss", **kwargs)
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestExperimentPlateau(StopperContract):
+    watches_all_trials = True
+
+    def make_stopper(self) -> Stopper:
+        return ExperimentPlateauStopper("loss", top=4, patience=2)

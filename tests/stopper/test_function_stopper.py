@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from localtune.stopper import FunctionStopper
+from localtune.stopper import FunctionStopper, Stopper
+from localtune.stopper.coerce import as_stopper
+from localtune.testing.stopper_contract import StopperContract
 
 
 def test_a_function_decides_by_trial_and_nested_result() -> None:
@@ -29,3 +31,11 @@ def test_any_true_value_stops() -> None:
 def test_what_is_no_function_is_refused() -> None:
     with pytest.raises(ValueError, match="needs a function"):
         FunctionStopper(5)  # type: ignore[arg-type]
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestFunction(StopperContract):
+    def make_stopper(self) -> Stopper:
+        return as_stopper(lambda trial_id, result: result.get("loss", 10.0) < 2.0)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from localtune.stopper import MaximumIterationStopper
+from localtune.stopper import MaximumIterationStopper, Stopper
+from localtune.testing.stopper_contract import StopperContract
 
 
 def test_each_trial_stops_after_so_many_results() -> None:
@@ -29,3 +30,11 @@ def test_a_pickled_one_goes_on_counting() -> None:
 def test_a_number_out_of_its_range_is_refused(max_iter: Any) -> None:
     with pytest.raises(ValueError, match="max_iter must be a whole number, at least 1"):
         MaximumIterationStopper(max_iter)
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestMaximumIteration(StopperContract):
+    def make_stopper(self) -> Stopper:
+        return MaximumIterationStopper(4)

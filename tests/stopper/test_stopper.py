@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from localtune.stopper import NoopStopper, Stopper
+from localtune.stopper import Stopper
 
 
 def test_a_stopper_says_when_a_trial_stops() -> None:
@@ -20,8 +20,3 @@ def test_a_stopper_stops_no_run_and_warns_of_nothing_unless_it_says_so() -> None
     assert Always()("t", {})
     assert not Always().stop_all()
     assert Always().missing_key_warnings({}) == []
-
-
-def test_noop_stops_nothing() -> None:
-    assert not NoopStopper()("t", {"done": True})
-    assert not NoopStopper().stop_all()

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from localtune.stopper import TimeoutStopper
+from localtune.stopper import Stopper, TimeoutStopper
 from localtune.testing.clock import ManualClock
+from localtune.testing.stopper_contract import StopperContract
 
 
 @pytest.mark.parametrize("timeout", [10, 10.0, datetime.timedelta(seconds=10)])
@@ -91,3 +92,16 @@ def test_the_clock_of_the_machine_is_the_default() -> None:
 def test_another_timeout_is_refused(timeout: Any) -> None:
     with pytest.raises(ValueError, match="A timeout must be a number of seconds or a timedelta"):
         TimeoutStopper(timeout)
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestTimeout(StopperContract):
+    def make_stopper(self) -> Stopper:
+        return TimeoutStopper(10, ManualClock())
+
+
+class TestTimeoutThatIsOver(StopperContract):
+    def make_stopper(self) -> Stopper:
+        return TimeoutStopper(0)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from localtune.stopper import TrialPlateauStopper
+from localtune.stopper import Stopper, TrialPlateauStopper
+from localtune.testing.stopper_contract import StopperContract
 
 
 def run(stopper: TrialPlateauStopper, values: list[float], trial_id: str = "t") -> list[bool]:
@@ -112,3 +113,16 @@ def test_a_pickled_one_goes_on() -> None:
 def test_arguments_out_of_their_range_are_refused(kwargs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TrialPlateauStopper("loss", **kwargs)
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestTrialPlateau(StopperContract):
+    def make_stopper(self) -> Stopper:
+        return TrialPlateauStopper("nested/loss", num_results=3)
+
+
+class TestTrialPlateauWithThreshold(StopperContract):
+    def make_stopper(self) -> Stopper:
+        return TrialPlateauStopper("loss", std=0.5, metric_threshold=2.0, mode="min")

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from localtune.schedulers import ASHAScheduler
-from localtune.stopper import TrialTimeoutStopper
+from localtune.stopper import Stopper, TrialTimeoutStopper
 from localtune.testing.simulation import simulate
+from localtune.testing.stopper_contract import StopperContract
 
 
 class Slow:
@@ -78,3 +79,11 @@ def test_a_result_without_a_time_stops_nothing_and_is_told() -> None:
 def test_only_a_duration_is_a_timeout(timeout: Any) -> None:
     with pytest.raises(ValueError, match="number of seconds or a timedelta"):
         TrialTimeoutStopper(timeout)
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestTrialTimeout(StopperContract):
+    def make_stopper(self) -> Stopper:
+        return TrialTimeoutStopper(12)

@@ -14,9 +14,11 @@ from localtune.resources import PlacementGroupFactory
 from localtune.schedulers import (
     ASHAScheduler,
     FIFOScheduler,
+    HyperBandScheduler,
     MedianStoppingRule,
     PopulationBasedTraining,
     ResourceChangingScheduler,
+    TrialScheduler,
     create_scheduler,
 )
 from localtune.schedulers.resource_changing_scheduler import (
@@ -24,6 +26,8 @@ from localtune.schedulers.resource_changing_scheduler import (
     DistributeResourcesToTopJob,
 )
 from localtune.search.basic_variant import BasicVariantGenerator
+from localtune.search.sample import uniform
+from localtune.testing.scheduler_contract import SchedulerContract
 from localtune.testing.simulation import simulate
 from localtune.testing.simulation_result import SimulationResult
 from localtune.trial.status import Status
@@ -439,3 +443,39 @@ def test_a_worker_is_told_what_its_trial_has_now(tmp_path: Path) -> None:
     assert result.metrics_dataframe is not None
     assert list(result.metrics_dataframe["cpus"]) == [1, 2, 3, 3, 3]
     assert list(result.metrics_dataframe["starts"]) == [1, 2, 3, 3, 3]
+
+
+# -- the suite of all -----------------------------------------------------------------------------
+
+
+class TestResourceChanging(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        return ResourceChangingScheduler()
+
+
+class TestResourceChangingOverASHA(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        return ResourceChangingScheduler(
+            ASHAScheduler(max_t=20, reduction_factor=3, type="promotion"),
+            DistributeResources(add_bundles=True),
+        )
+
+
+class TestResourceChangingOverHyperBand(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        return ResourceChangingScheduler(HyperBandScheduler(max_t=9), DistributeResources())
+
+
+class TestResourceChangingOverPBT(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        base = PopulationBasedTraining(
+            perturbation_interval=2,
+            hyperparam_mutations={"lr": uniform(0.0, 1.0)},
+            log_config=False,
+        )
+        return ResourceChangingScheduler(base, DistributeResources(increase_by_times=1))
+
+
+class TestResourcesToTopJob(SchedulerContract):
+    def make_scheduler(self) -> TrialScheduler:
+        return ResourceChangingScheduler(None, DistributeResourcesToTopJob(increase_by_times=2))
