@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from localtune.callback import CallbackError, CallbackList
-from localtune.clock import Clock, SystemClock
+from localtune.clock import Clock
 from localtune.controller import instructions
 from localtune.controller.failure import error_of_fault, is_of_the_run, warning_of
 from localtune.controller.kept_state import KeptState
@@ -79,7 +79,12 @@ class ExperimentLoop:
         self._state = state
         self._remove_checkpoint = remove_checkpoint
         self._executor = executor
-        self._recorder = Recorder(db, kept, clock, results_may_wait=executor.runs_in_parallel)
+        abilities = executor.abilities
+        self._recorder = Recorder(
+            *(db, kept, clock),
+            results_may_wait=abilities.runs_in_parallel,
+            real_time=abilities.real_time,
+        )
         self._callbacks = callbacks
         self._db = db
         self._output = output
@@ -161,8 +166,8 @@ class ExperimentLoop:
         if self._state.has_work:
             return 0.0
         seconds_left = self._state.seconds_left()
-        if not isinstance(self._executor.clock, SystemClock):
-            return seconds_left  # virtual time jumps, and nobody watches it pass
+        if not self._executor.abilities.real_time:
+            return seconds_left  # virtual time jumps: no person watches it pass
         limits = (HEARTBEAT_S, seconds_left, self._recorder.seconds_left())
         return min(limit for limit in limits if limit is not None)
 

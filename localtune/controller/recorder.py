@@ -11,7 +11,7 @@ thousand times a second costs no thousand transactions.
 
 from __future__ import annotations
 
-from localtune.clock import Clock, SystemClock
+from localtune.clock import Clock
 from localtune.controller.kept_state import KeptState
 from localtune.error import StorageError
 from localtune.storage.experiment_db import ExperimentDB
@@ -30,18 +30,26 @@ class Recorder:
     Args:
         db: What is written to.
         kept: State of what decides; written together with the trials.
-        clock: For the time that results wait. One that jumps sets them no limit.
+        clock: For the time that results wait.
         results_may_wait: Whether the run can come back while trials compute: if it cannot,
             results are written at once.
+        real_time: Whether the clock moves by itself. Without it, results wait for the next record
+            of a trial, however long that takes.
     """
 
     def __init__(
-        self, db: ExperimentDB, kept: KeptState, clock: Clock, *, results_may_wait: bool = True
+        self,
+        db: ExperimentDB,
+        kept: KeptState,
+        clock: Clock,
+        *,
+        results_may_wait: bool = True,
+        real_time: bool = True,
     ) -> None:
         self._db = db
         self._kept = kept
         self._clock = clock
-        self._has_deadline = isinstance(clock, SystemClock)
+        self._has_deadline = real_time
         self._interval_s = INTERVAL_S if results_may_wait else 0.0
         self._unsaved: dict[str, Trial] = {}
         self._has_results = False

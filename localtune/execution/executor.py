@@ -105,27 +105,58 @@ class Exited(WorkerEvent):
     exit: WorkerExit = field(default_factory=lambda: WorkerExit(None))
 
 
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What an executor can do. Its class declares it; no other part of the package guesses.
+
+    The defaults describe an executor with one local process per worker.
+
+    Attributes:
+        own_processes: Whether each worker has a process that it shares with neither the parent nor
+            another worker. Then a crash of user code ends one worker only, a result must survive
+            pickling, and an environment variable of a trial is seen by this trial only.
+        kills_workers: Whether ``stop_worker(..., force=True)`` ends a worker in the middle of a
+            step.
+        runs_in_parallel: Whether several workers compute at the same time, and the parent with
+            them. Without it, ``wait`` returns only when a worker has finished its command.
+        real_time: Whether time passes by itself. Without it, the clock moves only in ``wait``.
+        shares_storage: Whether a path of the experiment names the same file in the parent and in
+            the workers.
+        live_view: Whether the terminal belongs to the parent alone, so that a live view can be
+            drawn there.
+    """
+
+    own_processes: bool = True
+    kills_workers: bool = True
+    runs_in_parallel: bool = True
+    real_time: bool = True
+    shares_storage: bool = True
+    live_view: bool = True
+
+
 _CLOCK = AwakeClock()
 
 
 class Executor(ABC):
-    """Runs workers. Subclasses decide where: processes, this process, a simulation.
+    """Runs workers. A subclass decides where: in processes, in this process, in a simulation.
 
-    One thread calls all methods, except :meth:`wake`. Events of one worker come in order; each
-    command that was sent gets one ``Replied``, or the worker's ``Exited`` comes instead. After
-    ``Exited`` nothing is heard of a worker, and commands to it are dropped.
+    One thread calls all methods, except :meth:`wake`. The events of one worker arrive in order.
+    Each command that was sent gets one ``Replied``, or the worker's ``Exited`` arrives instead.
+    After ``Exited`` a worker has no further events, and commands to it are dropped.
+
+    Each worker is one :class:`~localtune.worker.host.TrainableHost`, and a process holds one host
+    at a time: the host changes the working directory, the environment and the standard streams,
+    which belong to the whole process.
 
     Attributes:
-        isolates_crashes: Whether the parent survives when a worker's process is killed.
-        runs_in_parallel: Whether several workers compute at the same time.
+        abilities: What this executor can do.
     """
 
-    isolates_crashes: bool = True
-    runs_in_parallel: bool = True
+    abilities: Abilities = Abilities()
 
     @property
     def clock(self) -> Clock:
-        """What time it is for the workers."""
+        """The time as the workers see it."""
         return _CLOCK
 
     @abstractmethod

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from localtune.execution.capacity import declared_capacity
 from localtune.execution.executor import (
+    Abilities,
     Capacity,
     Executor,
     Exited,
@@ -41,8 +42,9 @@ class InProcessExecutor(Executor):
         resources: More to share, ``{name: amount}``.
     """
 
-    isolates_crashes = False
-    runs_in_parallel = False
+    abilities = Abilities(
+        own_processes=False, kills_workers=False, runs_in_parallel=False, live_view=False
+    )
 
     def __init__(
         self,

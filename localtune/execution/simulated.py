@@ -18,11 +18,13 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from localtune.clock import Clock, ManualClock
 from localtune.error import LocaltuneInternalError
 from localtune.execution.capacity import declared_capacity
 from localtune.execution.executor import (
+    Abilities,
     Capacity,
     Executor,
     Exited,
@@ -83,6 +85,8 @@ class SimulatedExecutor(Executor):
         2.0
     """
 
+    abilities = Abilities(own_processes=False, real_time=False)
+
     def __init__(
         self,
         make: MakeTrainable,
@@ -119,6 +123,8 @@ class SimulatedExecutor(Executor):
         self._durations_s = durations_s
         self._clock = clock if clock is not None else ManualClock()
         self._states: StateStore = StatesInMemory() if keep_in_memory else StatesInFiles()
+        if keep_in_memory:
+            self.abilities = replace(self.abilities, shares_storage=False)
         self._hosts: dict[int, SimulatedHost] = {}
         # (when, in which order they were sent, what): the order settles ties. What was given up
         # is empty.

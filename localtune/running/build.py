@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from localtune.callback import Callback
-from localtune.clock import SystemClock
 from localtune.config.failure import FailureConfig
 from localtune.config.tune import check_metric_and_mode
 from localtune.controller.background_search import BackgroundSearch
@@ -233,7 +232,7 @@ def in_background(
     searcher: SearchAlgorithm, executor: Executor
 ) -> tuple[SearchAlgorithm, Callable[[], None]]:
     """Lets a search that learns think in a thread, where time is real; and how to end that."""
-    if not searcher.learns or not isinstance(executor.clock, SystemClock):
+    if not searcher.learns or not executor.abilities.real_time:
         return searcher, lambda: None
     background = BackgroundSearch(searcher, executor.wake)
     return background, background.close

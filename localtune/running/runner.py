@@ -120,7 +120,7 @@ def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
             max_iterations=scheduler.max_iterations,
             searcher_name=name_of_search,
             scheduler_name=scheduler.debug_string(),
-            live=executor.isolates_crashes,
+            live=executor.abilities.live_view,
         )
         callbacks = CallbackList(all_callbacks(options.callbacks, output))
         if earlier is not None:

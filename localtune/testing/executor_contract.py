@@ -1,21 +1,26 @@
-"""What every executor must do, as a test suite.
+"""The rules of an executor, as a test suite.
 
-Derive a test class from :class:`ExecutorContract`, say how to make the executor, and let pytest
-collect it::
+Derive a test class from :class:`ExecutorContract`, say how to make the executor and what it can do,
+and let pytest collect it::
 
     class TestMyExecutor(ExecutorContract):
+        abilities = MyExecutor.abilities
+
         def make_executor(self) -> Executor:
-            return MyExecutor()
+            return MyExecutor(num_cpus=2)
+
+A test that needs an ability which the executor does not declare is not part of its suite.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
-from localtune.execution.executor import Executor, Exited, Replied, WorkerExit
+from localtune.execution.executor import Abilities, Executor, Exited, Replied, WorkerExit
 from localtune.testing.chaos import EXIT_CODE, ChaosTrainable, chaos_function
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.util import wrap_function
@@ -123,11 +128,48 @@ def expect(reply: object, kind: type[Any]) -> Any:
     return reply
 
 
+_Test = TypeVar("_Test", bound=Callable[..., None])
+
+
+def needs(*abilities: str) -> Callable[[_Test], _Test]:
+    """Leaves a test out of the suites of executors that lack an ability.
+
+    Args:
+        *abilities: Names of fields of :class:`~localtune.execution.executor.Abilities`, or
+            ``"runs_user_code"``.
+    """
+
+    def mark(test: _Test) -> _Test:
+        _NEEDS[test.__name__] = abilities
+        return test
+
+    return mark
+
+
+_NEEDS: dict[str, tuple[str, ...]] = {}  # {name of a test: the abilities that it needs}
+
+
 class ExecutorContract:
-    """The suite. Each test gets pytest's ``tmp_path``."""
+    """The suite. Each test gets pytest's ``tmp_path``.
+
+    Attributes:
+        abilities: What the class of the executor declares.
+        runs_user_code: Whether workers run the trainable of the run. A simulation does not: its
+            own trainable must count steps and fail as
+            :class:`~localtune.testing.chaos.ChaosTrainable` does.
+    """
+
+    abilities: ClassVar[Abilities] = Abilities()
+    runs_user_code: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, needed in _NEEDS.items():
+            if not all(getattr(cls.abilities, each, cls.runs_user_code) for each in needed):
+                setattr(cls, name, None)  # pytest collects only what can be called
 
     def make_executor(self) -> Executor:
-        """The executor under test; called once per test."""
+        """The executor under test, with at least two CPUs; called once per test."""
         raise NotImplementedError
 
     def session(self, tmp_path: Path, trainable: type = ChaosTrainable) -> ExecutorSession:
@@ -143,7 +185,7 @@ class ExecutorContract:
             assert trained.result["training_iteration"] == 1
             saved = expect(session.ask(worker, messages.Save()), messages.Saved)
             assert saved.path == str(tmp_path / "trial_1" / "checkpoint_000000")
-            assert os.path.isdir(saved.path)
+            assert os.path.isdir(saved.path) == self.abilities.shares_storage
             assert saved.next_index == 1
             expect(session.ask(worker, messages.Train()), messages.Trained)
             expect(
@@ -152,11 +194,22 @@ class ExecutorContract:
             trained = expect(session.ask(worker, messages.Train()), messages.Trained)
             assert trained.result["steps"] == 2
             assert trained.result["training_iteration"] == 2
-            exported = expect(session.ask(worker, messages.Export(["model"])), messages.Exported)
-            assert set(exported.paths) == {"model"}
             assert session.end(worker).exit_code == 0
             expect(session.answer(worker), messages.Stopped)
 
+    def test_the_executor_declares_what_the_suite_asks_for(self) -> None:
+        declared = self.make_executor().abilities
+        assert declared == self.abilities, "set the suite's `abilities` to those of the executor"
+
+    @needs("runs_user_code")
+    def test_a_model_is_exported(self, tmp_path: Path) -> None:
+        with self.session(tmp_path) as session:
+            worker = session.start()
+            expect(session.answer(worker), messages.Ready)
+            exported = expect(session.ask(worker, messages.Export(["model"])), messages.Exported)
+            assert set(exported.paths) == {"model"}
+
+    @needs("runs_user_code")
     def test_a_function_trainable_answers_one_reply_per_command(self, tmp_path: Path) -> None:
         with self.session(tmp_path, wrap_function(chaos_function)) as session:
             worker = session.start({"stop_at": 2})
@@ -169,6 +222,7 @@ class ExecutorContract:
             assert "__duplicate__" in last.result
             assert session.end(worker).exit_code == 0
 
+    @needs("runs_user_code", "shares_storage")
     def test_a_function_that_waits_in_report_can_be_stopped(self, tmp_path: Path) -> None:
         with self.session(tmp_path, wrap_function(leaves_a_note)) as session:
             worker = session.start()
@@ -192,6 +246,7 @@ class ExecutorContract:
             saved = expect(session.ask(worker, messages.Save()), messages.Saved)
             assert saved.path == str(tmp_path / "trial_9" / "checkpoint_000000")
 
+    @needs("runs_user_code", "shares_storage")
     def test_a_function_is_unwound_by_a_reset(self, tmp_path: Path) -> None:
         with self.session(tmp_path, wrap_function(leaves_a_note)) as session:
             worker = session.start()
@@ -205,6 +260,7 @@ class ExecutorContract:
             trained = expect(session.ask(worker, messages.Train()), messages.Trained)
             assert trained.result["trial_id"] == "id2"
 
+    @needs("runs_user_code", "shares_storage")
     def test_each_trial_works_in_its_own_directory(self, tmp_path: Path) -> None:
         here = os.getcwd()
         with self.session(tmp_path, wrap_function(tells_where_it_is)) as session:
@@ -217,6 +273,7 @@ class ExecutorContract:
                 assert result["original"] == here
                 assert os.getcwd() == here
 
+    @needs("runs_user_code")
     def test_environment_variables_are_set_for_the_trial_only(self, tmp_path: Path) -> None:
         with self.session(tmp_path, wrap_function(tells_where_it_is)) as session:
             worker = session.start(environment={"LOCALTUNE_TEST_VARIABLE": "set"})
@@ -225,6 +282,7 @@ class ExecutorContract:
             assert result["variable"] == "set"
             assert "LOCALTUNE_TEST_VARIABLE" not in os.environ
 
+    @needs("runs_user_code", "shares_storage")
     def test_output_goes_to_the_trial_files_at_descriptor_level(self, tmp_path: Path) -> None:
         with self.session(tmp_path, wrap_function(prints_in_three_ways)) as session:
             worker = session.start(log_to_file=("stdout", "stderr"))
@@ -255,19 +313,54 @@ class ExecutorContract:
             assert f"sys.exit({EXIT_CODE})" in failed.message
             session.exit_of(worker)
 
+    @needs("runs_user_code")
     def test_a_result_that_cannot_be_pickled_is_a_failure(self, tmp_path: Path) -> None:
         with self.session(tmp_path, wrap_function(reports_a_generator)) as session:
-            if not session.executor.isolates_crashes:
-                return  # nothing is pickled in one process
             worker = session.start()
             expect(session.answer(worker), messages.Ready)
             failed = expect(session.ask(worker, messages.Train()), messages.Failed)
             assert "'unpicklable'" in failed.message
 
+    @needs("own_processes")
+    def test_a_worker_that_crashes_leaves_the_others_alone(self, tmp_path: Path) -> None:
+        with self.session(tmp_path) as session:
+            other = session.start()
+            worker = session.start({"place": "step", "fault": "os._exit"})
+            expect(session.answer(other), messages.Ready)
+            expect(session.answer(worker), messages.Ready)
+            assert isinstance(session.ask(worker, messages.Train()), WorkerExit)
+            expect(session.ask(other, messages.Train()), messages.Trained)
+
+    @needs("own_processes", "runs_user_code")
+    def test_each_worker_has_a_process_of_its_own(self, tmp_path: Path) -> None:
+        with self.session(tmp_path) as session:
+            workers = [session.start(), session.start()]
+            ready = [expect(session.answer(worker), messages.Ready) for worker in workers]
+            assert len({os.getpid(), *(each.metrics["pid"] for each in ready)}) == 3
+
+    @needs("runs_in_parallel", "runs_user_code", "shares_storage")
+    def test_two_workers_compute_at_the_same_time(self, tmp_path: Path) -> None:
+        meeting = str(tmp_path / "meeting")
+        os.mkfifo(meeting)
+        with self.session(tmp_path, wrap_function(meets_another)) as session:
+            workers = [session.start({"path": meeting, "mode": mode}) for mode in "rw"]
+            for worker in workers:
+                expect(session.answer(worker), messages.Ready)
+            for worker in workers:
+                session.executor.send(worker, messages.Train())
+            for worker in workers:
+                expect(session.answer(worker), messages.Trained)
+
+    @needs("real_time")
+    def test_the_clock_moves_by_itself(self) -> None:
+        clock = self.make_executor().clock
+        start_s, deadline = clock.monotonic(), time.monotonic() + DEADLINE_S
+        while clock.monotonic() == start_s:
+            assert time.monotonic() < deadline, "the clock stands still"
+
+    @needs("kills_workers", "runs_user_code")
     def test_a_worker_in_a_long_step_can_be_killed(self, tmp_path: Path) -> None:
         with self.session(tmp_path, wrap_function(waits_for_ever)) as session:
-            if not session.executor.runs_in_parallel:
-                return  # the caller itself would wait for ever
             worker = session.start()
             expect(session.answer(worker), messages.Ready)
             session.executor.send(worker, messages.Train())
@@ -284,8 +377,9 @@ class ExecutorContract:
             session.executor.send(worker, messages.Save())
             session.executor.stop_worker(worker, "the test is over")
             saved = expect(session.answer(worker), messages.Saved)
-            assert saved.path is not None and os.listdir(saved.path)
+            assert saved.path is not None
             session.exit_of(worker)
+            assert not self.abilities.shares_storage or os.listdir(saved.path)
 
     def test_a_save_that_was_told_is_not_told_again_when_the_worker_is_stopped(
         self, tmp_path: Path
@@ -367,6 +461,12 @@ def reports_a_generator(config: dict[str, Any]) -> None:
     from localtune.trainable.session import report
 
     report({"unpicklable": (number for number in range(3))})
+
+
+def meets_another(config: dict[str, Any]) -> dict[str, Any]:
+    """Opens one end of a named pipe, which waits until the other end is opened."""
+    with open(config["path"], config["mode"]):
+        return {"done": True}
 
 
 def waits_for_ever(config: dict[str, Any]) -> None:

@@ -130,7 +130,7 @@ def test_results_do_not_wait_where_the_run_cannot_come_back_in_time(
 
 def test_virtual_time_sets_no_limit(db: ExperimentDB, trial: Trial, commits: list[str]) -> None:
     clock = ManualClock()
-    subject = recorder(db, clock)
+    subject = recorder(db, clock, real_time=False)
     for number in range(1, 101):
         subject.add_result(trial, number, {"loss": number})
         clock.advance(3600.0)
