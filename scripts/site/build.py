@@ -61,7 +61,8 @@ def build(output: Path) -> int:
         source = Path(scratch, "source")
         # scripts/ holds a page, too, and a page must not be behind a link.
         for name in ("docs", "scripts"):
-            shutil.copytree(ROOT / name, source / name)
+            # Fragments of the changelog are no pages.
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("changes"))
         for name in PAGES:
             shutil.copy(ROOT / name, source)
         for name in LINKED:

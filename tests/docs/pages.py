@@ -8,13 +8,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+# Fragments of the next release's section of the changelog: no pages.
+CHANGES = DOCS / "changes"
 PAGES = {
     str(path.relative_to(ROOT)): path
     for path in (
         ROOT / "README.md",
         ROOT / "CHANGELOG.md",
         ROOT / "CONTRIBUTING.md",
-        *sorted(DOCS.rglob("*.md")),
+        *sorted(set(DOCS.rglob("*.md")) - set(CHANGES.iterdir())),
     )
 }
 
