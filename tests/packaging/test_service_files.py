@@ -69,7 +69,9 @@ def test_a_script_tells_its_options(script: str) -> None:
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"Usage: {script}")
-    taken = re.findall(r"^ +(--[\w-]+)[=)]", (ROOT / script).read_text(encoding="utf-8"), re.MULTILINE)
+    taken = re.findall(
+        r"^ +(--[\w-]+)[=)]", (ROOT / script).read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert [option for option in taken if option != "--help" and option not in done.stdout] == []
 
 
@@ -77,4 +79,7 @@ def test_an_unknown_check_is_refused() -> None:
     done = subprocess.run([ROOT / "scripts" / "lint", "black"], capture_output=True, text=True)
 
     assert done.returncode == 1
-    assert "error: scripts/lint takes --python, --fix, ruff, format and mypy, but got black." in done.stderr
+    assert (
+        "error: scripts/lint takes --python, --fix, ruff, format and mypy, but got black."
+        in done.stderr
+    )
