@@ -1,4 +1,4 @@
-"""The fragments below docs/changes/, which the next release's section of the changelog is made of."""
+"""The fragments below docs/changes/ make a valid section of the changelog."""
 
 from __future__ import annotations
 
