@@ -79,6 +79,11 @@ AUTO_RESULT_KEYS = (
     CHECKPOINT_DIR_NAME,
 )
 
+# Keys of a result that hold no metric of the user's.
+NOT_METRICS = frozenset(
+    {*AUTO_RESULT_KEYS, *DEBUG_METRICS, DONE, EXPERIMENT_TAG, SHOULD_CHECKPOINT}
+)
+
 DEFAULT_RESULT_KEYS = (TRAINING_ITERATION, TIME_TOTAL_S, MEAN_ACCURACY, MEAN_LOSS)
 
 # Files of one trial.

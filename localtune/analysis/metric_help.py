@@ -1,22 +1,30 @@
-"""What to tell somebody whose question about a metric has no answer."""
+"""The metrics that trials reported, and the error for a metric that none of them has."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from localtune.result import AUTO_RESULT_KEYS, DONE, SHOULD_CHECKPOINT
+from localtune.result import NOT_METRICS
 from localtune.utils.text import near_miss
 
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial
 
-_NOT_OF_USER = frozenset({*AUTO_RESULT_KEYS, DONE, SHOULD_CHECKPOINT})
 _MAX_NAMES = 20
 
 
+def user_metrics(trials: Iterable[Trial]) -> list[str]:
+    """Returns the metrics that the user reported, in the order in which they came up."""
+    return list(
+        dict.fromkeys(
+            name for trial in trials for name in trial.metric_stats if name not in NOT_METRICS
+        )
+    )
+
+
 def explain_no_best(trials: Sequence[Trial], metric: str, *, only_finite: bool) -> str:
-    """Why no trial is the best by a metric.
+    """Explains why no trial is the best by a metric.
 
     Args:
         trials: All trials.
@@ -42,7 +50,7 @@ def explain_no_best(trials: Sequence[Trial], metric: str, *, only_finite: bool) 
 
 
 def _listed(known: Iterable[str]) -> str:
-    names = sorted(known, key=lambda name: (name in _NOT_OF_USER, name))
+    names = sorted(known, key=lambda name: (name in NOT_METRICS, name))
     rest = len(names) - _MAX_NAMES
     more = f" and {rest} more" if rest > 0 else ""
     return ", ".join(names[:_MAX_NAMES]) + more

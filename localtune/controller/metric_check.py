@@ -7,21 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from localtune.error import MissingMetricError, TrialError
-from localtune.result import (
-    AUTO_RESULT_KEYS,
-    DEBUG_METRICS,
-    DEFAULT_METRIC,
-    DONE,
-    EXPERIMENT_TAG,
-    SHOULD_CHECKPOINT,
-)
+from localtune.result import DEFAULT_METRIC, NOT_METRICS
 from localtune.trial.trial import Trial
 from localtune.utils.text import near_miss, one_line, shorten
-
-_NOT_REPORTED = frozenset(
-    {*AUTO_RESULT_KEYS, *DEBUG_METRICS, DONE, EXPERIMENT_TAG, SHOULD_CHECKPOINT}
-)
-
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -78,7 +66,7 @@ def _error_of(
     metric: str, trial: Trial, flat_result: Mapping[str, Any]
 ) -> MissingMetricError | None:
     reported = [
-        key for key in flat_result if key not in _NOT_REPORTED and not key.startswith("config/")
+        key for key in flat_result if key not in NOT_METRICS and not key.startswith("config/")
     ]
     if not reported:
         return None

@@ -6,14 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from localtune.result import AUTO_RESULT_KEYS, DEBUG_METRICS, TIME_TOTAL_S, TRAINING_ITERATION
+from localtune.result import NOT_METRICS, TIME_TOTAL_S, TRAINING_ITERATION
 from localtune.utils.dicts import flatten_dict, unflattened_lookup
 from localtune.utils.text import format_number, one_line, shorten
 
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial
-
-_NO_METRICS = frozenset({*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "should_checkpoint"})
 
 
 def trial_label(trial: Trial) -> str:
@@ -54,7 +52,7 @@ def comparable_metric_of(trial: Trial, metric: str) -> float | None:
 def own_metrics(result: Mapping[str, Any]) -> dict[str, float]:
     """{flat name: value} of the numbers in a result that user code reported."""
     found = {}
-    reported = {key: value for key, value in result.items() if key not in _NO_METRICS}
+    reported = {key: value for key, value in result.items() if key not in NOT_METRICS}
     for name, value in _flat(reported).items():
         number = as_number(value)
         if number is not None:

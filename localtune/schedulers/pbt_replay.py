@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from localtune.result import TRAINING_ITERATION
 from localtune.schedulers.fifo import FIFOScheduler
 from localtune.schedulers.policy_log import Exploit
-from localtune.schedulers.population import original_tag, perturbed_tag
 from localtune.schedulers.trial_scheduler import ControllerView
 from localtune.search.variant_generator import format_vars
+from localtune.trial.experiment_tag import original_tag, perturbed_tag
 from localtune.utils.json_encode import dumps
 from localtune.utils.messages import get_logger
 
@@ -70,7 +70,7 @@ class PopulationBasedTrainingReplay(FIFOScheduler):
         new = self._chain[due - 1].config
         config = _replayed(trial.config, new)
         changed = {(key,): value for key, value in new.items() if value != trial.config.get(key)}
-        tag = perturbed_tag(original_tag(trial), format_vars(changed))
+        tag = perturbed_tag(original_tag(trial.experiment_tag), format_vars(changed))
         self._asked = due, dumps(config)
         tune_controller.save_trial(trial)
         tune_controller.clone_trial(trial, trial, config=config, experiment_tag=tag)

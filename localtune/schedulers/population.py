@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from localtune.schedulers.policy_log import Exploit
 from localtune.trial.trial import Trial
 
-_PERTURBED = "@perturbed"
 # 100 trials x 0.07 are 7, not the 8 that rounding errors make of it.
 _ROUNDING = 1e-9
 
@@ -52,16 +51,6 @@ class Wish:
     experiment_tag: str
     member: Member
     exploit: Exploit
-
-
-def original_tag(trial: Trial) -> str:
-    """The tag that a trial had before it was first perturbed."""
-    return trial.experiment_tag.partition(_PERTURBED)[0]
-
-
-def perturbed_tag(tag: str, variables: str) -> str:
-    """The tag of a trial whose parameters have changed."""
-    return f"{tag}{_PERTURBED}[{variables}]"
 
 
 def quantile_size(population: int, fraction: float) -> int:

@@ -26,9 +26,10 @@ from localtune.result import TRAINING_ITERATION
 from localtune.schedulers.explore import fill_in, values_of
 from localtune.schedulers.metric_scheduler import MetricScheduler
 from localtune.schedulers.policy_log import Exploit, PolicyLog
-from localtune.schedulers.population import Member, Wish, original_tag, perturbed_tag, quantiles
+from localtune.schedulers.population import Member, Wish, quantiles
 from localtune.schedulers.trial_scheduler import ControllerView
 from localtune.search.variant_generator import format_vars
+from localtune.trial.experiment_tag import original_tag, perturbed_tag
 from localtune.trial.status import Status
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.messages import get_logger
@@ -105,7 +106,7 @@ class PopulationScheduler(MetricScheduler):
         super().on_trial_add(tune_controller, trial)
         if trial.trial_id in self._members:
             return
-        self._members[trial.trial_id] = Member(original_tag(trial))
+        self._members[trial.trial_id] = Member(original_tag(trial.experiment_tag))
         config, missing = fill_in(trial.config, self._mutations, self._rng)
         if missing:
             trial.evaluated_params.update(missing)

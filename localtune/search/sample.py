@@ -204,3 +204,17 @@ def grid_search(values: Iterable[Any]) -> dict[str, list[Any]]:
         {'grid_search': [16, 32]}
     """
     return {"grid_search": grid_values("grid_search", values)}
+
+
+def without_grids(space: Any) -> Any:
+    """Returns a search space in which each grid is a choice of its values.
+
+    Example:
+        >>> without_grids({"a": grid_search([1]), "b": 2})["b"]
+        2
+    """
+    if not isinstance(space, dict):
+        return space
+    if set(space) == {"grid_search"}:
+        return choice(space["grid_search"])
+    return {key: without_grids(item) for key, item in space.items()}

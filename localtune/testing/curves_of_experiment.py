@@ -8,22 +8,13 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from localtune.result import (
-    AUTO_RESULT_KEYS,
-    DONE,
-    EXPERIMENT_TAG,
-    EXPR_RESULT_FILE,
-    SHOULD_CHECKPOINT,
-    TIME_THIS_ITER_S,
-    TRIAL_ID,
-)
+from localtune.result import EXPR_RESULT_FILE, NOT_METRICS, TIME_THIS_ITER_S
 from localtune.testing.curves import Curves, Parameter
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.remote_store import local_path
 
 # What a simulation fills in itself, or decides anew.
-_LEFT_OUT = {*AUTO_RESULT_KEYS, DONE, TRIAL_ID, EXPERIMENT_TAG, SHOULD_CHECKPOINT}
-_LEFT_OUT -= {TIME_THIS_ITER_S}
+_LEFT_OUT = NOT_METRICS - {TIME_THIS_ITER_S}
 # Positive numbers that span more than this factor count by their logarithm.
 _LOG_FROM = 100.0
 

@@ -1,9 +1,13 @@
 """Which layer each file of the package belongs to, and what a layer may import.
 
-    V values      T trainable     W worker       D decisions (search, schedulers, stoppers)
-    S storage     O outputs       X execution    C controller      U entry
+    V values      T trainable     W worker        D decisions (search, schedulers, stoppers)
+    S storage     O outputs       X execution     C controller
+    R run         A analysis      K kit           I integration with other libraries
+    F faces       modules of re-exports under the paths that users type
+    P programs    each is a layer of its own: programs never import each other
 
-Data flows one way through them; CONTRIBUTING.md says why.
+Data flows one way through them; docs/architecture.md says why. The table counts all imports: those
+that happen while a module is loaded, those in functions, and those for type checkers.
 """
 
 from __future__ import annotations
@@ -15,7 +19,6 @@ ROOT = Path(__file__).parents[2]
 
 # The longest name that fits a module decides.
 LAYER_OF = {
-    "localtune.__main__": "U",
     "localtune._lazy": "V",
     "localtune._version": "V",
     "localtune.checkpoint": "V",
@@ -37,25 +40,40 @@ LAYER_OF = {
     "localtune.progress_reporter": "O",
     "localtune.execution": "X",
     "localtune.controller": "C",
-    "localtune.analysis": "U",
-    "localtune.examples": "U",
-    "localtune.experiment": "U",
-    "localtune.integration": "U",
-    "localtune.registry": "U",
-    "localtune.result_grid": "U",
-    "localtune.running": "U",
-    "localtune.testing": "U",
-    "localtune.tools": "U",
-    "localtune.tune": "U",
-    "localtune.tuner": "U",
+    "localtune.registry": "R",
+    "localtune.running": "R",
+    "localtune.tune": "R",
+    "localtune.tuner": "R",
+    "localtune.analysis": "A",
+    "localtune.examples": "K",
+    "localtune.testing": "K",
+    "localtune.integration": "I",
+    "localtune.experiment": "F",
+    "localtune.result_grid": "F",
+    "localtune.tools": "P commands",
+    "localtune.tools.check": "P check",
+    "localtune.tools.cli": "P cli",
+    "localtune.tools.commands": "P commands",
+    "localtune.tools.report": "P report",
+    # `python -m localtune` is the command line.
+    "localtune.__main__": "P cli",
+    # The fixture of pytest is the check, called by a test.
+    "localtune.testing.pytest_plugin": "P check",
 }
+# Packages that are faces; the modules in them are not.
+FACES = {PACKAGE, f"{PACKAGE}.utils"}
+
+_BELOW_RUN = {"V", "T", "W", "D", "S", "O", "X", "C"}
+# What every program may import: the rooms below it, the names that users import, and the parts
+# that programs share. The functions of search spaces are the words of sweep files.
+_PROGRAM = {"V", "R", "A", "F", "P commands", "localtune.search.sample"}
 
 # A layer, or one module where only that one is allowed.
 MAY_IMPORT = {
     "V": {"V"},
     "T": {"V", "T"},
     "W": {"V", "T", "W"},
-    # A searcher takes its state out of an experiment whose directory the user gives.
+    # A searcher takes its state from an experiment whose directory the user gives.
     "D": {"V", "D", "localtune.storage.reading"},
     "S": {"V", "S"},
     "O": {"V", "O"},
@@ -73,43 +91,47 @@ MAY_IMPORT = {
         "localtune.stopper.stopper",
         "localtune.worker.messages",
     },
-    "U": {"V", "T", "W", "D", "S", "O", "X", "C", "U"},
+    "R": {*_BELOW_RUN, "R", "A"},
+    "A": {"V", "S", "A"},
+    "K": {*_BELOW_RUN, "R", "A", "I", "F", "K"},
+    "I": {"V", "T", "D", "O", "R", "A", "I"},
+    "F": {*_BELOW_RUN, "R", "A", "F"},
+    "P commands": _PROGRAM,
+    "P cli": {*_PROGRAM, "P cli", "I"},
+    "P report": {*_PROGRAM, "P report"},
+    "P check": {*_PROGRAM, "P check"},
 }
 
 # Packages that may be imported at the top of a module, and in which layers. All others are
 # imported inside the function that needs them.
+_USED_AT_TOP = {"X", "W", "S", "R", "A", "K"}
 IMPORTED_AT_TOP = {
-    "cloudpickle": {"X", "W", "S", "U"},
-    "filelock": {"X", "W", "S", "U"},
-    "psutil": {"X", "W", "S", "U"},
-    # Only pytest itself loads the module that does it.
-    "pytest": {"U"},
-    # Only those who use the library load the module that is named after it.
-    "keras": {"U"},
-    "lightgbm": {"U"},
-    "lightning": {"U"},
-    "pytorch_lightning": {"U"},
-    "xgboost": {"U"},
+    "cloudpickle": _USED_AT_TOP,
+    "filelock": _USED_AT_TOP,
+    "psutil": _USED_AT_TOP,
+    # Only pytest itself loads the modules that do it.
+    "pytest": {"K", "P check"},
 }
 
 
 def layer_of(module: str) -> str | None:
-    """Layer of a module, or None if the table does not name it.
+    """Returns the layer of a module, or None if the table does not name it.
 
     Args:
         module: Dotted name.
     """
-    # The package itself holds no code of a layer: its names are looked up when they are used.
+    if module in FACES:
+        return "F"
     name = module
     while name:
         if name in LAYER_OF:
             return LAYER_OF[name]
         name = name.rpartition(".")[0]
-    return "U" if module == PACKAGE else None
+    return None
 
 
 def package_modules() -> dict[str, Path]:
-    """Dotted name and file of each module of the package."""
+    """Returns the dotted name and the file of each module of the package."""
     modules = {}
     for path in sorted((ROOT / PACKAGE).rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts

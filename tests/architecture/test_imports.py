@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.imports import Import, read_imports
+from tests.architecture.imports import Import, When, circles, read_imports
 from tests.architecture.layers import (
     IMPORTED_AT_TOP,
     LAYER_OF,
@@ -31,6 +31,47 @@ DISTRIBUTION_OF = {
     "pytorch_lightning": "lightning",
     "sklearn": "scikit-learn",
     "yaml": "PyYAML",
+}
+
+
+# Imports that still break a rule, {importer: targets}. The list only gets shorter.
+NOT_YET: dict[str, set[str]] = {
+    "localtune.config.run": {
+        "localtune.callback",
+        "localtune.progress_reporter",
+        "localtune.stopper",
+    },
+    "localtune.config.tune": {"localtune.schedulers"},
+    "localtune.execution.in_process": {"localtune.trainable.trainable"},
+    "localtune.tools.check.bench": {
+        "localtune.execution.executor",
+        "localtune.execution.local_process",
+        "localtune.execution.process.memory_usage",
+        "localtune.worker.messages",
+    },
+    "localtune.tools.check.check": {
+        "localtune.search.variant_generator",
+        "localtune.trainable.parameters",
+        "localtune.trainable.trainable",
+        "localtune.trainable.util",
+    },
+    "localtune.tools.check.checkpoints": {"localtune.worker.messages"},
+    "localtune.tools.check.concurrency": {"localtune.execution.executor"},
+    "localtune.tools.check.examination": {
+        "localtune.execution.machine",
+        "localtune.trainable.trainable",
+        "localtune.trainable.util",
+        "localtune.worker.messages",
+    },
+    "localtune.tools.check.life": {"localtune.worker.messages"},
+    "localtune.tools.check.probe": {"localtune.trainable.trainable"},
+}
+# Circles of imports that are still there, each by one of its modules.
+CIRCLES_NOT_YET = {
+    "localtune.config.tune",
+    "localtune.execution.process.launcher",
+    "localtune.search.domains",
+    "localtune.trainable.drivers",
 }
 
 
@@ -56,8 +97,18 @@ def test_each_module_named_by_the_tables_exists() -> None:
 
 def test_each_layer_imports_only_what_it_may() -> None:
     found = [each for each in IMPORTS if each.is_own and not is_allowed(each.importer, each.target)]
+    new = [each for each in found if each.target not in NOT_YET.get(each.importer, set())]
 
-    assert not found, lines(found)
+    assert not new, lines(new)
+
+
+def test_the_list_of_imports_that_break_a_rule_is_up_to_date() -> None:
+    found: dict[str, set[str]] = {}
+    for each in IMPORTS:
+        if each.is_own and not is_allowed(each.importer, each.target):
+            found.setdefault(each.importer, set()).add(each.target)
+
+    assert found == NOT_YET
 
 
 def test_each_import_of_the_package_finds_a_module() -> None:
@@ -122,6 +173,19 @@ def test_modules_do_not_import_each_other_in_a_circle() -> None:
         pytest.fail("each imports the one before it: " + ", ".join(error.args[1]), pytrace=False)
 
 
+def test_there_is_no_circle_of_imports_of_any_kind() -> None:
+    """Counts imports while loading, in functions, and for type checkers."""
+    graph: dict[str, set[str]] = {module: set() for module in MODULES}
+    for each in IMPORTS:
+        if each.is_own and each.target != each.importer:
+            graph[each.importer].add(each.target)
+    found = circles(graph)
+    new = [each for each in found if not CIRCLES_NOT_YET.intersection(each)]
+
+    assert not new, "\n".join(", ".join(each) for each in new)
+    assert len(found) == len(CIRCLES_NOT_YET), "shorten the list of circles that are still there"
+
+
 def loaded_by(found: Import) -> set[str]:
     """The target and the packages around it, without those that the importer itself is in."""
     parts = found.target.split(".")
@@ -163,7 +227,7 @@ else:
 """
 
     @pytest.fixture
-    def found(self, tmp_path: Path) -> dict[str, bool]:
+    def found(self, tmp_path: Path) -> dict[str, When]:
         path = tmp_path / "module.py"
         path.write_text(self.SOURCE)
         others = ["localtune.result", "localtune.clock", "localtune.trial.sibling"]
@@ -171,9 +235,9 @@ else:
         for other in others:
             modules[other] = tmp_path / "empty.py"
         (tmp_path / "empty.py").touch()
-        return {each.target: each.at_top for each in read_imports(modules)}
+        return {each.target: each.when for each in read_imports(modules)}
 
-    def test_finds_each_import_of_run_time(self, found: dict[str, bool]) -> None:
+    def test_finds_each_import(self, found: dict[str, When]) -> None:
         assert sorted(found) == [
             "filelock",
             "json",
@@ -183,12 +247,23 @@ else:
             "localtune.trial.sibling",
             "numpy",
             "os.path",
+            "pandas",
             "psutil",
+            "rich",
             "sqlite3",
             "typing",
         ]
 
-    def test_tells_imports_inside_functions_from_those_at_the_top(
-        self, found: dict[str, bool]
-    ) -> None:
-        assert [target for target, at_top in found.items() if not at_top] == ["numpy"]
+    def test_tells_when_each_happens(self, found: dict[str, When]) -> None:
+        assert [target for target, when in found.items() if when is When.LATER] == ["numpy"]
+        assert [target for target, when in found.items() if when is When.NEVER] == [
+            "pandas",
+            "rich",
+        ]
+
+
+def test_circles_are_found_through_other_modules() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set()}
+    assert circles(graph) == [["a", "b", "c"]]
+    graph["e"] = {"d"}
+    assert circles(graph) == [["d", "e"], ["a", "b", "c"]]

@@ -52,8 +52,8 @@ ALLOWED = {
     "localtune.tuner.Tuner.restore": _TUNER,
     "localtune.tuner._saved_of": _DATABASE,
     "localtune.tuner._loaded": _TUNER,
-    "localtune.tools.cli.reading.tune_config_of": _TUNER,
-    "localtune.tools.cli.export_study._distributions": _TUNER,
+    "localtune.analysis.reader.tune_config_of": _TUNER,
+    "localtune.integration.optuna_study._distributions": _TUNER,
     "localtune.testing.searcher_contract.SearcherContract."
     "test_a_searcher_that_is_restored_goes_on_like_its_twin": _OWN,
     "localtune.examples.population.Network.load_checkpoint": "user code: its own checkpoint",

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from localtune.tools.cli.main import COMMANDS, main, make_parser
+from localtune.tools.cli.main import main
+from localtune.tools.commands.registry import COMMANDS, make_parser
 from tests.docs.pages import PAGES, script_of
 
 # What ends a command in a shell.

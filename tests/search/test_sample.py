@@ -40,6 +40,7 @@ from localtune.search.sample import (
     randn,
     sample_from,
     uniform,
+    without_grids,
 )
 
 SEEDS = st.integers(0, 2**32)
@@ -564,3 +565,7 @@ def test_an_expression_that_uses_numpy_needs_it(monkeypatch: pytest.MonkeyPatch)
 def test_a_grid_is_a_plain_dict() -> None:
     assert grid_search([1, 2]) == {"grid_search": [1, 2]}
     assert grid_search(iter("ab")) == {"grid_search": ["a", "b"]}
+
+
+def test_a_space_without_grids_stays_as_it_is() -> None:
+    assert without_grids({"a": 1, "b": {"c": [1]}}) == {"a": 1, "b": {"c": [1]}}

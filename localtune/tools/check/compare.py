@@ -7,28 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from localtune.result import (
-    AUTO_RESULT_KEYS,
-    DEBUG_METRICS,
-    DONE,
-    EXPERIMENT_TAG,
-    RESULT_DUPLICATE,
-    SHOULD_CHECKPOINT,
-)
+from localtune.result import NOT_METRICS, RESULT_DUPLICATE
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.text import one_line
 
-_NOT_METRICS = frozenset(
-    {
-        *AUTO_RESULT_KEYS,
-        *DEBUG_METRICS,
-        DONE,
-        SHOULD_CHECKPOINT,
-        EXPERIMENT_TAG,
-        RESULT_DUPLICATE,
-        "perf",
-    }
-)
+_NOT_COMPARED = NOT_METRICS | {RESULT_DUPLICATE, "perf"}
 # Two runs of one program differ in these, in all names that people give them.
 _MEASURED = re.compile(
     r"(^|_)(times?|duration|elapsed|seconds|secs?|s|ms|timestamp|date|fps|speed|throughput"
@@ -42,7 +25,7 @@ _SHOWN = 3
 
 def metrics_of(result: Mapping[str, Any]) -> dict[str, Any]:
     """What user code itself reported, flat: ``{"nested/key": value}``."""
-    reported = {key: value for key, value in result.items() if key not in _NOT_METRICS}
+    reported = {key: value for key, value in result.items() if key not in _NOT_COMPARED}
     return {str(key): value for key, value in flatten_dict(reported).items()}
 
 

@@ -1,1 +1,4 @@
-"""The command line, ``localtune``: one module per command, all listed in ``main.COMMANDS``."""
+"""The command line ``localtune``: its entry is ``main``, and the other modules are commands.
+
+All commands are listed in ``localtune.tools.commands.registry``.
+"""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from localtune.tools.cli.exit_codes import FAILED, OK
-from localtune.tools.cli.options import (
+from localtune.tools.commands.exit_codes import FAILED, OK
+from localtune.tools.commands.options import (
     add_command,
     add_experiment,
     add_json,
@@ -14,7 +14,7 @@ from localtune.tools.cli.options import (
     add_trust,
     checked,
 )
-from localtune.tools.cli.settings import CHECKS, one_of
+from localtune.tools.commands.settings import CHECKS, one_of
 from localtune.utils.messages import say, show
 
 # The values of localtune.trial.metric_analysis.SCOPES; that module is not needed for help.
@@ -52,21 +52,21 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
+    from localtune.analysis.experiment_paths import find_experiment
     from localtune.analysis.metric_help import explain_no_best
+    from localtune.analysis.reader import read_saved
     from localtune.error import UsageError
-    from localtune.tools.cli.json_text import show_json
-    from localtune.tools.cli.places import experiment_path
-    from localtune.tools.cli.reading import read
     from localtune.tools.cli.show import print_trial, trial_record
+    from localtune.tools.commands.json_text import show_json
 
-    view = read(experiment_path(args.experiment, args.storage), args.run, trust=args.trust)
-    view.set_goal(args.metric, args.mode)
-    metric, mode = view.metric, view.mode
+    saved = read_saved(find_experiment(args.experiment, args.storage), args.run, trust=args.trust)
+    saved.set_goal(args.metric, args.mode)
+    metric, mode = saved.metric, saved.mode
     if metric is None or mode is None:
         raise UsageError("What is best is not known of this run: add --metric NAME --mode min|max.")
-    best = view.analysis().find_best_trial(metric, mode, args.scope, True)
+    best = saved.analysis().find_best_trial(metric, mode, args.scope, True)
     if best is None:
-        say(explain_no_best(view.trials, metric, only_finite=True))
+        say(explain_no_best(saved.trials, metric, only_finite=True))
         return FAILED
     value = best.metric_stats[metric].value(args.scope, mode)
     if args.json:
@@ -74,6 +74,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         show(f"best         {metric} = {value:g} ({mode}, {args.scope})")
         print_trial(best)
-    if view.others():
-        say(view.others())
+    if saved.others():
+        say(saved.others())
     return OK

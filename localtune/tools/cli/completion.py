@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from localtune.tools.cli.exit_codes import OK
-from localtune.tools.cli.options import add_command, checked
-from localtune.tools.cli.settings import one_of
+from localtune.tools.commands.exit_codes import OK
+from localtune.tools.commands.options import add_command, checked
+from localtune.tools.commands.settings import one_of
 from localtune.utils.messages import show_lines
 
 _BASH = """\
@@ -74,7 +74,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
-    from localtune.tools.cli.main import COMMANDS, make_parser
+    from localtune.tools.commands.registry import COMMANDS, make_parser
 
     show_lines(script(args.shell, _options(make_parser(COMMANDS))), end="")
     return OK

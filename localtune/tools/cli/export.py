@@ -6,8 +6,8 @@ import argparse
 import os
 from typing import Any
 
-from localtune.tools.cli.exit_codes import OK
-from localtune.tools.cli.options import (
+from localtune.tools.commands.exit_codes import OK
+from localtune.tools.commands.options import (
     add_command,
     add_experiment,
     add_json,
@@ -15,7 +15,7 @@ from localtune.tools.cli.options import (
     add_trust,
     checked,
 )
-from localtune.tools.cli.settings import CHECKS, one_of
+from localtune.tools.commands.settings import CHECKS, one_of
 from localtune.utils.messages import say
 
 _FORMATS = ("csv", "json", "parquet", "optuna")
@@ -64,10 +64,10 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
+    from localtune.analysis.experiment_paths import find_experiment
+    from localtune.analysis.reader import read_saved
     from localtune.error import UsageError
-    from localtune.tools.cli.json_text import show_json
-    from localtune.tools.cli.places import experiment_path
-    from localtune.tools.cli.reading import read
+    from localtune.tools.commands.json_text import show_json
     from localtune.utils.text import count
 
     output = os.path.abspath(os.path.expanduser(args.output))
@@ -76,20 +76,20 @@ def run(args: argparse.Namespace) -> int:
     # A study may stand beside others in a file.
     if os.path.exists(output) and not args.force and args.to != "optuna":
         raise UsageError(f"{output!r} exists: choose another file, or replace it with --force.")
-    view = read(experiment_path(args.experiment, args.storage), args.run, trust=args.trust)
+    saved = read_saved(find_experiment(args.experiment, args.storage), args.run, trust=args.trust)
     if args.to == "optuna":
-        from localtune.tools.cli.export_study import export_study
+        from localtune.integration.optuna_study import export_study
 
-        view.set_goal(args.metric, args.mode)
-        written = export_study(view, output, replace=args.force)
+        saved.set_goal(args.metric, args.mode)
+        written = export_study(saved, output, replace=args.force)
     else:
         from localtune.tools.cli.export_table import export_table
 
-        written = export_table(view, output, args.to, args.rows)
+        written = export_table(saved, output, args.to, args.rows)
     if args.json:
         show_json({"file": output, "format": args.to, "rows": written})
     else:
         say(f"Wrote {count(written, 'row')} to {output}.")
-    if view.others():
-        say(view.others())
+    if saved.others():
+        say(saved.others())
     return OK

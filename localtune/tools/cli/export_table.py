@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExtraMissingError
 from localtune.result import CONFIG_PREFIX, TRIAL_ID
-from localtune.storage.histories import histories
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.files import write_file
 
 if TYPE_CHECKING:
-    from localtune.tools.cli.reading import View
+    from localtune.analysis.reader import SavedExperiment
     from localtune.trial.trial import Trial
 
 
-def export_table(view: View, path: str, kind: str, rows: str) -> int:
+def export_table(saved: SavedExperiment, path: str, kind: str, rows: str) -> int:
     """Writes an experiment as a table; a file that is there is replaced at once or not at all.
 
     Args:
-        view: The experiment.
+        saved: The experiment.
         path: The file.
         kind: ``"csv"``, ``"json"`` or ``"parquet"``.
         rows: ``"trials"`` or ``"results"``.
@@ -34,9 +33,9 @@ def export_table(view: View, path: str, kind: str, rows: str) -> int:
     Raises:
         ExtraMissingError: for Parquet without pandas and pyarrow.
     """
-    nested = list(_rows(view, rows))
+    nested = list(_rows(saved, rows))
     if kind == "json":
-        from localtune.tools.cli.json_text import json_text
+        from localtune.tools.commands.json_text import json_text
 
         write_file(path, f"{json_text(nested)}\n".encode(), sync=False)
         return len(nested)
@@ -45,14 +44,13 @@ def export_table(view: View, path: str, kind: str, rows: str) -> int:
     return len(flat)
 
 
-def _rows(view: View, rows: str) -> Iterator[dict[str, Any]]:
+def _rows(saved: SavedExperiment, rows: str) -> Iterator[dict[str, Any]]:
     if rows == "trials":
-        for trial in view.trials:
+        for trial in saved.trials:
             about = _about(trial)
             yield {**about, **_without_config(trial.last_result), CONFIG_PREFIX: trial.config}
         return
-    # The view has been read: whoever did it trusts it.
-    for trial, results in histories(view.trials, trust=True):
+    for trial, results in saved.histories():
         about = _about(trial)
         for result in results:
             yield {**about, **_without_config(result), CONFIG_PREFIX: trial.config}

@@ -8,8 +8,8 @@ import shlex
 import time
 from typing import Any
 
-from localtune.tools.cli.exit_codes import OK
-from localtune.tools.cli.options import add_command, add_json, add_run, add_trust
+from localtune.tools.commands.exit_codes import OK
+from localtune.tools.commands.options import add_command, add_json, add_run, add_trust
 from localtune.utils.messages import say
 
 
@@ -32,75 +32,79 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
+    from localtune.analysis.experiment_paths import (
+        experiments_in,
+        folders_with_experiments,
+        storage_directory,
+    )
+    from localtune.analysis.reader import read_or_explain
     from localtune.error import UsageError
-    from localtune.tools.cli.json_text import show_json
-    from localtune.tools.cli.places import experiments_in, places_below, storage_directory
-    from localtune.tools.cli.reading import read_gently
+    from localtune.tools.commands.json_text import show_json
 
     storage = storage_directory(args.storage)
     # The default place is made by the first run: before that there is just nothing in it.
     is_there = args.storage is not None or os.path.isdir(storage)
     paths = experiments_in(storage) if is_there else []
-    views = []
+    experiments = []
     for path in paths:
         try:
-            views.append(read_gently(path, args.run, trust=args.trust))
+            experiments.append(read_or_explain(path, args.run, trust=args.trust))
         except UsageError as error:  # It has no such run.
             say(f"{os.path.basename(path)}: {error}")
     if args.json:
-        show_json([record_of(view) for view in views])
+        show_json([record_of(saved) for saved in experiments])
         return OK
-    if views:
-        _print(views)
+    if experiments:
+        _print(experiments)
     else:
         say(f"There are no experiments in {storage}.")
-    for place in places_below(storage):
+    for place in folders_with_experiments(storage):
         say(f"There are some in {place}: localtune ls {shlex.quote(place)}")
-    for view in views:
-        note = view.problem or view.others()
+    for saved in experiments:
+        note = saved.problem or saved.others()
         if note:
-            say(f"{view.name}: {note}")
+            say(f"{saved.name}: {note}")
     return OK
 
 
-def record_of(view: Any) -> dict[str, Any]:
+def record_of(saved: Any) -> dict[str, Any]:
     """What programs are told of an experiment."""
-    best = view.best()
+    best = saved.best()
     return {
-        "name": view.name,
-        "path": view.path,
-        "state": view.state.value,
-        "run": view.run,
-        "runs": len(view.runs),
-        "pid": view.owner.pid if view.owner is not None else None,
-        "trials": view.counts(),
-        "metric": view.metric,
-        "mode": view.mode,
+        "name": saved.name,
+        "path": saved.path,
+        "state": saved.state.value,
+        "run": saved.run,
+        "runs": len(saved.runs),
+        "pid": saved.owner.pid if saved.owner is not None else None,
+        "trials": saved.counts(),
+        "metric": saved.metric,
+        "mode": saved.mode,
         "best": {"trial_id": best[0].trial_id, "value": best[1]} if best is not None else None,
-        "problem": view.problem or None,
+        "problem": saved.problem or None,
     }
 
 
-def _print(views: list[Any]) -> None:
-    from localtune.tools.cli.table import print_table
+def _print(experiments: list[Any]) -> None:
+    from localtune.tools.commands.table import print_table
 
     rows = []
-    for view in views:
-        counts = view.counts()
-        best = view.best()
+    for saved in experiments:
+        counts = saved.counts()
+        best = saved.best()
         rows.append(
             [
-                view.name,
-                view.state.value,
-                f"{view.run} of {len(view.runs)}" if len(view.runs) > 1 else "",
+                saved.name,
+                saved.state.value,
+                f"{saved.run} of {len(saved.runs)}" if len(saved.runs) > 1 else "",
                 str(sum(counts.values())),
                 str(counts.get("ERROR", 0) or ""),
-                f"{view.metric}={best[1]:.5g}" if best is not None else "",
-                _changed(view.path),
+                f"{saved.metric}={best[1]:.5g}" if best is not None else "",
+                _changed(saved.path),
             ]
         )
     titles = ["EXPERIMENT", "STATE", "RUN", "TRIALS", "FAILED", "BEST", "CHANGED"]
-    if not any(len(view.runs) > 1 for view in views):
+    if not any(len(saved.runs) > 1 for saved in experiments):
         del titles[2]
         for row in rows:
             del row[2]

@@ -3,8 +3,6 @@
     main(argv) --> the module of the command: add_parser(subparsers), then run(args) --> exit code
 
 Exit codes: 0 all well; 1 trials failed, or the command did; 2 usage; 130 interrupted.
-
-A new command is a module of this package, and a line in ``COMMANDS``.
 """
 
 from __future__ import annotations
@@ -14,42 +12,16 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import import_module
-from types import ModuleType
 
-from localtune._version import __version__
 from localtune.error import TuneError, UsageError
-from localtune.tools.cli.exit_codes import FAILED, INTERRUPTED, USAGE
-from localtune.tools.cli.options import COMMAND, Parser
 from localtune.tools.cli.phrases import in_options
+from localtune.tools.commands.exit_codes import FAILED, INTERRUPTED, USAGE
+from localtune.tools.commands.registry import COMMANDS, make_parser, module_of
 from localtune.utils.files import current_directory
 from localtune.utils.messages import say
 from localtune.utils.text import near_miss
 
-# In the order in which help lists them; each is a module of this package.
-COMMANDS = (
-    "check",
-    "run",
-    "resume",
-    "retry",
-    "stop",
-    "ls",
-    "show",
-    "best",
-    "tail",
-    "report",
-    "export",
-    "clean",
-    "completion",
-)
-
 _OPTIONS = ("-h", "--help", "--version")
-
-_EPILOG = """\
-examples:
-  localtune run train.py:train --param 'lr=loguniform(1e-4,1e-1)' --samples 20
-  localtune ls
-exit codes: 0 all well, 1 trials failed, 2 usage, 130 interrupted"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,30 +69,6 @@ def _replace_missing_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
-
-
-def module_of(command: str) -> ModuleType:
-    """The module of a command."""
-    return import_module(f"localtune.tools.cli.{command}")
-
-
-def make_parser(commands: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser of some commands."""
-    parser = Parser(
-        prog="localtune",
-        description="Hyperparameter sweeps on one machine.",
-        usage="localtune COMMAND ...",
-        epilog=_EPILOG,
-    )
-    parser.add_argument(
-        "--version", action="version", version=__version__, help="print the version"
-    )
-    subparsers = parser.add_subparsers(
-        dest="command", metavar=COMMAND, prog="localtune", required=True, parser_class=Parser
-    )
-    for each in commands:
-        module_of(each).add_parser(subparsers)
-    return parser
 
 
 def _parsed(arguments: list[str], command: str) -> argparse.Namespace:

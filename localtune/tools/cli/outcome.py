@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import MissingMetricError, UsageError
-from localtune.tools.cli.exit_codes import FAILED, INTERRUPTED, OK
-from localtune.tools.cli.json_text import show_json
+from localtune.tools.commands.exit_codes import FAILED, INTERRUPTED, OK
+from localtune.tools.commands.json_text import show_json
 from localtune.utils.messages import say
 from localtune.utils.text import count
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from localtune.tools.cli.going_on import add_arguments, go_on
-from localtune.tools.cli.options import add_command
+from localtune.tools.cli.resuming import add_arguments, go_on
+from localtune.tools.commands.options import add_command
 
 
 def add_parser(subparsers: Any) -> None:

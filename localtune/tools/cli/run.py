@@ -6,8 +6,8 @@ import argparse
 import tempfile
 from typing import Any
 
-from localtune.tools.cli.options import add_command, checked
-from localtune.tools.cli.settings import CHECKS, parameter
+from localtune.tools.commands.options import add_command, checked
+from localtune.tools.commands.settings import CHECKS, parameter
 
 
 def add_parser(subparsers: Any) -> None:
@@ -85,7 +85,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
     from localtune.tools.cli.outcome import carry_out
-    from localtune.tools.cli.sweep import make_small, make_tuner, sweep_of
+    from localtune.tools.commands.sweep import make_small, make_tuner, sweep_of
 
     sweep = sweep_of(args)
     if not args.smoke:

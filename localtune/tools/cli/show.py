@@ -6,12 +6,18 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from localtune.tools.cli.exit_codes import OK
-from localtune.tools.cli.options import add_command, add_experiment, add_json, add_run, add_trust
+from localtune.tools.commands.exit_codes import OK
+from localtune.tools.commands.options import (
+    add_command,
+    add_experiment,
+    add_json,
+    add_run,
+    add_trust,
+)
 from localtune.utils.messages import say, show, show_lines
 
 if TYPE_CHECKING:
-    from localtune.tools.cli.reading import View
+    from localtune.analysis.reader import SavedExperiment
     from localtune.trial.trial import Trial
 
 
@@ -35,25 +41,25 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
-    from localtune.tools.cli.json_text import show_json
+    from localtune.analysis.experiment_paths import find_experiment
+    from localtune.analysis.reader import find_trial, read_saved
     from localtune.tools.cli.ls import record_of
-    from localtune.tools.cli.places import experiment_path
-    from localtune.tools.cli.reading import find_trial, read
+    from localtune.tools.commands.json_text import show_json
 
-    view = read(experiment_path(args.experiment, args.storage), args.run, trust=args.trust)
+    saved = read_saved(find_experiment(args.experiment, args.storage), args.run, trust=args.trust)
     if args.trial is not None:
-        trial = find_trial(view, args.trial)
+        trial = find_trial(saved, args.trial)
         if args.json:
             show_json(trial_record(trial))
         else:
             print_trial(trial)
     elif args.json:
-        trials = [trial_record(trial) for trial in view.trials]
-        show_json({**record_of(view), "trials": trials, "counts": view.counts()})
+        trials = [trial_record(trial) for trial in saved.trials]
+        show_json({**record_of(saved), "trials": trials, "counts": saved.counts()})
     else:
-        _print_experiment(view)
-    if view.others():
-        say(view.others())
+        _print_experiment(saved)
+    if saved.others():
+        say(saved.others())
     return OK
 
 
@@ -75,34 +81,35 @@ def trial_record(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _print_experiment(view: View) -> None:
+def _print_experiment(saved: SavedExperiment) -> None:
     from localtune.utils.text import one_line
 
-    counts = ", ".join(f"{number} {status}" for status, number in view.counts().items())
-    owner = f" ({view.owner})" if view.owner is not None else ""
-    show(f"path    {view.path}")
-    show(f"state   {view.state.value}{owner}")
-    if len(view.runs) > 1:
-        show(f"run     {view.run} of {len(view.runs)}")
-    show(f"trials  {len(view.trials)}{': ' if counts else ''}{counts}")
-    if view.metric is not None:
-        best = view.best()
+    counts = ", ".join(f"{number} {status}" for status, number in saved.counts().items())
+    owner = f" ({saved.owner})" if saved.owner is not None else ""
+    show(f"path    {saved.path}")
+    show(f"state   {saved.state.value}{owner}")
+    if len(saved.runs) > 1:
+        show(f"run     {saved.run} of {len(saved.runs)}")
+    show(f"trials  {len(saved.trials)}{': ' if counts else ''}{counts}")
+    if saved.metric is not None:
+        best = saved.best()
         value = f", best {one_line(best[1])} in {best[0].trial_id}" if best is not None else ""
-        show(f"metric  {view.metric} ({view.mode}){value}")
-    if view.trials:
+        show(f"metric  {saved.metric} ({saved.mode}){value}")
+    if saved.trials:
         show()
-        _print_trials(view)
+        _print_trials(saved)
 
 
-def _print_trials(view: View) -> None:
-    from localtune.tools.cli.table import print_table
+def _print_trials(saved: SavedExperiment) -> None:
+    from localtune.analysis.metric_help import user_metrics
+    from localtune.tools.commands.table import print_table
     from localtune.utils.dicts import flatten_dict, unflattened_lookup
     from localtune.utils.text import format_duration, one_line
 
-    metrics = [view.metric] if view.metric is not None else own_metrics(view.trials)[:2]
-    params = sorted({key for trial in view.trials for key in trial.evaluated_params})
+    metrics = [saved.metric] if saved.metric is not None else user_metrics(saved.trials)[:2]
+    params = sorted({key for trial in saved.trials for key in trial.evaluated_params})
     rows = []
-    for number, trial in enumerate(view.trials):
+    for number, trial in enumerate(saved.trials):
         config = flatten_dict(trial.config)
         cells = [str(number), trial.trial_id, trial.status.value, str(trial.result_count)]
         for metric in metrics:
@@ -114,15 +121,6 @@ def _print_trials(view: View) -> None:
         rows.append(cells)
     titles = ["#", "TRIAL", "STATUS", "RESULTS", *metrics, "TIME", *params]
     print_table(titles, rows, numbers="# RESULTS")
-
-
-def own_metrics(trials: list[Trial]) -> list[str]:
-    """Metrics that the user reported, in the order in which they came up."""
-    from localtune.result import AUTO_RESULT_KEYS
-
-    automatic = (*AUTO_RESULT_KEYS, "done", "should_checkpoint")
-    found = {key: None for trial in trials for key in trial.metric_stats if key not in automatic}
-    return list(found)
 
 
 def print_trial(trial: Trial) -> None:

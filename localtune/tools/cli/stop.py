@@ -13,9 +13,9 @@ import signal
 import time
 from typing import Any
 
-from localtune.tools.cli.exit_codes import FAILED, OK
-from localtune.tools.cli.options import add_command, add_experiment, add_trust, checked
-from localtune.tools.cli.settings import duration
+from localtune.tools.commands.exit_codes import FAILED, OK
+from localtune.tools.commands.options import add_command, add_experiment, add_trust, checked
+from localtune.tools.commands.settings import duration
 from localtune.utils.messages import say
 
 _POLL_S = 0.05
@@ -42,12 +42,12 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
+    from localtune.analysis.experiment_paths import find_experiment
+    from localtune.analysis.reader import find_owner
     from localtune.result import COMMAND_FILE
-    from localtune.storage.owner import find_owner
-    from localtune.tools.cli.places import experiment_path
     from localtune.utils.trust import check_trusted
 
-    path = experiment_path(args.experiment, args.storage)
+    path = find_experiment(args.experiment, args.storage)
     # A file in there names the process that is told to end.
     check_trusted(path, trust=args.trust)
     owner = find_owner(path)

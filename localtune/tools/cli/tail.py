@@ -10,16 +10,22 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from localtune.tools.cli.exit_codes import OK
-from localtune.tools.cli.options import add_command, add_experiment, add_run, add_trust, checked
-from localtune.tools.cli.settings import positive
+from localtune.tools.commands.exit_codes import OK
+from localtune.tools.commands.options import (
+    add_command,
+    add_experiment,
+    add_run,
+    add_trust,
+    checked,
+)
+from localtune.tools.commands.settings import positive
 from localtune.utils.files import no_link
 from localtune.utils.messages import say, show, show_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from localtune.tools.cli.reading import View
+    from localtune.analysis.reader import SavedExperiment
     from localtune.trial.trial import Trial
 
 _POLL_S = 0.1
@@ -58,12 +64,12 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
+    from localtune.analysis.experiment_paths import find_experiment
+    from localtune.analysis.reader import find_trial, read_saved
     from localtune.result import EXPR_RESULT_FILE
-    from localtune.tools.cli.places import experiment_path
-    from localtune.tools.cli.reading import find_trial, read
 
-    path = experiment_path(args.experiment, args.storage)
-    look = partial(read, path, args.run, trust=args.trust)
+    path = find_experiment(args.experiment, args.storage)
+    look = partial(read_saved, path, args.run, trust=args.trust)
     trial = find_trial(look(), args.trial)
     if not trial.dirname:
         say(f"The trial {trial.trial_id} has not started yet.")
@@ -131,7 +137,7 @@ def _print(content: bytes) -> None:
         show_lines(content.decode("utf-8", "replace"), end="")
 
 
-def _started(path: str, trial: Trial, look: Callable[[], View]) -> Trial:
+def _started(path: str, trial: Trial, look: Callable[[], SavedExperiment]) -> Trial:
     """The trial once it has a directory, or once it is known that it will not get one."""
     for latest, is_over in _changes(path, trial, look):
         if latest.dirname or is_over:
@@ -139,7 +145,9 @@ def _started(path: str, trial: Trial, look: Callable[[], View]) -> Trial:
     raise AssertionError("changes come without end")
 
 
-def _follow(path: str, trial: Trial, files: list[_Tail], look: Callable[[], View]) -> None:
+def _follow(
+    path: str, trial: Trial, files: list[_Tail], look: Callable[[], SavedExperiment]
+) -> None:
     """Prints what comes until the trial has ended, or nobody runs it any more."""
     for _, is_over in _changes(path, trial, look):
         # What was written before the end is there now.
@@ -150,9 +158,11 @@ def _follow(path: str, trial: Trial, files: list[_Tail], look: Callable[[], View
             return
 
 
-def _changes(path: str, trial: Trial, look: Callable[[], View]) -> Iterator[tuple[Trial, bool]]:
+def _changes(
+    path: str, trial: Trial, look: Callable[[], SavedExperiment]
+) -> Iterator[tuple[Trial, bool]]:
     """Again and again: the trial as it is recorded, and whether nothing more will come of it."""
-    from localtune.tools.cli.reading import State
+    from localtune.analysis.reader import ExperimentState
 
     seen: object = None
     is_over = False
@@ -161,11 +171,11 @@ def _changes(path: str, trial: Trial, look: Callable[[], View]) -> Iterator[tupl
         stamp = _stamp(path)
         now = time.monotonic()
         if stamp != seen and now >= next_look:
-            view = look()
+            saved = look()
             # While a run writes without end, looking at it is no full-time work.
             next_look = now + _REST_FACTOR * (time.monotonic() - now)
-            trial = next((each for each in view.trials if each.trial_id == trial.trial_id), trial)
-            is_over = trial.is_finished() or view.state is not State.RUNNING
+            trial = next((each for each in saved.trials if each.trial_id == trial.trial_id), trial)
+            is_over = trial.is_finished() or saved.state is not ExperimentState.RUNNING
             seen = stamp
         yield trial, is_over
         time.sleep(_POLL_S)
@@ -173,8 +183,8 @@ def _changes(path: str, trial: Trial, look: Callable[[], View]) -> Iterator[tupl
 
 def _stamp(path: str) -> object:
     """Changes when something is recorded, or when the run ends."""
+    from localtune.analysis.reader import find_owner
     from localtune.result import EXPERIMENT_DB_FILE
-    from localtune.storage.owner import find_owner
 
     found: list[object] = [find_owner(path)]
     for name in (EXPERIMENT_DB_FILE, f"{EXPERIMENT_DB_FILE}-wal"):

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from localtune.analysis.metric_help import user_metrics
+from localtune.analysis.reader import ExperimentState, SavedExperiment
 from localtune.error import StorageError
 from localtune.result import EXPR_ERROR_FILE
-from localtune.storage.histories import histories
-from localtune.tools.cli.kept_command import command_of
-from localtune.tools.cli.reading import State, View
-from localtune.tools.cli.show import own_metrics
+from localtune.tools.commands.start_command import command_of
 from localtune.tools.report.curves import (
     MAX_CURVES,
     MAX_METRICS,
@@ -58,7 +57,7 @@ class Content:
     """What a report says.
 
     Attributes:
-        view: The experiment.
+        experiment: The experiment.
         metric: Metric that is shown; None if no trial has reported a number.
         is_goal: Whether trials are compared by it: metric and mode are known.
         values: Last value of the metric in each trial.
@@ -79,7 +78,7 @@ class Content:
         made_at: Unix time of the report.
     """
 
-    view: View
+    experiment: SavedExperiment
     metric: str | None
     is_goal: bool
     values: list[float | None]
@@ -102,7 +101,7 @@ class Content:
     @property
     def trials(self) -> list[Trial]:
         """All trials, in the order of their creation."""
-        return self.view.trials
+        return self.experiment.trials
 
     @property
     def best(self) -> int | None:
@@ -112,24 +111,24 @@ class Content:
     @property
     def is_running(self) -> bool:
         """Whether the experiment goes on."""
-        return self.view.state is State.RUNNING
+        return self.experiment.state is ExperimentState.RUNNING
 
 
-def content_of(view: View) -> Content:
+def content_of(experiment: SavedExperiment) -> Content:
     """Gathers what a report says of an experiment."""
-    trials = view.trials
-    own = own_metrics(trials)
-    metric = view.metric or (own[0] if own else None)
-    is_goal = view.metric is not None and view.mode is not None
+    trials = experiment.trials
+    own = user_metrics(trials)
+    metric = experiment.metric or (own[0] if own else None)
+    is_goal = experiment.metric is not None and experiment.mode is not None
     values = [_last_value(trial, metric) for trial in trials]
     ranking = [number for number, value in enumerate(values) if value is not None]
     if is_goal:
-        sign = -1.0 if view.mode == "max" else 1.0
+        sign = -1.0 if experiment.mode == "max" else 1.0
         ranking.sort(key=lambda number: sign * (values[number] or 0.0))
     metrics = list(dict.fromkeys(([metric] if metric else []) + own))[:MAX_METRICS]
     parameters = varying_parameters(trials)
     content = Content(
-        view=view,
+        experiment=experiment,
         metric=metric,
         is_goal=is_goal,
         values=values,
@@ -148,7 +147,9 @@ def content_of(view: View) -> Content:
     _add_histories(content)
     if content.best is not None:
         best = trials[content.best]
-        content.recipe = recipe_of(best, command_of(view.files), view.metric, view.mode)
+        content.recipe = recipe_of(
+            best, command_of(experiment.files), experiment.metric, experiment.mode
+        )
     return content
 
 
@@ -183,8 +184,7 @@ def _add_histories(content: Content) -> None:
 
 
 def _histories(content: Content) -> Iterator[tuple[Trial, list[dict[str, Any]]]]:
-    # The trials have been read: whoever did it trusts the experiment.
-    recorded = histories(content.trials, trust=True)
+    recorded = content.experiment.histories()
     for number, trial in enumerate(content.trials):
         try:
             yield next(recorded)

@@ -8,7 +8,7 @@ import time
 from importlib import resources
 from typing import Any
 
-from localtune.tools.cli.reading import State
+from localtune.analysis.reader import ExperimentState
 from localtune.tools.report import sections
 from localtune.tools.report.content import Content
 from localtune.tools.report.curves import MAX_CURVES
@@ -94,7 +94,7 @@ def render(content: Content, plotly_source: str) -> str:
         tag("meta", http_equiv="Content-Security-Policy", content=_policy(scripts)),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{content.view.name} - localtune report"),
+        tag("title", f"{content.experiment.name} - localtune report"),
         Html(f"<style>{_asset('page.css')}</style>"),
     )
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
@@ -271,7 +271,7 @@ def _data(content: Content) -> dict[str, Any]:
     trials = content.trials
     return {
         "metric": content.metric,
-        "mode": content.view.mode,
+        "mode": content.experiment.mode,
         "goal": content.is_goal,
         "ids": [trial.trial_id for trial in trials],
         "values": content.values,
@@ -302,7 +302,7 @@ def _data(content: Content) -> dict[str, Any]:
 
 def _timeline_data(content: Content) -> list[dict[str, Any]]:
     last = {each.number: each for each in sorted(content.stretches, key=lambda each: each.end)}
-    running = content.view.state is State.RUNNING
+    running = content.experiment.state is ExperimentState.RUNNING
     data = []
     longest = sorted(content.stretches, key=lambda each: each.start - each.end)
     for each in sorted(longest[:_MAX_BARS], key=lambda each: each.start):

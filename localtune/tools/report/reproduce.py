@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.error import UsageError
 from localtune.result import REPEAT_SEED_VARIABLE, TRAINING_ITERATION
-from localtune.schedulers.population import original_tag
-from localtune.tools.cli.kept_command import Command
-from localtune.tools.cli.settings import parameter, put
+from localtune.tools.commands.settings import parameter, put
+from localtune.tools.commands.start_command import Command
 from localtune.tools.report.params import flat_config
+from localtune.trial.experiment_tag import original_tag
 
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial
@@ -57,7 +57,7 @@ def recipe_of(
         notes.append(
             f"These values cannot be written as code, '...' stands for them: {', '.join(left_out)}."
         )
-    if original_tag(trial) != trial.experiment_tag:
+    if original_tag(trial.experiment_tag) != trial.experiment_tag:
         notes.append(
             "The scheduler changed this trial's configuration while it ran, and it went on from "
             "other trials' checkpoints: the last configuration alone does not repeat its result."

@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from localtune._version import __version__
-from localtune.tools.cli.json_text import json_text
-from localtune.tools.cli.reading import State
+from localtune.analysis.reader import ExperimentState
+from localtune.tools.commands.json_text import json_text
 from localtune.tools.report.content import Content, Failure
 from localtune.tools.report.markup import Html, joined, tag
 from localtune.tools.report.params import flat_config
@@ -17,10 +17,10 @@ from localtune.utils.text import count, format_duration, one_line, shorten
 _MAX_FAILURES = 100
 
 _STATES = {
-    State.EMPTY: "no trials yet",
-    State.RUNNING: "running",
-    State.INTERRUPTED: "interrupted",
-    State.DONE: "done",
+    ExperimentState.EMPTY: "no trials yet",
+    ExperimentState.RUNNING: "running",
+    ExperimentState.INTERRUPTED: "interrupted",
+    ExperimentState.DONE: "done",
 }
 STATUS_WORDS = {
     Status.TERMINATED: "finished",
@@ -34,20 +34,20 @@ STATUS_WORDS = {
 
 def header(content: Content) -> Html:
     """Title, state, and when the report was made."""
-    view = content.view
-    state = _STATES.get(view.state, view.state.value)
+    experiment = content.experiment
+    state = _STATES.get(experiment.state, experiment.state.value)
     return tag(
         "header",
         tag(
             "div",
             tag("p", "localtune report", class_="eyebrow"),
-            tag("h1", view.name),
-            tag("p", tag("code", view.path), class_="path"),
+            tag("h1", experiment.name),
+            tag("p", tag("code", experiment.path), class_="path"),
             class_="title",
         ),
         tag(
             "p",
-            tag("span", state, class_=f"state {view.state.value}"),
+            tag("span", state, class_=f"state {experiment.state.value}"),
             f" Report of {_date(content.made_at)}, localtune {__version__}",
             class_="made",
         ),
@@ -56,13 +56,13 @@ def header(content: Content) -> Html:
 
 def warnings(content: Content) -> Html | None:
     """What is missing, and why."""
-    notes = [content.view.problem] if content.view.problem else []
-    state = content.view.state
-    if state is State.EMPTY:
+    notes = [content.experiment.problem] if content.experiment.problem else []
+    state = content.experiment.state
+    if state is ExperimentState.EMPTY:
         notes.append("This experiment has no trials yet. Make the report again later.")
-    elif state is State.RUNNING:
+    elif state is ExperimentState.RUNNING:
         notes.append("The run goes on: this report shows how far it was.")
-    elif state is State.INTERRUPTED:
+    elif state is ExperimentState.INTERRUPTED:
         notes.append("The run was interrupted: some trials have not ended. It can be resumed.")
     if content.trials and not content.is_goal:
         known = f" Shown is {content.metric!r}." if content.metric else ""
@@ -72,8 +72,8 @@ def warnings(content: Content) -> Html | None:
         )
     elif content.trials and not content.ranking:
         notes.append(f"No trial has reported a finite value of {content.metric!r} so far.")
-    if content.view.others():
-        notes.append(content.view.others())
+    if content.experiment.others():
+        notes.append(content.experiment.others())
     notes += content.problems[:10]
     if len(content.problems) > 10:
         notes.append(f"... and {len(content.problems) - 10} more histories with such problems.")
@@ -84,8 +84,8 @@ def warnings(content: Content) -> Html | None:
 
 def summary(content: Content) -> Html:
     """The figures."""
-    view, trials = content.view, content.trials
-    counts = view.counts()
+    experiment, trials = content.experiment, content.trials
+    counts = experiment.counts()
     by_status = ", ".join(
         f"{counts[status.value]:,} {word}"
         for status, word in STATUS_WORDS.items()
@@ -96,9 +96,9 @@ def summary(content: Content) -> Html:
         value = content.values[content.best]
         tiles.append(
             _tile(
-                f"Best {view.metric}",
+                f"Best {experiment.metric}",
                 one_line(value, 5),
-                f"trial {content.best}; {_direction(view.mode)}",
+                f"trial {content.best}; {_direction(experiment.mode)}",
                 "best",
             )
         )
@@ -123,7 +123,7 @@ def summary(content: Content) -> Html:
         ("Search", _search_text(content)),
         ("Scheduler", _scheduler_text(content)),
         ("Seed", _seed_text(content)),
-        ("Run by", str(view.owner) if view.owner is not None else None),
+        ("Run by", str(experiment.owner) if experiment.owner is not None else None),
     ]
     facts = [joined(tag("dt", name), tag("dd", text)) for name, text in rows if text is not None]
     return section(
@@ -156,7 +156,7 @@ def best_configuration(content: Content) -> Html | None:
         "Best configuration",
         tag(
             "p",
-            f"Trial {content.best} ({trial.trial_id}): {content.view.metric} = ",
+            f"Trial {content.best} ({trial.trial_id}): {content.experiment.metric} = ",
             tag("strong", one_line(content.values[content.best], 6)),
             f" after {count(trial.result_count, 'result')}.",
         ),
@@ -277,7 +277,7 @@ def _direction(mode: str | None) -> str:
 
 
 def _search_text(content: Content) -> str | None:
-    config = content.view.tune_config
+    config = content.experiment.tune_config
     if config is None:
         return None
     search = getattr(config, "search_alg", None)
@@ -285,7 +285,7 @@ def _search_text(content: Content) -> str | None:
 
 
 def _scheduler_text(content: Content) -> str | None:
-    config = content.view.tune_config
+    config = content.experiment.tune_config
     if config is None:
         return None
     scheduler = getattr(config, "scheduler", None)
@@ -297,7 +297,7 @@ def _class_text(thing: Any) -> str:
 
 
 def _seed_text(content: Content) -> str | None:
-    seed = getattr(content.view.tune_config, "seed", None)
+    seed = getattr(content.experiment.tune_config, "seed", None)
     return str(seed) if seed is not None else None
 
 

@@ -72,7 +72,7 @@ def trial_table(content: Content) -> Html | None:
                 *(
                     tag("option", word, value=status.value)
                     for status, word in STATUS_WORDS.items()
-                    if status in content.view.counts()
+                    if status in content.experiment.counts()
                 ),
                 id="status",
             ),
@@ -152,4 +152,4 @@ def _figure(value: Any) -> Html:
 def _first_order(content: Content) -> str | None:
     if not content.is_goal:
         return None
-    return "descending" if content.view.mode == "max" else "ascending"
+    return "descending" if content.experiment.mode == "max" else "ascending"

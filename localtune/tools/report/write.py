@@ -9,7 +9,7 @@ from localtune.error import ExtraMissingError
 from localtune.utils.files import write_file
 
 if TYPE_CHECKING:
-    from localtune.tools.cli.reading import View
+    from localtune.analysis.reader import SavedExperiment
 
 
 def write_report(
@@ -48,35 +48,37 @@ def write_report(
         >>> write_report("~/localtune_results/sweep", "sweep.html")  # doctest: +SKIP
         '/data/sweep.html'
     """
+    from localtune.analysis.experiment_paths import find_experiment
+    from localtune.analysis.trial_files import read_with_fallback
     from localtune.config.tune import check_metric_and_mode
-    from localtune.tools.cli.places import experiment_path as place_of
-    from localtune.tools.report.from_files import read_for_report
 
     check_metric_and_mode(metric, mode)
-    view = read_for_report(place_of(os.fspath(experiment_path), None), run, trust=trust)
-    view.set_goal(metric, mode)
-    check_metric(view)
-    return write_view(view, path)
+    experiment = read_with_fallback(
+        find_experiment(os.fspath(experiment_path), None), run, trust=trust
+    )
+    experiment.set_goal(metric, mode)
+    check_metric(experiment)
+    return write_experiment(experiment, path)
 
 
-def check_metric(view: View) -> None:
+def check_metric(experiment: SavedExperiment) -> None:
     """Raises UsageError for a metric that no trial has reported, though some reported others."""
     from localtune.analysis.metric_help import explain_no_best
     from localtune.error import UsageError
 
-    known = {name for trial in view.trials for name in trial.metric_stats}
-    if view.metric is not None and known and view.metric not in known:
-        raise UsageError(explain_no_best(view.trials, view.metric, only_finite=False))
+    known = {name for trial in experiment.trials for name in trial.metric_stats}
+    if experiment.metric is not None and known and experiment.metric not in known:
+        raise UsageError(explain_no_best(experiment.trials, experiment.metric, only_finite=False))
 
 
-def write_view(view: View, path: str | os.PathLike[str]) -> str:
+def write_experiment(experiment: SavedExperiment, path: str | os.PathLike[str]) -> str:
     """As :func:`write_report`, of an experiment that has been read."""
     from localtune.tools.report.content import content_of
     from localtune.tools.report.page import render
 
     target = os.path.abspath(os.path.expanduser(os.fspath(path)))
     library = _plotly_source()
-    write_file(target, render(content_of(view), library).encode("utf-8"), sync=False)
+    write_file(target, render(content_of(experiment), library).encode("utf-8"), sync=False)
     return target
 
 

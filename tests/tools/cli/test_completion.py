@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from localtune.tools.cli.main import COMMANDS, main
+from localtune.tools.cli.main import main
+from localtune.tools.commands.registry import COMMANDS
 
 
 def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:

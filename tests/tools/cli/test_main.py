@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from localtune.tools.cli.main import COMMANDS, main, make_parser, module_of
+from localtune.tools.cli.main import main
+from localtune.tools.commands.registry import COMMANDS, make_parser, module_of
 from tests.runs.lifecycle.programs import ROOT, environment
 
 HEAVY = {"numpy", "optuna", "pandas", "pyarrow", "rich", "sqlite3", "yaml", "cloudpickle"}

@@ -12,11 +12,11 @@ import numpy
 import pytest
 
 from localtune.analysis import ExperimentAnalysis
+from localtune.analysis.reader import SavedExperiment, read_saved
 from localtune.resources import PlacementGroupFactory
 from localtune.storage.reading import read_files
-from localtune.tools.cli.kept_command import Command, command_of
 from localtune.tools.cli.main import main
-from localtune.tools.cli.reading import View, read
+from localtune.tools.commands.start_command import Command, command_of
 from localtune.tools.report.reproduce import recipe_of
 from localtune.trial.trial import Trial
 from tests.runs.lifecycle.programs import environment
@@ -64,7 +64,7 @@ def run(arguments: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def best_of(view: View) -> Trial:
+def best_of(view: SavedExperiment) -> Trial:
     best = view.best()
     assert best is not None
     return best[0]
@@ -72,7 +72,7 @@ def best_of(view: View) -> Trial:
 
 @pytest.fixture
 def best(folder: Path) -> Trial:
-    return best_of(read(str(folder / "s" / "run")))
+    return best_of(read_saved(str(folder / "s" / "run")))
 
 
 def test_the_script_repeats_the_trial(folder: Path, best: Trial) -> None:

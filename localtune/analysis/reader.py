@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import pickle
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from localtune.error import StorageError, UntrustedDirectoryError, UsageError
 from localtune.result import TUNER_FILE
 from localtune.storage.experiment_db import RunRecord, has_database
-from localtune.storage.owner import Owner, find_owner
+from localtune.storage.histories import histories
+from localtune.storage.owner import Owner as Owner
+from localtune.storage.owner import find_owner as find_owner
 from localtune.storage.reading import others_text, read_experiment
+from localtune.storage.reading import read_files as read_files
 from localtune.storage.run_files import files_in
 from localtune.trial.status import Status
 from localtune.utils.text import count, near_miss
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from localtune.trial.trial import Trial
 
 
-class State(str, Enum):
+class ExperimentState(str, Enum):
     """How an experiment is.
 
     EMPTY has no trials yet, INTERRUPTED has unfinished ones that nobody works on.
@@ -41,7 +44,7 @@ class State(str, Enum):
 
 
 @dataclass
-class View:
+class SavedExperiment:
     """What is known of an experiment.
 
     Attributes:
@@ -59,7 +62,7 @@ class View:
     """
 
     path: str
-    state: State
+    state: ExperimentState
     owner: Owner | None = None
     trials: list[Trial] = field(default_factory=list)
     run: int = 1
@@ -94,6 +97,15 @@ class View:
             )
         self.metric, self.mode = metric or self.metric, mode or self.mode
 
+    def histories(self) -> Iterator[tuple[Trial, list[dict[str, Any]]]]:
+        """Yields each trial with all its results, the oldest first.
+
+        Raises:
+            StorageError: if the database cannot be read.
+        """
+        # The trials were read, so the caller trusts the experiment.
+        return histories(self.trials, trust=True)
+
     def counts(self) -> dict[str, int]:
         """{status: how many trials have it}, without those that none has."""
         found = Counter(trial.status.value for trial in self.trials)
@@ -117,7 +129,7 @@ class View:
         return trial, trial.metric_stats[self.metric].value("last", self.mode)
 
 
-def read(path: str, run: int | None = None, *, trust: bool = False) -> View:
+def read_saved(path: str, run: int | None = None, *, trust: bool = False) -> SavedExperiment:
     """Reads an experiment.
 
     Args:
@@ -133,13 +145,13 @@ def read(path: str, run: int | None = None, *, trust: bool = False) -> View:
     if not has_database(path):
         owner = find_owner(path)
         files = files_in(path, trust=trust)
-        view = View(path, _state_of([], owner), owner, files=files)
-        if run not in (None, view.run):
+        saved = SavedExperiment(path, _state_of([], owner), owner, files=files)
+        if run not in (None, saved.run):
             raise UsageError(f"The experiment {path!r} has no run {run}: it has not begun yet.")
     else:
         found = read_experiment(path, run, trust=trust)
         owner = found.owner if found.is_running else None
-        view = View(
+        saved = SavedExperiment(
             path,
             _state_of(found.trials, owner),
             owner,
@@ -150,39 +162,39 @@ def read(path: str, run: int | None = None, *, trust: bool = False) -> View:
             found.run.mode,
             found.files,
         )
-    view.tune_config = tune_config_of(view.files)
-    if view.tune_config is not None and (view.metric, view.mode) == (None, None):
-        view.metric, view.mode = view.tune_config.metric, view.tune_config.mode
-    return view
+    saved.tune_config = tune_config_of(saved.files)
+    if saved.tune_config is not None and (saved.metric, saved.mode) == (None, None):
+        saved.metric, saved.mode = saved.tune_config.metric, saved.tune_config.mode
+    return saved
 
 
-def read_gently(path: str, run: int | None = None, *, trust: bool = False) -> View:
-    """As :func:`read`, with what is wrong in the view."""
+def read_or_explain(path: str, run: int | None = None, *, trust: bool = False) -> SavedExperiment:
+    """As :func:`read_saved`, with what is wrong in the saved."""
     try:
-        return read(path, run, trust=trust)
+        return read_saved(path, run, trust=trust)
     except UntrustedDirectoryError as error:
-        return View(path, State.UNTRUSTED, problem=str(error))
+        return SavedExperiment(path, ExperimentState.UNTRUSTED, problem=str(error))
     except (StorageError, OSError) as error:
-        return View(path, State.UNREADABLE, problem=str(error))
+        return SavedExperiment(path, ExperimentState.UNREADABLE, problem=str(error))
 
 
-def find_trial(view: View, text: str) -> Trial:
+def find_trial(saved: SavedExperiment, text: str) -> Trial:
     """The trial that a text means: its id, its number, its name, its directory, or their start.
 
     Raises:
         UsageError: if there is none, or more than one.
     """
     wanted = os.path.basename(os.path.normpath(text))
-    names = {trial.trial_id: (trial.trial_id, str(trial), trial.dirname) for trial in view.trials}
-    exact = [trial for trial in view.trials if wanted in names[trial.trial_id]]
+    names = {trial.trial_id: (trial.trial_id, str(trial), trial.dirname) for trial in saved.trials}
+    exact = [trial for trial in saved.trials if wanted in names[trial.trial_id]]
     if exact:
         return exact[0]
     # In the order in which they were made, as `show` counts them.
-    if wanted.isdecimal() and int(wanted) < len(view.trials):
-        return view.trials[int(wanted)]
+    if wanted.isdecimal() and int(wanted) < len(saved.trials):
+        return saved.trials[int(wanted)]
     begun = [
         trial
-        for trial in view.trials
+        for trial in saved.trials
         if any(name.startswith(wanted) for name in names[trial.trial_id] if name)
     ]
     if len(begun) == 1:
@@ -192,22 +204,22 @@ def find_trial(view: View, text: str) -> Trial:
         raise UsageError(
             f"{text!r} is the start of {count(len(begun), 'trial')}: {ids}. Write more of it."
         )
-    guess = near_miss(wanted, [trial.trial_id for trial in view.trials])
+    guess = near_miss(wanted, [trial.trial_id for trial in saved.trials])
     hint = f" Did you mean {guess!r}?" if guess else ""
     raise UsageError(
-        f"There is no trial {text!r} in {view.path!r}, which has "
-        f"{count(len(view.trials), 'trial')}.{hint}"
+        f"There is no trial {text!r} in {saved.path!r}, which has "
+        f"{count(len(saved.trials), 'trial')}.{hint}"
     )
 
 
-def _state_of(trials: list[Trial], owner: Owner | None) -> State:
+def _state_of(trials: list[Trial], owner: Owner | None) -> ExperimentState:
     if owner is not None:
-        return State.RUNNING
+        return ExperimentState.RUNNING
     if not trials:
-        return State.EMPTY
+        return ExperimentState.EMPTY
     if all(trial.is_finished() for trial in trials):
-        return State.DONE
-    return State.INTERRUPTED
+        return ExperimentState.DONE
+    return ExperimentState.INTERRUPTED
 
 
 def tune_config_of(files: Mapping[str, bytes]) -> TuneConfig | None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExtraMissingError, UsageError
 from localtune.result import CONFIG_PREFIX, TRAINING_ITERATION, TUNER_FILE
-from localtune.storage.histories import histories
 from localtune.trial.status import Status
 from localtune.utils.best import is_number
 from localtune.utils.dicts import flatten_dict, unflattened_lookup
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial, TrialState
 
-    from localtune.tools.cli.reading import View
+    from localtune.analysis.reader import SavedExperiment
     from localtune.trial.trial import Trial
 
 # Optuna keeps floats of about this size in whatever database it has.
@@ -31,11 +30,11 @@ _LARGEST = 1e300
 _SQLITE = b"SQLite format 3\0"
 
 
-def export_study(view: View, path: str, *, replace: bool = False) -> int:
+def export_study(saved: SavedExperiment, path: str, *, replace: bool = False) -> int:
     """Writes an experiment as a study that has its name.
 
     Args:
-        view: The experiment, with metric and mode.
+        saved: The experiment, with metric and mode.
         path: SQLite file; made if missing.
         replace: Whether a study of that name may be replaced.
 
@@ -50,7 +49,7 @@ def export_study(view: View, path: str, *, replace: bool = False) -> int:
         import optuna
     except ImportError:
         raise ExtraMissingError("optuna", "optuna", "An export to Optuna") from None
-    metric, mode = view.metric, view.mode
+    metric, mode = saved.metric, saved.mode
     if metric is None or mode is None:
         raise UsageError("A study has a goal: add --metric NAME --mode min|max.")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -58,31 +57,30 @@ def export_study(view: View, path: str, *, replace: bool = False) -> int:
     storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
     try:
         names = [each.study_name for each in optuna.get_all_study_summaries(storage)]
-        if view.name in names:
+        if saved.name in names:
             if not replace:
                 raise UsageError(
-                    f"{path!r} has a study {view.name!r} already: replace it with --force."
+                    f"{path!r} has a study {saved.name!r} already: replace it with --force."
                 )
-            optuna.delete_study(study_name=view.name, storage=storage)
+            optuna.delete_study(study_name=saved.name, storage=storage)
         study = optuna.create_study(
             storage=storage,
-            study_name=view.name,
+            study_name=saved.name,
             direction="minimize" if mode == "min" else "maximize",
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([metric])
-        study.set_user_attr("experiment", os.path.abspath(view.path))
-        distributions = _distributions(view)
+        study.set_user_attr("experiment", os.path.abspath(saved.path))
+        distributions = _distributions(saved)
         study.add_trials(
             _frozen(number, trial, results, metric, distributions)
-            # The view has been read: whoever did it trusts it.
-            for number, (trial, results) in enumerate(histories(view.trials, trust=True))
+            for number, (trial, results) in enumerate(saved.histories())
         )
     finally:
         storage.remove_session()
         storage.engine.dispose()
-    return len(view.trials)
+    return len(saved.trials)
 
 
 def _check_file(path: str) -> None:
@@ -166,16 +164,16 @@ def _intermediate(results: list[dict[str, Any]], metric: str) -> dict[int, float
     return values
 
 
-def _distributions(view: View) -> dict[str, BaseDistribution]:
+def _distributions(saved: SavedExperiment) -> dict[str, BaseDistribution]:
     """{flat parameter: what it was drawn from}; from the search space, else from the values."""
-    found = _distributions_of_values(view.trials)
+    found = _distributions_of_values(saved.trials)
     with contextlib.suppress(Exception):
         # Spaces that Optuna cannot express, or whose modules are not here: the values will do.
-        space = pickle.loads(pickle.loads(view.files[TUNER_FILE])["param_space"])
+        space = pickle.loads(pickle.loads(saved.files[TUNER_FILE])["param_space"])
         from localtune.search.convert import ConvertedSpace
         from localtune.search.optuna.spaces import distribution
+        from localtune.search.sample import without_grids
         from localtune.search.shapes import Options
-        from localtune.tools.cli.sweep import without_grids
 
         plain = without_grids(space)
         for each in ConvertedSpace(plain, "Optuna", conditional=True).parameters:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from localtune.tools.cli.exit_codes import FAILED, OK
-from localtune.tools.cli.options import add_command, add_json, checked
-from localtune.tools.cli.settings import CHECKS, parameter
+from localtune.tools.commands.exit_codes import FAILED, OK
+from localtune.tools.commands.options import add_command, add_json, checked
+from localtune.tools.commands.settings import CHECKS, parameter
 from localtune.utils.messages import show_lines
 
 
@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
     from localtune.error import SearchSpaceError, UsageError
     from localtune.tools.check import check_trainable
     from localtune.tools.check.check import DEFAULT_TIMEOUT_S
-    from localtune.tools.cli.json_text import show_json
-    from localtune.tools.cli.sweep import sweep_of, trainable_of
+    from localtune.tools.commands.json_text import show_json
+    from localtune.tools.commands.sweep import sweep_of, trainable_of
 
     sweep = sweep_of(args)
     trainable = trainable_of(args.target, None)

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from localtune.error import UsageError
 from localtune.search.sample import Categorical, Float, Integer
-from localtune.tools.cli.expressions import DOMAINS, key_and_value, named_call, value_of, with_calls
+from localtune.tools.commands.expressions import (
+    DOMAINS,
+    key_and_value,
+    named_call,
+    value_of,
+    with_calls,
+)
 
 PLAIN = st.recursive(
     st.none()

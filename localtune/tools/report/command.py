@@ -6,8 +6,8 @@ import argparse
 import os
 from typing import Any
 
-from localtune.tools.cli.exit_codes import OK
-from localtune.tools.cli.options import (
+from localtune.tools.commands.exit_codes import OK
+from localtune.tools.commands.options import (
     add_command,
     add_experiment,
     add_json,
@@ -15,7 +15,7 @@ from localtune.tools.cli.options import (
     add_trust,
     checked,
 )
-from localtune.tools.cli.settings import CHECKS
+from localtune.tools.commands.settings import CHECKS
 from localtune.utils.messages import say
 
 _DEFAULT_FILE = "report.html"
@@ -53,27 +53,27 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
+    from localtune.analysis.experiment_paths import find_experiment
+    from localtune.analysis.trial_files import read_with_fallback
     from localtune.error import UsageError
-    from localtune.tools.cli.json_text import show_json
-    from localtune.tools.cli.places import experiment_path
-    from localtune.tools.report.from_files import read_for_report
-    from localtune.tools.report.write import check_metric, write_view
+    from localtune.tools.commands.json_text import show_json
+    from localtune.tools.report.write import check_metric, write_experiment
     from localtune.utils.text import format_bytes
 
     output = os.path.abspath(os.path.expanduser(args.output))
     if os.path.isdir(output) or not os.path.isdir(os.path.dirname(output)):
         raise UsageError(f"--output must be a file in a directory that exists, but got {output!r}.")
-    path = experiment_path(args.experiment, args.storage)
-    view = read_for_report(path, args.run, trust=args.trust)
-    view.set_goal(args.metric, args.mode)
-    check_metric(view)
-    write_view(view, output)
+    path = find_experiment(args.experiment, args.storage)
+    experiment = read_with_fallback(path, args.run, trust=args.trust)
+    experiment.set_goal(args.metric, args.mode)
+    check_metric(experiment)
+    write_experiment(experiment, output)
     size_bytes = os.path.getsize(output)
     if args.json:
-        show_json({"file": output, "trials": len(view.trials), "size_bytes": size_bytes})
+        show_json({"file": output, "trials": len(experiment.trials), "size_bytes": size_bytes})
     else:
         say(f"Wrote {output} ({format_bytes(size_bytes)}).")
-    note = view.problem or view.others()
+    note = experiment.problem or experiment.others()
     if note:
         say(note)
     if args.open:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from localtune.error import UsageError
-from localtune.tools.cli.places import (
-    experiment_path,
+from localtune.analysis.experiment_paths import (
     experiments_in,
+    find_experiment,
+    folders_with_experiments,
     is_complete_experiment,
-    places_below,
     storage_directory,
 )
+from localtune.error import UsageError
 
 
 def make(path: Path, *names: str) -> Path:
@@ -54,9 +54,9 @@ def test_a_name_is_looked_for_in_the_storage_and_a_path_as_it_is(
     inside = make(tmp_path / "s" / "a")
     monkeypatch.chdir(tmp_path)
 
-    assert experiment_path("a", "s") == str(inside)
-    assert experiment_path("s/a", None) == str(inside)
-    assert experiment_path(str(inside), "elsewhere") == str(inside)
+    assert find_experiment("a", "s") == str(inside)
+    assert find_experiment("s/a", None) == str(inside)
+    assert find_experiment(str(inside), "elsewhere") == str(inside)
 
 
 def test_the_storage_that_was_given_comes_before_the_current_directory(
@@ -65,8 +65,8 @@ def test_the_storage_that_was_given_comes_before_the_current_directory(
     here, inside = make(tmp_path / "a"), make(tmp_path / "s" / "a")
     monkeypatch.chdir(tmp_path)
 
-    assert experiment_path("a", "s") == str(inside)
-    assert experiment_path("a", None) == str(here)
+    assert find_experiment("a", "s") == str(inside)
+    assert find_experiment("a", None) == str(here)
 
 
 def test_the_default_storage_is_in_the_home_directory(
@@ -76,7 +76,7 @@ def test_the_default_storage_is_in_the_home_directory(
     there = make(tmp_path / "localtune_results" / "sweep")
 
     assert storage_directory(None) == str(there.parent)
-    assert experiment_path("sweep", None) == str(there)
+    assert find_experiment("sweep", None) == str(there)
 
 
 def test_what_is_no_experiment_is_refused_with_the_near_miss(tmp_path: Path) -> None:
@@ -84,9 +84,9 @@ def test_what_is_no_experiment_is_refused_with_the_near_miss(tmp_path: Path) -> 
     make(tmp_path / "photos", "beach.jpg")
 
     with pytest.raises(UsageError, match="Did you mean 'sweep_1'"):
-        experiment_path("sweep1", str(tmp_path))
+        find_experiment("sweep1", str(tmp_path))
     with pytest.raises(UsageError, match="There is no experiment"):
-        experiment_path(os.fspath(tmp_path / "photos"), None)
+        find_experiment(os.fspath(tmp_path / "photos"), None)
 
 
 def test_the_start_of_a_name_is_enough_if_it_means_one(tmp_path: Path) -> None:
@@ -94,9 +94,9 @@ def test_the_start_of_a_name_is_enough_if_it_means_one(tmp_path: Path) -> None:
     make(tmp_path / "train_2")
     make(tmp_path / "digits_2030-01-31")
 
-    assert experiment_path("dig", str(tmp_path)) == str(tmp_path / "digits_2030-01-31")
+    assert find_experiment("dig", str(tmp_path)) == str(tmp_path / "digits_2030-01-31")
     with pytest.raises(UsageError, match=r"start of 2 experiments .*: train_1, train_2"):
-        experiment_path("train", str(tmp_path))
+        find_experiment("train", str(tmp_path))
 
 
 def test_folders_with_experiments_are_found_one_level_below(tmp_path: Path) -> None:
@@ -105,5 +105,5 @@ def test_folders_with_experiments_are_found_one_level_below(tmp_path: Path) -> N
     make(tmp_path / "photos", "beach.jpg")
     (tmp_path / "link").symlink_to(tmp_path / "digits")
 
-    assert places_below(str(tmp_path)) == [str(tmp_path / "digits")]
-    assert places_below(str(tmp_path / "none")) == []
+    assert folders_with_experiments(str(tmp_path)) == [str(tmp_path / "digits")]
+    assert folders_with_experiments(str(tmp_path / "none")) == []

@@ -6,8 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from localtune.error import UsageError
-from localtune.tools.cli.options import add_experiment, add_json, add_run, add_trust, checked
-from localtune.tools.cli.settings import resources
+from localtune.tools.commands.options import add_experiment, add_json, add_run, add_trust, checked
+from localtune.tools.commands.settings import resources
 from localtune.utils.remote_store import is_uri
 
 if TYPE_CHECKING:
@@ -44,17 +44,17 @@ def go_on(
         resume_errored: Whether failed trials go on from their checkpoints.
         restart_errored: Whether failed trials start anew.
     """
+    from localtune.analysis.experiment_paths import find_experiment
     from localtune.tools.cli.outcome import carry_out
-    from localtune.tools.cli.places import experiment_path
 
     path = args.experiment
     if not is_uri(path):  # What is in a store must stay connected with it.
-        path = experiment_path(path, args.storage)
+        path = find_experiment(path, args.storage)
 
     def make_tuner() -> Tuner:
-        from localtune.storage.reading import read_files
-        from localtune.tools.cli.kept_command import command_of
-        from localtune.tools.cli.sweep import trainable_of
+        from localtune.analysis.reader import read_files
+        from localtune.tools.commands.start_command import command_of
+        from localtune.tools.commands.sweep import trainable_of
         from localtune.tuner import Tuner
 
         target = args.target

@@ -41,7 +41,7 @@ def experiments_in(storage: str) -> list[str]:
     return [path for name in names if is_experiment(path := os.path.join(storage, name))]
 
 
-def places_below(storage: str) -> list[str]:
+def folders_with_experiments(storage: str) -> list[str]:
     """Folders of a storage directory that hold experiments themselves, sorted; links are left out.
 
     Args:
@@ -77,7 +77,7 @@ def is_complete_experiment(path: str) -> bool:
     )
 
 
-def experiment_path(experiment: str, storage: str | None) -> str:
+def find_experiment(experiment: str, storage: str | None) -> str:
     """The directory of an experiment.
 
     Args:

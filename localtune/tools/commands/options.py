@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from localtune.error import UsageError
-from localtune.tools.cli.settings import positive
+from localtune.tools.commands.settings import positive
 from localtune.utils.text import near_miss, printable_lines
 
 # Stands for the name of a command.

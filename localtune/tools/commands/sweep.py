@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExperimentExistsError, UsageError
 from localtune.result import COMMAND_FILE
-from localtune.tools.cli.kept_command import Command, command_file
-from localtune.tools.cli.settings import CHECKS, Sweep, made_by_name, put
-from localtune.tools.cli.sweep_file import SUFFIXES, read_sweep_file
-from localtune.tools.cli.target import load_trainable
+from localtune.tools.commands.settings import CHECKS, Sweep, made_by_name, put
+from localtune.tools.commands.start_command import Command, command_file
+from localtune.tools.commands.sweep_file import SUFFIXES, read_sweep_file
+from localtune.tools.commands.target import load_trainable
 from localtune.utils.remote_store import is_uri, local_path
 
 if TYPE_CHECKING:
@@ -69,12 +69,14 @@ def make_tuner(sweep: Sweep) -> Tuner:
     Raises:
         UsageError: for a setting, or a trainable, that cannot be used.
     """
-    from localtune.config.failure import FailureConfig
-    from localtune.config.run import RunConfig
-    from localtune.config.tune import TuneConfig
-    from localtune.schedulers.create import create_scheduler
-    from localtune.search.create import create_searcher
-    from localtune.tuner import Tuner
+    from localtune import (
+        FailureConfig,
+        RunConfig,
+        TuneConfig,
+        Tuner,
+        create_scheduler,
+        create_searcher,
+    )
 
     trainable = _trainable(sweep, sweep.resources)
     try:
@@ -124,6 +126,8 @@ def make_small(sweep: Sweep, storage: str) -> None:
     sweep.storage, sweep.name = storage, "smoke"
     sweep.samples, sweep.max_failures = _SMOKE_TRIALS, 0
     sweep.stop = {"training_iteration": 1}
+    from localtune.search.sample import without_grids
+
     # A grid would multiply the trials.
     sweep.param_space = without_grids(sweep.param_space)
 
@@ -176,7 +180,7 @@ def _trainable(sweep: Sweep, resources: dict[str, float]) -> Any:
     trainable = load_trainable(sweep.trainable, sweep.directory)
     if not resources:
         return trainable
-    from localtune.trainable.util import with_resources
+    from localtune import with_resources
 
     try:
         return with_resources(trainable, dict(resources))
@@ -186,14 +190,3 @@ def _trainable(sweep: Sweep, resources: dict[str, float]) -> Any:
 
 def _made(value: str | None, argument: str, create: Any) -> Any:
     return made_by_name(value, argument, create) if value is not None else None
-
-
-def without_grids(space: Any) -> Any:
-    """A search space with each grid as a choice of its values."""
-    from localtune.search.sample import choice
-
-    if not isinstance(space, dict):
-        return space
-    if set(space) == {"grid_search"}:
-        return choice(space["grid_search"])
-    return {key: without_grids(item) for key, item in space.items()}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from localtune.error import UsageError
-from localtune.tools.cli import settings
-from localtune.tools.cli.settings import CHECKS, parameter, put
+from localtune.tools.commands import settings
+from localtune.tools.commands.settings import CHECKS, parameter, put
 
 
 @pytest.mark.parametrize(

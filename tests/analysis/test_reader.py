@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from localtune.analysis.reader import ExperimentState, find_trial, read_or_explain, read_saved
 from localtune.error import UsageError
 from localtune.search.sample import grid_search
 from localtune.storage.locks import experiment_locked
 from localtune.tools.cli.main import main
-from localtune.tools.cli.reading import State, find_trial, read, read_gently
 from tests.small_runs import Counting, begin_only, fit, make_tuner, reporting
 
 
@@ -81,16 +81,16 @@ def test_an_experiment_in_use_is_running(storage: Path) -> None:
     path = str(storage / "good")
 
     with experiment_locked(path):
-        assert read(path).state is State.RUNNING
-    assert read(path).state is State.DONE
+        assert read_saved(path).state is ExperimentState.RUNNING
+    assert read_saved(path).state is ExperimentState.DONE
 
 
 def test_a_directory_that_is_gone_is_unreadable(storage: Path) -> None:
-    view = read_gently(str(storage / "good"))
+    saved = read_or_explain(str(storage / "good"))
     shutil.rmtree(storage / "good")
 
-    assert view.state is State.DONE
-    assert read_gently(str(storage / "good")).state is State.EMPTY
+    assert saved.state is ExperimentState.DONE
+    assert read_or_explain(str(storage / "good")).state is ExperimentState.EMPTY
 
 
 def test_show_tells_of_all_trials(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,12 +133,12 @@ def test_show_and_best_of_an_experiment_without_trials(
 
 
 def test_a_trial_is_found_by_id_number_directory_and_start(storage: Path) -> None:
-    view = read(str(storage / "good"))
-    first, second = view.trials
+    saved = read_saved(str(storage / "good"))
+    first, second = saved.trials
 
     for text in (second.trial_id, "1", second.dirname, second.path + "/", second.dirname[:-3]):
-        assert find_trial(view, text) is second
-    assert find_trial(view, first.trial_id) is first
+        assert find_trial(saved, text) is second
+    assert find_trial(saved, first.trial_id) is first
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_trial_is_found_by_id_number_directory_and_start(storage: Path) -> Non
 )
 def test_what_means_no_trial_or_several_is_refused(text: str, says: str, storage: Path) -> None:
     with pytest.raises(UsageError, match=says):
-        find_trial(read(str(storage / "good")), text)
+        find_trial(read_saved(str(storage / "good")), text)
 
 
 def test_best_takes_the_metric_of_the_run_or_another(

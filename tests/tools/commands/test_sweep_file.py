@@ -10,9 +10,9 @@ import pytest
 
 from localtune.error import UsageError
 from localtune.search.sample import Categorical, Float, Integer, grid_search
-from localtune.tools.cli.settings import CHECKS
-from localtune.tools.cli.sweep import make_small, sweep_of, without_grids
-from localtune.tools.cli.sweep_file import line_of, read_sweep_file
+from localtune.tools.commands.settings import CHECKS
+from localtune.tools.commands.sweep import make_small, sweep_of
+from localtune.tools.commands.sweep_file import line_of, read_sweep_file
 
 TOML = """\
 trainable = "job.py:train"
@@ -151,7 +151,3 @@ def test_the_smallest_form_has_two_trials_of_one_iteration(tmp_path: Path) -> No
     assert (sweep.samples, sweep.stop, sweep.storage) == (2, {"training_iteration": 1}, "/tmp/x")
     layers = sweep.param_space["layers"]["n"]
     assert isinstance(layers, Categorical) and layers.categories == [1, 2, 3]
-
-
-def test_a_space_without_grids_stays_as_it_is() -> None:
-    assert without_grids({"a": 1, "b": {"c": [1]}}) == {"a": 1, "b": {"c": [1]}}

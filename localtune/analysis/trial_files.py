@@ -6,6 +6,7 @@ import json
 import os
 from typing import Any
 
+from localtune.analysis.reader import ExperimentState, SavedExperiment, read_saved, tune_config_of
 from localtune.error import StorageError, TrialError, UntrustedDirectoryError
 from localtune.result import (
     CONFIG_PREFIX,
@@ -17,7 +18,6 @@ from localtune.result import (
 )
 from localtune.storage.owner import find_owner
 from localtune.storage.run_files import files_in
-from localtune.tools.cli.reading import State, View, read, tune_config_of
 from localtune.trial.history_files import has_results_file, iter_results
 from localtune.trial.metric_analysis import metric_stats_of
 from localtune.trial.status import Status
@@ -26,7 +26,9 @@ from localtune.utils.dicts import flatten_dict
 from localtune.utils.files import no_link
 
 
-def read_for_report(path: str, run: int | None = None, *, trust: bool = False) -> View:
+def read_with_fallback(
+    path: str, run: int | None = None, *, trust: bool = False
+) -> SavedExperiment:
     """Reads an experiment, as far as it can be read.
 
     Args:
@@ -38,7 +40,7 @@ def read_for_report(path: str, run: int | None = None, *, trust: bool = False) -
         StorageError: if another user could have written it, or if nothing of it can be read.
     """
     try:
-        return read(path, run, trust=trust)
+        return read_saved(path, run, trust=trust)
     except UntrustedDirectoryError:
         raise
     except StorageError as error:
@@ -51,11 +53,11 @@ def read_for_report(path: str, run: int | None = None, *, trust: bool = False) -
             raise
         problem = f"{error} Shown is what the trials' files hold."
         owner = find_owner(path)
-        state = State.UNREADABLE if owner is None else State.RUNNING
+        state = ExperimentState.UNREADABLE if owner is None else ExperimentState.RUNNING
         files = files_in(path, trust=trust)
         config = tune_config_of(files)
         metric, mode = (config.metric, config.mode) if config is not None else (None, None)
-        return View(
+        return SavedExperiment(
             path,
             state,
             owner,

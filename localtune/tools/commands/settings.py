@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from localtune.error import UsageError
-from localtune.tools.cli.expressions import (
+from localtune.tools.commands.expressions import (
     key_and_value,
     named_call,
     unknown_text,
@@ -169,7 +169,7 @@ def resources(value: Any) -> dict[str, float]:
 
 def scheduler(value: Any) -> str:
     """The name of a scheduler, maybe with arguments: ``asha(max_t=100)``."""
-    from localtune.schedulers.create import create_scheduler
+    from localtune import create_scheduler
 
     made_by_name(text(value), "scheduler", create_scheduler)
     return str(value)
@@ -177,7 +177,7 @@ def scheduler(value: Any) -> str:
 
 def search(value: Any) -> str:
     """The name of a search algorithm, maybe with arguments."""
-    from localtune.search.create import create_searcher
+    from localtune import create_searcher
 
     made_by_name(text(value), "search_alg", create_searcher)
     return str(value)
