@@ -1,4 +1,4 @@
-"""Small helpers, one subject per file."""
+"""Provides small helpers, one subject per file."""
 
 from __future__ import annotations
 

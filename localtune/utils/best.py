@@ -1,4 +1,4 @@
-"""The best of many by one number each."""
+"""Finds the best of several candidates by one number each."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ T = TypeVar("T")
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Whether a value is a number that can be compared: not NaN, infinite or not."""
+    """Tells whether a value is an int or a float other than NaN. Infinities count as numbers."""
     return isinstance(value, (int, float)) and value == value
 
 
 def best_of(candidates: Iterable[tuple[T, float]], mode: str) -> T | None:
-    """The candidate with the best number; of equal ones the first.
+    """Returns the candidate with the best number; the first one of equals.
 
     Args:
-        candidates: (candidate, its number). NaN counts as the worst.
+        candidates: Pairs (candidate, number). NaN counts as the worst number.
         mode: ``"min"`` or ``"max"``.
 
     Returns:
-        The candidate; None if there is none.
+        The candidate; None if ``candidates`` is empty.
 
     Example:
         >>> best_of([("a", 0.3), ("b", float("nan")), ("c", 0.1)], "min")

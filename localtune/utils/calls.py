@@ -1,4 +1,4 @@
-"""Calling things with the arguments that they take."""
+"""Calls functions and classes with those arguments that they accept."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from localtune.utils.text import near_miss
+from localtune.utils.text import did_you_mean
 
 _T = TypeVar("_T")
 
@@ -14,29 +14,28 @@ _T = TypeVar("_T")
 def make_by_name(
     argument: str, name: object, known: Mapping[str, type[_T]], arguments: Mapping[str, Any]
 ) -> _T:
-    """Makes an object of the class that a name means.
+    """Makes an object of the class that a name refers to.
 
     Args:
-        argument: What the name is called in an error.
-        name: In upper or lower case.
+        argument: Name of the argument that holds ``name``, for the error message.
+        name: Name of the class, in upper or lower case.
         known: {name in lower case: class}.
-        arguments: For the class; what it does not take is dropped.
+        arguments: Arguments for the class; those that its signature does not accept are ignored.
 
     Raises:
-        ValueError: for a name that is not known.
+        ValueError: for an unknown name.
     """
     wanted = str(name).lower()
     if wanted not in known:
-        guess = near_miss(wanted, known)
-        hint = f" Did you mean {guess!r}?" if guess else ""
         raise ValueError(
-            f"{argument} must be one of {', '.join(sorted(known))}, but got {name!r}.{hint}"
+            f"{argument} must be one of {', '.join(sorted(known))}, but got {name!r}."
+            f"{did_you_mean(wanted, known)}"
         )
     return known[wanted](**accepted(known[wanted], arguments))
 
 
 def accepted(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that a function takes by name.
+    """Returns those arguments that a function accepts by name.
 
     Args:
         function: A function or a class.

@@ -1,14 +1,14 @@
-"""Claims: one process at a time makes, replaces or removes a directory that several share.
+"""Lets one process at a time make, replace or remove a directory that several processes share.
 
 ::
 
-      working copies of stores        attach: look, set aside, download
+      working copies of stores        attach: inspect, set aside, download
       fetched checkpoints             download into a staging directory, rename
-      copies of checkpoints           copy, unless there is a whole one
-      leftovers in working copies     remove, unless somebody is just filling them
+      copies of checkpoints           copy, unless a complete copy exists
+      leftovers in working copies     remove, unless another process is filling them
 
-The system lets go of a claim when its process dies, however it dies: what can be claimed and is
-there by halves belongs to nobody.
+The system releases a claim when its process ends in any way. So an incomplete directory that can
+be claimed has no owner any more.
 """
 
 from __future__ import annotations
@@ -20,21 +20,23 @@ from collections.abc import Iterator
 
 from localtune.utils.trust import GuardedDirectory
 
-# What belongs to the user's machine, and not to one program or experiment.
+# Directory for files that all programs and experiments of one user share.
 CACHE_DIR = "~/.cache/localtune"
 
 
 @contextlib.contextmanager
 def claimed(target: str, *, wait: bool = True) -> Iterator[bool]:
-    """Claims a directory, which need not exist; not to be claimed twice by one thread.
+    """Claims a directory, which need not exist, inside the ``with`` block.
+
+    A thread must not claim the same directory twice.
 
     Args:
         target: The directory.
-        wait: Whether to wait until it is free.
+        wait: Whether to wait until the directory is free.
 
     Yields:
-        Whether it is claimed, which is certain after waiting. Where the file system has no locks
-        it always is.
+        Whether the directory is claimed. Always True after waiting, and where the file system has
+        no locks.
     """
     from filelock import FileLock, Timeout
 
@@ -54,11 +56,14 @@ def claimed(target: str, *, wait: bool = True) -> Iterator[bool]:
 
 
 def lock_file(target: str) -> str:
-    """Path of the lock for a directory; apart from it, so that the directory holds nothing else."""
+    """Returns the path of the lock for a directory.
+
+    The lock lies outside the directory, so that the directory holds nothing but its own files.
+    """
     path = os.path.realpath(target)
     cache = os.path.realpath(os.path.expanduser(CACHE_DIR))
     if path.startswith(cache + os.sep):
-        # Jobs of one user may have temporary directories of their own, and share this one.
+        # Jobs of one user may have separate temporary directories, but share this one.
         directory = os.path.join(cache, "locks")
         os.makedirs(directory, mode=0o700, exist_ok=True)
     else:
@@ -67,10 +72,10 @@ def lock_file(target: str) -> str:
 
 
 def user_temp_dir(name: str) -> str:
-    """A temporary directory that only this user can write, shared by the user's processes.
+    """Returns a temporary directory that this user's processes share and no other user can write.
 
     Raises:
-        UntrustedDirectoryError: if another user made it, or may write into it.
+        UntrustedDirectoryError: if another user made the directory, or may write into it.
     """
     import tempfile
 
@@ -78,6 +83,6 @@ def user_temp_dir(name: str) -> str:
     directory = os.path.join(tempfile.gettempdir(), f"{name}_{user_id}")
     with contextlib.suppress(FileExistsError):
         os.mkdir(directory, 0o700)
-    # Not the parent: a container may have a temporary directory that all may write into.
+    # parents=False: all users may write into the temporary directory of some containers.
     GuardedDirectory(directory, parents=False).close()
     return directory

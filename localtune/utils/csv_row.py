@@ -1,4 +1,4 @@
-"""Rows of ``progress.csv``."""
+"""Makes the rows of ``progress.csv``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def csv_row(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn a result into a flat row.
+    """Returns a result as a flat row.
 
     Args:
-        result: Result of one iteration; left as it is.
+        result: Result of one iteration; not changed.
 
     Returns:
-        The result without its config; nested keys are joined with ``/``.
+        The result without its config; nested keys are joined by ``/``.
 
     Example:
         >>> csv_row({"loss": 1, "eval": {"acc": 0.5}, "config": {"lr": 1}})
@@ -30,14 +30,14 @@ def csv_row(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def row_writer(file: TextIO, columns: Sequence[str]) -> csv.DictWriter[str]:
-    """Make a writer of rows with fixed columns.
+    """Returns a writer of rows with fixed columns.
 
     Args:
         file: Text file, opened with ``newline=""``.
-        columns: Names in the order of the file.
+        columns: Column names in the order of the file.
 
     Returns:
-        Writer that leaves a missing column empty and drops what has no column.
+        A writer that leaves the cell of a missing key empty and ignores keys without a column.
     """
     import csv
 

@@ -1,4 +1,4 @@
-"""Results as pandas DataFrames."""
+"""Makes pandas DataFrames of results."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def data_frame(rows: Iterable[dict[str, Any]]) -> pandas.DataFrame:
-    """A DataFrame of one row per dict.
+    """Returns a DataFrame with one row for each dict.
 
     Args:
-        rows: Dicts, nested or flat; their keys joined by ``/`` become the columns.
+        rows: Nested or flat dicts. Nested keys, joined by ``/``, become the columns.
 
     Raises:
         ExtraMissingError: if pandas is not installed.

@@ -1,4 +1,4 @@
-"""Nested dicts: flat and back, looked up by a flat key, merged."""
+"""Flattens, unflattens, searches and merges nested dicts."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ def flatten_dict(
     prevent_delimiter: bool = False,
     flatten_list: bool = False,
 ) -> dict[Any, Any]:
-    """A dict without dicts in it: nested keys are joined.
+    """Returns a dict without dicts in it: nested keys are joined.
 
     Args:
-        dt: Dict to flatten; left as it is.
-        delimiter: Stands between the parts of a key.
-        prevent_delimiter: Refuse keys that contain the delimiter, so that the way back is exact.
-        flatten_list: Flatten lists too, with positions as keys.
+        dt: Dict to flatten; not changed.
+        delimiter: Text between the parts of a key.
+        prevent_delimiter: Whether to refuse keys that contain the delimiter.
+        flatten_list: Whether to flatten lists, too, with their positions as keys.
 
     Returns:
-        A dict of the same type. Keys that were flat come first, then level by level the nested
-        ones; empty dicts vanish.
+        A dict of the same type. The keys of the top level come first, then those of each deeper
+        level. Empty dicts are dropped.
 
     Raises:
         TypeError: for a dict under a key that is not a string.
@@ -62,17 +62,17 @@ def flatten_dict(
 
 
 def unflatten_dict(dt: dict[Any, Any], delimiter: str = "/") -> dict[Any, Any]:
-    """The nested dict that a flat one came from.
+    """Returns the nested dict that a flat one was made from.
 
     Args:
-        dt: Flat dict; left as it is.
-        delimiter: Stands between the parts of a key.
+        dt: Flat dict; not changed.
+        delimiter: Text between the parts of a key.
 
     Returns:
-        A dict of the same type, all levels of it.
+        A dict whose levels all have the type of ``dt``.
 
     Raises:
-        ValueError: if one key is the beginning of another and has a value of its own.
+        ValueError: if a key is also the first part of another key.
 
     Example:
         >>> unflatten_dict({"lr": 0.01, "model/layers": 2})
@@ -83,17 +83,17 @@ def unflatten_dict(dt: dict[Any, Any], delimiter: str = "/") -> dict[Any, Any]:
 
 
 def unflatten_list_dict(dt: dict[str, Any], delimiter: str = "/") -> Any:
-    """Like :func:`unflatten_dict`, with lists where the parts of keys are 0, 1, 2, ...
+    """Returns the nested structure of a flat dict, with lists where the key parts are 0, 1, 2, ...
 
     Args:
-        dt: Flat dict, as ``flatten_dict(..., flatten_list=True)`` makes it; left as it is.
-        delimiter: Stands between the parts of a key.
+        dt: Flat dict, as ``flatten_dict(..., flatten_list=True)`` makes it; not changed.
+        delimiter: Text between the parts of a key.
 
     Returns:
         A dict, or a list if the first parts of the keys are positions.
 
     Raises:
-        ValueError: if one key is the beginning of another and has a value of its own.
+        ValueError: if a key is also the first part of another key.
 
     Example:
         >>> unflatten_list_dict({"layers/0": 64, "layers/1": 32, "lr": 0.01})
@@ -109,16 +109,16 @@ def unflattened_lookup(
     delimiter: str = "/",
     default: Any = _MISSING,
 ) -> Any:
-    """The value that a flat key has in a nested structure.
+    """Returns the value that a flat key has in a nested structure.
 
     Args:
-        flat_key: Parts of the key, joined; the whole key is tried first.
-        lookup: Mappings and sequences in each other.
-        delimiter: Stands between the parts.
-        default: Returned if there is no such value.
+        flat_key: The joined parts of the key; the function tries the whole key first.
+        lookup: Nested mappings and sequences.
+        delimiter: Text between the parts.
+        default: Result for a missing value.
 
     Raises:
-        KeyError: if there is no such value and no default.
+        KeyError: if the value is missing and ``default`` was not given.
 
     Example:
         >>> unflattened_lookup("layers/1/units", {"layers": [{"units": 64}, {"units": 32}]})
@@ -137,7 +137,11 @@ def unflattened_lookup(
 
 
 def merge_dicts(d1: dict[Any, Any], d2: dict[Any, Any]) -> dict[Any, Any]:
-    """A deep copy of ``d1``, updated with a deep copy of ``d2``, level by level.
+    """Returns a deep copy of ``d1``, updated level by level with a deep copy of ``d2``.
+
+    Args:
+        d1: Nested dict; not changed.
+        d2: Nested dict with new or other values; not changed.
 
     Example:
         >>> merge_dicts({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}, "b": 4})
@@ -154,28 +158,28 @@ def deep_update(
     override_all_if_type_changes: Sequence[Any] | None = None,
     override_all_key_list: Sequence[Any] | None = None,
 ) -> dict[Any, Any]:
-    """Updates a dict in place, level by level.
+    """Updates a nested dict in place, level by level.
 
     Args:
         original: Dict to change.
-        new_dict: What to change; where both have a dict, those are merged too.
-        new_keys_allowed: Whether keys may come that ``original`` does not have, on any level.
-        allow_new_subkey_list: Keys of the top level under which new keys may come anyway.
-        override_all_if_type_changes: Keys of the top level whose dict is replaced, not merged,
+        new_dict: New values; a dict is merged with the dict under the same key in ``original``.
+        new_keys_allowed: Whether ``new_dict`` may add keys, on any level.
+        allow_new_subkey_list: Keys of the top level below which ``new_dict`` may always add keys.
+        override_all_if_type_changes: Keys of the top level whose dict is replaced instead of merged
             if its item ``"type"`` changes.
-        override_all_key_list: Keys of the top level that are replaced, never merged.
+        override_all_key_list: Keys of the top level whose dict is always replaced.
 
     Returns:
         ``original``.
 
     Raises:
-        ValueError: for a new key where none may come.
+        ValueError: for a new key that is not allowed.
     """
     for key, value in new_dict.items():
         if key not in original and not new_keys_allowed:
             raise ValueError(
-                f"A new key may not come here, but got {key!r}. "
-                f"Known are: {', '.join(map(repr, original)) or 'none'}."
+                f"The dict may not get new keys, but got {key!r}. "
+                f"Known keys: {', '.join(map(repr, original)) or 'none'}."
             )
         old = original.get(key)
         replaced = key in (override_all_key_list or ()) or (
@@ -199,19 +203,19 @@ def _refuse_delimiter(dt: Any, delimiter: str) -> None:
         if isinstance(key, str) and delimiter in key:
             raise ValueError(
                 f"A key must not contain {delimiter!r}, but got {key!r}: "
-                "it stands between the parts of flat keys."
+                "it separates the parts of flat keys."
             )
 
 
 def _unflatten(dt: dict[Any, Any], delimiter: str) -> tuple[dict[Any, Any], set[int]]:
-    """The nested dict, and the ids of the dicts that were made for it (values may be dicts too)."""
+    """Returns the nested dict, and the ids of the dicts made for it: values may be dicts, too."""
     cls = type(dt)
     nested = cls()
     made = {id(nested)}
     for key, value in dt.items():
-        *way, last = key.split(delimiter) if isinstance(key, str) else [key]
+        *outer_parts, last = key.split(delimiter) if isinstance(key, str) else [key]
         node = nested
-        for part in way:
+        for part in outer_parts:
             child = node.get(part, _MISSING)
             if child is _MISSING:
                 child = node[part] = cls()
@@ -229,7 +233,7 @@ def _unflatten(dt: dict[Any, Any], delimiter: str) -> tuple[dict[Any, Any], set[
 
 def _conflict(key: Any) -> ValueError:
     return ValueError(
-        f"No flat key may be the beginning of another, but {key!r} meets a value on its way."
+        f"No flat key may be the first part of another one, but a part of {key!r} has a value."
     )
 
 

@@ -1,8 +1,9 @@
-"""Files and directories that are whole or absent, whatever interrupts their writer.
+"""Writes files and directories that are complete or absent, even if the writer is interrupted.
 
     staging directory --fsync every file and directory--> rename to its final name --fsync parent-->
 
-A reader that sees the final name sees all of it; a crash leaves a staging directory at most.
+A reader that finds the final name finds all of the content. A crash leaves at most a staging
+directory.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable
 
 from localtune.error import StorageError
 
-# Prefix of what is not yet, or no longer, a part of the data.
+# Prefix of files and directories that are not, or no longer, part of the data.
 STAGING_PREFIX = ".staging_"
 
 _IS_WINDOWS = os.name == "nt"
@@ -21,7 +22,7 @@ _BINARY = getattr(os, "O_BINARY", 0)
 
 
 def current_directory() -> str | None:
-    """Path of the working directory; None if it has been removed."""
+    """Returns the path of the working directory; None if it has been removed."""
     try:
         return os.getcwd()
     except FileNotFoundError:
@@ -29,19 +30,20 @@ def current_directory() -> str | None:
 
 
 def no_link(path: str, flags: int) -> int:
-    """Opens a file that is no link: an ``opener`` for ``open()`` of an experiment's files.
+    """Opens a file without following a symbolic link.
 
-    A link among them would lead somewhere that nobody has judged.
+    It is an ``opener`` for ``open()`` of an experiment's files. The target of a link among them may
+    lie in a directory that was never judged.
 
     Args:
         path: The file.
-        flags: Of ``os.open``.
+        flags: Flags of ``os.open``.
 
     Returns:
-        A descriptor.
+        A file descriptor.
 
     Raises:
-        StorageError: if it is a link; it is an ``OSError``.
+        StorageError: if the file is a link. The class is an ``OSError``, too.
     """
     follow = getattr(os, "O_NOFOLLOW", 0)
     try:
@@ -52,20 +54,21 @@ def no_link(path: str, flags: int) -> int:
             raise
     raise StorageError(
         f"{path!r} is a symbolic link, and files of an experiment are opened without following "
-        "links. Put the file itself there."
+        "links. Replace the link by the file itself."
     )
 
 
 def fsync_path(path: str) -> None:
-    """Wait until a file's or a directory's content is on the disk.
+    """Waits until the content of a file or a directory is on the disk.
 
     Args:
-        path: Existing file or directory. Windows cannot sync directories: nothing is done there.
+        path: Existing file or directory. Does nothing for a directory on Windows, which cannot sync
+            directories.
     """
     is_directory = os.path.isdir(path)
     if _IS_WINDOWS and is_directory:
         return
-    # Windows syncs only descriptors that may write.
+    # Windows syncs only descriptors that are open for writing.
     descriptor = os.open(path, os.O_RDWR if _IS_WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -74,10 +77,10 @@ def fsync_path(path: str) -> None:
 
 
 def fsync_tree(path: str) -> None:
-    """Wait until a directory with everything below it is on the disk.
+    """Waits until a directory and everything below it are on the disk.
 
     Args:
-        path: Existing directory. Symbolic links are left alone.
+        path: Existing directory. Symbolic links are skipped.
     """
     for directory, _, names in os.walk(path, topdown=False):
         for name in names:
@@ -88,7 +91,7 @@ def fsync_tree(path: str) -> None:
 
 
 def file_sizes(directory: str) -> dict[str, int]:
-    """Sizes in bytes of all files below a directory, by their paths within it."""
+    """Returns {path relative to the directory: size in bytes} of all files below a directory."""
     sizes = {}
     for parent, _, names in os.walk(directory):
         for name in names:
@@ -99,19 +102,20 @@ def file_sizes(directory: str) -> dict[str, int]:
 
 
 def make_staging_directory(final: str) -> str:
-    """Make the empty directory that a later :func:`commit_directory` turns into ``final``.
+    """Makes the empty directory that a later :func:`commit_directory` renames to ``final``.
 
-    It lies beside ``final``, so that the rename stays within one file system. What an earlier,
-    interrupted writer of the same ``final`` left is removed.
+    It lies beside ``final``, so that the rename stays within one file system. A staging directory
+    that
+    an interrupted writer of the same ``final`` has left is removed first.
 
     Args:
-        final: Path that the directory is to have in the end.
+        final: Path that the directory will have after the commit.
 
     Returns:
         Path of the empty directory.
 
     Raises:
-        FileNotFoundError: The parent of ``final`` does not exist.
+        FileNotFoundError: if the parent of ``final`` does not exist.
     """
     parent, name = os.path.split(final)
     staging = os.path.join(parent, STAGING_PREFIX + name)
@@ -121,15 +125,15 @@ def make_staging_directory(final: str) -> str:
 
 
 def commit_directory(staging: str, final: str, *, sync: bool = True) -> None:
-    """Turn a finished staging directory into its final place, in one step.
+    """Renames a finished staging directory to its final path in one step.
 
     Args:
         staging: Directory with the content, on the same file system as ``final``.
-        final: Path that it gets.
-        sync: Whether to wait until the content, and the rename, are on the disk.
+        final: The final path.
+        sync: Whether to wait until the content and the rename are on the disk.
 
     Raises:
-        FileExistsError: There is something at ``final`` already; it stays as it is.
+        FileExistsError: if ``final`` exists already; it is not changed then.
     """
     if sync:
         fsync_tree(staging)
@@ -138,7 +142,7 @@ def commit_directory(staging: str, final: str, *, sync: bool = True) -> None:
     try:
         os.rename(staging, final)
     except OSError as error:
-        # Somebody was quicker: no system renames onto a file or onto a directory with content.
+        # Another process was faster: no system renames onto a file or a non-empty directory.
         if os.path.lexists(final):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), final) from error
         raise
@@ -147,18 +151,18 @@ def commit_directory(staging: str, final: str, *, sync: bool = True) -> None:
 
 
 def write_file(path: str, content: bytes | Iterable[bytes], *, sync: bool = True) -> None:
-    """Write a file so that a reader sees the old content or the new one, never a part.
+    """Writes a file so that a reader sees the old or the new content, never a part.
 
     A link at ``path`` is replaced, not followed.
 
     Args:
         path: File to create or replace; its directory must exist.
-        content: All of the content, or the pieces of it.
-        sync: Whether to wait until the content, and the rename, are on the disk.
+        content: All of the content, or its pieces.
+        sync: Whether to wait until the content and the rename are on the disk.
     """
     parent, name = os.path.split(path)
-    # A name of its own: other threads and processes may write the same file, and whatever lies
-    # under the name already is not written through.
+    # The name is unique, since other threads and processes may write the same file. O_EXCL
+    # refuses an existing file or link.
     staging = os.path.join(parent, f"{STAGING_PREFIX}{os.getpid()}_{os.urandom(4).hex()}_{name}")
     descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
     try:
@@ -177,16 +181,16 @@ def write_file(path: str, content: bytes | Iterable[bytes], *, sync: bool = True
 
 
 def set_aside(path: str) -> str:
-    """Give what is at a path another name, one that is free.
+    """Renames a file, a directory or a link to a free name beside it.
 
     Args:
-        path: A file, a directory or a link.
+        path: Path of the file, directory or link.
 
     Returns:
-        Its new path: the old one with ``.aside`` at its end, and a number if that is taken.
+        The new path: the old one with ``.aside`` at its end, and a number if that name is taken.
 
     Raises:
-        OSError: It cannot be renamed.
+        OSError: if it cannot be renamed.
     """
     number = 1
     while True:
@@ -196,7 +200,7 @@ def set_aside(path: str) -> str:
             if os.path.isdir(path) and not os.path.islink(path):
                 commit_directory(path, target, sync=False)
             else:
-                # Nobody else can take the name from now on.
+                # The empty file reserves the name.
                 os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
                 try:
                     os.replace(path, target)
@@ -214,17 +218,17 @@ def copy_tree(
     *,
     ignore: Callable[[str, list[str]], Iterable[str]] | None = None,
 ) -> None:
-    """Copy everything in a directory, hidden files included, into another one.
+    """Copies everything in a directory, hidden files included, into another one.
 
     Args:
         source: Existing directory. Symbolic links are followed.
-        target: Directory to fill; made, with its parents, if missing. What it holds already
-            stays, except for files of the same name.
+        target: Directory to fill; made with its parents if missing. Files in it stay unless
+            ``source`` has a file of the same name.
         ignore: Called with each directory and the names in it; returns the names to leave out.
 
     Raises:
-        FileNotFoundError: There is no ``source``.
-        NotADirectoryError: ``source`` is a file.
+        FileNotFoundError: if ``source`` does not exist.
+        NotADirectoryError: if ``source`` is a file.
     """
     import shutil
 
@@ -232,11 +236,7 @@ def copy_tree(
 
 
 def remove_tree(path: str) -> None:
-    """Remove a directory with everything in it; no error if there is none.
-
-    Args:
-        path: Directory to remove.
-    """
+    """Removes a directory and everything in it; does nothing if it does not exist."""
     if not os.path.lexists(path):
         return
     import shutil

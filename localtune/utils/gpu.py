@@ -1,4 +1,4 @@
-"""Waiting for a GPU that another process still holds."""
+"""Waits for a GPU whose memory another process still uses."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ def wait_for_gpu(
     delay_s: float = 5,
     gpu_memory_limit: float | None = None,
 ) -> bool:
-    """Waits until a GPU's memory is (almost) free.
+    """Waits until the memory of a GPU is (almost) free.
 
     Args:
-        gpu_id: Index or UUID of the GPU; None is the first that this process may use.
-        target_util: Share of the memory in use that counts as free, 0 to 1.
-        retry: How often to look.
-        delay_s: Seconds between two looks.
-        gpu_memory_limit: Memory in use that counts as free, in MiB; in place of ``target_util``.
+        gpu_id: Index or UUID of the GPU; None is the first one that this process may use.
+        target_util: Largest used share of the memory that counts as free, 0 to 1.
+        retry: Number of checks.
+        delay_s: Seconds between two checks.
+        gpu_memory_limit: Largest used memory that counts as free, in MiB; replaces ``target_util``.
 
     Returns:
-        True once it is free.
+        True as soon as the memory is free.
 
     Raises:
-        RuntimeError: if it is not free in time, or the driver's tool is not there.
-        ValueError: if there is no such GPU.
+        RuntimeError: if the memory is not free after the last check, or ``nvidia-smi`` is missing.
+        ValueError: for a GPU that does not exist.
     """
     wanted = _first_visible() if gpu_id is None else str(gpu_id)
     for attempt in range(max(retry, 1)):
@@ -39,7 +39,7 @@ def wait_for_gpu(
         if used_mib <= limit_mib:
             return True
     raise RuntimeError(
-        f"GPU {wanted} is still in use after {retry} looks, {delay_s:g} s apart: {used_mib:g} of "
+        f"GPU {wanted} is still in use after {retry} checks, {delay_s:g} s apart: {used_mib:g} of "
         f"{total_mib:g} MiB."
     )
 
@@ -52,10 +52,12 @@ def _first_visible() -> str:
 
 
 def _memory_of(gpu_id: str) -> tuple[float, float]:
-    """(used, total) memory of a GPU in MiB."""
+    """Returns (used, total) memory of a GPU in MiB."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
-        raise RuntimeError("wait_for_gpu needs the driver's tool nvidia-smi, which is not there.")
+        raise RuntimeError(
+            "wait_for_gpu needs the driver's program nvidia-smi, but PATH does not contain it."
+        )
     query = "--query-gpu=index,uuid,memory.used,memory.total"
     done = subprocess.run(
         [tool, query, "--format=csv,noheader,nounits"],

@@ -1,4 +1,4 @@
-"""JSON for values that JSON does not know, as result and parameter files hold them."""
+"""Encodes values that JSON does not support, as result and parameter files contain them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from localtune.utils.text import text_of
 
 
 class SafeJsonEncoder(json.JSONEncoder):
-    """Encodes anything, in the worst case as its ``str()``.
+    """Encodes any value; the last resort is its ``str()``.
 
-    Numbers of any library become int or float, arrays lists, NumPy booleans booleans; a NumPy
-    number that is NaN, and not a Python float as well, becomes the text ``"null"``. NaN and the
-    infinities among Python floats are written bare: ``NaN``, ``Infinity``.
+    Numbers of any library become int or float, arrays become lists, and NumPy booleans become
+    booleans. NaN and infinite Python floats become ``NaN`` and ``Infinity``. A NaN of another
+    number
+    type, such as ``numpy.float32``, becomes the text ``"null"``.
     """
 
     def default(self, o: Any) -> Any:
@@ -37,15 +38,12 @@ _MAX_DEPTH = 100
 
 
 def dumps(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
-    """Encode a value as JSON.
+    """Returns a value as JSON text.
 
     Args:
-        value: Anything; dict keys that JSON cannot hold become their ``str()``.
-        indent: Spaces for each level, or None for one line.
+        value: Any value; dict keys that JSON does not support become their ``str()``.
+        indent: Spaces for each level; None writes one line.
         sort_keys: Whether to sort the keys of each dict.
-
-    Returns:
-        The JSON text.
 
     Example:
         >>> dumps({"loss": float("nan"), "shape": (2, 3), "kind": complex})
@@ -58,8 +56,8 @@ def dumps(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> 
     try:
         return encoder.encode(value)
     except (TypeError, ValueError, RecursionError):
-        # Keys that are no JSON, or that cannot be sorted beside each other; integers that are too
-        # long to be written; containers that hold themselves.
+        # The causes: keys that JSON does not support or that cannot be sorted together, integers
+        # with too many digits, and containers that contain themselves.
         return encoder.encode(_writable(value, 0))
 
 

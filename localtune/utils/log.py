@@ -1,4 +1,4 @@
-"""Levels of output, under the name that scripts import them by."""
+"""Offers the verbosity levels under the import path that scripts use."""
 
 from __future__ import annotations
 

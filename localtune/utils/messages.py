@@ -1,8 +1,8 @@
-"""Where the package writes: every text for people goes through here, and steers no terminal.
+"""Writes all texts of the package for people, without control codes for the terminal.
 
-Names, errors and what trials print come from others; escape codes in them could clear the screen,
-set its title, or make a line look like another. ``tests/architecture/test_output.py`` knows who
-else may write.
+Names, errors and the output of trials may contain escape codes, which could clear the screen, set
+its title or make a line look like another one. ``tests/architecture/test_output.py`` lists the
+other modules that may write.
 """
 
 from __future__ import annotations
@@ -14,51 +14,51 @@ from typing import TYPE_CHECKING
 from localtune.utils.text import printable, printable_lines
 
 if TYPE_CHECKING:
-    # Workers load this module, and mostly log nothing.
+    # Workers load this module, and most of them log nothing.
     import logging
 
 
 def show(line: str = "") -> None:
-    """Prints one line to the standard output; ends of lines in it become escapes.
+    """Prints one line to the standard output, with line breaks in it as escapes.
 
     Raises:
-        BrokenPipeError: if the reader has gone.
+        BrokenPipeError: if the reader of the output has closed it.
     """
     print(printable(line))
 
 
 def show_lines(text: str, *, end: str = "\n") -> None:
-    """Prints text of several lines to the standard output, at once.
+    """Prints several lines to the standard output and flushes it.
 
     Args:
-        text: What others wrote may be in it, line by line.
-        end: What follows it.
+        text: The lines; they may contain text from users and trials.
+        end: Text to print after them.
 
     Raises:
-        BrokenPipeError: if the reader has gone.
+        BrokenPipeError: if the reader of the output has closed it.
     """
     print(printable_lines(text), end=end, flush=True)
 
 
 def say(text: str) -> None:
-    """Prints a line for people, where it does not mix with what programs read."""
-    if sys.stderr is not None:  # Without one, print() would take the standard output.
+    """Prints text for people to the standard error, apart from the output that programs read."""
+    if sys.stderr is not None:  # print(file=None) writes to the standard output.
         print(printable_lines(text), file=sys.stderr, flush=True)
 
 
 def warn(message: str, category: type[Warning] = UserWarning, stacklevel: int = 1) -> None:
-    """Warns as ``warnings.warn`` does.
+    """Issues a warning as ``warnings.warn`` does, with a printable text.
 
     Args:
-        message: What to look at.
+        message: Text of the warning.
         category: Class of the warning.
-        stacklevel: Whose line is shown; 1 is the caller of this function.
+        stacklevel: Number of the caller whose line the warning shows; 1 is the direct caller.
     """
     warnings.warn(printable_lines(message), category, stacklevel + 1)
 
 
 def get_logger(name: str) -> logging.Logger:
-    """The logger of a module.
+    """Returns the logger of a module, with printable records.
 
     Args:
         name: The module's ``__name__``.

@@ -1,16 +1,19 @@
-"""How many files a process may have open, and how many it has. No limits are known on Windows."""
+"""Reads and sets the limit on open files of this process. Windows reports no limits."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 
-# macOS says "no limit" and means this.
+# The actual limit on macOS where it reports "no limit".
 _UNLIMITED = 10_240
 
 
 def limits() -> tuple[int, int] | None:
-    """The soft limit, which is in force, and the hard one, up to which it may be raised."""
+    """Returns (soft limit, hard limit) on open files; None on Windows.
+
+    The soft limit is in force. A process may raise it up to the hard limit.
+    """
     try:
         import resource
     except ImportError:
@@ -22,10 +25,10 @@ def limits() -> tuple[int, int] | None:
 
 
 def set_soft_limit(count: int) -> bool:
-    """Lets this process, and those that it starts, have so many files open.
+    """Sets the soft limit on open files for this process and its later children.
 
     Returns:
-        Whether the system agreed.
+        Whether the system accepted the limit.
     """
     try:
         import resource
@@ -38,7 +41,9 @@ def set_soft_limit(count: int) -> bool:
 
 
 def open_count() -> int:
-    """How many files this process has open; a guess where the system does not say."""
+    """Returns the number of files that this process has open, or 16 where the system does not
+    tell.
+    """
     for directory in ("/proc/self/fd", "/dev/fd"):
         with contextlib.suppress(OSError):
             return len(os.listdir(directory))

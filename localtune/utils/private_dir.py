@@ -1,15 +1,16 @@
-"""Directories for temporary files, of which none outlives its process: not even a killed one.
+"""Makes directories for temporary files that are removed even if their process is killed.
 
 ::
 
     make:    mkdtemp -> lock `.lock` -> write `.owned`
     remove:  unlock -> rmtree
     sweep:   for each directory of this user that has `.owned`, or is old:
-             lock it at once or leave it -> rmtree -> unlock
+             lock it without waiting, or skip it -> rmtree -> unlock
 
-The system lets go of a lock when its process dies, however it dies: a directory that had an owner
-and can be locked has none any more. One without `.owned` may belong to a maker that has not come
-to its lock yet, so it is left alone until it is older than any making can take.
+The system releases a lock when its process ends in any way. A directory with `.owned` whose lock is
+free therefore has no owner any more. The maker of a directory without `.owned` may not hold the
+lock yet, so a sweep removes such a directory only when it is older than the longest time that
+making one can take.
 """
 
 from __future__ import annotations
@@ -28,25 +29,25 @@ if TYPE_CHECKING:
     import filelock
 
 PREFIX = "localtune-run-"
-# Of copies that are read.
+# Prefix of copies that a reader makes.
 COPY_PREFIX = "localtune-read-"
 _LOCK_FILE = ".lock"
-# Written when the lock is held.
+# Written after the maker has taken the lock.
 _OWNED_FILE = ".owned"
-# A maker that has not come to its lock for this long has died on the way.
+# A maker that has not taken its lock after this time has died.
 _LONGEST_MAKING_S = 3600.0
 
 
 class PrivateDir:
-    """A locked directory for temporary files that only this user can read.
+    """Represents a locked directory for temporary files that only this user can read.
 
-    Making one removes those that killed processes have left behind.
+    Making one also removes directories that killed processes have left.
 
     Args:
-        prefix: How its name begins: :data:`PREFIX` or :data:`COPY_PREFIX`.
+        prefix: Start of the directory's name: :data:`PREFIX` or :data:`COPY_PREFIX`.
 
     Raises:
-        StorageError: if there is no place for it.
+        StorageError: if the directory cannot be made.
     """
 
     def __init__(self, prefix: str = PREFIX) -> None:
@@ -54,17 +55,21 @@ class PrivateDir:
         with _explained():
             self.path = tempfile.mkdtemp(prefix=prefix)
         self._lock = _lock_of(self.path)
-        # Nobody else asks for this lock yet: if it cannot be had at once, the file system has no
-        # locks, and a sweep cannot have it either. (A timeout is an OSError.)
+        # No other process wants this lock yet. If it is not free, the file system has no locks,
+        # and a sweep cannot take it either. (A timeout is an OSError.)
         with contextlib.suppress(NotImplementedError, OSError):
             self._lock.acquire(timeout=0)
         self.write(_OWNED_FILE, b"")
 
     def write(self, name: str, data: bytes) -> str:
-        """Writes a file; returns its path.
+        """Writes a new file and returns its path.
+
+        Args:
+            name: Name of the file, without a path.
+            data: All of its content.
 
         Raises:
-            StorageError: if there is no room for it. The directory has been removed then.
+            StorageError: if the file cannot be written. The directory is removed then.
         """
         path = os.path.join(self.path, name)
         try:
@@ -76,8 +81,8 @@ class PrivateDir:
         return path
 
     def remove(self) -> None:
-        """Removes the directory and all that is in it."""
-        # Windows removes no file that is open. Whoever sweeps now does the same.
+        """Removes the directory and everything in it."""
+        # Windows does not remove open files. A concurrent sweep would remove the same directory.
         self._lock.release()
         shutil.rmtree(self.path, ignore_errors=True)
 
@@ -88,14 +93,14 @@ def _explained() -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(
-            "localtune needs some room in the directory for temporary files, but there is none "
-            f"({error}). Free space there, or name another directory with the environment "
+            "localtune needs room in the directory for temporary files, but cannot write there "
+            f"({error}). Free space there, or set another directory with the environment "
             "variable TMPDIR."
         ) from error
 
 
 def sweep() -> None:
-    """Removes the directories whose makers have died."""
+    """Removes the directories of processes that have ended."""
     with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
         for entry in entries:
             is_one = entry.name.startswith((PREFIX, COPY_PREFIX))
@@ -111,7 +116,7 @@ def sweep() -> None:
 
 
 def _was_locked(entry: os.DirEntry[str]) -> bool:
-    """Whether the maker has had its lock, or has had more than enough time to take it."""
+    """Tells whether the maker has taken its lock, or has had more than enough time to do so."""
     if os.path.exists(os.path.join(entry.path, _OWNED_FILE)):
         return True
     with contextlib.suppress(OSError):
@@ -122,7 +127,7 @@ def _was_locked(entry: os.DirEntry[str]) -> bool:
 def _lock_of(path: str) -> filelock.BaseFileLock:
     import filelock
 
-    # Whoever removes the directory and whoever made it may be threads of one process.
+    # The thread that made the directory and the thread that removes it may differ.
     return filelock.FileLock(os.path.join(path, _LOCK_FILE), thread_local=False)
 
 

@@ -1,11 +1,11 @@
-"""Brings checkpoints of a store to this machine, each once, whole or not at all.
+"""Brings checkpoints of a store to this machine: each one once, complete or not at all.
 
     working copy of an experiment            its store
       .localtune_remote    ----------------> bucket/sweeps/run
       train_00000/                             train_00000/
         checkpoint_000003  <--fetch_missing--    checkpoint_000003/  + marker, written last
 
-A checkpoint that is no part of a working copy goes to a cache in the temporary directory.
+A checkpoint outside of a working copy goes to a cache in the temporary directory.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from localtune.utils.files import (
 from localtune.utils.remote_store import RemoteFile, RemoteStore
 from localtune.utils.trust import GuardedDirectory
 
-# Names that belong to the exchange with the store, not to the user.
+# Prefix of names that the exchange with the store uses; users' files have other names.
 OWN_PREFIX = ".localtune_"
-# Says what a checkpoint in a store consists of; what was uploaded by halves has none.
+# Lists the files of a checkpoint in a store; an incomplete upload has no such file.
 COMPLETE_MARKER = f"{OWN_PREFIX}complete"
-# Says where the store of a working copy is; holds the user's credentials if the file system
-# object does, so it is for the user's eyes only and is never uploaded.
+# Holds the place of a working copy's store. It contains the user's credentials if the file system
+# object does. So only the user may read it, and it is never uploaded.
 _STORE_FILE = f"{OWN_PREFIX}remote"
 
 _TRIES = 4
@@ -40,11 +40,15 @@ T = TypeVar("T")
 
 
 def remember_store(directory: str, store: RemoteStore) -> None:
-    """Lets processes on this machine find the store of an experiment's working copy.
+    """Records the store of an experiment's working copy for other processes on this machine.
+
+    Args:
+        directory: The working copy.
+        store: The store.
 
     Raises:
-        UntrustedDirectoryError: if somebody else could have written into the directory.
-        OSError: if it cannot be written.
+        UntrustedDirectoryError: if another user could have written into the directory.
+        OSError: if the record cannot be written.
     """
     from localtune.utils.serialization import dumps
 
@@ -54,18 +58,21 @@ def remember_store(directory: str, store: RemoteStore) -> None:
 
 
 def store_of(path: str) -> RemoteStore | None:
-    """The place in a store that a place in a working copy stands for, None if there is none.
+    """Returns the place in a store that corresponds to a place in a working copy.
 
     Args:
-        path: The working copy, a directory of a trial, or one of a checkpoint; need not exist.
+        path: The working copy, the directory of a trial, or that of a checkpoint; need not exist.
+
+    Returns:
+        The place in the store; None if the path belongs to no working copy of a store.
 
     Raises:
-        UntrustedDirectoryError: if somebody else could have said where the store is.
+        UntrustedDirectoryError: if another user could have recorded the store.
     """
     inner: list[str] = []
     directory = os.path.abspath(path)
     for _ in range(3):
-        # Nothing is asked of directories that say nothing: only a part of them is an experiment's.
+        # Directories without the file are not judged: most of them are no experiment's.
         if not os.path.lexists(os.path.join(directory, _STORE_FILE)):
             directory, name = os.path.split(directory)
             inner.insert(0, name)
@@ -78,25 +85,25 @@ def store_of(path: str) -> RemoteStore | None:
 
 
 def is_remote_checkpoint(path: str) -> bool:
-    """Whether the checkpoint that is missing at a local path may be fetched from a store."""
+    """Tells whether a checkpoint that is missing at a local path may be fetched from a store."""
     try:
         return _is_checkpoint(path) and store_of(path) is not None
     except UntrustedDirectoryError:
-        return False  # Whoever fetches it is told why not.
+        return False  # fetch_missing() raises the error.
 
 
 def fetch_missing(path: str) -> bool:
-    """Fetches a checkpoint of a working copy to its own place, if it is not there.
+    """Fetches a checkpoint of a working copy from its store unless it is there already.
 
     Args:
-        path: Directory of the checkpoint.
+        path: Local directory of the checkpoint.
 
     Returns:
-        Whether it is there now; False where it belongs to no store.
+        Whether the directory exists now; False if it belongs to no store.
 
     Raises:
         FileNotFoundError: if the store does not have it either.
-        UntrustedDirectoryError: if somebody else could have said where the store is.
+        UntrustedDirectoryError: if another user could have recorded the store.
         StorageError: if it cannot be fetched.
     """
     if os.path.isdir(path):
@@ -105,24 +112,24 @@ def fetch_missing(path: str) -> bool:
     if store is None:
         return False
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    _download_once(store, with_retries(lambda: _whole_files(store), store), path)
+    _download_once(store, with_retries(lambda: _complete_files(store), store), path)
     return True
 
 
 def fetch_cached(store: RemoteStore) -> str:
-    """A local copy of a directory in a store; fetched once per machine and content.
+    """Returns a local copy of a directory in a store, fetched once per machine and content.
 
     Returns:
-        Path of the copy, which others read, too.
+        Path of the copy, which other processes read, too.
 
     Raises:
-        FileNotFoundError: if the store does not have it.
+        FileNotFoundError: if the store does not have the directory.
         StorageError: if it cannot be fetched.
     """
     import hashlib
     import json
 
-    files = with_retries(lambda: _whole_files(store), store)
+    files = with_retries(lambda: _complete_files(store), store)
     content = json.dumps([store.uri, sorted((n, f.size, f.stamp) for n, f in files.items())])
     name = hashlib.sha256(content.encode()).hexdigest()[:32]
     path = os.path.join(user_temp_dir("localtune_fetched"), name)
@@ -130,23 +137,19 @@ def fetch_cached(store: RemoteStore) -> str:
     return path
 
 
-def fetch_into(store: RemoteStore, directory: str) -> None:
-    """Fetches a directory of a store into a local one; what that holds already stays.
-
-    Raises:
-        FileNotFoundError: if the store does not have it.
-        StorageError: if it cannot be fetched.
-    """
-    files = with_retries(lambda: _whole_files(store), store)
-    with_retries(lambda: _fetch(store, files, directory), store)
-
-
 def with_retries(do: Callable[[], T], store: RemoteStore) -> T:
-    """Calls ``do`` until it works, a few times, with growing pauses.
+    """Calls a function up to four times, with growing pauses, until it succeeds.
+
+    Args:
+        do: The function.
+        store: The store that the function uses, for the error message.
+
+    Returns:
+        The result of the function.
 
     Raises:
-        FileNotFoundError: at once, if there is no such file.
-        StorageError: if it still fails.
+        FileNotFoundError: at once, if the function raises it.
+        StorageError: if the last call fails.
     """
     import time
 
@@ -161,7 +164,7 @@ def with_retries(do: Callable[[], T], store: RemoteStore) -> T:
                 raise StorageError(
                     f"The remote storage {store.uri!r} cannot be used: "
                     f"{type(error).__name__}: {error}. Check the network, the credentials and the "
-                    "place."
+                    "path."
                 ) from error
         time.sleep(pause_s)
         pause_s *= 2
@@ -172,19 +175,19 @@ def _is_checkpoint(path: str) -> bool:
     return os.path.basename(path).startswith(CHECKPOINT_DIR_FORMAT.partition("{")[0])
 
 
-def _whole_files(store: RemoteStore) -> dict[str, RemoteFile]:
-    """The files of a directory, without the marker, which they are checked against."""
+def _complete_files(store: RemoteStore) -> dict[str, RemoteFile]:
+    """Returns the files of a complete directory, checked against its marker and without it."""
     import json
 
     files = store.files()
     if not files:
-        raise FileNotFoundError(f"There is nothing at {store.uri}")
+        raise FileNotFoundError(f"There are no files at {store.uri}")
     if files.pop(COMPLETE_MARKER, None) is None:
-        return files  # Nobody of ours put it there: it is what it is.
+        return files  # Other programs upload without a marker.
     marker = store.read(COMPLETE_MARKER)
     sizes = json.loads(marker) if marker is not None else {}
     if sizes != {name: file.size for name, file in files.items()}:
-        raise FileNotFoundError(f"What is at {store.uri} is no whole checkpoint (any more)")
+        raise FileNotFoundError(f"The checkpoint at {store.uri} is incomplete")
     return files
 
 
@@ -206,4 +209,4 @@ def _fetch(store: RemoteStore, files: dict[str, RemoteFile], directory: str) -> 
     for name, file in files.items():
         size = os.path.getsize(os.path.join(directory, *name.split("/")))
         if size != file.size:
-            raise OSError(f"{name} has {file.size} bytes there, but {size} arrived")
+            raise OSError(f"{name} has {file.size} bytes in the store, but {size} bytes arrived")

@@ -1,6 +1,6 @@
-"""RemoteStore: a directory of files somewhere else, seen through fsspec.
+"""Represents a directory in a remote store through fsspec.
 
-fsspec is imported only where a URI or a file system object is used.
+Only functions that use a URI or a file system object import fsspec.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from localtune.error import ExtraMissingError, StorageError
-from localtune.utils.text import near_miss
+from localtune.utils.text import did_you_mean
 
-# A new object replaces the old one in one step there, and directories do not exist.
+# Stores without directories, in which a new object replaces the old one in one step.
 _OBJECT_STORES = frozenset(
     ["s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "r2", "memory"]
 )
 _LOCAL_PROTOCOLS = frozenset(["file", "local"])
-# What most protocols are for: others that fsspec knows work, too.
+# Protocols to suggest for a misspelled one; others that fsspec supports work, too.
 _COMMON_PROTOCOLS = ("s3", "gs", "gcs", "az", "abfs", "sftp", "hdfs", "memory", "file")
 
 
 def is_uri(path: str) -> bool:
-    """Whether a text is the URI of a place that is not simply a directory of this machine."""
+    """Tells whether a text is a URI of a place outside the local file system."""
     scheme, separator, _ = path.partition("://")
     return bool(separator) and scheme not in _LOCAL_PROTOCOLS
 
 
 def local_path(path: str | os.PathLike[str]) -> str:
-    """The path on this machine that a path or a ``file://`` URI means; ``~`` is the user's home.
+    """Returns the local path that a path or a ``file://`` URI refers to, with ``~`` expanded.
 
     Example:
         >>> local_path("file:///data/my%20runs")
@@ -46,7 +46,7 @@ def local_path(path: str | os.PathLike[str]) -> str:
 
 
 def is_local_filesystem(filesystem: Any) -> bool:
-    """Whether a file system object of pyarrow or fsspec is the local disk."""
+    """Tells whether a file system object of pyarrow or fsspec is the local file system."""
     return getattr(filesystem, "type_name", None) == "local" or bool(
         _LOCAL_PROTOCOLS.intersection(_protocols(filesystem))
     )
@@ -54,11 +54,11 @@ def is_local_filesystem(filesystem: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """What a listing says about a file.
+    """Holds the entry of one file in a listing.
 
     Attributes:
-        size: In bytes.
-        stamp: Changes when the content does, as far as the store tells.
+        size: Size in bytes.
+        stamp: Text that changes with the content, as far as the store reports changes.
     """
 
     size: int
@@ -67,14 +67,14 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class RemoteStore:
-    """A directory in a store.
+    """Represents a directory in a store.
 
-    Names are relative to it and separated by ``/``. Each method may raise whatever the file
-    system raises: there is no common class for that.
+    Names are relative to it and separated by ``/``. Each method may raise any error of the file
+    system, since these errors have no common class.
 
     Attributes:
         filesystem: A file system object of fsspec.
-        root: Path of the directory in it.
+        root: Path of the directory in the file system.
     """
 
     filesystem: Any
@@ -82,25 +82,25 @@ class RemoteStore:
 
     @property
     def uri(self) -> str:
-        """The directory's name for a person."""
+        """The URI of the directory, for texts."""
         return str(self.filesystem.unstrip_protocol(self.root))
 
     def child(self, name: str) -> RemoteStore:
-        """A directory in this one."""
+        """Returns a directory inside this one."""
         return RemoteStore(self.filesystem, self._path(name))
 
     def parent(self) -> RemoteStore:
-        """The directory around this one."""
+        """Returns the directory that contains this one."""
         return RemoteStore(self.filesystem, self.root.rpartition("/")[0])
 
     def files(self, name: str = "") -> dict[str, RemoteFile]:
-        """All files at any depth below a directory; empty if there is none.
+        """Returns all files at any depth below a directory; empty if it does not exist.
 
         Args:
             name: The directory; "" is this one.
 
         Returns:
-            The files by their names, which are relative to that directory.
+            {name relative to that directory: file}.
         """
         directory = self._path(name)
         self.filesystem.invalidate_cache()
@@ -116,7 +116,7 @@ class RemoteStore:
         }
 
     def read(self, name: str) -> bytes | None:
-        """The content of a small file, None if there is none."""
+        """Returns the content of a small file; None if it does not exist."""
         self.filesystem.invalidate_cache()
         try:
             content: bytes = self.filesystem.cat_file(self._path(name))
@@ -125,7 +125,12 @@ class RemoteStore:
         return content
 
     def write(self, name: str, content: bytes) -> None:
-        """Writes a small file."""
+        """Writes a small file.
+
+        Args:
+            name: Name of the file.
+            content: All of its content.
+        """
         path = self._path(name)
         self._make_parents([path])
         self.filesystem.pipe_file(path, content)
@@ -134,20 +139,25 @@ class RemoteStore:
         """Uploads files.
 
         Args:
-            files: {name here: path of the local file}.
+            files: {name in this directory: path of the local file}.
 
         Raises:
-            FileNotFoundError: if a local file is gone.
+            FileNotFoundError: if a local file does not exist.
         """
         if not files:
             return
         paths = [self._path(name) for name in files]
         self._make_parents(paths)
-        # A list of files is uploaded in parallel where the file system can do that.
+        # Many file systems upload a list of files in parallel.
         self.filesystem.put(list(files.values()), paths)
 
     def put_whole(self, name: str, local_path: str) -> None:
-        """Uploads a file so that a reader sees the old content or the new one, never a part."""
+        """Uploads a file so that a reader sees the old or the new content, never a part.
+
+        Args:
+            name: Name of the file in the store.
+            local_path: Path of the local file.
+        """
         if _OBJECT_STORES.intersection(_protocols(self.filesystem)):
             self.put({name: local_path})
             return
@@ -156,15 +166,19 @@ class RemoteStore:
         try:
             self.filesystem.mv(self._path(staging), self._path(name))
         except OSError:
-            # Some rename only to names that are free.
+            # Some file systems rename only to free names.
             self.filesystem.rm(self._path(name))
             self.filesystem.mv(self._path(staging), self._path(name))
 
     def fetch(self, names: Iterable[str], directory: str) -> None:
-        """Downloads files into a local directory, which is made if missing.
+        """Downloads files into a local directory.
+
+        Args:
+            names: Names of the files.
+            directory: Local directory; made if missing.
 
         Raises:
-            FileNotFoundError: if one is not there.
+            FileNotFoundError: if the store does not have one of the files.
             ValueError: for a name that leads out of the directory.
         """
         targets = {name: os.path.join(directory, *_parts(name)) for name in names}
@@ -175,7 +189,7 @@ class RemoteStore:
             self.filesystem.get([self._path(name) for name in targets], list(targets.values()))
 
     def remove(self, name: str) -> None:
-        """Removes a file, or a directory with everything in it; no error if there is none."""
+        """Removes a file, or a directory with its content; does nothing if it does not exist."""
         self.filesystem.invalidate_cache()
         with contextlib.suppress(FileNotFoundError):
             self.filesystem.rm(self._path(name), recursive=True)
@@ -190,16 +204,16 @@ class RemoteStore:
 
 
 def open_store(path: str, filesystem: Any = None) -> RemoteStore:
-    """Opens a directory in a store. Nothing is read or written yet.
+    """Returns a directory in a store, without reading or writing anything.
 
     Args:
-        path: Its URI; or with a ``filesystem``, its path there.
+        path: URI of the directory; with a ``filesystem``, its path in that file system.
         filesystem: A file system object of fsspec or pyarrow.
 
     Raises:
         ExtraMissingError: if fsspec is not installed.
         StorageError: if the package for this kind of store is not installed.
-        ValueError: for a kind of store that does not exist, or what is no file system object.
+        ValueError: for an unknown kind of store, or a ``filesystem`` of another type.
     """
     if filesystem is not None:
         filesystem = checked_filesystem(filesystem)
@@ -216,18 +230,19 @@ def open_store(path: str, filesystem: Any = None) -> RemoteStore:
             f"The remote storage {path!r} needs a package that is not installed: {error}."
         ) from error
     except ValueError as error:
-        guess = near_miss(protocol, _COMMON_PROTOCOLS)
-        hint = f" Did you mean {guess!r}?" if guess else ""
-        raise ValueError(f"The remote storage {path!r} cannot be used: {error}.{hint}") from error
+        raise ValueError(
+            f"The remote storage {path!r} cannot be used: {error}."
+            f"{did_you_mean(protocol, _COMMON_PROTOCOLS)}"
+        ) from error
     return RemoteStore(filesystem, root.rstrip("/"))
 
 
 def checked_filesystem(filesystem: Any) -> Any:
-    """The file system object as one of fsspec.
+    """Returns a file system object as one of fsspec.
 
     Raises:
         ExtraMissingError: if fsspec is not installed.
-        ValueError: if it is none.
+        ValueError: for an object that is no file system of fsspec or pyarrow.
     """
     try:
         from fsspec import AbstractFileSystem
@@ -246,7 +261,7 @@ def checked_filesystem(filesystem: Any) -> Any:
 
 
 def _parts(name: str) -> list[str]:
-    """The parts of a name; whoever writes into a store may call a file whatever they like."""
+    """Returns the parts of a file's name in a store; another program may have chosen any name."""
     parts = name.split("/")
     if any(each in ("", ".", "..") or os.path.basename(each) != each for each in parts):
         raise ValueError(f"The store has a file {name!r}, whose name leads out of its directory.")

@@ -1,4 +1,4 @@
-"""Pickling of user code, with errors that name what cannot be pickled."""
+"""Pickles user code, and names the variables that cannot be pickled."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-# What cloudpickle puts in the place of the name of a file.
+# The name that cloudpickle puts in place of a file name.
 _NO_FILE = "<dynamic-code>"
 
-# The module of a script's code: of the script itself, and in a process spawned by multiprocessing.
+# Names of the script's module: in its own process, and in one that multiprocessing has spawned.
 MAIN_NAMES = ("__main__", "__mp_main__")
 
-# Attributes that are no part of what is pickled.
+# Attributes that pickling ignores.
 _NO_STATE = ("__dict__", "__weakref__")
 
 
 @dataclass(frozen=True, slots=True)
 class _Culprit:
-    """Something that cannot be pickled although its parts can.
+    """Holds an object that cannot be pickled although all of its parts can.
 
     Attributes:
-        path: How to get there from the whole: ``("global variable 'engine'", ...)``.
-        names: The names on the way.
-        value: The thing itself.
-        error: What pickling it raised.
+        path: Steps from the whole object to this one: ``("global variable 'engine'", ...)``.
+        names: Names of the variables on this path.
+        value: The object.
+        error: Error that pickling it raised.
     """
 
     path: tuple[str, ...]
@@ -42,21 +42,21 @@ class _Culprit:
 
 
 def dumps_by_value(obj: Any) -> bytes:
-    """Pickle an object so that any process can load it: ``__main__`` goes along by value.
+    """Pickles an object so that any process can load it: code of ``__main__`` is pickled by value.
 
     Args:
-        obj: Anything.
+        obj: Any object.
 
     Returns:
         The pickle; ``pickle.loads`` reads it.
 
     Raises:
-        Exception: Whatever the parts that cannot be pickled raise.
+        Exception: any error of the parts that cannot be pickled.
     """
     by_value = sys.modules.get("cloudpickle")
     if by_value is None or not by_value.list_registry_pickle_by_value():
-        # Most configurations and results are numbers and text: for them plain pickling does the
-        # same in a fifth of the time. It names the module of what it leaves to be imported.
+        # Most configurations and results are numbers and text. Plain pickling takes a fifth of
+        # the time for them. Its output contains the name of each module that loading imports.
         with contextlib.suppress(Exception):
             data = pickle.dumps(obj, pickle.HIGHEST_PROTOCOL)
             if not any(name.encode() in data for name in MAIN_NAMES):
@@ -69,9 +69,9 @@ def dumps_by_value(obj: Any) -> bytes:
 
 @contextlib.contextmanager
 def _main_by_value() -> Iterator[None]:
-    """Lets cloudpickle take code of the script by value, also where the script has another name.
+    """Makes cloudpickle pickle the script's code by value even if its module has another name.
 
-    In a process that ``multiprocessing`` has spawned, no other process can import that name.
+    No other process can import the name that it has in a process spawned by ``multiprocessing``.
     """
     import cloudpickle
 
@@ -88,10 +88,11 @@ def _main_by_value() -> Iterator[None]:
 
 @functools.cache
 def _pickler_class() -> Any:
-    """cloudpickle's pickler, but code keeps the name of its file.
+    """Returns cloudpickle's pickler, changed so that code keeps the name of its file.
 
-    Some versions (3.1.3 is one) put a constant in its place: tracebacks of ``__main__`` would show
-    neither the file nor the lines of the user's code.
+    Some versions, such as 3.1.3, replace the name by a constant. Tracebacks of ``__main__`` would
+    then
+    show neither the file nor the lines of the user's code.
     """
     import cloudpickle
 
@@ -114,17 +115,18 @@ def _pickler_class() -> Any:
 
 
 def dumps(obj: Any, name: str) -> bytes:
-    """Pickle an object; what ``__main__`` defines goes along by value.
+    """Pickles an object, with code of ``__main__`` by value.
 
     Args:
-        obj: Anything.
-        name: What the object is called in an error.
+        obj: Any object.
+        name: Name of the object in an error message.
 
     Returns:
         The pickle; ``pickle.loads`` reads it.
 
     Raises:
-        TypeError: It cannot be pickled; the text names the variable that is to blame.
+        TypeError: if the object cannot be pickled; the message names the variable that is the
+            cause.
     """
     try:
         return dumps_by_value(obj)
@@ -133,11 +135,11 @@ def dumps(obj: Any, name: str) -> bytes:
 
 
 def explain_unpicklable(obj: Any, name: str) -> str:
-    """Say which variable keeps an object from being pickled.
+    """Explains which variable prevents an object from being pickled.
 
     Args:
-        obj: Anything.
-        name: What the object is called in the text.
+        obj: Any object.
+        name: Name of the object in the text.
 
     Returns:
         The explanation; empty if the object can be pickled.
@@ -145,24 +147,25 @@ def explain_unpicklable(obj: Any, name: str) -> str:
     culprit = next(_culprits(obj), None)
     if culprit is None:
         return ""
-    way = f" because of its {', '.join(culprit.path)}" if culprit.path else ""
+    cause = f" because of its {', '.join(culprit.path)}" if culprit.path else ""
     kind = type(culprit.value)
     return (
-        f"{name} cannot be sent to another process{way}, a {kind.__module__}.{kind.__qualname__}: "
-        f"{culprit.error}. Create it inside the function (in `setup` for a class) "
-        "instead of referring to it from outside."
+        f"{name} cannot be sent to another process{cause}, a {kind.__module__}."
+        f"{kind.__qualname__}: {culprit.error}. Create it inside the function (in `setup` for a "
+        "class) instead of referring to it from outside."
     )
 
 
 def diagnose_serialization(fn: Any) -> bool | set[str]:
-    """Find the variables that keep a function or a class from being sent to a worker.
+    """Finds the variables that prevent a function or a class from being sent to a worker.
 
     Args:
-        fn: Function, class, or any object.
+        fn: A function, a class, or any other object.
 
     Returns:
-        True if it can be pickled, else the names of the variables, attributes or items of ``fn``
-        that cannot.
+        True if it can be pickled. Otherwise the names of the variables, attributes or items of
+        ``fn``
+        that cannot be pickled.
 
     Example:
         >>> import threading
@@ -185,7 +188,7 @@ def _search(
 ) -> Iterator[_Culprit]:
     if id(obj) in seen:
         return
-    seen[id(obj)] = obj  # Keeps it alive, so that its id is not given to another object.
+    seen[id(obj)] = obj  # The reference keeps the id from being reused.
     error = _pickling_error(obj)
     if error is None:
         return
@@ -209,7 +212,7 @@ def _pickling_error(obj: Any) -> Exception | None:
 
 
 def _parts(obj: Any) -> Iterator[tuple[str, str, Any]]:
-    """What an object is made of, as (kind, name, value)."""
+    """Yields the parts of an object as (kind, name, value)."""
     if isinstance(obj, types.FunctionType):
         yield from _parts_of_function(obj)
     elif isinstance(obj, types.MethodType):

@@ -1,4 +1,4 @@
-"""Whether code is still what it was."""
+"""Detects changed source code by digests."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import inspect
 
 
 def source_digest(thing: object) -> str | None:
-    """A digest of the text of a function or a class.
+    """Returns a digest of the source text of a function or a class.
 
     Returns:
-        None if its text cannot be had: it is no function or class, or was typed in a console.
+        A SHA-256 digest in hexadecimal digits. None if Python has no source text for the object: it
+        is neither a function nor a class, or it was typed in a console.
     """
     try:
         text = inspect.getsource(thing)  # type: ignore[arg-type]

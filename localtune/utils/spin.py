@@ -1,4 +1,4 @@
-"""Looking for a moment before sleeping."""
+"""Polls descriptors for a moment before the caller sleeps."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import time
 
 
 def poll_briefly(poll: select.poll, duration_s: float) -> list[tuple[int, int]]:
-    """Asks again and again, without sleeping, what is ready.
+    """Polls without sleeping until a descriptor is ready or the time is over.
 
-    A processor that has been put to sleep is slow to wake, its caches are cold, and whoever
-    wakes it pays too. Between two processes that answer each other within microseconds that is
-    most of the time a message takes; where nothing comes, it costs ``duration_s`` once.
+    Waking a sleeping processor is slow: its caches are cold, and the process that wakes it waits,
+    too.
+    Two processes that answer each other within microseconds would spend most of a message's time
+    on that. If nothing arrives, the polling costs ``duration_s`` of processor time once.
 
     Args:
-        poll: What to ask.
-        duration_s: For how long.
+        poll: Poll object with the registered descriptors.
+        duration_s: Longest time to poll, in seconds.
 
     Returns:
-        (descriptor, event) of what is ready; [] if nothing came in time.
+        Pairs (descriptor, event mask) that are ready; [] if none became ready in time.
     """
     give_up_at = time.perf_counter() + duration_s
     while True:

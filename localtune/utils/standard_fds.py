@@ -1,4 +1,4 @@
-"""The standard descriptors of this process, which whoever started it may have closed."""
+"""Protects the standard descriptors of a process that was started with some of them closed."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ _STANDARD = (0, 1, 2)
 
 @contextlib.contextmanager
 def standard_fds_taken() -> Iterator[None]:
-    """Lets the numbers 0, 1 and 2 stand for no file of this process's own in the meantime.
+    """Keeps the descriptors 0, 1 and 2 from being given to other files inside the ``with`` block.
 
-    The next file that is opened gets the lowest free number: where a standard descriptor is
-    closed, a database would take its place, and what native code prints would go there.
+    A new file gets the lowest free descriptor. Where a standard descriptor is closed, a database
+    could get its number, and native code that prints would write into the database.
     """
     opened = {}
     try:
         for fd in _STANDARD:
             if _identity(fd) is None:
-                # The lowest free number, as those below are taken.
-                taken = os.open(os.devnull, os.O_RDWR)
-                opened[taken] = _identity(taken)
+                # open() returns this number: all lower ones are in use.
+                placeholder = os.open(os.devnull, os.O_RDWR)
+                opened[placeholder] = _identity(placeholder)
         yield
     finally:
         for fd, identity in opened.items():
-            # Unless somebody has put something else there.
+            # Other code may have closed it and opened another file there.
             if _identity(fd) == identity:
                 os.close(fd)
 
 
 def _identity(fd: int) -> tuple[int, int] | None:
+    """Returns (device, inode) of an open descriptor; None if it is closed."""
     with contextlib.suppress(OSError):
         status = os.fstat(fd)
         return status.st_dev, status.st_ino

@@ -1,4 +1,4 @@
-"""Text for people: numbers, durations, sizes, values on one line, names that are nearly right."""
+"""Formats text for people: numbers, durations, sizes, values on one line, suggestions for names."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _MINUTE_S = 60
 _HOUR_S = 60 * _MINUTE_S
 _DAY_S = 24 * _HOUR_S
 
-# What programs print to set colours, move the cursor, and clear lines.
+# Control sequences that set colours, move the cursor or clear lines.
 _CODE = re.compile(r"(\x1b\[[0-?]*[ -/]*[@-~])")
 _COLOR = re.compile(r"\x1b\[[0-9;:]*m")
-# The start of one at the end of a piece of text; nobody writes longer ones.
+# The start of a control sequence at the end of a text. Real sequences are not longer.
 _BEGUN_CODE = re.compile(r"\x1b(\[[0-?]{0,32}[ -/]{0,4})?\Z")
-# What needs a look in a stream of bytes.
+# Bytes that may need an escape.
 _UNUSUAL = re.compile(rb"[^\t\n\r -~]")
 _COLOR_OFF = "\x1b[0m"
 # Zero-width joiners make letters and emoji of several characters.
 _JOINERS = "\u200c\u200d"
-# Controls, marks that turn the direction of text, halves of characters, ends of lines.
-_STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Unicode categories: controls, format marks (text direction), surrogates, line ends.
+_CONTROL_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = 200
@@ -35,7 +35,11 @@ _repr.maxlist = _repr.maxtuple = _repr.maxdict = _repr.maxset = 20
 
 
 def format_number(value: float, digits: int = 5) -> str:
-    """A number with at most ``digits`` significant digits; integers in full.
+    """Formats a number with at most ``digits`` significant digits; integers keep all of theirs.
+
+    Args:
+        value: The number.
+        digits: Significant digits of a float.
 
     Example:
         >>> format_number(0.0312345678), format_number(128), format_number(1e-07)
@@ -47,7 +51,7 @@ def format_number(value: float, digits: int = 5) -> str:
 
 
 def format_duration(duration_s: float) -> str:
-    """A duration in its two largest units.
+    """Formats a duration in its two largest units.
 
     Args:
         duration_s: Seconds.
@@ -75,10 +79,10 @@ def format_duration(duration_s: float) -> str:
 
 
 def format_clock(duration_s: float) -> str:
-    """A duration as ``hh:mm:ss``, of the same width at each second of a day.
+    """Formats a duration as ``hh:mm:ss``, always in the same width below 100 hours.
 
     Args:
-        duration_s: Seconds; fractions are cut off.
+        duration_s: Seconds; fractions are dropped.
 
     Example:
         >>> format_clock(83.9)
@@ -89,10 +93,10 @@ def format_clock(duration_s: float) -> str:
 
 
 def format_bytes(size_bytes: float) -> str:
-    """A size in the largest binary unit that fits.
+    """Formats a size in the largest binary unit that fits.
 
     Args:
-        size_bytes: Bytes.
+        size_bytes: Size in bytes.
 
     Example:
         >>> format_bytes(512), format_bytes(1536), format_bytes(3 * 2**30)
@@ -109,7 +113,11 @@ def format_bytes(size_bytes: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """A number of things, with the plural where it is due.
+    """Formats a number of things, with the noun in the plural where needed.
+
+    Args:
+        number: Number of things.
+        noun: The noun in the singular.
 
     Example:
         >>> count(1, "trial"), count(12000, "trial"), count(2, "retry")
@@ -121,14 +129,15 @@ def count(number: int, noun: str) -> str:
 
 
 def one_line(value: Any, digits: int | None = 4) -> str:
-    """Any value on one line, without characters that steer a terminal.
+    """Formats any value on one line, without control characters.
 
-    Numbers are rounded, functions and classes named, text is taken as it is, all else as its
-    ``repr``; long collections are abridged.
+    Numbers are rounded, functions and classes appear by their names, text is shown without quotes,
+    and
+    other values as their ``repr``. Long collections are abridged.
 
     Args:
-        value: Anything.
-        digits: Significant digits of a number; None shows it exactly.
+        value: Any value.
+        digits: Significant digits of a number; None shows all.
 
     Example:
         >>> one_line(0.1 + 0.2), one_line("a\\nb"), one_line(len), one_line([1, 2])
@@ -144,13 +153,15 @@ def one_line(value: Any, digits: int | None = 4) -> str:
         name = getattr(value, "__name__", None)
         text = name if isinstance(name, str) else _repr.repr(value)
     except Exception:
-        # A broken __repr__ of the user's must not end a run that only wanted to show it.
+        # A broken __repr__ of the user's must not end a run.
         text = f"<{type(value).__name__}>"
     return printable(text)
 
 
 def text_of(value: Any) -> str:
-    """``str()`` of any value, which never raises: some classes, and some texts, are broken."""
+    """Returns the ``str()`` of any value without ever raising: some classes have a broken
+    ``__str__``.
+    """
     try:
         return str.__str__(str(value))
     except Exception:
@@ -158,22 +169,23 @@ def text_of(value: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with each character that is not printable as an escape."""
+    """Replaces each character that is not printable by an escape."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else _escaped(char) for char in text)
 
 
 def printable_lines(text: str, *, colors: bool = False) -> str:
-    r"""Text of several lines without anything that steers a terminal or hides what is there.
+    r"""Makes text of several lines safe to print: nothing in it controls a terminal or hides text.
 
-    Ends of lines and tabs stay. Of a line that was written anew (a progress bar does that), the
-    latest state stays. Codes of colours and of the cursor go; every other character that steers
-    becomes an escape.
+    Line ends and tabs stay. Of a line that was rewritten with carriage returns, as progress bars
+    do,
+    the last state stays. Sequences for colours and the cursor are dropped. Every other control
+    character becomes an escape.
 
     Args:
-        text: What somebody else wrote.
-        colors: Whether codes of colours stay; each line ends without colour then.
+        text: Text from another program or a user.
+        colors: Whether sequences for colours stay; each line then ends with a colour reset.
 
     Example:
         >>> printable_lines("10%\r20%\nred \x1b[31mtext\x1b[0m\x07")
@@ -185,17 +197,17 @@ def printable_lines(text: str, *, colors: bool = False) -> str:
 
 
 class PrintableOutput:
-    """Makes a stream of bytes, which comes in pieces, fit for a terminal.
+    """Makes a stream of bytes, which arrives in pieces, safe to print on a terminal.
 
-    As in :func:`printable_lines`, but lines may be written anew, and colours stay.
+    It works as :func:`printable_lines`, but keeps carriage returns and colours.
     """
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._rest = ""  # the start of a code whose end has not come yet
+        self._rest = ""  # The start of an unfinished control sequence.
 
     def feed(self, data: bytes, *, final: bool = False) -> bytes:
-        """What may be written of the next piece.
+        """Takes the next piece and returns the bytes that may be printed now.
 
         Args:
             data: The piece.
@@ -206,35 +218,35 @@ class PrintableOutput:
         text = self._rest + self._decoder.decode(data, final)
         begun = None if final else _BEGUN_CODE.search(text)
         self._rest = begun.group() if begun is not None else ""
-        shown, _ = _without_steering(text.removesuffix(self._rest), colors=True, kept="\r\n\t")
+        shown, _ = _without_controls(text.removesuffix(self._rest), colors=True, kept="\r\n\t")
         return shown.encode("utf-8", "backslashreplace")
 
 
 def json_escaped(text: str) -> str:
-    """JSON in which each character that steers a terminal is an escape; its meaning is the same."""
+    """Replaces each control character in a JSON text by an escape; the meaning stays the same."""
     if text.isprintable():
         return text
-    import json  # Workers load this module, and need no JSON.
+    import json  # Imported late: workers load this module, but need no JSON.
 
     return "".join(
-        json.dumps(char)[1:-1] if char != "\n" and _steers(char) else char for char in text
+        json.dumps(char)[1:-1] if char != "\n" and _is_control(char) else char for char in text
     )
 
 
 def text_width(text: str) -> int:
-    """How many columns of a terminal a printable text takes."""
+    """Returns the number of terminal columns that a printable text takes."""
     if text.isascii():
         return len(text)
     return sum(map(_char_width, text))
 
 
 def shorten(text: str, width: int, *, keep: str = "start") -> str:
-    """The text cut to ``width`` columns, with an ellipsis where something is missing.
+    """Cuts a text to ``width`` columns, with an ellipsis in place of the missing part.
 
     Args:
         text: Printable text.
         width: Columns, at least 1.
-        keep: Which part stays: ``"start"``, ``"end"`` or ``"ends"`` (the middle goes).
+        keep: Part that stays: ``"start"``, ``"end"``, or ``"ends"`` to drop the middle.
 
     Example:
         >>> shorten("checkpoint_000003", 9), shorten("checkpoint_000003", 9, keep="end")
@@ -252,7 +264,11 @@ def shorten(text: str, width: int, *, keep: str = "start") -> str:
 
 
 def near_miss(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant; None if none is close.
+    """Returns the known name that resembles a name most; None if none is close.
+
+    Args:
+        name: A name, perhaps misspelled.
+        known: The known names.
 
     Example:
         >>> near_miss("acuracy", ["loss", "accuracy"])
@@ -273,21 +289,39 @@ def near_miss(name: str, known: Iterable[str]) -> str | None:
     )
 
 
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """Returns the end of an error message that suggests the known name closest to a wrong one.
+
+    Args:
+        name: The wrong name.
+        known: The known names.
+
+    Returns:
+        A sentence with a space before it; empty if no known name is close.
+
+    Example:
+        >>> did_you_mean("acuracy", ["loss", "accuracy"])
+        " Did you mean 'accuracy'?"
+    """
+    close = near_miss(str(name), map(str, known))
+    return f" Did you mean {close!r}?" if close is not None else ""
+
+
 def _printable_line(line: str, colors: bool) -> str:
     line = line.rstrip("\r").rpartition("\r")[2]
     if line.isprintable():
         return line
-    shown, has_color = _without_steering(line, colors=colors, kept="\t")
+    shown, has_color = _without_controls(line, colors=colors, kept="\t")
     return shown + _COLOR_OFF if has_color else shown
 
 
-def _without_steering(text: str, *, colors: bool, kept: str) -> tuple[str, bool]:
-    """The text as it may be shown, and whether it sets colours."""
+def _without_controls(text: str, *, colors: bool, kept: str) -> tuple[str, bool]:
+    """Returns the printable form of a text, and whether it sets colours."""
     shown, has_color = [], False
     for number, part in enumerate(_CODE.split(text)):
         if number % 2 == 0:
             shown += [
-                _escaped(char) if char not in kept and _steers(char) else char for char in part
+                _escaped(char) if char not in kept and _is_control(char) else char for char in part
             ]
         elif colors and _COLOR.fullmatch(part):
             shown.append(part)
@@ -295,8 +329,8 @@ def _without_steering(text: str, *, colors: bool, kept: str) -> tuple[str, bool]
     return "".join(shown), has_color
 
 
-def _steers(char: str) -> bool:
-    return unicodedata.category(char) in _STEERING and char not in _JOINERS
+def _is_control(char: str) -> bool:
+    return unicodedata.category(char) in _CONTROL_CATEGORIES and char not in _JOINERS
 
 
 def _escaped(char: str) -> str:
@@ -310,7 +344,7 @@ def _char_width(char: str) -> int:
 
 
 def _head(text: str, width: int) -> str:
-    """As much of the beginning as fits; the text is wider than that."""
+    """Returns as much of the beginning as fits into the width; the whole text is wider."""
     end, used = 0, _char_width(text[0])
     while used <= width:
         end += 1

@@ -1,4 +1,4 @@
-"""Small helpers about time."""
+"""Provides a date for names, and a warning for slow blocks of code."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ logger = get_logger(__name__)
 
 
 def date_str() -> str:
-    """Local time for names: ``2030-12-31_23-59-59``."""
+    """Returns the local time in a form for names: ``2030-12-31_23-59-59``."""
     return time.strftime("%Y-%m-%d_%H-%M-%S")
 
 
-class warn_if_slow:  # the name that scripts use, as a context manager
-    """Warns if a block of code takes long.
+class warn_if_slow:  # In lower case, since scripts import this name.
+    """Logs a warning if a ``with`` block takes long.
 
     Args:
-        name: What the block does.
-        threshold: Seconds; None is 0.5, or the variable ``TUNE_WARN_THRESHOLD_S``.
+        name: Name of the work in the block, for the warning.
+        threshold: Seconds; None is the environment variable ``TUNE_WARN_THRESHOLD_S``, or 0.5.
         message: Text of the warning, with ``{name}`` and ``{duration}``.
-        disable: Whether to say nothing.
+        disable: Whether to log nothing.
 
     Example:
         >>> with warn_if_slow("loading"):

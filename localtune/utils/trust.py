@@ -1,24 +1,24 @@
-"""The gate in front of an experiment: whose directory it is, asked before the first read or write.
+"""Judges the directory of an experiment before the first read or write in it.
 
-An experiment holds pickles, and loading a pickle runs code. So whoever could write into the
+An experiment contains pickles, and loading a pickle runs code. A user who could write into the
 directory, or put another one in its place, could run code in the process that reads it.
 
 ::
 
-    storage path       its owner and root alone may rename what is in it: not writable for others,
-      |                or sticky, as /tmp is
+    storage path       only its owner and root may rename its entries: it is not writable for
+      |                others, or it is sticky, as /tmp is
       v
-    experiment         belongs to this user, and nobody else may write into it, sticky or not
+    experiment         belongs to this user, and no other user may write into it, sticky or not
       |
       |  opened, judged by the descriptor, and held: later opens are relative to it
       v
-    file               no link; belongs to this user or to root; nobody else may write into it
+    file               no link; belongs to this user or to root; no other user may write into it
 
-Others can then neither make, replace nor rename anything in the directory. What has been judged
-stays as it was judged, also for libraries that open files by their paths (SQLite does). Where a
-system has no directory descriptors, each open is checked before and after, by the file's identity.
+Other users can then neither make, replace nor rename entries of the directory. The judgement also
+stays valid for libraries that open files by their paths, as SQLite does. Where a system has no
+directory descriptors, each open is checked before and after, by the identity of the file.
 
-Windows keeps rights of another kind: nothing is judged there but links.
+Windows has access rights of another kind. There only links are refused.
 """
 
 from __future__ import annotations
@@ -44,28 +44,31 @@ _OTHERS_MAY_WRITE = "every user may write into it"
 _ACL = "system.posix_acl_access"
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
-# A pipe in the place of a file must not hold up whoever opens it.
+# O_NONBLOCK: opening a pipe in the place of a file must not block.
 _OPEN = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class GuardedDirectory:
-    """A directory that belongs to this user alone, held open.
+    """Represents a directory that belongs to this user alone, and holds it open.
 
     Use it as a context manager, or close it.
 
     Args:
-        path: The directory; must exist. A link to it must be this user's or root's own.
-        trust: Take it whoever could have written it; links of its files are followed then.
-        parents: Whether the directories around it count, too: others who may write there could put
+        path: The directory; must exist. A link to it must belong to this user or to root.
+        trust: Whether to accept a directory that other users could have written. Links in the place
+            of
+            its files are followed then.
+        parents: Whether to judge the directories around it, too: a user who may write there could
+            put
             another directory in its place.
-        hold: Whether to hold a descriptor of it; only where the system can.
+        hold: Whether to hold a descriptor of it; needs a system that supports this.
 
     Attributes:
-        path: As given.
+        path: The argument ``path``.
 
     Raises:
-        UntrustedDirectoryError: if somebody else could have written into it, or could put another
-            directory in its place.
+        UntrustedDirectoryError: if another user could have written into the directory, or could put
+            another one in its place.
         OSError: if it cannot be opened.
 
     Example:
@@ -117,49 +120,49 @@ class GuardedDirectory:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the directory. Twice is fine."""
+        """Closes the descriptor; a second call does nothing."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
     def read(self, name: str) -> bytes:
-        """The content of a file in the directory.
+        """Returns the content of a file in the directory.
 
         Args:
-            name: Its name, without a path.
+            name: Name of the file, without a path.
 
         Raises:
-            FileNotFoundError: if there is none.
+            FileNotFoundError: if the file does not exist.
             UntrustedDirectoryError: if it is a link, or another user could have written it.
-            StorageError: if it is a directory, for instance.
+            StorageError: if it is no regular file.
         """
         with open(self._open(name, os.O_RDONLY), "rb") as file:
             return file.read()
 
     def load(self, name: str) -> Any:
-        """What a pickle in the directory holds.
+        """Returns the object of a pickle in the directory.
 
         Raises:
-            FileNotFoundError: if there is none.
+            FileNotFoundError: if the file does not exist.
             UntrustedDirectoryError: as :meth:`read`.
-            Exception: whatever a damaged pickle, or the code that it names, raises.
+            Exception: any error of a damaged pickle, or of the code that it runs.
         """
         return pickle.loads(self.read(name))
 
     def write(self, name: str, content: bytes, *, mode: int = 0o666, sync: bool = True) -> None:
-        """Writes a file whole: a reader sees the old content or the new one, never a part.
+        """Writes a file so that a reader sees the old or the new content, never a part.
 
-        A link of that name is replaced, and what it leads to stays as it is.
+        A link of that name is replaced; its target is not changed.
 
         Args:
-            name: Its name, without a path.
+            name: Name of the file, without a path.
             content: All of the content.
-            mode: Rights of a new file, less those that the umask takes.
-            sync: Whether to wait until the content, and the name, are on the disk.
+            mode: Access rights of a new file, before the umask.
+            sync: Whether to wait until the content and the name are on the disk.
 
         Raises:
             UntrustedDirectoryError: if another directory has taken the place of this one.
-            OSError: if it cannot be written; the old content stays then.
+            OSError: if the file cannot be written; the old content stays then.
         """
         staging = f"{STAGING_PREFIX}{os.getpid()}_{os.urandom(4).hex()}_{name}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | _OPEN
@@ -184,15 +187,18 @@ class GuardedDirectory:
             fsync_path(self._real)
 
     def check_files(self, names: Iterable[str]) -> None:
-        """Refuses files that a library is about to open by their paths, or has just opened so.
+        """Refuses untrusted files that a library opens by their paths.
+
+        Call it before and after the library opens them.
 
         Args:
-            names: Of files in the directory; those that do not exist are fine.
+            names: Names of files in the directory; they need not exist.
 
         Raises:
-            UntrustedDirectoryError: if one is a link, or another user could have written it; or if
+            UntrustedDirectoryError: if a file is a link, or another user could have written it; or
+                if
                 another directory has taken the place of this one.
-            StorageError: if one is a directory, for instance.
+            StorageError: if a name belongs to no regular file.
         """
         if not self._trust:
             self.check_unmoved()
@@ -207,7 +213,7 @@ class GuardedDirectory:
                 _judge_file(self.path, name, status)
 
     def check_unmoved(self) -> None:
-        """Refuses to go on if the path leads to another directory by now.
+        """Refuses the directory if its path leads to another one now.
 
         Raises:
             UntrustedDirectoryError: if it does.
@@ -218,12 +224,14 @@ class GuardedDirectory:
             status = None
         if status is None or (status.st_dev, status.st_ino) != self._identity:
             raise UntrustedDirectoryError(
-                f"{self.path!r} is not the directory any more that it was a moment ago: somebody "
-                "has moved it. Leave an experiment's directory alone while it is in use."
+                f"{self.path!r} is another directory now than a moment ago: the first one was "
+                "moved. Do not move an experiment's directory while it is in use."
             )
 
     def _place(self, name: str) -> str:
-        """What to open a file by: its name, where that is relative to the descriptor."""
+        """Returns the name of a file relative to the descriptor, or its path if there is no
+        descriptor.
+        """
         return name if self._fd is not None else os.path.join(self._real, name)
 
     def _open(self, name: str, flags: int) -> int:
@@ -253,14 +261,16 @@ class GuardedDirectory:
 
 
 def check_trusted(path: str, *, trust: bool = False) -> None:
-    """Refuses a directory as :class:`GuardedDirectory` does, and lets go of it at once.
+    """Refuses an untrusted directory as :class:`GuardedDirectory` does, without holding it open.
 
     Args:
-        path: Directory of an experiment, or of a trial. Whoever opens it says that it is missing.
-        trust: Take it all the same.
+        path: Directory of an experiment or of a trial. A missing directory is accepted: the code
+            that
+            opens it reports the error.
+        trust: Whether to accept any directory.
 
     Raises:
-        UntrustedDirectoryError: if somebody else could have written into it.
+        UntrustedDirectoryError: if another user could have written into it.
     """
     if trust:
         return
@@ -269,18 +279,16 @@ def check_trusted(path: str, *, trust: bool = False) -> None:
 
 
 def load_own(path: str, *, trust: bool = False) -> Any:
-    """What a pickle holds that the caller named; only its own owner and rights count.
-
-    Its content is what its owner wrote, wherever it lies.
+    """Loads a pickle whose path the caller chose; only the owner and the rights of the file count.
 
     Args:
         path: The file. A link is followed.
-        trust: Read it whoever could have written it.
+        trust: Whether to load a file that other users could have written.
 
     Raises:
         UntrustedDirectoryError: if another user than this one or root could have written it.
         OSError: if it cannot be read.
-        Exception: whatever a damaged pickle, or the code that it names, raises.
+        Exception: any error of a damaged pickle, or of the code that it runs.
     """
     directory, name = os.path.split(path)
     with open(path, "rb") as file:
@@ -293,7 +301,7 @@ def load_own(path: str, *, trust: bool = False) -> Any:
 
 
 def _judge_links(path: str) -> None:
-    """Refuses a path whose last two parts are links that somebody else made."""
+    """Refuses a path if one of its last two parts is a link that another user made."""
     place = os.path.abspath(path)
     for each in (os.path.dirname(place), place):
         try:
@@ -304,7 +312,7 @@ def _judge_links(path: str) -> None:
             raise _refused(
                 path,
                 f"{each!r} is a symbolic link that {_user_name(_owner_of(status))} made",
-                "Remove it, or name the place that it leads to.",
+                "Remove the link, or use the path of its target.",
             )
 
 
@@ -314,13 +322,13 @@ def _judge_directory(path: str, real: str, status: os.stat_result) -> None:
     if _owner_of(status) != os.geteuid():
         reason = f"it belongs to {_user_name(_owner_of(status))}, not to {_user_name(os.geteuid())}"
         raise _refused(path, reason, "To run something, choose another name or storage_path.")
-    reason = _who_else_may_write(status, real)
+    reason = _other_writers(status, real)
     if reason:
         raise _refused(path, reason, f"Or make the directory yours alone: chmod go-w {path!r}.")
 
 
 def _judge_parents(path: str, real: str) -> None:
-    """Refuses a directory in whose place somebody else could put another one."""
+    """Refuses a directory if another user could put another one in its place."""
     if not _HAS_OWNERS:
         return
     for parent in dict.fromkeys((os.path.dirname(os.path.abspath(path)), os.path.dirname(real))):
@@ -330,11 +338,11 @@ def _judge_parents(path: str, real: str) -> None:
         elif status.st_mode & stat.S_ISVTX:
             continue  # Only the owner of an entry may rename it.
         else:
-            reason = _who_else_may_write(status, parent)
+            reason = _other_writers(status, parent)
         if reason:
             raise _refused(
                 path,
-                f"somebody else could put another directory in its place, since {parent!r} is open "
+                f"another user could put another directory in its place, since {parent!r} is open "
                 f"to others: {reason}",
                 f"Or choose a storage_path that is yours alone, such as a directory in {parent!r}.",
             )
@@ -349,19 +357,19 @@ def _judge_file(directory: str, name: str, status: os.stat_result) -> None:
     path = os.path.join(directory, name)
     if not _is_own_or_root(status):
         raise _file_refused(directory, name, f"it belongs to {_user_name(_owner_of(status))}")
-    reason = _who_else_may_write(status, path)
-    # Nobody else comes as far as the files of a closed directory, whatever their own rights.
+    reason = _other_writers(status, path)
+    # Other users cannot reach the files of a closed directory, whatever the files' rights.
     if reason and not _is_closed(directory):
         raise _file_refused(directory, name, reason)
 
 
 def _judge_kind(directory: str, name: str, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        kind = "a directory" if stat.S_ISDIR(status.st_mode) else "no plain file"
+        kind = "a directory" if stat.S_ISDIR(status.st_mode) else "no regular file"
         raise StorageError(
-            f"{os.path.join(directory, name)!r} is {kind}, and localtune keeps a file of that name "
-            "in an experiment. Give it another name. Put back a copy of the experiment's own file, "
-            "or begin anew under another name."
+            f"{os.path.join(directory, name)!r} is {kind}, but localtune keeps a regular file of "
+            "that name in an experiment. Give it another name. Then put back a copy of the "
+            "experiment's own file, or start a new experiment under another name."
         )
 
 
@@ -377,8 +385,8 @@ def _is_closed(directory: str) -> bool:
     return not os.stat(directory or ".").st_mode & (stat.S_IXGRP | stat.S_IXOTH)
 
 
-def _who_else_may_write(status: os.stat_result, path: str) -> str:
-    """Who besides the owner, as a clause; "" for nobody."""
+def _other_writers(status: os.stat_result, path: str) -> str:
+    """Returns a clause that names the other users who may write; "" if only the owner may."""
     if status.st_mode & stat.S_IWOTH:
         return _OTHERS_MAY_WRITE
     if not status.st_mode & stat.S_IWGRP:
@@ -391,7 +399,7 @@ def _who_else_may_write(status: os.stat_result, path: str) -> str:
 
 
 def _has_acl(path: str) -> bool:
-    """Whether an access control list says who may write; the group's bits are its mask then."""
+    """Tells whether the file has an access control list; the group's bits are its mask then."""
     if not hasattr(os, "listxattr"):
         return False
     try:
@@ -401,9 +409,10 @@ def _has_acl(path: str) -> bool:
 
 
 def _is_private_group(gid: int) -> bool:
-    """Whether a group is a user's own, as many systems make one for each user, of the same name.
+    """Tells whether a group belongs to one user alone; many systems make such a group of the same
+    name.
 
-    A group without members may still be the first one of all users.
+    A group without listed members may still be the primary group of several users.
     """
     import grp
     import pwd
@@ -419,15 +428,15 @@ def _is_private_group(gid: int) -> bool:
 
 def _refused(path: str, reason: str, remedy: str) -> UntrustedDirectoryError:
     return UntrustedDirectoryError(
-        f"The directory {path!r} is not used: {reason}. An experiment holds pickles, and whoever "
-        "wrote them can run any code in this process. If you know where they come from, read it "
+        f"The directory {path!r} is not used: {reason}. An experiment contains pickles, and their "
+        "author can run any code in this process. If you know where they come from, read it "
         f"with trust=True (--trust). {remedy}"
     )
 
 
 def _file_refused(directory: str, name: str, reason: str) -> UntrustedDirectoryError:
     return UntrustedDirectoryError(
-        f"The file {os.path.join(directory, name)!r} is not used: {reason}. Whoever wrote it could "
+        f"The file {os.path.join(directory, name)!r} is not used: {reason}. Its author could "
         "run any code in this process. If you know where it comes from, put a copy of your own in "
         "its place, or read the experiment with trust=True (--trust)."
     )

@@ -1,4 +1,4 @@
-"""Samples how busy the machine is while a trainable works."""
+"""Samples the load of the machine while a trainable works."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ _GPU_QUERY = (
     "--query-gpu=index,utilization.gpu,memory.used,memory.total",
     "--format=csv,noheader,nounits",
 )
-# A driver that hangs must not hang the sampling for good.
+# Bounds the wait for a driver that hangs.
 _GPU_QUERY_TIMEOUT_S = 5.0
 
 
 class UtilMonitor:
-    """Samples CPU, memory and GPU use in a thread of its own.
+    """Samples the use of CPU, memory and GPUs in a background thread.
 
     Args:
-        start: Whether to sample; without it :meth:`get_data` is always empty.
+        start: Whether to sample. If False, :meth:`get_data` always returns an empty dict.
         delay: Seconds between two samples.
 
     Example:
@@ -40,19 +40,20 @@ class UtilMonitor:
             self._thread.start()
 
     def get_data(self) -> dict[str, float]:
-        """Means of the samples since the last call.
+        """Returns the means of the samples since the last call.
 
         Returns:
             ``cpu_util_percent``, ``ram_util_percent`` and, for each NVIDIA GPU,
-            ``gpu_util_percent<id>`` and ``vram_util_percent<id>``; all 0 to 100. Empty if there
-            is no sample yet.
+            ``gpu_util_percent<id>`` and ``vram_util_percent<id>``; all from 0 to 100. Empty if
+            there is no
+            new sample.
         """
         with self._lock:
             samples, self._samples = self._samples, {}
         return {name: sum(values) / len(values) for name, values in samples.items()}
 
     def stop(self) -> None:
-        """End the sampling; returns when the thread has ended."""
+        """Ends the sampling and waits until the thread has ended."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
@@ -75,11 +76,12 @@ class UtilMonitor:
 
 
 def parse_gpu_usage(text: str) -> dict[str, float]:
-    """Read what ``nvidia-smi`` prints for index, use, used and total memory.
+    """Parses the output of ``nvidia-smi`` with the columns index, use, used memory and total
+    memory.
 
     Args:
-        text: A line for each GPU; values separated by commas, without units. Lines with a value
-            that the driver does not tell are left out.
+        text: One line for each GPU, with values separated by commas and without units. Lines
+            in which the driver does not report a value are ignored.
 
     Returns:
         ``gpu_util_percent<id>`` and ``vram_util_percent<id>`` for each GPU, 0 to 100.
