@@ -184,7 +184,7 @@ class ProcessExecutor(Executor):
 
     def start_worker(self, worker_id: int, command: messages.Construct, cpus: float) -> None:
         assert self._launcher is not None and self._waiter is not None
-        self._descriptors.make_room(len(self._workers) + 1)
+        self._descriptors.set_foreign_aside(len(self._workers) + 1)
         environment = machine.thread_environment(cpus)
         output: OutputPipe | None = None
         try:

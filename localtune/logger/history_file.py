@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 from localtune.logger.append_file import AppendFile, OpenFiles
-from localtune.trial.own_files import make_room
+from localtune.trial.own_files import set_foreign_aside
 from localtune.utils.files import write_file
 
 # Called for the results on record, oldest first, each with its config.
@@ -161,7 +161,7 @@ class HistoryFile:
         found = self._found()
         is_known = self._look is not None and found == self._look
         if not is_known and not (self._look is None and self._can_be_own()):
-            make_room(self._path)
+            set_foreign_aside(self._path)
         self.close()
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
         pieces = self._whole(lambda: itertools.islice(iter(self._history()), count))

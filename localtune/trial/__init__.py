@@ -1,1 +1,1 @@
-"""The record of one trial: its status, its checkpoints, its statistics."""
+"""Holds the record of one trial: its status, its checkpoints and its statistics."""

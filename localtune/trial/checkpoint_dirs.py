@@ -1,16 +1,17 @@
-"""Directories of a trial that hold checkpoints: their names, and which ones localtune made.
+"""Names the directories of a trial's checkpoints, and marks those that localtune made.
 
-A user's own directory may have such a name, too. As long as a checkpoint is not on record, or not
-any more, a mark beside it says that localtune made it::
+A user's own directory may have such a name, too. Before a checkpoint has a record, and while it is
+being removed, a mark beside it shows that localtune made it::
 
     .staging_checkpoint_000007           is filled and synced
-    .staging_made_checkpoint_000007      the mark: names the inode, which a rename does not change
-    checkpoint_000007                    the first one, renamed
-                                         the checkpoint is on record: the mark goes
-                                         it is to go: the mark comes, the record and it go
+    .staging_made_checkpoint_000007      the mark: contains the inode, which a rename preserves
+    checkpoint_000007                    the staging directory, renamed
+                                         the checkpoint gets a record: the mark is removed
+                                         removal: first the mark is written, then the record and
+                                         the directory are removed
 
-What has neither a record nor a mark is the user's. Whoever writes records sets the marks, and a
-mark beside a recorded checkpoint means nothing.
+A directory with neither a record nor a mark belongs to the user. The process that writes records
+also sets the marks. A mark beside a recorded checkpoint has no meaning.
 """
 
 from __future__ import annotations
@@ -28,25 +29,25 @@ _MARK_PREFIX = f"{STAGING_PREFIX}made_"
 
 
 def is_checkpoint_name(name: str) -> bool:
-    """Whether checkpoints have names like this one."""
+    """Tells whether a name has the form of a checkpoint's name."""
     return _NAME.fullmatch(name) is not None
 
 
 def is_staging_name(name: str) -> bool:
-    """Whether checkpoints that are being written have names like this one."""
+    """Tells whether a name has the form of a checkpoint's name while it is written."""
     return _STAGING_NAME.fullmatch(name) is not None
 
 
 def commit_checkpoint(staging: str, final: str) -> None:
-    """Turns a finished staging directory into a checkpoint, and marks it as made by localtune.
+    """Renames a finished staging directory to a checkpoint, and marks it as made by localtune.
 
     Args:
         staging: Directory with the content.
         final: Path of the checkpoint, in the same directory.
 
     Raises:
-        FileExistsError: Something has this path already; nothing was changed.
-        OSError: if the disk is full or gone.
+        FileExistsError: if the path is in use; nothing is changed then.
+        OSError: if the mark cannot be written or the directory cannot be renamed.
     """
     try:
         _write_mark(final, os.stat(staging))
@@ -57,36 +58,36 @@ def commit_checkpoint(staging: str, final: str) -> None:
 
 
 def note_recorded(path: str) -> None:
-    """Takes the mark of a checkpoint away, if there is one: its record says who made it."""
+    """Removes the mark of a checkpoint, if there is one, since its record replaces the mark."""
     # The trial may have removed its directory, put a file in its place, or locked it.
     with contextlib.suppress(OSError):
         os.remove(_mark_of(path))
 
 
 def note_unrecorded(path: str) -> None:
-    """Marks a checkpoint whose record will go before it does, so that a crash leaves none behind.
+    """Marks a checkpoint before its record is removed, so that a crash leaves no unowned directory.
 
     Args:
-        path: The checkpoint. Nothing happens if it is gone.
+        path: The checkpoint. Nothing happens if it does not exist.
     """
-    # A mark that is right already stays: on a full disk a new one would be empty.
+    # A correct mark is not rewritten: on a full disk the new one would be empty.
     with contextlib.suppress(OSError):
         if not _is_marked(path):
             _write_mark(path, os.lstat(path))
 
 
 def remove_checkpoint(path: str) -> None:
-    """Removes a checkpoint, and its mark.
+    """Removes a checkpoint and its mark.
 
     Raises:
-        OSError: if it cannot be removed.
+        OSError: if the checkpoint cannot be removed.
     """
     remove_tree(path)
     note_recorded(path)
 
 
 def unrecorded_checkpoints(trial_dir: str) -> Iterator[str]:
-    """Names of the directories that localtune made and that got no record."""
+    """Yields the names of checkpoints that localtune made but did not record."""
     for name in sorted(os.listdir(trial_dir)):
         made = marked_name(name)
         if is_checkpoint_name(made) and _is_marked(os.path.join(trial_dir, made)):
@@ -94,12 +95,12 @@ def unrecorded_checkpoints(trial_dir: str) -> Iterator[str]:
 
 
 def is_mark_name(name: str) -> bool:
-    """Whether marks have names like this one."""
+    """Tells whether a name has the form of a mark's name."""
     return is_checkpoint_name(marked_name(name))
 
 
 def marked_name(name: str) -> str:
-    """Name of the checkpoint that a mark is for, "" if the name is not one of a mark."""
+    """Returns the name of the checkpoint that a mark belongs to; "" if the name is not a mark's."""
     return name.removeprefix(_MARK_PREFIX) if name.startswith(_MARK_PREFIX) else ""
 
 

@@ -1,4 +1,4 @@
-"""Which checkpoints of a trial exist, which one is the latest, and which may go."""
+"""Tracks the checkpoints of a trial: which exist, which is the latest, and which may be removed."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ logger = get_logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class TrackedCheckpoint:
-    """One committed checkpoint.
+    """Holds one committed checkpoint.
 
     Attributes:
         checkpoint: Handle of the stored directory.
         metrics: Result that the checkpoint belongs to.
-        index: Number of the checkpoint within its trial, from 0; -1 if it is of no trial.
-        result_count: How many results its trial's history held by then.
-        files: {path within the directory: size in bytes}, None if that is not known.
-        pins: Ids of those who still need the directory; retention keeps it meanwhile.
+        index: Number of the checkpoint within its trial, from 0; -1 if it belongs to no trial.
+        result_count: Number of results in the trial's history when it was made.
+        files: {path within the directory: size in bytes}; None if unknown.
+        pins: Ids of the trials that still need the directory. Retention keeps a pinned one.
     """
 
     checkpoint: Checkpoint
@@ -38,13 +38,14 @@ class TrackedCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class StartPoint:
-    """Where a trial goes on from.
+    """Holds the point from which a trial continues.
 
     Attributes:
         tracked: The checkpoint.
-        owner_id: Id of the trial that made it, None if it is of no trial of the run.
-        kept_count: How many results the history of a trial keeps that starts from another one's
-            checkpoint; None is as many as the checkpoint's own.
+        owner_id: Id of the trial that made it; None if no trial of the run did.
+        kept_count: Number of results that the trial's history keeps when it starts here; None is
+            the
+            count of the checkpoint. It is set for checkpoints of other trials.
     """
 
     tracked: TrackedCheckpoint
@@ -53,54 +54,57 @@ class StartPoint:
 
     @property
     def result_count(self) -> int:
-        """How many results the trial's history keeps when it starts there."""
+        """Number of results that the trial's history keeps when it starts here."""
         return self.tracked.result_count if self.kept_count is None else self.kept_count
 
 
 class CheckpointHistory:
-    """The checkpoints of one trial under a retention rule.
+    """Applies a retention rule to the checkpoints of one trial.
 
-    Pure bookkeeping: it says which directories to delete and deletes none.
+    It deletes no directories: its methods return the checkpoints to delete.
 
     Args:
-        config: How many to keep, and by which score.
+        config: Number of checkpoints to keep, and the score that ranks them.
     """
 
     def __init__(self, config: CheckpointConfig) -> None:
         self._config = config
-        self._kept: list[TrackedCheckpoint] = []  # by score if there is one, else by time
+        self._kept: list[TrackedCheckpoint] = []  # In order of score if one is set, else of time.
         self.latest: TrackedCheckpoint | None = None
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def __iter__(self) -> Iterator[TrackedCheckpoint]:
-        """All checkpoints that exist, in no particular order."""
+        """Iterates over all existing checkpoints in no particular order."""
         return iter(self._kept)
 
     @property
     def kept(self) -> list[TrackedCheckpoint]:
-        """All checkpoints that exist, oldest first."""
+        """All existing checkpoints, oldest first."""
         return sorted(self._kept, key=lambda tracked: tracked.index)
 
     @property
     def best(self) -> list[TrackedCheckpoint]:
-        """The retained ones in ascending order of score (of time without a score)."""
+        """The retained checkpoints in ascending order of score, or of time without a score."""
         number = self._config.num_to_keep
         return list(self._kept) if number is None else self._kept[-number:]
 
     def register(self, tracked: TrackedCheckpoint) -> list[TrackedCheckpoint]:
-        """Takes in a new checkpoint; returns those that are not needed any more."""
+        """Adds a new checkpoint and returns those to delete."""
         self.adopt(tracked)
         return self.collect()
 
     def adopt(self, tracked: TrackedCheckpoint) -> None:
-        """Takes in the newest checkpoint and drops none: those on record come oldest first."""
+        """Adds the newest checkpoint without dropping others.
+
+        Recorded checkpoints must be added oldest first.
+        """
         self._insert(tracked)
         self.latest = tracked
 
     def collect(self) -> list[TrackedCheckpoint]:
-        """Drops and returns what the retention rule no longer keeps and nobody has pinned."""
+        """Drops and returns the unpinned checkpoints that the retention rule does not keep."""
         number = self._config.num_to_keep
         if number is None:
             return []
@@ -114,7 +118,7 @@ class CheckpointHistory:
         return gone
 
     def forget(self, tracked: TrackedCheckpoint) -> None:
-        """Removes one that turned out to be unusable; the newest other becomes the latest."""
+        """Drops an unusable checkpoint. If it was the latest, the newest other one is."""
         self._kept.remove(tracked)
         if self.latest is tracked:
             self.latest = max(self._kept, key=lambda other: other.index, default=None)
@@ -127,8 +131,8 @@ class CheckpointHistory:
         score = self._score(tracked, attribute)
         if score is None:
             logger.warning(
-                "The checkpoint %s ranks last: its result has no number %r, which "
-                "checkpoint_score_attribute names.",
+                "The checkpoint %s ranks last: its result has no number under %r, the value of "
+                "checkpoint_score_attribute.",
                 tracked.checkpoint.path,
                 attribute,
             )
@@ -138,7 +142,7 @@ class CheckpointHistory:
         self._kept.insert(position, tracked)
 
     def _score(self, tracked: TrackedCheckpoint, attribute: str) -> float | None:
-        """Score to be maximised; None if it is missing or no number, -inf if it is NaN."""
+        """Returns the score to maximise; None if it is missing or no number, -inf if it is NaN."""
         value = tracked.metrics.get(attribute)
         if value is None:
             value = flatten_dict(tracked.metrics).get(attribute)

@@ -1,4 +1,4 @@
-"""Formats that a trial's model can be exported in."""
+"""Defines the formats that a trial's model can be exported in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from localtune.error import TuneError
 
 
 class ExportFormat:
-    """Names of the formats that ``export_formats`` takes."""
+    """Lists the formats that ``export_formats`` accepts."""
 
     CHECKPOINT = "checkpoint"
     MODEL = "model"
@@ -17,13 +17,13 @@ class ExportFormat:
 
     @staticmethod
     def validate(formats: list[str]) -> None:
-        """Checks names of formats, and writes them in lower case into the list.
+        """Checks the names of formats and converts them to lower case in place.
 
         Args:
-            formats: Changed in place.
+            formats: Names of formats; changed in place.
 
         Raises:
-            TuneError: for a name that is none.
+            TuneError: for an unknown name.
         """
         for number, name in enumerate(formats):
             formats[number] = str(name).strip().lower()

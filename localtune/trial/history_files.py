@@ -1,7 +1,7 @@
-"""The files that hold the results of a trial: ``result.json`` and ``progress.csv``.
+"""Reads the files with the results of a trial: ``result.json`` and ``progress.csv``.
 
-The record in the experiment's database is what counts. The files are for people and other
-programs, for a trial without an experiment around it, and for the last moment before a kill.
+The experiment's database holds the authoritative record. The files serve people, other programs,
+trials without an experiment, and results that a kill kept from the database.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from localtune.result import (
 from localtune.utils.dicts import unflatten_dict
 from localtune.utils.files import no_link
 
-# The csv module gives up at 128 KiB unless it is told more; a result is smaller than this.
+# The csv module's own limit is 128 KiB. A result is smaller than this limit.
 _MAX_FIELD_BYTES = 1 << 30
-# They may look like numbers, and are none.
+# Columns whose texts may look like numbers.
 _TEXT_COLUMNS = frozenset(
     {TRIAL_ID, EXPERIMENT_TAG, HOSTNAME, NODE_IP, CHECKPOINT_DIR_NAME, "date"}
 )
@@ -37,17 +37,17 @@ _TEXT_COLUMNS = frozenset(
 
 
 def iter_results(trial_dir: str) -> Iterator[dict[str, Any]]:
-    """The results of a trial, read one by one: from ``result.json``, else from ``progress.csv``.
+    """Yields the results of a trial from ``result.json``, or else from ``progress.csv``.
 
     Args:
         trial_dir: Directory of the trial.
 
     Yields:
-        Results, nested, oldest first; nothing if there is neither file. A torn last line is left
-        out. ``progress.csv`` holds no config, and what is not a number or a bool is text.
+        Nested results, oldest first; none if both files are missing. An incomplete last line is
+        ignored. ``progress.csv`` contains no config; values in it are numbers, booleans or text.
 
     Raises:
-        StorageError: A line before the last one cannot be read.
+        StorageError: if a line before the last one cannot be parsed.
     """
     try:
         with open(os.path.join(trial_dir, EXPR_RESULT_FILE), "rb", opener=no_link) as file:
@@ -61,12 +61,12 @@ def iter_results(trial_dir: str) -> Iterator[dict[str, Any]]:
 
 
 def read_results(trial_dir: str) -> list[dict[str, Any]]:
-    """All that :func:`iter_results` yields."""
+    """Returns all results that :func:`iter_results` yields."""
     return list(iter_results(trial_dir))
 
 
 def has_results_file(trial_dir: str) -> bool:
-    """Whether a directory has one of the files that results are read from."""
+    """Tells whether a directory has one of the files that :func:`iter_results` reads."""
     return any(
         os.path.isfile(os.path.join(trial_dir, name))
         for name in (EXPR_RESULT_FILE, EXPR_PROGRESS_FILE)
@@ -109,14 +109,14 @@ def _nested(cells: Iterator[tuple[str, str]]) -> dict[str, Any]:
     try:
         return unflatten_dict(flat)
     except ValueError:
-        # A metric that is named like the group of another one.
+        # The name of one metric is also the first part of another one's.
         return flat
 
 
 def _value(text: str) -> Any:
     if text in ("True", "False"):
         return text == "True"
-    if "_" in text:  # Python takes 1_000 for a number; whoever wrote it did not.
+    if "_" in text:  # int() and float() accept 1_000, but it was written as text.
         return text
     for kind in (int, float):
         try:
@@ -127,36 +127,36 @@ def _value(text: str) -> Any:
 
 
 def _csv_rows(file: BinaryIO) -> Iterator[list[str]]:
-    """Whole rows of a CSV file, the header first."""
+    """Yields the complete rows of a CSV file, the header first."""
     import csv
 
     csv.field_size_limit(_MAX_FIELD_BYTES)
     lines = _Lines(file)
     width = 0
     try:
-        # Strict: a file that ends within quotes ends with a torn row.
+        # strict=True: a file that ends inside quotes raises an error.
         for row in csv.reader(lines, strict=True):
             width = width or len(row)
             if not lines.is_whole or len(row) != width:
                 return
             yield row
     except csv.Error:
-        return  # The same as a torn row: what follows cannot be read.
+        return  # The rest of the file cannot be parsed, as after an incomplete row.
 
 
-# -- whose they are -------------------------------------------------------------------------------
+# -- ownership ------------------------------------------------------------------------------------
 
 
 def is_own_json(path: str, trial_id: str) -> bool:
-    """Whether all that a ``result.json`` holds can be what localtune wrote of a trial.
+    """Tells whether localtune may have written all of a ``result.json``.
 
     Args:
         path: The file.
         trial_id: Id of the trial.
 
     Returns:
-        False for anything else than results of the trial. A torn last line is none, nor are blocks
-        of zeros, which power failures leave.
+        False if the file contains anything but results of the trial. An incomplete last line and
+        blocks of zero bytes, which power failures leave, are accepted.
     """
     is_known = False
     with open(path, "rb", opener=no_link) as file:
@@ -172,7 +172,12 @@ def is_own_json(path: str, trial_id: str) -> bool:
 
 
 def is_own_csv(path: str, trial_id: str) -> bool:
-    """As :func:`is_own_json`, for a ``progress.csv``."""
+    """Tells the same as :func:`is_own_json` for a ``progress.csv``.
+
+    Args:
+        path: The file.
+        trial_id: Id of the trial.
+    """
     import csv
 
     with open(path, "rb", opener=no_link) as file:
@@ -194,13 +199,13 @@ def is_own_csv(path: str, trial_id: str) -> bool:
 
 
 class _Lines:
-    """Lines of a CSV file as text, and what is known of the last one that was asked for.
+    """Yields the lines of a CSV file as text, and describes the latest one.
 
     Attributes:
-        is_whole: Whether it has an end.
-        is_damaged: Whether it holds zeros.
-        count: How many lines there were.
-        damaged: How many of them hold zeros.
+        is_whole: Whether the latest line ends with a line feed.
+        is_damaged: Whether the latest line contains zero bytes.
+        count: Number of lines so far.
+        damaged: Number of lines with zero bytes so far.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -215,5 +220,5 @@ class _Lines:
             self.is_damaged = b"\0" in line
             self.count += 1
             self.damaged += self.is_damaged
-            # Python 3.10 refuses to read NUL.
+            # The csv module of Python 3.10 refuses NUL.
             yield line.decode("utf-8", "replace").replace("\0", "\ufffd")

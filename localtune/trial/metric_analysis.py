@@ -1,4 +1,4 @@
-"""Running statistics over the results of one trial."""
+"""Computes running statistics over the results of one trial."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ _MIN_FLOAT = -_MAX_FLOAT
 
 
 class MetricStats:
-    """Statistics of one metric over the iterations of one trial.
+    """Holds statistics of one metric over the iterations of one trial.
 
     Attributes:
         last: Latest value.
         min: Smallest value.
         max: Largest value.
         avg: Mean of all values.
-        count: How many values there were; not known if no value can be added any more.
-        window: The latest ten values, oldest first; None if no value can be added any more.
+        count: Number of values; unset in closed statistics.
+        window: The latest ten values, oldest first; None in closed statistics, which accept no more
+            values.
     """
 
     __slots__ = ("_avg_5", "_avg_10", "avg", "count", "last", "max", "min", "window")
@@ -44,12 +45,12 @@ class MetricStats:
         self.window: list[float] | None = [value]
 
     def add(self, value: float) -> None:
-        """Takes in the next value."""
+        """Adds the next value."""
         if self.window is None:
-            raise LocaltuneInternalError("A trial that has ended has got another result.")
+            raise LocaltuneInternalError("A trial got a result after its end.")
         self.last = value
-        # Every comparison with a NaN is false: one that comes later never becomes an extreme,
-        # and one that came first gives way.
+        # Every comparison with NaN is false. So a later NaN never becomes an extreme, and the
+        # next number replaces a NaN that came first.
         if value < self.min:
             self.min = value
         elif value > self.max:
@@ -63,20 +64,20 @@ class MetricStats:
             del self.window[0]
 
     def _window_avg(self, length: int) -> float:
-        """Mean of the latest ``length`` values, 5 or 10."""
+        """Returns the mean of the latest ``length`` values; ``length`` is 5 or 10."""
         if self.window is None:
             return self._avg_5 if length == 5 else self._avg_10
         values = self.window[-length:]
         return sum(values) / len(values)
 
     def numbers(self) -> tuple[float, ...]:
-        """All that can be asked for: see :meth:`of_numbers`."""
+        """Returns all statistics in the order that :meth:`of_numbers` expects."""
         tail = self._window_avg(5), self._window_avg(10)
         return (self.last, self.min, self.max, self.avg, *tail)
 
     @classmethod
     def of_numbers(cls, numbers: Sequence[float]) -> MetricStats:
-        """Statistics with these :meth:`numbers`, to which no value can be added."""
+        """Returns closed statistics with these :meth:`numbers`."""
         stats = cls.__new__(cls)
         stats.last, stats.min, stats.max, stats.avg, stats._avg_5, stats._avg_10 = numbers
         stats.window = None
@@ -90,10 +91,15 @@ class MetricStats:
             self.count = len(self.window)
 
     def value(self, scope: str, mode: str = "max") -> float:
-        """The statistic that ``scope`` names; ``all`` takes the extreme that ``mode`` prefers.
+        """Returns one statistic.
+
+        Args:
+            scope: One of :data:`SCOPES`.
+            mode: For the scope ``all``: ``"max"`` selects the largest value, ``"min"`` the
+                smallest.
 
         Raises:
-            ValueError: for a scope that does not exist.
+            ValueError: for an unknown scope.
         """
         if scope == "last":
             return self.last
@@ -108,7 +114,7 @@ class MetricStats:
         raise ValueError(f"scope must be one of {', '.join(SCOPES)}, but got {scope!r}.")
 
     def as_dict(self) -> dict[str, float]:
-        """The statistics under Ray Tune's names."""
+        """Returns the statistics under Ray Tune's names."""
         return {
             "max": self.max,
             "min": self.min,
@@ -120,7 +126,7 @@ class MetricStats:
 
 
 class PackedStats:
-    """The statistics of a trial that has ended, in a fraction of the room.
+    """Stores the statistics of an ended trial in much less memory.
 
     Args:
         stats: {flat metric: statistics}.
@@ -128,7 +134,7 @@ class PackedStats:
 
     __slots__ = ("_numbers", "_whole", "names")
 
-    # Most trials of a run have the same metrics.
+    # Trials with the same metrics share one tuple of names.
     _known_names: ClassVar[dict[tuple[str, ...], tuple[str, ...]]] = {}
 
     def __init__(self, stats: Mapping[str, MetricStats]) -> None:
@@ -136,13 +142,13 @@ class PackedStats:
         self.names = self._known_names.setdefault(names, names)
         values = [value for each in stats.values() for value in each.numbers()]
         self._numbers = array("d", values)
-        # A bit for each value, behind a leading 1, tells whether it is an int. Through text, the
-        # cost of all bits is that of one pass; setting one by one copies all others each time.
+        # One bit per value, after a leading 1, tells whether the value is an int. Conversion
+        # from text takes one pass; setting single bits would copy the integer for each bit.
         flags = "".join("1" if isinstance(value, int) else "0" for value in values)
         self._whole = int(f"1{flags}", 2)
 
     def unpack(self) -> dict[str, MetricStats]:
-        """{flat metric: statistics} again; no value can be added to them."""
+        """Returns the closed statistics as {flat metric: statistics}."""
         flags = f"{self._whole:b}"[1:]
         values = [
             int(value) if flag == "1" else value
@@ -150,13 +156,13 @@ class PackedStats:
         ]
         size = MetricStats.NUMBERS
         return {
-            name: MetricStats.of_numbers(values[i * size : (i + 1) * size])
-            for i, name in enumerate(self.names)
+            name: MetricStats.of_numbers(values[position * size : (position + 1) * size])
+            for position, name in enumerate(self.names)
         }
 
 
 def pack_stats(stats: dict[str, MetricStats]) -> dict[str, MetricStats] | PackedStats:
-    """The statistics packed; as they are if a number in them would not come back."""
+    """Packs statistics, or returns them as they are if an integer would lose digits."""
     numbers = [value for each in stats.values() for value in each.numbers()]
     if any(isinstance(value, int) and int(float(value)) != value for value in numbers):
         return stats
@@ -164,14 +170,14 @@ def pack_stats(stats: dict[str, MetricStats]) -> dict[str, MetricStats] | Packed
 
 
 def update_metric_stats(stats: dict[str, MetricStats], flat_result: Mapping[str, Any]) -> None:
-    """Takes one result into the statistics of a trial.
+    """Adds one result to the statistics of a trial.
 
     Args:
         stats: {flat metric name: statistics}; changed in place.
         flat_result: A result with nested keys joined by ``/``.
     """
     for key, value in flat_result.items():
-        if value.__class__ is not float and not _is_countable(value):
+        if value.__class__ is not float and not _has_mean(value):
             continue
         known = stats.get(key)
         if known is not None:
@@ -180,15 +186,15 @@ def update_metric_stats(stats: dict[str, MetricStats], flat_result: Mapping[str,
             stats[key] = MetricStats(value)
 
 
-def _is_countable(value: Any) -> bool:
-    """Whether a mean can be taken of a value: not of text, nor of a gigantic integer."""
+def _has_mean(value: Any) -> bool:
+    """Tells whether a value has a mean: it is a float, or an integer in the range of floats."""
     if isinstance(value, int):
         return _MIN_FLOAT <= value <= _MAX_FLOAT
     return isinstance(value, float)
 
 
 def metric_stats_of(flat_results: Iterable[Mapping[str, Any]]) -> dict[str, MetricStats]:
-    """Statistics over a recorded history of flat results."""
+    """Returns the statistics over a sequence of flat results."""
     stats: dict[str, MetricStats] = {}
     for flat_result in flat_results:
         update_metric_stats(stats, flat_result)

@@ -1,8 +1,7 @@
-"""Files that localtune keeps in a trial's directory, beside files of the user's own.
+"""Writes localtune's files in a trial's directory, beside files of the user.
 
-The user's code works in there, and may make, replace or remove a file of any name. Nothing that
-localtune did not make is overwritten: it is set aside, under a name that is free, and the user is
-told once.
+The user's code works in that directory and may make, replace or remove a file of any name.
+localtune overwrites only its own files. It renames another file to a free name, and warns once.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-# Files after the first one that are set aside without a word: (directory of the trial, name).
-_told: set[tuple[str, str]] = set()
+# Files for which a warning was logged: (directory of the trial, name).
+_warned: set[tuple[str, str]] = set()
 
 
-def make_room(path: str) -> None:
-    """Sets aside what somebody else put where a file of localtune's belongs.
+def set_foreign_aside(path: str) -> None:
+    """Renames a file that is not localtune's from a path that localtune needs.
 
     Args:
-        path: Where the file belongs. An empty file is left: there is nothing to lose in it.
+        path: Path that localtune needs. An empty file stays, since it holds no data.
 
     Raises:
-        OSError: if it cannot be renamed.
+        OSError: if the file cannot be renamed.
     """
     try:
         found = os.lstat(path)
@@ -41,23 +40,23 @@ def make_room(path: str) -> None:
         return
     aside = set_aside(path)
     place = os.path.split(path)
-    if place not in _told:
-        _told.add(place)
+    if place not in _warned:
+        _warned.add(place)
         logger.warning(
-            "%s is not what localtune wrote: it is now %s. localtune keeps a file of its own under "
-            "that name; choose another one for yours.",
+            "%s is not what localtune wrote, so it was renamed to %s. localtune keeps a file of "
+            "its own under that name; choose another name for yours.",
             path,
             os.path.basename(aside),
         )
 
 
 def write_own(trial: Trial, name: str, content: bytes) -> None:
-    """Writes a file of localtune's as a whole; what the user has there is set aside.
+    """Writes one of localtune's files in one step; a file of the user at its path is renamed.
 
     Args:
-        trial: The trial; its record says afterwards what was written.
-        name: Of the file, in the directory of the trial.
-        content: All of it.
+        trial: The trial; its record gets the digest of the content.
+        name: Name of the file in the directory of the trial.
+        content: All of the content.
 
     Raises:
         OSError: if it cannot be written.
@@ -70,17 +69,17 @@ def write_own(trial: Trial, name: str, content: bytes) -> None:
         trial.own_files[name] = digest
         return
     if found is None or found != trial.own_files.get(name):
-        make_room(path)
+        set_foreign_aside(path)
     write_file(path, content, sync=False)
     trial.own_files[name] = digest
 
 
 def read_own(trial: Trial, name: str) -> bytes:
-    """What a file of localtune's holds; nothing if it is missing or not what was written.
+    """Returns the content of one of localtune's files; empty if it is missing or was changed.
 
     Args:
         trial: The trial.
-        name: Of the file.
+        name: Name of the file in the directory of the trial.
     """
     content = _content_of(os.path.join(trial.path, name))
     if content is None or hashlib.sha256(content).hexdigest() != trial.own_files.get(name):
@@ -89,7 +88,11 @@ def read_own(trial: Trial, name: str) -> bytes:
 
 
 def remove_own(trial: Trial, name: str) -> None:
-    """Removes a file of localtune's; one of the user's stays.
+    """Removes one of localtune's files; a file of the user at its path stays.
+
+    Args:
+        trial: The trial; its record of the file is removed, too.
+        name: Name of the file in the directory of the trial.
 
     Raises:
         OSError: if it cannot be removed.
@@ -101,10 +104,10 @@ def remove_own(trial: Trial, name: str) -> None:
 
 
 def prepare_logs(trial: Trial) -> None:
-    """Makes the files for what a trial prints; what is not such a file of its own is set aside.
+    """Makes the files for the output of a trial; a file of the user at such a path is renamed.
 
     Args:
-        trial: The trial; no worker has it. Its record says afterwards which files these are.
+        trial: The trial; no worker may be using it. Its record gets the identity of the files.
 
     Raises:
         OSError: if a file cannot be made.
@@ -112,31 +115,30 @@ def prepare_logs(trial: Trial) -> None:
     for name in dict.fromkeys(each for each in trial.log_to_file if each):
         path = os.path.join(trial.path, os.path.expanduser(name))
         if os.path.dirname(path) != trial.path:
-            continue  # Elsewhere, such as /dev/stderr, it is what the user named.
+            continue  # The user chose a place elsewhere, such as /dev/stderr.
         if not _is_own_log(trial, name, path):
-            make_room(path)
+            set_foreign_aside(path)
         os.close(no_link(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
-        trial.own_files[name] = _place_of(trial, os.lstat(path))
+        trial.own_files[name] = _identity_of(trial, os.lstat(path))
 
 
 def _is_own_log(trial: Trial, name: str, path: str) -> bool:
-    """Whether what is at a path is the file that was made for what the trial prints."""
+    """Tells whether a path is free, or holds the file made for the output of the trial."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
         return True
     if not stat.S_ISREG(found.st_mode):
         return False
-    # Earlier versions did not note it.
     recorded = trial.own_files.get(name)
     if recorded is None:
         return True
-    place = _place_of(trial, found)
-    # An experiment that was moved or copied has other directories, too.
-    return place == recorded or place.partition(":")[0] != recorded.partition(":")[0]
+    identity = _identity_of(trial, found)
+    # The directory of a moved or copied experiment has another inode. The log is accepted then.
+    return identity == recorded or identity.partition(":")[0] != recorded.partition(":")[0]
 
 
-def _place_of(trial: Trial, file: os.stat_result) -> str:
+def _identity_of(trial: Trial, file: os.stat_result) -> str:
     return f"{os.stat(trial.path).st_ino}:{file.st_ino}"
 
 
@@ -146,7 +148,7 @@ def _digest_of(path: str) -> str | None:
 
 
 def _content_of(path: str) -> bytes | None:
-    """What a plain file holds; None for anything else."""
+    """Returns the content of a regular file; None for anything else."""
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return None

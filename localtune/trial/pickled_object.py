@@ -1,4 +1,4 @@
-"""An object in a result, as it travels: closed, with a text for those who do not open it."""
+"""Represents an object in a result as a pickle with a text, so that the parent need not load it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from localtune.result import CONFIG_PREFIX
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PickledObject:
-    """What stands in a result for an object that is neither a number nor text nor a container.
+    """Replaces an object in a result that is neither a number nor text nor a container.
 
-    The process that runs an experiment handles results of all trials. It never opens one of
-    these: the object's class could raise there, wait there, or end the process. Its ``str()``
-    and ``repr()`` are the ``str()`` of the object, made in the worker.
+    The process that runs an experiment handles the results of all trials. It never loads these
+    pickles, because the object's class could raise, block, or end the process. The ``str()`` and
+    ``repr()`` are the ``str()`` of the object, made in the worker.
 
     Attributes:
         type_name: Qualified name of the object's class.
-        text: What ``str()`` of the object gave.
-        data: The object as a pickle.
+        text: The ``str()`` of the object.
+        data: The pickled object.
     """
 
     type_name: str
@@ -29,40 +29,42 @@ class PickledObject:
     data: bytes
 
     def load(self) -> Any:
-        """Opens the pickle.
+        """Loads the pickle.
 
         Returns:
             The object.
 
         Raises:
-            Exception: Whatever its class, or importing that, raises.
+            Exception: any error of the object's class, or of importing it.
         """
         return pickle.loads(self.data)
 
     def __str__(self) -> str:
         return self.text
 
-    # A container that shows its items shows their text, too, and no bytes of a pickle.
+    # The repr() of a container then contains the text instead of the bytes.
     __repr__ = __str__
 
 
 def opened_result(result: Mapping[str, Any]) -> dict[str, Any]:
-    """A result with the objects themselves in it; its config is left as it is.
+    """Returns a result with its pickled objects loaded, except for those in its config.
 
     Args:
-        result: As it came from a worker; left as it is.
+        result: Result from a worker; not changed.
     """
     return {key: item if key == CONFIG_PREFIX else opened(item) for key, item in result.items()}
 
 
 def opened(value: Any) -> Any:
-    """A result, or a part of one, with the objects themselves in it.
+    """Returns a result, or a part of one, with its pickled objects loaded.
 
     Args:
-        value: As it came from the worker; left as it is.
+        value: Value from a worker; not changed.
 
     Returns:
-        The same, if there is no :class:`PickledObject` in it. One that cannot be opened stays.
+        ``value`` itself if it contains no :class:`PickledObject`. A pickle that cannot be loaded
+        stays
+        as it is.
     """
     if isinstance(value, PickledObject):
         try:

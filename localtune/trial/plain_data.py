@@ -1,14 +1,14 @@
-"""Turns what user code reports into plain data of a limited size.
+"""Converts reported metrics to plain data of a limited size.
 
 ::
 
     report(metrics) / step()        clean_metrics     checked, copied, numbers made plain
-      -> what log_result adds
-        -> host                     sealed_result     objects become closed pickles
-          ==pipe==> parent          knows numbers, text, containers and arrays, and no more
+      -> entries that log_result adds
+        -> host                     sealed_result     objects replaced by pickles
+          ==pipe==> parent          handles only numbers, text, containers and arrays
 
-The parent handles the results of all trials. What could hold it up, or raise there, is refused or
-closed here, in the worker of the trial that reported it.
+The parent handles the results of all trials. The trial's worker therefore refuses or pickles every
+value that could block the parent or raise an error there.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from localtune.result import (
 from localtune.trial.pickled_object import PickledObject
 from localtune.utils.text import one_line, shorten, text_of
 
-# Limits of the metrics of one result. A result travels through a pipe, into files and into a
-# database, and costs the parent time by the entry; what is larger belongs into a file of the
-# trial or into a checkpoint.
+# Limits of the metrics of one result. A result goes through a pipe, into files and into a
+# database, and each entry costs the parent time. Larger data belongs in a file of the trial or in
+# a checkpoint.
 MAX_RESULT_BYTES = 16 * 1024 * 1024
 MAX_RESULT_ENTRIES = 128 * 1024
 MAX_RESULT_DEPTH = 100
-# Larger integers are no floating-point numbers: they can neither be compared with a bound of the
-# user's nor averaged, shown or drawn.
+# Larger integers cannot be converted to float, so they cannot be compared with a bound, averaged,
+# shown or drawn.
 MAX_INTEGER_BITS = 1023
 
 _SCALARS = frozenset({float, bool, type(None)})
 _INT64 = 2**63
-# Floating-point numbers, and JSON in JavaScript, count so far without gaps.
+# Floats, and numbers in JavaScript, represent each integer up to this one.
 _MAX_COUNT = 2**53
-# With few, short texts a result is within all limits, whatever they add up to.
+# A result with at most this many entries, and shorter texts than this, is within all limits.
 _FEW = 256
 _SHORT = 1024
 _ENTRY_BYTES = 8
@@ -60,55 +60,55 @@ _REMEDY = (
 
 
 def clean_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Check and copy reported metrics.
+    """Checks and copies reported metrics.
 
-    Numbers of other libraries become Python's, keys become text, subclasses of Python's types
-    become these. Arrays of NumPy are copied. Other objects stay as they are.
+    Numbers of other libraries become Python's numbers, keys become text, and subclasses of built-in
+    types become the built-in types. Arrays of NumPy are copied. Other objects stay as they are.
 
     Args:
-        metrics: What user code reported; left as it is.
+        metrics: Reported metrics; not changed.
 
     Returns:
-        A new dict, with new containers in it.
+        A new dict with new containers.
 
     Raises:
-        ValueError: The metrics are larger than the limits; a value is a tensor or a module of
-            PyTorch; a key that localtune itself reads has a value that it cannot read.
+        ValueError: if the metrics exceed a limit, a value is a tensor or a module of PyTorch, or
+            localtune cannot use the value of a key that it reads.
     """
-    return _settled(_plain(metrics, _kept))
+    return _with_readable_keys(_plain(metrics, _as_is))
 
 
 def sealed_result(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The result as it is sent: as of :func:`clean_metrics`, with all other objects closed.
+    """Returns the form of a result that is sent: cleaned, with other objects replaced by pickles.
 
     Args:
-        result: A complete result; left as it is.
+        result: A complete result; not changed.
 
     Returns:
         A new dict.
 
     Raises:
         ValueError: as :func:`clean_metrics`.
-        TypeError: An object in it cannot be pickled.
+        TypeError: if an object in it cannot be pickled.
     """
-    return _settled(_plain(result, _closed))
+    return _with_readable_keys(_plain(result, _as_pickle))
 
 
-def told_value(value: Any) -> Any:
-    """A value to be shown: plain, with text in the place of objects and of what is too large.
+def displayed_value(value: Any) -> Any:
+    """Returns a value in plain form for display, with text in place of objects and large values.
 
     Args:
-        value: Anything; left as it is.
+        value: Any value; not changed.
     """
     try:
-        return _Scan(_told).clean(value, "value", 0)
+        return _Scan(_as_text).clean(value, "value", 0)
     except ValueError:
         return f"<{type(value).__name__}: too large to be shown>"
 
 
 def _plain(metrics: Mapping[str, Any], object_as: _ObjectAs) -> dict[str, Any]:
     if len(metrics) <= _FEW:
-        # Nearly all results end here; each of them passes by.
+        # The fast path: nearly all results need no conversion.
         for key, value in metrics.items():
             kind = type(value)
             if type(key) is not str or len(key) >= _SHORT:
@@ -127,15 +127,16 @@ def _plain(metrics: Mapping[str, Any], object_as: _ObjectAs) -> dict[str, Any]:
 
 
 class _Scan:
-    """One pass over a result. It ends as soon as a limit is passed.
+    """Converts one result, and stops as soon as it exceeds a limit.
 
     Args:
-        object_as: What stands for an object in the result; called with it and its path.
+        object_as: Returns the replacement of an object in the result, given the object and its
+            path.
     """
 
     def __init__(self, object_as: _ObjectAs) -> None:
         self._object_as = object_as
-        # User code may be importing these in another thread: look for each name.
+        # The modules may be half imported, in another thread: each name may be missing.
         numpy = sys.modules.get("numpy")
         torch = sys.modules.get("torch")
         self._arrays = _types(numpy, "ndarray")
@@ -147,10 +148,10 @@ class _Scan:
         self._bytes = 0
         self._bytes_of: dict[str, int] = {}  # {key of the result: bytes}
         self._key = ""
-        self._has_slash = False  # whether a key of a nested dict looks like a path
+        self._has_slash = False  # Whether a key of a nested dict contains a slash.
 
     def clean_result(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        """The result itself: what is in it is ascribed to its keys."""
+        """Converts the whole result. Sizes are counted for each of its keys."""
         self._enter(len(metrics), 0, "the result")
         cleaned: dict[str, Any] = {}
         size = 0
@@ -172,12 +173,12 @@ class _Scan:
         return cleaned
 
     def clean(self, value: Any, path: str, depth: int) -> Any:
-        """A value made plain.
+        """Converts one value.
 
         Args:
             value: The value.
-            path: Where it is: keys and positions, joined by ``/``.
-            depth: How many containers are around it.
+            path: Path of the value: keys and positions, joined by ``/``.
+            depth: Number of containers around it.
         """
         kind = type(value)
         if kind in _SCALARS or (kind is int and -_INT64 < value < _INT64):
@@ -207,7 +208,7 @@ class _Scan:
         prefix_bytes = _ENTRY_BYTES + len(path)
         for key, value in dict.items(values):
             name = key if type(key) is str else self._name(key, path)
-            # The whole path of a value is a name in flat results.
+            # In a flat result the whole path is the name of the value.
             size += prefix_bytes + len(name)
             if "/" in name:
                 self._has_slash = True
@@ -238,13 +239,13 @@ class _Scan:
             return self.clean(value.item(), path, depth)
         if value.dtype.hasobject:
             return self._object(value, path)
-        if self._object_as is _told:
+        if self._object_as is _as_text:
             return self._object(value, path)
         self._count(value.nbytes)
         return self._as_array(value)
 
     def _other(self, value: Any, path: str) -> Any:
-        """A number of another library, else an object."""
+        """Converts a number of another library; any other value is an object."""
         kind = type(value)
         self._refuse_torch(kind, f"The metric {path!r}")
         try:
@@ -259,7 +260,7 @@ class _Scan:
                 number = value.item()
             else:
                 return self._object(value, path)
-        except Exception:  # A complex number, or one that is too large.
+        except Exception:  # A complex or too large number.
             return self._object(value, path)
         if type(number) is int:
             return self._integer(number, path)
@@ -289,7 +290,7 @@ class _Scan:
     # -- keys -----------------------------------------------------------------------------------
 
     def _name(self, key: Any, path: str) -> str:
-        """A key as text, as JSON writes it."""
+        """Returns a key as text, as JSON writes it."""
         kind = type(key)
         if kind is str:
             return str(key)
@@ -307,21 +308,21 @@ class _Scan:
         self._count(len(text))
         return text
 
-    def _refuse_equal_names(self, what: str, values: Mapping[Any, Any]) -> None:
+    def _refuse_equal_names(self, subject: str, values: Mapping[Any, Any]) -> None:
         names: set[str] = set()
         for key in values:
             name = self._name(key, "")
             if name in names:
                 raise ValueError(
-                    f"{what} must not have keys with the same text, because keys become text, "
-                    f"but two keys are {name!r} as text. Use different texts as keys."
+                    f"{subject} must not have two keys with the same text, because keys become text, "
+                    f"but two keys become {name!r}. Use keys with different texts."
                 )
             names.add(name)
 
     # -- limits ---------------------------------------------------------------------------------
 
     def _enter(self, length: int, depth: int, path: str) -> None:
-        """A container of that length begins."""
+        """Counts a container of this length, and checks the depth and the number of entries."""
         if depth >= MAX_RESULT_DEPTH:
             raise ValueError(
                 f"Dicts, lists and tuples in a result may be nested {MAX_RESULT_DEPTH} levels "
@@ -348,32 +349,32 @@ class _Scan:
                 f"{_REMEDY}"
             )
 
-    def _refuse_torch(self, kind: type, what: str) -> None:
+    def _refuse_torch(self, kind: type, subject: str) -> None:
         if issubclass(kind, self._tensors):
             raise ValueError(
-                f"{what} is a torch.Tensor, which would tie the result to PyTorch and to a "
+                f"{subject} is a torch.Tensor, which would tie the result to PyTorch and to a "
                 "device. Report a number, value.item(), or a list, value.tolist()."
             )
         if issubclass(kind, self._modules):
             raise ValueError(
-                f"{what} is a torch.nn.Module. Save its state_dict() to a file in a checkpoint, "
+                f"{subject} is a torch.nn.Module. Save its state_dict() to a file in a checkpoint, "
                 "and report numbers."
             )
 
 
-# What stands in a result for an object.
+# Returns the replacement of an object in a result, given the object and its path.
 _ObjectAs: TypeAlias = Callable[[Any, str], Any]
 
 
-def _kept(value: Any, path: str) -> Any:
+def _as_is(value: Any, path: str) -> Any:
     return value
 
 
-def _told(value: Any, path: str) -> str:
+def _as_text(value: Any, path: str) -> str:
     return text_of(value)
 
 
-def _closed(value: Any, path: str) -> PickledObject:
+def _as_pickle(value: Any, path: str) -> PickledObject:
     from localtune.utils.serialization import dumps_by_value
 
     name = type(value).__qualname__
@@ -395,7 +396,7 @@ def _types(module: Any, name: str) -> tuple[type, ...]:
 # -- keys that localtune reads --------------------------------------------------------------------
 
 
-def _flag(value: Any) -> bool:
+def _read_flag(value: Any) -> bool:
     if value is True or value is False:
         return value
     if type(value) in (bool, int, float, type(None)):
@@ -403,23 +404,23 @@ def _flag(value: Any) -> bool:
     raise ValueError
 
 
-def _whole(value: Any) -> int:
+def _read_count(value: Any) -> int:
     if type(value) in (int, float) and value == (whole := int(value)) and 0 <= whole <= _MAX_COUNT:
         return whole
     raise ValueError
 
 
-def _finite(value: Any) -> float:
+def _read_number(value: Any) -> float:
     if type(value) in (int, float) and -_MAX_COUNT <= value <= _MAX_COUNT:
         return float(value) if type(value) is float else value
     raise ValueError
 
 
-# {key: (what reads it, the rule in words)}
+# {key: (function that converts the value, rule for the error message)}
 _READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
-    DONE: (_flag, "True or False"),
-    SHOULD_CHECKPOINT: (_flag, "True or False"),
-    TRAINING_ITERATION: (_whole, "a whole number from 0 to 2**53"),
+    DONE: (_read_flag, "True or False"),
+    SHOULD_CHECKPOINT: (_read_flag, "True or False"),
+    TRAINING_ITERATION: (_read_count, "a whole number from 0 to 2**53"),
     **dict.fromkeys(
         (
             TIMESTEPS_THIS_ITER,
@@ -430,20 +431,20 @@ _READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
             TIME_TOTAL_S,
             TIMESTAMP,
         ),
-        (_finite, "a number of at most 2**53"),
+        (_read_number, "a number of at most 2**53"),
     ),
 }
 
 
-def _settled(result: dict[str, Any]) -> dict[str, Any]:
-    """The result, with what localtune itself reads in a form in which it can be read."""
+def _with_readable_keys(result: dict[str, Any]) -> dict[str, Any]:
+    """Converts the entries that localtune itself reads to the types that it expects."""
     for key, (read, rule) in _READERS.items():
         if key not in result:
             continue
         value = result[key]
         if value is None:
             if key == TRAINING_ITERATION:
-                del result[key]  # As if it were not given.
+                del result[key]  # None counts as missing.
             continue
         try:
             result[key] = read(value)
@@ -472,8 +473,8 @@ def _refuse_equal_paths(result: dict[str, Any]) -> None:
                 waiting.append((f"{name}/", value))
             elif name in names:
                 raise ValueError(
-                    f"Two metrics must not have the same flat name, but two are {name!r}: one key "
-                    "holds a slash, and one stands in a dict. Rename one of them."
+                    f"Two metrics must not have the same flat name, but two have {name!r}: one key "
+                    "contains a slash, and the other one is in a nested dict. Rename one of them."
                 )
             else:
                 names.add(name)

@@ -1,4 +1,4 @@
-"""States of a trial and the moves between them.
+"""Defines the states of a trial and the moves between them.
 
 ::
 
@@ -9,11 +9,12 @@
                 |  +--------+  |  |      (its worker refused to be reset)
                 |              |  |
                 |  ^           v  |
-                |  +-------- PAUSED    (its scheduler says that it may go on)
+                |  +-------- PAUSED    (its scheduler lets it continue)
                 v              |
             TERMINATED <-------+         (a RUNNING trial ends, too)
 
-A trial on record as RUNNING that no process works on reads as INTERRUPTED; it is never written.
+A reader shows a trial as INTERRUPTED if its record says RUNNING but no process works on it. This
+state is never saved.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from enum import Enum
 
 
 class Status(str, Enum):
-    """State of one trial. Equal to, and printed as, the plain string."""
+    """Represents the state of one trial. It equals the plain string and prints as such."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -39,7 +40,7 @@ class Status(str, Enum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the trial will not run any more, unless it is retried."""
+        """Whether the trial has ended. Only a retry starts it again."""
         return self in _FINAL
 
 
@@ -56,6 +57,14 @@ ALLOWED_MOVES: dict[Status, frozenset[Status]] = {
 
 
 def check_move(old: Status, new: Status) -> None:
-    """Raises ValueError if a trial may not go from ``old`` to ``new``."""
+    """Checks that a trial may change its state.
+
+    Args:
+        old: Present state.
+        new: Next state.
+
+    Raises:
+        ValueError: if the move does not exist.
+    """
     if new is not old and new not in ALLOWED_MOVES[old]:
         raise ValueError(f"A trial cannot go from {old} to {new}.")

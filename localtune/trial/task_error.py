@@ -1,4 +1,4 @@
-"""Errors of user code as they are handed out: also instances of the class that was raised."""
+"""Makes errors that are also instances of the class that user code raised."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ _DualT = TypeVar("_DualT", bound=TuneError)
 
 
 def opened_error(error: BaseException | None) -> BaseException | None:
-    """An error of a trial for whoever reads it.
+    """Returns the form of a trial's error that users get.
 
     Args:
-        error: As the run keeps it.
+        error: Error in the form that the run keeps.
 
     Returns:
-        For a :class:`TrialTaskError` whose cause can be loaded, one that is an instance of the
-        cause's class, too; any other error itself.
+        For a :class:`TrialTaskError` whose cause can be loaded, an error that is also an instance
+        of
+        the cause's class. Any other error is returned as it is.
     """
     if type(error) is not TrialTaskError or not isinstance(error.cause, Exception):
         return error
@@ -35,14 +36,14 @@ def opened_error(error: BaseException | None) -> BaseException | None:
 
 
 def run_error(cause: BaseException, message: str) -> TuneError:
-    """The error for a run that user code in this process has ended.
+    """Returns the error of a run that user code in this process has ended.
 
     Args:
-        cause: What the user code raised.
-        message: What to say.
+        cause: Error that the user code raised.
+        message: Text of the new error.
 
     Returns:
-        An error that is an instance of the cause's class, too, where that can be.
+        An error that is also an instance of the cause's class, if such a class can be made.
     """
     error: TuneError | None = None
     if isinstance(cause, Exception) and not isinstance(cause, TuneError):
@@ -54,10 +55,10 @@ def run_error(cause: BaseException, message: str) -> TuneError:
 
 
 class OpenedWhenLoaded:
-    """Pickles as what :func:`opened_error` makes of an error, without making it here.
+    """Pickles to the result of :func:`opened_error`, which only the loading process computes.
 
     Args:
-        error: As the run keeps it.
+        error: Error in the form that the run keeps.
     """
 
     def __init__(self, error: BaseException) -> None:
@@ -68,7 +69,7 @@ class OpenedWhenLoaded:
 
 
 class _Dual(TuneError):
-    """Mixed into a class of the user's: keeps text and construction those of TuneError."""
+    """Gives a subclass of a user's error the text and the constructor of TuneError."""
 
     def __init__(self, message: str = "") -> None:
         Exception.__init__(self, message)
@@ -99,6 +100,6 @@ def _dual_error(base: type[_DualT], cls: type[Exception], message: str) -> _Dual
         error = dual(message)
         str(error)
     except Exception:
-        # Some classes cannot be subclassed or refuse to be made this way.
+        # Some classes cannot be subclassed, or need other arguments.
         return None
     return error if isinstance(error, base) else None

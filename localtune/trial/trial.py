@@ -1,4 +1,4 @@
-"""The record of one trial: what it is, where its files are, how far it came."""
+"""Holds the record of one trial: its identity, its files and its progress."""
 
 from __future__ import annotations
 
@@ -23,37 +23,40 @@ if TYPE_CHECKING:
 
 
 class Trial:
-    """One configuration and its life. A record: it does no I/O and calls nobody.
+    """Represents one configuration and its life.
 
-    The states are attributes, too: ``trial.status == Trial.PAUSED``.
+    It is a record: it does no I/O and calls no other component. The states are attributes, too:
+    ``trial.status == Trial.PAUSED``.
 
     Attributes:
-        trial_id: Unique within the experiment.
+        trial_id: Id, unique within the experiment.
         trainable_name: Name that the trainable is registered under.
         config: Resolved configuration.
-        evaluated_params: {flat name: value} of what was sampled or taken from a grid.
+        evaluated_params: {flat name: value} of the parameters that were sampled or taken from a
+            grid.
         experiment_tag: Number of the trial and its varying parameters, as text.
         experiment_path: Directory of the experiment.
         dirname: Name of the trial's directory within it.
-        status: See :class:`Status`.
-        placement_group_factory: Resources that the trial asks for.
+        status: State; see :class:`Status`.
+        placement_group_factory: Resources that the trial requests.
         stopping_criterion: {flat metric: bound} of the run.
-        max_failures: How many failures are retried; negative is without end.
-        num_failures: Failures that count against ``max_failures`` so far.
-        failed_tries: Failures so far, over the whole life of the trial.
-        cut_short: State in which the end of the run met the trial, which is TERMINATED since and
-            goes on when the run is taken up again; None if it ended by itself.
-        kept_error: As ``error``, with what user code raised closed in it.
-        last_result: Latest result, nested, with what was filled in automatically.
-        result_count: How many results its history holds.
+        max_failures: Number of failures that are retried; negative for no limit.
+        num_failures: Number of failures that count against ``max_failures``.
+        failed_tries: Number of failures over the whole life of the trial.
+        cut_short: State of the trial when the run ended. Such a trial is TERMINATED, and continues
+            when the run is resumed. None if the trial ended by itself.
+        kept_error: The error with the cause still pickled; ``error`` loads it.
+        last_result: Latest result, nested, including automatic entries.
+        result_count: Number of results in the trial's history.
         checkpoints: Committed checkpoints.
-        start_point: Checkpoint of somebody else's that it goes on from; None once it has a newer
-            one of its own, and if it never had any.
-        seed: What everything drawn at random in the first try of the trial should depend on.
-        own_files: {name: what it is known by} of files that localtune made in the trial's
-            directory: digests of what was written as a whole, and places of logs.
-        log_to_file: (stdout file, stderr file), None where not redirected.
-        start_time: Unix time of the first start, None before.
+        start_point: Checkpoint from elsewhere that the trial continues from; None if there never
+            was
+            one, or the trial has made a newer one itself.
+        seed: Seed for all random numbers in the first try of the trial.
+        own_files: {name: digest or identity} of files that localtune made in the trial's directory:
+            digests of files that it wrote, identities of logs.
+        log_to_file: (stdout file, stderr file); None for a stream that is not redirected.
+        start_time: Unix time of the first start; None before.
         run_time_s: Training time so far.
     """
 
@@ -64,7 +67,8 @@ class Trial:
     ERROR = Status.ERROR
     INTERRUPTED = Status.INTERRUPTED
 
-    # Set for few trials. With more than 28 attributes an instance takes four times the room.
+    # Class attributes, since few trials set them: an instance with more than 28 attributes takes
+    # four times the memory.
     kept_error: BaseException | None = None
     _opened_error: BaseException | None = None
     cut_short: Status | None = None
@@ -108,7 +112,7 @@ class Trial:
         self.start_point = start_point
         self.result_count = 0
         self.seed = seed
-        # Grows when something changes that usually never does: it must be written again.
+        # Counts changes to facts that rarely change. The record is written again after each.
         self.revision = 0
         self.own_files: dict[str, str] = {}
         self.log_to_file = log_to_file
@@ -119,7 +123,7 @@ class Trial:
 
     @property
     def default_name(self) -> str:
-        """``<trainable>[_<env>]_<trial id>``."""
+        """The name ``<trainable>[_<env>]_<trial id>``."""
         parts = [self.trainable_name]
         env = self.config.get("env")
         if env is not None:
@@ -135,8 +139,8 @@ class Trial:
 
     @property
     def path(self) -> str:
-        """Directory of the trial: its working directory, and where its files are kept."""
-        # Asked for several times per result.
+        """Directory of the trial: its working directory, which also holds its files."""
+        # os.path.join() is slower, and this runs several times per result.
         return f"{self.experiment_path}{os.sep}{self.dirname}"
 
     local_path = path
@@ -160,29 +164,29 @@ class Trial:
 
     @property
     def error_file(self) -> str | None:
-        """Where the traceback of the failures is, None if the trial never failed."""
+        """Path of the file with the tracebacks; None if the trial never failed."""
         return os.path.join(self.path, EXPR_ERROR_FILE) if self.num_failures else None
 
-    # -- what a scheduler may change ----------------------------------------------------------
+    # -- changes by a scheduler ---------------------------------------------------------------
 
     def set_config(self, config: dict[str, Any]) -> None:
-        """Sets the config that the trial starts with next; for a trial that is not running."""
+        """Sets the config for the next start of a trial that is not running."""
         self.config = config
         self.revision += 1
 
     def set_experiment_tag(self, experiment_tag: str) -> None:
-        """Sets the text that tells the trial from others."""
+        """Sets the text that distinguishes the trial from others."""
         self.experiment_tag = experiment_tag
         self.revision += 1
 
     def update_resources(self, resources: dict[str, float] | PlacementGroupFactory) -> None:
-        """Sets what the trial asks for when it starts next.
+        """Sets the resources for the next start.
 
         Args:
             resources: As ``resources_per_trial``, or a ``PlacementGroupFactory``.
 
         Raises:
-            ValueError: if the trial runs or has ended, or for resources that make no sense.
+            ValueError: if the trial runs or has ended, or for invalid resources.
         """
         from localtune.resources import resource_dict_to_pg_factory
 
@@ -196,28 +200,28 @@ class Trial:
     # -- state ------------------------------------------------------------------------------
 
     def set_status(self, status: Status) -> None:
-        """Moves to ``status``.
+        """Changes the state.
 
         Raises:
-            ValueError: if that move does not exist.
+            ValueError: if the move does not exist.
         """
         check_move(self.status, status)
         self.status = status
 
     def is_finished(self) -> bool:
-        """Whether the trial ended, well or not."""
+        """Tells whether the trial has ended, with or without an error."""
         return self.status.is_final
 
     def close(self) -> None:
-        """Keeps what is asked for after the end in little room; nothing is added any more."""
-        # Each result came with texts of its own, and most of them are the same for all trials.
-        self.last_result = {_shared(key): _shared(it) for key, it in self.last_result.items()}
+        """Packs the data of an ended trial into less memory; no more results may be added."""
+        # Each result arrived with its own copies of texts that most trials share.
+        self.last_result = {_interned(key): _interned(it) for key, it in self.last_result.items()}
         if isinstance(self._metric_stats, dict):
             self._metric_stats = pack_stats(self._metric_stats)
 
     @property
     def should_retry(self) -> bool:
-        """Whether the failures so far leave one more try."""
+        """Whether ``max_failures`` allows one more try."""
         return self.max_failures < 0 or self.num_failures <= self.max_failures
 
     @property
@@ -233,30 +237,36 @@ class Trial:
 
     @error.setter
     def error(self, error: BaseException | None) -> None:
+        """The last failure; None if the trial ended well.
+
+        It is also an instance of the class that user code raised. Reading this property loads the
+        class.
+        """
         if error is not self.kept_error:
             self.kept_error = error
             self._opened_error = None
 
     @property
     def try_seed(self) -> int:
-        """What everything drawn at random depends on in the try that it is in, or ended in.
+        """Seed for all random numbers in the present try, or in the last one of an ended trial.
 
-        Each failure ends a try, and the next one draws other numbers: a failure by chance does
-        not come again. A trial that goes on after a pause, or in a run that is taken up again, is
-        still in the same try.
+        Each failure ends a try, and the next try draws other numbers. So a failure by chance does
+        not
+        occur again. A trial that continues after a pause or in a resumed run is still in the same
+        try.
         """
         number = self.failed_tries + (self.status is not Status.ERROR)
         return seed_of_try(self.seed, number)
 
     def get_error(self) -> BaseException | None:
-        """What the trial failed with, None if it ended well or still runs."""
+        """Returns the error of a failed trial; None if it ended well or still runs."""
         return self.error if self.status is Status.ERROR else None
 
     # -- results ----------------------------------------------------------------------------
 
     @property
     def checkpoint(self) -> Checkpoint | None:
-        """The latest checkpoint: its own, or that of the trial that it was cloned from since."""
+        """The latest checkpoint: its own, or the one that it was cloned from since."""
         if self.is_cloned:
             assert self.start_point is not None
             return self.start_point.tracked.checkpoint
@@ -265,26 +275,26 @@ class Trial:
 
     @property
     def is_cloned(self) -> bool:
-        """Whether it goes on, or ended, from another trial's checkpoint: it has made none since."""
+        """Whether it started from another trial's checkpoint and has made none since."""
         point = self.start_point
         return point is not None and point.owner_id not in (None, self.trial_id)
 
     @property
     def known_checkpoints(self) -> list[TrackedCheckpoint]:
-        """Its checkpoints that exist, oldest first, and behind them the one it was cloned from."""
+        """Its existing checkpoints, oldest first, followed by the one that it was cloned from."""
         point = self.start_point
         return [*self.checkpoints.kept, *([point.tracked] if point and self.is_cloned else ())]
 
     @property
     def resume_point(self) -> StartPoint | None:
-        """Where the trial goes on from when it starts next; None is from scratch."""
+        """Point from which the trial starts next; None to start from scratch."""
         if self.start_point is not None:
             return self.start_point
         latest = self.checkpoints.latest
         return StartPoint(latest, self.trial_id) if latest is not None else None
 
     def has_checkpoint(self) -> bool:
-        """Whether a checkpoint exists."""
+        """Tells whether a checkpoint exists."""
         return self.checkpoint is not None
 
     @property
@@ -295,16 +305,17 @@ class Trial:
 
     @metric_stats.setter
     def metric_stats(self, stats: dict[str, MetricStats]) -> None:
+        """The statistics as {flat metric: statistics}."""
         self._metric_stats = stats
 
     @property
     def metric_analysis(self) -> dict[str, dict[str, float]]:
-        """{flat metric: {max, min, avg, last, last-5-avg, last-10-avg}}."""
+        """The statistics as {flat metric: {max, min, avg, last, last-5-avg, last-10-avg}}."""
         return {name: stats.as_dict() for name, stats in self.metric_stats.items()}
 
 
 def _name_of_env(env: Any) -> str:
-    """An entry ``env`` of a config as part of a name: it may be an object of any class."""
+    """Returns the part of a trial's name for the config's ``env``, which may be any object."""
     if isinstance(env, str):
         return env
     try:
@@ -315,15 +326,16 @@ def _name_of_env(env: Any) -> str:
 
 
 def seed_of_try(seed: int, number: int) -> int:
-    """Seed of one try of a trial.
+    """Returns the seed of one try of a trial.
 
     Args:
-        seed: That of the trial.
-        number: Of the try, from 1.
+        seed: Seed of the trial.
+        number: Number of the try, from 1.
 
     Returns:
-        The trial's seed for the first try; else a number that depends on both, at least 0 and
-        below 2**32.
+        The trial's seed for the first try; otherwise a number from 0 to 2**32 - 1 that depends on
+        both
+        arguments.
     """
     if number <= 1:
         return seed
@@ -332,6 +344,6 @@ def seed_of_try(seed: int, number: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/try {number}".encode()).digest()[:4], "little")
 
 
-def _shared(value: Any) -> Any:
-    """The one copy of a text; anything else as it is."""
+def _interned(value: Any) -> Any:
+    """Returns the shared copy of a text, or any other value as it is."""
     return sys.intern(value) if type(value) is str else value

@@ -1,4 +1,4 @@
-"""What a trainable is told about the trial that it serves."""
+"""Holds the facts about a trial that its trainable gets."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class TrialInfo:
-    """Names, places and resources of one trial.
+    """Holds names, directories and resources of one trial.
 
     Attributes:
         trial_id: Id of the trial, unique in its experiment.
-        trial_name: Name of the trial, as tables show it.
+        trial_name: Name of the trial in tables.
         experiment_name: Name of the experiment.
         trial_dir: Absolute path of the trial's directory.
         experiment_dir: Absolute path of the experiment's directory.
-        resources: What is reserved for the trial, or None where nothing is.
-        seed: What everything drawn at random in the trial should depend on.
+        resources: Resources reserved for the trial; None without a reservation.
+        seed: Seed for all random numbers of the trial.
     """
 
     trial_id: str
@@ -37,13 +37,14 @@ class TrialInfo:
 
 @dataclass(slots=True)
 class StorageContext:
-    """Where a trainable keeps its checkpoints.
+    """Describes where a trainable keeps its checkpoints.
 
     Attributes:
         experiment_dir: Absolute path of the experiment's directory.
         trial_dir: Absolute path of the trial's directory; it exists.
-        next_checkpoint_index: Number of the next checkpoint, from 0; a higher one if something
-            else has its path. It grows with each checkpoint that is written.
+        next_checkpoint_index: Lowest number for the next checkpoint, from 0. Each written
+            checkpoint
+            increases it. Numbers whose path is in use are skipped.
     """
 
     experiment_dir: str
@@ -51,7 +52,7 @@ class StorageContext:
     next_checkpoint_index: int = 0
 
     def checkpoint_path(self, index: int) -> str:
-        """Path of the checkpoint with a number.
+        """Returns the path of the checkpoint with a number.
 
         Args:
             index: Number of the checkpoint, from 0.

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from localtune.error import LocaltuneInternalError, TrialStopped
 from localtune.result import CONFIG_PREFIX, TRIAL_INFO
-from localtune.trial.plain_data import sealed_result, told_value
+from localtune.trial.plain_data import displayed_value, sealed_result
 from localtune.utils.files import file_sizes
 from localtune.utils.text import one_line, text_of
 from localtune.worker import messages
@@ -220,7 +220,7 @@ class TrainableHost:
         if not _same_entries(config, self._known_config):
             known, missing = self._known_config, object()
             reply.changed_config = {
-                text_of(key): told_value(value)
+                text_of(key): displayed_value(value)
                 for key, value in config.items()
                 if known.get(key, missing) is not value
             }

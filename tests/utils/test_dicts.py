@@ -204,7 +204,7 @@ def test_updating_changes_and_returns_the_original() -> None:
 
 @pytest.mark.parametrize("new", [{"b": 1}, {"a": {"y": 1}}])
 def test_updating_refuses_new_keys_unless_allowed(new: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"A new key may not come here, but got '[by]'"):
+    with pytest.raises(ValueError, match=r"The dict may not get new keys, but got '[by]'"):
         deep_update({"a": {"x": 1}}, new)
     assert deep_update({"a": {"x": 1}}, new, new_keys_allowed=True) == merge_dicts(
         {"a": {"x": 1}}, new

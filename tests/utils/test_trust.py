@@ -230,7 +230,7 @@ def test_a_pipe_in_the_place_of_a_file_holds_up_nobody(storage: Path, hold: bool
     os.mkfifo(storage / "sweep" / "pipe")
     with (
         GuardedDirectory(str(storage / "sweep"), hold=hold) as directory,
-        pytest.raises(StorageError, match="no plain file"),
+        pytest.raises(StorageError, match="no regular file"),
     ):
         directory.read("pipe")
 
@@ -243,7 +243,7 @@ def test_a_held_directory_stays_the_one_that_was_judged(storage: Path) -> None:
         assert directory.load("state.pkl") == "state"
         directory.write("file", b"content")
         assert (storage / "moved" / "file").read_bytes() == b"content"
-        with pytest.raises(UntrustedDirectoryError, match="not the directory any more"):
+        with pytest.raises(UntrustedDirectoryError, match="is another directory now"):
             directory.check_files(["state.pkl"])
 
 
@@ -252,7 +252,7 @@ def test_without_descriptors_a_replaced_directory_is_noticed(storage: Path) -> N
         (storage / "sweep").rename(storage / "moved")
         (storage / "sweep").mkdir()
         (storage / "sweep" / "state.pkl").write_bytes(pickle.dumps("another"))
-        with pytest.raises(UntrustedDirectoryError, match="not the directory any more"):
+        with pytest.raises(UntrustedDirectoryError, match="is another directory now"):
             directory.load("state.pkl")
 
 
