@@ -1,4 +1,4 @@
-"""What a trial trains: classes, functions, and what they may call."""
+"""Defines trainables: classes, functions, and the functions that they may call."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Which function is running, and what reporting from it means.
+"""Connects the running function of a trial with the code that trains it.
 
-user's function      Session                       FunctionDriver           whoever trains
+user's function      Session                       FunctionDriver           caller of train()
 report(metrics) ---> check, copy, --deliver(raw)-> (blocks until ...) ----> result
                      write checkpoint              ... the next train <---- train
                 <--- return, or TrialStopped <---- or stop <--------------- stop
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """What the running function of one trial may ask for and report.
+    """Serves the running function of one trial: it takes reports and gives facts.
 
-    As a context manager it makes itself the current session of the thread.
+    As a context manager it becomes the current session of the thread.
 
     Args:
-        driver: Takes the results.
-        storage: Where checkpoints go.
-        trial_info: The trial, or None if there is none.
-        checkpoint: State to go on from, or None.
+        driver: Driver that takes the results.
+        storage: Place for checkpoints.
+        trial_info: Facts about the trial; None without a trial.
+        checkpoint: State to continue from, or None.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Session:
         self.driver = driver
         self.storage = storage
         self.trial_info = trial_info
-        # What get_checkpoint() returns, and what the latest report came with.
+        # The result of get_checkpoint(), and the checkpoint of the latest report.
         self.checkpoint = checkpoint
         self.reported_checkpoint = checkpoint
         self._outer: Session | None = None
@@ -58,20 +58,20 @@ class Session:
         self._is_stopped = False
 
     def report(self, metrics: dict[str, Any], checkpoint: Checkpoint | None) -> None:
-        """Hand over a result; returns when the function is to go on.
+        """Passes on a result; returns when the function may continue.
 
         Args:
-            metrics: Metrics of one iteration; left as they are.
+            metrics: Metrics of one iteration; not changed.
             checkpoint: State to keep, or None.
 
         Raises:
-            TrialStopped: The trial ends here.
+            TrialStopped: if the trial ends here.
         """
-        # Threads of the user's function take turns.
+        # Several threads of the user's function may report.
         with self._turn:
             if self._is_stopped:
-                # A finally block reports once more: nobody would take note of a checkpoint.
-                raise TrialStopped("The trial has ended, and user code went on.")
+                # A finally block reports again, but no process records its results.
+                raise TrialStopped("The trial has ended, but user code continued.")
             if self._is_reporting:
                 raise RuntimeError(
                     "report() was called in the middle of another report(), e.g. from a signal "
@@ -121,27 +121,28 @@ _warned: set[str] = set()
 
 
 def current_session() -> Session | None:
-    """Find the session that the calling code belongs to.
+    """Returns the session that the calling code belongs to.
 
     Returns:
-        The session of the thread; else, for threads that a function started, the only one that
-        is running in this process; else None.
+        The session of the thread. For a thread that a user's function started, the only session
+        that
+        runs in this process. Otherwise None.
     """
     session: Session | None = getattr(_of_thread, "session", None)
     if session is not None or len(_running) != 1:
         return session
-    # No function has started the main thread: it trains the one that runs in another thread.
+    # The main thread was not started by a function: it trains the one in another thread.
     return None if threading.current_thread() is threading.main_thread() else _running[0]
 
 
 def session_or_warning(function_name: str) -> Session | None:
-    """Find the current session for a public function.
+    """Returns the current session for a public function, or warns.
 
     Args:
         function_name: Name of the public function.
 
     Returns:
-        The session; None, and a warning the first time for each function, outside of one.
+        The session. Without one, None; the first call for each function also warns.
     """
     session = current_session()
     if session is None and function_name not in _warned:

@@ -1,4 +1,4 @@
-"""Facts that each result carries: when and where it was made."""
+"""Computes facts that each result contains: the date and the host name."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import os
 import time
 
 DATE_FORMAT = "%Y-%m-%d_%H-%M-%S"
-# Everything runs on this machine, and nothing listens on a network.
+# Workers run on this machine, and none of them listens on a network.
 LOCAL_IP = "127.0.0.1"
 
-# The date of the latest result's second; formatting costs more than all other filling in.
+# (second, its date) of the latest result. Formatting a date costs more than all other entries.
 _latest_date: tuple[int, str] = (0, "")
 _known_hostname = ""
 
 
 def date_of(seconds: int) -> str:
-    """Write a time as text.
+    """Formats a time.
 
     Args:
         seconds: Seconds since the Unix epoch.
@@ -32,7 +32,7 @@ def date_of(seconds: int) -> str:
 
 
 def hostname() -> str:
-    """Name of this machine in its network."""
+    """Returns the name of this machine in its network."""
     global _known_hostname
     if not _known_hostname:
         if hasattr(os, "uname"):

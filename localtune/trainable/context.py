@@ -1,4 +1,4 @@
-"""Facts about the trial that a function is run for."""
+"""Gives a function trainable facts about its trial."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _STAND_ALONE_NAME = "default"
 
 
 class TuneContext:
-    """Facts about the trial that the calling function is run for.
+    """Gives facts about the trial of the calling function.
 
-    Outside of a function trainable each method warns once, and returns None.
+    Outside of a function trainable each method warns once and returns None.
 
     Example:
         >>> import localtune as tune
@@ -28,7 +28,7 @@ class TuneContext:
     """
 
     def get_experiment_name(self) -> str | None:
-        """Name of the experiment."""
+        """Returns the name of the experiment."""
         session = session_or_warning("get_experiment_name")
         if session is None:
             return None
@@ -36,35 +36,39 @@ class TuneContext:
         return info.experiment_name if info else DEFAULT_EXPERIMENT_NAME
 
     def get_trial_name(self) -> str | None:
-        """Name of the trial."""
+        """Returns the name of the trial."""
         session = session_or_warning("get_trial_name")
         if session is None:
             return None
         return session.trial_info.trial_name if session.trial_info else _STAND_ALONE_NAME
 
     def get_trial_id(self) -> str | None:
-        """Id of the trial."""
+        """Returns the id of the trial."""
         session = session_or_warning("get_trial_id")
         if session is None:
             return None
         return session.trial_info.trial_id if session.trial_info else _STAND_ALONE_NAME
 
     def get_trial_resources(self) -> PlacementGroupFactory | None:
-        """What is reserved for the trial; None if nothing is."""
+        """Returns the resources reserved for the trial; None without a reservation."""
         session = session_or_warning("get_trial_resources")
         if session is None or session.trial_info is None:
             return None
         return session.trial_info.resources
 
     def get_trial_seed(self) -> int | None:
-        """A number from 0 below 2**32 that depends on the run's seed, the trial and its try alone.
+        """Returns a number that depends only on the run's seed, the trial and its try: 0 to 2**32
+        - 1.
 
-        A try ends with a failure, and the next one has another seed. A trial that goes on after a
-        pause, or in a run that is taken up again, is still in the same try.
+        A failure ends a try, and the next try has another seed. A trial that continues after a
+        pause or in
+        a resumed run is still in the same try.
 
-        Python's global generator starts from it, and NumPy's if NumPy is imported where the
-        function is defined, not within it. Give it to what has a generator of its own, and the
-        try can be run again alone with the same result.
+        Python's global generator starts from this seed. NumPy's does, too, if NumPy is imported
+        where the
+        function is defined, not inside it. Pass the seed to other generators: the try can then be
+        repeated
+        alone with the same result.
         """
         session = session_or_warning("get_trial_seed")
         if session is None or session.trial_info is None:
@@ -72,40 +76,38 @@ class TuneContext:
         return session.trial_info.seed
 
     def get_trial_dir(self) -> str | None:
-        """Absolute path of the trial's directory."""
+        """Returns the absolute path of the trial's directory."""
         session = session_or_warning("get_trial_dir")
         return os.path.abspath(session.storage.trial_dir) if session else None
 
     def get_storage(self) -> StorageContext | None:
-        """Where the trial keeps its checkpoints."""
+        """Returns the place where the trial keeps its checkpoints."""
         session = session_or_warning("get_storage")
         return session.storage if session else None
 
     def get_world_size(self) -> int | None:
-        """Deprecated: None in a trial, 1 outside."""
+        """Deprecated: returns None in a trial, 1 outside."""
         return _of_distributed_training("get_world_size", 1)
 
     def get_world_rank(self) -> int | None:
-        """Deprecated: None in a trial, 0 outside."""
+        """Deprecated: returns None in a trial, 0 outside."""
         return _of_distributed_training("get_world_rank", 0)
 
     def get_local_rank(self) -> int | None:
-        """Deprecated: None in a trial, 0 outside."""
+        """Deprecated: returns None in a trial, 0 outside."""
         return _of_distributed_training("get_local_rank", 0)
 
     def get_local_world_size(self) -> int | None:
-        """Deprecated: None in a trial, 0 outside."""
+        """Deprecated: returns None in a trial, 0 outside."""
         return _of_distributed_training("get_local_world_size", 0)
 
     def get_node_rank(self) -> int | None:
-        """Deprecated: None in a trial, 0 outside."""
+        """Deprecated: returns None in a trial, 0 outside."""
         return _of_distributed_training("get_node_rank", 0)
 
     def get_metadata(self) -> NoReturn:
         """Removed: raises DeprecationWarning."""
-        raise DeprecationWarning(
-            "get_metadata() does not exist any more. Use checkpoint.get_metadata()."
-        )
+        raise DeprecationWarning("get_metadata() was removed. Use checkpoint.get_metadata().")
 
 
 def _of_distributed_training(name: str, outside: int) -> int | None:

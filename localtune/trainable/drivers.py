@@ -1,11 +1,11 @@
-"""How a function, which reports when it likes, is trained one iteration at a time.
+"""Trains a function, which reports at any time, one iteration at a time.
 
-A function trainable is stepped from outside: advance() runs the user's function up to its next
-report and returns what it reported. Where the function runs is up to the driver. ThreadDriver:
+advance() runs the user's function up to its next report and returns the reported metrics. The
+driver decides where the function runs. ThreadDriver:
 
     caller of train()                     thread of the function
     advance --- first time: start ------> run_function -> user's function
-            --- later: _GO -------------> deliver returns, the user's function goes on
+            --- later: _GO -------------> deliver returns, the user's function continues
             <-- _Report ----------------- deliver: waits for _GO or _STOP
             <-- _End -------------------- the function returned or raised
     stop ------ _STOP ------------------> deliver raises TrialStopped, finally blocks run
@@ -25,43 +25,44 @@ if TYPE_CHECKING:
 
 
 class FunctionDriver(Protocol):
-    """Runs the function of a function trainable, from one report to the next."""
+    """Runs the function of a function trainable from one report to the next."""
 
     def advance(self) -> dict[str, Any]:
-        """Run the function until it reports; called by each ``step()``.
+        """Runs the function until it reports. Each ``step()`` calls this method.
 
-        The first call, and the first one after :meth:`stop`, starts the function from its top.
+        The first call, and the first one after :meth:`stop`, starts the function from its
+        beginning.
 
         Returns:
-            What the function reported, or the closing reply once it returned.
+            The reported metrics, or the closing reply after the function has returned.
 
         Raises:
-            BaseException: What the function raised.
+            BaseException: any error of the function.
         """
 
     def deliver(self, result: dict[str, Any]) -> None:
-        """Hand over a report; called by the function, returns when it is to go on.
+        """Passes on a report. The function calls this method, which returns when it may continue.
 
         Args:
             result: Metrics of one iteration.
 
         Raises:
-            TrialStopped: The function is to end.
+            TrialStopped: if the function must end.
         """
 
     def stop(self) -> None:
-        """End the function, if it is running; returns when its ``finally`` blocks have run.
+        """Ends the function if it is running; returns when its ``finally`` blocks have run.
 
         Raises:
-            Exception: What the function raised while it ended.
+            Exception: any error that the function raised while it ended.
         """
 
 
 class ThreadDriver:
-    """Runs the function in a thread of its own, which runs only while ``advance`` waits.
+    """Runs the function in a separate thread, which runs only while ``advance`` waits.
 
     Args:
-        trainable: Its ``run_function`` is run.
+        trainable: Trainable whose ``run_function`` is run.
     """
 
     def __init__(self, trainable: FunctionTrainable) -> None:
@@ -75,7 +76,7 @@ class ThreadDriver:
 
     def deliver(self, result: dict[str, Any]) -> None:
         if self._run is None:
-            raise LocaltuneInternalError("A function that does not run has reported.")
+            raise LocaltuneInternalError("A function reported although it is not running.")
         self._run.deliver(result)
 
     def stop(self) -> None:
@@ -88,14 +89,14 @@ class ThreadDriver:
 
 
 class _Run:
-    """One run of a function, from its top to its end."""
+    """Represents one run of a function from its beginning to its end."""
 
     def __init__(self, trainable: FunctionTrainable) -> None:
         self._trainable = trainable
-        self._may_go_on: SimpleQueue[bool] = SimpleQueue()
+        self._may_continue: SimpleQueue[bool] = SimpleQueue()
         self._events: SimpleQueue[dict[str, Any] | _End] = SimpleQueue()
-        # Set between a command to the function and its next event; it stays set where waiting
-        # was interrupted, e.g. by Ctrl-C.
+        # True between a command to the function and its next event, also after the wait was
+        # interrupted, for example by Ctrl-C.
         self._is_awaited = False
         self._is_stopping = False
         self._end: _End | None = None
@@ -113,7 +114,7 @@ class _Run:
             if self._thread.ident is None:
                 self._thread.start()
             else:
-                self._may_go_on.put(True)
+                self._may_continue.put(True)
         event = self._events.get()
         self._is_awaited = False
         if not isinstance(event, _End):
@@ -128,7 +129,7 @@ class _Run:
         if self._end is not None or self._thread.ident is None:
             return
         self._is_stopping = True
-        self._may_go_on.put(False)
+        self._may_continue.put(False)
         self._thread.join()
         while not isinstance(event := self._events.get(), _End):
             continue
@@ -140,10 +141,10 @@ class _Run:
 
     def deliver(self, result: dict[str, Any]) -> None:
         if self._is_stopping:
-            raise TrialStopped("The trial is to end.")
+            raise TrialStopped("The trial must end.")
         self._events.put(result)
-        if not self._may_go_on.get():
-            raise TrialStopped("The trial is to end.")
+        if not self._may_continue.get():
+            raise TrialStopped("The trial must end.")
 
     def _main(self) -> None:
         end = _End()
@@ -156,7 +157,7 @@ class _Run:
 
 
 class _End:
-    """The function has returned or raised."""
+    """Holds the reply or the error with which the function ended."""
 
     def __init__(self) -> None:
         self.reply: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""A function as a trainable.
+"""Makes a trainable of a function.
 
 train() -> step() -> driver.advance() -> run_function() -> the user's function
                                                              report() -> driver.deliver()
@@ -38,50 +38,47 @@ class FunctionTrainable(Trainable):
     :func:`localtune.trainable.util.wrap_function` makes the subclass for a function.
 
     Attributes:
-        driver_factory: Makes the driver of a new instance. Class attribute.
-        session: What the function reports to.
+        driver_factory: Makes the driver of a new instance. A class attribute.
+        session: Session that takes the function's reports.
     """
 
     driver_factory: ClassVar[Callable[[FunctionTrainable], FunctionDriver]] = ThreadDriver
 
     _name: ClassVar[str] = "func"
-    # The user's function, and what with_resources gave it.
+    # The user's function, and its request from with_resources.
     _function: ClassVar[Callable[[dict[str, Any]], Any] | None] = None
     _resources: ClassVar[Any] = None
 
     def setup(self, config: dict[str, Any]) -> None:
-        # Through the class: a plain function found on the instance would be bound to it.
+        # type(self): a plain function accessed through the instance would become a method.
         self._driver: FunctionDriver = type(self).driver_factory(self)
         self._open_session(None)
 
     def set_driver(self, driver: FunctionDriver) -> None:
-        """Let another driver run the function; before the first :meth:`train`.
-
-        Args:
-            driver: The driver.
-        """
+        """Replaces the driver of the function; allowed before the first :meth:`train`."""
         self._driver = driver
         self.session.driver = driver
 
     def end_function(self) -> None:
-        """Unwind the user's function if it waits in a report; what comes next begins anew."""
+        """Ends the user's function if it waits in a report; the next iteration starts it anew."""
         self._driver.stop()
 
     def step(self) -> dict[str, Any]:
         return self._driver.advance()
 
     def run_function(self) -> dict[str, Any]:
-        """Run the user's function from its top to its end; called by the driver.
+        """Runs the user's function from its beginning to its end. The driver calls this method.
 
-        What it yields and returns is reported: a dict as it is, a number as ``_metric``.
+        The values that the function yields and returns are reported: a dict as it is, a number as
+        ``_metric``.
 
         Returns:
-            The closing reply, which is no result of its own.
+            The closing reply, which is no result.
 
         Raises:
-            TrialStopped: The trial was stopped.
-            RuntimeError: The function left with ``SystemExit(0)`` or ``StopIteration``.
-            BaseException: What the function raised.
+            TrialStopped: if the trial was stopped.
+            RuntimeError: if the function ended with ``SystemExit(0)`` or ``StopIteration``.
+            BaseException: any error of the function.
         """
         function = type(self)._function
         if function is None:
@@ -105,17 +102,17 @@ class FunctionTrainable(Trainable):
         }
 
     def save(self, checkpoint_dir: str | os.PathLike[str] | None = None) -> TrainingResult:
-        """Tell what the function saved.
+        """Returns the checkpoint that the function reported.
 
         Args:
-            checkpoint_dir: Must be None: the function itself chooses what it reports.
+            checkpoint_dir: Must be None, since the function itself saves its checkpoints.
 
         Returns:
-            The checkpoint of the latest report, None if that had none, and its metrics.
+            The checkpoint of the latest report, or None if it had none, and its metrics.
 
         Raises:
-            AssertionError: Nothing was reported yet.
-            ValueError: A ``checkpoint_dir`` was given.
+            AssertionError: before the first report.
+            ValueError: for a ``checkpoint_dir``.
         """
         if checkpoint_dir:
             self.save_checkpoint(os.fspath(checkpoint_dir))
@@ -130,15 +127,15 @@ class FunctionTrainable(Trainable):
         )
 
     def restore(self, checkpoint_path: CheckpointSource) -> None:
-        """Let the function begin again, with a checkpoint to go on from.
+        """Makes the function start again with a checkpoint to continue from.
 
         Args:
-            checkpoint_path: As for :meth:`Trainable.restore`. A training result without a
-                checkpoint leaves nothing to go on from: iterations count from 0 then.
+            checkpoint_path: As for :meth:`Trainable.restore`. After a training result without a
+                checkpoint the function starts from scratch, and iterations count from 0.
 
         Raises:
-            ValueError: There is no such directory.
-            AssertionError: It is something else.
+            ValueError: if the directory does not exist.
+            AssertionError: for an argument of another type.
         """
         if isinstance(checkpoint_path, TrainingResult) and checkpoint_path.checkpoint is None:
             self._reset_counters()
@@ -166,7 +163,7 @@ class FunctionTrainable(Trainable):
         return request
 
     def _clean(self, result: dict[str, Any]) -> dict[str, Any]:
-        # The session has checked and copied it, where the error points at the user's line.
+        # The session has checked and copied it: an error there shows the user's line.
         return result
 
     def _load(self, checkpoint: Checkpoint) -> None:
@@ -185,11 +182,11 @@ class FunctionTrainable(Trainable):
             for output in outputs:
                 self._report_output(output)
         finally:
-            # So that its own finally blocks run when the trial is stopped at a yield.
+            # Runs the generator's finally blocks if the trial is stopped at a yield.
             outputs.close()
 
     def _report_output(self, output: Any) -> None:
-        """Report what the function returned or yielded; nothing if it is empty or zero."""
+        """Reports a value that the function returned or yielded, unless it is empty or zero."""
         if _is_nothing(output):
             return
         if isinstance(output, dict):
@@ -199,7 +196,7 @@ class FunctionTrainable(Trainable):
         else:
             raise ValueError(
                 "A function trainable must return or yield a dict of metrics, a number or "
-                f"nothing, but gave {type(output).__name__}: {output!r}. Give for example "
+                f"nothing, but gave {type(output).__name__}: {output!r}. Use for example "
                 "{'loss': loss}, or call tune.report()."
             )
 
@@ -215,6 +212,6 @@ def _refuse_silent_end(error: BaseException) -> NoReturn:
     if isinstance(error, SystemExit) and error.code not in (None, 0):
         raise error
     raise RuntimeError(
-        f"The function trainable left with {error!r}, which says neither that it is finished nor "
-        "that it failed. End it with `return`."
+        f"The function trainable ended with {error!r}, which means neither success nor failure. "
+        "End it with `return`."
     ) from error

@@ -1,8 +1,8 @@
-"""Values that with_parameters binds to a trainable, kept once in each process.
+"""Keeps the values that with_parameters binds to a trainable once in each process.
 
-    process that binds                                another process
+    binding process                              another process
     Parameters --key--> _Holder(values)
-        |  plain pickle: the key only      ......>    refused, unless the key is known there
+        |  plain pickle: the key only      ......>    refused, unless the process knows the key
         |  dumps_with_parameters: key + values ==>    loads_with_parameters: Parameters --> _Holder
 
 A forked child knows all keys of its parent.
@@ -21,7 +21,7 @@ from localtune.error import TuneError
 
 
 class _Holder:
-    """Owner of the values of one key; lives as long as a Parameters refers to it."""
+    """Owns the values of one key; lives as long as a Parameters object refers to it."""
 
     def __init__(self, values: dict[str, Any]) -> None:
         self.values = values
@@ -31,19 +31,19 @@ _holders: weakref.WeakValueDictionary[str, _Holder] = weakref.WeakValueDictionar
 
 
 class _PicklingMode(threading.local):
-    """Whether pickles made in this thread take the values along."""
+    """Holds, for each thread, whether its pickles include the values."""
 
-    takes_values = False
+    includes_values = False
 
 
 _mode = _PicklingMode()
 
 
 class Parameters:
-    """Reference to values by a key; small to pickle.
+    """Refers to values by a key, so that its pickle is small.
 
     Args:
-        values: Value by parameter name.
+        values: {parameter name: value}.
     """
 
     def __init__(self, values: dict[str, Any]) -> None:
@@ -53,48 +53,49 @@ class Parameters:
 
     @property
     def values(self) -> dict[str, Any]:
-        """Value by parameter name."""
+        """The values as {parameter name: value}."""
         return self._holder.values
 
     def __reduce__(self) -> tuple[Callable[..., Parameters], tuple[Any, ...]]:
-        if _mode.takes_values:
+        if _mode.includes_values:
             return (_adopt, (self._key, self._holder.values))
         return (_find, (self._key,))
 
 
 def dumps_with_parameters(obj: Any, name: str = "The trainable") -> bytes:
-    """Pickle a trainable together with all parameter values that it refers to.
+    """Pickles a trainable together with all parameter values that it refers to.
 
-    Each set of values is in the pickle once, however often it is referred to.
+    The pickle contains each set of values once, even if the object refers to it several times.
 
     Args:
-        obj: A trainable, or anything that holds some.
-        name: What it is called in an error.
+        obj: A trainable, or an object that contains trainables.
+        name: Name of the object in an error message.
 
     Returns:
         A pickle for :func:`loads_with_parameters`, in any process.
 
     Raises:
-        TypeError: It cannot be pickled; the text names the variable that is to blame.
+        TypeError: if the object cannot be pickled; the message names the variable that is the
+            cause.
     """
     from localtune.utils.serialization import dumps
 
-    before = _mode.takes_values
-    _mode.takes_values = True
+    before = _mode.includes_values
+    _mode.includes_values = True
     try:
         return dumps(obj, name)
     finally:
-        _mode.takes_values = before
+        _mode.includes_values = before
 
 
 def loads_with_parameters(data: bytes) -> Any:
-    """Read what :func:`dumps_with_parameters` wrote.
+    """Loads a pickle of :func:`dumps_with_parameters`.
 
     Args:
         data: The pickle.
 
     Returns:
-        The object; its parameter values stay in this process as long as it does.
+        The object. This process keeps its parameter values as long as the object exists.
     """
     return pickle.loads(data)
 
@@ -111,7 +112,7 @@ def _find(key: str) -> Parameters:
     if holder is None:
         raise TuneError(
             "The values that tune.with_parameters bound to this trainable are not in this "
-            "process: they are kept only where they were bound. Pass the trainable with its "
+            "process: only the process that bound them keeps them. Pass the trainable with its "
             "parameters again, e.g. Tuner.restore(path, tune.with_parameters(train, data=data))."
         )
     return _restore(key, holder)

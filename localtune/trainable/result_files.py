@@ -1,4 +1,4 @@
-"""Result files of a trainable that runs by itself, outside of any experiment."""
+"""Writes the result files of a trainable that runs outside of any experiment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class ResultFiles:
     """Writes ``params.json``, ``params.pkl``, ``result.json`` and ``progress.csv``.
 
-    Makes a directory of its own, named by the date, below ``DEFAULT_STORAGE_PATH``.
+    It makes a new directory, named by the date, below ``DEFAULT_STORAGE_PATH``.
 
     Args:
         config: Config of the trainable.
@@ -41,11 +41,7 @@ class ResultFiles:
         self._rows: csv.DictWriter[str] | None = None
 
     def on_result(self, result: dict[str, Any]) -> None:
-        """Append a result.
-
-        Args:
-            result: Result of one iteration.
-        """
+        """Appends the result of one iteration to the files."""
         from localtune.utils.csv_row import csv_row, row_writer
         from localtune.utils.json_encode import dumps
 
@@ -59,13 +55,13 @@ class ResultFiles:
         self.flush()
 
     def flush(self) -> None:
-        """Hand what was written to the operating system."""
+        """Passes the buffered content to the operating system."""
         self._json_file.flush()
         if self._csv_file is not None:
             self._csv_file.flush()
 
     def close(self) -> None:
-        """Close the files."""
+        """Closes the files."""
         self._json_file.close()
         if self._csv_file is not None:
             self._csv_file.close()

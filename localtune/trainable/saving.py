@@ -1,8 +1,8 @@
-"""Checkpoints in a trial's directory, each whole or absent, and what one can restore from.
+"""Writes checkpoints into a trial's directory, each complete or absent, and reads them.
 
-fill a staging directory -> sync it -> rename it to checkpoint_000007 -> count the index up
+fill a staging directory -> sync it -> rename it to checkpoint_000007 -> increase the index
 
-Something of the user's may have that name already: then the checkpoint gets the next free one.
+If a file of the user has that name already, the checkpoint gets the next free name.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ CheckpointSource: TypeAlias = "str | os.PathLike[str] | Checkpoint | TrainingRes
 
 
 def write_checkpoint(storage: StorageContext, fill: Callable[[str], object]) -> str:
-    """Write the next checkpoint of a trial.
+    """Writes the next checkpoint of a trial.
 
     Args:
-        storage: Where to; its index grows if, and only if, the checkpoint is written.
+        storage: Place for the checkpoint; its index grows only if the checkpoint is written.
         fill: Called with the path of an empty directory, which it fills.
 
     Returns:
         Path of the checkpoint.
 
     Raises:
-        StorageError: The trial's directory is gone.
-        Exception: What ``fill`` raised; nothing of the checkpoint stays.
+        StorageError: if the trial's directory does not exist.
+        Exception: any error of ``fill``; nothing of the checkpoint stays then.
     """
     try:
         staging = make_staging_directory(storage.checkpoint_path(storage.next_checkpoint_index))
     except FileNotFoundError:
         raise StorageError(
             f"The trial's directory does not exist (any more): {storage.trial_dir}. "
-            "Leave the experiment's directory alone as long as the experiment runs."
+            "Do not move or remove the experiment's directory while the experiment runs."
         ) from None
     try:
         fill(staging)
@@ -73,22 +73,23 @@ def _commit(staging: str, storage: StorageContext) -> str:
 
 
 def persist_checkpoint(storage: StorageContext, checkpoint: Checkpoint) -> Checkpoint:
-    """Copy a user's checkpoint into a trial's directory.
+    """Copies a user's checkpoint into a trial's directory.
 
     Args:
-        storage: Where to; its index grows.
-        checkpoint: What to copy; stays as it is. If it lies round the trial's directory, the
-            checkpoints in there are left out.
+        storage: Place for the copy; its index grows.
+        checkpoint: Checkpoint to copy; not changed. If its directory contains the trial's
+            directory,
+            the checkpoints in the latter are not copied.
 
     Returns:
-        Checkpoint of the same class that refers to the copy.
+        A checkpoint of the same class that refers to the copy.
 
     Raises:
-        FileNotFoundError: There is nothing at the checkpoint's path.
-        StorageError: The trial's directory is gone.
+        FileNotFoundError: if the checkpoint's directory does not exist.
+        StorageError: if the trial's directory does not exist.
     """
     with checkpoint.as_directory() as source:
-        pass  # Fetched, if it was in a store.
+        pass  # Entering fetches a checkpoint from its store.
     if not os.path.isdir(source):
         raise FileNotFoundError(
             f"The directory of the reported checkpoint does not exist: {source}. Report it "
@@ -96,12 +97,12 @@ def persist_checkpoint(storage: StorageContext, checkpoint: Checkpoint) -> Check
         )
     trial_dir = os.path.realpath(storage.trial_dir)
 
-    def not_own(directory: str, names: list[str]) -> list[str]:
+    def own_names(directory: str, names: list[str]) -> list[str]:
         if os.path.realpath(directory) != trial_dir:
             return []
         return [name for name in names if _is_own(name)]
 
-    path = write_checkpoint(storage, lambda staging: copy_tree(source, staging, ignore=not_own))
+    path = write_checkpoint(storage, lambda staging: copy_tree(source, staging, ignore=own_names))
     return relocated(checkpoint, path)
 
 
@@ -110,20 +111,21 @@ def save_state(
     storage: StorageContext | None,
     checkpoint_dir: str | os.PathLike[str] | None,
 ) -> Checkpoint:
-    """Save the state of a trainable.
+    """Saves the state of a trainable.
 
     Args:
         save: The trainable's ``save_checkpoint``.
-        storage: Where checkpoints go, or None to leave it where it was written.
-        checkpoint_dir: Directory to write into, made if missing; it stays. None for the next
-            place in the storage, or else a temporary directory.
+        storage: Place for checkpoints; None leaves the checkpoint in ``checkpoint_dir``.
+        checkpoint_dir: Directory to write into; made if missing, and never removed. None selects
+            the
+            next checkpoint of the storage, or a temporary directory without a storage.
 
     Returns:
         The checkpoint.
 
     Raises:
-        ValueError: ``save`` returned another path than it got.
-        StorageError: The trial's directory is gone.
+        ValueError: if ``save`` returns another path than it got.
+        StorageError: if the trial's directory does not exist.
     """
     if checkpoint_dir is None and storage is not None:
         return Checkpoint(write_checkpoint(storage, lambda path: _fill(path, save)))
@@ -164,18 +166,18 @@ def _fill(directory: str, save: Callable[[str], Any]) -> None:
 
 
 def read_state(checkpoint: Checkpoint, storage: StorageContext | None) -> Any:
-    """Read what :func:`save_state` saved.
+    """Reads the state that :func:`save_state` saved.
 
     Args:
         checkpoint: The checkpoint.
-        storage: Where the trainable keeps its own checkpoints, or None.
+        storage: Place where the trainable keeps its own checkpoints, or None.
 
     Returns:
-        The dict that ``save_checkpoint`` returned, or the path of the checkpoint if it wrote
-        files instead.
+        The dict that ``save_checkpoint`` returned, or the path of the checkpoint if it wrote files
+        instead.
 
     Raises:
-        UntrustedDirectoryError: Another user could have written it.
+        UntrustedDirectoryError: if another user could have written it.
     """
     dict_file = os.path.join(checkpoint.path, DICT_CHECKPOINT_FILE)
     if not os.path.exists(dict_file):
@@ -184,9 +186,9 @@ def read_state(checkpoint: Checkpoint, storage: StorageContext | None) -> Any:
 
 
 def _was_trusted(checkpoint: Checkpoint, storage: StorageContext | None) -> bool:
-    """Whether a checkpoint is of an experiment that its user has told the parent to trust.
+    """Tells whether a checkpoint is part of an experiment that the user told the parent to trust.
 
-    A parent runs in a directory that is not its user's alone only if it was told so.
+    A parent runs in a directory that other users can write only with such an order.
     """
     if storage is None:
         return False
@@ -201,16 +203,16 @@ def _was_trusted(checkpoint: Checkpoint, storage: StorageContext | None) -> bool
 
 
 def split_source(source: CheckpointSource) -> tuple[Checkpoint | None, dict[str, Any]]:
-    """Take apart what a trainable can be restored from.
+    """Splits the argument of ``restore()`` into a checkpoint and metrics.
 
     Args:
         source: Path, checkpoint or training result.
 
     Returns:
-        The checkpoint, None if the training result has none, and its metrics.
+        The checkpoint, or None if the training result has none, and the metrics.
 
     Raises:
-        AssertionError: It is something else.
+        AssertionError: for an argument of another type.
     """
     if isinstance(source, TrainingResult):
         return _on_this_machine(source.checkpoint), source.metrics
@@ -221,13 +223,13 @@ def split_source(source: CheckpointSource) -> tuple[Checkpoint | None, dict[str,
             return _on_this_machine(Checkpoint(source)), {}
         return _on_this_machine(Checkpoint.from_directory(source)), {}
     raise AssertionError(
-        "restore() takes a path, a Checkpoint or what save() returned, but got "
+        "restore() takes a path, a Checkpoint or the result of save(), but got "
         f"{type(source).__name__}: {source!r}."
     )
 
 
 def _on_this_machine(checkpoint: Checkpoint | None) -> Checkpoint | None:
-    """The checkpoint itself, or if it is in a store, a handle of a local copy."""
+    """Returns the checkpoint, or a handle of a local copy if it is in a store."""
     if checkpoint is None:
         return None
     with checkpoint.as_directory() as path:
@@ -235,5 +237,5 @@ def _on_this_machine(checkpoint: Checkpoint | None) -> Checkpoint | None:
 
 
 def _is_own(name: str) -> bool:
-    """Whether a name in a trial's directory belongs to checkpoint keeping."""
+    """Tells whether localtune uses this name for checkpoints in a trial's directory."""
     return is_checkpoint_name(name) or is_staging_name(name) or is_mark_name(name)

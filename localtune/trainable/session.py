@@ -1,4 +1,4 @@
-"""What a function trainable calls: report, get_checkpoint, get_context."""
+"""Defines the functions that a function trainable calls: report, get_checkpoint, get_context."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ __all__ = ["TuneContext", "get_checkpoint", "get_context", "report"]
 
 
 def report(metrics: dict[str, Any], *, checkpoint: Checkpoint | None = None) -> None:
-    """Report metrics, and a checkpoint, of one iteration of a function trainable.
+    """Reports the metrics, and optionally a checkpoint, of one iteration of a function trainable.
 
-    Returns when the trial is to go on. If it is to end, this raises
-    :class:`localtune.error.TrialStopped`; let it pass, so that the function ends and its
+    The call returns when the trial continues. If the trial is to end, it raises
+    :class:`localtune.error.TrialStopped`. Do not catch that, so that the function ends and its
     ``finally`` blocks run.
 
     Args:
-        metrics: Metric by name; nested dicts are fine. Left as it is.
-        checkpoint: State to keep, or None. Its files are copied into the trial's directory
-            before this returns; the original is the caller's to remove.
+        metrics: {name: metric}; may contain nested dicts; not changed.
+        checkpoint: State to keep, or None. Its files are copied into the trial's directory before
+            the call returns; the caller may then remove the original.
 
     Raises:
-        TypeError: ``metrics`` is no dict, or ``checkpoint`` no Checkpoint.
-        ValueError: The metrics hold a tensor, or are too large.
-        FileNotFoundError: The checkpoint's directory does not exist.
+        TypeError: if ``metrics`` is no dict, or ``checkpoint`` is no Checkpoint.
+        ValueError: if the metrics contain a tensor, or are too large.
+        FileNotFoundError: if the checkpoint's directory does not exist.
 
     Example:
         >>> import localtune as tune
@@ -52,11 +52,11 @@ def report(metrics: dict[str, Any], *, checkpoint: Checkpoint | None = None) -> 
 
 
 def get_checkpoint() -> Checkpoint | None:
-    """Find the state that a function trainable is to go on from.
+    """Returns the checkpoint from which a function trainable continues.
 
     Returns:
-        The stored copy of the checkpoint that was reported last; before the first such report,
-        the one that the trial was restored from; None if there is neither.
+        The stored copy of the checkpoint that was reported last. Before the first such report, the
+        checkpoint that the trial was restored from. None if there is neither.
     """
     session = session_or_warning("get_checkpoint")
     return session.checkpoint if session is not None else None
@@ -66,10 +66,9 @@ _context = TuneContext()
 
 
 def get_context() -> TuneContext:
-    """Get at facts about the trial.
+    """Returns the object with facts about the trial.
 
     Returns:
-        The same object in all of the process, usable anywhere; it tells of the trial that its
-        caller runs in.
+        One object for the whole process. Its methods describe the trial of the calling function.
     """
     return _context

@@ -1,10 +1,10 @@
-"""Base class of everything that a trial can train.
+"""Defines the base class of all trainables.
 
     setup(config) -> [restore] -> ( train() -> [save()] )* -> [export_model()] -> stop()
                                     |
                                     +-- _begin_iteration, step, _complete_iteration
 
-With actor reuse, reset(new_config) stands in the place of stop() and setup().
+With actor reuse, reset(new_config) replaces stop() and setup().
 """
 
 from __future__ import annotations
@@ -54,18 +54,19 @@ _SLOW_SETUP_S = 10.0
 
 
 class Trainable:
-    """Base class for a training that runs in iterations.
+    """Trains a model in iterations; subclasses define the training.
 
-    Override :meth:`setup`, :meth:`step`, :meth:`save_checkpoint` and :meth:`load_checkpoint`,
-    and :meth:`cleanup` or :meth:`reset_config` where needed. Methods are called in the worker
-    process of the trial, in its main thread, one at a time. A subclass that overrides
-    ``__init__`` calls it with the same arguments.
+    Override :meth:`setup`, :meth:`step`, :meth:`save_checkpoint` and :meth:`load_checkpoint`, and
+    :meth:`cleanup` or :meth:`reset_config` where needed. The worker process of the trial calls
+    these
+    methods in its main thread, one at a time. A subclass that overrides ``__init__`` must call it
+    with the same arguments.
 
     Args:
-        config: Hyperparameters. Kept as it is, not copied.
+        config: Hyperparameters; not copied.
         logger_creator: Called with the config; returns an object with ``logdir``, ``on_result``,
             ``flush`` and ``close`` that gets each result.
-        storage: Where checkpoints go. Without it, and without ``logger_creator``, the trainable
+        storage: Place for checkpoints. Without it, and without ``logger_creator``, the trainable
             stands alone: it writes its results to a new directory below ``~/localtune_results``.
 
     Example:
@@ -100,85 +101,85 @@ class Trainable:
         self._set_up()
         self._monitor = self._start_monitor()
 
-    # What a subclass overrides.
+    # Methods to override.
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Prepare the training; called once for each construction.
+        """Prepares the training. The constructor calls it once.
 
         Args:
             config: Deep copy of the hyperparameters.
         """
 
     def step(self) -> dict[str, Any]:
-        """Run one iteration.
+        """Runs one iteration.
 
         Returns:
-            The metrics of the iteration. Keys with a meaning: ``done`` (ends the trial),
-            ``should_checkpoint`` (asks for a checkpoint), ``timesteps_this_iter``,
+            The metrics of the iteration. These keys have a meaning: ``done`` (ends the trial),
+            ``should_checkpoint`` (requests a checkpoint), ``timesteps_this_iter``,
             ``episodes_this_iter``, ``time_this_iter_s``.
         """
         raise NotImplementedError(f"{type(self).__name__} must override step().")
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any] | str | None:
-        """Save the state of the training.
+        """Saves the state of the training.
 
         Args:
-            checkpoint_dir: Empty directory. It is moved to its final place after the call: do
-                not keep the path.
+            checkpoint_dir: Empty directory. It is moved after the call, so do not keep the path.
 
         Returns:
-            A dict with the state, or None or ``checkpoint_dir`` if the state was written into
-            that directory.
+            A dict with the state; or None or ``checkpoint_dir`` if the state was written into that
+            directory.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must override save_checkpoint() to be checkpointed or paused."
         )
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Take over a saved state.
+        """Loads a saved state.
 
         Args:
             checkpoint: The dict that :meth:`save_checkpoint` returned, or else the path of the
-                directory that it wrote into; that is the checkpoint itself, to be read only.
+                directory
+                that it wrote into. This directory is the checkpoint itself: do not change it.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must override load_checkpoint() to be restored."
         )
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take over another trial's hyperparameters in place of a new construction.
+        """Replaces the hyperparameters by those of another trial, in place of a new construction.
 
         Args:
             new_config: The other trial's hyperparameters.
 
         Returns:
-            Whether this trainable may serve the other trial. False by default.
+            Whether this trainable can serve the other trial. False by default.
         """
         return False
 
     def cleanup(self) -> None:
-        """Release what :meth:`setup` took; called by :meth:`stop`."""
+        """Releases the resources of :meth:`setup`; called by :meth:`stop`."""
 
     def log_result(self, result: dict[str, Any]) -> None:
-        """Take note of a complete result, before :meth:`train` returns it.
+        """Logs a complete result before :meth:`train` returns it.
 
-        An override calls this one.
+        An override must call this method.
 
         Args:
-            result: Metrics together with what was filled in automatically.
+            result: Metrics together with the automatic entries.
         """
         if self._logger is not None:
             self._logger.on_result(result)
 
     def _export_model(self, export_formats: list[str], export_dir: str) -> dict[str, str]:
-        """Write the model.
+        """Writes the model.
 
         Args:
-            export_formats: Formats asked for.
+            export_formats: Requested formats.
             export_dir: Directory to write into.
 
         Returns:
-            Path by format.
+            {format: path}.
         """
         return {}
 
@@ -186,19 +187,19 @@ class Trainable:
     def default_resource_request(
         cls, config: dict[str, Any]
     ) -> PlacementGroupFactory | dict[str, Any] | None:
-        """What a trial with a config needs.
+        """Returns the resources that a trial with a config needs.
 
         Args:
             config: Resolved hyperparameters of the trial.
 
         Returns:
-            The request, or None to leave it to the caller.
+            The request; None leaves it to the caller.
         """
         return None
 
     @classmethod
     def resource_help(cls, config: dict[str, Any]) -> str:
-        """Advice for the case that a trial's resources cannot be had.
+        """Returns advice for a trial whose resources are not available.
 
         Args:
             config: Resolved hyperparameters of the trial.
@@ -208,19 +209,20 @@ class Trainable:
         """
         return ""
 
-    # What is called from outside.
+    # Methods for callers.
 
     def train(self) -> dict[str, Any]:
-        """Run one iteration.
+        """Runs one iteration.
 
         Returns:
-            The metrics with what is filled in automatically, or, for a function that returned,
-            a dict with the key ``__duplicate__``.
+            The metrics with the automatic entries. For a function that has returned, a dict with
+            the key
+            ``__duplicate__``.
 
         Raises:
-            AssertionError: :meth:`step` did not return a dict.
-            ValueError: The metrics hold what a result may not hold.
-            Exception: What :meth:`step` raised.
+            AssertionError: if :meth:`step` does not return a dict.
+            ValueError: if the metrics contain a value that results must not contain.
+            Exception: any error of :meth:`step`.
         """
         self._begin_iteration()
         return self._complete_iteration(self.step())
@@ -228,15 +230,16 @@ class Trainable:
     def train_buffered(
         self, buffer_time_s: float, max_buffer_length: int = 1000
     ) -> list[dict[str, Any]]:
-        """Run iterations until one needs attention.
+        """Runs iterations until a result needs attention or the time is over.
 
         Args:
-            buffer_time_s: Seconds after which no further iteration begins.
+            buffer_time_s: Seconds after which no further iteration starts.
             max_buffer_length: Largest number of iterations.
 
         Returns:
-            The results, at least one. The last one is the first that is done, asks for a
-            checkpoint or says that the function returned, if any does.
+            The results, at least one. They end with the first one that is done, requests a
+            checkpoint or
+            reports that the function has returned.
         """
         end = time.monotonic() + buffer_time_s
         results: list[dict[str, Any]] = []
@@ -251,36 +254,41 @@ class Trainable:
                 return results
 
     def save(self, checkpoint_dir: str | os.PathLike[str] | None = None) -> TrainingResult:
-        """Save the state of the training.
+        """Saves the state of the training.
 
         Args:
-            checkpoint_dir: Directory for the state, made if missing; it stays. None for one
-                that is made.
+            checkpoint_dir: Directory for the state; made if missing, and never removed. None for a
+                new
+                one.
 
         Returns:
-            The checkpoint and the latest metrics. In a trial, the checkpoint lies in the trial's
-            directory; without storage it is ``checkpoint_dir`` or a temporary directory, which
-            is the caller's to remove.
+            The checkpoint and the latest metrics. In a trial, the checkpoint is in the trial's
+            directory.
+            Without storage it is ``checkpoint_dir`` or a temporary directory, which the caller must
+            remove.
 
         Raises:
-            NotImplementedError: :meth:`save_checkpoint` is not overridden.
-            ValueError: :meth:`save_checkpoint` returned another path than it got.
-            StorageError: The trial's directory is gone.
+            NotImplementedError: if :meth:`save_checkpoint` is not overridden.
+            ValueError: if :meth:`save_checkpoint` returns another path than it got.
+            StorageError: if the trial's directory does not exist.
         """
         checkpoint = save_state(self.save_checkpoint, self._storage, checkpoint_dir)
         return TrainingResult(checkpoint, dict(self._last_result or {}))
 
     def restore(self, checkpoint_path: CheckpointSource) -> None:
-        """Take over a saved state; iterations and times go on from there.
+        """Loads a saved state; iterations and times continue from there.
 
         Args:
-            checkpoint_path: What :meth:`save` returned, a checkpoint, or the path of one. The
-                latter two know no metrics: the count of iterations starts at 0.
+            checkpoint_path: The result of :meth:`save`, a checkpoint, or the path of one. The
+                latter two
+                contain no metrics, so iterations count from 0.
 
         Raises:
-            ValueError: There is no such directory, or no checkpoint in the training result.
-            UntrustedDirectoryError: Another user could have written the checkpoint.
-            AssertionError: It is something else. In all these cases nothing has changed.
+            ValueError: if the directory does not exist, or the training result has no checkpoint.
+            UntrustedDirectoryError: if another user could have written the checkpoint.
+            AssertionError: for an argument of another type. All these errors leave the trainable as
+                it
+                was.
         """
         checkpoint, metrics = split_source(checkpoint_path)
         if checkpoint is None:
@@ -305,15 +313,15 @@ class Trainable:
         logger_creator: Callable[[dict[str, Any]], Any] | None = None,
         storage: StorageContext | None = None,
     ) -> bool:
-        """Serve another trial from here on.
+        """Prepares this trainable for another trial.
 
         Args:
-            new_config: Hyperparameters of the other trial. Kept as it is, not copied.
+            new_config: Hyperparameters of the other trial; not copied.
             logger_creator: As for the constructor.
             storage: As for the constructor.
 
         Returns:
-            What :meth:`reset_config` returned. After False the trainable is of no further use.
+            The result of :meth:`reset_config`. After False the trainable must not be used any more.
         """
         self._adopt_config(new_config)
         self._close_logger()
@@ -326,10 +334,10 @@ class Trainable:
         return True
 
     def stop(self) -> None:
-        """End the training and release everything.
+        """Ends the training and releases all resources.
 
         Raises:
-            Exception: What :meth:`cleanup` raised.
+            Exception: any error of :meth:`cleanup`.
         """
         self._close_logger()
         self._stop_monitor()
@@ -338,24 +346,24 @@ class Trainable:
     def export_model(
         self, export_formats: str | list[str], export_dir: str | None = None
     ) -> dict[str, str]:
-        """Write the model.
+        """Writes the model.
 
         Args:
             export_formats: One format or several.
             export_dir: Directory to write into; None for :attr:`logdir`.
 
         Returns:
-            Path by format.
+            {format: path}.
         """
         formats = [export_formats] if isinstance(export_formats, str) else export_formats
         return self._export_model(formats, export_dir or self.logdir)
 
     def get_config(self) -> dict[str, Any]:
-        """The hyperparameters; not a copy."""
+        """Returns the hyperparameters; not a copy."""
         return self.config
 
     def get_state(self) -> dict[str, Any]:
-        """Counters and the latest result."""
+        """Returns the counters and the latest result."""
         return {
             "iteration": self._iteration,
             TIMESTEPS_TOTAL: self._timesteps_total,
@@ -371,16 +379,16 @@ class Trainable:
         timestamp: int | None = None,
         debug_metrics_only: bool = False,
     ) -> dict[str, Any]:
-        """What is filled into each result automatically.
+        """Returns the automatic entries of a result.
 
         Args:
             now: Time of the result; None for the current time.
             time_this_iter: Duration of the iteration in seconds.
             timestamp: Seconds since the Unix epoch; None for ``now``.
-            debug_metrics_only: Whether to leave out what counts iterations.
+            debug_metrics_only: Whether to leave out the entries that count iterations.
 
         Returns:
-            Value by key.
+            {key: value}.
         """
         seconds = int(time.time()) if now is None else int(now.timestamp())
         date = date_of(seconds) if now is None else now.strftime(DATE_FORMAT)
@@ -390,11 +398,11 @@ class Trainable:
         return filled
 
     def get_current_ip_pid(self) -> tuple[str, int]:
-        """Address of the machine, always that of the loopback device, and id of the process."""
+        """Returns the loopback address and the id of this process."""
         return LOCAL_IP, self._pid
 
     def is_actor(self) -> bool:
-        """Whether this trainable serves a trial, in place of standing alone."""
+        """Tells whether this trainable serves a trial; False if it stands alone."""
         return self._storage is not None
 
     @property
@@ -404,22 +412,22 @@ class Trainable:
 
     @property
     def trial_name(self) -> str:
-        """Name of the trial, ``"default"`` without one."""
+        """Name of the trial; ``"default"`` without one."""
         return self._trial_info.trial_name if self._trial_info else _DEFAULT_NAME
 
     @property
     def trial_id(self) -> str:
-        """Id of the trial, ``"default"`` without one."""
+        """Id of the trial; ``"default"`` without one."""
         return self._trial_info.trial_id if self._trial_info else _DEFAULT_NAME
 
     @property
     def trial_seed(self) -> int:
-        """Seed of the trial, 0 without one; see ``TuneContext.get_trial_seed``."""
+        """Seed of the trial; 0 without one. See ``TuneContext.get_trial_seed``."""
         return self._trial_info.seed if self._trial_info else 0
 
     @property
     def trial_resources(self) -> PlacementGroupFactory | None:
-        """Resources of the trial, None without one."""
+        """Resources of the trial; None without one."""
         return self._trial_info.resources if self._trial_info else None
 
     @property
@@ -432,21 +440,21 @@ class Trainable:
         """Number of finished iterations; 0 in the first :meth:`step`."""
         return self._iteration
 
-    # One iteration, in two halves: a function trainable that runs in the main thread of a worker
-    # completes an iteration, and begins the next one, in the middle of the user's function.
+    # The two halves of one iteration. A function trainable in the main thread of a worker
+    # completes an iteration, and begins the next one, inside a call of the user's function.
 
     def _begin_iteration(self) -> None:
-        """Start the clock of the next iteration."""
+        """Starts the clock of the next iteration."""
         self._iteration_start = time.monotonic()
 
     def _complete_iteration(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Turn what one step returned into the result of an iteration.
+        """Makes the result of an iteration from the metrics of one step.
 
         Args:
-            result: What :meth:`step` returned; left as it is.
+            result: Return value of :meth:`step`; not changed.
 
         Returns:
-            A new dict, except for the closing reply of a function, which is passed on.
+            A new dict. The closing reply of a function is returned as it is.
         """
         elapsed_s = time.monotonic() - self._iteration_start
         if not isinstance(result, dict):
@@ -473,11 +481,11 @@ class Trainable:
         return result
 
     def _clean(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Checked copy of a result."""
+        """Returns a checked copy of a result."""
         return clean_metrics(result)
 
     def _count(self, result: dict[str, Any], time_this_iter_s: float) -> None:
-        """Move the counters on, and put those that a user may set into the result."""
+        """Increases the counters, and adds those that a user may set to the result."""
         self._iteration += 1
         self._iterations_since_restore += 1
         self._time_total += time_this_iter_s
@@ -532,7 +540,7 @@ class Trainable:
     def _adopt_config(self, config: dict[str, Any]) -> None:
         self.config = config
         self._trial_info = config.pop(TRIAL_INFO, self._trial_info)
-        # Whoever runs the trainable redirects its output.
+        # The caller redirects the output, not the trainable.
         config.pop(STDOUT_FILE, None)
         config.pop(STDERR_FILE, None)
 
@@ -587,7 +595,6 @@ class Trainable:
 def _advise_on_slow_setup(duration_s: float) -> None:
     if duration_s <= _SLOW_SETUP_S:
         return
-
     get_logger(__name__).info(
         "setup() took %.1f s. If it does the same work for each trial, override reset_config() "
         "and set reuse_actors=True, so that workers are reused.",

@@ -1,4 +1,4 @@
-"""What turns a user's function or class into a trainable, and binds things to it."""
+"""Makes trainables of functions and classes, and binds resources and arguments to them."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ Resources: TypeAlias = "Mapping[str, Any] | PlacementGroupFactory"
 ResourceRequest: TypeAlias = "Resources | Callable[[dict[str, Any]], Resources]"
 _T = TypeVar("_T", bound=Callable[..., Any])
 
-# Name of a function that has none, once parameters are bound to it.
+# Name of a nameless function with bound parameters.
 _NAMELESS_WITH_PARAMETERS = "tune_with_parameters"
 
 
 def wrap_function(function: Callable[..., Any], name: str | None = None) -> type[FunctionTrainable]:
-    """Make a trainable class of a function.
+    """Makes a trainable class of a function.
 
     Args:
         function: Callable with one positional argument, the config.
-        name: Name of the trainable; None for that of the function.
+        name: Name of the trainable; None for the name of the function.
 
     Returns:
         A class; each instance runs the function once.
 
     Raises:
-        ValueError: The function cannot be called with the config alone.
+        ValueError: if the function cannot be called with the config alone.
     """
     _check_signature(function)
     members = {
@@ -44,13 +44,13 @@ def wrap_function(function: Callable[..., Any], name: str | None = None) -> type
 
 
 def is_function_trainable(trainable: Any) -> bool:
-    """Whether a trainable is a function, wrapped or not.
+    """Tells whether a trainable is a function, wrapped or not.
 
     Args:
         trainable: Class or callable.
 
     Returns:
-        Whether it is a callable that is no class, or a class made by :func:`wrap_function`.
+        True for a callable that is no class, and for a class made by :func:`wrap_function`.
     """
     if isinstance(trainable, type):
         return issubclass(trainable, FunctionTrainable)
@@ -58,10 +58,10 @@ def is_function_trainable(trainable: Any) -> bool:
 
 
 def with_resources(trainable: _T, resources: ResourceRequest) -> _T:
-    """Ask for resources for each trial.
+    """Requests resources for each trial.
 
     Args:
-        trainable: Function or class; left as it is.
+        trainable: Function or class; not changed.
         resources: A dict as for :func:`localtune.resources.resource_dict_to_pg_factory`, a
             factory, or a callable that makes one of these from a trial's config.
 
@@ -69,7 +69,7 @@ def with_resources(trainable: _T, resources: ResourceRequest) -> _T:
         A trainable of the same name and kind.
 
     Raises:
-        ValueError: One of the arguments is something else.
+        ValueError: for an argument of another type.
 
     Example:
         >>> import localtune as tune
@@ -91,22 +91,23 @@ def with_resources(trainable: _T, resources: ResourceRequest) -> _T:
 
 
 def with_parameters(trainable: _T, **kwargs: Any) -> _T:
-    """Bind arguments to a trainable, e.g. a data set, that are too large for a config.
+    """Binds arguments to a trainable that are too large for a config, such as a data set.
 
-    The values travel to the workers once for the experiment, not with each trial.
+    Each worker gets the values once per experiment, not once per trial.
 
     Args:
-        trainable: Function, called as ``trainable(config, **kwargs)``, or class, whose
-            ``setup(config, **kwargs)`` is called; left as it is.
+        trainable: Function, called as ``trainable(config, **kwargs)``, or class, whose method is
+            called as ``setup(config, **kwargs)``; not changed.
         **kwargs: The arguments.
 
     Returns:
-        A trainable of the same name and kind. A pickle of it holds a reference to the values
-        only; :func:`localtune.trainable.parameters.dumps_with_parameters` takes them along.
+        A trainable of the same name and kind. A pickle of it contains only a reference to the
+        values;
+        :func:`localtune.trainable.parameters.dumps_with_parameters` includes them.
 
     Raises:
-        ValueError: The trainable is something else.
-        TypeError: The trainable does not take these arguments.
+        ValueError: for a trainable of another type.
+        TypeError: if the trainable does not accept these arguments.
 
     Example:
         >>> import localtune as tune
@@ -130,19 +131,20 @@ def validate_save_restore(
     config: dict[str, Any] | None = None,
     num_gpus: float = 0,
 ) -> bool:
-    """Try whether a trainable can be saved and restored; runs it in this process.
+    """Tries in this process whether a trainable can be saved and restored.
 
     Args:
-        trainable_cls: Class, or function whose reports carry checkpoints.
-        config: Hyperparameters to try it with.
+        trainable_cls: Class, or function whose reports include checkpoints.
+        config: Hyperparameters for the attempt.
         num_gpus: Accepted for compatibility, without effect.
 
     Returns:
         True.
 
     Raises:
-        AssertionError: The iterations of a restored instance do not go on from the saved one.
-        Exception: What the trainable raised.
+        AssertionError: if the iterations of a restored instance do not continue those of the saved
+            one.
+        Exception: any error of the trainable.
     """
     from localtune.trainable.validation import check_save_restore
 
@@ -153,10 +155,10 @@ def validate_save_restore(
 
 
 class _ResourceRequest:
-    """A request in any of its forms."""
+    """Holds a request for resources in any of its forms."""
 
     def __init__(self, resources: ResourceRequest) -> None:
-        # A dict that makes no sense is refused here, not in the middle of a run.
+        # The conversion refuses an invalid dict now, not in the middle of a run.
         if not callable(resources):
             resources = resource_dict_to_pg_factory(resources)
         self._resources = resources
@@ -172,7 +174,7 @@ def _request_of_class(cls: Any, config: dict[str, Any]) -> PlacementGroupFactory
 
 
 class _FunctionWithResources:
-    """Stand-in for a function, with its name, that carries a request."""
+    """Stands for a function, with its name, and carries a request."""
 
     def __init__(self, function: Callable[..., Any], request: _ResourceRequest) -> None:
         functools.update_wrapper(self, function)
@@ -184,11 +186,11 @@ class _FunctionWithResources:
 
 
 class _FunctionWithParameters:
-    """Stand-in for a function, with its name, that binds arguments to it."""
+    """Stands for a function, with its name, and binds arguments to it."""
 
     def __init__(self, function: Callable[..., Any], values: dict[str, Any]) -> None:
         functools.update_wrapper(self, function)
-        # The signature is that of this class, not of the function.
+        # inspect.signature() must not find the function's signature.
         del self.__wrapped__  # type: ignore[attr-defined]
         self.__name__ = getattr(function, "__name__", _NAMELESS_WITH_PARAMETERS)
         self._function = function
@@ -217,7 +219,7 @@ def _setup_with(base: Any, parameters: Parameters) -> Callable[..., None]:
 
 
 def _subclass(trainable: Any, members: dict[str, Any]) -> Any:
-    """Subclass with the same name."""
+    """Returns a subclass with the same name."""
     same = {name: getattr(trainable, name) for name in ("__module__", "__qualname__", "__doc__")}
     return type(trainable)(trainable.__name__, (trainable,), {**same, **members})
 
@@ -243,7 +245,7 @@ def _check_arguments(
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        return  # Written in C: nobody knows.
+        return  # A function written in C may have no signature.
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
@@ -267,6 +269,6 @@ def _check_signature(function: Callable[..., Any]) -> None:
             "    def train(config): ...\n"
             "    def train(config, data=None): ...    # further arguments have defaults\n"
             "    tune.with_parameters(train, data=data)    # or are bound\n"
-            "Report with tune.report(metrics), and get the checkpoint to go on from with "
+            "Report with tune.report(metrics), and get the checkpoint to continue from with "
             "tune.get_checkpoint()."
         ) from None

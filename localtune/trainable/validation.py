@@ -1,4 +1,4 @@
-"""A trial run of saving and restoring."""
+"""Tries whether a trainable can be saved and restored."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ITERATIONS_AFTER_RESTORE = 2
 
 
 def check_save_restore(trainable_cls: type[Trainable], config: dict[str, Any]) -> None:
-    """Save one instance, restore another one from that, and watch the iterations go on.
+    """Saves one instance, restores another one, and checks that its iterations continue.
 
     Args:
         trainable_cls: Class to try.
         config: Hyperparameters; each instance gets a copy.
 
     Raises:
-        AssertionError: The iterations do not go on.
+        AssertionError: if the iterations do not continue.
     """
     import tempfile
 
@@ -36,7 +36,7 @@ def check_save_restore(trainable_cls: type[Trainable], config: dict[str, Any]) -
             saved = saving.save()
             if saved.checkpoint is None:
                 raise AssertionError(
-                    f"{saving!r} saved no checkpoint: its reports must carry one, "
+                    f"{saving!r} saved no checkpoint: its reports must include one, "
                     "report(metrics, checkpoint=...)."
                 )
             restored = _construct(trainable_cls, config, os.path.join(directory, "restored"))

@@ -314,8 +314,8 @@ class _Scan:
             name = self._name(key, "")
             if name in names:
                 raise ValueError(
-                    f"{subject} must not have two keys with the same text, because keys become text, "
-                    f"but two keys become {name!r}. Use keys with different texts."
+                    f"{subject} must not have two keys with the same text, because keys become "
+                    f"text, but two keys become {name!r}. Use keys with different texts."
                 )
             names.add(name)
 

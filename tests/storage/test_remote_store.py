@@ -111,7 +111,7 @@ def test_half_a_checkpoint_is_not_taken_for_a_whole_one(
     tmp_path: Path, marker: dict[str, int]
 ) -> None:
     store, _ = faulty_store(tmp_path / "store")
-    with pytest.raises(FileNotFoundError, match="is no whole checkpoint"):
+    with pytest.raises(FileNotFoundError, match="is incomplete"):
         filled(store, marker).to_directory(tmp_path / "copy")
     with pytest.raises(FileNotFoundError, match="There are no files at"):
         Checkpoint(store.child("none").root, store.filesystem).to_directory()

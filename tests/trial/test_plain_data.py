@@ -226,7 +226,7 @@ def test_keys_become_text_as_json_writes_them(key: Any, text: str) -> None:
 
 @pytest.mark.parametrize("metrics", [{1: 2, "1": 3}, {"a": {None: 1, "null": 2}}])
 def test_two_keys_with_the_same_text_are_refused(metrics: Any) -> None:
-    with pytest.raises(ValueError, match=r"two keys are '(1|null)' as text"):
+    with pytest.raises(ValueError, match=r"two keys become '(1|null)'"):
         clean_metrics(metrics)
 
 
@@ -386,7 +386,7 @@ def test_an_integer_that_is_no_floating_point_number_is_refused(value: Any) -> N
 )
 def test_two_metrics_of_one_flat_name_are_refused(result: dict[str, Any]) -> None:
     for clean in (clean_metrics, sealed_result):
-        with pytest.raises(ValueError, match=r"two are 'a/b(/c)?'"):
+        with pytest.raises(ValueError, match=r"two have 'a/b(/c)?'"):
             clean(result)
 
 
