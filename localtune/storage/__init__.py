@@ -1,1 +1,1 @@
-"""What an experiment leaves on disk."""
+"""Reads and writes the files of an experiment."""

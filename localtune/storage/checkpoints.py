@@ -1,4 +1,4 @@
-"""Checkpoint directories after a crash: which are damaged, and what nobody has on record."""
+"""Finds damaged checkpoints, and removes incomplete and unrecorded ones after a crash."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from localtune.utils.claims import claimed
 from localtune.utils.files import STAGING_PREFIX, remove_tree
 from localtune.utils.remote_fetch import is_remote_checkpoint
 
-# What a killed process was about to rename to the name of one of a trial's files.
-_HALF_FILE = re.compile(
+# Staging files of a trial's files, which a killed process may leave.
+_STAGING_FILE = re.compile(
     rf"{re.escape(STAGING_PREFIX)}\d+_[0-9a-f]+_({'|'.join(map(re.escape, TRIAL_FILES))})"
 )
 
 
 def find_damage(path: str, files: Mapping[str, int] | None) -> str:
-    """What is wrong with a checkpoint's directory.
+    """Describes the damage of a checkpoint's directory.
 
     Args:
         path: The directory.
-        files: {path within it: size in bytes} when it was written; None if that is not known.
+        files: {path within it: size in bytes} when it was written; None if unknown.
 
     Returns:
-        One clause for a person, "" if nothing is wrong.
+        A clause for the user; "" without damage.
     """
     if not os.path.isdir(path):
-        # The worker fetches it when it restores from it.
+        # The worker fetches the checkpoint before it restores from it.
         return "" if is_remote_checkpoint(path) else "its directory is missing"
     for name, size in (files or {}).items():
         try:
@@ -47,17 +47,17 @@ def find_damage(path: str, files: Mapping[str, int] | None) -> str:
 
 
 def remove_leftovers(trial_dir: str, known: Iterable[str]) -> list[str]:
-    """Removes what a crash left in a trial's directory: half checkpoints, and unrecorded ones.
+    """Removes incomplete and unrecorded checkpoints that a crash left in a trial's directory.
 
-    What localtune did not make stays.
+    Files that localtune did not make stay.
 
     Args:
         trial_dir: Directory of the trial.
-        known: Paths of the checkpoints on record, and of those that are about to be. Their marks
-            stay as well: if a record is never written, its mark is all that tells.
+        known: Paths of the checkpoints that are recorded or will be. Their marks stay, too: if the
+            record is never written, only the mark identifies the checkpoint.
 
     Returns:
-        Names of the checkpoints, whole or half, that were removed.
+        Names of the removed checkpoints, complete or not.
     """
     kept = {os.path.basename(path) for path in known}
     removed = []
@@ -68,7 +68,7 @@ def remove_leftovers(trial_dir: str, known: Iterable[str]) -> list[str]:
     for name in sorted(os.listdir(trial_dir)):
         path = os.path.join(trial_dir, name)
         is_stale_mark = is_mark_name(name) and marked_name(name) not in kept
-        if is_stale_mark or _HALF_FILE.fullmatch(name):
+        if is_stale_mark or _STAGING_FILE.fullmatch(name):
             os.remove(path)
         elif is_staging_name(name) and not os.path.islink(path) and _remove_staging(path):
             removed.append(name)
@@ -76,7 +76,7 @@ def remove_leftovers(trial_dir: str, known: Iterable[str]) -> list[str]:
 
 
 def _remove_staging(path: str) -> bool:
-    """Removes half a checkpoint, unless another process is just fetching it from a store."""
+    """Removes an incomplete checkpoint unless another process is fetching it from a store."""
     parent, name = os.path.split(path)
     final = os.path.join(parent, name.removeprefix(STAGING_PREFIX))
     if not is_remote_checkpoint(final):

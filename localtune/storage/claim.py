@@ -1,12 +1,12 @@
-"""Who may write into an experiment's directory: the holder of its lock, once it has decided to.
+"""Grants the right to write into an experiment's directory.
 
     refused, or failed before it began --> the storage path is as it was
        ^
        |
     experiment_claimed: directories, lock --> keep() --> the run writes
-                        (nothing else)        from here on, all stays
+                        (nothing else)        from here on, all files stay
 
-The directories are made before it is known whether the run can begin: without one there is no lock.
+A lock needs a directory, so the directories are made before the run is known to be able to start.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from localtune.utils.trust import GuardedDirectory
 
 
 class Claim:
-    """The right to write into an experiment's directory.
+    """Represents the right to write into an experiment's directory.
 
     Args:
         directory: The directory.
-        hold: Its lock.
+        hold: The held lock of the directory.
 
     Attributes:
-        is_kept: Whether what is in the directory stays.
+        is_kept: Whether the content of the directory stays.
     """
 
     def __init__(self, directory: GuardedDirectory, hold: Hold) -> None:
@@ -37,40 +37,46 @@ class Claim:
         self.is_kept = False
 
     def keep(self) -> None:
-        """Begins to write: what is in the directory from now on stays.
+        """Starts writing: the content of the directory stays from now on.
 
         Raises:
-            StorageError: if nothing can be written there.
+            StorageError: if files cannot be written there.
         """
         prove_dir_writable(self._directory.path)
         self.is_kept = self._hold.keeps_file = True
 
     def check_database(self) -> None:
-        """Refuses a database that others could have written; before SQLite opens it, and after.
+        """Refuses a database that other users could have written.
+
+        Call it before and after SQLite opens the database.
 
         Raises:
-            UntrustedDirectoryError: if they could.
+            UntrustedDirectoryError: if another user could have written it.
         """
         self._directory.check_files(DATABASE_FILES)
 
     def write(self, name: str, content: bytes) -> None:
-        """Writes a file whole; only after :meth:`keep`.
+        """Writes a file in one step; allowed only after :meth:`keep`.
+
+        Args:
+            name: Name of the file, without a path.
+            content: All of the content.
 
         Raises:
-            OSError: if it cannot be written; what it held before stays then.
+            OSError: if it cannot be written; the old content stays then.
         """
         self._directory.write(name, content)
 
 
 @contextlib.contextmanager
 def experiment_claimed(path: str, *, trust: bool = False) -> Iterator[Claim]:
-    """Holds an experiment's directory, which is made if it is missing.
+    """Holds the directory of an experiment, which is made if missing.
 
-    Unless :meth:`Claim.keep` is called, it is afterwards as it was before, or absent again.
+    Without a call of :meth:`Claim.keep`, the directory is restored to its former state at the end.
 
     Args:
         path: The directory.
-        trust: Take it though another user could have written it.
+        trust: Whether to accept a directory that other users could have written.
 
     Raises:
         StorageError: if it cannot be made, or is not trusted.
@@ -82,7 +88,7 @@ def experiment_claimed(path: str, *, trust: bool = False) -> Iterator[Claim]:
         with contextlib.ExitStack() as stack:
             while claim is None:
                 made += make_experiment_dir(path)
-                # Another run may have made it, and have been refused and removed it just now.
+                # Another run that made the directory may have failed and removed it just now.
                 with contextlib.suppress(FileNotFoundError):
                     directory = stack.enter_context(GuardedDirectory(path, trust=trust))
                     claim = Claim(directory, stack.enter_context(experiment_locked(path)))

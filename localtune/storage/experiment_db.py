@@ -1,10 +1,10 @@
-"""The experiment's state: one SQLite database, ``experiment.db``; its tables are in ``schema``.
+"""Stores the state of an experiment in one SQLite database, ``experiment.db``.
 
-An event rewrites the rows of the trials that it touched, and adds or removes those of the
-checkpoints that came or went, so its cost grows with neither the trials nor the checkpoints. A
-new run leaves the rows of the earlier ones alone; what is loaded is the latest run unless another
-is asked for. While a trial runs, the rows of its results are ahead of its own row: who loads it
-takes them in. Paths are stored relative to the experiment's directory: it can be moved.
+``schema`` defines its tables. An event rewrites the rows of the trials that it changed, and adds or
+removes the rows of new or removed checkpoints. So its cost grows with neither the trials nor the
+checkpoints. A new run leaves the rows of earlier runs unchanged, and readers load the latest run by
+default. While a trial runs, the rows of its results are ahead of its own row; loading the trial
+adds them. Paths are relative to the experiment's directory, so that it can be moved.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ from localtune.trial.checkpoint_dirs import note_recorded, note_unrecorded
 from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.trial import Trial
 
-# Results that wait for a transaction at most, however short a time they have waited.
+# Largest number of results that wait for a transaction.
 _PENDING_LIMIT = 256
 
-# All that SQLite may open for it, or make beside it.
+# The files that SQLite may open or make for the database.
 DATABASE_FILES = tuple(f"{EXPERIMENT_DB_FILE}{end}" for end in ("", "-wal", "-shm", "-journal"))
 
 _SELECT = "SELECT status, origin, progress FROM trials"
@@ -73,14 +73,14 @@ _DELETE_CHECKPOINTS = "DELETE FROM checkpoints WHERE trial_id = ?"
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What is on record of one run of an experiment, beside its trials.
+    """Holds the record of one run of an experiment, without its trials.
 
     Attributes:
-        number: Counts the runs of the experiment from 1.
-        started: Unix time at which it began, None if it is not known.
-        metric: Flat name of the metric that it optimises, None if it is not known.
-        mode: ``"min"`` or ``"max"``, likewise.
-        counts: {status: how many of its trials have it}, without those that none has.
+        number: Number of the run in the experiment, from 1.
+        started: Unix time of its start; None if unknown.
+        metric: Flat name of the metric that it optimises; None if unknown.
+        mode: ``"min"`` or ``"max"``; None if unknown.
+        counts: {status: number of trials with it}, without zeros.
     """
 
     number: int
@@ -91,7 +91,7 @@ class RunRecord:
 
     @property
     def trial_count(self) -> int:
-        """How many trials it has."""
+        """Number of its trials."""
         return sum(self.counts.values())
 
 
@@ -100,20 +100,21 @@ class ExperimentDB:
 
     Args:
         experiment_path: Directory of the experiment; must exist.
-        database_path: The database, if it is not in there.
+        database_path: Path of the database, if it is outside of that directory.
 
     Raises:
-        StorageError: if the database cannot be opened, or is of a newer version of localtune.
+        StorageError: if the database cannot be opened, or was written by a newer version of
+            localtune.
     """
 
     def __init__(self, experiment_path: str, database_path: str | None = None) -> None:
         self._experiment_path = experiment_path
-        self._path = os.path.join(experiment_path, EXPERIMENT_DB_FILE)  # in errors
+        self._path = os.path.join(experiment_path, EXPERIMENT_DB_FILE)  # For errors.
         self._history_rows = HistoryRows()
-        self._pending: list[Statement] = []  # results that wait for the next transaction
-        self._syncs = False  # whether transactions wait for the disk
-        self._revisions: dict[str, int] = {}  # {trial id: revision on record}, 0 if missing
-        # {trial id: {number: checkpoint}} as recorded, of trials that were saved or loaded here
+        self._pending: list[Statement] = []  # Results that wait for the next transaction.
+        self._syncs = False  # Whether transactions wait for the disk.
+        self._revisions: dict[str, int] = {}  # {trial id: recorded revision}; 0 if missing.
+        # {trial id: {number: recorded checkpoint}} of trials that were saved or loaded here.
         self._checkpoints: dict[str, dict[int, TrackedCheckpoint]] = {}
         self._is_original = database_path is None
         is_new = not os.path.lexists(self._path)
@@ -137,7 +138,7 @@ class ExperimentDB:
 
     def _open(self, *, is_new: bool) -> None:
         execute = self._connection.execute
-        # Not every file system can share memory: then SQLite stays with its older journal.
+        # On a file system without shared memory, SQLite keeps its older journal mode.
         execute("PRAGMA journal_mode=WAL")
         execute("PRAGMA synchronous=NORMAL")
         self._run, self._numbers = prepare(self._connection, self._path, is_new=is_new)
@@ -150,11 +151,11 @@ class ExperimentDB:
 
     @property
     def run(self) -> int:
-        """Number of the run that is read and written, from 1: the latest, unless changed."""
+        """Number of the run that is read and written, from 1. By default the latest."""
         return self._run
 
     def runs(self) -> list[RunRecord]:
-        """All runs, the latest last; there is always one, which may have no trials yet.
+        """Returns all runs, the latest last. There is always one, which may have no trials yet.
 
         Raises:
             StorageError: if the database is damaged.
@@ -173,15 +174,15 @@ class ExperimentDB:
         ]
 
     def begin_run(self, started: float) -> None:
-        """Starts anew: what was recorded so far stays, and is no part of the new run.
+        """Starts a new run. Earlier records stay and do not belong to it.
 
-        A latest run that has no trials gives up its number.
+        If the latest run has no trials, the new one gets its number.
 
         Args:
             started: Unix time.
 
         Raises:
-            StorageError: if the disk is full or gone.
+            StorageError: if the disk is full or not available.
         """
         latest = self.runs()[-1]
         number = latest.number + 1 if latest.counts else latest.number
@@ -190,10 +191,10 @@ class ExperimentDB:
         self._run = number
 
     def select_run(self, number: int) -> None:
-        """Reads and writes another run than the latest.
+        """Selects another run than the latest for reading and writing.
 
         Raises:
-            UsageError: if there is no such run.
+            UsageError: if the run does not exist.
         """
         runs = self.runs()
         if all(number != each.number for each in runs):
@@ -205,15 +206,19 @@ class ExperimentDB:
 
     @property
     def current_run(self) -> int:
-        """Number of the run that was worked on last."""
+        """Number of the run that a process worked on last."""
         number: int | None = self._meta("current_run", int)
         return self._run if number is None else number
 
     def start_work(self, metric: str | None, mode: str | None) -> None:
-        """Notes that the run is worked on from now on, and what it optimises, if that is known.
+        """Records that a process now works on the selected run.
+
+        Args:
+            metric: Flat name of the metric that the run optimises; None keeps the recorded one.
+            mode: ``"min"`` or ``"max"``; None keeps the recorded one.
 
         Raises:
-            StorageError: if the disk is full or gone.
+            StorageError: if the disk is full or not available.
         """
         current = (PUT_META, ("current_run", dump(self._run)))
         self._write([current, (_SET_GOAL, (metric, mode, self._run))], sync=False)
@@ -226,39 +231,45 @@ class ExperimentDB:
             forget_open(self._path)
 
     def get(self, key: str, kind: type = object) -> Any:
-        """The value of a key in the state of the run, None if it was never put.
+        """Returns the value of a key in the state of the run; None if it was never set.
 
         Args:
             key: The key.
-            kind: What the value is, unless it is None.
+            kind: Expected type of the value. None is always accepted.
 
         Raises:
-            StorageError: if the database is damaged; the value is of another kind, for instance.
+            StorageError: if the database is damaged, for example if the value has another type.
         """
         statement = "SELECT value FROM state WHERE run = ? AND key = ?"
         rows = self._select(statement, (self._run, key))
         return self._unpickled(rows[0][0], (kind, NoneType)) if rows else None
 
     def put(self, key: str, value: Any) -> None:
-        """Sets the value of a key in the state of the run; a killed process does not undo it.
+        """Sets the value of a key in the state of the run.
+
+        The death of the process does not undo it.
+
+        Args:
+            key: The key.
+            value: The value.
 
         Raises:
-            StorageError: if the disk is full or gone.
+            StorageError: if the disk is full or not available.
         """
         self.save((), {key: value})
 
     def save(self, trials: Collection[Trial], state: Mapping[str, Any] | None = None) -> None:
-        """Writes the records of trials, values of keys, and pending results, in one transaction.
+        """Writes records of trials, values of keys, and pending results in one transaction.
 
-        A killed process undoes nothing of it; a power failure nothing of one with a new checkpoint
-        or a trial that has ended, nor of what was written before that.
+        The death of the process never undoes a transaction. A power failure does not undo a
+        transaction with a new checkpoint or an ended trial, nor any transaction before that.
 
         Args:
-            trials: New ones and known ones.
-            state: {key: value} to put.
+            trials: New and recorded trials.
+            state: {key: value} to set.
 
         Raises:
-            StorageError: if the disk is full or gone; nothing is written then.
+            StorageError: if the disk is full or not available; nothing is written then.
         """
         new: dict[str, int] = {}
         revisions: dict[str, int] = {}
@@ -299,54 +310,64 @@ class ExperimentDB:
         self._checkpoints.update(checkpoints)
 
     def take_over(self, copy: ExperimentDB) -> None:
-        """Goes on where a copy of the same database was read: from the trials that it has loaded.
+        """Uses the trials that were loaded from a copy of the same database.
 
         Args:
-            copy: Nobody has written to the database since it was copied.
+            copy: The copy. The database must not have been written since it was made.
         """
         self._checkpoints.update(copy._checkpoints)
 
     def knows(self, trial_id: str) -> bool:
-        """Whether a trial has been written."""
+        """Tells whether a trial is recorded."""
         return trial_id in self._numbers
 
     def checkpoint_paths(self, trial: Trial) -> set[str]:
-        """Paths of the checkpoints of a trial that are on record."""
+        """Returns the paths of the recorded checkpoints of a trial."""
         return self._paths([trial.trial_id])
 
     def _paths(self, trial_ids: Iterable[str]) -> set[str]:
         return _paths_of({each: self._checkpoints.get(each, {}) for each in trial_ids})
 
     def add_result(self, trial: Trial, number: int, result: dict[str, Any]) -> None:
-        """Adds a result to a trial's history; written with the next transaction.
+        """Adds a result to a trial's history. The next transaction writes it.
+
+        Args:
+            trial: The trial.
+            number: Number of the result in the history, from 1.
+            result: The result.
 
         Raises:
-            StorageError: if the disk is full or gone.
+            StorageError: if the disk is full or not available.
         """
         self._pending += self._history_rows.put(trial, number, result)
         if len(self._pending) >= _PENDING_LIMIT:
             self.save(())
 
     def cut_results(self, trial: Trial, count: int) -> None:
-        """Cuts a trial's history back to its first results; written with the next transaction."""
+        """Cuts a trial's history back. The next transaction writes the change.
+
+        Args:
+            trial: The trial.
+            count: Number of results that stay.
+        """
         self._pending += self._history_rows.cut(trial, count)
 
     def results(self, trial_id: str) -> Iterator[dict[str, Any]]:
-        """The history of a trial, oldest first, without its config."""
+        """Yields the history of a trial, oldest first, without its config."""
         for _, blob in self._select(SELECT_RESULTS, (trial_id, 0)):
             yield self._unpickled(blob, dict)
 
     def history(self, trial: Trial) -> Iterator[dict[str, Any]]:
-        """The results of a trial, oldest first, with their configs, as callbacks got them.
+        """Returns the results of a trial, oldest first, with their configs, as callbacks got them.
 
         Raises:
-            StorageError: if the database is damaged, or the disk full or gone.
+            StorageError: if the database is damaged, or the disk is full or not available.
         """
         if self._pending:
             self.save(())
         results = self._select(SELECT_RESULTS, (trial.trial_id, 0))
         configs = self._select(SELECT_CONFIGS, (trial.trial_id,))
-        # That of the trial itself may have been changed since.
+        # The config of `trial` may have changed since the last transaction.
         rows = self._select("SELECT origin FROM trials WHERE trial_id = ?", (trial.trial_id,))
         config = self._dict(rows[0][0])[CONFIG_PREFIX] if rows else trial.config
         return joined(results, configs, config, self._dict)
@@ -354,7 +375,7 @@ class ExperimentDB:
     def _changes(
         self, trial_id: str, checkpoints: dict[int, TrackedCheckpoint]
     ) -> Iterator[Statement]:
-        """What makes the recorded checkpoints of a trial these."""
+        """Yields the statements that replace the recorded checkpoints of a trial by others."""
         recorded = self._checkpoints.get(trial_id)
         if recorded is None:
             recorded = {}
@@ -382,29 +403,29 @@ class ExperimentDB:
             for statement, values in statements:
                 execute(statement, values)
             execute("COMMIT")
-        except BaseException as error:  # Ctrl-C may come here, and what waits is written after it.
-            # SQLite may have rolled back by itself, and a dead disk may refuse even that.
+        except BaseException as error:  # After Ctrl-C here, the results still wait to be written.
+            # SQLite may have rolled back already, and a broken disk may refuse even that.
             with contextlib.suppress(sqlite3.Error):
                 execute("ROLLBACK")
             if not isinstance(error, sqlite3.Error):
                 raise
             raise StorageError(
                 f"The state of the experiment cannot be written to {self._experiment_path!r}: "
-                f"{error}. Make room there and resume the run."
+                f"{error}. Free space there and resume the run."
             ) from error
 
     def load(self) -> list[Trial]:
-        """The trials of the run, in the order of their creation.
+        """Returns the trials of the run in the order of their creation.
 
         Raises:
-            StorageError: if the database is damaged, or holds objects of a module that is missing
-                here.
+            StorageError: if the database is damaged, or contains objects of a module that is
+                missing here.
         """
         rows = self._select(f"{_SELECT} WHERE run = ? ORDER BY number", (self._run,))
         return [self._trial(row) for row in rows]
 
     def load_by_dirname(self, dirname: str) -> Trial | None:
-        """The trial of any run that has a directory, None if there is none.
+        """Returns the trial of any run that has a directory; None if there is none.
 
         Raises:
             StorageError: as :meth:`load`.
@@ -419,7 +440,7 @@ class ExperimentDB:
             raise self.damaged(error) from error
 
     def damaged(self, reason: object) -> StorageError:
-        """The error that says why the database cannot be used."""
+        """Returns the error for a database that cannot be used."""
         return damaged(self._path, reason)
 
     def _dict(self, data: bytes) -> dict[str, Any]:
@@ -431,13 +452,13 @@ class ExperimentDB:
             found = pickle.loads(data)
         except ImportError as error:
             raise StorageError(
-                f"The database {self._path!r} holds an object of a module that is missing here: "
+                f"The database {self._path!r} contains an object of a module that is missing here: "
                 f"{error}. Make the module importable."
             ) from error
         except Exception as error:
             raise self.damaged(error) from error
         if not isinstance(found, kinds):
-            raise self.damaged(f"it holds {type(found).__name__} where it should not")
+            raise self.damaged(f"it contains an unexpected {type(found).__name__}")
         return found
 
     def _trial(self, row: tuple[Any, ...]) -> Trial:
@@ -446,7 +467,7 @@ class ExperimentDB:
         except StorageError:
             raise
         except Exception as error:
-            # What is there can be loaded, and is not what a trial is made of.
+            # The pickles can be loaded, but their content makes no trial.
             raise self.damaged(error) from error
 
     def _trial_of(self, status: str, origin_blob: bytes, progress_blob: bytes) -> Trial:
@@ -462,7 +483,7 @@ class ExperimentDB:
                 result_count,
                 self._unpickled(files, (dict, NoneType)),
             )
-            # Some may be there only because somebody needed them: the next one settles that.
+            # Checkpoints that were only pinned are dropped with the next new one.
             trial.checkpoints.adopt(tracked)
         self._checkpoints[trial.trial_id] = {each.index: each for each in trial.checkpoints}
         if not trial.is_finished():
@@ -477,5 +498,8 @@ def _paths_of(checkpoints: Mapping[str, Mapping[int, TrackedCheckpoint]]) -> set
 
 
 def has_database(experiment_path: str) -> bool:
-    """Whether something has the name of an experiment's database; who opens it judges it."""
+    """Tells whether a directory has a file with the name of an experiment's database.
+
+    Opening the file checks it.
+    """
     return os.path.lexists(os.path.join(experiment_path, EXPERIMENT_DB_FILE))

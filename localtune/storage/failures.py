@@ -1,4 +1,4 @@
-"""What a failed trial leaves in its directory: ``error.txt`` and ``error.pkl``."""
+"""Writes and reads the failures of a trial: ``error.txt`` and ``error.pkl``."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def write_error(trial: Trial, failure_number: int, time_s: float, error: BaseException) -> None:
-    """Adds a failure to ``error.txt`` and keeps the exception in ``error.pkl``.
+    """Adds a failure to ``error.txt`` and writes the exception to ``error.pkl``.
 
     Args:
-        trial: The trial. What it has put under these names itself is set aside.
-        failure_number: Counts the failures of the trial from 1.
-        time_s: When it happened, in seconds since the epoch.
-        error: What it was. One that cannot be pickled is kept as text only.
+        trial: The trial. Its own files with these names are renamed.
+        failure_number: Number of the failure in the trial, from 1.
+        time_s: Time of the failure, in seconds since the epoch.
+        error: The exception. If it cannot be pickled, only its text is kept.
 
     Raises:
         OSError: if the files cannot be written.
@@ -38,29 +38,29 @@ def write_error(trial: Trial, failure_number: int, time_s: float, error: BaseExc
     try:
         data = dumps_by_value(OpenedWhenLoaded(error))
     except Exception:
-        # It must not speak of an earlier failure.
+        # The file would contain an earlier failure.
         remove_own(trial, EXPR_ERROR_PICKLE_FILE)
     else:
         write_own(trial, EXPR_ERROR_PICKLE_FILE, data)
 
 
 def read_error(trial_dir: str, *, trust: bool = False) -> BaseException | str | None:
-    """The last failure of a trial.
+    """Returns the last failure of a trial.
 
     Args:
         trial_dir: Directory of the trial.
-        trust: Unpickle the exception though another user could have written it.
+        trust: Whether to unpickle an exception that another user could have written.
 
     Returns:
-        The exception; the text of ``error.txt`` where only that can be read; None if the trial
-        never failed.
+        The exception; the text of ``error.txt`` if the exception cannot be loaded; None if the
+        trial never failed.
     """
     try:
         error = load_own(os.path.join(trial_dir, EXPR_ERROR_PICKLE_FILE), trust=trust)
         if isinstance(error, BaseException):
             return error
     except Exception:
-        # Absent, torn, another user's, or of a class that does not exist here: there is the text.
+        # The file is missing, damaged or untrusted, or its class is missing: the text remains.
         pass
     try:
         path = os.path.join(trial_dir, EXPR_ERROR_FILE)

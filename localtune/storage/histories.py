@@ -1,8 +1,7 @@
-"""The histories of trials, for those who read an experiment: what the database says.
+"""Reads the histories of trials from the database.
 
-The files of a trial count only where the database has nothing: behind the last result on record,
-for a trial of an experiment that an old version of localtune wrote, and for one without an
-experiment around it.
+The files of a trial serve only if the database has no results of it: after the last recorded
+result, and for a trial without an experiment.
 """
 
 from __future__ import annotations
@@ -27,33 +26,34 @@ logger = get_logger(__name__)
 def histories(
     trials: Iterable[Trial], *, trust: bool = False
 ) -> Iterator[tuple[Trial, list[dict[str, Any]]]]:
-    """The trials, each with all its results, oldest first and with their configs.
+    """Yields trials with all of their results, oldest first and with their configs.
 
     Args:
-        trials: Of any experiments; those of one should come together.
-        trust: Read the experiment though another user could have written it.
+        trials: Trials of any experiments. Trials of one experiment should be adjacent, since its
+            database is opened once per group.
+        trust: Whether to read an experiment that other users could have written.
 
     Raises:
-        UntrustedDirectoryError: if another user could have written it.
+        UntrustedDirectoryError: if another user could have written the experiment.
         StorageError: if its database cannot be read.
     """
-    for path, some in itertools.groupby(trials, lambda trial: trial.experiment_path):
+    for path, group in itertools.groupby(trials, lambda trial: trial.experiment_path):
         with contextlib.ExitStack() as stack:
             db = stack.enter_context(opened(path, trust=trust)) if has_database(path) else None
-            for trial in some:
+            for trial in group:
                 yield trial, _history(trial, db)
 
 
 def results_in(trial_dir: str, *, trust: bool = False) -> list[dict[str, Any]]:
-    """All results of the trial in a directory, oldest first, with their configs.
+    """Returns all results of the trial in a directory, oldest first, with their configs.
 
     Args:
-        trial_dir: The directory. Without the database of an experiment that knows it, the trial's
-            own files are read.
-        trust: Read the experiment though another user could have written it.
+        trial_dir: The directory. If no experiment's database has a trial with this directory, the
+            trial's files are read.
+        trust: Whether to read an experiment that other users could have written.
 
     Raises:
-        StorageError: if these are damaged.
+        StorageError: if the files are damaged.
     """
     experiment_path, dirname = os.path.split(trial_dir)
     if has_database(experiment_path):
@@ -68,7 +68,11 @@ def results_in(trial_dir: str, *, trust: bool = False) -> list[dict[str, Any]]:
 
 
 def recorded_history(db: ExperimentDB, trial: Trial) -> Iterator[dict[str, Any]]:
-    """The results of a trial; from its files those that the database should have and does not.
+    """Yields the results of a trial; those that the database has lost come from the trial's files.
+
+    Args:
+        db: Database of the trial's experiment.
+        trial: The trial.
 
     Raises:
         StorageError: if the database is damaged.
@@ -87,7 +91,7 @@ def _history(trial: Trial, db: ExperimentDB | None) -> list[dict[str, Any]]:
 
 
 def _of_files(trial: Trial) -> Iterator[dict[str, Any]]:
-    """What the files of a trial hold of it, up to what is damaged or of somebody else."""
+    """Yields the results in the files of a trial, up to damage or a result of another trial."""
     if not os.path.isdir(trial.path):
         return
     with contextlib.suppress(Exception):

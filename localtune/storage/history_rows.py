@@ -1,7 +1,7 @@
-"""Rows of the experiment's database that make the histories of trials: results, and configs.
+"""Makes the database rows of trials' histories: results and configs.
 
-A result is kept without its config, and a config only where it changes: that of a result is the
-one with the highest number up to its own. Where there is none, it is the trial's.
+A result is stored without its config, and a config only where it changes. The config of a result
+is the one with the highest number up to its own, or the trial's if there is none.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PUT_RESULT = "INSERT OR REPLACE INTO results VALUES (?, ?, ?)"
 _PUT_CONFIG = "INSERT OR REPLACE INTO configs VALUES (?, ?, ?)"
 _CUT_RESULTS = "DELETE FROM results WHERE trial_id = ? AND number > ?"
 _CUT_CONFIGS = "DELETE FROM configs WHERE trial_id = ? AND number > ?"
-# The config is a part of what is kept of a trial.
+# The pickle in `origin` contains the config.
 _KEEP_CONFIG = (
     "INSERT OR IGNORE INTO configs SELECT trial_id, 1, origin FROM trials WHERE trial_id = ?"
 )
@@ -51,13 +51,19 @@ _Row: TypeAlias = "tuple[int, bytes]"
 
 
 class HistoryRows:
-    """Says what is to be written when histories change."""
+    """Makes the statements that write changes of histories."""
 
     def __init__(self) -> None:
         self._configs: dict[str, Any] = {}  # {trial id: config of its last result}
 
     def put(self, trial: Trial, number: int, result: dict[str, Any]) -> Iterator[Statement]:
-        """What adds a result, the ``number``-th from 1."""
+        """Yields the statements that add a result.
+
+        Args:
+            trial: The trial.
+            number: Number of the result in the history, from 1.
+            result: The result.
+        """
         yield _PUT_RESULT, (trial.trial_id, number, dump(without_config(result)))
         config = result.get(CONFIG_PREFIX, trial.config)
         if self._configs.get(trial.trial_id) is not config:
@@ -67,13 +73,18 @@ class HistoryRows:
                 yield _PUT_CONFIG, (trial.trial_id, number, record)
 
     def cut(self, trial: Trial, count: int) -> Iterator[Statement]:
-        """What cuts a history back to its first results."""
+        """Yields the statements that cut a history back.
+
+        Args:
+            trial: The trial.
+            count: Number of results that stay.
+        """
         self._configs.pop(trial.trial_id, None)
         yield _CUT_RESULTS, (trial.trial_id, count)
         yield _CUT_CONFIGS, (trial.trial_id, count)
 
     def keep_config(self, trial: Trial) -> Iterator[Statement]:
-        """What keeps the config of the results so far, before the trial's own is written over."""
+        """Yields the statement that keeps the config of earlier results when it changes."""
         if trial.result_count > 0:
             yield _KEEP_CONFIG, (trial.trial_id,)
 
@@ -84,12 +95,12 @@ def joined(
     config: dict[str, Any],
     unpickled: Callable[[bytes], Any],
 ) -> Iterator[dict[str, Any]]:
-    """Results with their configs, as callbacks got them.
+    """Yields results with their configs, as callbacks got them.
 
     Args:
-        results: Rows of results, by number.
-        configs: Rows of configs, likewise.
-        config: The trial's.
+        results: Rows of results, ordered by number.
+        configs: Rows of configs, ordered by number.
+        config: The trial's config.
         unpickled: Loads a pickle.
     """
     changes = deque(configs)

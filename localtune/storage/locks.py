@@ -1,4 +1,4 @@
-"""One parent at a time works on an experiment's directory."""
+"""Makes sure that one parent at a time works on an experiment's directory."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     import filelock
 
 LOCK_FILE = ".lock"
-# Who holds the lock. A file of its own: whoever asks for the lock empties that file.
+# Names the process that holds the lock. The lock's file is emptied by each attempt to lock it.
 OWNER_FILE = ".lock_owner.json"
 
 
 class Hold:
-    """The lock of an experiment's directory, held.
+    """Represents the held lock of an experiment's directory.
 
     Attributes:
-        keeps_file: Whether the file of the lock stays though this holder made it; set by who
-            writes into the directory. Else the directory is left as it was found.
+        keeps_file: Whether the lock's file stays although this holder made it. A holder that writes
+            into the directory sets it; otherwise the directory is left as it was found.
     """
 
     def __init__(self) -> None:
@@ -36,15 +36,15 @@ class Hold:
 
 @contextlib.contextmanager
 def experiment_locked(experiment_path: str) -> Iterator[Hold]:
-    """Holds an experiment's directory; the system lets go of it when this process dies.
+    """Holds the lock of an experiment's directory; the system releases it if this process dies.
 
     Args:
         experiment_path: Directory of the experiment; must exist.
 
     Raises:
-        ExperimentInUseError: if another process (or another run of this one) holds it.
+        ExperimentInUseError: if another process, or another run of this one, holds it.
         StorageError: if the file of the lock cannot be used.
-        FileNotFoundError: if there is no such directory.
+        FileNotFoundError: if the directory does not exist.
     """
     path = os.path.join(experiment_path, LOCK_FILE)
     hold = Hold()
@@ -54,12 +54,12 @@ def experiment_locked(experiment_path: str) -> Iterator[Hold]:
             lock = _acquired(path, experiment_path)
             try:
                 if not _is_at(descriptor, path):
-                    continue  # Who made the file removed it, and let go, just in between.
+                    continue  # Another process removed the file after this one opened it.
                 yield from _holding(experiment_path, hold)
                 return
             finally:
                 if is_new and not hold.keeps_file:
-                    # Under the lock, so that nobody is given a lock that others do not see.
+                    # Before the release: another process must not lock the removed file.
                     with contextlib.suppress(OSError):
                         os.remove(path)
                 if lock is not None:
@@ -72,18 +72,18 @@ def _holding(experiment_path: str, hold: Hold) -> Iterator[Hold]:
     owner = {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
     owner_file = os.path.join(experiment_path, OWNER_FILE)
     try:
-        with contextlib.suppress(OSError):  # It only helps others to say who it is.
+        with contextlib.suppress(OSError):  # Others need the file only for their messages.
             write_file(owner_file, json.dumps(owner).encode(), sync=False)
         yield hold
     finally:
-        with contextlib.suppress(OSError):  # It is gone, or was never a file.
+        with contextlib.suppress(OSError):  # The user may have removed or replaced it.
             os.remove(owner_file)
 
 
 def _open_lock_file(path: str) -> tuple[int, bool]:
-    """The file of a lock, open, and whether it was made just now.
+    """Opens or makes the file of a lock; returns the descriptor and whether the file is new.
 
-    While it is open, no other file can take its identity: see :func:`_is_at`.
+    While the descriptor is open, no other file can get the same identity: see :func:`_is_at`.
     """
     flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     while True:
@@ -103,12 +103,12 @@ def _open_lock_file(path: str) -> tuple[int, bool]:
             raise _unusable(path, error.strerror or str(error)) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise _unusable(path, "it is no plain file")
+            raise _unusable(path, "it is no regular file")
         return descriptor, False
 
 
 def _acquired(path: str, experiment_path: str) -> filelock.BaseFileLock | None:
-    """The lock, held; None where the file system has no locks."""
+    """Returns the held lock; None where the file system has no locks."""
     import filelock
 
     lock = filelock.FileLock(path, timeout=0, thread_local=False)
@@ -126,7 +126,7 @@ def _acquired(path: str, experiment_path: str) -> filelock.BaseFileLock | None:
 
 
 def _is_at(descriptor: int, path: str) -> bool:
-    """Whether an open file is the one that a path leads to."""
+    """Tells whether a path leads to an open file."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except FileNotFoundError:
@@ -135,16 +135,17 @@ def _is_at(descriptor: int, path: str) -> bool:
 
 def _unusable(path: str, reason: str) -> StorageError:
     return StorageError(
-        f"The file {path!r}, which says that one run at a time works in its directory, cannot be "
-        f"used: {reason}. If nobody works in there, remove it; a run makes it anew."
+        f"The file {path!r}, which keeps other runs out of its directory, cannot be "
+        f"used: {reason}. If no run uses the directory, remove the file; the next run makes it "
+        "again."
     )
 
 
 def owner_of(experiment_path: str) -> dict[str, Any] | None:
-    """``{"pid", "host", "started"}`` of the process that works on an experiment.
+    """Returns ``{"pid", "host", "started"}`` of the process that works on an experiment.
 
     Returns:
-        None if nobody has said so. The process may be dead: its lock is free then.
+        None without an owner's file. The process may be dead: its lock is free then.
     """
     try:
         path = os.path.join(experiment_path, OWNER_FILE)
@@ -157,11 +158,11 @@ def owner_of(experiment_path: str) -> dict[str, Any] | None:
 
 def _in_use_text(experiment_path: str) -> str:
     owner = owner_of(experiment_path)
-    who = "another process"
+    holder = "another process"
     if owner is not None:
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(owner.get("started", 0)))
-        who = f"process {owner.get('pid')} on {owner.get('host')}, which started it at {since}"
+        holder = f"process {owner.get('pid')} on {owner.get('host')}, which started it at {since}"
     return (
-        f"The experiment {experiment_path!r} is being run by {who}. Wait for it to end, stop it, "
-        "or give this run another name."
+        f"The experiment {experiment_path!r} is being run by {holder}. Wait for it to end, stop it "
+        "or choose another name for this run."
     )

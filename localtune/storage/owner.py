@@ -1,8 +1,8 @@
-"""Which process works on an experiment.
+"""Finds the process that works on an experiment.
 
-The owner's file names a process; it may be left over. Whoever holds the lock has the lock's file
-open. To try the lock would be no harmless way to ask: a run that starts just then would be told
-that it is taken.
+The owner's file names a process, but may be left over from a dead one. The owner has the lock's
+file open. Trying the lock would be harmful: a run that starts at that moment would fail because
+the experiment is in use.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from dataclasses import dataclass
 
 from localtune.storage.locks import LOCK_FILE, owner_of
 
-# The clock of the owner's file and that of the system's process table may differ a little.
+# Largest difference between the clock of the owner's file and that of the process table.
 _CLOCK_TOLERANCE_S = 2.0
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A process that works on an experiment.
+    """Identifies a process that works on an experiment.
 
     Attributes:
-        pid: Its id.
+        pid: Id of the process.
         host: Name of its machine.
-        started: Unix time at which it took the experiment.
-        is_here: Whether it is on this machine; of others it is not known whether they still run.
+        started: Unix time at which it started to work on the experiment.
+        is_here: Whether it is on this machine. A process on another machine may have ended.
     """
 
     pid: int
@@ -38,9 +38,9 @@ class Owner:
 
 
 def find_owner(experiment_path: str) -> Owner | None:
-    """The process that works on an experiment, None if there is none.
+    """Returns the process that works on an experiment; None if there is none.
 
-    A process of another machine is taken at its word.
+    A process of another machine is assumed to be alive.
     """
     record = owner_of(experiment_path)
     if record is None:
@@ -59,11 +59,11 @@ def find_owner(experiment_path: str) -> Owner | None:
         if process.status() == psutil.STATUS_ZOMBIE:
             return None
         if process.create_time() > started + _CLOCK_TOLERANCE_S:
-            return None  # Another process has got its id.
+            return None  # The id belongs to a later process now.
         if all(os.path.realpath(each.path) != lock_file for each in process.open_files()):
             return None
     except psutil.AccessDenied:
-        pass  # Another user's: it exists, and more cannot be known.
+        pass  # Another user's process: it exists, but its files are not visible.
     except psutil.Error:
         return None
     return Owner(pid, host, started, is_here=True)

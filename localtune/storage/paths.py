@@ -1,4 +1,4 @@
-"""Directories of an experiment and of its trials."""
+"""Makes the directories of an experiment and of its trials."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from localtune.utils.files import STAGING_PREFIX, write_file
 
 
 def check_experiment_dir(path: str) -> None:
-    """Finds out whether an experiment's directory could be made and written; writes nothing.
+    """Checks whether an experiment's directory could be made and written, without writing anything.
 
     Args:
         path: ``<storage path>/<experiment name>``.
 
     Raises:
-        StorageError: if it could not; the text names the remedy.
+        StorageError: if not; the message names the remedy.
     """
     try:
         place = _nearest_existing(path)
@@ -30,25 +30,25 @@ def check_experiment_dir(path: str) -> None:
             system = os.statvfs(place)
             if system.f_flag & os.ST_RDONLY:
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS), place)
-            # Some file systems do not count: they say 0 of 0.
+            # Some file systems report 0 of 0 blocks.
             free = system.f_bavail if os.geteuid() else system.f_bfree
             if system.f_blocks and not free:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), place)
     except OSError as error:
-        raise _told(path, error) from error
+        raise _storage_error(path, error) from error
 
 
 def make_experiment_dir(path: str) -> list[str]:
-    """Creates an experiment's directory, with those around it, as far as they are missing.
+    """Makes an experiment's directory and the missing ones around it.
 
     Args:
         path: ``<storage path>/<experiment name>``.
 
     Returns:
-        The directories that were made, the outermost first.
+        The new directories, the outermost first.
 
     Raises:
-        StorageError: if it cannot be created; the text names the remedy.
+        StorageError: if it cannot be made; the message names the remedy.
     """
     made: list[str] = []
     try:
@@ -59,7 +59,7 @@ def make_experiment_dir(path: str) -> list[str]:
             missing.append(parent)
         for each in reversed(missing):
             try:
-                # Whoever may write into it can run code in the process that resumes the
+                # A user who may write into it could run code in the process that resumes the
                 # experiment.
                 os.mkdir(each, 0o700 if each == path else 0o755)
                 made.append(each)
@@ -69,35 +69,35 @@ def make_experiment_dir(path: str) -> list[str]:
         return made
     except OSError as error:
         remove_empty_dirs(made)
-        raise _told(path, error) from error
+        raise _storage_error(path, error) from error
 
 
 def remove_empty_dirs(made: list[str]) -> None:
-    """Takes back what :func:`make_experiment_dir` made, unless something is in it by now."""
+    """Removes the directories that :func:`make_experiment_dir` made, unless they have content."""
     with contextlib.suppress(OSError):
         for each in reversed(made):
             os.rmdir(each)
 
 
 def prove_dir_writable(path: str) -> None:
-    """Writes the marker of an experiment's directory, to see that files can be written there.
+    """Writes the marker of an experiment's directory, and thereby checks that it can be written.
 
     Raises:
-        StorageError: if they cannot; the text names the remedy.
+        StorageError: if it cannot; the message names the remedy.
     """
     marker = os.path.join(path, STORAGE_MARKER_FILE)
     try:
-        # A full disk may still take an empty file.
+        # A full disk may still accept an empty file.
         probe = os.path.join(path, f"{STAGING_PREFIX}{os.urandom(4).hex()}")
         write_file(probe, b"\0" * 4096, sync=False)
         os.remove(probe)
         write_file(marker, b"", sync=False)
     except OSError as error:
-        raise _told(path, error) from error
+        raise _storage_error(path, error) from error
 
 
 def _nearest_existing(path: str) -> str:
-    """The path, or the innermost directory above it that exists."""
+    """Returns the path, or the innermost existing directory above it."""
     while True:
         try:
             os.lstat(path)
@@ -120,7 +120,7 @@ def _is_a_file(path: str, place: str) -> OSError:
     return kind(code, os.strerror(code), place)
 
 
-def _told(path: str, error: OSError) -> StorageError:
+def _storage_error(path: str, error: OSError) -> StorageError:
     if isinstance(error, NotADirectoryError):
         reason = f"a part of it is a file ({_nearest_existing(path)})"
     elif isinstance(error, FileExistsError):
@@ -133,27 +133,28 @@ def _told(path: str, error: OSError) -> StorageError:
 
 def _unusable(path: str, reason: str, error: OSError) -> StorageError:
     problem = StorageError(
-        f"storage_path must lead to a directory that can be written, but {path!r} cannot be used: "
-        f"{reason}. Choose another storage_path in RunConfig, or make room or rights there."
+        f"storage_path must be a directory that can be written, but {path!r} cannot be used: "
+        f"{reason}. Choose another storage_path in RunConfig, or free space or grant access there."
     )
     problem.errno = error.errno
     return problem
 
 
 def make_trial_dir(experiment_path: str, dirname: str, *, is_resumed: bool = False) -> str:
-    """Creates a trial's directory.
+    """Makes a trial's directory.
 
     Args:
         experiment_path: Directory of the experiment.
-        dirname: Wanted name; gets a random ending if it is taken.
-        is_resumed: Whether an earlier run may have come as far as making it: an empty one is
-            taken then.
+        dirname: Wanted name; a random suffix is added if it is in use.
+        is_resumed: Whether an earlier run may have made the directory. An existing empty directory
+            is
+            used then.
 
     Returns:
-        The name that the directory got.
+        The name of the directory.
 
     Raises:
-        StorageError: if it cannot be created.
+        StorageError: if it cannot be made.
     """
     name = dirname
     while True:

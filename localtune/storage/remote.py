@@ -1,12 +1,12 @@
-"""The working copy of an experiment with remote storage.
+"""Manages the working copy of an experiment with remote storage.
 
     store                          this machine
       bucket/sweeps/run/             ~/.cache/localtune/experiments/sweeps_1f0c.../run/
-        .localtune_sync  <-- who -->   .localtune_sync     same: go on with the working copy
-        experiment.db   -- attach -->  experiment.db       else: take the store's state anew
-        train_00000/...                train_00000/...     (checkpoints come when they are needed)
+        .localtune_sync <-writer?->    .localtune_sync     same: keep the working copy
+        experiment.db   -- attach -->  experiment.db       else: download the store's state
+        train_00000/...                train_00000/...     (checkpoints are fetched when needed)
 
-The run reads and writes the working copy only; ``ExperimentSync`` carries it to the store.
+The run reads and writes only the working copy; ``ExperimentSync`` uploads it to the store.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ from localtune.utils.trust import check_trusted
 
 logger = get_logger(__name__)
 
-# Where working copies are.
+# Directory of the working copies.
 WORKING_COPIES = f"{CACHE_DIR}/experiments"
-# Says, in both places, whose state it is.
+# Identifies the state, in both places.
 SYNC_FILE = f"{OWN_PREFIX}sync"
 
 
@@ -56,8 +56,8 @@ class Version:
     """Identifies a state of an experiment.
 
     Attributes:
-        writer: Id of the working copy that it was made in; "" is none.
-        number: Grows with each state.
+        writer: Id of the working copy that made the state; "" for none.
+        number: Number that grows with each state.
     """
 
     writer: str = ""
@@ -66,12 +66,12 @@ class Version:
 
 @dataclass(frozen=True)
 class SyncRecord:
-    """What a working copy knows of its exchange with the store.
+    """Records the exchange of a working copy with the store.
 
     Attributes:
-        own: The newest state that was, or may have been, uploaded from here.
-        base: The state of the store that the working copy goes on from.
-        finished: Whether the store has all that the working copy has.
+        own: The newest state that was, or may have been, uploaded from this working copy.
+        base: State of the store that the working copy continues.
+        finished: Whether the store has all content of the working copy.
     """
 
     own: Version = Version()
@@ -79,20 +79,25 @@ class SyncRecord:
     finished: bool = False
 
     def includes(self, version: Version) -> bool:
-        """Whether the working copy has all that the state of a store has."""
+        """Tells whether the working copy contains a state of the store."""
         is_own_earlier = version.writer == self.own.writer and version.number <= self.own.number
         return version == self.base or is_own_earlier
 
 
 def needs_store(path: str | os.PathLike[str] | None, filesystem: Any = None) -> bool:
-    """Whether a path, with the file system object that goes with it, means remote storage."""
+    """Tells whether a path means remote storage.
+
+    Args:
+        path: A path or a URI, or None.
+        filesystem: File system object for the path, or None.
+    """
     if filesystem is not None:
         return not is_local_filesystem(filesystem)
     return path is not None and is_uri(os.fspath(path))
 
 
 def working_storage_path(path: str | os.PathLike[str], filesystem: Any = None) -> str:
-    """Directory of this machine that stands for a storage path in a store.
+    """Returns the local directory that corresponds to a storage path in a store.
 
     Args:
         path: The URI, or the path in ``filesystem``.
@@ -103,7 +108,7 @@ def working_storage_path(path: str | os.PathLike[str], filesystem: Any = None) -
     text = os.fspath(path).rstrip("/")
     identity = text
     if filesystem is not None:
-        # Not all can be told by JSON: those differ by their paths alone.
+        # File systems that JSON cannot describe differ only by their paths.
         with contextlib.suppress(TypeError):
             identity = f"{checked_filesystem(filesystem).to_json()} {text}"
     digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
@@ -112,14 +117,14 @@ def working_storage_path(path: str | os.PathLike[str], filesystem: Any = None) -
 
 
 def attach_path(path: str | os.PathLike[str], filesystem: Any = None) -> str:
-    """The working copy of an experiment that is named by its place in a store; see :func:`attach`.
+    """Returns the working copy of an experiment in a store; see :func:`attach`.
 
     Args:
         path: URI of the experiment, or its path in ``filesystem``.
         filesystem: A file system object, or None for a URI.
 
     Returns:
-        Directory on this machine; without an experiment there, it has no database.
+        Directory on this machine; without an experiment in the store, it has no database.
 
     Raises:
         StorageError: if the store cannot be reached.
@@ -132,10 +137,10 @@ def attach_path(path: str | os.PathLike[str], filesystem: Any = None) -> str:
 
 
 def split_path(path: str | os.PathLike[str]) -> tuple[str, str]:
-    """The storage path of an experiment, and its name.
+    """Returns the storage path of an experiment, and its name.
 
     Raises:
-        ValueError: if there is no name.
+        ValueError: if the name is missing.
     """
     parent, _, name = os.fspath(path).rstrip("/").rpartition("/")
     if not name or not parent or parent.endswith(":/"):
@@ -146,7 +151,7 @@ def split_path(path: str | os.PathLike[str]) -> tuple[str, str]:
 
 
 def has_experiment(store: RemoteStore) -> bool:
-    """Whether a store holds an experiment that a Tuner can take up.
+    """Tells whether a store contains an experiment that a Tuner can restore.
 
     Raises:
         StorageError: if the store cannot be reached.
@@ -155,15 +160,16 @@ def has_experiment(store: RemoteStore) -> bool:
 
 
 def attach(store: RemoteStore, directory: str) -> None:
-    """Makes a directory the working copy of an experiment in a store, as far as there is one.
+    """Makes a directory the working copy of an experiment in a store, if the store has it.
 
-    What only the working copy has, since an earlier run could not upload it, stays. If another
-    machine has gone on with the experiment, the store's state is taken.
+    Content that only the working copy has stays, since an earlier run could not upload it. If
+    another machine has continued the experiment, the store's state replaces the working copy.
 
     Args:
         store: Directory of the experiment in the store.
-        directory: Directory of the experiment on this machine; need not exist, and is not made
-            for an experiment that the store does not have.
+        directory: Directory of the experiment on this machine; need not exist. It is not made if
+            the
+            store does not have the experiment.
 
     Raises:
         UntrustedDirectoryError: if others could have written into the directory.
@@ -183,10 +189,10 @@ def attach(store: RemoteStore, directory: str) -> None:
 
 
 def prove_writable(store: RemoteStore) -> None:
-    """Writes a marker into an experiment's place in a store.
+    """Writes a marker into an experiment's directory in a store.
 
     Raises:
-        StorageError: if that is not possible.
+        StorageError: if the marker cannot be written.
     """
     try:
         with_retries(lambda: store.write(STORAGE_MARKER_FILE, b"localtune\n"), store)
@@ -198,23 +204,28 @@ def prove_writable(store: RemoteStore) -> None:
 
 
 def publish_files(store: RemoteStore, directory: str, names: Iterable[str]) -> None:
-    """Uploads files of a run that begins, so that it can be restored from the store.
+    """Uploads files of a starting run, so that it can be restored from the store.
+
+    Args:
+        store: Directory of the experiment in the store.
+        directory: The working copy.
+        names: Names of the files.
 
     Raises:
-        StorageError: if that is not possible.
+        StorageError: if they cannot be uploaded.
     """
     for name in names:
         with_retries(functools.partial(store.put_whole, name, os.path.join(directory, name)), store)
 
 
 def remote_version(store: RemoteStore) -> Version | None:
-    """Which state a store holds, None if none."""
+    """Returns the state that a store contains; None if there is none."""
     content = store.read(SYNC_FILE)
     return None if content is None else Version(**json.loads(content))
 
 
 def read_record(directory: str) -> SyncRecord:
-    """What a working copy knows of its exchange with the store."""
+    """Returns the record of a working copy's exchange with the store."""
     try:
         path = os.path.join(directory, SYNC_FILE)
         with open(path, encoding="utf-8", opener=no_link) as file:
@@ -226,13 +237,18 @@ def read_record(directory: str) -> SyncRecord:
 
 
 def write_record(directory: str, record: SyncRecord) -> None:
-    """Writes what :func:`read_record` reads."""
+    """Writes the record of a working copy's exchange with the store.
+
+    Args:
+        directory: The working copy.
+        record: The record.
+    """
     content = dataclasses.asdict(record)
     write_file(os.path.join(directory, SYNC_FILE), json.dumps(content).encode())
 
 
 def _replace(directory: str, record: SyncRecord, store: RemoteStore, version: Version) -> None:
-    """Lets the state of a store take the place of the working copy, which others may be reading."""
+    """Replaces the working copy by the state of the store. Other processes may be reading it."""
     _check_unused(directory)
     staging = _download(store, directory, version)
     try:
@@ -249,11 +265,11 @@ def _replace(directory: str, record: SyncRecord, store: RemoteStore, version: Ve
 def _check_unused(directory: str) -> None:
     if os.path.isdir(directory):
         with experiment_locked(directory):
-            pass  # Nobody runs in there.
+            pass  # The lock is free, so no run uses the directory.
 
 
 def _set_aside(directory: str, record: SyncRecord) -> str:
-    """Gives the working copy another name; returns it if nothing in it is needed, "" if it is."""
+    """Renames the working copy; returns the new path if its content is not needed, "" otherwise."""
     parent, name = os.path.split(directory)
     unneeded = os.path.join(parent, f"{STAGING_PREFIX}replaced_{name}")
     remove_tree(unneeded)
@@ -265,21 +281,21 @@ def _set_aside(directory: str, record: SyncRecord) -> str:
     aside = f"{directory}.replaced_{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.urandom(2).hex()}"
     os.rename(directory, aside)
     logger.warning(
-        "Another machine has gone on with this experiment. What was not uploaded from here is now "
-        "in %s.",
+        "Another machine has continued this experiment. The files that were not uploaded from "
+        "here are now in %s.",
         aside,
     )
     return ""
 
 
 def _download(store: RemoteStore, directory: str, version: Version) -> str:
-    """Fetches all but the checkpoints into a directory beside the working copy."""
+    """Fetches all files except checkpoints into a directory beside the working copy."""
     parent, name = os.path.split(directory)
     staging = os.path.join(parent, f"{STAGING_PREFIX}{name}")
     remove_tree(staging)
     names = [name for name in with_retries(store.files, store) if not _is_left_out(name)]
     try:
-        # Whoever may write into it can run code in the process that reads the experiment.
+        # Another user who may write into it could run code in the process that reads it.
         os.makedirs(parent, mode=0o755, exist_ok=True)
         os.mkdir(staging, 0o700)
         with_retries(lambda: store.fetch(names, staging), store)

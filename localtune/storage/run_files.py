@@ -1,7 +1,7 @@
-"""What a run was started with: files beside the database, which also keeps those of each run.
+"""Reads the files with the arguments of a run; the database keeps copies for each run.
 
-The files in the experiment's directory are those of the latest run that has such files: what an
-earlier run was started with is in the database alone.
+The files in the experiment's directory belong to the latest run that has such files. The files of
+earlier runs are only in the database.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from localtune.result import COMMAND_FILE, TUNER_FILE
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.utils.trust import GuardedDirectory
 
-# Where the database keeps them, in the state of the run.
+# Key of the copies in the state of the run.
 FILES_KEY = "files"
 
 
 def files_in(experiment_path: str, *, trust: bool = False) -> dict[str, bytes]:
-    """{name: content} of the files in an experiment's directory.
+    """Returns {name: content} of the files in an experiment's directory.
 
     Args:
         experiment_path: The directory.
-        trust: Read it though another user could have written it.
+        trust: Whether to read a directory that other users could have written.
 
     Raises:
-        UntrustedDirectoryError: if another user could have written it.
+        UntrustedDirectoryError: if another user could have written the directory.
     """
     files: dict[str, bytes] = {}
-    # What is gone, the directory itself even, holds none.
+    # A missing directory has no files.
     with (
         contextlib.suppress(FileNotFoundError),
         GuardedDirectory(experiment_path, trust=trust) as guarded,
@@ -39,7 +39,12 @@ def files_in(experiment_path: str, *, trust: bool = False) -> dict[str, bytes]:
 
 
 def files_of(db: ExperimentDB, experiment_path: str, *, trust: bool = False) -> dict[str, bytes]:
-    """{name: content} of what the run that is selected in a database was started with.
+    """Returns {name: content} of the files of the run that is selected in a database.
+
+    Args:
+        db: The database.
+        experiment_path: Directory of the experiment.
+        trust: Whether to read a directory that other users could have written.
 
     Raises:
         UntrustedDirectoryError: if another user could have written the directory.
@@ -48,6 +53,6 @@ def files_of(db: ExperimentDB, experiment_path: str, *, trust: bool = False) -> 
     kept: dict[str, bytes] | None = db.get(FILES_KEY, dict)
     if kept is not None:
         return kept
-    # Earlier versions kept those of the latest run, in the directory alone.
+    # A run that was killed at its start has files only in the directory.
     is_latest = db.run == db.runs()[-1].number
     return files_in(experiment_path, trust=trust) if is_latest else {}

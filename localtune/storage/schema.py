@@ -1,31 +1,31 @@
-"""The tables of the experiment's database, and whether they make sense together.
+"""Defines the tables of the experiment's database, and checks that they are consistent.
 
 ::
 
-    meta         key, value         schema version, which run was worked on    (value: pickle)
-    runs         number             one row per fit() of the experiment that began anew, from 1
-                 started            Unix time, NULL if it is not known
-                 metric, mode       what it optimises, NULL likewise
-    state        run, key, value    of a run: searcher, scheduler, seed, ...   (value: pickle)
+    meta         key, value         schema version, current run                (value: pickle)
+    runs         number             one row per fit() that started anew, from 1
+                 started            Unix time, NULL if unknown
+                 metric, mode       what the run optimises, NULL if unknown
+    state        run, key, value    searcher, scheduler, seed, ... of a run    (value: pickle)
     trials       trial_id           one row per trial
                  number             order of creation, from 0
-                 run                which run created it
+                 run                number of the run that created it
                  status             PENDING, RUNNING, PAUSED, TERMINATED, ERROR
                  dirname            name of its directory, "" before it has one
-                 origin             what seldom changes: config, names, ...    (pickle)
-                 progress           what does: last result, statistics, ...    (pickle)
-    checkpoints  trial_id, number   one row per checkpoint that is kept
-                 path               of its directory
-                 result_count       how many results the trial's history held by then
+                 origin             what rarely changes: config, names, ...    (pickle)
+                 progress           the rest: last result, statistics, ...     (pickle)
+    checkpoints  trial_id, number   one row per existing checkpoint
+                 path               path of its directory
+                 result_count       number of results in the trial's history when it was made
                  metrics            result that it belongs to                  (pickle)
                  files              sizes of its files, in bytes               (pickle)
     results      trial_id, number   one row per result, from 1
-                 result             without its config                         (pickle)
+                 result             the result without its config              (pickle)
     configs      trial_id, number   one row per change of a trial's config
-                 config             that of the results from this number on    (pickle)
+                 config             config of the results from this number on  (pickle)
 
-Whoever empties or drops a table, or puts one back from another copy, leaves a database that can be
-opened and says something else than what was. To go on with it would make that worse: it is damaged.
+A database with an emptied, missing or older table can still be opened, but describes another
+experiment. Writing to it would make this worse, so it counts as damaged.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from typing import Any
 from localtune.error import StorageError
 from localtune.result import EXPR_PARAM_FILE, EXPR_RESULT_FILE
 from localtune.storage.history_rows import CONFIGS_SCHEMA, RESULTS_SCHEMA
-from localtune.storage.migrations import migrate
+from localtune.storage.migrations import OLDEST_VERSION, migrate
 from localtune.storage.trial_record import dump
 
 SCHEMA_VERSION = 4
@@ -88,34 +88,34 @@ _TABLES = ("runs", "state", "trials", "checkpoints", "results", "configs")
 
 
 def damaged(path: str, reason: object) -> StorageError:
-    """The error for a database that cannot be read.
+    """Returns the error for a database that cannot be read.
 
     Args:
         path: The database.
-        reason: Why, as a clause.
+        reason: The reason, as a clause.
     """
     return StorageError(
-        f"The database {path!r} cannot be read: {reason}. Put back a copy of the "
-        "experiment, or begin anew under another name; the results are in the trials' "
-        "directories, too."
+        f"The database {path!r} cannot be read: {reason}. Restore a copy of the "
+        "experiment, or start a new one under another name. The trials' directories contain the "
+        "results, too."
     )
 
 
 def prepare(
     connection: sqlite3.Connection, path: str, *, is_new: bool
 ) -> tuple[int, dict[str, int]]:
-    """Makes the tables of a new database, brings an old one up to date, and looks at what it says.
+    """Makes the tables of a new database, migrates an old one, and checks the tables.
 
     Args:
-        connection: In autocommit mode.
-        path: The database, as errors name it.
-        is_new: Whether there was no file before.
+        connection: Connection in autocommit mode.
+        path: Path of the database, for errors.
+        is_new: Whether the file did not exist before.
 
     Returns:
         Number of the latest run, and {trial id: order of creation} of all trials.
 
     Raises:
-        StorageError: if it is damaged, or of a newer version of localtune.
+        StorageError: if the database is damaged, or was written by a newer version of localtune.
         sqlite3.Error: if it cannot be read or written.
     """
     execute = connection.execute
@@ -133,11 +133,11 @@ def prepare(
             migrate(connection, version)
         except sqlite3.Error:
             raise
-        except Exception as error:  # What an old row holds is not what it should.
+        except Exception as error:  # A row has unexpected content.
             raise damaged(path, error) from error
     missing = set(_TABLES) - _tables(connection)
     if missing:
-        raise damaged(path, f"it lacks the table of {', '.join(sorted(missing))}")
+        raise damaged(path, f"the table of {', '.join(sorted(missing))} is missing")
     runs = {number for (number,) in execute("SELECT number FROM runs")}
     if not runs:
         raise damaged(path, "its table of runs is empty")
@@ -149,7 +149,7 @@ def prepare(
 
 
 def _version(connection: sqlite3.Connection, path: str) -> int | None:
-    """The version of the tables; None if there are none yet."""
+    """Returns the version of the tables; None if there are none yet."""
     rows = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchall()
     if not rows:
         return None
@@ -157,12 +157,12 @@ def _version(connection: sqlite3.Connection, path: str) -> int | None:
         version: Any = pickle.loads(rows[0][0])
     except Exception as error:
         raise damaged(path, error) from error
-    if type(version) is not int or version < 1:
+    if type(version) is not int or version < OLDEST_VERSION:
         raise damaged(path, f"its version is {version!r}")
     if version > SCHEMA_VERSION:
         raise StorageError(
-            f"The database {path!r} has the schema version {version}, and this "
-            f"localtune knows {SCHEMA_VERSION} at most. Use a newer localtune."
+            f"The database {path!r} has the schema version {version}, but this "
+            f"localtune supports {SCHEMA_VERSION} at most. Use a newer localtune."
         )
     return version
 
@@ -171,15 +171,18 @@ def _tables(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
 
 
-def _holds(connection: sqlite3.Connection, table: str) -> bool:
+def _has_rows(connection: sqlite3.Connection, table: str) -> bool:
     return connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None
 
 
 def _check_blank(connection: sqlite3.Connection, path: str) -> None:
-    """Whoever made the database may have been killed before it said its version, and no later."""
+    """Checks that a database without a version is empty.
+
+    Its maker may have been killed before it wrote the version, but not after that.
+    """
     for table in _tables(connection).intersection(_TABLES):
-        if _holds(connection, table):
-            raise damaged(path, "its table of meta is empty, and others are not")
+        if _has_rows(connection, table):
+            raise damaged(path, "its table meta is empty, but others are not")
 
 
 def _check_trials(path: str, rows: list[tuple[Any, ...]], runs: set[int]) -> None:
@@ -187,22 +190,22 @@ def _check_trials(path: str, rows: list[tuple[Any, ...]], runs: set[int]) -> Non
     if numbers != set(range(len(rows))):
         raise damaged(path, "its trials are not numbered from 0 without a gap")
     if not runs.issuperset(run for _, _, run in rows):
-        raise damaged(path, "it has trials of a run that it does not know")
+        raise damaged(path, "it has trials of a run without a record")
 
 
 def _check_without_trials(connection: sqlite3.Connection, path: str) -> None:
-    """Of an experiment that has not come as far as a trial, there is nothing else, either."""
+    """Checks that an experiment without trials has no other data of trials, either."""
     for table in ("results", "checkpoints"):
-        if _holds(connection, table):
-            raise damaged(path, f"its table of trials is empty, and that of {table} is not")
+        if _has_rows(connection, table):
+            raise damaged(path, f"its table of trials is empty, but that of {table} is not")
     with os.scandir(os.path.dirname(path)) as entries:
         for each in entries:
             if each.is_dir(follow_symlinks=False) and _has_results(each.path):
-                raise damaged(path, f"it knows no trial, and {each.path!r} is that of one")
+                raise damaged(path, f"it has no trials, but {each.path!r} is a trial's directory")
 
 
 def _has_results(directory: str) -> bool:
-    """Whether a trial has written results into a directory."""
+    """Tells whether a trial has written results into a directory."""
     try:
         return os.path.isfile(os.path.join(directory, EXPR_PARAM_FILE)) and bool(
             os.path.getsize(os.path.join(directory, EXPR_RESULT_FILE))

@@ -1,12 +1,13 @@
-"""Copies a database that somebody may be writing, and leaves no trace beside it.
+"""Copies a database that another process may be writing, without leaving files beside it.
 
-SQLite's own way to read a database with a write-ahead log makes or changes files beside it. Here
-plain files are copied, in this order::
+SQLite's way of reading a database with a write-ahead log makes or changes files beside it. This
+module copies plain files, in this order::
 
     start of the log --> database --> log --> start of the log, again
 
-A page that moves from the log to the database meanwhile is in the copy of the log, too, where it
-counts. If the log was begun anew meanwhile, its start has changed, and all is copied again.
+A page that moves from the log to the database meanwhile is also in the copy of the log, which takes
+precedence. If the log was restarted meanwhile, its start has changed, and everything is copied
+again.
 """
 
 from __future__ import annotations
@@ -20,27 +21,27 @@ from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import quote
 
-# Size of the header of a log; it holds random numbers, which change when the log is begun anew.
+# Size of a log's header. It contains random numbers, which change when the log is restarted.
 _LOG_HEADER_BYTES = 32
-# {end of a file's name: size of the header that changes with each transaction}. With a log, that
-# is the header of the index, and without one it is that of the database.
+# {end of a file's name: size of its header}. Each transaction changes the header of the index if
+# there is a log, or else that of the database.
 _HEADERS = {"": 100, "-wal": _LOG_HEADER_BYTES, "-shm": 96, "-journal": 28}
-# Where the header of a database says that it has a log, and how.
+# Position and value of the byte that tells whether a database has a log.
 _MODE_BYTE = 18
 _HAS_LOG = b"\x02"
 _TRIES = 20
 
-# The system gives up all locks of a process on a file when the process closes the file, whoever
-# in it opened it: a database that this process writes must be read through SQLite.
+# When a process closes a file, the system releases all of its locks on that file, even those of
+# other descriptors. So a database that this process writes must be read through SQLite.
 _guard = threading.RLock()
 _open_here: Counter[str] = Counter()
 
 
 @contextlib.contextmanager
 def known_as_open(path: str) -> Iterator[None]:
-    """Notes, while SQLite opens a database for writing and afterwards, that this process has it.
+    """Records that this process opens a database for writing.
 
-    It stays noted until :func:`forget_open`, unless opening it fails.
+    The record stays until :func:`forget_open`, unless the ``with`` block raises an error.
     """
     with _guard:
         _open_here[os.path.realpath(path)] += 1
@@ -52,19 +53,19 @@ def known_as_open(path: str) -> Iterator[None]:
 
 
 def forget_open(path: str) -> None:
-    """Notes that a database that this process had open is closed."""
+    """Removes the record of :func:`known_as_open` after the database was closed."""
     with _guard:
         _open_here[os.path.realpath(path)] -= 1
 
 
 def state_of(source: str) -> object:
-    """What is the same again only if a database holds the same as before.
+    """Returns a value that changes whenever the content of a database changes.
 
     Args:
         source: The database.
 
     Returns:
-        The state; None if that cannot be known, for this process writes the database.
+        The value; None if it cannot be computed, because this process writes the database.
 
     Raises:
         OSError: if a file cannot be read.
@@ -72,10 +73,10 @@ def state_of(source: str) -> object:
     with _guard:
         if _open_here[os.path.realpath(source)] > 0:
             return None
-        return [_look_at(f"{source}{end}", size) for end, size in _HEADERS.items()]
+        return [_file_state(f"{source}{end}", size) for end, size in _HEADERS.items()]
 
 
-def _look_at(path: str, header_bytes: int) -> object:
+def _file_state(path: str, header_bytes: int) -> object:
     try:
         with open(path, "rb") as file:
             found = os.fstat(file.fileno())
@@ -86,11 +87,11 @@ def _look_at(path: str, header_bytes: int) -> object:
 
 
 def copy_database(source: str, target: str) -> None:
-    """Copies a database as of some moment during this call.
+    """Copies a database in the state of some moment during this call.
 
     Args:
-        source: The database; nothing beside it is made, changed or removed.
-        target: A file that does not exist, in a directory of the caller's.
+        source: The database; no files beside it are made, changed or removed.
+        target: A file that does not exist, in a directory of the caller.
 
     Raises:
         OSError: if a file cannot be read or written.
@@ -104,13 +105,13 @@ def copy_database(source: str, target: str) -> None:
             for _ in range(_TRIES):
                 if _copy_files(source, target, "-wal"):
                     return
-            # Whoever writes does so faster than files are copied.
+            # Another process restarts the log faster than files are copied.
             _copy_by_sqlite(source, target)
             return
     try:
         _copy_by_sqlite(source, target)
     except sqlite3.Error:
-        # Whoever wrote it was killed: the copy is what is brought back to its last whole state.
+        # The writer was killed. SQLite rolls the copy back when it opens it.
         _copy_files(source, target, "-journal")
 
 
@@ -129,7 +130,7 @@ def _copy_by_sqlite(source: str, target: str) -> None:
 
 
 def _copy_files(source: str, target: str, suffix: str) -> bool:
-    """Copies a database with the file that goes with it; whether the copies belong together."""
+    """Copies a database and the file that belongs to it; returns whether they match."""
     log, log_copy = f"{source}{suffix}", f"{target}{suffix}"
     before = _start_of(log)
     shutil.copyfile(source, target)

@@ -1,19 +1,19 @@
-"""ExperimentSync: carries an experiment's working copy to its store, in a thread of its own.
+"""Uploads an experiment's working copy to its store, in a separate thread.
 
-One pass, in this order, so that what the store holds is a whole state at any moment:
+One pass has these steps, so that the store contains a consistent state at any moment:
 
-    copy the database -> upload the checkpoints that it names   files, then the marker
+    copy the database -> upload the checkpoints in the copy     files, then the marker
                       -> upload histories and other files       those that have changed
-                      -> upload the copy of the database        from here on it counts
-                      -> remove checkpoints that it does not name
+                      -> upload the copy of the database        makes the new state valid
+                      -> remove checkpoints that are not in the copy
 
-    RUNNING --pass fails: said once--> AWAY --waits 1 s, 2 s, ... 60 s, pass works: said once--+
-       ^                                                                                       |
-       +---------------------------------------------------------------------------------------+
+    RUNNING --pass fails: message--> AWAY --waits 1 s, 2 s, ... 60 s, pass succeeds: message--+
+       ^                                                                                      |
+       +--------------------------------------------------------------------------------------+
 
-A pass is made soon after the database has changed, but at least four times as long after the one
-before as that took: the run has most of the line. Checkpoints that retention drops while a pass
-needs them are removed after it.
+A pass follows soon after a change of the database, but at the earliest after four times the
+duration of the previous pass, so that the run has most of the bandwidth. Checkpoints that retention
+drops during a pass that needs them are removed after it.
 """
 
 from __future__ import annotations
@@ -46,29 +46,29 @@ from localtune.utils.text import format_duration
 
 logger = get_logger(__name__)
 
-# Starts of the names that mean something on this machine only.
+# Prefixes of names that have a meaning only on this machine.
 _LEFT_OUT = (OWN_PREFIX, STAGING_PREFIX, LOCK_FILE)
 _EVENT_FILE_PREFIX = "events.out.tfevents"
 
 _POLL_S = 0.5
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
-# A pass that took this long is followed by this many times as long without one.
+# Length of the rest after a pass, as a multiple of the pass.
 _REST_FACTOR = 4
 
 
-# Tells a file or directory from an earlier one of the same name: size or inode, time of change.
-_Look: TypeAlias = "tuple[int, int]"
+# (size or inode, time of change): distinguishes a file or directory from an earlier one.
+_Fingerprint: TypeAlias = "tuple[int, int]"
 
 
 @dataclass(frozen=True, slots=True)
 class SyncSettings:
-    """How an experiment is synced.
+    """Holds the settings of the upload.
 
     Attributes:
         period_s: Seconds between two uploads of histories while there is no new checkpoint.
-        artifacts: Whether all files of the trials' directories are uploaded, not just histories.
-        first_pause_s: Seconds until the first new try after a failure; doubles up to a minute.
+        artifacts: Whether to upload all files of the trials' directories, not only histories.
+        first_pause_s: Seconds until the first new attempt after a failure; doubles up to a minute.
     """
 
     period_s: float = 300.0
@@ -78,28 +78,28 @@ class SyncSettings:
 
 @dataclass
 class _Uploaded:
-    """What the store is known to hold.
+    """Records the known content of the store.
 
     Attributes:
-        files: {name: what the local file looked like when it was uploaded}.
-        checkpoints: Names of those that are there, or may be there in part.
-        whole: {name: what the local directory looked like} of those that are there with all
-            their files; None where there was no local directory.
+        files: {name: fingerprint of the uploaded local file}.
+        checkpoints: Names of the checkpoints that are in the store, perhaps incomplete.
+        whole: {name: fingerprint of the local directory} of the complete checkpoints in the store;
+            None without a local directory.
     """
 
-    files: dict[str, _Look] = field(default_factory=dict)
+    files: dict[str, _Fingerprint] = field(default_factory=dict)
     checkpoints: set[str] = field(default_factory=set)
-    whole: dict[str, _Look | None] = field(default_factory=dict)
+    whole: dict[str, _Fingerprint | None] = field(default_factory=dict)
 
 
 class ExperimentSync:
-    """Uploads what a run writes, while it runs.
+    """Uploads the files of a run while it runs.
 
     Args:
         directory: The working copy.
-        store: Its place in the store.
-        settings: See :class:`SyncSettings`.
-        tell: Called with each message for the user; from the thread.
+        store: Directory of the experiment in the store.
+        settings: Settings of the upload.
+        tell: Called in the thread with each message for the user.
     """
 
     def __init__(
@@ -117,9 +117,9 @@ class ExperimentSync:
         self._base = record.base
         self._own = Version(os.urandom(8).hex(), 0)
         self._uploaded: _Uploaded | None = None
-        # What is in the store and not on record at the start may be of another history than the
-        # run's: it has to be uploaded again if the run makes a checkpoint of that name.
-        self._looks = self._recorded_looks()
+        # {checkpoint: fingerprint} of those recorded at the start. Others in the store may belong
+        # to another history, so a new checkpoint of the same name must be uploaded again.
+        self._fingerprints = self._recorded_fingerprints()
         self._known_checkpoints: set[str] = set()
         self._finished_count = -1
         self._is_away = False
@@ -129,17 +129,17 @@ class ExperimentSync:
         self._abandoned = False
         self._complete = False
         self._is_last_pass = False
-        self._needed: set[str] = set()  # paths that the pass in progress uploads
-        self._dropped: set[str] = set()  # of these, those to remove after it
+        self._needed: set[str] = set()  # Paths that the current pass uploads.
+        self._dropped: set[str] = set()  # Needed paths to remove after it.
         self._thread = threading.Thread(target=self._run, name="localtune-sync", daemon=True)
 
     def start(self) -> None:
-        """Begins to sync."""
+        """Starts the thread."""
         write_record(self._directory, SyncRecord(self._own, self._base))
         self._thread.start()
 
     def remove_checkpoint(self, path: str) -> None:
-        """Removes a checkpoint's directory: now, or after the upload that needs it.
+        """Removes a checkpoint's directory, at once or after the upload that needs it.
 
         Raises:
             OSError: if it cannot be removed.
@@ -151,13 +151,13 @@ class ExperimentSync:
         remove_checkpoint(path)
 
     def close(self, timeout_s: float) -> bool:
-        """Uploads the rest and ends.
+        """Uploads the rest and ends the thread.
 
         Args:
-            timeout_s: Seconds after which it is given up. Ctrl-C gives up, too.
+            timeout_s: Longest time to wait, in seconds. Ctrl-C ends the wait, too.
 
         Returns:
-            Whether the store has everything. If not, the user has been told what to do.
+            Whether the store has everything. If not, a message has told the user what to do.
         """
         with self._condition:
             self._closing = True
@@ -175,8 +175,8 @@ class ExperimentSync:
         if not self._complete:
             reason = f" ({_text_of(self._error)})" if self._error is not None else ""
             self._tell(
-                f"{self._store.uri} does not have all of the experiment{reason}. Everything is in "
-                f"{self._directory}. To upload the rest, take the experiment up again on this "
+                f"{self._store.uri} does not have all of the experiment{reason}. All files are in "
+                f"{self._directory}. To upload the rest, resume the experiment on this "
                 f"machine: Tuner.restore({self._store.uri!r}, trainable).fit()"
             )
         return self._complete
@@ -221,7 +221,7 @@ class ExperimentSync:
             connection.close()
 
     def _rest_while_away(self, seconds: float) -> bool:
-        """Waits until the next try; returns whether there is to be one."""
+        """Waits until the next attempt; returns whether to make it."""
         with self._condition:
             self._condition.wait_for(lambda: self._abandoned, max(seconds, 0.0))
             return not self._abandoned
@@ -234,15 +234,15 @@ class ExperimentSync:
                 self._write_record(SyncRecord(self._own, self._base, finished=True))
                 self._complete = True
         except Exception as error:
-            # There is no common class: each store raises what its library raises.
+            # The errors of the stores' libraries have no common class.
             self._error = error
-            # What is there is not certain any more.
+            # The content of the store is unknown now.
             self._uploaded = None
             if not self._is_away and not self._abandoned:
                 self._is_away = True
                 self._tell(
-                    f"{self._store.uri} cannot be reached ({_text_of(error)}). The run goes on; "
-                    f"its files are in {self._directory} and are uploaded later."
+                    f"{self._store.uri} cannot be reached ({_text_of(error)}). The run continues; "
+                    f"its files are in {self._directory} and will be uploaded later."
                 )
             return False
         finally:
@@ -266,23 +266,23 @@ class ExperimentSync:
     # -- one pass -------------------------------------------------------------------------------
 
     def _pass(self) -> None:
-        uploaded = self._uploaded or self._look()
+        uploaded = self._uploaded or self._store_content()
         self._uploaded = uploaded
         snapshot = os.path.join(self._directory, f"{STAGING_PREFIX}{EXPERIMENT_DB_FILE}")
         try:
             named = self._take_snapshot(snapshot)
             for name in sorted(named):
                 self._check_wanted()
-                look = self._look_of_directory(name)
-                if name in uploaded.whole and look in (None, uploaded.whole[name]):
+                fingerprint = self._fingerprint(name)
+                if name in uploaded.whole and fingerprint in (None, uploaded.whole[name]):
                     continue
-                if look is None:
-                    # It has gone without our knowledge.
+                if fingerprint is None:
+                    # Other code has removed it.
                     _forget_checkpoint(snapshot, name)
                     named.discard(name)
                 else:
                     self._upload_checkpoint(name, uploaded)
-                    uploaded.whole[name] = self._looks[name] = look
+                    uploaded.whole[name] = self._fingerprints[name] = fingerprint
             self._upload_files(uploaded)
             self._publish(snapshot)
         finally:
@@ -290,15 +290,15 @@ class ExperimentSync:
                 with contextlib.suppress(FileNotFoundError):
                     os.remove(snapshot + ending)
         for name in sorted(uploaded.checkpoints - named):
-            # First the marker: what is removed by halves is not taken for whole.
+            # The marker goes first, so that a partly removed checkpoint counts as incomplete.
             uploaded.whole.pop(name, None)
-            self._looks.pop(name, None)
+            self._fingerprints.pop(name, None)
             self._store.remove(f"{name}/{COMPLETE_MARKER}")
             self._store.remove(name)
             uploaded.checkpoints.discard(name)
 
-    def _look(self) -> _Uploaded:
-        """Finds out what the store holds."""
+    def _store_content(self) -> _Uploaded:
+        """Lists the content of the store."""
         uploaded = _Uploaded()
         for name in self._store.files():
             trial, _, rest = name.partition("/")
@@ -307,18 +307,18 @@ class ExperimentSync:
                 continue
             path = f"{trial}/{checkpoint}"
             uploaded.checkpoints.add(path)
-            if file == COMPLETE_MARKER and path in self._looks:
-                uploaded.whole[path] = self._looks[path]
+            if file == COMPLETE_MARKER and path in self._fingerprints:
+                uploaded.whole[path] = self._fingerprints[path]
         return uploaded
 
-    def _recorded_looks(self) -> dict[str, _Look | None]:
+    def _recorded_fingerprints(self) -> dict[str, _Fingerprint | None]:
         connection = self._connect()
         try:
-            return {name: self._look_of_directory(name) for name in _checkpoint_names(connection)}
+            return {name: self._fingerprint(name) for name in _checkpoint_names(connection)}
         finally:
             connection.close()
 
-    def _look_of_directory(self, name: str) -> _Look | None:
+    def _fingerprint(self, name: str) -> _Fingerprint | None:
         try:
             status = os.stat(self._local(name))
         except FileNotFoundError:
@@ -326,15 +326,15 @@ class ExperimentSync:
         return status.st_ino, status.st_mtime_ns
 
     def _take_snapshot(self, path: str) -> set[str]:
-        """Copies the database, and keeps the checkpoints that the copy names; returns them."""
+        """Copies the database; returns the checkpoints in the copy, which the pass keeps."""
         source = self._connect()
         try:
             target = sqlite3.connect(path)
             try:
-                # Under the lock: nobody removes a checkpoint between the copy and the reading.
+                # The lock keeps the run from removing a checkpoint before its name is read.
                 with self._condition:
                     source.backup(target)
-                    # One file, whatever journal the database has.
+                    # This mode keeps all content in one file.
                     target.execute("PRAGMA journal_mode=DELETE")
                     named = _checkpoint_names(target)
                     self._needed = {self._local(name) for name in named}
@@ -363,14 +363,14 @@ class ExperimentSync:
         for name in self._files():
             with contextlib.suppress(FileNotFoundError):
                 status = os.stat(self._local(name))
-                look = (status.st_size, status.st_mtime_ns)
-                if uploaded.files.get(name) != look:
-                    changed[name] = look
+                fingerprint = (status.st_size, status.st_mtime_ns)
+                if uploaded.files.get(name) != fingerprint:
+                    changed[name] = fingerprint
         self._store.put({name: self._local(name) for name in changed})
         uploaded.files.update(changed)
 
     def _files(self) -> Iterator[str]:
-        """Names of the files to upload, apart from the database and the checkpoints."""
+        """Yields the names of the files to upload, except for the database and the checkpoints."""
         for entry in os.scandir(self._directory):
             if entry.is_file():
                 if not entry.name.startswith((*_LEFT_OUT, EXPERIMENT_DB_FILE)):
@@ -399,7 +399,7 @@ class ExperimentSync:
 
     def _publish(self, snapshot: str) -> None:
         self._own = Version(self._own.writer, self._own.number + 1)
-        # Before the store has it: then nobody takes this working copy for an old one.
+        # Written before the upload: a later run must not take this working copy for an old one.
         self._write_record(SyncRecord(self._own, self._base))
         self._store.put_whole(EXPERIMENT_DB_FILE, snapshot)
         self._store.write(SYNC_FILE, json.dumps(vars(self._own)).encode())
@@ -412,12 +412,12 @@ class ExperimentSync:
             write_record(self._directory, record)
 
     def _check_wanted(self) -> None:
-        # Another run may have taken up the experiment: it must not find its state overwritten.
+        # Another run may have resumed the experiment: do not overwrite its state.
         if self._abandoned:
             raise InterruptedError("the upload was given up")
 
     def _has_news(self, connection: sqlite3.Connection) -> bool:
-        """Whether checkpoints have come, or trials have ended."""
+        """Tells whether there are new checkpoints or ended trials."""
         finished = _finished_count(connection)
         return (
             finished != self._finished_count
@@ -433,7 +433,7 @@ class ExperimentSync:
 
 
 def _checkpoint_names(connection: sqlite3.Connection) -> set[str]:
-    """Names of the experiment's own checkpoints on record."""
+    """Returns the names of the recorded checkpoints in the experiment's directory."""
     rows = connection.execute("SELECT path FROM checkpoints").fetchall()
     names = (os.path.normpath(path).replace(os.sep, "/") for (path,) in rows)
     return {name for name in names if not name.startswith("../")}

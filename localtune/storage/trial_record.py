@@ -1,7 +1,8 @@
-"""What the experiment's database keeps of a trial, as bytes, and the trial that comes of it.
+"""Converts trials to the bytes in the experiment's database, and back.
 
-The record has two parts: ``origin``, which seldom changes (the trial's ``revision`` grows when it
-does), and ``progress``. Paths are relative to the experiment's directory: it can be moved.
+The record has two parts: ``origin``, which rarely changes (each change increases the trial's
+``revision``), and ``progress``. Paths are relative to the experiment's directory, so that it can be
+moved.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ _PROGRESS = (
     "run_time_s",
 )
 
-# What is read by more than the one who wrote it, and calls methods of it.
+# Types of the entries whose methods are called by readers.
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "trainable_name": str,
     "trial_id": str,
@@ -70,22 +71,27 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "last_result": dict,
 }
 
-# (id of its owner, number, path, metrics, how many results to keep)
+# (id of the trial that made it, number, path, metrics, number of results to keep)
 _StartPointRecord: TypeAlias = "tuple[str | None, int, str, dict[str, Any], int | None]"
 
-# An error is a pickle of its own: its class may not exist where the record is read.
+# (pickled error, text, traceback). The pickle is nested, since loading the class may fail.
 _ErrorRecord: TypeAlias = "tuple[bytes | None, str, str]"
 
 
 def origin_of(trial: Trial) -> bytes:
-    """The part of a trial's record that seldom changes."""
+    """Returns the part of a trial's record that rarely changes."""
     return dump({name: getattr(trial, name) for name in _ORIGIN})
 
 
 def progress_of(trial: Trial, experiment_path: str) -> bytes:
-    """The part of a trial's record that changes."""
+    """Returns the part of a trial's record that changes.
+
+    Args:
+        trial: The trial.
+        experiment_path: Directory of the experiment.
+    """
     progress = {name: getattr(trial, name) for name in _PROGRESS}
-    # The config is in the other part already.
+    # The other part contains the config.
     progress["last_result"] = without_config(trial.last_result)
     progress["start_point"] = _start_point_record(trial.start_point, experiment_path)
     progress["error"] = _error_record(trial.kept_error)
@@ -98,16 +104,16 @@ def progress_of(trial: Trial, experiment_path: str) -> bytes:
 def trial_of(
     status: str, origin: dict[str, Any], progress: dict[str, Any], experiment_path: str
 ) -> Trial:
-    """The trial of a record, without its checkpoints.
+    """Makes the trial of a record, without its checkpoints.
 
     Args:
-        status: Its status.
-        origin: What :func:`origin_of` dumped.
-        progress: What :func:`progress_of` dumped.
+        status: The trial's status.
+        origin: The dict that :func:`origin_of` pickled.
+        progress: The dict that :func:`progress_of` pickled.
         experiment_path: Directory of the experiment.
 
     Raises:
-        Exception: any, if a trial cannot be made of them.
+        Exception: any error, if the record is damaged.
     """
     for name, value in {**origin, **progress}.items():
         if not isinstance(value, _KINDS.get(name, object)):
@@ -119,10 +125,9 @@ def trial_of(
         setattr(trial, name, progress[name])
     trial.start_point = _start_point_of(progress["start_point"], experiment_path)
     trial.error = _error_of(progress["error"])
-    # Records of earlier versions lack these.
-    trial.failed_tries = progress.get("failed_tries", trial.num_failures)
-    trial.own_files = progress.get("own_files", {})
-    cut_short = progress.get("cut_short")
+    trial.failed_tries = progress["failed_tries"]
+    trial.own_files = progress["own_files"]
+    cut_short = progress["cut_short"]
     trial.cut_short = Status(cut_short) if cut_short is not None else None
     config = {CONFIG_PREFIX: trial.config}
     trial.last_result = {**progress["last_result"], **config} if progress["last_result"] else {}
@@ -131,7 +136,12 @@ def trial_of(
 
 
 def take_result(trial: Trial, result: dict[str, Any]) -> None:
-    """Takes the next result of a trial's history into its record."""
+    """Adds the next result of a trial's history to its record.
+
+    Args:
+        trial: The trial; changed in place.
+        result: The result, without its config.
+    """
     result = {**result, CONFIG_PREFIX: trial.config, EXPERIMENT_TAG: trial.experiment_tag}
     stats = trial.metric_stats
     update_metric_stats(stats, flatten_dict(result))
@@ -144,26 +154,36 @@ def take_result(trial: Trial, result: dict[str, Any]) -> None:
 
 
 def without_config(result: dict[str, Any]) -> dict[str, Any]:
-    """A result as it is kept: the config is in the trial's record already."""
+    """Returns a result without its config, which the trial's record contains."""
     return {key: value for key, value in result.items() if key != CONFIG_PREFIX}
 
 
 def dump(value: Any) -> bytes:
-    """Pickles by value what plain pickling would refuse, or would tie to ``__main__``."""
+    """Pickles a value; an unpicklable part of it is replaced by its text."""
     try:
         return dumps_by_value(value)
     except Exception:
-        # A record with a text in the place of, say, a lock is better than none.
+        # A record with a text in place of an object is better than none.
         return dumps_by_value(_picklable(value))
 
 
 def relative_path(path: str, experiment_path: str) -> str:
-    """A path as it is kept."""
+    """Converts a path to the form in the database.
+
+    Args:
+        path: Absolute path.
+        experiment_path: Directory of the experiment.
+    """
     return os.path.relpath(path, experiment_path)
 
 
 def absolute_path(path: str, experiment_path: str) -> str:
-    """A path that was kept."""
+    """Converts a path in the form of the database back.
+
+    Args:
+        path: Path relative to the experiment's directory, or an absolute one.
+        experiment_path: Directory of the experiment.
+    """
     return os.path.normpath(os.path.join(experiment_path, path))
 
 
@@ -171,7 +191,7 @@ def _start_point_record(point: StartPoint | None, experiment_path: str) -> _Star
     if point is None:
         return None
     tracked = point.tracked
-    # Somebody else's checkpoint may be anywhere; one of the experiment moves with it.
+    # Only a checkpoint of the experiment moves with its directory.
     path = tracked.checkpoint.path
     path = path if point.owner_id is None else relative_path(path, experiment_path)
     metrics = without_config(tracked.metrics)
@@ -200,7 +220,7 @@ def _error_of(record: _ErrorRecord | None) -> BaseException | None:
         return None
     data, text, traceback_text = record
     if data is not None:
-        # Some exceptions are pickled without complaint and fail to load.
+        # Some exceptions can be pickled but not loaded.
         with contextlib.suppress(Exception):
             error = pickle.loads(data)
             if isinstance(error, BaseException):
@@ -209,7 +229,7 @@ def _error_of(record: _ErrorRecord | None) -> BaseException | None:
 
 
 def _picklable(value: Any) -> Any:
-    """The value with each part that cannot be pickled replaced by its text."""
+    """Replaces each part of a value that cannot be pickled by its text."""
     if isinstance(value, dict):
         return {_picklable(key): _picklable(item) for key, item in value.items()}
     if type(value) in (list, tuple):

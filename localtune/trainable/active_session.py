@@ -125,8 +125,7 @@ def current_session() -> Session | None:
 
     Returns:
         The session of the thread. For a thread that a user's function started, the only session
-        that
-        runs in this process. Otherwise None.
+        that runs in this process. Otherwise None.
     """
     session: Session | None = getattr(_of_thread, "session", None)
     if session is not None or len(_running) != 1:

@@ -61,14 +61,11 @@ class TuneContext:
         - 1.
 
         A failure ends a try, and the next try has another seed. A trial that continues after a
-        pause or in
-        a resumed run is still in the same try.
+        pause or in a resumed run is still in the same try.
 
         Python's global generator starts from this seed. NumPy's does, too, if NumPy is imported
-        where the
-        function is defined, not inside it. Pass the seed to other generators: the try can then be
-        repeated
-        alone with the same result.
+        where the function is defined, not inside it. Pass the seed to other generators: the try can
+        then be repeated alone with the same result.
         """
         session = session_or_warning("get_trial_seed")
         if session is None or session.trial_info is None:

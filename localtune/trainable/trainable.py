@@ -216,8 +216,7 @@ class Trainable:
 
         Returns:
             The metrics with the automatic entries. For a function that has returned, a dict with
-            the key
-            ``__duplicate__``.
+            the key ``__duplicate__``.
 
         Raises:
             AssertionError: if :meth:`step` does not return a dict.
@@ -238,8 +237,7 @@ class Trainable:
 
         Returns:
             The results, at least one. They end with the first one that is done, requests a
-            checkpoint or
-            reports that the function has returned.
+            checkpoint or reports that the function has returned.
         """
         end = time.monotonic() + buffer_time_s
         results: list[dict[str, Any]] = []
@@ -263,9 +261,8 @@ class Trainable:
 
         Returns:
             The checkpoint and the latest metrics. In a trial, the checkpoint is in the trial's
-            directory.
-            Without storage it is ``checkpoint_dir`` or a temporary directory, which the caller must
-            remove.
+            directory. Without storage it is ``checkpoint_dir`` or a temporary directory, which the
+            caller must remove.
 
         Raises:
             NotImplementedError: if :meth:`save_checkpoint` is not overridden.

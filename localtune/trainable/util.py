@@ -102,8 +102,7 @@ def with_parameters(trainable: _T, **kwargs: Any) -> _T:
 
     Returns:
         A trainable of the same name and kind. A pickle of it contains only a reference to the
-        values;
-        :func:`localtune.trainable.parameters.dumps_with_parameters` includes them.
+        values; :func:`localtune.trainable.parameters.dumps_with_parameters` includes them.
 
     Raises:
         ValueError: for a trainable of another type.

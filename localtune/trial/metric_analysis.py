@@ -83,13 +83,6 @@ class MetricStats:
         stats.window = None
         return stats
 
-    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
-        for name, value in state[1].items():
-            setattr(self, name, value)
-        # Records of earlier versions did not count.
-        if self.window is not None and "count" not in state[1]:
-            self.count = len(self.window)
-
     def value(self, scope: str, mode: str = "max") -> float:
         """Returns one statistic.
 

@@ -63,8 +63,7 @@ def opened(value: Any) -> Any:
 
     Returns:
         ``value`` itself if it contains no :class:`PickledObject`. A pickle that cannot be loaded
-        stays
-        as it is.
+        stays as it is.
     """
     if isinstance(value, PickledObject):
         try:

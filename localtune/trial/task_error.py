@@ -17,8 +17,7 @@ def opened_error(error: BaseException | None) -> BaseException | None:
 
     Returns:
         For a :class:`TrialTaskError` whose cause can be loaded, an error that is also an instance
-        of
-        the cause's class. Any other error is returned as it is.
+        of the cause's class. Any other error is returned as it is.
     """
     if type(error) is not TrialTaskError or not isinstance(error.cause, Exception):
         return error

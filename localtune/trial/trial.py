@@ -251,9 +251,8 @@ class Trial:
         """Seed for all random numbers in the present try, or in the last one of an ended trial.
 
         Each failure ends a try, and the next try draws other numbers. So a failure by chance does
-        not
-        occur again. A trial that continues after a pause or in a resumed run is still in the same
-        try.
+        not occur again. A trial that continues after a pause or in a resumed run is still in the
+        same try.
         """
         number = self.failed_tries + (self.status is not Status.ERROR)
         return seed_of_try(self.seed, number)
@@ -334,8 +333,7 @@ def seed_of_try(seed: int, number: int) -> int:
 
     Returns:
         The trial's seed for the first try; otherwise a number from 0 to 2**32 - 1 that depends on
-        both
-        arguments.
+        both arguments.
     """
     if number <= 1:
         return seed

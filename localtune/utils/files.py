@@ -105,8 +105,7 @@ def make_staging_directory(final: str) -> str:
     """Makes the empty directory that a later :func:`commit_directory` renames to ``final``.
 
     It lies beside ``final``, so that the rename stays within one file system. A staging directory
-    that
-    an interrupted writer of the same ``final`` has left is removed first.
+    that an interrupted writer of the same ``final`` has left is removed first.
 
     Args:
         final: Path that the directory will have after the commit.

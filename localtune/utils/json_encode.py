@@ -15,8 +15,7 @@ class SafeJsonEncoder(json.JSONEncoder):
 
     Numbers of any library become int or float, arrays become lists, and NumPy booleans become
     booleans. NaN and infinite Python floats become ``NaN`` and ``Infinity``. A NaN of another
-    number
-    type, such as ``numpy.float32``, becomes the text ``"null"``.
+    number type, such as ``numpy.float32``, becomes the text ``"null"``.
     """
 
     def default(self, o: Any) -> Any:

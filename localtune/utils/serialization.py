@@ -91,8 +91,7 @@ def _pickler_class() -> Any:
     """Returns cloudpickle's pickler, changed so that code keeps the name of its file.
 
     Some versions, such as 3.1.3, replace the name by a constant. Tracebacks of ``__main__`` would
-    then
-    show neither the file nor the lines of the user's code.
+    then show neither the file nor the lines of the user's code.
     """
     import cloudpickle
 
@@ -164,8 +163,7 @@ def diagnose_serialization(fn: Any) -> bool | set[str]:
 
     Returns:
         True if it can be pickled. Otherwise the names of the variables, attributes or items of
-        ``fn``
-        that cannot be pickled.
+        ``fn`` that cannot be pickled.
 
     Example:
         >>> import threading

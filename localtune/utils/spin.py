@@ -10,9 +10,8 @@ def poll_briefly(poll: select.poll, duration_s: float) -> list[tuple[int, int]]:
     """Polls without sleeping until a descriptor is ready or the time is over.
 
     Waking a sleeping processor is slow: its caches are cold, and the process that wakes it waits,
-    too.
-    Two processes that answer each other within microseconds would spend most of a message's time
-    on that. If nothing arrives, the polling costs ``duration_s`` of processor time once.
+    too. Two processes that answer each other within microseconds would spend most of a message's
+    time on that. If nothing arrives, the polling costs ``duration_s`` of processor time once.
 
     Args:
         poll: Poll object with the registered descriptors.

@@ -132,8 +132,7 @@ def one_line(value: Any, digits: int | None = 4) -> str:
     """Formats any value on one line, without control characters.
 
     Numbers are rounded, functions and classes appear by their names, text is shown without quotes,
-    and
-    other values as their ``repr``. Long collections are abridged.
+    and other values as their ``repr``. Long collections are abridged.
 
     Args:
         value: Any value.
@@ -179,8 +178,7 @@ def printable_lines(text: str, *, colors: bool = False) -> str:
     r"""Makes text of several lines safe to print: nothing in it controls a terminal or hides text.
 
     Line ends and tabs stay. Of a line that was rewritten with carriage returns, as progress bars
-    do,
-    the last state stays. Sequences for colours and the cursor are dropped. Every other control
+    do, the last state stays. Sequences for colours and the cursor are dropped. Every other control
     character becomes an escape.
 
     Args:

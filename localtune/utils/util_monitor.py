@@ -45,8 +45,7 @@ class UtilMonitor:
         Returns:
             ``cpu_util_percent``, ``ram_util_percent`` and, for each NVIDIA GPU,
             ``gpu_util_percent<id>`` and ``vram_util_percent<id>``; all from 0 to 100. Empty if
-            there is no
-            new sample.
+            there is no new sample.
         """
         with self._lock:
             samples, self._samples = self._samples, {}

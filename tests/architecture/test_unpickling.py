@@ -42,8 +42,6 @@ ALLOWED = {
     "localtune.storage.experiment_db.ExperimentDB._unpickled": _DATABASE,
     "localtune.storage.schema._version": _DATABASE,
     "localtune.storage.trial_record._error_of": _DATABASE,
-    "localtune.storage.migrations._count_results": _DATABASE,
-    "localtune.storage.migrations._give_runs_a_table": _DATABASE,
     "localtune.controller.kept_state._Unpickler": _DATABASE,
     "localtune.search.searcher.load_snapshot": _DATABASE,
     "localtune.search.searcher.within": _DATABASE,
