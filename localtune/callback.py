@@ -1,4 +1,4 @@
-"""Hooks into a run: Callback, and the list of callbacks that forwards to each."""
+"""Defines Callback, the base class for hooks into a run, and the list that calls them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Base class for code that follows a run.
+    """Follows a run; subclasses override the hooks that they need.
 
-    All hooks run in the parent process, one at a time, in the thread that runs the experiment,
-    in the order in which the callbacks were given. A trial's record may be read, not changed.
-    An exception in a hook ends the run with a :class:`~localtune.TuneError` that names the hook;
+    All hooks run in the parent process, one at a time, in the thread that runs the experiment, in
+    the order of the callbacks. A hook may read a trial's record but must not change it. An
+    exception in a hook ends the run with a :class:`~localtune.TuneError` that names the hook; the
     trials are stopped in good order first.
 
     Attributes:
-        fails_only_its_trial: Whether an exception in a hook about a trial fails that trial, and
-            the run goes on. False by default; True for the loggers of localtune.
+        fails_only_its_trial: Whether an exception in a hook about a trial fails only that trial,
+            and the run continues. False by default; True for the loggers of localtune.
 
     Example:
         >>> class PrintResults(Callback):
@@ -41,31 +41,64 @@ class Callback:
         """Called once, before the first trial.
 
         Args:
-            stop: The stop conditions that were given as a dict.
-            num_samples: As given.
-            total_num_samples: How many trials there will be; None if not known.
-            time_budget_s: As given, in seconds.
-            **info: More in later versions.
+            stop: Stop conditions of the run, if they are a dict.
+            num_samples: The argument of the run.
+            total_num_samples: Number of trials of the whole run; None if unknown.
+            time_budget_s: The argument of the run, in seconds.
+            **info: Arguments of later versions.
         """
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Called before each step of the loop; ``iteration`` counts from 0."""
+        """Called before each step of the loop.
+
+        Args:
+            iteration: Number of the step, from 0.
+            trials: All trials.
+            **info: Arguments of later versions.
+        """
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Called after each step of the loop; ``iteration`` counts from 1."""
+        """Called after each step of the loop.
+
+        Args:
+            iteration: Number of the next step, from 1.
+            trials: All trials.
+            **info: Arguments of later versions.
+        """
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Called when a worker is ready for the trial: at its start, retry and continuation."""
+        """Called when a worker is ready for the trial: at its start, retry and continuation.
+
+        Args:
+            iteration: Number of the loop's step.
+            trials: All trials.
+            trial: The trial.
+            **info: Arguments of later versions.
+        """
 
     def on_trial_restore(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Called when the trial's worker has loaded a checkpoint."""
+        """Called when the trial's worker has loaded a checkpoint.
+
+        Args:
+            iteration: Number of the loop's step.
+            trials: All trials.
+            trial: The trial.
+            **info: Arguments of later versions.
+        """
 
     def on_trial_save(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Called after each answer to a request to save."""
+        """Called after each answer to a request to save.
+
+        Args:
+            iteration: Number of the loop's step.
+            trials: All trials.
+            trial: The trial.
+            **info: Arguments of later versions.
+        """
 
     def on_trial_result(
         self,
@@ -75,30 +108,51 @@ class Callback:
         result: dict[str, Any],
         **info: Any,
     ) -> None:
-        """Called for each result, after the scheduler and the searcher saw it.
+        """Called for each result, after the scheduler and the searcher.
 
         Args:
             iteration: Number of the loop's step.
             trials: All trials.
-            trial: Whose result it is.
+            trial: The trial.
             result: The result, nested; a copy at its top level.
-            **info: More in later versions.
+            **info: Arguments of later versions.
         """
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Called when a trial ended well. Not when the whole experiment is stopped."""
+        """Called when a trial has ended well; not called when the whole experiment is stopped.
+
+        Args:
+            iteration: Number of the loop's step.
+            trials: All trials.
+            trial: The trial.
+            **info: Arguments of later versions.
+        """
 
     def on_trial_recover(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Called when a trial failed and will be retried."""
+        """Called when a trial has failed and will be retried.
+
+        Args:
+            iteration: Number of the loop's step.
+            trials: All trials.
+            trial: The trial.
+            **info: Arguments of later versions.
+        """
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Called when a trial failed for good."""
+        """Called when a trial has failed and will not be retried.
+
+        Args:
+            iteration: Number of the loop's step.
+            trials: All trials.
+            trial: The trial.
+            **info: Arguments of later versions.
+        """
 
     def on_checkpoint(
         self,
@@ -108,25 +162,30 @@ class Callback:
         checkpoint: Checkpoint,
         **info: Any,
     ) -> None:
-        """Called when a checkpoint is stored, before it is registered.
+        """Called when a checkpoint is stored, before it is recorded.
 
         Args:
             iteration: Number of the loop's step.
             trials: All trials.
-            trial: Whose checkpoint it is.
+            trial: The trial.
             checkpoint: Handle of the stored directory.
-            **info: More in later versions.
+            **info: Arguments of later versions.
         """
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
-        """Called once, after all workers have ended, also if the run failed."""
+        """Called once, after all workers have ended, also if the run failed.
+
+        Args:
+            trials: All trials.
+            **info: Arguments of later versions.
+        """
 
     def get_state(self) -> dict[str, Any] | None:
-        """State to keep with the experiment; None keeps nothing."""
+        """Returns the state to keep with the experiment; None keeps nothing."""
         return None
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Gets back what :meth:`get_state` returned, when the experiment is resumed."""
+        """Restores the state that :meth:`get_state` returned, when the experiment is resumed."""
 
 
 HOOKS = (
@@ -146,11 +205,11 @@ HOOKS = (
 
 
 class CallbackError(Exception):
-    """A hook raised; ``__cause__`` is what it raised.
+    """Reports that a hook raised the exception in ``__cause__``.
 
     Attributes:
         place: Class and hook, as text.
-        fails_only_its_trial: As that of the callback.
+        fails_only_its_trial: The attribute of the callback.
     """
 
     def __init__(self, callback: Callback, hook: str) -> None:
@@ -163,13 +222,13 @@ class CallbackList:
     """Forwards each hook to the callbacks that override it.
 
     Args:
-        callbacks: In the order in which they are to be called.
+        callbacks: The callbacks in the order of their calls.
     """
 
     def __init__(self, callbacks: Iterable[Callback]) -> None:
         self.callbacks = list(callbacks)
-        # Most callbacks override one or two hooks, and some hooks are on the path of every
-        # result: look up once who wants what.
+        # {hook: callbacks that override it}. The lookup is done once, since some hooks run for
+        # each result.
         self._targets: dict[str, list[tuple[Callback, Callable[..., None]]]] = {
             hook: [(each, getattr(each, hook)) for each in self.callbacks if _overrides(each, hook)]
             for hook in HOOKS
@@ -178,8 +237,12 @@ class CallbackList:
     def call(self, hook: str, **arguments: Any) -> None:
         """Calls one hook of all callbacks.
 
+        Args:
+            hook: Name of the hook.
+            **arguments: Arguments of the hook.
+
         Raises:
-            CallbackError: if one of them raises; those after it are not called.
+            CallbackError: if a callback raises an exception; those after it are not called.
         """
         for callback, method in self._targets[hook]:
             try:
@@ -188,7 +251,7 @@ class CallbackList:
                 raise CallbackError(callback, hook) from error
 
     def end(self, trials: list[Trial]) -> None:
-        """Calls ``on_experiment_end`` of all callbacks: each has something to close.
+        """Calls ``on_experiment_end`` of all callbacks, even after one has raised an exception.
 
         Raises:
             CallbackError: the first one, after all were called.
@@ -205,7 +268,7 @@ class CallbackList:
             raise first_error
 
     def wants(self, hook: str) -> bool:
-        """Whether any callback overrides the hook."""
+        """Tells whether any callback overrides the hook."""
         return bool(self._targets[hook])
 
     @property
@@ -214,25 +277,28 @@ class CallbackList:
         return any(_overrides(callback, "get_state") for callback in self.callbacks)
 
     def get_state(self) -> list[dict[str, Any] | None]:
-        """States of the callbacks, by position.
+        """Returns the states of the callbacks, in their order.
 
         Raises:
-            CallbackError: if one of them raises.
+            CallbackError: if a callback raises an exception.
         """
-        return [_asked(callback, "get_state") for callback in self.callbacks]
+        return [_call_method(callback, "get_state") for callback in self.callbacks]
 
     def set_state(self, states: list[dict[str, Any] | None]) -> None:
-        """Gives each callback its state back, by position.
+        """Restores the states of the callbacks.
+
+        Args:
+            states: States in the order of the callbacks.
 
         Raises:
-            CallbackError: if one of them raises.
+            CallbackError: if a callback raises an exception.
         """
         for callback, state in zip(self.callbacks, states, strict=False):
             if state:
-                _asked(callback, "set_state", state)
+                _call_method(callback, "set_state", state)
 
 
-def _asked(callback: Callback, method: str, *arguments: Any) -> Any:
+def _call_method(callback: Callback, method: str, *arguments: Any) -> Any:
     try:
         return getattr(callback, method)(*arguments)
     except Exception as error:

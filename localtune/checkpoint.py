@@ -1,4 +1,4 @@
-"""Handle of a directory that holds the state of a trainable."""
+"""Defines Checkpoint, the handle of a directory with the state of a trainable."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from localtune.utils.text import printable
 
 
 class _RemovedName:
-    """A name of old checkpoint classes: accessing it tells what to use instead."""
+    """Stands for a removed name; accessing it raises an error with the replacement."""
 
     def __init__(self, remedy: str) -> None:
         self._remedy = remedy
@@ -33,7 +33,7 @@ class _RemovedName:
         self._name = name
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        raise AttributeError(f"Checkpoint.{self._name} does not exist (any more): {self._remedy}.")
+        raise AttributeError(f"Checkpoint.{self._name} was removed: {self._remedy}.")
 
 
 _USE_FILES = (
@@ -45,22 +45,22 @@ _USE_METADATA = "use checkpoint.set_metadata() and checkpoint.get_metadata()"
 
 
 class Checkpoint:
-    """A directory that holds the state of a trainable.
+    """Refers to a directory with the state of a trainable.
 
-    A checkpoint refers to the directory; it does not own it, and nothing is read or written
-    before one of its methods is called. Two checkpoints are equal only if they are one object.
+    A checkpoint does not own the directory, and only its methods read or write it. Two checkpoints
+    are equal only if they are the same object.
 
-    It may be in a store: as the URI of one, or as the checkpoint of an experiment with remote
-    storage whose local directory is gone. Then :meth:`as_directory` and :meth:`to_directory`
+    The directory may be in a store: as a URI, or as the checkpoint of an experiment with remote
+    storage whose local directory was removed. Then :meth:`as_directory` and :meth:`to_directory`
     fetch it.
 
     Args:
         path: Absolute path, ``~/...`` or ``file://...`` of a local directory, or the URI of a
             directory in a store (``s3://...``). It need not exist yet.
-        filesystem: None, or a file system object of fsspec or pyarrow, in which ``path`` is.
+        filesystem: File system object of fsspec or pyarrow that contains ``path``, or None.
 
     Raises:
-        ValueError: The path is relative, or ``filesystem`` is no file system.
+        ValueError: if the path is relative, or ``filesystem`` is no file system.
 
     Example:
         >>> import tempfile
@@ -87,7 +87,7 @@ class Checkpoint:
             store = open_store(text, filesystem)
             self.path, self.filesystem = store.root, store.filesystem
         elif is_uri(text):
-            # The URI is enough to open it, when something is to be read.
+            # _store() opens the URI when a method needs it.
             self.path, self.filesystem = text.rstrip("/"), None
         else:
             self.path, self.filesystem = _absolute_path(text), filesystem
@@ -95,10 +95,10 @@ class Checkpoint:
 
     @classmethod
     def from_directory(cls, path: str | os.PathLike[str]) -> Checkpoint:
-        """Make a checkpoint from a local directory.
+        """Makes a checkpoint from a local directory.
 
         Args:
-            path: The directory; relative paths are kept as they are. It need not exist yet.
+            path: The directory; a relative path stays relative. It need not exist yet.
 
         Returns:
             The checkpoint.
@@ -108,22 +108,23 @@ class Checkpoint:
         return checkpoint
 
     def to_directory(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Copy the checkpoint.
+        """Copies the checkpoint to a local directory.
 
-        Several callers at once, in one process or more, that ask for the same directory copy
-        once.
+        If several callers, in any processes, ask for the same directory at once, one of them
+        copies.
 
         Args:
-            path: Directory to copy into, made if missing; what it holds already stays. None for
-                a temporary directory: the same one at each call on this object.
+            path: Directory to copy into; made if missing. Files in it stay unless the checkpoint
+                has a file of the same name. None selects a temporary directory, the same one for
+                each call on this object.
 
         Returns:
-            Path of the copy. A temporary one is the caller's to remove.
+            Path of the copy. The caller must remove a temporary one.
 
         Raises:
-            FileNotFoundError: The checkpoint's directory does not exist.
-            StorageError: It is in a store, and cannot be fetched.
-            ExtraMissingError: It is in a store, and fsspec is not installed.
+            FileNotFoundError: if the checkpoint's directory does not exist.
+            StorageError: if it is in a store and cannot be fetched.
+            ExtraMissingError: if it is in a store and fsspec is not installed.
         """
         import tempfile
 
@@ -139,24 +140,21 @@ class Checkpoint:
 
     @contextmanager
     def as_directory(self) -> Iterator[str]:
-        """Context manager that yields a directory with the checkpoint's content, to be read.
+        """Yields a directory with the checkpoint's content, for reading.
 
         Yields:
-            Path of the checkpoint itself, not of a copy: do not change what it holds. One in a
-            store is fetched, once per machine, and others read that copy, too.
+            Path of the checkpoint itself, not of a copy: do not change its content. A checkpoint in
+                a
+            store is fetched once per machine, and other readers use the same copy.
 
         Raises:
-            FileNotFoundError: The store does not have it.
-            StorageError: It cannot be fetched.
+            FileNotFoundError: if the store does not have it.
+            StorageError: if it cannot be fetched.
         """
         yield self._local_directory()
 
     def get_metadata(self) -> dict[str, Any]:
-        """Read the metadata.
-
-        Returns:
-            What was set last; empty if nothing was.
-        """
+        """Returns the metadata that were set last; empty if none were set."""
         import json
 
         store = self._store()
@@ -173,14 +171,14 @@ class Checkpoint:
         return metadata
 
     def set_metadata(self, metadata: dict[str, Any]) -> None:
-        """Replace the metadata.
+        """Replaces the metadata.
 
         Args:
-            metadata: What JSON can hold.
+            metadata: Metadata that JSON supports.
 
         Raises:
-            TypeError: JSON cannot hold it.
-            ValueError: The checkpoint is in a store, where nothing is changed.
+            TypeError: for a value that JSON does not support.
+            ValueError: if the checkpoint is in a store, which cannot be changed.
         """
         import json
 
@@ -193,21 +191,21 @@ class Checkpoint:
         write_file(self._metadata_file, json.dumps(metadata).encode())
 
     def update_metadata(self, metadata: dict[str, Any]) -> None:
-        """Add to the metadata; keys that exist get the new value.
+        """Adds to the metadata; existing keys get the new values.
 
         Args:
-            metadata: What JSON can hold.
+            metadata: Metadata that JSON supports.
         """
         self.set_metadata({**self.get_metadata(), **metadata})
 
     def _store(self) -> RemoteStore | None:
-        """Where the checkpoint is, None if that is a path of this machine."""
+        """Returns the place in a store; None for a local checkpoint."""
         if self.filesystem is not None and not is_local_filesystem(self.filesystem):
             return RemoteStore(self.filesystem, self.path)
         return open_store(self.path) if is_uri(self.path) else None
 
     def _local_directory(self) -> str:
-        """The directory on this machine; what is only in a store is fetched."""
+        """Returns the directory on this machine; fetches it if it is only in a store."""
         store = self._store()
         if store is not None:
             return fetch_cached(store)
@@ -234,10 +232,10 @@ class Checkpoint:
 
 @dataclass(slots=True)
 class TrainingResult:
-    """A checkpoint together with the result that it belongs to.
+    """Holds a checkpoint and the result that it belongs to.
 
     Attributes:
-        checkpoint: The checkpoint, or None where the result came without one.
+        checkpoint: The checkpoint; None if the result has none.
         metrics: The last result before the checkpoint; empty if there was none.
     """
 
@@ -246,14 +244,11 @@ class TrainingResult:
 
 
 def relocated(checkpoint: Checkpoint, path: str) -> Checkpoint:
-    """Copy a checkpoint handle, its class and attributes included, for another directory.
+    """Returns a copy of a checkpoint handle, with its class and attributes, for another directory.
 
     Args:
         checkpoint: The handle.
         path: Absolute path of the other directory, on a local disk.
-
-    Returns:
-        The new handle.
     """
     moved = copy.copy(checkpoint)
     moved.path = path
@@ -278,12 +273,12 @@ def _absolute_path(path: str) -> str:
 
 def _copy_once(source: str, target: str) -> None:
     with claimed(target):
-        # Somebody may have copied already, and may be reading: files are not written once more.
-        if not _holds_copy(source, target):
+        # Another process may have made the copy and be reading it: do not write it again.
+        if not _is_copied(source, target):
             copy_tree(source, target)
 
 
-def _holds_copy(source: str, target: str) -> bool:
+def _is_copied(source: str, target: str) -> bool:
     for directory, _, names in os.walk(source, followlinks=True):
         for name in names:
             original = os.path.join(directory, name)
@@ -294,7 +289,7 @@ def _holds_copy(source: str, target: str) -> bool:
 
 
 def _stamp(path: str) -> tuple[int, int] | None:
-    """Size and time of a file; a copy gets the time of its original when it is whole."""
+    """Returns (size, time) of a file; a complete copy has the time of its original."""
     try:
         status = os.stat(path)
     except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""Where time comes from.
+"""Defines the clocks of a run.
 
-Everything that decides by time gets a Clock, so that tests and simulations can jump it.
+All code that depends on time gets a Clock, so that tests and simulations can advance it.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Source of time, in seconds."""
+    """Reads the time in seconds."""
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary start; never goes back. For durations."""
+        """Returns seconds since an arbitrary start, for durations; never decreases."""
 
     def time(self) -> float:
-        """Seconds since the Unix epoch; may step. For time stamps only."""
+        """Returns the seconds since the Unix epoch, for time stamps only. The value may jump."""
 
 
 class SystemClock:
-    """The machine's own clocks."""
+    """Reads the machine's clocks."""
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -31,17 +31,16 @@ class SystemClock:
 
 
 class AwakeClock(SystemClock):
-    """The machine's clocks, without the time that it slept or this process was stopped.
+    """Reads the machine's clocks, without the time that it slept or this process was stopped.
 
-    A run reads the clock several times a second. What lies between two readings that are much
-    further apart is no time in which trials ran: a budget must not end, and a step not be late,
-    because somebody closed a laptop.
+    A run reads the clock several times a second. No trials ran in a much longer gap between two
+    readings. A time budget must not end, and a step must not time out, because a laptop was closed.
 
     Args:
-        read: Where the time comes from, in seconds.
+        read: Returns the time in seconds.
     """
 
-    # More than the longest time for which a run is busy with something else than its loop.
+    # Longer than any other work of the run between two steps of its loop.
     LONGEST_GAP_S = 60.0
 
     def __init__(self, read: Callable[[], float] = time.monotonic) -> None:
@@ -57,9 +56,9 @@ class AwakeClock(SystemClock):
 
 
 class ManualClock:
-    """Clock that stands still until it is told to move, for tests and simulations.
+    """Stands still until it is advanced, for tests and simulations.
 
-    It is a :class:`Clock`. Both of its readings move together.
+    It is a :class:`Clock`. Both of its readings advance together.
 
     Args:
         start_s: First reading of ``time()``, in seconds since the Unix epoch; ``monotonic()``
@@ -83,26 +82,26 @@ class ManualClock:
         return self._start_s + self._passed_s
 
     def advance(self, duration_s: float) -> None:
-        """Let time pass.
+        """Advances the clock.
 
         Args:
-            duration_s: Seconds to move forward.
+            duration_s: Seconds to advance.
 
         Raises:
-            ValueError: ``duration_s`` is negative or not a number.
+            ValueError: if ``duration_s`` is negative or NaN.
         """
         if not duration_s >= 0:
             raise ValueError(f"duration_s must be at least 0, but got {duration_s}.")
         self._passed_s += duration_s
 
     def advance_to(self, reading_s: float) -> None:
-        """Let time pass until ``monotonic()`` shows ``reading_s``.
+        """Advances the clock until ``monotonic()`` returns ``reading_s``.
 
         Args:
             reading_s: Seconds since the start of the clock.
 
         Raises:
-            ValueError: ``reading_s`` has passed already, or is not a number.
+            ValueError: if ``reading_s`` is in the past or NaN.
         """
         if not reading_s >= self._passed_s:
             raise ValueError(

@@ -1,35 +1,40 @@
-"""Every exception that localtune raises, in one tree.
+"""Defines every exception that localtune raises, in one tree.
 
-TuneError(Exception)                 the run, or a call, cannot go on
-|-- TrialError                       one trial failed; carries the worker's traceback
-|   |-- TrialTaskError               user code raised (also an instance of the user's class)
-|   |-- WorkerDiedError              the process ended by itself or by a signal
-|   +-- WorkerStartError             a worker process could not be started
-|-- ResourceRequestError             a request that this machine can never meet
-|-- SearchSpaceError(ValueError)     a search space that cannot be sampled
-|-- MissingMetricError(ValueError)   a result without the metric the run was asked to watch
-|-- StorageError(OSError)            an experiment directory that cannot be used
-|-- ExtraMissingError(ImportError)   an optional dependency is not installed
-|-- UsageError(ValueError)           a command line, or a sweep file, that cannot be carried out
-+-- LocaltuneInternalError           a bug of localtune, never the user's
+TuneError(Exception)                     the run, or a call, cannot continue
+|-- TrialError                           one trial failed; contains the worker's traceback
+|   |-- TrialTaskError                   user code raised (also an instance of the user's class)
+|   |-- WorkerDiedError                  the process ended by itself or by a signal
+|   |-- TrialTimeoutError                the trial, or a step of it, took too long
+|   +-- WorkerStartError                 a worker process could not be started
+|-- ResourceRequestError                 this machine can never grant a request
+|-- SearchSpaceError(ValueError)         a search space cannot be sampled
+|   +-- RecursiveDependencyError         parts of a search space depend on each other in a circle
+|-- MissingMetricError(ValueError)       a result does not have the metric of the run
+|-- StorageError(OSError)                an experiment's directory cannot be used
+|   |-- UntrustedDirectoryError          another user could have written into it
+|   |-- ExperimentExistsError(ValueError) the name of a new experiment is in use
+|   +-- ExperimentInUseError             another run works in it
+|-- ExtraMissingError(ImportError)       an optional dependency is not installed
+|-- UsageError(ValueError)               a command line or a sweep file is wrong
++-- LocaltuneInternalError               localtune has a bug
 
-TrialStopped(BaseException)          unwinds a function trainable that was told to stop
+TrialStopped(BaseException)              unwinds a function trainable that must stop
 """
 
 from __future__ import annotations
 
 
 class TuneError(Exception):
-    """Base class of all errors that localtune raises on purpose."""
+    """Base class of the errors that localtune raises intentionally."""
 
 
 class TrialError(TuneError):
-    """One trial failed.
+    """Reports that one trial failed.
 
     Attributes:
-        trial_id: Id of the trial, or None where it is not known.
-        trial_dir: Directory of the trial's files, or None.
-        traceback_text: Traceback of the worker as text ("" if it left none).
+        trial_id: Id of the trial; None if unknown.
+        trial_dir: Directory of the trial's files; None if unknown.
+        traceback_text: Traceback of the worker as text; "" without one.
     """
 
     def __init__(
@@ -46,7 +51,7 @@ class TrialError(TuneError):
         self.traceback_text = traceback_text
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Keyword-only arguments do not survive the default reduce of exceptions.
+        # The default reduce of exceptions loses keyword-only arguments.
         return (_rebuild_trial_error, (type(self), self.args, self.__getstate__()))
 
     def __getstate__(self) -> dict[str, object]:
@@ -63,17 +68,17 @@ def _rebuild_trial_error(
 
 
 class TrialTaskError(TrialError):
-    """User code raised inside a worker.
+    """Reports that user code raised an exception inside a worker.
 
-    What a run hands out is an instance of this class *and* of the class that the user's code
-    raised, so that ``isinstance(result.error, ValueError)`` holds. ``cause`` is the exception
-    itself where it could travel between processes.
+    The error that users get is an instance of this class *and* of the class that the user's code
+    raised, so that ``isinstance(result.error, ValueError)`` is true. ``cause`` is the exception
+    itself if it could be sent to the parent.
 
-    The run itself keeps the exception closed: its class could raise or wait where it is loaded.
+    The run keeps the exception pickled, since its class could raise or block where it is loaded.
 
     Attributes:
         summary: Class and first line of the exception, as text.
-        pickled_cause: The exception as a pickle, None where it could not travel.
+        pickled_cause: The pickled exception; None if it could not be sent.
     """
 
     summary: str = ""
@@ -82,14 +87,14 @@ class TrialTaskError(TrialError):
 
     @property
     def cause(self) -> BaseException | None:
-        """The exception that user code raised; None where it cannot be loaded here."""
+        """The exception that user code raised; None if it cannot be loaded here."""
         if self._cause is None and self.pickled_cause is not None:
             import pickle
 
             try:
                 loaded = pickle.loads(self.pickled_cause)
             except Exception:
-                loaded = None  # Its class may exist in the worker only.
+                loaded = None  # Its class may exist only in the worker.
             self._cause = loaded if isinstance(loaded, BaseException) else None
         return self._cause
 
@@ -98,75 +103,81 @@ class TrialTaskError(TrialError):
 
 
 class WorkerDiedError(TrialError):
-    """A worker process ended without an answer.
+    """Reports that a worker process ended without an answer.
 
     Attributes:
-        exit_code: Exit code; negative is the signal's number, None is unknown.
+        exit_code: Exit code; negative for the number of a signal, None if unknown.
     """
 
     exit_code: int | None = None
 
 
 class TrialTimeoutError(TrialError):
-    """A trial, or one step of it, took longer than it was allowed to.
+    """Reports that a trial, or one step of it, took longer than allowed.
 
     Attributes:
-        is_final: Whether trying again makes no sense.
+        is_final: Whether the trial must not be retried.
     """
 
     is_final: bool = False
 
 
 class WorkerStartError(TrialError):
-    """A worker process could not be started.
+    """Reports that a worker process could not be started.
 
     Attributes:
-        is_shortage: Whether it may start when fewer run.
+        is_shortage: Whether it may start when fewer processes run.
     """
 
     is_shortage: bool = False
 
 
 class ResourceRequestError(TuneError):
-    """A resource request that this machine can never meet."""
+    """Reports a resource request that this machine can never grant."""
 
 
 class SearchSpaceError(TuneError, ValueError):
-    """A search space, or a part of it, that cannot be sampled."""
+    """Reports a search space, or a part of it, that cannot be sampled."""
 
 
 class RecursiveDependencyError(SearchSpaceError):
-    """Parts of a search space that depend on each other in a circle."""
+    """Reports parts of a search space that depend on each other in a circle."""
 
 
 class MissingMetricError(TuneError, ValueError):
-    """A result lacks the metric that the run was asked to watch."""
+    """Reports a result without the metric that the run needs."""
 
 
 class StorageError(TuneError, OSError):
-    """An experiment's directory cannot be created, read or written."""
+    """Reports an experiment's directory that cannot be made, read or written."""
 
 
 class UntrustedDirectoryError(StorageError):
-    """An experiment's directory that another user could have written into."""
+    """Reports an experiment's directory that another user could have written into."""
 
 
 class ExperimentExistsError(StorageError, ValueError):
-    """The name of a new experiment is taken, and ``if_exists="error"`` was asked for.
+    """Reports that the name of a new experiment is in use, with ``if_exists="error"``.
 
     Attributes:
-        summary: What is there, without the remedy.
+        summary: Description of the existing content, without the remedy.
     """
 
     summary: str = ""
 
 
 class ExperimentInUseError(StorageError):
-    """Another run is at work in the experiment's directory."""
+    """Reports that another run works in the experiment's directory."""
 
 
 class ExtraMissingError(TuneError, ImportError):
-    """An optional dependency is needed and not installed."""
+    """Reports an optional dependency that is needed but not installed.
+
+    Args:
+        package: Name of the package.
+        extra: Name of the extra that installs it.
+        purpose: The feature that needs it, as the subject of a sentence.
+    """
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
@@ -176,16 +187,16 @@ class ExtraMissingError(TuneError, ImportError):
 
 
 class UsageError(TuneError, ValueError):
-    """A command line, a sweep file, or the number of a run, that cannot be carried out."""
+    """Reports a wrong command line or sweep file, or an unknown number of a run."""
 
 
 class LocaltuneInternalError(TuneError):
-    """An invariant of localtune itself is broken: please report it."""
+    """Reports a broken invariant of localtune itself: please report the bug."""
 
 
 class TrialStopped(BaseException):
-    """Raised inside ``report()`` when the trial is to end; let it pass.
+    """Raised inside ``report()`` when the trial must end. Do not catch it.
 
-    It derives from BaseException so that ``except Exception`` in a training loop does not
-    swallow it, while ``finally`` blocks and context managers run.
+    It derives from BaseException, so that ``except Exception`` in a training loop does not catch
+    it. ``finally`` blocks and context managers run.
     """

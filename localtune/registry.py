@@ -1,4 +1,4 @@
-"""Trainables by name.
+"""Finds trainables by name.
 
 register_trainable("my_training", train) -> get_trainable_cls("my_training")
 """
@@ -23,16 +23,16 @@ _env_creators: dict[str, Callable[..., Any]] = {}
 
 
 def register_trainable(name: str, trainable: Any, warn: bool = True) -> None:
-    """Make a trainable known by a name; an older one of that name is replaced.
+    """Registers a trainable under a name; it replaces an earlier one of that name.
 
     Args:
         name: The name.
-        trainable: Class that derives from Trainable, or function.
+        trainable: A class that derives from Trainable, or a function.
         warn: Accepted for compatibility, without effect.
 
     Raises:
-        TypeError: The trainable is something else, or cannot be sent to another process.
-        ValueError: The function cannot be called with a config alone.
+        TypeError: for a trainable of another type, or one that cannot be sent to another process.
+        ValueError: if the function cannot be called with a config alone.
 
     Example:
         >>> register_trainable("constant", lambda config: {"loss": 1})
@@ -57,14 +57,14 @@ def register_trainable(name: str, trainable: Any, warn: bool = True) -> None:
 
 
 def register_env(name: str, env_creator: Callable[..., Any]) -> None:
-    """Make a creator of environments known by a name.
+    """Registers a creator of environments under a name.
 
     Args:
         name: The name.
-        env_creator: Callable.
+        env_creator: A callable.
 
     Raises:
-        TypeError: The creator cannot be called.
+        TypeError: if the creator is not callable.
     """
     if not callable(env_creator):
         raise TypeError(f"env_creator must be callable, but got {env_creator!r}.")
@@ -72,29 +72,29 @@ def register_env(name: str, env_creator: Callable[..., Any]) -> None:
 
 
 def get_trainable_cls(trainable_name: str) -> type[Trainable]:
-    """Look a trainable up.
+    """Returns the class of a registered trainable.
 
     Args:
-        trainable_name: Name that it was registered under.
+        trainable_name: Name of the trainable.
 
     Returns:
-        The class; for a function, the one that runs it.
+        The class; for a function, the class that runs it.
 
     Raises:
-        TuneError: The name is unknown.
+        TuneError: for an unknown name.
     """
     validate_trainable(trainable_name)
     return _trainables[trainable_name]
 
 
 def validate_trainable(trainable_name: str) -> None:
-    """Check that a trainable is known.
+    """Checks that a trainable is registered.
 
     Args:
-        trainable_name: Name that it was registered under.
+        trainable_name: Name of the trainable.
 
     Raises:
-        TuneError: The name is unknown.
+        TuneError: for an unknown name.
     """
     if trainable_name not in _trainables:
         known = ", ".join(sorted(_trainables)) or "none"
@@ -105,7 +105,7 @@ def validate_trainable(trainable_name: str) -> None:
 
 
 def is_function_trainable(trainable: Any) -> bool:
-    """Whether a trainable is a function.
+    """Tells whether a trainable is a function.
 
     Args:
         trainable: Registered name, class or callable.
@@ -114,7 +114,7 @@ def is_function_trainable(trainable: Any) -> bool:
         Whether it is a function, wrapped or not.
 
     Raises:
-        TuneError: The name is unknown.
+        TuneError: for an unknown name.
     """
     if isinstance(trainable, str):
         trainable = get_trainable_cls(trainable)
@@ -122,16 +122,16 @@ def is_function_trainable(trainable: Any) -> bool:
 
 
 def trainable_name(trainable: Any) -> str:
-    """Name that trials and experiments of a trainable get.
+    """Returns the name that trials and experiments of a trainable get.
 
     Args:
         trainable: Registered name, class or callable.
 
     Returns:
-        The name; ``"DEFAULT"``, with a warning, for a callable that has none.
+        The name; ``"DEFAULT"``, with a warning, for a callable without a name.
 
     Raises:
-        TuneError: The trainable cannot be called.
+        TuneError: if the trainable is not callable.
 
     Example:
         >>> trainable_name(lambda config: None)

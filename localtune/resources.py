@@ -1,4 +1,4 @@
-"""What a trial asks for, and what a machine can give.
+"""Represents the resources that a trial requests and a machine has.
 
 {"cpu": 2, "gpu": 0.5} --resource_dict_to_pg_factory--> PlacementGroupFactory
     --request_of--> {"CPU": 2.0, "GPU": 0.5} --ResourcePool.acquire--> Allocation
@@ -12,20 +12,19 @@ from typing import Any
 
 from localtune.error import LocaltuneInternalError, ResourceRequestError
 
-# What a placement group may carry besides its bundles and its strategy. One machine has no use
-# for it.
+# Arguments of a placement group that have no effect on one machine.
 _EXTRA_NAMES = ("name", "lifetime", "_max_cpu_fraction_per_node", "_soft_target_node_id")
 _STRATEGIES = ("PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD")
 
 
 class PlacementGroupFactory:
-    """The resources of one trial, as a list of bundles.
+    """Describes the resources of one trial as a list of bundles.
 
-    The first bundle is the trainable's own share, further ones are for processes that it starts.
-    On one machine only their sum matters: it is reserved as long as the trial runs.
+    The first bundle is the trainable's own share; further ones are for processes that it starts. On
+    one machine only their sum matters: it is reserved as long as the trial runs.
 
     Args:
-        bundles: Amount by resource name, for each bundle. ``"CPU"`` and ``"GPU"`` count devices,
+        bundles: {resource name: amount} for each bundle. ``"CPU"`` and ``"GPU"`` count devices,
             ``"memory"`` bytes; other names are custom resources. The first bundle may be empty
             if there are others.
         strategy: ``"PACK"``, ``"SPREAD"``, ``"STRICT_PACK"`` or ``"STRICT_SPREAD"``; without
@@ -34,8 +33,8 @@ class PlacementGroupFactory:
         **kwargs: Accepted for compatibility, without effect.
 
     Raises:
-        ValueError: There is no bundle, all are empty, or an amount is not a number of at least 0.
-        RuntimeError: An unknown further argument.
+        ValueError: if all bundles are empty, or an amount is not a number of at least 0.
+        RuntimeError: for an unknown argument.
 
     Example:
         >>> PlacementGroupFactory([{"CPU": 1}, {"CPU": 2, "GPU": 1}]).required_resources
@@ -52,7 +51,7 @@ class PlacementGroupFactory:
         cleaned = [_clean_bundle(bundle) for bundle in bundles]
         if not any(cleaned):
             raise ValueError(
-                "bundles must hold at least one resource with an amount above 0, but got "
+                "bundles must contain at least one resource with an amount above 0, but got "
                 f"{list(bundles)!r}."
             )
         if strategy not in _STRATEGIES:
@@ -74,7 +73,7 @@ class PlacementGroupFactory:
 
     @property
     def head_bundle_is_empty(self) -> bool:
-        """Whether the trainable itself asks for nothing."""
+        """Whether the trainable itself requests nothing."""
         return self._head_bundle_is_empty
 
     @property
@@ -84,7 +83,7 @@ class PlacementGroupFactory:
 
     @property
     def required_resources(self) -> dict[str, float]:
-        """Sum of all bundles, by resource name."""
+        """Sum of all bundles as {resource name: amount}."""
         total: dict[str, float] = {}
         for bundle in self._bundles:
             for name, amount in bundle.items():
@@ -111,19 +110,19 @@ class PlacementGroupFactory:
 def resource_dict_to_pg_factory(
     spec: Mapping[str, Any] | PlacementGroupFactory | None = None,
 ) -> PlacementGroupFactory:
-    """Turn a resource dict into a factory with one bundle.
+    """Makes a factory with one bundle from a resource dict.
 
     Args:
-        spec: ``cpu`` or ``CPU``, ``gpu`` or ``GPU`` (lower case wins), ``memory`` in bytes, and
-            custom resources: in a dict under ``custom_resources`` (other names are dropped
-            then), or as further keys. Without a CPU entry no CPU is reserved. None or ``{}``
-            stands for one CPU. A factory is returned as it is.
+        spec: ``cpu`` or ``CPU``, ``gpu`` or ``GPU`` (lower case takes precedence), ``memory`` in
+            bytes, and custom resources: either in a dict under ``custom_resources``, or as further
+            keys, which are ignored beside ``custom_resources``. Without a CPU entry no CPU is
+            reserved. None or ``{}`` stands for one CPU. A factory is returned as it is.
 
     Returns:
         The factory.
 
     Raises:
-        ValueError: All amounts are 0, or one is not a number of at least 0.
+        ValueError: if all amounts are 0, or one is not a number of at least 0.
 
     Example:
         >>> resource_dict_to_pg_factory({"cpu": 2, "gpu": 0.5}).required_resources

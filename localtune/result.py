@@ -1,11 +1,11 @@
-"""Names of the keys and files that results are made of.
+"""Names the keys and files that results consist of.
 
-The names are Ray Tune's, so that files, dashboards and scripts written for it keep working.
+The names are Ray Tune's, so that files, dashboards and scripts for it keep working.
 """
 
 from __future__ import annotations
 
-# Set by the user or filled in automatically.
+# Set by the user or automatically.
 DONE = "done"
 SHOULD_CHECKPOINT = "should_checkpoint"
 # Present only in the closing reply of a function trainable: "the function returned".
@@ -13,14 +13,14 @@ RESULT_DUPLICATE = "__duplicate__"
 # Name of the checkpoint directory that a function's report wrote, or None.
 CHECKPOINT_DIR_NAME = "checkpoint_dir_name"
 
-# Environment variable of a trial: its seed, an integer from 0 below 2**32.
+# Environment variable with the seed of a trial: an integer from 0 to 2**32 - 1.
 TRIAL_SEED_VARIABLE = "LOCALTUNE_TRIAL_SEED"
-# Set by who repeats one trial: the seed of each trial of a run.
+# Environment variable for repeating one trial: the seed of each trial of a run.
 REPEAT_SEED_VARIABLE = "LOCALTUNE_REPEAT_SEED"
-# How many trials may wait to run; named as in Ray Tune.
+# Environment variable with the largest number of waiting trials; named as in Ray Tune.
 MAX_PENDING_VARIABLE = "TUNE_MAX_PENDING_TRIALS_PG"
 
-# Passed to a trainable inside its config and removed before user code sees it.
+# Keys of the config that the trainable removes before user code gets it.
 TRIAL_INFO = "__trial_info__"
 STDOUT_FILE = "__stdout_file__"
 STDERR_FILE = "__stderr_file__"
@@ -48,7 +48,7 @@ NODE_IP = "node_ip"
 CONFIG_PREFIX = "config"
 DEFAULT_EXPERIMENT_NAME = "default"
 
-# Known before the first iteration; not metrics.
+# Known before the first iteration; no metrics.
 DEBUG_METRICS = (
     TRIAL_ID,
     "experiment_id",
@@ -60,7 +60,7 @@ DEBUG_METRICS = (
     "config",
 )
 
-# Filled in automatically: hidden from tables unless asked for.
+# Automatic entries, which tables show only on request.
 AUTO_RESULT_KEYS = (
     TRAINING_ITERATION,
     TIME_TOTAL_S,

@@ -147,8 +147,7 @@ def make_trial_dir(experiment_path: str, dirname: str, *, is_resumed: bool = Fal
         experiment_path: Directory of the experiment.
         dirname: Wanted name; a random suffix is added if it is in use.
         is_resumed: Whether an earlier run may have made the directory. An existing empty directory
-            is
-            used then.
+            is used then.
 
     Returns:
         The name of the directory.

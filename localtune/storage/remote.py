@@ -168,8 +168,7 @@ def attach(store: RemoteStore, directory: str) -> None:
     Args:
         store: Directory of the experiment in the store.
         directory: Directory of the experiment on this machine; need not exist. It is not made if
-            the
-            store does not have the experiment.
+            the store does not have the experiment.
 
     Raises:
         UntrustedDirectoryError: if others could have written into the directory.

@@ -57,11 +57,10 @@ class TuneContext:
         return session.trial_info.resources
 
     def get_trial_seed(self) -> int | None:
-        """Returns a number that depends only on the run's seed, the trial and its try: 0 to 2**32
-        - 1.
+        """Returns a number that depends only on the run's seed, the trial and its try.
 
-        A failure ends a try, and the next try has another seed. A trial that continues after a
-        pause or in a resumed run is still in the same try.
+        The number is from 0 to 2**32 - 1. A failure ends a try, and the next try has another seed.
+        A trial that continues after a pause or in a resumed run is still in the same try.
 
         Python's global generator starts from this seed. NumPy's does, too, if NumPy is imported
         where the function is defined, not inside it. Pass the seed to other generators: the try can

@@ -78,8 +78,7 @@ def persist_checkpoint(storage: StorageContext, checkpoint: Checkpoint) -> Check
     Args:
         storage: Place for the copy; its index grows.
         checkpoint: Checkpoint to copy; not changed. If its directory contains the trial's
-            directory,
-            the checkpoints in the latter are not copied.
+            directory, the checkpoints in the latter are not copied.
 
     Returns:
         A checkpoint of the same class that refers to the copy.
@@ -117,8 +116,7 @@ def save_state(
         save: The trainable's ``save_checkpoint``.
         storage: Place for checkpoints; None leaves the checkpoint in ``checkpoint_dir``.
         checkpoint_dir: Directory to write into; made if missing, and never removed. None selects
-            the
-            next checkpoint of the storage, or a temporary directory without a storage.
+            the next checkpoint of the storage, or a temporary directory without a storage.
 
     Returns:
         The checkpoint.

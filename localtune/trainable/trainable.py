@@ -139,8 +139,8 @@ class Trainable:
 
         Args:
             checkpoint: The dict that :meth:`save_checkpoint` returned, or else the path of the
-                directory
-                that it wrote into. This directory is the checkpoint itself: do not change it.
+                directory that it wrote into. This directory is the checkpoint itself: do not change
+                it.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must override load_checkpoint() to be restored."
@@ -256,8 +256,7 @@ class Trainable:
 
         Args:
             checkpoint_dir: Directory for the state; made if missing, and never removed. None for a
-                new
-                one.
+                new one.
 
         Returns:
             The checkpoint and the latest metrics. In a trial, the checkpoint is in the trial's
@@ -277,15 +276,13 @@ class Trainable:
 
         Args:
             checkpoint_path: The result of :meth:`save`, a checkpoint, or the path of one. The
-                latter two
-                contain no metrics, so iterations count from 0.
+                latter two contain no metrics, so iterations count from 0.
 
         Raises:
             ValueError: if the directory does not exist, or the training result has no checkpoint.
             UntrustedDirectoryError: if another user could have written the checkpoint.
             AssertionError: for an argument of another type. All these errors leave the trainable as
-                it
-                was.
+                it was.
         """
         checkpoint, metrics = split_source(checkpoint_path)
         if checkpoint is None:

@@ -44,8 +44,7 @@ class StartPoint:
         tracked: The checkpoint.
         owner_id: Id of the trial that made it; None if no trial of the run did.
         kept_count: Number of results that the trial's history keeps when it starts here; None is
-            the
-            count of the checkpoint. It is set for checkpoints of other trials.
+            the count of the checkpoint. It is set for checkpoints of other trials.
     """
 
     tracked: TrackedCheckpoint

@@ -50,8 +50,7 @@ class Trial:
         result_count: Number of results in the trial's history.
         checkpoints: Committed checkpoints.
         start_point: Checkpoint from elsewhere that the trial continues from; None if there never
-            was
-            one, or the trial has made a newer one itself.
+            was one, or the trial has made a newer one itself.
         seed: Seed for all random numbers in the first try of the trial.
         own_files: {name: digest or identity} of files that localtune made in the trial's directory:
             digests of files that it wrote, identities of logs.

@@ -43,8 +43,7 @@ class StorageContext:
         experiment_dir: Absolute path of the experiment's directory.
         trial_dir: Absolute path of the trial's directory; it exists.
         next_checkpoint_index: Lowest number for the next checkpoint, from 0. Each written
-            checkpoint
-            increases it. Numbers whose path is in use are skipped.
+            checkpoint increases it. Numbers whose path is in use are skipped.
     """
 
     experiment_dir: str

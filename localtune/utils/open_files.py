@@ -41,9 +41,7 @@ def set_soft_limit(count: int) -> bool:
 
 
 def open_count() -> int:
-    """Returns the number of files that this process has open, or 16 where the system does not
-    tell.
-    """
+    """Returns the number of open files of this process; 16 where the system does not tell."""
     for directory in ("/proc/self/fd", "/dev/fd"):
         with contextlib.suppress(OSError):
             return len(os.listdir(directory))

@@ -158,9 +158,7 @@ def one_line(value: Any, digits: int | None = 4) -> str:
 
 
 def text_of(value: Any) -> str:
-    """Returns the ``str()`` of any value without ever raising: some classes have a broken
-    ``__str__``.
-    """
+    """Returns the ``str()`` of any value, and never raises an error."""
     try:
         return str.__str__(str(value))
     except Exception:

@@ -56,11 +56,9 @@ class GuardedDirectory:
     Args:
         path: The directory; must exist. A link to it must belong to this user or to root.
         trust: Whether to accept a directory that other users could have written. Links in the place
-            of
-            its files are followed then.
+            of its files are followed then.
         parents: Whether to judge the directories around it, too: a user who may write there could
-            put
-            another directory in its place.
+            put another directory in its place.
         hold: Whether to hold a descriptor of it; needs a system that supports this.
 
     Attributes:
@@ -196,8 +194,7 @@ class GuardedDirectory:
 
         Raises:
             UntrustedDirectoryError: if a file is a link, or another user could have written it; or
-                if
-                another directory has taken the place of this one.
+                if another directory has taken the place of this one.
             StorageError: if a name belongs to no regular file.
         """
         if not self._trust:
@@ -229,9 +226,7 @@ class GuardedDirectory:
             )
 
     def _place(self, name: str) -> str:
-        """Returns the name of a file relative to the descriptor, or its path if there is no
-        descriptor.
-        """
+        """Returns the name of a file relative to the descriptor, or its path without one."""
         return name if self._fd is not None else os.path.join(self._real, name)
 
     def _open(self, name: str, flags: int) -> int:
@@ -265,8 +260,7 @@ def check_trusted(path: str, *, trust: bool = False) -> None:
 
     Args:
         path: Directory of an experiment or of a trial. A missing directory is accepted: the code
-            that
-            opens it reports the error.
+            that opens it reports the error.
         trust: Whether to accept any directory.
 
     Raises:
@@ -409,10 +403,10 @@ def _has_acl(path: str) -> bool:
 
 
 def _is_private_group(gid: int) -> bool:
-    """Tells whether a group belongs to one user alone; many systems make such a group of the same
-    name.
+    """Tells whether a group belongs to one user alone.
 
-    A group without listed members may still be the primary group of several users.
+    Many systems make such a group for each user, with the user's name. A group without listed
+    members may still be the primary group of several users.
     """
     import grp
     import pwd

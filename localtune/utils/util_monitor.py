@@ -75,8 +75,7 @@ class UtilMonitor:
 
 
 def parse_gpu_usage(text: str) -> dict[str, float]:
-    """Parses the output of ``nvidia-smi`` with the columns index, use, used memory and total
-    memory.
+    """Parses the output of ``nvidia-smi``: index, use, used memory, total memory.
 
     Args:
         text: One line for each GPU, with values separated by commas and without units. Lines

@@ -34,7 +34,12 @@ def train(config):
     tune.report({"loss": config["x"]})
 """
 PICKLED_LIST, PICKLED_NONE = "x'80055d942e'", "x'80054e2e'"
-ADVICE = ("Restore a copy", "put back a copy", "remove the file; the next run makes it")
+ADVICE = (
+    "Restore a copy",
+    "Put back a copy",
+    "put back a copy",
+    "remove the file; the next run makes it",
+)
 
 
 def sql(statement: str) -> Damage:

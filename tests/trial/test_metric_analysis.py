@@ -139,15 +139,6 @@ def test_the_mean_of_a_metric_that_not_each_result_has(values: list[int | None])
         assert pickle.loads(pickle.dumps(stats)).numbers() == stats.numbers()
 
 
-def test_statistics_that_an_earlier_version_kept_are_taken_on() -> None:
-    stats = MetricStats.__new__(MetricStats)
-    kept = {"last": 3, "min": 1, "max": 3, "avg": 2.0, "window": [1, 2, 3]}
-    stats.__setstate__((None, kept))
-    stats.add(6)
-
-    assert stats.avg == 3.0
-
-
 def test_a_trial_shows_its_statistics_by_name(tmp_path: Path) -> None:
     trial = make_trial(tmp_path)
     add_results(trial, [{"loss": 3}, {"loss": 1}])

@@ -144,7 +144,7 @@ def test_unflattening_adds_to_a_copy_of_a_nested_value() -> None:
 
 @pytest.mark.parametrize("flat", [{"a": 1, "a/b": 2}, {"a/b": 2, "a": 1}])
 def test_a_flat_key_that_begins_another_is_refused(flat: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="beginning of another"):
+    with pytest.raises(ValueError, match="first part of another"):
         unflatten_dict(flat)
 
 
