@@ -33,7 +33,7 @@ class _RemovedName:
         self._name = name
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        raise AttributeError(f"Checkpoint.{self._name} was removed: {self._remedy}.")
+        raise AttributeError(f"Checkpoint.{self._name} does not exist: {self._remedy}.")
 
 
 _USE_FILES = (

@@ -103,7 +103,7 @@ class TuneContext:
 
     def get_metadata(self) -> NoReturn:
         """Removed: raises DeprecationWarning."""
-        raise DeprecationWarning("get_metadata() was removed. Use checkpoint.get_metadata().")
+        raise DeprecationWarning("get_metadata() does not exist. Use checkpoint.get_metadata().")
 
 
 def _of_distributed_training(name: str, outside: int) -> int | None:
