@@ -1,4 +1,4 @@
-"""Finds each scheduler, searcher and stopper, and sees that the suite of its kind runs on it.
+"""Finds each scheduler, searcher, stopper and logger; the suite of its kind must run on it.
 
 Where a module's own test file holds a class that derives from the suite, that class is the cover.
 Every other class that the package offers is made with default arguments.
@@ -14,9 +14,15 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
+from localtune.logger import LoggerCallback
+from localtune.schedulers.create import SCHEDULERS as SCHEDULERS
+from localtune.search.create import SEARCHERS as SEARCHERS
+from localtune.stopper import Stopper
 from localtune.utils.found_classes import FoundClasses
 
 TESTS = Path(__file__).parent
+STOPPERS = FoundClasses("localtune.stopper", Stopper)
+LOGGERS = FoundClasses("localtune.logger", LoggerCallback)
 
 
 def default_suites(
@@ -40,6 +46,18 @@ def default_suites(
             name = f"Test{cls.__name__}"
             classes[name] = type(name, (suite,), {maker: _maker(cls, suite, path)})
     return classes
+
+
+def modules_to_import_from(found: FoundClasses[Any]) -> list[str]:
+    """The modules of the classes that their package does not export itself."""
+    exported = import_module(found.package).__all__
+    return sorted(
+        {
+            f"{found.package}.{home_of(cls, found)}"
+            for cls in found.values()
+            if cls.__name__ not in exported
+        }
+    )
 
 
 def home_of(cls: type, found: FoundClasses[Any]) -> str:

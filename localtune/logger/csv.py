@@ -14,6 +14,8 @@ from localtune.result import EXPR_PROGRESS_FILE
 from localtune.trial.history_files import is_own_csv
 from localtune.utils.csv_row import csv_row, row_writer
 
+__all__ = ["CSVLoggerCallback"]
+
 
 class CSVLoggerCallback(HistoryLogger):
     """Writes each result, flat and without its config, as one row.

@@ -16,6 +16,8 @@ from localtune.utils.serialization import dumps_by_value
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial
 
+__all__ = ["JsonLoggerCallback"]
+
 
 class JsonFile(HistoryFile):
     """Holds each result as one line of JSON. Exists from the start, if empty."""

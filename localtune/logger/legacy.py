@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from localtune.trial.trial import Trial
 
+__all__ = ["LegacyLoggerCallback", "Logger"]
+
 
 class Logger:
     """Base class of loggers that serve one trial. Override ``on_result``.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from localtune.trial.trial import Trial
 
+__all__ = ["TBXLoggerCallback"]
+
 logger = get_logger(__name__)
 
 # TensorBoard reads each file whose name holds "tfevents". This one is not like those that a

@@ -7,19 +7,19 @@ import inspect
 from types import ModuleType
 from typing import Any
 
+from tests.contracts import LOGGERS, SCHEDULERS, SEARCHERS, STOPPERS, modules_to_import_from
+
 # Packages and modules that users import from; each says with ``__all__`` what is public.
 _MODULES = (
     "localtune",
     "localtune.schedulers",
+    *modules_to_import_from(SCHEDULERS),
     "localtune.search",
-    "localtune.search.optuna",
-    "localtune.search.hyperopt",
-    "localtune.search.nevergrad",
-    "localtune.search.bayesopt",
-    "localtune.search.bohb",
-    "localtune.search.ax",
+    *modules_to_import_from(SEARCHERS),
     "localtune.stopper",
+    *modules_to_import_from(STOPPERS),
     "localtune.logger",
+    *modules_to_import_from(LOGGERS),
     "localtune.progress_reporter",
     "localtune.trainable",
     "localtune.experiment",

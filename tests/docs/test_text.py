@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
 import localtune
+from tests.contracts import LOGGERS, SCHEDULERS, SEARCHERS, STOPPERS
 from tests.docs.pages import DOCS, PAGES, ROOT, anchors_of, links_of
 
 
@@ -37,6 +39,23 @@ def test_each_public_name_is_in_the_table_of_names() -> None:
     named = set(re.findall(r"`(\w+)`", text))
 
     assert set(localtune.__all__) - named == {"__version__"}
+
+
+@pytest.mark.parametrize(
+    ("page", "found"),
+    [
+        ("choose.md", SCHEDULERS),
+        ("search-algorithms.md", SEARCHERS),
+        ("run.md", STOPPERS),
+        ("run.md", LOGGERS),
+    ],
+    ids=["schedulers", "searchers", "stoppers", "loggers"],
+)
+def test_each_class_has_a_row_in_the_table_of_its_page(page: str, found: Any) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)[`(]", "".join(re.findall(r"^\|.*$", text, re.MULTILINE))))
+
+    assert {cls.__name__ for cls in found.values()} - named == set()
 
 
 def test_the_layout_names_each_folder_and_file_at_the_top_of_the_package() -> None:

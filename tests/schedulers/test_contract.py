@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from localtune.schedulers import TrialScheduler
-from localtune.schedulers.create import SCHEDULERS
 from localtune.testing.scheduler_contract import SchedulerContract
-from tests.contracts import default_suites, undeclared
+from tests.contracts import SCHEDULERS, default_suites, undeclared
 
 globals().update(
     default_suites(SCHEDULERS, Path(__file__).parent, SchedulerContract, "make_scheduler")

@@ -6,12 +6,11 @@ from pathlib import Path
 
 from localtune.stopper import Stopper
 from localtune.testing.stopper_contract import StopperContract
-from localtune.utils.found_classes import FoundClasses
-from tests.contracts import default_suites, undeclared
+from tests.contracts import STOPPERS, default_suites, undeclared
 
 globals().update(
     default_suites(
-        FoundClasses("localtune.stopper", Stopper),
+        STOPPERS,
         Path(__file__).parent,
         StopperContract,
         "make_stopper",
