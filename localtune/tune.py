@@ -11,13 +11,16 @@ from localtune.analysis.experiment_analysis import ExperimentAnalysis
 from localtune.config.checkpoint import CheckpointConfig
 from localtune.config.failure import FailureConfig
 from localtune.config.resume import ResumeConfig
-from localtune.config.run import check_if_exists, check_verbosity
+from localtune.config.run import RunConfig, check_if_exists
+from localtune.config.spec import RunSpec
 from localtune.config.sync import SyncConfig
+from localtune.config.tune import TuneConfig
 from localtune.error import TuneError
-from localtune.running.build import check_callbacks, check_options
-from localtune.running.experiment import Experiment
-from localtune.running.options import RunOptions, Start
+from localtune.running.build import check_executor
+from localtune.running.directory import directory_of
+from localtune.running.experiment import Experiment, spec_with
 from localtune.running.runner import run_experiment
+from localtune.running.specify import specify
 from localtune.running.taken import check_taken_early
 from localtune.trial.status import Status
 from localtune.utils.messages import warn
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from localtune.resources import PlacementGroupFactory
     from localtune.schedulers import TrialScheduler
     from localtune.trial.trial import Trial
+
+_DEFAULT_VERBOSE = 2
 
 
 def run(
@@ -130,64 +135,64 @@ def run(
     _refuse_removed(chdir_to_trial_dir, local_dir)
     if config is not None and not isinstance(config, Mapping):
         raise ValueError(f"config must be a dict, but got {config!r}.")
-    failure_config = FailureConfig(max_failures, fail_fast)
-    verbose = 2 if verbose is None else verbose
-    check_verbosity(verbose)
-    checkpoint_config = _with_deprecated(
-        checkpoint_config,
-        keep_checkpoints_num,
-        checkpoint_score_attr,
-        checkpoint_freq,
-        checkpoint_at_end,
-    )
     resume_config, if_exists = _taking(resume, resume_config, if_exists)
-
-    def experiment_of(each: Any) -> Experiment:
-        if isinstance(each, Experiment):
-            return each
-        return Experiment(
-            name,
-            each,
-            stop=stop,
-            time_budget_s=time_budget_s,
-            config=config,
-            resources_per_trial=resources_per_trial,
-            num_samples=num_samples,
-            storage_path=storage_path,
-            storage_filesystem=storage_filesystem,
-            sync_config=sync_config,
-            checkpoint_config=checkpoint_config,
-            trial_name_creator=trial_name_creator,
-            trial_dirname_creator=trial_dirname_creator,
-            log_to_file=log_to_file,
-            export_formats=export_formats,
-            max_failures=failure_config.max_failures,
-            restore=restore,
-        )
-
-    options = RunOptions(
+    tune_config = TuneConfig(
         metric=metric,
         mode=mode,
         search_alg=search_alg,
         scheduler=scheduler,
+        num_samples=num_samples,
         max_concurrent_trials=max_concurrent_trials,
+        time_budget_s=time_budget_s,
         reuse_actors=reuse_actors,
-        fail_fast=failure_config.fail_fast,
-        callbacks=check_callbacks(callbacks or []),
-        verbose=verbose,
-        progress_reporter=progress_reporter,
-        executor=executor,
+        trial_name_creator=trial_name_creator,
+        trial_dirname_creator=trial_dirname_creator,
         seed=seed,
-        resume=resume_config,
     )
-    check_options(options)
+    run_config = RunConfig(
+        name=name,
+        storage_path=storage_path,
+        storage_filesystem=storage_filesystem,
+        failure_config=FailureConfig(max_failures, fail_fast),
+        checkpoint_config=_with_deprecated(
+            checkpoint_config,
+            keep_checkpoints_num,
+            checkpoint_score_attr,
+            checkpoint_freq,
+            checkpoint_at_end,
+        ),
+        sync_config=sync_config,
+        verbose=_DEFAULT_VERBOSE if verbose is None else verbose,
+        stop=stop,
+        callbacks=_as_list(callbacks),
+        progress_reporter=progress_reporter,
+        if_exists=if_exists,
+        log_to_file=log_to_file,
+    )
+
+    def spec_of(each: Any) -> RunSpec:
+        if isinstance(each, Experiment):
+            return spec_with(each, tune_config, run_config)
+        return specify(
+            each,
+            config,
+            tune_config,
+            run_config,
+            resources_per_trial=resources_per_trial,
+            export_formats=export_formats,
+            restore=restore,
+        )
+
     several = run_or_experiment if isinstance(run_or_experiment, list) else [run_or_experiment]
-    experiments = [experiment_of(each) for each in several]
-    if not experiments:
+    if not several:
         raise ValueError("There is nothing to run: the list of experiments is empty.")
-    trials = _run_all(experiments, options, raise_on_failed_trial, if_exists)
+    specs = [spec_of(each) for each in several]
+    trials = _run_all(specs, executor, resume_config, raise_on_failed_trial)
     return ExperimentAnalysis(
-        experiments[0].path, trials=trials, default_metric=metric, default_mode=mode
+        directory_of(specs[0].run_config).path,
+        trials=trials,
+        default_metric=metric,
+        default_mode=mode,
     )
 
 
@@ -225,19 +230,15 @@ def run_experiments(
     Raises:
         TuneError: for a spec that is none, a failed run, or failed trials.
     """
-    verbose = 2 if verbose is None else verbose
-    check_verbosity(verbose)
-    options = RunOptions(
-        scheduler=scheduler,
-        verbose=verbose,
+    tune_config = TuneConfig(scheduler=scheduler, reuse_actors=reuse_actors)
+    run_config = RunConfig(
+        verbose=_DEFAULT_VERBOSE if verbose is None else verbose,
+        callbacks=_as_list(callbacks),
         progress_reporter=progress_reporter,
-        resume=resume_config or parse_resume(resume),
-        reuse_actors=reuse_actors,
-        callbacks=check_callbacks(callbacks or []),
-        executor=executor,
     )
-    check_options(options)
-    return _run_all(_experiments_of(experiments), options, raise_on_failed_trial)
+    resume_config = resume_config or parse_resume(resume)
+    specs = [spec_with(each, tune_config, run_config) for each in _experiments_of(experiments)]
+    return _run_all(specs, executor, resume_config, raise_on_failed_trial)
 
 
 def _taking(
@@ -259,20 +260,24 @@ def _taking(
 
 
 def _run_all(
-    experiments: list[Experiment],
-    options: RunOptions,
+    specs: list[RunSpec],
+    executor: Executor | str | None,
+    resume: ResumeConfig | None,
     raise_on_failed_trial: bool,
-    if_exists: str = "add",
 ) -> list[Trial]:
+    check_executor(executor)
+    directories = []
+    for spec in specs:
+        # Before the first one begins: what cannot be sent to a worker cannot be run.
+        dumps(spec.param_space, "config")
+        directory = directory_of(spec.run_config)
+        directory.resume = resume
+        check_taken_early(spec, directory)
+        directories.append(directory)
     trials: list[Trial] = []
     was_interrupted = False
-    for experiment in experiments:
-        # Before the first one begins: what cannot be sent to a worker cannot be run.
-        dumps(experiment.config, "config")
-        check_taken_early(experiment, Start(if_exists=if_exists))
-    for experiment in experiments:
-        options.start = Start(if_exists=if_exists)
-        outcome = run_experiment(experiment, options)
+    for spec, directory in zip(specs, directories, strict=True):
+        outcome = run_experiment(spec, directory, executor)
         trials += outcome.trials
         was_interrupted = outcome.was_interrupted
         if was_interrupted:
@@ -283,6 +288,11 @@ def _run_all(
         error.__cause__ = failed[0].error
         raise error
     return trials
+
+
+def _as_list(callbacks: Any) -> Any:
+    """Callbacks as a RunConfig has them; what is no sequence is refused with the others."""
+    return list(callbacks) if isinstance(callbacks, tuple) else callbacks
 
 
 def _experiments_of(experiments: Any) -> list[Experiment]:

@@ -69,8 +69,9 @@ class CannotSave(tune.Trainable):
 
 def begin_only(tuner: tune.Tuner) -> Path:
     """Leaves what a run leaves that is killed before its first trial; returns its directory."""
-    with RunStorage(tuner._experiment(), tuner._options()) as storage:
-        storage.begin(Found(), {}, (tuner._tune_config.metric, tuner._tune_config.mode), 0.0)
+    config = tuner._spec.tune_config
+    with RunStorage(tuner._spec, tuner._directory) as storage:
+        storage.begin(Found(), (config.metric, config.mode), 0.0)
     return Path(tuner.path)
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 
 DEFAULT_STORAGE_PATH = "~/localtune_results"
+# Most file systems allow this many.
+_MAX_NAME_BYTES = 255
 
 
 @dataclass
@@ -60,8 +62,8 @@ class RunConfig:
             ``stderr``), one name for both, or a pair of names.
 
     Raises:
-        ValueError: for a ``storage_path`` that is not absolute, a ``storage_filesystem`` or one of
-            the configs that is none, another ``verbose``, or another ``if_exists``.
+        ValueError: for a value that makes no sense. Stop conditions and callbacks are checked when
+            a run is prepared.
     """
 
     name: str | None = None
@@ -89,11 +91,19 @@ class RunConfig:
             self.verbose = 1
         check_verbosity(self.verbose)
         check_if_exists(self.if_exists)
+        log_files(self.log_to_file)
+        if self.name is not None:
+            check_experiment_name(self.name)
         self.failure_config = config_of(FailureConfig, "failure_config", self.failure_config)
         self.checkpoint_config = config_of(
             CheckpointConfig, "checkpoint_config", self.checkpoint_config
         )
         self.sync_config = config_of(SyncConfig, "sync_config", self.sync_config)
+
+    @property
+    def output_files(self) -> tuple[str | None, str | None]:
+        """(stdout file, stderr file) of each trial, None where output is not redirected."""
+        return log_files(self.log_to_file)
 
 
 class Verbosity(int, Enum):
@@ -152,3 +162,45 @@ def resolve_storage_path(path: str | os.PathLike[str] | None, filesystem: Any = 
             "with '~'."
         )
     return os.path.normpath(text)
+
+
+def check_experiment_name(name: str) -> str:
+    """Returns the name if it can be that of an experiment's directory.
+
+    Raises:
+        ValueError: if it is empty, leads out of the storage path, or is too long.
+    """
+    is_name = isinstance(name, str) and name not in ("", ".", "..")
+    if not is_name or any(char in name for char in "/\\\0"):
+        raise ValueError(
+            "name must be the name of one directory (no '/', no '..', not empty), "
+            f"but got {name!r}. Put the path into storage_path."
+        )
+    if len(os.fsencode(name)) > _MAX_NAME_BYTES:
+        raise ValueError(
+            f"name must be at most {_MAX_NAME_BYTES} bytes long, but is "
+            f"{len(os.fsencode(name))}: {name[:40]!r}..."
+        )
+    return name
+
+
+def log_files(log_to_file: Any) -> tuple[str | None, str | None]:
+    """(stdout file, stderr file) that ``log_to_file`` means.
+
+    Raises:
+        ValueError: if it is neither a bool, a name, nor a pair of names.
+    """
+    if not log_to_file:
+        return (None, None)
+    if log_to_file is True:
+        return ("stdout", "stderr")
+    if isinstance(log_to_file, str):
+        return (log_to_file, log_to_file)
+    if isinstance(log_to_file, (tuple, list)) and len(log_to_file) == 2:
+        stdout, stderr = log_to_file
+        if all(name is None or isinstance(name, str) for name in log_to_file):
+            return (stdout or None, stderr or None)
+    raise ValueError(
+        "log_to_file must be True, one file name, or a pair (stdout, stderr) of names or None, "
+        f"but got {log_to_file!r}."
+    )

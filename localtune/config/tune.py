@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from localtune.config.checks import is_count
+
 if TYPE_CHECKING:
     from localtune.schedulers import TrialScheduler
     from localtune.trial.trial import Trial
@@ -32,6 +34,10 @@ class TuneConfig:
         seed: Makes the run repeatable: the configurations, wherever the search algorithm allows
             it, the draws of the scheduler, and the seeds of the trials depend on it. None takes
             one from NumPy's global generator if NumPy is imported, else from Python's.
+
+    Raises:
+        ValueError: for a value that makes no sense. The search algorithm, the scheduler and the
+            seed are checked when a run is prepared.
     """
 
     mode: str | None = None
@@ -46,6 +52,17 @@ class TuneConfig:
     trial_dirname_creator: Callable[[Trial], str] | None = None
     seed: int | None = None
 
+    def __post_init__(self) -> None:
+        check_metric_and_mode(self.metric, self.mode)
+        check_num_samples(self.num_samples)
+        check_max_concurrent(self.max_concurrent_trials)
+        seconds_of(self.time_budget_s)
+
+    @property
+    def budget_s(self) -> float | None:
+        """``time_budget_s`` in seconds, None for no budget."""
+        return seconds_of(self.time_budget_s)
+
 
 def check_metric_and_mode(metric: Any, mode: Any) -> None:
     """Raises ValueError for a mode that is neither min nor max, or a metric that is no name."""
@@ -53,3 +70,37 @@ def check_metric_and_mode(metric: Any, mode: Any) -> None:
         raise ValueError(f"mode must be 'min' or 'max', but got {mode!r}.")
     if metric is not None and not isinstance(metric, str):
         raise ValueError(f"metric must be the name of a metric, but got {metric!r}.")
+
+
+def check_num_samples(num_samples: Any) -> None:
+    """Raises ValueError if ``num_samples`` is neither -1 nor a positive whole number."""
+    is_number = isinstance(num_samples, int) and not isinstance(num_samples, bool)
+    if not is_number or (num_samples < 1 and num_samples != -1):
+        raise ValueError(f"num_samples must be -1 (no end) or at least 1, but got {num_samples!r}.")
+
+
+def check_max_concurrent(limit: Any) -> None:
+    """Raises ValueError if ``max_concurrent_trials`` is neither None nor a whole number from 0."""
+    if not (limit is None or is_count(limit, 0)):
+        raise ValueError(
+            "max_concurrent_trials must be at least 1, or None or 0 for no limit, but got "
+            f"{limit!r}."
+        )
+
+
+def seconds_of(budget: Any) -> float | None:
+    """The seconds of a ``time_budget_s``, None for no budget.
+
+    Raises:
+        ValueError: if it is negative or no duration.
+    """
+    if isinstance(budget, datetime.timedelta):
+        budget = budget.total_seconds()
+    if budget is None:
+        return None
+    if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not budget >= 0:
+        raise ValueError(
+            f"time_budget_s must be a number of seconds or a timedelta, not negative, but got "
+            f"{budget!r}."
+        )
+    return float(budget) or None

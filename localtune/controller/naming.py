@@ -56,26 +56,6 @@ def name_trial(
     trial.dirname = _UNSAFE.sub("_", _storable(dirname))
 
 
-def check_experiment_name(name: str) -> str:
-    """Returns the name if it can be that of an experiment's directory.
-
-    Raises:
-        ValueError: if it is empty, leads out of the storage path, or is too long.
-    """
-    is_name = isinstance(name, str) and name not in ("", ".", "..")
-    if not is_name or any(char in name for char in "/\\\0"):
-        raise ValueError(
-            "name must be the name of one directory (no '/', no '..', not empty), "
-            f"but got {name!r}. Put the path into storage_path."
-        )
-    if len(os.fsencode(name)) > _MAX_NAME_BYTES:
-        raise ValueError(
-            f"name must be at most {_MAX_NAME_BYTES} bytes long, but is "
-            f"{len(os.fsencode(name))}: {name[:40]!r}..."
-        )
-    return name
-
-
 def _created(creator: Callable[[Trial], str], trial: Trial, source: str) -> str:
     try:
         name: object = creator(trial)

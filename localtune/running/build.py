@@ -1,58 +1,76 @@
-"""The parts of a run, from its options: searcher, scheduler, executor, settings."""
+"""The parts of a run, made from its specification: searcher, scheduler, executor, settings."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localtune.callback import Callback
 from localtune.config.failure import FailureConfig
-from localtune.config.tune import check_metric_and_mode
+from localtune.config.spec import RunSpec
 from localtune.controller.background_search import BackgroundSearch
 from localtune.controller.limits import Limits
 from localtune.controller.settings import RunSettings
 from localtune.error import ResourceRequestError, TuneError
 from localtune.execution.executor import Capacity, Executor
+from localtune.registry import get_trainable_cls
 from localtune.resources import ResourcePool, request_of, resource_dict_to_pg_factory
 from localtune.result import MAX_PENDING_VARIABLE, REPEAT_SEED_VARIABLE
-from localtune.running.experiment import Experiment
-from localtune.running.options import RunOptions
 from localtune.schedulers import FIFOScheduler, TrialScheduler, create_scheduler
-from localtune.search.rng import is_random_source
-from localtune.search.search_algorithm import SearchAlgorithm
+from localtune.search.rng import derive_seed
+from localtune.search.search_algorithm import SearchAlgorithm, searcher_name
 from localtune.search.search_generator import as_search_algorithm
+from localtune.stopper.coerce import as_stopper
+from localtune.stopper.stopper import Stopper
+from localtune.trainable.function_trainable import FunctionTrainable
 from localtune.utils.timing import date_str
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from localtune.resources import PlacementGroupFactory
     from localtune.trainable.trainable import Trainable
-
 
 # Trials of a space that costs nothing to sample may wait in numbers: schedulers that fill groups
 # see more of them.
 _LOOKAHEAD = 200
 
 
-def check_options(options: RunOptions) -> None:
-    """Raises ValueError for what can be known to be wrong before anything is written."""
-    check_metric_and_mode(options.metric, options.mode)
-    _check_seed(options.seed)
-    check_max_concurrent(options.max_concurrent_trials)
-    check_callbacks(options.callbacks)
-    as_search_algorithm(options.search_alg, options.max_concurrent_trials)
-    _as_scheduler(options.scheduler)
-    _max_pending_trials()
-    _repeat_seed()
-    if options.executor != "inprocess":
-        make_executor(options.executor)
+@dataclass
+class RunParts:
+    """What works together in one run.
+
+    Attributes:
+        searcher: Hands out the trials.
+        scheduler: Decides which of them stop, pause or go on.
+        stopper: The stop conditions, as they were given.
+        seed: What everything drawn at random depends on.
+        metric: The metric that the run, its scheduler or its searcher optimises; None for none.
+        mode: ``"min"``, ``"max"`` or None; goes with ``metric``.
+        searcher_name: Name of the searcher's class, as the user knows it.
+    """
+
+    searcher: SearchAlgorithm
+    scheduler: TrialScheduler
+    stopper: Stopper
+    seed: int
+    metric: str | None
+    mode: str | None
+    searcher_name: str
 
 
-def _check_seed(seed: Any) -> None:
-    if not is_random_source(seed):
-        raise ValueError(f"seed must be a whole number, or None to draw one, but got {seed!r}.")
+def build(spec: RunSpec) -> RunParts:
+    """Makes the parts of a run, ready for its first trial.
+
+    Raises:
+        ValueError: for parts that do not go together.
+    """
+    searcher = _make_searcher(spec)
+    seed = derive_seed(spec.tune_config.seed)
+    scheduler = _make_scheduler(spec, searcher, seed)
+    metric, mode = _goal_of(spec.tune_config, scheduler, searcher)
+    stopper = as_stopper(spec.run_config.stop)
+    return RunParts(searcher, scheduler, stopper, seed, metric, mode, searcher_name(searcher))
 
 
 def make_executor(executor: Executor | str | None) -> Executor:
@@ -61,83 +79,76 @@ def make_executor(executor: Executor | str | None) -> Executor:
     Raises:
         ValueError: if it means none.
     """
+    check_executor(executor)
+    if isinstance(executor, Executor):
+        return executor
     if executor is None:
         from localtune.execution.local_process import ProcessExecutor
 
         return ProcessExecutor()
-    if executor == "inprocess":
-        from localtune.execution.in_process import InProcessExecutor
+    from localtune.execution.in_process import InProcessExecutor
 
-        return InProcessExecutor()
-    if isinstance(executor, Executor):
-        return executor
-    raise ValueError(
-        "executor must be None (processes), 'inprocess', or an Executor such as "
-        f"ProcessExecutor(...), but got {executor!r}."
-    )
+    return InProcessExecutor()
 
 
-def make_searcher(options: RunOptions, experiment: Experiment) -> SearchAlgorithm:
-    """The search algorithm of a run, ready for its first suggestion.
-
-    Raises:
-        ValueError: for a search space or an algorithm that cannot be used.
-    """
-    searcher = as_search_algorithm(options.search_alg, options.max_concurrent_trials)
-    spec = experiment.public_spec
-    if options.seed is not None:
-        spec["seed"] = options.seed
-    if not searcher.set_search_properties(options.metric, options.mode, experiment.config, **spec):
+def check_executor(executor: Any) -> None:
+    """Raises ValueError if an ``executor=`` argument means none."""
+    if not (executor is None or executor == "inprocess" or isinstance(executor, Executor)):
         raise ValueError(
-            f"metric and mode are given twice: to TuneConfig ({options.metric!r}, "
-            f"{options.mode!r}) and to {type(searcher).__name__}. Give them to one."
+            "executor must be None (processes), 'inprocess', or an Executor such as "
+            f"ProcessExecutor(...), but got {executor!r}."
         )
-    searcher.setup(experiment.config, experiment.num_samples)
+
+
+def _make_searcher(spec: RunSpec) -> SearchAlgorithm:
+    config = spec.tune_config
+    searcher = as_search_algorithm(config.search_alg, config.max_concurrent_trials)
+    told = spec.public
+    if config.seed is not None:
+        told["seed"] = config.seed
+    if not searcher.set_search_properties(config.metric, config.mode, spec.param_space, **told):
+        raise _given_twice(spec, searcher)
+    searcher.setup(spec.param_space, config.num_samples)
     return searcher
 
 
-def make_scheduler(
-    options: RunOptions, experiment: Experiment, searcher: SearchAlgorithm, seed: int
-) -> TrialScheduler:
-    """The scheduler of a run.
-
-    Raises:
-        ValueError: if it is none, if metric and mode are given to it and to the run, or if it
-            cannot work with the search space or the searcher.
-    """
-    scheduler = _as_scheduler(options.scheduler)
-    spec = {**experiment.public_spec, "seed": seed}
-    if not scheduler.set_search_properties(options.metric, options.mode, **spec):
-        raise ValueError(
-            f"metric and mode are given twice: to TuneConfig ({options.metric!r}, "
-            f"{options.mode!r}) and to {type(scheduler).__name__}. Give them to one."
-        )
-    if scheduler.changes_resources and options.reuse_actors:
+def _make_scheduler(spec: RunSpec, searcher: SearchAlgorithm, seed: int) -> TrialScheduler:
+    config = spec.tune_config
+    scheduler = as_scheduler(config.scheduler)
+    told = {**spec.public, "seed": seed}
+    if not scheduler.set_search_properties(config.metric, config.mode, **told):
+        raise _given_twice(spec, scheduler)
+    if scheduler.changes_resources and config.reuse_actors:
         raise ValueError(
             f"reuse_actors=True does not go with {type(scheduler).__name__}, which changes the "
             "resources of trials: a worker keeps those that it was started with."
         )
-    scheduler.check_run(experiment.config, searcher)
+    scheduler.check_run(spec.param_space, searcher)
     return scheduler
 
 
-def goal_of(
-    options: RunOptions, scheduler: TrialScheduler, searcher: SearchAlgorithm
-) -> tuple[str | None, str | None]:
-    """Metric and mode that a run optimises: as the run names them, else its scheduler or searcher.
+def _given_twice(spec: RunSpec, decider: SearchAlgorithm | TrialScheduler) -> ValueError:
+    config = spec.tune_config
+    return ValueError(
+        f"metric and mode are given twice: to TuneConfig ({config.metric!r}, "
+        f"{config.mode!r}) and to {type(decider).__name__}. Give them to one."
+    )
 
-    Args:
-        options: Of the run.
-        scheduler: From :func:`make_scheduler`.
-        searcher: From :func:`make_searcher`.
-    """
-    for each in (options, scheduler, searcher):
+
+def _goal_of(*each_in_turn: Any) -> tuple[str | None, str | None]:
+    """Metric and mode of the first that has both; else those of the first."""
+    for each in each_in_turn:
         if each.metric is not None and each.mode is not None:
             return each.metric, each.mode
-    return options.metric, options.mode
+    return each_in_turn[0].metric, each_in_turn[0].mode
 
 
-def _as_scheduler(scheduler: Any) -> TrialScheduler:
+def as_scheduler(scheduler: Any) -> TrialScheduler:
+    """The scheduler that a ``scheduler=`` argument means.
+
+    Raises:
+        ValueError: if it means none.
+    """
     if scheduler is None:
         return FIFOScheduler()
     if isinstance(scheduler, str):
@@ -150,66 +161,72 @@ def _as_scheduler(scheduler: Any) -> TrialScheduler:
     return scheduler
 
 
-def check_max_concurrent(limit: int | None) -> int:
-    """``max_concurrent_trials`` as a number; 0 is no limit.
+def in_background(
+    searcher: SearchAlgorithm, executor: Executor
+) -> tuple[SearchAlgorithm, Callable[[], None]]:
+    """Lets a search that learns think in a thread, where time is real.
 
-    Raises:
-        ValueError: if it is negative or no whole number.
+    Args:
+        searcher: The search.
+        executor: Of the run.
+
+    Returns:
+        The search for the controller, and a function that ends the thread.
     """
-    if limit is None:
-        return 0
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
-        raise ValueError(
-            "max_concurrent_trials must be at least 1, or None or 0 for no limit, but got "
-            f"{limit!r}."
-        )
-    return limit
+    if not searcher.learns or not executor.abilities.real_time:
+        return searcher, lambda: None
+    background = BackgroundSearch(searcher, executor.wake)
+    return background, background.close
+
+
+# -- what the controller is told ------------------------------------------------------------------
 
 
 def make_settings(
-    experiment: Experiment, options: RunOptions, scheduler: TrialScheduler, seed: int
+    spec: RunSpec, experiment_path: str, scheduler: TrialScheduler, seed: int
 ) -> RunSettings:
-    """What the controller is told of a run, with all defaults resolved."""
-    # A scheduler that clones trials changes their configs all the time: who can reset_config
-    # need not be started again for that.
-    own_methods = _own_methods(experiment.trainable)
+    """What the controller is told of a run, with all that depends on the trainable.
+
+    Args:
+        spec: Of the run.
+        experiment_path: Directory of the experiment.
+        scheduler: Of the run.
+        seed: What the seeds of the trials depend on.
+    """
+    trainable = get_trainable_cls(spec.trainable_name)
+    own_methods = _own_methods(trainable)
+    tune_config, failure_config = spec.tune_config, spec.failure_config
+    # A scheduler that clones trials changes their configs all the time. A worker whose trainable
+    # has reset_config need not be started again for that.
     can_reset = "reset_config" in own_methods
     return RunSettings(
-        trainable_name=experiment.run_identifier,
-        experiment_path=experiment.path,
-        resources_of=resources_function(experiment),
-        metric=options.metric,
-        checkpoint_config=experiment.checkpoint_config,
-        stopping_criterion=experiment.stopping_criterion,
-        max_concurrent_trials=check_max_concurrent(options.max_concurrent_trials),
-        time_budget_s=experiment.time_budget_s,
-        max_failures=experiment.max_failures,
-        fail_fast=bool(options.fail_fast),
-        raise_first_error=options.fail_fast == "raise",
-        limits=options.limits,
-        can_save="save_checkpoint" in own_methods or not _is_class(experiment.trainable),
-        reuse_workers=options.reuse_actors or (scheduler.clones_trials and can_reset),
-        lookahead=_lookahead(experiment),
-        log_to_file=experiment.log_to_file,
-        export_formats=experiment.export_formats,
-        restore_path=experiment.restore,
-        trial_name_creator=experiment.trial_name_creator,
-        trial_dirname_creator=experiment.trial_dirname_creator,
+        trainable_name=spec.trainable_name,
+        experiment_path=experiment_path,
+        resources_of=resources_function(spec),
+        metric=tune_config.metric,
+        checkpoint_config=spec.checkpoint_config,
+        stopping_criterion=spec.stop_bounds,
+        max_concurrent_trials=tune_config.max_concurrent_trials or 0,
+        time_budget_s=tune_config.budget_s,
+        max_failures=failure_config.max_failures,
+        fail_fast=bool(failure_config.fail_fast),
+        raise_first_error=failure_config.fail_fast == "raise",
+        limits=_limits_of(failure_config),
+        can_save="save_checkpoint" in own_methods or issubclass(trainable, FunctionTrainable),
+        reuse_workers=tune_config.reuse_actors or (scheduler.clones_trials and can_reset),
+        lookahead=_lookahead(tune_config.num_samples),
+        log_to_file=spec.run_config.output_files,
+        export_formats=spec.export_formats,
+        restore_path=spec.restore,
+        trial_name_creator=tune_config.trial_name_creator,
+        trial_dirname_creator=tune_config.trial_dirname_creator,
         date_text=date_str(),
         seed=seed,
         repeat_seed=_repeat_seed(),
     )
 
 
-def _is_class(trainable: type[Trainable]) -> bool:
-    """Whether it is a class of the user's, not a function in a class of localtune's."""
-    from localtune.trainable.function_trainable import FunctionTrainable
-
-    return not issubclass(trainable, FunctionTrainable)
-
-
-def limits_of(config: FailureConfig) -> Limits:
-    """What a FailureConfig says on time and on failures."""
+def _limits_of(config: FailureConfig) -> Limits:
     return Limits(
         config.iteration_timeout_s,
         config.trial_timeout_s,
@@ -228,57 +245,19 @@ def _own_methods(trainable: type[Trainable]) -> set[str]:
     }
 
 
-def in_background(
-    searcher: SearchAlgorithm, executor: Executor
-) -> tuple[SearchAlgorithm, Callable[[], None]]:
-    """Lets a search that learns think in a thread, where time is real; and how to end that."""
-    if not searcher.learns or not executor.abilities.real_time:
-        return searcher, lambda: None
-    background = BackgroundSearch(searcher, executor.wake)
-    return background, background.close
-
-
-def _lookahead(experiment: Experiment) -> int:
-    """How many trials may wait to run."""
-    given = _max_pending_trials()
-    if given is not None:
-        return given
-    # A run without end is ended by its time budget: what waits then has been made in vain.
-    return 1 if experiment.num_samples == -1 else _LOOKAHEAD
-
-
-def _max_pending_trials() -> int | None:
-    """How many trials may wait to run, if the user says so.
-
-    Raises:
-        ValueError: if the variable holds neither a number nor ``auto``.
-    """
-    text = os.environ.get(MAX_PENDING_VARIABLE, "auto")
-    if text == "auto":
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(
-            f"{MAX_PENDING_VARIABLE} must be 'auto' or a whole number of at least 1, but got "
-            f"{text!r}: set it to one of these, or unset it."
-        )
-    return int(text)
-
-
-def resources_function(
-    experiment: Experiment,
-) -> Callable[[dict[str, Any]], PlacementGroupFactory]:
+def resources_function(spec: RunSpec) -> Callable[[dict[str, Any]], PlacementGroupFactory]:
     """How the request of a trial is found: the trainable's own, else the run's, else 1 CPU."""
-    trainable = experiment.trainable
-    of_run = resource_dict_to_pg_factory(experiment.resources_per_trial)
+    trainable = get_trainable_cls(spec.trainable_name)
+    of_run = resource_dict_to_pg_factory(spec.resources_per_trial)
 
     def resources_of(config: dict[str, Any]) -> PlacementGroupFactory:
         request = trainable.default_resource_request(config)
         if request is None:
             return of_run
-        if experiment.resources_per_trial is not None:
+        if spec.resources_per_trial is not None:
             raise TuneError(
                 "Resources are asked for twice: by resources_per_trial "
-                f"({experiment.resources_per_trial!r}) and by the trainable itself ({request!r}). "
+                f"({spec.resources_per_trial!r}) and by the trainable itself ({request!r}). "
                 "Remove one."
             )
         return resource_dict_to_pg_factory(request)
@@ -286,17 +265,21 @@ def resources_function(
     return resources_of
 
 
-def check_resources(experiment: Experiment, capacity: Capacity) -> None:
+def check_resources(spec: RunSpec, capacity: Capacity) -> None:
     """Refuses what each trial of a run asks for, if that can never be given.
 
     What depends on a trial's configuration is not known before there is one.
+
+    Args:
+        spec: Of the run.
+        capacity: What there is.
 
     Raises:
         ResourceRequestError: if there is less than a trial asks for.
         TuneError: if resources are asked for twice.
     """
     try:
-        request = resources_function(experiment)(_NoConfig())
+        request = resources_function(spec)(_NoConfig())
     except _NotKnownYetError:
         return
     misfit = ResourcePool(capacity.resources, capacity.gpu_ids).explain_misfit(request_of(request))
@@ -309,7 +292,7 @@ class _NotKnownYetError(Exception):
 
 
 class _NoConfig(dict[str, Any]):
-    """In place of a configuration: whoever reads it has to wait for one."""
+    """Stands for a configuration that does not exist yet; reading it raises."""
 
     def _refuse(self, *arguments: Any) -> Any:
         raise _NotKnownYetError
@@ -318,33 +301,55 @@ class _NoConfig(dict[str, Any]):
     get = keys = values = items = copy = pop = setdefault = _refuse
 
 
-def check_callbacks(callbacks: Any) -> list[Callback]:
-    """Returns the callbacks if they are a list of such.
+# -- the environment ------------------------------------------------------------------------------
 
-    Raises:
-        ValueError: if they are not.
+
+def all_callbacks(callbacks: Sequence[Callback] | None, output: Callback) -> list[Callback]:
+    """The user's callbacks, the output, and the loggers that the user did not pass.
+
+    Args:
+        callbacks: The user's; None is none.
+        output: Shows the run.
     """
-    if not isinstance(callbacks, (list, tuple)):
-        raise ValueError(f"callbacks must be a list of Callback objects, but got {callbacks!r}.")
-    for callback in callbacks:
-        if not isinstance(callback, Callback):
-            hint = " Pass an instance, not the class." if isinstance(callback, type) else ""
-            raise ValueError(
-                f"callbacks must be a list of Callback objects, but it has {callback!r}.{hint}"
-            )
-    return list(callbacks)
-
-
-def all_callbacks(callbacks: Sequence[Callback], output: Callback) -> list[Callback]:
-    """The user's callbacks, the output, and the loggers that the user did not pass."""
     from localtune.logger import CSVLoggerCallback, JsonLoggerCallback
 
-    everyone = [*callbacks, output]
+    given = list(callbacks or ())
+    loggers: list[Callback] = []
     if os.environ.get("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS") != "1":
-        for logger_class in (CSVLoggerCallback, JsonLoggerCallback):
-            if not any(isinstance(callback, logger_class) for callback in callbacks):
-                everyone.append(logger_class())
-    return everyone
+        loggers = [
+            logger_class()
+            for logger_class in (CSVLoggerCallback, JsonLoggerCallback)
+            if not any(isinstance(callback, logger_class) for callback in given)
+        ]
+    return [*given, output, *loggers]
+
+
+def check_environment() -> None:
+    """Raises ValueError if a variable of the environment that a run reads makes no sense."""
+    _max_pending_trials()
+    _repeat_seed()
+
+
+def _lookahead(num_samples: int) -> int:
+    """How many trials may wait to run."""
+    given = _max_pending_trials()
+    if given is not None:
+        return given
+    # A run without end is ended by its time budget: what waits then has been made in vain.
+    return 1 if num_samples == -1 else _LOOKAHEAD
+
+
+def _max_pending_trials() -> int | None:
+    """How many trials may wait to run, if the user says so."""
+    text = os.environ.get(MAX_PENDING_VARIABLE, "auto")
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(
+            f"{MAX_PENDING_VARIABLE} must be 'auto' or a whole number of at least 1, but got "
+            f"{text!r}: set it to one of these, or unset it."
+        )
+    return int(text)
 
 
 def _repeat_seed() -> int | None:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from localtune.callback import CallbackError, CallbackList
 from localtune.config.resume import ResumeConfig
+from localtune.config.spec import RunSpec
 from localtune.controller.kept_state import dump, load
 from localtune.controller.loop import error_of_callback
 from localtune.error import StorageError
 from localtune.logger.history_logger import HistoryLogger
 from localtune.result import CONFIG_PREFIX
-from localtune.running.build import resources_function
+from localtune.running.build import RunParts, resources_function
 from localtune.schedulers import TrialScheduler
 from localtune.search.renewal import renewed
 from localtune.search.search_algorithm import SearchAlgorithm
@@ -27,9 +28,33 @@ from localtune.trial.checkpoint_dirs import note_recorded
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from localtune.running.experiment import Experiment
     from localtune.stopper.stopper import Stopper
     from localtune.trial.trial import Trial
+
+
+def take_up(
+    spec: RunSpec, parts: RunParts, db: ExperimentDB | None, resume: ResumeConfig | None
+) -> Found:
+    """Brings the parts of a run to where they were, and loads its trials; writes nothing.
+
+    Args:
+        spec: Of the run.
+        parts: Are changed.
+        db: What the run goes on with; None if it begins anew.
+        resume: What becomes of which trials.
+
+    Raises:
+        StorageError: if the experiment is damaged, or names code that is not there.
+        TuneError: if resources are asked for twice.
+    """
+    found = Found(db, resume, parts.searcher)
+    if db is not None:
+        restore_scheduler(db, found.trials, parts.scheduler)
+        renew(found.trials, spec, parts.scheduler, db.get("constants", dict) or {})
+        parts.seed = int(db.get("seed", int) or parts.seed)
+    parts.stopper, notes = resumed_stopper(db, found.trials, parts.stopper)
+    found.notes = {**notes, "seed": parts.seed, "ended_well": False}
+    return found
 
 
 class Found:
@@ -45,6 +70,7 @@ class Found:
     Attributes:
         trials: In the order of their creation.
         to_mend: Those whose histories a crash may have left behind the record, or damaged.
+        notes: {key: value} of what the run keeps with its state.
     """
 
     def __init__(
@@ -55,6 +81,7 @@ class Found:
     ) -> None:
         self.trials: list[Trial] = []
         self.to_mend: list[Trial] = []
+        self.notes: dict[str, Any] = {}
         self._torn: list[_Torn] = []
         if db is None or resume is None or searcher is None:
             return
@@ -112,28 +139,28 @@ def _has_directory(trial: Trial) -> bool:
 
 def renew(
     trials: list[Trial],
-    experiment: Experiment,
+    spec: RunSpec,
     scheduler: TrialScheduler,
     before: Mapping[str, Any],
 ) -> None:
-    """Gives trials that go on what the experiment was given anew: constants, objects, resources.
+    """Gives trials that go on what the run was given anew: constants, objects, resources.
 
     Values that were drawn for a trial stay, and so do those that a scheduler has changed.
 
     Args:
         trials: Of the run that is taken up.
-        experiment: What it was given.
+        spec: What it was given.
         scheduler: Of the run.
         before: :func:`~localtune.search.renewal.plain_constants` of the space it had before.
 
     Raises:
         TuneError: if resources are asked for twice.
     """
-    resources_of = resources_function(experiment)
+    resources_of = resources_function(spec)
     for trial in trials:
         if trial.is_finished():
             continue
-        config = renewed(trial.config, experiment.config, trial.evaluated_params, before)
+        config = renewed(trial.config, spec.param_space, trial.evaluated_params, before)
         trial.set_config(config)
         if not scheduler.changes_resources:
             trial.update_resources(resources_of(config))

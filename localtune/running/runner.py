@@ -1,10 +1,21 @@
-"""Runs one experiment: puts the layers together, and takes them apart again."""
+"""Runs one experiment: puts the layers together, and takes them apart again.
+
+build        searcher, scheduler, executor       nothing is read or written
+  |
+take up      lock; trials and states that the run goes on with
+  |
+decide       the first instructions              all can still be refused
+  |
+carry out    executor opens; storage begins; the loop runs to its end
+  |
+conclude     errors and signals are raised; the outcome
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from localtune.callback import CallbackError, CallbackList
@@ -13,39 +24,31 @@ from localtune.controller.loop import ExperimentLoop, error_of_callback
 from localtune.controller.state import ControllerState
 from localtune.execution.executor import Executor
 from localtune.progress_reporter import create_output
+from localtune.registry import get_trainable_cls
 from localtune.running.build import (
+    RunParts,
     all_callbacks,
-    check_options,
+    build,
     check_resources,
-    goal_of,
     in_background,
     make_executor,
-    make_scheduler,
-    make_searcher,
     make_settings,
 )
-from localtune.running.experiment import Experiment
-from localtune.running.options import RunOptions
-from localtune.running.resume import (
-    Found,
-    connect_histories,
-    renew,
-    restore_callbacks,
-    restore_scheduler,
-    resumed_stopper,
-)
+from localtune.running.resume import Found, connect_histories, restore_callbacks, take_up
 from localtune.running.signals import signals_handled
 from localtune.running.storage import RunStorage
-from localtune.search.rng import derive_seed
-from localtune.search.search_algorithm import searcher_name
 from localtune.storage.reading import mark_interrupted
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trial.task_error import opened_error
 from localtune.utils.standard_fds import standard_fds_taken
 
 if TYPE_CHECKING:
+    from localtune.config.spec import RunSpec
+    from localtune.controller.instructions import Instruction
+    from localtune.controller.settings import RunSettings
     from localtune.progress_reporter.output import Output
-    from localtune.search.search_algorithm import SearchAlgorithm
+    from localtune.running.directory import ExperimentDirectory
+    from localtune.storage.experiment_db import ExperimentDB
     from localtune.trial.trial import Trial
 
 
@@ -63,130 +66,189 @@ class RunOutcome:
 
 
 @standard_fds_taken()
-def run_experiment(experiment: Experiment, options: RunOptions) -> RunOutcome:
+def run_experiment(
+    spec: RunSpec, directory: ExperimentDirectory, executor: Executor | str | None = None
+) -> RunOutcome:
     """Runs an experiment to its end.
 
     Whatever is refused, is refused before the experiment's directory is changed.
 
     Args:
-        experiment: What to run.
-        options: How to run it.
+        spec: What to run.
+        directory: Where to keep it.
+        executor: See :class:`~localtune.Tuner`.
 
     Returns:
         Its trials; failed trials are among them.
 
     Raises:
         TuneError: if the run itself failed, or a trial did with ``fail_fast="raise"``.
-        ValueError: for options that make no sense.
+        ValueError: for parts of the specification that do not go together.
     """
-    check_options(options)
-    searcher = make_searcher(options, experiment)
-    seed = derive_seed(options.seed)
-    scheduler = make_scheduler(options, experiment, searcher, seed)
-    name_of_search = searcher_name(searcher)
-    metric, mode = goal_of(options, scheduler, searcher)
-    executor = make_executor(options.executor)
-    check_resources(experiment, executor.capacity())
-    program = dumps_with_parameters(experiment.trainable)
-    clock = executor.clock
-    started = clock.monotonic()
-    with RunStorage(experiment, options) as storage, contextlib.ExitStack() as stack:
-        searcher, stop_searching = in_background(searcher, executor)
-        stack.callback(stop_searching)
-        earlier = storage.earlier
-        found = Found(earlier, options.resume, searcher)
-        trials = found.trials
-        if earlier is not None:
-            restore_scheduler(earlier, trials, scheduler)
-            renew(trials, experiment, scheduler, earlier.get("constants", dict) or {})
-            seed = int(earlier.get("seed", int) or seed)
-        stopper, notes = resumed_stopper(earlier, trials, experiment.stopper)
-        notes |= {"seed": seed, "ended_well": False}
-        settings = make_settings(experiment, options, scheduler, seed)
-        state = ControllerState(settings, searcher, scheduler, stopper, executor.capacity(), clock)
-        state.adopt(trials)
-        # What is decided first may show that nothing of it can be carried out.
-        first = state.advance()
-        if state.error is not None:
-            raise state.error
-        output = create_output(
-            verbose=options.verbose,
-            metric=metric,
-            mode=mode,
-            total_samples=searcher.total_samples,
-            experiment_path=experiment.path,
-            reporter=options.progress_reporter,
-            resources=executor.capacity().resources,
-            max_iterations=scheduler.max_iterations,
-            searcher_name=name_of_search,
-            scheduler_name=scheduler.debug_string(),
-            live=executor.abilities.live_view,
-        )
-        callbacks = CallbackList(all_callbacks(options.callbacks, output))
-        if earlier is not None:
-            restore_callbacks(callbacks, earlier)
-        kept = KeptState(searcher, scheduler, stopper, callbacks)
-        loop: ExperimentLoop | None = None
+    parts = build(spec)
+    executor = make_executor(executor)
+    check_resources(spec, executor.capacity())
+    program = dumps_with_parameters(get_trainable_cls(spec.trainable_name))
+    started = executor.clock.monotonic()
+    with RunStorage(spec, directory) as storage, _searching(parts, executor):
+        found = take_up(spec, parts, storage.earlier, directory.resume)
+        settings = make_settings(spec, directory.path, parts.scheduler, parts.seed)
+        state, first = _first_decisions(settings, parts, found, executor)
+        output = _output_of(spec, directory, parts, executor)
+        callbacks = CallbackList(all_callbacks(spec.run_config.callbacks, output))
+        if storage.earlier is not None:
+            restore_callbacks(callbacks, storage.earlier)
+        run = _Run(spec, parts, executor, state, callbacks, output, started)
+        db = run.carry_out(first, program, storage, found)
+        return run.conclude(db)
+
+
+@contextlib.contextmanager
+def _searching(parts: RunParts, executor: Executor) -> Iterator[None]:
+    parts.searcher, stop_searching = in_background(parts.searcher, executor)
+    try:
+        yield
+    finally:
+        stop_searching()
+
+
+def _first_decisions(
+    settings: RunSettings, parts: RunParts, found: Found, executor: Executor
+) -> tuple[ControllerState, list[Instruction]]:
+    """The controller, and what it decides first: that may show that nothing can be carried out."""
+    state = ControllerState(
+        settings,
+        parts.searcher,
+        parts.scheduler,
+        parts.stopper,
+        executor.capacity(),
+        executor.clock,
+    )
+    state.adopt(found.trials)
+    first = state.advance()
+    if state.error is not None:
+        raise state.error
+    return state, first
+
+
+def _output_of(
+    spec: RunSpec, directory: ExperimentDirectory, parts: RunParts, executor: Executor
+) -> Output:
+    return create_output(
+        verbose=int(spec.run_config.verbose or 0),
+        metric=parts.metric,
+        mode=parts.mode,
+        total_samples=parts.searcher.total_samples,
+        experiment_path=directory.path,
+        reporter=spec.run_config.progress_reporter,
+        resources=executor.capacity().resources,
+        max_iterations=parts.scheduler.max_iterations,
+        searcher_name=parts.searcher_name,
+        scheduler_name=parts.scheduler.debug_string(),
+        live=executor.abilities.live_view,
+    )
+
+
+@dataclass
+class _Run:
+    """A run from its first instruction to its end."""
+
+    spec: RunSpec
+    parts: RunParts
+    executor: Executor
+    state: ControllerState
+    callbacks: CallbackList
+    output: Output
+    started: float
+    loop: ExperimentLoop | None = None
+    end_signals: list[int] = field(default_factory=list)
+
+    def carry_out(
+        self, first: list[Instruction], program: bytes, storage: RunStorage, found: Found
+    ) -> ExperimentDB:
+        """Carries out what the controller decides, until nothing is left.
+
+        Args:
+            first: What it has decided.
+            program: The pickled trainable.
+            storage: Not begun yet.
+            found: The trials that the run goes on with.
+
+        Returns:
+            Where the state of the run is kept.
+        """
+        parts, clock = self.parts, self.executor.clock
+        kept = KeptState(parts.searcher, parts.scheduler, parts.stopper, self.callbacks)
         try:
-            with _executor_open(executor, program, output):
-                _set_up(callbacks, experiment, searcher)
-                db = storage.begin(found, notes, (metric, mode), clock.time())
-                connect_histories(callbacks, db, found.to_mend)
-                loop = ExperimentLoop(
-                    *(state, executor, kept, callbacks, db, output, clock),
+            with self._executor_open(program):
+                self._set_up_callbacks()
+                db = storage.begin(found, (parts.metric, parts.mode), clock.time())
+                connect_histories(self.callbacks, db, found.to_mend)
+                self.loop = ExperimentLoop(
+                    self.state,
+                    self.executor,
+                    kept,
+                    self.callbacks,
+                    db,
+                    self.output,
+                    clock,
                     storage.remove_checkpoint,
                 )
-                with signals_handled(loop) as end_signals:
-                    loop.run(first)
+                with signals_handled(self.loop) as self.end_signals:
+                    self.loop.run(first)
         finally:
-            _end(callbacks, state, output, loop, clock.monotonic() - started)
+            self._end_output()
+        return db
+
+    def conclude(self, db: ExperimentDB) -> RunOutcome:
+        """Notes how the run ended.
+
+        Args:
+            db: Where its state is kept.
+
+        Raises:
+            TuneError: if the run failed.
+            SystemExit: if a signal ended it.
+        """
+        state = self.state
+        assert self.loop is not None
         if state.error is not None:
             raise opened_error(state.error) or state.error
         if state.is_stopper_spent:
             # A run that is taken up again goes on: its stop conditions begin anew.
             db.put("stopper", None)
         db.put("ended_well", True)
-        if end_signals:
+        if self.end_signals:
             # As a program that ends by itself when it is told to.
-            raise SystemExit(128 + end_signals[0])
+            raise SystemExit(128 + self.end_signals[0])
         mark_interrupted(state.trials)
-        return RunOutcome(state.trials, loop.was_interrupted)
+        return RunOutcome(state.trials, self.loop.was_interrupted)
 
+    @contextlib.contextmanager
+    def _executor_open(self, program: bytes) -> Iterator[None]:
+        output = self.output
+        self.executor.open(program, output.worker_output if output.wants_worker_output else None)
+        try:
+            yield
+        finally:
+            self.executor.close()
 
-def _set_up(callbacks: CallbackList, experiment: Experiment, searcher: SearchAlgorithm) -> None:
-    try:
-        callbacks.call(
-            "setup",
-            stop=experiment.stopping_criterion,
-            num_samples=experiment.num_samples,
-            total_num_samples=searcher.total_samples,
-            time_budget_s=experiment.time_budget_s,
-        )
-    except CallbackError as error:
-        raise error_of_callback(error) from error.__cause__
+    def _set_up_callbacks(self) -> None:
+        try:
+            self.callbacks.call(
+                "setup", **self.spec.public, total_num_samples=self.parts.searcher.total_samples
+            )
+        except CallbackError as error:
+            raise error_of_callback(error) from error.__cause__
 
-
-def _end(
-    callbacks: CallbackList,
-    state: ControllerState,
-    output: Output,
-    loop: ExperimentLoop | None,
-    elapsed_s: float,
-) -> None:
-    try:
-        # A run that has not begun has no trials, whatever was meant to be one.
-        callbacks.end(state.trials if loop is not None else [])
-    except CallbackError as error:
-        if state.error is None:
-            state.error = error_of_callback(error)
-    if loop is not None:
-        output.summary(state.trials, interrupted=loop.was_interrupted, elapsed_s=elapsed_s)
-
-
-@contextlib.contextmanager
-def _executor_open(executor: Executor, program: bytes, output: Output) -> Iterator[None]:
-    executor.open(program, output.worker_output if output.wants_worker_output else None)
-    try:
-        yield
-    finally:
-        executor.close()
+    def _end_output(self) -> None:
+        state, loop = self.state, self.loop
+        try:
+            # A run that has not begun has no trials, whatever was meant to be one.
+            self.callbacks.end(state.trials if loop is not None else [])
+        except CallbackError as error:
+            if state.error is None:
+                state.error = error_of_callback(error)
+        if loop is not None:
+            elapsed_s = self.executor.clock.monotonic() - self.started
+            self.output.summary(state.trials, interrupted=loop.was_interrupted, elapsed_s=elapsed_s)

@@ -7,12 +7,8 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from localtune.controller.loop import ExperimentLoop
-
-if TYPE_CHECKING:
-    pass
 
 
 @contextlib.contextmanager

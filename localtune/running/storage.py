@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from localtune.config.spec import RunSpec
 from localtune.result import COMMAND_FILE, TUNER_FILE
-from localtune.running.experiment import Experiment
-from localtune.running.options import RunOptions
+from localtune.running.directory import ExperimentDirectory
 from localtune.running.resume import Found
 from localtune.running.taken import check_taken, identity_of, warn_of_changes, warn_of_taken
 from localtune.storage.claim import Claim, experiment_claimed
@@ -38,15 +38,15 @@ class RunStorage:
     """Where a run reads what there is, and keeps what it does.
 
     Args:
-        experiment: What is run.
-        options: How it is run.
+        spec: Of the run.
+        directory: The directory, and how the run takes it.
 
     A context manager; holds the experiment's lock.
     """
 
-    def __init__(self, experiment: Experiment, options: RunOptions) -> None:
-        self._experiment = experiment
-        self._options = options
+    def __init__(self, spec: RunSpec, directory: ExperimentDirectory) -> None:
+        self._spec = spec
+        self._directory = directory
         self._stack = contextlib.ExitStack()
         self._db: ExperimentDB | None = None
         self._sync: ExperimentSync | None = None
@@ -54,19 +54,20 @@ class RunStorage:
 
     def __enter__(self) -> RunStorage:
         with contextlib.ExitStack() as stack:
-            self._experiment.attach()
-            path = self._experiment.path
+            directory = self._directory
+            directory.attach()
+            path = directory.path
             self._claim: Claim = stack.enter_context(
-                experiment_claimed(path, trust=self._options.trust)
+                experiment_claimed(path, trust=directory.trust)
             )
             if has_database(path):
                 # A copy: SQLite would mend what a killed run has left, and a run that is refused
                 # changes nothing.
-                self._db = stack.enter_context(copied(path, trust=self._options.trust))
-                if self._options.run is not None:
-                    self._is_latest = self._options.run == self._db.run
-                    self._db.select_run(self._options.run)
-            check_taken(self._experiment, self._options.start, self._db)
+                self._db = stack.enter_context(copied(path, trust=directory.trust))
+                if directory.run is not None:
+                    self._is_latest = directory.run == self._db.run
+                    self._db.select_run(directory.run)
+            check_taken(self._spec, directory, self._db)
             self._stack = stack.pop_all()
         return self
 
@@ -80,15 +81,14 @@ class RunStorage:
 
     @property
     def earlier(self) -> ExperimentDB | None:
-        """What the run goes on with, None if it begins anew, for lack of such a thing as well."""
-        return self._db if self._options.resume is not None else None
+        """What the run goes on with; None if it begins anew, or if there is nothing."""
+        return self._db if self._directory.resume is not None else None
 
-    def begin(self, found: Found, notes: Mapping[str, Any], goal: Goal, now: float) -> ExperimentDB:
+    def begin(self, found: Found, goal: Goal, now: float) -> ExperimentDB:
         """Begins to write: from here on the experiment is this run's.
 
         Args:
             found: The trials that the run goes on with.
-            notes: {key: value} to keep with the run's state.
             goal: Metric and mode of the run, None for what is not known.
             now: Unix time.
 
@@ -98,34 +98,34 @@ class RunStorage:
         Raises:
             StorageError: if it cannot be written.
         """
-        experiment, start = self._experiment, self._options.start
-        path, remote = experiment.path, experiment.remote
+        spec, directory = self._spec, self._directory
+        path, remote = directory.path, directory.remote
         if remote is not None:
             prove_writable(remote)
         self._claim.keep()
         if remote is not None:
             remember_store(path, remote)
         # Those in the directory are the latest run's.
-        files = start.files if self._is_latest else {}
+        files = directory.files if self._is_latest else {}
         for name, content in files.items():
             self._claim.write(name, content)
         is_new = self.earlier is None
         if is_new:
-            warn_of_taken(experiment, start, self._db)
+            warn_of_taken(directory, self._db)
         elif self._db is not None:
-            warn_of_changes(experiment, start, self._db, goal)
-        start.is_own = True
+            warn_of_changes(spec, directory, self._db, goal)
+        directory.is_own = True
         db = self._opened(self._stack)
         if self._db is not None:
             db.select_run(self._db.run)
             db.take_over(self._db)
-        kept = {} if is_new else files_of(db, path, trust=self._options.trust)
+        kept = {} if is_new else files_of(db, path, trust=directory.trust)
         if is_new:
             db.begin_run(now)
         db.start_work(*goal)
         found.mend(db)
-        kept |= start.files
-        db.save(found.trials, {**notes, **identity_of(experiment), FILES_KEY: kept})
+        kept |= directory.files
+        db.save(found.trials, {**found.notes, **identity_of(spec), FILES_KEY: kept})
         if is_new:
             self._remove_stale()
         if remote is not None:
@@ -135,17 +135,17 @@ class RunStorage:
 
     def _opened(self, stack: contextlib.ExitStack) -> ExperimentDB:
         self._claim.check_database()
-        db = stack.enter_context(contextlib.closing(ExperimentDB(self._experiment.path)))
+        db = stack.enter_context(contextlib.closing(ExperimentDB(self._directory.path)))
         self._claim.check_database()
         return db
 
     def _remove_stale(self) -> None:
         """Removes what an earlier run was started with, where this one brings nothing such."""
-        for name in {TUNER_FILE, COMMAND_FILE} - self._options.start.files.keys():
+        for name in {TUNER_FILE, COMMAND_FILE} - self._directory.files.keys():
             with contextlib.suppress(FileNotFoundError):
-                os.remove(os.path.join(self._experiment.path, name))
-            if self._experiment.remote is not None:
-                self._experiment.remote.remove(name)
+                os.remove(os.path.join(self._directory.path, name))
+            if self._directory.remote is not None:
+                self._directory.remote.remove(name)
 
     @property
     def remove_checkpoint(self) -> Callable[[str], None]:
@@ -156,9 +156,9 @@ class RunStorage:
         """Uploads what the run writes from now on."""
         from localtune.storage.sync import ExperimentSync, SyncSettings
 
-        config, remote = self._experiment.sync_config, self._experiment.remote
+        config, remote = self._spec.sync_config, self._directory.remote
         assert remote is not None
         settings = SyncSettings(config.sync_period, config.sync_artifacts)
-        self._sync = ExperimentSync(self._experiment.path, remote, settings)
+        self._sync = ExperimentSync(self._directory.path, remote, settings)
         self._sync.start()
         self._stack.callback(self._sync.close, config.sync_timeout)

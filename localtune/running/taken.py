@@ -15,10 +15,10 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from localtune.config.spec import RunSpec
 from localtune.error import ExperimentExistsError, StorageError
 from localtune.result import COMMAND_FILE, CONFIG_PREFIX, TUNER_FILE
-from localtune.running.experiment import Experiment
-from localtune.running.options import Start
+from localtune.running.directory import ExperimentDirectory
 from localtune.search.renewal import domain_texts, plain_constants
 from localtune.storage.experiment_db import ExperimentDB, RunRecord, has_database
 from localtune.storage.reading import opened
@@ -38,70 +38,81 @@ _GRID = "/grid_search"
 _FINISHED, _FAILED = Status.TERMINATED.value, Status.ERROR.value
 
 
-def check_taken_early(experiment: Experiment, start: Start, *, trust: bool = False) -> None:
+def check_taken_early(spec: RunSpec, directory: ExperimentDirectory) -> None:
     """Refuses, when a run is prepared, what :func:`check_taken` would refuse when it begins.
+
+    Args:
+        spec: Of the run.
+        directory: Where it is to run.
 
     Raises:
         ExperimentExistsError: if the name is taken and must not be.
         ValueError: if a run is to go on that is another one.
     """
-    if start.is_own or start.if_exists == "add":
+    if_exists = spec.run_config.if_exists
+    if directory.is_own or if_exists == "add":
         return
-    if has_database(experiment.path):
-        with opened(experiment.path, trust=trust) as db:
-            check_taken(experiment, start, db)
-    elif start.if_exists == "error":
-        remote = experiment.remote
+    if has_database(directory.path):
+        with opened(directory.path, trust=directory.trust) as db:
+            check_taken(spec, directory, db)
+    elif if_exists == "error":
+        remote = directory.remote
         if remote is not None and has_experiment(remote):
-            raise _exists(experiment, "")
-        check_taken(experiment, start, None)
+            raise _exists(directory, "")
+        check_taken(spec, directory, None)
 
 
-def check_taken(experiment: Experiment, start: Start, db: ExperimentDB | None) -> None:
+def check_taken(spec: RunSpec, directory: ExperimentDirectory, db: ExperimentDB | None) -> None:
     """Refuses a run in a directory that is not for it.
 
     Args:
-        experiment: What is to run.
-        start: How it takes its directory.
+        spec: Of the run.
+        directory: Where it is to run.
         db: The database that is there, None without one.
 
     Raises:
         ExperimentExistsError: if the name is taken and must not be.
         ValueError: if a run is to go on that is another one.
     """
-    if start.is_own:
+    if directory.is_own:
         return
-    if start.if_exists == "error":
+    if_exists = spec.run_config.if_exists
+    if if_exists == "error":
         # Without a database, a run was killed before its first trial.
-        if db is not None or os.path.isfile(os.path.join(experiment.path, TUNER_FILE)):
-            raise _exists(experiment, what_is_there(db) if db is not None else "")
-    elif start.if_exists == "resume" and db is not None:
-        _check_same(experiment, db.get(_IDENTITY, dict))
+        if db is not None or os.path.isfile(os.path.join(directory.path, TUNER_FILE)):
+            raise _exists(directory, what_is_there(db) if db is not None else "")
+    elif if_exists == "resume" and db is not None:
+        _check_same(spec, directory, db.get(_IDENTITY, dict))
 
 
-def identity_of(experiment: Experiment) -> dict[str, Any]:
+def identity_of(spec: RunSpec) -> dict[str, Any]:
     """What a run keeps, so that another one does not go on with it by mistake, or unnoticed."""
     identity = {
-        "trainable": experiment.run_identifier,
-        "keys": keys_of(experiment.config),
-        "domains": domain_texts(experiment.config),
-        "num_samples": experiment.num_samples,
+        "trainable": spec.trainable_name,
+        "keys": keys_of(spec.param_space),
+        "domains": domain_texts(spec.param_space),
+        "num_samples": spec.tune_config.num_samples,
     }
-    return {_IDENTITY: identity, _CONSTANTS: plain_constants(experiment.config)}
+    return {_IDENTITY: identity, _CONSTANTS: plain_constants(spec.param_space)}
 
 
-def warn_of_taken(experiment: Experiment, start: Start, db: ExperimentDB | None) -> None:
-    """Says of a run that is added what is there already, and how to go on with that instead."""
-    if start.is_own or db is None:
+def warn_of_taken(directory: ExperimentDirectory, db: ExperimentDB | None) -> None:
+    """Says of a run that is added what is there already, and how to go on with that instead.
+
+    Args:
+        directory: Where the run is added.
+        db: The database that is there, None without one.
+    """
+    if directory.is_own or db is None:
         return
     there = what_is_there(db)
     if not there:
         return
-    path = experiment.remote_path
+    path = directory.remote_path
     remedies = 'if_exists="resume", or {}; to be refused: if_exists="error".'
-    if COMMAND_FILE in start.files:
+    if COMMAND_FILE in directory.files:
         remedies = "--resume; to be refused: leave out --add."
-    elif TUNER_FILE in start.files:
+    elif TUNER_FILE in directory.files:
         remedies = remedies.format(f"Tuner.restore({path!r}, trainable)")
     else:
         remedies = remedies.format("resume=True")
@@ -113,15 +124,25 @@ def warn_of_taken(experiment: Experiment, start: Start, db: ExperimentDB | None)
 
 
 def warn_of_changes(
-    experiment: Experiment, start: Start, db: ExperimentDB, goal: tuple[str | None, str | None]
+    spec: RunSpec,
+    directory: ExperimentDirectory,
+    db: ExperimentDB,
+    goal: tuple[str | None, str | None],
 ) -> None:
-    """Says which settings of a run that goes on differ from those that it had before."""
-    if start.is_own:
+    """Says which settings of a run that goes on differ from those that it had before.
+
+    Args:
+        spec: Of the run.
+        directory: Where it goes on.
+        db: The database that is there; the run is selected in it.
+        goal: Metric and mode of the run.
+    """
+    if directory.is_own:
         return
     run = next((each for each in db.runs() if each.number == db.run), RunRecord(db.run))
     notes = {key: db.get(key, dict) or {} for key in (_IDENTITY, _CONSTANTS)}
     before = _settings(notes, (run.metric, run.mode))
-    now = _settings(identity_of(experiment), goal)
+    now = _settings(identity_of(spec), goal)
     changes = [
         f"{name} was {one_line(before[name], None)} and is {one_line(now[name], None)}"
         for name in before.keys() & now.keys()
@@ -135,7 +156,7 @@ def warn_of_changes(
     logger.warning(
         "The run in %r goes on with other settings than before: %s. Values that were drawn for "
         "its trials stay.",
-        *(experiment.remote_path, "; ".join(shown)),
+        *(directory.remote_path, "; ".join(shown)),
     )
 
 
@@ -190,8 +211,8 @@ def _best_text(db: ExperimentDB, run: RunRecord) -> str:
     return f", best {run.metric}={format_number(value)}"
 
 
-def _exists(experiment: Experiment, there: str) -> ExperimentExistsError:
-    path = experiment.remote_path
+def _exists(directory: ExperimentDirectory, there: str) -> ExperimentExistsError:
+    path = directory.remote_path
     text = f" ({there})" if there else ""
     summary = f"The experiment {path!r} exists already{text}."
     problem = ExperimentExistsError(
@@ -207,19 +228,21 @@ def keys_of(space: dict[str, Any]) -> list[str]:
     return sorted(key.removesuffix(_GRID) for key in flatten_dict(space))
 
 
-def _check_same(experiment: Experiment, identity: dict[str, Any] | None) -> None:
+def _check_same(
+    spec: RunSpec, directory: ExperimentDirectory, identity: dict[str, Any] | None
+) -> None:
     if identity is None:
         return
     advice = 'Choose another name, or add a run (if_exists="add").'
-    if identity["trainable"] != experiment.run_identifier:
+    if identity["trainable"] != spec.trainable_name:
         raise ValueError(
-            f'if_exists="resume" cannot go on with {experiment.remote_path!r}: it runs the '
-            f"trainable {identity['trainable']!r}, not {experiment.run_identifier!r}. {advice}"
+            f'if_exists="resume" cannot go on with {directory.remote_path!r}: it runs the '
+            f"trainable {identity['trainable']!r}, not {spec.trainable_name!r}. {advice}"
         )
-    before, now = set(identity["keys"]), set(keys_of(experiment.config))
+    before, now = set(identity["keys"]), set(keys_of(spec.param_space))
     if before != now:
         raise ValueError(
-            f'if_exists="resume" cannot go on with {experiment.remote_path!r}: its search space '
+            f'if_exists="resume" cannot go on with {directory.remote_path!r}: its search space '
             f"has other keys. Missing: {_listed(before - now)}; new: {_listed(now - before)}. "
             f"{advice}"
         )

@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from localtune.config.tune import check_num_samples
 from localtune.error import SearchSpaceError
 from localtune.search.containers import path_text
 from localtune.search.presets import with_preset
 from localtune.search.rng import RandomSource, derive_seed
-from localtune.search.search_algorithm import SearchAlgorithm, check_num_samples
+from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.search.space import SearchSpace, Variant
 from localtune.search.suggestion import Suggestion
 from localtune.search.variant_generator import format_vars, variant_label

@@ -120,12 +120,6 @@ class SearchAlgorithm(ABC):
         """Goes on from what ``get_state`` returned, after ``setup`` with the same arguments."""
 
 
-def check_num_samples(num_samples: int) -> None:
-    """Raises ValueError if ``num_samples`` is neither -1 nor a positive number."""
-    if not isinstance(num_samples, int) or (num_samples < 1 and num_samples != -1):
-        raise ValueError(f"num_samples must be -1 (no end) or at least 1, but got {num_samples!r}.")
-
-
 def searcher_name(search: Any) -> str:
     """Name of the class that the user knows: that of the innermost searcher."""
     inner = getattr(search, "searcher", None)

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from localtune.config.tune import check_num_samples
 from localtune.search.basic_variant import PREFIX_VARIABLE, BasicVariantGenerator
 from localtune.search.concurrency_limiter import ConcurrencyLimiter
 from localtune.search.containers import CONTAINERS, Path, children, path_text
@@ -23,7 +24,7 @@ from localtune.search.domains import Domain
 from localtune.search.presets import can_give
 from localtune.search.repeater import TRIAL_INDEX
 from localtune.search.rng import derive_seed
-from localtune.search.search_algorithm import SearchAlgorithm, check_num_samples, searcher_name
+from localtune.search.search_algorithm import SearchAlgorithm, searcher_name
 from localtune.search.searcher import Searcher, load_snapshot, snapshot
 from localtune.search.space import SearchSpace
 from localtune.search.suggestion import Suggestion

@@ -7,21 +7,22 @@ writes down what happens instead.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from localtune.config.checkpoint import CheckpointConfig
+from localtune.config.failure import FailureConfig
+from localtune.config.run import RunConfig
+from localtune.config.tune import TuneConfig
 from localtune.controller import instructions
 from localtune.controller.state import ControllerState
 from localtune.execution.simulated import SimulatedExecutor
 from localtune.execution.simulated_host import MakeTrainable
 from localtune.resources import PlacementGroupFactory
 from localtune.result import TIME_THIS_ITER_S, TRAINING_ITERATION
-from localtune.running.build import make_scheduler, make_searcher, make_settings
-from localtune.running.experiment import Experiment
-from localtune.running.options import RunOptions
+from localtune.running.build import build, make_settings
+from localtune.running.specify import specify
 from localtune.search.basic_variant import PREFIX_VARIABLE
 from localtune.testing.simulation_result import SimulationEvent, SimulationResult, result_of
 from localtune.trainable.trainable import Trainable
@@ -109,25 +110,27 @@ def simulate(
         >>> len(result.trials), result.iterations
         (8, 400)
     """
-    experiment = Experiment(
-        "simulation",
+    spec = specify(
         _Simulated,
-        stop=stop,
-        time_budget_s=time_budget_s,
-        config=param_space,
+        param_space,
+        TuneConfig(
+            metric=metric,
+            mode=mode,
+            search_alg=search_alg,
+            scheduler=scheduler,
+            num_samples=num_samples,
+            max_concurrent_trials=max_concurrent_trials,
+            time_budget_s=time_budget_s,
+            reuse_actors=reuse_actors,
+            seed=seed,
+        ),
+        RunConfig(
+            name="simulation",
+            stop=stop,
+            failure_config=FailureConfig(max_failures=max_failures),
+            checkpoint_config=checkpoint_config or CheckpointConfig(num_to_keep=1),
+        ),
         resources_per_trial=resources_per_trial,
-        num_samples=num_samples,
-        checkpoint_config=checkpoint_config or CheckpointConfig(num_to_keep=1),
-        max_failures=max_failures,
-    )
-    options = RunOptions(
-        metric=metric,
-        mode=mode,
-        search_alg=search_alg,
-        scheduler=scheduler,
-        max_concurrent_trials=max_concurrent_trials,
-        reuse_actors=reuse_actors,
-        seed=seed,
     )
     executor = SimulatedExecutor(
         make,
@@ -141,14 +144,12 @@ def simulate(
         keep_in_memory=True,
     )
     with _same_ids():
-        searcher = make_searcher(options, experiment)
-        chosen = make_scheduler(options, experiment, searcher, seed)
-        settings = make_settings(experiment, options, chosen, seed)
+        parts = build(spec)
         state = ControllerState(
-            dataclasses.replace(settings, experiment_path=_NOWHERE),
-            searcher,
-            chosen,
-            experiment.stopper,
+            make_settings(spec, _NOWHERE, parts.scheduler, parts.seed),
+            parts.searcher,
+            parts.scheduler,
+            parts.stopper,
             executor.capacity(),
             executor.clock,
         )

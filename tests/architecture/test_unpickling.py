@@ -46,10 +46,8 @@ ALLOWED = {
     "localtune.search.searcher.load_snapshot": _DATABASE,
     "localtune.search.searcher.within": _DATABASE,
     "localtune.search.optuna.optuna_search.OptunaSearch.set_state": _DATABASE,
-    "localtune.tuner.Tuner._renew": _TUNER,
-    "localtune.tuner.Tuner.restore": _TUNER,
-    "localtune.tuner._saved_of": _DATABASE,
-    "localtune.tuner._loaded": _TUNER,
+    "localtune.config.spec.RunSpec.load": _TUNER,
+    "localtune.config.spec.is_saved_space": _TUNER,
     "localtune.analysis.reader.tune_config_of": _TUNER,
     "localtune.integration.optuna_study._distributions": _TUNER,
     "localtune.testing.searcher_contract.SearcherContract."

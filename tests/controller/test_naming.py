@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import localtune as tune
-from localtune.controller.naming import check_experiment_name, name_trial
+from localtune.config.run import check_experiment_name
+from localtune.controller.naming import name_trial
 from localtune.error import TuneError
 from localtune.trial.trial import Trial
 from tests.small_runs import fit, reporting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import signal
@@ -171,7 +172,8 @@ def test_a_failed_trial_makes_the_program_fail(
 ) -> None:
     # Learning rates that are no numbers make each step fail.
     tuner = digits.make_tuner(tmp_path, samples=1, iterations=1)
-    tuner._param_space = {**digits.SEARCH_SPACE, "learning_rate": float("nan")}
+    space = {**digits.SEARCH_SPACE, "learning_rate": float("nan")}
+    tuner._spec = dataclasses.replace(tuner._spec, param_space=space)
 
     assert digits.run_to_end(tuner) == 1
     assert "--continue" in capsys.readouterr().err

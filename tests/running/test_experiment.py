@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import localtune as tune
+from localtune.config.run import log_files
 from localtune.error import TuneError
-from localtune.running.experiment import log_files
 from localtune.stopper import MaximumIterationStopper, Stopper
 from tests.small_runs import Counting, reporting
 

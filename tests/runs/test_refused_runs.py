@@ -344,7 +344,7 @@ def test_of_threads_that_start_at_once_one_runs_and_the_others_are_refused(tmp_p
 
 def test_default_names_of_several_processes_differ(tmp_path: Path) -> None:
     code = (
-        "import sys; from localtune.running.experiment import default_name;"
+        "import sys; from localtune.running.specify import default_name;"
         "print(*(default_name('train') for _ in range(1000)), sep='\\n')"
     )
     names: list[str] = []

@@ -77,7 +77,7 @@ def test_a_killed_run_goes_on_where_it_was(moved: Path) -> None:
 
 def test_no_trial_that_ended_runs_again(moved: Path) -> None:
     tuner = restore(moved)
-    tuner._run_config.callbacks = [recorder := Recorder()]
+    tuner._spec.run_config.callbacks = [recorder := Recorder()]
     tuner.fit()
     assert {call[1] for call in recorder.calls if call[0] == "result"} == {2, 3}
 
@@ -108,7 +108,7 @@ def test_restart_errored_starts_anew(moved: Path) -> None:
 def test_a_finished_run_returns_its_results_at_once(moved: Path) -> None:
     restore(moved, resume_errored=True).fit()
     tuner = restore(moved)
-    tuner._run_config.callbacks = [recorder := Recorder()]
+    tuner._spec.run_config.callbacks = [recorder := Recorder()]
     grid = tuner.fit()
     assert recorder.calls == [("end", 4)]
     assert counts(grid) == [WHOLE] * 4

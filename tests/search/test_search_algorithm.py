@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from localtune.config.tune import check_num_samples
 from localtune.search import BasicVariantGenerator, SearchAlgorithm
-from localtune.search.search_algorithm import check_num_samples
 
 
 def test_metric_and_mode_are_unknown_at_first() -> None:

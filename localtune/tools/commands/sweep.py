@@ -112,7 +112,7 @@ def make_tuner(sweep: Sweep) -> Tuner:
         raise UsageError(str(error)) from error
     # So that a report can say how to run it again, and it can go on.
     command = Command(sweep.trainable, sweep.directory, sweep.resources)
-    tuner._start.files[COMMAND_FILE] = command_file(command)
+    tuner._directory.files[COMMAND_FILE] = command_file(command)
     return tuner
 
 

@@ -1,0 +1,83 @@
+"""ExperimentDirectory: where one experiment is kept, and how one call takes it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from localtune.config.resume import ResumeConfig
+from localtune.config.run import RunConfig
+from localtune.storage.paths import check_experiment_dir
+from localtune.storage.remote import attach, needs_store, remote_version, working_storage_path
+from localtune.utils.remote_fetch import with_retries
+from localtune.utils.remote_store import RemoteStore, open_store
+
+
+@dataclass
+class ExperimentDirectory:
+    """Where one experiment is kept, and how one call takes it.
+
+    The specification of the run says how a name that is taken is treated (``if_exists``).
+
+    Attributes:
+        path: The directory.
+        remote: The experiment's place in its remote storage, None without one.
+        files: {name: content} of what is written there when a run begins.
+        resume: How to go on with the run that is there; None begins a new one.
+        run: Number of the run that goes on, from 1; None is the latest.
+        trust: Whether to read the directory though another user could have written it.
+        is_own: Whether an experiment that is there is the caller's own: then the name is not
+            taken. Set by a run that begins; one that is refused does not.
+    """
+
+    path: str
+    remote: RemoteStore | None = None
+    files: dict[str, bytes] = field(default_factory=dict)
+    resume: ResumeConfig | None = None
+    run: int | None = None
+    trust: bool = False
+    is_own: bool = False
+
+    @property
+    def remote_path(self) -> str:
+        """URI of the experiment's place in its remote storage; without one, its directory."""
+        return self.remote.uri if self.remote is not None else self.path
+
+    def check(self) -> None:
+        """Finds out whether the directory could be written; writes nothing.
+
+        Raises:
+            StorageError: if it could not, or if the remote storage cannot be reached.
+        """
+        check_experiment_dir(self.path)
+        remote = self.remote
+        if remote is not None:
+            with_retries(lambda: remote_version(remote), remote)
+
+    def attach(self) -> None:
+        """Brings what the remote storage has of the experiment, if it has one, to the directory.
+
+        Raises:
+            StorageError: if the remote storage cannot be reached.
+        """
+        if self.remote is not None:
+            attach(self.remote, self.path)
+
+
+def directory_of(config: RunConfig) -> ExperimentDirectory:
+    """The directory of a named experiment.
+
+    Args:
+        config: Says where; has a name.
+
+    Raises:
+        StorageError: for a kind of remote storage that does not exist.
+        ExtraMissingError: for one whose package is not installed.
+    """
+    assert config.name is not None and isinstance(config.storage_path, str)
+    path, filesystem = config.storage_path, config.storage_filesystem
+    remote: RemoteStore | None = None
+    if needs_store(path, filesystem):
+        remote = open_store(path, filesystem).child(config.name)
+        path = working_storage_path(path, filesystem)
+    return ExperimentDirectory(os.path.join(path, config.name), remote)

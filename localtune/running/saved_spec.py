@@ -1,0 +1,67 @@
+"""The specification that a run was started with, as its directory keeps it."""
+
+from __future__ import annotations
+
+import os
+
+from localtune.config.spec import RunSpec
+from localtune.error import StorageError
+from localtune.result import TUNER_FILE
+from localtune.storage.reading import read_files
+from localtune.utils.trust import GuardedDirectory
+
+
+def read_saved(directory: str, run: int | None = None, *, trust: bool = False) -> bytes:
+    """What :meth:`RunSpec.save` returned for a run.
+
+    The database has it, if it knows the run: the file in the directory may be that of a run which
+    was killed before it had begun.
+
+    Args:
+        directory: Of the experiment.
+        run: Number of the run, from 1; None is the latest.
+        trust: Read it though another user could have written it.
+
+    Raises:
+        FileNotFoundError: if there is no experiment.
+        StorageError: if it is damaged, or the run was started without a Tuner.
+        ValueError: if there is no such run.
+    """
+    if not os.path.lexists(os.path.join(directory, TUNER_FILE)):
+        raise FileNotFoundError(
+            f"There is no experiment to restore at {directory!r}: it has no {TUNER_FILE}."
+        )
+    if run is None:
+        # It is not passed over when it is damaged: something is wrong with the directory.
+        with GuardedDirectory(directory, trust=trust) as guarded:
+            load_saved(directory, guarded.read(TUNER_FILE))
+    content = read_files(directory, run, trust=trust).get(TUNER_FILE)
+    if content is None:
+        raise StorageError(
+            f"{'The latest run' if run is None else f'The run {run}'} of {directory!r} cannot be "
+            "taken up: what it was started with is not on record. It was no Tuner, or one of an "
+            "earlier version."
+        )
+    return content
+
+
+def load_saved(directory: str, content: bytes) -> RunSpec:
+    """The specification that was read from a directory.
+
+    Args:
+        directory: Named in the error.
+        content: What :func:`read_saved` returned.
+
+    Raises:
+        StorageError: if it is damaged.
+        ImportError: if it names a module that is not here.
+    """
+    try:
+        return RunSpec.load(content)
+    except (OSError, ImportError):
+        raise
+    except Exception as error:
+        raise StorageError(
+            f"{os.path.join(directory, TUNER_FILE)!r} is damaged: {error!r}. Put back a copy of "
+            "it, or go on with tune.run(..., resume=True), which needs none."
+        ) from error

@@ -1,0 +1,209 @@
+"""From arguments to a RunSpec: registers the trainable, fills in, and checks all of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from localtune.checkpoint import Checkpoint
+from localtune.config.checkpoint import CheckpointConfig
+from localtune.config.checks import config_of
+from localtune.config.run import RunConfig
+from localtune.config.spec import RunSpec
+from localtune.config.tune import TuneConfig
+from localtune.registry import get_trainable_cls, register_trainable, trainable_name
+from localtune.running.build import as_scheduler, check_environment
+from localtune.search.rng import is_random_source
+from localtune.search.search_generator import as_search_algorithm
+from localtune.search.space import SearchSpace
+from localtune.stopper.coerce import as_stopper
+from localtune.trainable.trainable import Trainable
+from localtune.trainable.util import is_function_trainable
+from localtune.trial.export_format import ExportFormat
+from localtune.utils.remote_store import is_uri, local_path
+from localtune.utils.source import source_digest
+from localtune.utils.timing import date_str
+
+if TYPE_CHECKING:
+    from localtune.resources import PlacementGroupFactory
+
+
+def specify(
+    trainable: Any,
+    param_space: Mapping[str, Any] | None = None,
+    tune_config: TuneConfig | None = None,
+    run_config: RunConfig | None = None,
+    *,
+    resources_per_trial: Mapping[str, Any] | PlacementGroupFactory | None = None,
+    export_formats: str | list[str] | None = None,
+    restore: str | os.PathLike[str] | None = None,
+    saves_at_end: bool = False,
+) -> RunSpec:
+    """Makes the specification of a run; changes to the arguments do not change it afterwards.
+
+    Args:
+        trainable: A function, a Trainable class, or a registered name. It is registered.
+        param_space: See :class:`~localtune.Tuner`.
+        tune_config: See :class:`~localtune.Tuner`.
+        run_config: See :class:`~localtune.Tuner`.
+        resources_per_trial: Resource request, if the trainable has none of its own.
+        export_formats: Formats that the trainable exports at the end of a trial.
+        restore: Checkpoint directory, or its URI, that all trials start from.
+        saves_at_end: Whether a class that can save does so at the end of its trials, if
+            ``checkpoint_at_end`` is None.
+
+    Raises:
+        TuneError: for a trainable that is none, or an export format that does not exist.
+        ValueError: for a value that makes no sense.
+    """
+    name = register(trainable)
+    tune_config = dataclasses.replace(config_of(TuneConfig, "tune_config", tune_config))
+    run_config = dataclasses.replace(config_of(RunConfig, "run_config", run_config))
+    if run_config.name is None:
+        run_config.name = default_name(name)
+    if saves_at_end:
+        run_config.checkpoint_config = _resolved(run_config.checkpoint_config, name)
+    spec = RunSpec(
+        name,
+        as_param_space(param_space),
+        tune_config,
+        run_config,
+        resources_per_trial,
+        [export_formats] if isinstance(export_formats, str) else list(export_formats or []),
+        _checkpoint_directory(restore),
+        source_digest(trainable),
+    )
+    check_spec(spec)
+    return spec
+
+
+def check_spec(spec: RunSpec) -> None:
+    """Checks what the values of a specification alone do not tell; writes nothing.
+
+    Raises:
+        TuneError: for an export format that does not exist.
+        ValueError: for a search space, stop conditions, a search algorithm, a scheduler, a seed
+            or callbacks that are none; for checkpoints that the trainable cannot make.
+    """
+    trainable = get_trainable_cls(spec.trainable_name)
+    tune_config, run_config = spec.tune_config, spec.run_config
+    if not is_random_source(tune_config.seed):
+        raise ValueError(
+            f"seed must be a whole number, or None to draw one, but got {tune_config.seed!r}."
+        )
+    SearchSpace(spec.param_space)
+    as_search_algorithm(tune_config.search_alg, tune_config.max_concurrent_trials)
+    as_scheduler(tune_config.scheduler)
+    as_stopper(run_config.stop)
+    check_callbacks(run_config.callbacks)
+    _check_checkpoints(spec.checkpoint_config, trainable)
+    if trainable._export_model is Trainable._export_model:
+        ExportFormat.validate(spec.export_formats)
+    check_environment()
+
+
+def register(trainable: Any) -> str:
+    """Registers a trainable under its own name, unless it is a registered name already.
+
+    Raises:
+        TuneError: if it is neither a function, nor a Trainable class, nor a registered name.
+    """
+    if isinstance(trainable, str):
+        get_trainable_cls(trainable)
+        return trainable
+    name = trainable_name(trainable)
+    register_trainable(name, trainable)
+    return name
+
+
+def default_name(trainable_name: str) -> str:
+    """``<trainable>_<date>_<random ending>``; the trainable alone if the environment says so.
+
+    No directory is made for the name: its ending is what keeps it from being given twice.
+    """
+    name = trainable_name.replace("/", "_")
+    if os.environ.get("TUNE_DISABLE_DATED_SUBDIR") == "1":
+        return name
+    return f"{name}_{date_str()}_{os.urandom(4).hex()}"
+
+
+def as_param_space(param_space: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The search space as a dict.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if param_space is None:
+        return {}
+    if hasattr(param_space, "to_dict") and not isinstance(param_space, Mapping):
+        param_space = param_space.to_dict()
+    if not isinstance(param_space, Mapping):
+        raise ValueError(
+            f"param_space must be a dict, but got {type(param_space).__name__}: {param_space!r}."
+        )
+    return dict(param_space)
+
+
+def check_callbacks(callbacks: Any) -> None:
+    """Raises ValueError for callbacks that are neither None nor a list of such objects."""
+    from localtune.callback import Callback
+
+    if callbacks is None:
+        return
+    if not isinstance(callbacks, (list, tuple)):
+        raise ValueError(f"callbacks must be a list of Callback objects, but got {callbacks!r}.")
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            hint = " Pass an instance, not the class." if isinstance(callback, type) else ""
+            raise ValueError(
+                f"callbacks must be a list of Callback objects, but it has {callback!r}.{hint}"
+            )
+
+
+def can_save(trainable: type[Trainable]) -> bool:
+    """Whether a class implements ``save_checkpoint``."""
+    return trainable.save_checkpoint is not Trainable.save_checkpoint
+
+
+def _resolved(config: CheckpointConfig | None, name: str) -> CheckpointConfig:
+    """The config with ``checkpoint_at_end`` decided: on for classes that can save."""
+    config = config_of(CheckpointConfig, "checkpoint_config", config)
+    if config.checkpoint_at_end is not None:
+        return config
+    trainable = get_trainable_cls(name)
+    is_able = not is_function_trainable(trainable) and can_save(trainable)
+    return dataclasses.replace(config, checkpoint_at_end=is_able)
+
+
+def _check_checkpoints(config: CheckpointConfig, trainable: type[Trainable]) -> None:
+    if not (config.checkpoint_frequency or config.checkpoint_at_end):
+        return
+    if is_function_trainable(trainable):
+        raise ValueError(
+            "checkpoint_frequency and checkpoint_at_end work with Trainable classes only. In a "
+            "function, pass a checkpoint with the result: report(metrics, checkpoint=...)."
+        )
+    if not can_save(trainable):
+        raise ValueError(
+            f"checkpoint_frequency or checkpoint_at_end is set, but {trainable.__name__} cannot "
+            "save: implement save_checkpoint and load_checkpoint."
+        )
+
+
+def _checkpoint_directory(path: str | os.PathLike[str] | None) -> str | None:
+    """The absolute path of a checkpoint to start from.
+
+    Raises:
+        ValueError: if it does not exist.
+    """
+    if path is None:
+        return None
+    if is_uri(os.fspath(path)):
+        with Checkpoint(path).as_directory() as directory:
+            return directory
+    text = os.path.abspath(local_path(path))
+    if not os.path.isdir(text):
+        raise ValueError(f"restore must be the directory of a checkpoint, but {text!r} is none.")
+    return text
