@@ -30,8 +30,8 @@ from localtune.utils.serialization import dumps
 class RunSpec:
     """All that a run was asked for.
 
-    :func:`localtune.running.specify.specify` makes it from arguments, and checks what the values alone
-    do not tell.
+    :func:`localtune.running.specify.specify` makes it from arguments, and checks what the values
+    alone do not tell.
 
     Attributes:
         trainable_name: Name that the trainable is registered under.
