@@ -1,138 +1,88 @@
-"""Who goes on from whose checkpoint: trials that wait for one, and checkpoints that are pinned.
-
-::
-
-    clone wanted --+-- the donor is being saved --> waiting --+-- saved --+
-                   |                                          |           v
-                   +-- the donor has a checkpoint ------------|--> start point, pinned
-                   |                                          |           |
-                   +-- it has none --> the trial goes on  <---+ failed    | the trial has a newer
-                                                                          v  one of its own
-                                                                       unpinned
-
-Nothing is copied: the trial reads the donor's directory in place.
-"""
+"""Cloning: lets trials go on from the checkpoints of other trials."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-from localtune.result import CONFIG_PREFIX, EXPERIMENT_TAG, TRIAL_ID
-from localtune.trial.checkpoint_history import StartPoint, TrackedCheckpoint
+from localtune.controller import instructions
+from localtune.controller.clone_table import Clone, Released
+from localtune.controller.commands import WorkerCommands
+from localtune.controller.record import RunRecord
+from localtune.controller.workers import Phase, Worker
 from localtune.trial.trial import Trial
 
-# A trial, and those of its checkpoints that nobody needs any more.
-Released: TypeAlias = "tuple[Trial | None, list[TrackedCheckpoint]]"
 
+class Cloning:
+    """Carries out clones: now, when the donor has been saved, or not at all.
 
-@dataclass(frozen=True, slots=True)
-class Clone:
-    """A trial that shall go on as another one, with a config of its own.
-
-    Attributes:
-        trial: Whom to change.
-        donor: Whose checkpoint it takes.
-        config: The trial's config from then on.
-        experiment_tag: Its tag from then on.
+    Args:
+        record: State of the run.
+        out: Receives the instructions.
+        commands: Pauses trials, and lets them go on.
     """
 
-    trial: Trial
-    donor: Trial
-    config: dict[str, Any]
-    experiment_tag: str
+    def __init__(
+        self, record: RunRecord, out: instructions.InstructionList, commands: WorkerCommands
+    ) -> None:
+        self._record = record
+        self._out = out
+        self._commands = commands
 
+    def serve(self, clone: Clone) -> None:
+        """Carries out a clone; docs/controller.md lists what happens in each phase."""
+        worker = self._record.workers.of_trial(clone.trial)
+        if worker is None:
+            self.apply(clone, None)
+        elif worker.phase is Phase.EXPORTING:
+            return
+        elif worker.defers_requests:
+            worker.clone = clone
+        else:
+            self.apply(clone, worker)
 
-class CloneTable:
-    """Bookkeeping of clones. Decides nothing."""
+    def apply(self, clone: Clone, worker: Worker | None) -> None:
+        """Makes a trial a clone, or lets it wait while its donor is being saved.
 
-    def __init__(self) -> None:
-        self._waiting: dict[str, list[Clone]] = {}  # {donor id: clones of it}
-        self._owners: dict[str, Trial] = {}  # {trial id: whose checkpoint is pinned for it}
+        The trial stays as it is if the donor has no checkpoint.
 
-    def wait(self, clone: Clone) -> None:
-        """Notes that a trial waits for its donor's checkpoint."""
-        self.give_up(clone.trial)
-        self._waiting.setdefault(clone.donor.trial_id, []).append(clone)
+        Args:
+            clone: The trial, its donor, and its new config.
+            worker: Serves the trial; None if no worker does.
+        """
+        clones, trial = self._record.clones, clone.trial
+        clones.give_up(trial)
+        if self._record.is_saving(clone.donor):
+            clones.wait(clone)
+        elif clone.donor.resume_point is not None:
+            if worker is not None:
+                self._commands.pause(worker, trial)
+            released = clones.apply(clone)
+            self._out.append(instructions.Persist(trial))
+            self._delete(released)
 
-    def is_waiting(self, trial: Trial) -> bool:
-        """Whether a trial waits for a checkpoint."""
-        return any(clone.trial is trial for clones in self._waiting.values() for clone in clones)
-
-    def take_waiting(self, donor: Trial) -> list[Clone]:
-        """The clones that waited for a donor; they do not wait any more."""
-        return self._waiting.pop(donor.trial_id, [])
+    def serve_waiting(self, donor: Trial) -> None:
+        """Lets the trials go on that waited for a donor, which has been saved or has ended."""
+        workers = self._record.workers
+        for clone in self._record.clones.take_waiting(donor):
+            self.serve(clone)
+            worker = workers.of_trial(clone.trial)
+            is_held = worker is not None and worker.phase is Phase.AT_REST
+            if worker is not None and is_held and clone.trial is not donor:
+                self._commands.train(worker)
 
     def give_up(self, trial: Trial) -> None:
-        """Forgets that a trial waits, if it does."""
-        for donor_id, clones in list(self._waiting.items()):
-            clones[:] = [clone for clone in clones if clone.trial is not trial]
-            if not clones:
-                del self._waiting[donor_id]
+        """Ends all waiting of a trial that has failed or ended, and of the trials that wait for it.
 
-    def give_up_all(self) -> None:
-        """Forgets all that wait."""
-        self._waiting.clear()
-
-    def apply(self, clone: Clone) -> Released:
-        """Makes a trial, which is not running, what the clone says; its donor has a checkpoint.
-
-        Returns:
-            What was pinned for the trial before, as :meth:`unpin` does.
+        Args:
+            trial: Is in no clone any more, neither as the clone nor as the donor.
         """
-        trial, donor = clone.trial, clone.donor
-        point = donor.resume_point
-        assert point is not None
-        # What the donor itself goes on from may belong to a third trial, or to none.
-        owner = donor if donor.start_point is None else self._owners.get(donor.trial_id)
-        released = self.unpin(trial, keep=point.tracked)
-        if owner is not None:
-            point.tracked.pins.add(trial.trial_id)
-            self._owners[trial.trial_id] = owner
-        trial.start_point = StartPoint(point.tracked, point.owner_id, trial.result_count)
-        trial.set_config(clone.config)
-        trial.set_experiment_tag(clone.experiment_tag)
-        trial.last_result = result_of_start(trial)
-        return released
+        self._record.clones.give_up(trial)
+        self.serve_waiting(trial)
 
-    def adopt(self, trials: list[Trial]) -> None:
-        """Pins again what the trials of an earlier session start from."""
-        by_id = {trial.trial_id: trial for trial in trials}
-        for trial in trials:
-            point = trial.start_point
-            donor = by_id.get(point.owner_id or "") if point is not None else None
-            if point is None or donor is None:
-                continue
-            for tracked in donor.checkpoints:
-                if tracked.index == point.tracked.index:
-                    tracked.pins.add(trial.trial_id)
-                    trial.start_point = StartPoint(tracked, point.owner_id, point.kept_count)
-                    self._owners[trial.trial_id] = donor
+    def unpin(self, trial: Trial) -> None:
+        """Releases the donor's checkpoint that is pinned for a trial, if one is."""
+        self._delete(self._record.clones.unpin(trial))
 
-    def unpin(self, trial: Trial, keep: TrackedCheckpoint | None = None) -> Released:
-        """Lets go of what is pinned for a trial, but for ``keep``.
-
-        Returns:
-            The trial whose checkpoint it was, and those of its checkpoints that nobody needs any
-            more.
-        """
-        owner = self._owners.pop(trial.trial_id, None)
-        if owner is None:
-            return None, []
-        for tracked in owner.checkpoints:
-            if tracked is not keep:
-                tracked.pins.discard(trial.trial_id)
-        return owner, owner.checkpoints.collect()
-
-
-def result_of_start(trial: Trial) -> dict[str, Any]:
-    """The last result of a trial that goes back to its start point."""
-    point = trial.resume_point
-    if point is None or not point.tracked.metrics:
-        return trial.last_result
-    return {
-        **point.tracked.metrics,
-        CONFIG_PREFIX: trial.config,
-        TRIAL_ID: trial.trial_id,
-        EXPERIMENT_TAG: trial.experiment_tag,
-    }
+    def _delete(self, released: Released) -> None:
+        owner, gone = released
+        if owner is not None and gone:
+            self._out.append(instructions.Persist(owner))
+            self._out.extend(instructions.DeleteCheckpoint(each) for each in gone)

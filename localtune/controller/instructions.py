@@ -1,4 +1,4 @@
-"""What the controller wants done. The loop carries instructions out in order."""
+"""Instructions: what the controller wants done. The loop carries them out in order."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class PrepareTrial(Instruction):
     Attributes:
         trial: Which trial.
         is_first: Whether the trial has never been started.
-        is_known: Whether its history holds just as many results as its record says: the files of
-            a trial that an earlier session, or a failure, left behind may hold more.
+        is_known: Whether its history holds exactly as many results as its record says. After a
+            failure, or an earlier session, its files may hold more.
     """
 
     trial: Trial
@@ -37,7 +37,7 @@ class StartWorker(Instruction):
 
     Attributes:
         worker_id: Its id from now on.
-        trial: Whom it serves.
+        trial: The trial that it serves.
         cpus: How many CPUs the trial may use.
         environment: Variables to set in the worker.
     """
@@ -94,7 +94,7 @@ class Record(Instruction):
     """Add a result to the trial's history in the experiment's database.
 
     Attributes:
-        trial: Whose result it is.
+        trial: The trial that has reported it.
         number: Its number in the history, from 1.
         result: The result.
     """
@@ -124,9 +124,9 @@ class WriteError(Instruction):
 
 @dataclass(slots=True)
 class TidyTrial(Instruction):
-    """Remove what a worker that has gone left half-written in its trial's directory.
+    """Remove half-written files from a trial's directory after its worker has ended.
 
-    Also checkpoints that are not on record: those of a step that was given up.
+    Checkpoints that are not on record are removed, too: those of a step that was given up.
     """
 
     trial: Trial
@@ -144,3 +144,32 @@ class Warn(Instruction):
     """Tell the user something, once."""
 
     message: str
+
+
+class InstructionList(list[Instruction]):
+    """The instructions that wait to be carried out, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._warned: set[str] = set()
+
+    def take(self) -> list[Instruction]:
+        """Empties the list.
+
+        Returns:
+            What it held.
+        """
+        taken = self[:]
+        self.clear()
+        return taken
+
+    def warn_once(self, message: str, subject: str = "") -> None:
+        """Adds a warning unless there was one of the same subject before.
+
+        Args:
+            message: The warning.
+            subject: What it is about; by default the message itself.
+        """
+        if (subject or message) not in self._warned:
+            self._warned.add(subject or message)
+            self.append(Warn(message))

@@ -1,4 +1,4 @@
-"""How long steps and trials may take, and when failures are too many for a run to go on."""
+"""Limits: how long steps and trials may take, and after how many failures a run ends."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from localtune.controller.workers import Phase, Worker
 from localtune.error import TrialTimeoutError
 from localtune.trial.trial import Trial
 
-# Failures in a row, before any trial has given a single result, that end a run: each further
-# trial would fail as well.
+# A run ends after so many failed trials if none has reported a result: the others would fail, too.
 HOPELESS_COUNT = 20
-# A trial that fails again and again waits no longer than this before the next try.
+# The longest wait of a trial between a failure and its next try.
 _MAX_RETRY_WAIT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """See :class:`localtune.FailureConfig`; None is no limit."""
+    """Limits of time and of failures, as in :class:`localtune.FailureConfig`; None is no limit."""
 
     iteration_timeout_s: float | None = None
     trial_timeout_s: float | None = None
@@ -25,12 +24,12 @@ class Limits:
     max_failed_trials: int | None = None
 
     def overdue(self, worker: Worker, trial: Trial, now: float) -> TrialTimeoutError | None:
-        """The error of a trial that takes too long, None if it does not.
+        """Returns the error of a trial that takes too long; None if it does not.
 
         Args:
             worker: Serves the trial.
             trial: The trial.
-            now: Reading of the clock that ``worker.busy_since`` is of, in seconds.
+            now: Time by the clock that ``worker.busy_since`` was read from, in seconds.
         """
         if worker.phase is Phase.AT_REST:
             return None
@@ -54,44 +53,21 @@ class Limits:
         return error
 
     def retry_wait(self, num_failures: int) -> float:
-        """Seconds from a trial's n-th failure to its next try: twice as many each time."""
+        """Returns the seconds from a trial's n-th failure to its next try: doubled each time."""
         if self.retry_wait_s <= 0:
             return 0.0
         return min(self.retry_wait_s * 2.0 ** min(num_failures - 1, 30), _MAX_RETRY_WAIT_S)
 
+    def why_too_many(self, failed_count: int, *, has_result: bool) -> str:
+        """Returns why a run ends after a trial has failed for good; "" if it goes on.
 
-class FailureTally:
-    """Counts failed trials, and says when the run should not go on.
-
-    Args:
-        limits: Of the run.
-    """
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._failed_count = 0
-        self._has_result = False
-
-    def note_result(self) -> None:
-        """A trial has given a result."""
-        self._has_result = True
-
-    def note_failed_trial(self, trial: Trial, error: BaseException) -> str:
-        """A trial has failed for good.
-
-        Returns:
-            Why the run should end, "" if it should not.
+        Args:
+            failed_count: How many trials have failed for good.
+            has_result: Whether any trial has reported a result.
         """
-        self._failed_count += 1
-        limit = self._limits.max_failed_trials
-        if limit is not None and 0 <= limit < self._failed_count:
-            why = f"{self._failed_count} trials have failed, and max_failed_trials={limit} is set"
-        elif limit is None and not self._has_result and self._failed_count == HOPELESS_COUNT:
-            why = f"all {self._failed_count} trials so far have failed, and none has given a result"
-        else:
-            return ""
-        return (
-            f"The run ends early: {why}. The last one, {trial}, failed with:\n{error}\n"
-            "Mend it and resume the run with resume_errored=True; max_failed_trials=-1 lets a run "
-            "go on whatever fails."
-        )
+        limit = self.max_failed_trials
+        if limit is not None and 0 <= limit < failed_count:
+            return f"{failed_count} trials have failed, and max_failed_trials={limit} is set"
+        if limit is None and not has_result and failed_count == HOPELESS_COUNT:
+            return f"all {failed_count} trials so far have failed, and none has given a result"
+        return ""

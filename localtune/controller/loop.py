@@ -9,10 +9,10 @@ from typing import Protocol
 from localtune.callback import CallbackError, CallbackList
 from localtune.clock import Clock
 from localtune.controller import instructions
-from localtune.controller.failure import error_of_fault, is_of_the_run, warning_of
+from localtune.controller.controller import Controller
 from localtune.controller.kept_state import KeptState
 from localtune.controller.recorder import Recorder
-from localtune.controller.state import ControllerState
+from localtune.controller.trial_errors import error_of_fault, is_of_the_run, warning_of
 from localtune.error import StorageError, TrialError, TuneError, WorkerStartError
 from localtune.execution.executor import Executor
 from localtune.result import CONFIG_PREFIX, EXPR_ERROR_FILE, TRIAL_SEED_VARIABLE
@@ -67,7 +67,7 @@ class ExperimentLoop:
 
     def __init__(
         self,
-        state: ControllerState,
+        state: Controller,
         executor: Executor,
         kept: KeptState,
         callbacks: CallbackList,

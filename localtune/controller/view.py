@@ -1,4 +1,4 @@
-"""What schedulers see of the controller, and the notebook for what they ask of it."""
+"""SchedulerView: what schedulers see of the controller, and the list of their requests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from localtune.controller.cloning import Clone
+from localtune.controller.clone_table import Clone
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Something that a scheduler asked for.
+    """A request of a scheduler about one trial.
 
     Attributes:
         kind: ``"pause"``, ``"stop"``, ``"save"`` or ``"ready"``.
-        trial: Whom it is about.
+        trial: The trial.
         should_checkpoint: For a pause, whether to save first.
     """
 
@@ -35,9 +35,15 @@ class SchedulerView:
     Args:
         trials: All trials; grows while the run goes on.
         live_trials: {id: trial} of those that have not ended.
-        search_alg: Where the trials come from.
+        search_alg: The searcher that suggests the trials.
         total_resources: {resource: amount} of the machine.
-        is_saving: Whether a checkpoint of a trial is on its way.
+        is_saving: Tells whether a save of a trial is in flight or due.
+
+    Attributes:
+        requests: The requests that wait, oldest first. The controller removes those that it
+            carries out.
+        is_stuck: Whether the run stands still; see
+            :class:`~localtune.schedulers.trial_scheduler.ControllerView`.
     """
 
     def __init__(
@@ -50,7 +56,7 @@ class SchedulerView:
     ) -> None:
         self._trials = trials
         self._live_trials = live_trials
-        self._requests: list[Request | Clone] = []
+        self.requests: list[Request | Clone] = []
         self._is_saving = is_saving
         self.search_alg = search_alg
         self.total_resources = total_resources
@@ -63,39 +69,34 @@ class SchedulerView:
         return self._live_trials.values()
 
     def pause_trial(self, trial: Trial, should_checkpoint: bool = True) -> None:
-        self._requests.append(Request("pause", trial, should_checkpoint))
+        self.requests.append(Request("pause", trial, should_checkpoint))
 
     def stop_trial(self, trial: Trial) -> None:
-        self._requests.append(Request("stop", trial))
+        self.requests.append(Request("stop", trial))
 
     def save_trial(self, trial: Trial) -> None:
-        self._requests.append(Request("save", trial))
+        self.requests.append(Request("save", trial))
 
     def _schedule_trial_save(self, trial: Trial, result: dict[str, Any] | None = None) -> None:
-        """The name that :meth:`save_trial` has in Ray Tune."""
+        """Does what :meth:`save_trial` does, by its name in Ray Tune."""
         self.save_trial(trial)
 
     def _set_trial_status(self, trial: Trial, status: str) -> None:
-        """In Ray Tune, how a scheduler lets a paused trial run again."""
+        """Lets a paused trial run again, by the method's name in Ray Tune."""
         if status != Status.PENDING:
             raise ValueError(
                 f"A scheduler can make a paused trial PENDING, not {status}: pause, stop or choose "
                 f"{trial} instead."
             )
-        self._requests.append(Request("ready", trial))
+        self.requests.append(Request("ready", trial))
 
     def clone_trial(
         self, trial: Trial, donor: Trial, *, config: dict[str, Any], experiment_tag: str
     ) -> None:
-        self._requests.append(Clone(trial, donor, config, experiment_tag))
+        self.requests.append(Clone(trial, donor, config, experiment_tag))
 
     def is_saving(self, trial: Trial) -> bool:
         return self._is_saving(trial) or any(
             isinstance(each, Request) and each.kind == "save" and each.trial is trial
-            for each in self._requests
+            for each in self.requests
         )
-
-    def take_requests(self) -> list[Request | Clone]:
-        """What was asked since the last call."""
-        requests, self._requests = self._requests, []
-        return requests

@@ -1,4 +1,4 @@
-"""The workers of a run, and the resources that they hold. Bookkeeping only.
+"""Workers and WorkerTable: the workers of a run, and the resources that they hold.
 
 ::
 
@@ -23,14 +23,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from localtune.controller.cloning import Clone
+from localtune.controller.clone_table import Clone
 from localtune.execution.executor import Capacity
 from localtune.resources import Allocation, PlacementGroupFactory, ResourcePool, request_of
 from localtune.trial.trial import Trial
 
+# Values of Worker.decision.
+CONTINUE, PAUSE, STOP, NOOP = "CONTINUE", "PAUSE", "STOP", "NOOP"
+
 
 class Phase(Enum):
-    """What a worker is doing: which command is in flight, if any."""
+    """The command that a worker has in flight, or its state without one."""
 
     STARTING = "setup"
     RESETTING = "reset"
@@ -57,19 +60,21 @@ class Worker:
 
     Attributes:
         worker_id: Unique within the run.
-        trial: Whom it serves; None while IDLE or STOPPING.
-        former: Whom it served last, while IDLE or STOPPING.
+        trial: The trial that it serves; None while IDLE or STOPPING.
+        former: The trial that it served last; None unless IDLE or STOPPING.
         request: {resource: amount} that it holds.
         allocation: The same, with the ids of its GPUs.
-        phase: What it is doing.
-        decision: What was decided about the trial, to be done when the save in flight is.
-        clone: What the trial goes on as then, if not as itself.
+        phase: Its phase.
+        decision: The decision about the trial, carried out when the save in flight is done; "" if
+            there is none.
+        clone: The clone that the trial becomes then, or None.
+        is_deciding: Whether the latest result of the trial is being decided upon.
         is_unwanted: Whether the scheduler has decided that the trial ends.
-        ends_with_save: Whether the save in flight is all that a trial of a run that ends still has
-            to do.
-        pause_wanted: Whether somebody asked to pause the trial after the step in flight.
-        is_ready: Whether the trial that is to be paused may start again at once.
-        save_wanted: Whether somebody asked to save the trial after the step in flight.
+        ends_with_save: Whether the trial has ended well when the save in flight is done, although
+            the run is ending.
+        pause_wanted: Whether the trial is paused after the step in flight.
+        is_ready: Whether the trial may start again at once when it has been paused.
+        save_wanted: Whether the trial is saved after the step in flight.
         busy_since: When the command in flight was sent, by the run's clock, in seconds.
     """
 
@@ -81,6 +86,7 @@ class Worker:
     former: Trial | None = None
     decision: str = ""
     clone: Clone | None = None
+    is_deciding: bool = False
     is_unwanted: bool = False
     ends_with_save: bool = False
     pause_wanted: bool = False
@@ -88,16 +94,21 @@ class Worker:
     save_wanted: bool = False
     busy_since: float = 0.0
 
+    @property
+    def defers_requests(self) -> bool:
+        """Whether requests wait until a save is done: one is in flight, or may be due."""
+        return self.phase is Phase.SAVING or self.is_deciding
+
 
 class WorkerTable:
-    """All workers that have not ended.
+    """All workers that have not ended. It keeps books and decides nothing.
 
     Args:
-        capacity: What there is to share among them.
+        capacity: The resources that they share.
 
     Attributes:
         gpu_ids: Names of all GPUs.
-        is_full: Whether somebody was not hired although what it asks for was free.
+        is_full: Whether a worker was not hired although its resources were free.
     """
 
     def __init__(self, capacity: Capacity) -> None:
@@ -121,41 +132,46 @@ class WorkerTable:
         return iter(list(self._workers.values()))
 
     def get(self, worker_id: int) -> Worker | None:
-        """The worker, None if it has ended."""
+        """Returns the worker; None if it has ended."""
         return self._workers.get(worker_id)
 
     def of_trial(self, trial: Trial) -> Worker | None:
-        """The worker that serves a trial."""
+        """Returns the worker that serves a trial, or None."""
         return self._by_trial.get(trial.trial_id)
 
     def former(self, trial: Trial) -> Worker | None:
-        """The worker that served a trial last and is still there, IDLE or STOPPING."""
+        """Returns the worker that served a trial last and has not ended, or None."""
         return self._former.get(trial.trial_id)
 
     @property
     def serving_count(self) -> int:
-        """How many trials have a worker."""
+        """The number of trials that have a worker."""
         return len(self._by_trial)
 
     def idle(self) -> list[Worker]:
-        """Workers that serve nobody and could."""
+        """Returns the idle workers, the longest idle one first."""
         return list(self._idle.values())
 
     def why_never(self, trial: Trial) -> str:
-        """Why a trial's request can never be met; "" if it can."""
+        """Returns why a trial's request can never be met; "" if it can."""
         request = self._request(trial)
         return "" if self._pool.can_ever_fit(request) else self._pool.explain_misfit(request)
 
     def find_idle(self, trial: Trial) -> Worker | None:
-        """An idle worker that holds just what a trial asks for."""
+        """Returns an idle worker that holds exactly what a trial asks for, or None."""
         return next((each for each in self._idle.values() if self.suits(each, trial)), None)
 
     def suits(self, worker: Worker, trial: Trial) -> bool:
-        """Whether a worker holds just what a trial asks for."""
+        """Returns whether a worker holds exactly what a trial asks for.
+
+        Args:
+            worker: The worker.
+            trial: The trial.
+        """
         return worker.request == self._request(trial)
 
     def hire(self, trial: Trial) -> Worker | None:
-        """A new worker for a trial, None if the resources are not free."""
+        """Returns a new worker for a trial; None if its resources are not free."""
         request = self._request(trial)
         # The same trial is tried again after each event.
         if request == self._turned_away:
@@ -176,7 +192,12 @@ class WorkerTable:
         return worker
 
     def assign(self, worker: Worker, trial: Trial) -> None:
-        """Lets an idle worker serve a trial."""
+        """Lets an idle worker serve a trial.
+
+        Args:
+            worker: The worker.
+            trial: The trial.
+        """
         self._forget_former(worker)
         worker.trial = trial
         worker.phase = Phase.RESETTING
@@ -185,7 +206,12 @@ class WorkerTable:
         self._by_trial[trial.trial_id] = worker
 
     def detach(self, worker: Worker, phase: Phase) -> None:
-        """Takes a worker's trial away; it is IDLE or STOPPING from now on."""
+        """Takes a worker from its trial.
+
+        Args:
+            worker: The worker.
+            phase: ``IDLE`` or ``STOPPING``.
+        """
         if worker.trial is not None:
             del self._by_trial[worker.trial.trial_id]
             worker.former = worker.trial
@@ -202,7 +228,7 @@ class WorkerTable:
         worker.save_wanted = False
 
     def remove(self, worker: Worker) -> None:
-        """Forgets a worker that has ended and gives its resources back."""
+        """Removes a worker that has ended, and frees its resources."""
         if worker.trial is not None:
             del self._by_trial[worker.trial.trial_id]
         self._forget_former(worker)
@@ -217,7 +243,7 @@ class WorkerTable:
             worker.former = None
 
     def _request(self, trial: Trial) -> dict[str, float]:
-        """{resource: amount} that a trial asks for; not to be changed."""
+        """Returns {resource: amount} that a trial asks for; not to be changed."""
         factory = trial.placement_group_factory
         assert factory is not None
         if factory is not self._known[0]:

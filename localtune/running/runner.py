@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from localtune.callback import CallbackError, CallbackList
 from localtune.controller.kept_state import KeptState
 from localtune.controller.loop import ExperimentLoop, error_of_callback
-from localtune.controller.state import ControllerState
+from localtune.controller.controller import Controller
 from localtune.execution.executor import Executor
 from localtune.progress_reporter import create_output
 from localtune.registry import get_trainable_cls
@@ -114,9 +114,9 @@ def _searching(parts: RunParts, executor: Executor) -> Iterator[None]:
 
 def _first_decisions(
     settings: RunSettings, parts: RunParts, found: Found, executor: Executor
-) -> tuple[ControllerState, list[Instruction]]:
+) -> tuple[Controller, list[Instruction]]:
     """The controller, and what it decides first: that may show that nothing can be carried out."""
-    state = ControllerState(
+    state = Controller(
         settings,
         parts.searcher,
         parts.scheduler,
@@ -156,7 +156,7 @@ class _Run:
     spec: RunSpec
     parts: RunParts
     executor: Executor
-    state: ControllerState
+    state: Controller
     callbacks: CallbackList
     output: Output
     started: float
@@ -247,8 +247,7 @@ class _Run:
             # A run that has not begun has no trials, whatever was meant to be one.
             self.callbacks.end(state.trials if loop is not None else [])
         except CallbackError as error:
-            if state.error is None:
-                state.error = error_of_callback(error)
+            state.abort(error_of_callback(error))
         if loop is not None:
             elapsed_s = self.executor.clock.monotonic() - self.started
             self.output.summary(state.trials, interrupted=loop.was_interrupted, elapsed_s=elapsed_s)

@@ -16,7 +16,7 @@ from localtune.config.failure import FailureConfig
 from localtune.config.run import RunConfig
 from localtune.config.tune import TuneConfig
 from localtune.controller import instructions
-from localtune.controller.state import ControllerState
+from localtune.controller.controller import Controller
 from localtune.execution.simulated import SimulatedExecutor
 from localtune.execution.simulated_host import MakeTrainable
 from localtune.resources import PlacementGroupFactory
@@ -145,7 +145,7 @@ def simulate(
     )
     with _same_ids():
         parts = build(spec)
-        state = ControllerState(
+        state = Controller(
             make_settings(spec, _NOWHERE, parts.scheduler, parts.seed),
             parts.searcher,
             parts.scheduler,
@@ -181,7 +181,7 @@ class Simulation:
     """
 
     def __init__(
-        self, state: ControllerState, executor: SimulatedExecutor, metric: str, *, validate: bool
+        self, state: Controller, executor: SimulatedExecutor, metric: str, *, validate: bool
     ) -> None:
         self.events: list[SimulationEvent] = []
         self.trained_s = 0.0

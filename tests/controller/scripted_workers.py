@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from localtune.controller import instructions
+from localtune.controller.controller import Controller
 from localtune.controller.settings import RunSettings
-from localtune.controller.state import ControllerState
 from localtune.execution.executor import Capacity, Exited, Replied, WorkerExit
 from localtune.resources import resource_dict_to_pg_factory
 from localtune.result import SHOULD_CHECKPOINT
@@ -28,7 +28,7 @@ FINISHES, KILLED, KILLED_LATE = "finishes", "killed", "killed late"
 FATES = (FINISHES, KILLED, KILLED_LATE)
 
 
-def make_state(
+def make_controller(
     num_samples: int = 3,
     *,
     cpus: float = 2,
@@ -36,9 +36,10 @@ def make_state(
     stopper: Stopper | None = None,
     clock: ManualClock | None = None,
     request: dict[str, float] | None = None,
+    searcher: BasicVariantGenerator | None = None,
     **options: Any,
-) -> ControllerState:
-    searcher = BasicVariantGenerator()
+) -> Controller:
+    searcher = searcher or BasicVariantGenerator()
     searcher.setup({}, num_samples)
     run_settings = RunSettings(
         trainable_name="trainable",
@@ -46,7 +47,7 @@ def make_state(
         resources_of=lambda config: resource_dict_to_pg_factory(request or {"cpu": 1}),
         **options,
     )
-    return ControllerState(
+    return Controller(
         run_settings,
         searcher,
         scheduler or FIFOScheduler(),
@@ -98,12 +99,12 @@ class Workers:
     """Workers without processes: they answer what a script, or a choice, says.
 
     Args:
-        state: Whose instructions are carried out.
+        controller: Its instructions are carried out.
         reports_checkpoints: Whether each result comes with a checkpoint, as functions do it.
     """
 
-    def __init__(self, state: ControllerState, *, reports_checkpoints: bool = False) -> None:
-        self.state = state
+    def __init__(self, controller: Controller, *, reports_checkpoints: bool = False) -> None:
+        self.controller = controller
         self.disk = Disk()
         self.in_flight: dict[int, messages.Command | None] = {}  # {worker id: command}
         self.stopping: set[int] = set()
@@ -122,26 +123,26 @@ class Workers:
             self._carry_out_one(each)
         serving = len(self.in_flight.keys() - self.stopping)
         self.most_at_once = max(self.most_at_once, serving)
-        self.state.validate()
+        self.controller.validate()
         if not self.in_flight:
-            for trial in self.state.trials:
+            for trial in self.controller.trials:
                 self.disk.check(trial)
 
     def _carry_out_one(self, each: instructions.Instruction) -> None:
         if isinstance(each, instructions.PrepareTrial):
             self._prepare(each.trial)
         elif isinstance(each, instructions.StartWorker):
-            if self.state.is_ending:
-                self.carry_out(self.state.forget_worker(each.worker_id))
+            if self.controller.is_ending:
+                self.carry_out(self.controller.forget_worker(each.worker_id))
                 return
             assert each.worker_id not in self.in_flight
             self._assign(each.worker_id, each.trial, messages.Construct(None))  # type: ignore[arg-type]
         elif isinstance(each, instructions.ResetWorker):
-            if not self.state.is_ending:
+            if not self.controller.is_ending:
                 assert self.in_flight[each.worker_id] is None, "a command is in flight"
                 self._assign(each.worker_id, each.trial, messages.Reset(None))  # type: ignore[arg-type]
         elif isinstance(each, instructions.Send):
-            if not self.state.is_ending:
+            if not self.controller.is_ending:
                 assert self.in_flight[each.worker_id] is None, "a command is in flight"
                 assert each.worker_id not in self.stopping
                 self.in_flight[each.worker_id] = each.command
@@ -179,13 +180,13 @@ class Workers:
     # -- events -----------------------------------------------------------------------------------
 
     def advance(self) -> None:
-        self.carry_out(self.state.advance())
-        while self.state.has_work:
-            self.carry_out(self.state.advance())
+        self.carry_out(self.controller.advance())
+        while self.controller.has_work:
+            self.carry_out(self.controller.advance())
 
     def reply(self, worker_id: int, reply: messages.Reply) -> None:
         self.in_flight[worker_id] = None
-        self.carry_out(self.state.handle(Replied(worker_id, reply)))
+        self.carry_out(self.controller.handle(Replied(worker_id, reply)))
 
     def exit(self, worker_id: int, code: int = 0, *, fate: str = KILLED) -> None:
         """A worker ends; its fate says what becomes of the command in flight."""
@@ -201,7 +202,7 @@ class Workers:
             self.disk.half_written[self.trial_of[worker_id].trial_id] = True
         del self.in_flight[worker_id]
         self.stopping.discard(worker_id)
-        self.carry_out(self.state.handle(Exited(worker_id, WorkerExit(code))))
+        self.carry_out(self.controller.handle(Exited(worker_id, WorkerExit(code))))
 
     def answer_well(self, worker_id: int, last_iteration: int = 2) -> None:
         """The expected answer to the command in flight."""
@@ -242,7 +243,7 @@ class Workers:
         """All goes well until the run ends; those who are told to stop end as ``fate`` says."""
         for _ in range(1000):
             self.advance()
-            if self.state.is_done:
+            if self.controller.is_done:
                 return
             if not self.in_flight:
                 self._let_time_pass()
@@ -256,11 +257,11 @@ class Workers:
         raise AssertionError("the run does not end")
 
     def _let_time_pass(self) -> None:
-        seconds, clock = self.state.seconds_left(), self.state._clock
+        seconds, clock = self.controller.seconds_left(), self.controller._clock
         assert seconds is not None, "nothing will happen any more"
         assert isinstance(clock, ManualClock)
         clock.advance(seconds)
 
 
-def statuses(state: ControllerState) -> list[Status]:
-    return [trial.status for trial in state.trials]
+def statuses(controller: Controller) -> list[Status]:
+    return [trial.status for trial in controller.trials]

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import localtune as tune
+from localtune.controller.controller import Controller
 from localtune.controller.settings import RunSettings
-from localtune.controller.state import ControllerState
 from localtune.error import TrialError, TuneError
 from localtune.execution.executor import Capacity
 from localtune.resources import resource_dict_to_pg_factory
@@ -26,7 +26,7 @@ from tests.small_runs import Counting, PauseAlways, fit, processes, rows, status
 def test_a_searcher_that_waits_is_nothing_to_be_busy_with() -> None:
     searcher = BasicVariantGenerator(max_concurrent=1)
     searcher.setup({}, 3)
-    state = ControllerState(
+    state = Controller(
         RunSettings(
             trainable_name="trainable",
             experiment_path="/nowhere",

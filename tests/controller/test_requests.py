@@ -16,7 +16,7 @@ from localtune.testing import ManualClock
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from localtune.worker import messages
-from tests.controller.scripted_workers import FATES, FINISHES, Workers, make_state, statuses
+from tests.controller.scripted_workers import FATES, FINISHES, Workers, make_controller, statuses
 
 PAGE = Path(__file__).parents[2] / "docs" / "controller.md"
 LAST = 9  # iterations of a trial that ends by itself
@@ -66,25 +66,25 @@ class Scene:
     scheduler: Patient
 
     @property
-    def state(self) -> Any:
-        return self.workers.state
+    def controller(self) -> Any:
+        return self.workers.controller
 
     @property
     def command(self) -> messages.Command | None:
         """The command in flight of the trial's worker."""
-        worker = self.state._workers.of_trial(self.trial)
+        worker = self.controller.record.workers.of_trial(self.trial)
         return self.workers.in_flight[worker.worker_id] if worker is not None else None
 
     def step(self, trial: Trial | None = None, last_iteration: int = LAST) -> None:
         """One answer of the worker of the trial, or of another one."""
-        worker = self.state._workers.of_trial(trial or self.trial)
+        worker = self.controller.record.workers.of_trial(trial or self.trial)
         self.workers.answer_well(worker.worker_id, last_iteration)
 
     def until(self, kind: type[messages.Command], trial: Trial | None = None) -> None:
         """Steps until a command of this kind is in flight."""
         trial = trial or self.trial
         for _ in range(20):
-            worker = self.state._workers.of_trial(trial)
+            worker = self.controller.record.workers.of_trial(trial)
             if worker is not None and isinstance(self.workers.in_flight[worker.worker_id], kind):
                 return
             if worker is None:
@@ -103,7 +103,7 @@ class Scene:
         self.scheduler.decisions[self.trial.trial_id] = decision
 
     def ask(self, request: str) -> None:
-        view = self.state._view
+        view = self.controller._deciders.view
         if request == "clone":
             view.clone_trial(self.trial, self.donor, config={"lr": 7}, experiment_tag="cloned")
         elif request == "ready":
@@ -112,23 +112,23 @@ class Scene:
             view.pause_trial(self.trial, should_checkpoint=False)
         else:
             getattr(view, f"{request}_trial")(self.trial)
-        self.state._serve_requests()
-        self.workers.carry_out(self.state._take())
+        self.controller._requests.serve()
+        self.workers.carry_out(self.controller._out.take())
 
 
 def make_scene(**options: Any) -> Scene:
     scheduler = Patient()
     options = {"cpus": 2, "max_failures": -1, "clock": ManualClock(), **options}
     options.setdefault("checkpoint_config", CheckpointConfig(checkpoint_at_end=True))
-    workers = Workers(make_state(2, scheduler=scheduler, **options))
+    workers = Workers(make_controller(2, scheduler=scheduler, **options))
     workers.advance()
-    donor = workers.state.trials[0]
+    donor = workers.controller.trials[0]
     scene = Scene(workers, donor, donor, scheduler)
     # The donor has a checkpoint, and goes on.
     scene.ask("save")
     scene.until(messages.Save)
     scene.step()
-    scene.trial = workers.state.trials[-1]
+    scene.trial = workers.controller.trials[-1]
     return scene
 
 
@@ -191,9 +191,9 @@ def exporting() -> Scene:
 
 def waiting_for_a_donor() -> Scene:
     scene = training()
-    view = scene.state._view
+    view = scene.controller._deciders.view
     view.save_trial(scene.donor)
-    scene.state._serve_requests()
+    scene.controller._requests.serve()
     scene.until(messages.Save, scene.donor)
     scene.decide("NOOP")
     view.clone_trial(scene.trial, scene.donor, config={"lr": 7}, experiment_tag="cloned")
@@ -221,7 +221,7 @@ def leaving() -> Scene:
 def waiting_to_retry() -> Scene:
     scene = make_scene(limits=Limits(retry_wait_s=100.0))
     scene.until(messages.Train)
-    worker = scene.state._workers.of_trial(scene.trial)
+    worker = scene.controller.record.workers.of_trial(scene.trial)
     scene.workers.exit(worker.worker_id, -9)
     assert scene.trial.status is Status.ERROR
     return scene
@@ -258,7 +258,7 @@ def check_outcome(scene: Scene, cell: str, before: Status) -> None:
         assert trial.status is Status.PENDING
         return
     if what == "waits":
-        assert scene.state._clones.is_waiting(trial) and scene.command is None
+        assert scene.controller.record.clones.is_waiting(trial) and scene.command is None
         return
     if when:
         assert trial.status is Status.RUNNING and trial.config != {"lr": 7}
@@ -287,7 +287,7 @@ def test_a_request_is_served_as_the_page_says(phase: str, request_: str, fate: s
     scene.ask(request_)
     check_outcome(scene, REQUESTS[phase, request_], before)
     run_to_the_end(scene, fate)
-    assert statuses(scene.state) == [Status.TERMINATED] * 2
+    assert statuses(scene.controller) == [Status.TERMINATED] * 2
     assert scene.trial.num_failures == (phase == "waiting to retry")
 
 
@@ -297,7 +297,7 @@ def test_other_resources_are_for_trials_that_wait_and_hold_at_their_next_start(
     phase: str, reuse: bool
 ) -> None:
     scene = PHASES[phase]()
-    scene.state._may_reuse = reuse
+    scene.controller.record.may_reuse_workers = reuse
     trial = scene.trial
     if trial.status not in (Status.PENDING, Status.PAUSED):
         with pytest.raises(ValueError, match="resources"):
@@ -306,16 +306,16 @@ def test_other_resources_are_for_trials_that_wait_and_hold_at_their_next_start(
         trial.update_resources({"cpu": 0.5})
         scene.scheduler.is_patient = False
         for _ in range(20):
-            worker = scene.state._workers.of_trial(trial)
+            worker = scene.controller.record.workers.of_trial(trial)
             if worker is not None:
                 break
             scene.end_stopping()
-            if scene.state._workers.of_trial(scene.donor) is not None:
+            if scene.controller.record.workers.of_trial(scene.donor) is not None:
                 scene.step(scene.donor)
             scene.workers.advance()
         assert worker is not None and worker.request == {"CPU": 0.5}
     run_to_the_end(scene, FINISHES)
-    assert statuses(scene.state) == [Status.TERMINATED] * 2
+    assert statuses(scene.controller) == [Status.TERMINATED] * 2
 
 
 @pytest.mark.parametrize("fate", FATES)
@@ -324,18 +324,20 @@ def test_the_end_of_a_run_and_failures_do_what_the_page_says(
     phase: str, end: str, fate: str
 ) -> None:
     scene = PHASES[phase]()
-    state, trial, workers = scene.state, scene.trial, scene.workers
+    controller, trial, workers = scene.controller, scene.trial, scene.workers
     number, failures = len(trial.checkpoints), trial.num_failures
     if end == "worker dies":
-        worker = state._workers.of_trial(trial) or state._workers.former(trial)
+        worker = controller.record.workers.of_trial(trial) or controller.record.workers.former(
+            trial
+        )
         workers.exit(worker.worker_id, -9, fate=fate if fate != FINISHES else FATES[-1])
     elif end == "left off":
-        workers.carry_out(state.interrupt())
+        workers.carry_out(controller.interrupt())
     elif end == "wound down":
-        workers.carry_out(state.wind_down(grace_s=60.0))
+        workers.carry_out(controller.wind_down(grace_s=60.0))
     else:
-        state._end_all("the test says so")
-        workers.carry_out(state._take())
+        controller._endings._shutdown.cut_short("the test says so")
+        workers.carry_out(controller._out.take())
     if end != "worker dies":
         run_to_the_end(scene, fate)
     cell = ENDS[phase, end]
@@ -347,7 +349,7 @@ def test_the_end_of_a_run_and_failures_do_what_the_page_says(
     if status == "retried":
         assert trial.status is Status.PENDING and trial.num_failures == failures + 1
         run_to_the_end(scene, fate)
-        assert statuses(state) == [Status.TERMINATED] * 2
+        assert statuses(controller) == [Status.TERMINATED] * 2
         return
     assert (trial.status, trial.cut_short) == (
         (Status.TERMINATED, Status(status)) if cell.startswith("was") else (Status(status), None)
@@ -359,8 +361,8 @@ def run_to_the_end(scene: Scene, fate: str) -> None:
     """All goes on; the disk is compared with the records whenever nobody works there."""
     scene.scheduler.is_patient = False
     scene.workers.run_well(fate=fate, last_iteration=LAST)
-    assert not scene.state._workers._pool.used.get("CPU")
-    for trial in scene.state.trials:
+    assert not scene.controller.record.workers._pool.used.get("CPU")
+    for trial in scene.controller.trials:
         scene.workers.disk.check(trial)
 
 

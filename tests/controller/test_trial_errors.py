@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from localtune.controller.failure import (
+from localtune.controller.trial_errors import (
     error_of_exit,
     error_of_failed,
     error_of_fault,

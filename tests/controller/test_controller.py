@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from localtune.config.checkpoint import CheckpointConfig
 from localtune.controller import instructions
+from localtune.controller.controller import Controller
 from localtune.controller.limits import Limits
-from localtune.controller.state import ControllerState
 from localtune.error import (
     MissingMetricError,
     ResourceRequestError,
@@ -28,100 +28,102 @@ from localtune.testing import ManualClock
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from localtune.worker import messages
-from tests.controller.scripted_workers import FATES, Workers, make_state, statuses
+from tests.controller.scripted_workers import FATES, Workers, make_controller, statuses
 
 
 def test_every_trial_runs_to_its_end() -> None:
-    state = make_state(5)
-    workers = Workers(state)
+    controller = make_controller(5)
+    workers = Workers(controller)
     workers.run_well()
-    assert statuses(state) == [Status.TERMINATED] * 5
+    assert statuses(controller) == [Status.TERMINATED] * 5
     assert workers.most_at_once == 2
-    hooks = [hook for hook, trial_id in workers.notices if trial_id == state.trials[0].trial_id]
+    hooks = [
+        hook for hook, trial_id in workers.notices if trial_id == controller.trials[0].trial_id
+    ]
     assert hooks == ["on_trial_start", "on_trial_result", "on_trial_result", "on_trial_complete"]
 
 
 def test_max_concurrent_trials_limits_what_lives() -> None:
-    workers = Workers(make_state(5, cpus=4, max_concurrent_trials=1))
+    workers = Workers(make_controller(5, cpus=4, max_concurrent_trials=1))
     workers.run_well()
     assert workers.most_at_once == 1
 
 
 def test_a_request_that_can_never_be_met_ends_the_run_and_names_what_there_is() -> None:
-    state = make_state(1, request={"cpu": 3})
-    Workers(state).advance()
-    assert isinstance(state.error, ResourceRequestError)
-    assert "3" in str(state.error) and "2" in str(state.error)
-    assert state.is_done
+    controller = make_controller(1, request={"cpu": 3})
+    Workers(controller).advance()
+    assert isinstance(controller.error, ResourceRequestError)
+    assert "3" in str(controller.error) and "2" in str(controller.error)
+    assert controller.is_done
 
 
 def test_a_dead_worker_is_retried_then_an_error() -> None:
-    state = make_state(1, max_failures=1)
-    workers = Workers(state)
+    controller = make_controller(1, max_failures=1)
+    workers = Workers(controller)
     workers.advance()
     workers.exit(1, -9)
-    assert statuses(state) == [Status.PENDING]
+    assert statuses(controller) == [Status.PENDING]
     workers.advance()
     workers.exit(2, -9)
     workers.advance()
-    assert statuses(state) == [Status.ERROR]
-    assert state.trials[0].num_failures == 2
-    assert isinstance(state.trials[0].error, WorkerDiedError)
+    assert statuses(controller) == [Status.ERROR]
+    assert controller.trials[0].num_failures == 2
+    assert isinstance(controller.trials[0].error, WorkerDiedError)
     assert [hook for hook, _ in workers.notices] == ["on_trial_recover", "on_trial_error"]
-    assert state.is_done
+    assert controller.is_done
 
 
 def test_fail_fast_terminates_the_others() -> None:
-    state = make_state(3, fail_fast=True)
-    workers = Workers(state)
+    controller = make_controller(3, fail_fast=True)
+    workers = Workers(controller)
     workers.advance()
     workers.exit(1, 1)
-    assert statuses(state) == [Status.ERROR, Status.TERMINATED, Status.TERMINATED]
-    assert state.is_ending and not state.is_done
+    assert statuses(controller) == [Status.ERROR, Status.TERMINATED, Status.TERMINATED]
+    assert controller.is_ending and not controller.is_done
     workers.exit(2)
-    assert state.is_done
+    assert controller.is_done
 
 
 def test_the_time_budget_stops_everything() -> None:
     clock = ManualClock()
-    state = make_state(3, clock=clock, time_budget_s=10.0)
-    workers = Workers(state)
+    controller = make_controller(3, clock=clock, time_budget_s=10.0)
+    workers = Workers(controller)
     workers.advance()
-    assert state.seconds_left() == 10.0
+    assert controller.seconds_left() == 10.0
     clock.advance(10.0)
     workers.advance()
-    assert statuses(state) == [Status.TERMINATED] * 3
+    assert statuses(controller) == [Status.TERMINATED] * 3
     assert "on_trial_complete" not in dict(workers.notices)
 
 
 def test_an_interrupt_keeps_the_state_of_unfinished_trials() -> None:
-    state = make_state(3)
-    workers = Workers(state)
+    controller = make_controller(3)
+    workers = Workers(controller)
     workers.advance()
-    workers.carry_out(state.interrupt())
-    assert statuses(state) == [Status.RUNNING, Status.RUNNING, Status.PENDING]
+    workers.carry_out(controller.interrupt())
+    assert statuses(controller) == [Status.RUNNING, Status.RUNNING, Status.PENDING]
     for worker_id in (1, 2):
         workers.exit(worker_id)
-    assert state.is_done
+    assert controller.is_done
 
 
 def test_a_missing_metric_ends_the_run_and_names_the_near_miss() -> None:
-    state = make_state(1, metric="los")
-    workers = Workers(state)
+    controller = make_controller(1, metric="los")
+    workers = Workers(controller)
     workers.advance()
     workers.answer_well(1)
     workers.answer_well(1)
-    assert isinstance(state.error, MissingMetricError)
-    assert "'loss'" in str(state.error) and "Did you mean" in str(state.error)
+    assert isinstance(controller.error, MissingMetricError)
+    assert "'loss'" in str(controller.error) and "Did you mean" in str(controller.error)
 
 
 @pytest.mark.parametrize("frequency", [1, 2])
 def test_checkpoint_frequency_saves_before_the_decision(frequency: int) -> None:
     config = CheckpointConfig(checkpoint_frequency=frequency, checkpoint_at_end=False)
-    state = make_state(1, checkpoint_config=config)
-    workers = Workers(state)
+    controller = make_controller(1, checkpoint_config=config)
+    workers = Workers(controller)
     workers.run_well()
-    assert len(state.trials[0].checkpoints) == 2 // frequency
+    assert len(controller.trials[0].checkpoints) == 2 // frequency
 
 
 class Decides(FIFOScheduler):
@@ -135,37 +137,37 @@ class Decides(FIFOScheduler):
 
 
 def test_a_paused_trial_is_saved_and_goes_on_from_its_checkpoint() -> None:
-    state = make_state(1, scheduler=Decides("PAUSE"))
-    workers = Workers(state)
+    controller = make_controller(1, scheduler=Decides("PAUSE"))
+    workers = Workers(controller)
     workers.advance()
     workers.answer_well(1)
     workers.answer_well(1)
     assert isinstance(workers.in_flight[1], messages.Save)
     workers.answer_well(1)
-    assert statuses(state) == [Status.PAUSED]
+    assert statuses(controller) == [Status.PAUSED]
     workers.exit(1)
     workers.advance()
-    assert statuses(state) == [Status.RUNNING]
+    assert statuses(controller) == [Status.RUNNING]
     workers.answer_well(2)
     assert isinstance(workers.in_flight[2], messages.Restore)
     workers.run_well()
-    assert statuses(state) == [Status.TERMINATED]
-    assert state.trials[0].last_result["training_iteration"] == 2
+    assert statuses(controller) == [Status.TERMINATED]
+    assert controller.trials[0].last_result["training_iteration"] == 2
 
 
 def test_noop_without_a_request_goes_on() -> None:
-    state = make_state(1, scheduler=Decides("NOOP"))
-    Workers(state).run_well()
-    assert statuses(state) == [Status.TERMINATED]
+    controller = make_controller(1, scheduler=Decides("NOOP"))
+    Workers(controller).run_well()
+    assert statuses(controller) == [Status.TERMINATED]
 
 
 def test_an_unknown_decision_ends_the_run() -> None:
-    state = make_state(1, scheduler=Decides("GO"))
-    workers = Workers(state)
+    controller = make_controller(1, scheduler=Decides("GO"))
+    workers = Workers(controller)
     workers.advance()
     workers.answer_well(1)
     workers.answer_well(1)
-    assert "'GO'" in str(state.error)
+    assert "'GO'" in str(controller.error)
 
 
 class StopsOthers(FIFOScheduler):
@@ -179,12 +181,12 @@ class StopsOthers(FIFOScheduler):
 
 
 def test_a_scheduler_can_stop_running_and_pending_trials() -> None:
-    state = make_state(4, scheduler=StopsOthers())
-    workers = Workers(state)
+    controller = make_controller(4, scheduler=StopsOthers())
+    workers = Workers(controller)
     workers.advance()
     workers.answer_well(1)
     workers.answer_well(1)
-    assert statuses(state) == [Status.RUNNING] + [Status.TERMINATED] * 3
+    assert statuses(controller) == [Status.RUNNING] + [Status.TERMINATED] * 3
     assert workers.stopping == {2}
 
 
@@ -203,32 +205,32 @@ def test_an_exception_of_the_deciders_ends_the_run_with_its_traceback(who: str) 
 
     options: dict[str, Any] = {"scheduler": Raises()} if who == "scheduler" else {}
     options = options or {"stopper": RaisesToo()}
-    state = make_state(1, **options)
-    workers = Workers(state)
+    controller = make_controller(1, **options)
+    workers = Workers(controller)
     workers.advance()
     workers.answer_well(1)
     workers.answer_well(1)
-    assert isinstance(state.error, TuneError)
-    assert who in str(state.error) and "oops" in str(state.error)
-    assert isinstance(state.error.__cause__, KeyError)
+    assert isinstance(controller.error, TuneError)
+    assert who in str(controller.error) and "oops" in str(controller.error)
+    assert isinstance(controller.error.__cause__, KeyError)
     assert workers.stopping == {1}
 
 
 def test_a_refused_reset_gets_a_new_worker_and_says_so_once() -> None:
-    state = make_state(3, cpus=1, reuse_workers=True)
-    workers = Workers(state)
+    controller = make_controller(3, cpus=1, reuse_workers=True)
+    workers = Workers(controller)
     workers.advance()
     for _ in range(3):
         workers.answer_well(1)
     workers.advance()
     assert isinstance(workers.in_flight[1], messages.Reset)
     workers.in_flight[1] = None
-    out = state.handle(Replied(1, messages.ResetDone(False, {})))
+    out = controller.handle(Replied(1, messages.ResetDone(False, {})))
     assert sum(isinstance(each, instructions.Warn) for each in out) == 1
     workers.carry_out(out)
     workers.exit(1)
     workers.run_well()
-    assert statuses(state) == [Status.TERMINATED] * 3
+    assert statuses(controller) == [Status.TERMINATED] * 3
 
 
 class Whims(FIFOScheduler):
@@ -300,7 +302,7 @@ def test_whatever_happens_the_run_ends_and_its_record_is_what_lies_on_the_disk(
     end_at: int,
 ) -> None:
     clock = ManualClock()
-    state = make_state(
+    controller = make_controller(
         6,
         cpus=3,
         scheduler=Whims(whims),
@@ -312,16 +314,16 @@ def test_whatever_happens_the_run_ends_and_its_record_is_what_lies_on_the_disk(
         limits=Limits(retry_wait_s=1.0 if frequency == 1 else 0.0),
         checkpoint_config=CheckpointConfig(checkpoint_frequency=frequency, num_to_keep=num_to_keep),
     )
-    workers = Workers(state, reports_checkpoints=reports_checkpoints)
+    workers = Workers(controller, reports_checkpoints=reports_checkpoints)
     workers.advance()
     for number, choice in enumerate(choices):
         if number == end_at:
             clock.advance(100.0)
             if end == "interrupt":
-                workers.carry_out(state.interrupt())
+                workers.carry_out(controller.interrupt())
             elif end == "wind_down":
-                workers.carry_out(state.wind_down(grace_s=60.0))
-        if state.is_done or not workers.in_flight:
+                workers.carry_out(controller.wind_down(grace_s=60.0))
+        if controller.is_done or not workers.in_flight:
             break
         ids = sorted(workers.in_flight)
         worker_id = ids[choice % len(ids)]
@@ -339,16 +341,16 @@ def test_whatever_happens_the_run_ends_and_its_record_is_what_lies_on_the_disk(
         clock.advance(0.1)
         workers.advance()
     workers.run_well(fate=fate)
-    assert state.error is None
-    is_early = end in ("interrupt", "wind_down") and state.is_ending
-    assert is_early or all(trial.is_finished() for trial in state.trials)
-    if not state.is_ending:
-        assert len(state.trials) == 6
+    assert controller.error is None
+    is_early = end in ("interrupt", "wind_down") and controller.is_ending
+    assert is_early or all(trial.is_finished() for trial in controller.trials)
+    if not controller.is_ending:
+        assert len(controller.trials) == 6
     ended = [trial_id for hook, trial_id in workers.notices if hook == "on_trial_complete"]
     assert len(ended) == len(set(ended)), "a trial completed twice"
-    for trial in state.trials:
+    for trial in controller.trials:
         assert trial.cut_short is None or trial.trial_id not in ended
-    assert not state._workers._pool.used.get("CPU")
+    assert not controller.record.workers._pool.used.get("CPU")
 
 
 # -- clones, saves and what nobody may wait for ----------------------------------------------------
@@ -384,16 +386,16 @@ def save(view: Any, trial: Trial) -> str:
 
 def step(workers: Workers, trial: Trial) -> None:
     """One answer of the worker that serves a trial."""
-    worker = workers.state._workers.of_trial(trial)
+    worker = workers.controller.record.workers.of_trial(trial)
     assert worker is not None
     workers.answer_well(worker.worker_id, last_iteration=9)
 
 
 def test_a_clone_restores_from_the_donor_in_place_and_pins_it() -> None:
-    state = make_state(2, scheduler=Asking({(0, 1): save, (1, 2): clone_of(0)}))
-    workers = Workers(state)
+    controller = make_controller(2, scheduler=Asking({(0, 1): save, (1, 2): clone_of(0)}))
+    workers = Workers(controller)
     workers.advance()
-    first, second = state.trials
+    first, second = controller.trials
     for trial in (first, first, first, second, second, second):
         step(workers, trial)  # started, trained (and saved)
 
@@ -404,28 +406,28 @@ def test_a_clone_restores_from_the_donor_in_place_and_pins_it() -> None:
         workers.exit(worker_id)
     workers.advance()
     step(workers, second)
-    worker = state._workers.of_trial(second)
+    worker = controller.record.workers.of_trial(second)
     assert worker is not None
     command = workers.in_flight[worker.worker_id]
     assert isinstance(command, messages.Restore) and first.checkpoint is not None
     assert command.path == first.checkpoint.path
     workers.run_well()
-    assert statuses(state) == [Status.TERMINATED] * 2
+    assert statuses(controller) == [Status.TERMINATED] * 2
     # It has made none of its own since, so that is where its last result is from.
     assert second.checkpoint == first.checkpoint
     assert first.checkpoints.latest.pins == {second.trial_id}
 
 
 def test_a_clone_waits_for_the_save_in_flight() -> None:
-    state = make_state(2, scheduler=Asking({(1, 1): clone_of(0, save_first=True)}))
-    workers = Workers(state)
+    controller = make_controller(2, scheduler=Asking({(1, 1): clone_of(0, save_first=True)}))
+    workers = Workers(controller)
     workers.advance()
-    first, second = state.trials
+    first, second = controller.trials
     step(workers, first)
     step(workers, second)
     step(workers, second)  # its result: the donor is training
 
-    held = state._workers.of_trial(second)
+    held = controller.record.workers.of_trial(second)
     assert held is not None and workers.in_flight[held.worker_id] is None
     step(workers, first)  # trained, so it is saved now
     assert second.status is Status.RUNNING
@@ -433,17 +435,17 @@ def test_a_clone_waits_for_the_save_in_flight() -> None:
 
     assert second.config == {"lr": 7}
     workers.run_well()
-    assert statuses(state) == [Status.TERMINATED] * 2
+    assert statuses(controller) == [Status.TERMINATED] * 2
 
 
 def test_a_trial_goes_on_as_it_is_if_the_donor_dies_before_it_is_saved() -> None:
-    state = make_state(2, scheduler=Asking({(1, 1): clone_of(0, save_first=True)}))
-    workers = Workers(state)
+    controller = make_controller(2, scheduler=Asking({(1, 1): clone_of(0, save_first=True)}))
+    workers = Workers(controller)
     workers.advance()
-    first, second = state.trials
+    first, second = controller.trials
     for trial in (first, second, second):
         step(workers, trial)
-    worker = state._workers.of_trial(first)
+    worker = controller.record.workers.of_trial(first)
     assert worker is not None
     workers.exit(worker.worker_id, code=-9)
 
@@ -454,13 +456,13 @@ def test_a_trial_goes_on_as_it_is_if_the_donor_dies_before_it_is_saved() -> None
 
 
 def test_a_trial_can_go_on_from_itself_with_another_config() -> None:
-    state = make_state(1, scheduler=Asking({(0, 1): clone_of(0, save_first=True)}))
-    workers = Workers(state)
+    controller = make_controller(1, scheduler=Asking({(0, 1): clone_of(0, save_first=True)}))
+    workers = Workers(controller)
     workers.run_well()
-    (trial,) = state.trials
+    (trial,) = controller.trials
     assert trial.config == {"lr": 7}
     assert trial.last_result["training_iteration"] == 2
-    assert statuses(state) == [Status.TERMINATED]
+    assert statuses(controller) == [Status.TERMINATED]
 
 
 class Forgetful(FIFOScheduler):
@@ -475,10 +477,10 @@ class Forgetful(FIFOScheduler):
 
 
 def test_trials_that_a_scheduler_forgets_go_on_in_the_end() -> None:
-    state = make_state(3, scheduler=Forgetful())
-    workers = Workers(state)
+    controller = make_controller(3, scheduler=Forgetful())
+    workers = Workers(controller)
     workers.run_well()
-    assert statuses(state) == [Status.TERMINATED] * 3
+    assert statuses(controller) == [Status.TERMINATED] * 3
 
 
 def test_a_searcher_that_suggests_nothing_for_ever_ends_the_run() -> None:
@@ -487,15 +489,12 @@ def test_a_searcher_that_suggests_nothing_for_ever_ends_the_run() -> None:
             return None
 
     clock = ManualClock()
-    state = make_state(1, clock=clock)
-    searcher = Silent()
-    searcher.setup({}, 1)
-    state._searcher = searcher
-    state.advance()
-    assert not state.is_done and state.seconds_left() == 1.0
+    controller = make_controller(1, clock=clock, searcher=Silent())
+    controller.advance()
+    assert not controller.is_done and controller.seconds_left() == 1.0
     clock.advance(700)
-    state.advance()
-    assert state.is_done and "suggested nothing" in str(state.error)
+    controller.advance()
+    assert controller.is_done and "suggested nothing" in str(controller.error)
 
 
 # -- limits ----------------------------------------------------------------------------------------
@@ -504,15 +503,15 @@ def test_a_searcher_that_suggests_nothing_for_ever_ends_the_run() -> None:
 def test_a_step_that_does_not_come_back_is_a_failure_and_its_worker_is_killed() -> None:
     clock = ManualClock()
     limits = Limits(iteration_timeout_s=10)
-    state = make_state(1, cpus=1, clock=clock, limits=limits, max_failures=1)
-    workers = Workers(state)
+    controller = make_controller(1, cpus=1, clock=clock, limits=limits, max_failures=1)
+    workers = Workers(controller)
     workers.advance()
-    (trial,) = state.trials
+    (trial,) = controller.trials
     step(workers, trial)
     clock.advance(9)
-    assert not [each for each in state.advance() if isinstance(each, instructions.StopWorker)]
+    assert not [each for each in controller.advance() if isinstance(each, instructions.StopWorker)]
     clock.advance(2)
-    wanted = state.advance()
+    wanted = controller.advance()
     (stop,) = [each for each in wanted if isinstance(each, instructions.StopWorker)]
     assert stop.force
     assert "iteration_timeout_s=10" in str(trial.error) and str(trial.status) == "PENDING"
@@ -523,10 +522,10 @@ def test_a_step_that_does_not_come_back_is_a_failure_and_its_worker_is_killed() 
 
 def test_a_trial_that_runs_too_long_is_not_retried() -> None:
     clock = ManualClock()
-    state = make_state(1, clock=clock, limits=Limits(trial_timeout_s=10), max_failures=-1)
-    workers = Workers(state)
+    controller = make_controller(1, clock=clock, limits=Limits(trial_timeout_s=10), max_failures=-1)
+    workers = Workers(controller)
     workers.advance()
-    (trial,) = state.trials
+    (trial,) = controller.trials
     step(workers, trial)
     trial.run_time_s = 8.0
     clock.advance(3)
@@ -536,53 +535,53 @@ def test_a_trial_that_runs_too_long_is_not_retried() -> None:
 
 def test_retries_wait_twice_as_long_each_time() -> None:
     clock = ManualClock()
-    state = make_state(1, clock=clock, limits=Limits(retry_wait_s=4), max_failures=2)
-    workers = Workers(state)
+    controller = make_controller(1, clock=clock, limits=Limits(retry_wait_s=4), max_failures=2)
+    workers = Workers(controller)
     for wait_s in (4, 8):
         workers.advance()
         (worker_id,) = workers.in_flight
         workers.exit(worker_id, code=-9)
         clock.advance(wait_s - 1)
         workers.advance()
-        assert not workers.in_flight and not state.is_done
+        assert not workers.in_flight and not controller.is_done
         clock.advance(1)
     workers.run_well()
-    assert statuses(state) == [Status.TERMINATED]
+    assert statuses(controller) == [Status.TERMINATED]
 
 
-def fail_all(state: ControllerState) -> int:
+def fail_all(controller: Controller) -> int:
     """Kills worker after worker; returns how many."""
-    workers = Workers(state)
+    workers = Workers(controller)
     for count in range(1000):
         workers.advance()
-        if state.is_done:
+        if controller.is_done:
             return count
         workers.exit(next(iter(workers.in_flight)), code=1)
     raise AssertionError("the run does not end")
 
 
 def test_a_run_in_which_all_fails_ends_early() -> None:
-    state = make_state(500, cpus=1)
-    assert fail_all(state) == 20
-    assert len([each for each in statuses(state) if each is Status.ERROR]) == 20
+    controller = make_controller(500, cpus=1)
+    assert fail_all(controller) == 20
+    assert len([each for each in statuses(controller) if each is Status.ERROR]) == 20
 
 
 @pytest.mark.parametrize(("limit", "failures"), [(0, 1), (3, 4), (-1, 50)])
 def test_the_number_of_failed_trials_can_be_limited(limit: int, failures: int) -> None:
-    state = make_state(50, cpus=1, limits=Limits(max_failed_trials=limit))
-    assert fail_all(state) == failures
+    controller = make_controller(50, cpus=1, limits=Limits(max_failed_trials=limit))
+    assert fail_all(controller) == failures
 
 
 def test_when_memory_has_run_short_fewer_trials_run_at_once() -> None:
-    state = make_state(6, cpus=4, max_failures=1)
-    workers = Workers(state)
+    controller = make_controller(6, cpus=4, max_failures=1)
+    workers = Workers(controller)
     workers.advance()
     assert len(workers.in_flight) == 4
     worker_id = next(iter(workers.in_flight))
     trial = workers.trial_of[worker_id]
     del workers.in_flight[worker_id]
     exit = WorkerExit(-9, "memory ran short: 1 of 2 was left", out_of_memory=True)
-    wanted = state.handle(Exited(worker_id, exit))
+    wanted = controller.handle(Exited(worker_id, exit))
     (warning,) = [each for each in wanted if isinstance(each, instructions.Warn)]
     assert "no more than 3 of the trials run at once" in warning.message
     assert isinstance(trial.error, WorkerDiedError) and "1 of 2 was left" in str(trial.error)
@@ -590,40 +589,40 @@ def test_when_memory_has_run_short_fewer_trials_run_at_once() -> None:
     workers.most_at_once = 0
     workers.run_well()
     assert workers.most_at_once == 3
-    assert statuses(state) == [Status.TERMINATED] * 6
+    assert statuses(controller) == [Status.TERMINATED] * 6
 
 
 def test_a_trial_for_which_the_system_has_no_room_waits_until_others_have_ended() -> None:
-    state = make_state(num_samples=4, cpus=4)
-    workers = Workers(state)
+    controller = make_controller(num_samples=4, cpus=4)
+    workers = Workers(controller)
     workers.advance()
     assert len(workers.in_flight) == 4
     error = WorkerStartError("A worker process could not be started: too many open files")
     error.is_shortage = True
     del workers.in_flight[4]
-    wanted = state.fail_start(4, error)
+    wanted = controller.fail_start(4, error)
     (warning,) = [each for each in wanted if isinstance(each, instructions.Warn)]
     assert warning.message.startswith(str(error))
     assert "no more than 3 of the trials run at once" in warning.message
     workers.carry_out(wanted)
     workers.advance()
-    assert statuses(state).count(Status.PENDING) == 1 and len(workers.in_flight) == 3
+    assert statuses(controller).count(Status.PENDING) == 1 and len(workers.in_flight) == 3
     workers.most_at_once = 0
     workers.run_well()
     assert workers.most_at_once == 3
-    assert statuses(state) == [Status.TERMINATED] * 4
-    assert not any(trial.num_failures for trial in state.trials)
+    assert statuses(controller) == [Status.TERMINATED] * 4
+    assert not any(trial.num_failures for trial in controller.trials)
 
 
 def test_a_trial_that_a_template_had_no_room_for_waits_and_one_warning_says_so() -> None:
-    state = make_state(num_samples=4, cpus=4)
-    workers = Workers(state)
+    controller = make_controller(num_samples=4, cpus=4)
+    workers = Workers(controller)
     workers.advance()
     refused = WorkerExit(None, "it could not be started: too many processes", no_room=True)
     warnings = []
     for worker_id in (3, 4):
         del workers.in_flight[worker_id]
-        wanted = state.handle(Exited(worker_id, refused))
+        wanted = controller.handle(Exited(worker_id, refused))
         warnings += [each for each in wanted if isinstance(each, instructions.Warn)]
         workers.carry_out(wanted)
     assert len(warnings) == 1 and "too many processes" in warnings[0].message
@@ -631,64 +630,64 @@ def test_a_trial_that_a_template_had_no_room_for_waits_and_one_warning_says_so()
     workers.advance()
     workers.run_well()
     assert workers.most_at_once == 2
-    assert statuses(state) == [Status.TERMINATED] * 4
-    assert not any(trial.num_failures for trial in state.trials)
+    assert statuses(controller) == [Status.TERMINATED] * 4
+    assert not any(trial.num_failures for trial in controller.trials)
 
 
 def test_a_trial_for_which_the_system_never_has_room_fails() -> None:
-    state = make_state(num_samples=1)
-    workers = Workers(state)
+    controller = make_controller(num_samples=1)
+    workers = Workers(controller)
     workers.advance()
     error = WorkerStartError("A worker process could not be started: too many open files")
     error.is_shortage = True
     del workers.in_flight[1]
-    workers.carry_out(state.fail_start(1, error))
-    assert statuses(state) == [Status.ERROR]
+    workers.carry_out(controller.fail_start(1, error))
+    assert statuses(controller) == [Status.ERROR]
 
 
 def test_one_trial_may_run_however_short_memory_is() -> None:
-    state = make_state(2, cpus=1, max_failures=3)
-    workers = Workers(state)
+    controller = make_controller(2, cpus=1, max_failures=3)
+    workers = Workers(controller)
     for _ in range(3):
         workers.advance()
         (worker_id,) = workers.in_flight
         del workers.in_flight[worker_id]
         workers.carry_out(
-            state.handle(Exited(worker_id, WorkerExit(-9, "short", out_of_memory=True)))
+            controller.handle(Exited(worker_id, WorkerExit(-9, "short", out_of_memory=True)))
         )
     workers.run_well()
-    assert statuses(state) == [Status.TERMINATED] * 2
+    assert statuses(controller) == [Status.TERMINATED] * 2
 
 
 def test_winding_down_saves_what_runs_and_starts_nothing() -> None:
-    state = make_state(5)
-    workers = Workers(state)
+    controller = make_controller(5)
+    workers = Workers(controller)
     workers.advance()
-    first, second = state.trials[:2]
+    first, second = controller.trials[:2]
     step(workers, first)
-    workers.carry_out(state.wind_down(grace_s=60))
+    workers.carry_out(controller.wind_down(grace_s=60))
     for _ in range(100):
         workers.advance()
-        if state.is_done:
+        if controller.is_done:
             break
         worker_id = next(iter(workers.in_flight))
         if worker_id in workers.stopping:
             workers.exit(worker_id)
         else:
             workers.answer_well(worker_id, last_iteration=9)
-    assert statuses(state) == [Status.PENDING] * 5
+    assert statuses(controller) == [Status.PENDING] * 5
     assert first.has_checkpoint() and second.has_checkpoint()
 
 
 def test_winding_down_ends_after_its_grace_time() -> None:
     clock = ManualClock()
-    state = make_state(1, clock=clock)
-    workers = Workers(state)
+    controller = make_controller(1, clock=clock)
+    workers = Workers(controller)
     workers.advance()
-    state.wind_down(grace_s=60)
+    controller.wind_down(grace_s=60)
     clock.advance(60)
     workers.advance()
-    assert state.is_ending and len(workers.stopping) == 1
+    assert controller.is_ending and len(workers.stopping) == 1
 
 
 # -- what goes wrong on behalf of one trial --------------------------------------------------------
@@ -696,13 +695,13 @@ def test_winding_down_ends_after_its_grace_time() -> None:
 
 @pytest.mark.parametrize("max_failures", [0, 1])
 def test_an_answer_that_cannot_be_taken_in_fails_its_trial(max_failures: int) -> None:
-    state = make_state(2, max_failures=max_failures)
-    workers = Workers(state)
+    controller = make_controller(2, max_failures=max_failures)
+    workers = Workers(controller)
     workers.advance()
     workers.answer_well(1)
     # No worker of localtune sends that.
     workers.reply(1, messages.Trained(None))  # type: ignore[arg-type]
-    (trial, other) = state.trials
+    (trial, other) = controller.trials
     assert trial.status is (Status.PENDING if max_failures else Status.ERROR)
     assert trial.num_failures == 1
     assert "because the answer of its train could not be taken in" in str(trial.error)
@@ -712,25 +711,25 @@ def test_an_answer_that_cannot_be_taken_in_fails_its_trial(max_failures: int) ->
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.PAUSED, Status.RUNNING])
 def test_a_trial_fails_whatever_it_does(status: Status) -> None:
-    state = make_state(2, cpus=2 if status is Status.RUNNING else 1)
-    workers = Workers(state)
+    controller = make_controller(2, cpus=2 if status is Status.RUNNING else 1)
+    workers = Workers(controller)
     workers.advance()
-    trial = state.trials[-1]
+    trial = controller.trials[-1]
     if status is Status.PAUSED:
-        state._move(trial, Status.RUNNING)
-        state._move(trial, Status.PAUSED)
+        controller.record.move(trial, Status.RUNNING)
+        controller.record.move(trial, Status.PAUSED)
     assert trial.status is status
-    workers.carry_out(state.fail_trial(trial, TrialError("bad luck")))
+    workers.carry_out(controller.fail_trial(trial, TrialError("bad luck")))
     assert trial.status is Status.ERROR
     workers.run_well()
-    assert [each.status for each in state.trials] == [Status.TERMINATED, Status.ERROR]
+    assert [each.status for each in controller.trials] == [Status.TERMINATED, Status.ERROR]
 
 
 def test_a_trial_that_has_ended_does_not_fail_any_more() -> None:
-    state = make_state(1)
-    workers = Workers(state)
+    controller = make_controller(1)
+    workers = Workers(controller)
     workers.run_well()
-    (trial,) = state.trials
-    (told,) = state.fail_trial(trial, TrialError("bad luck"))
+    (trial,) = controller.trials
+    (told,) = controller.fail_trial(trial, TrialError("bad luck"))
     assert trial.status is Status.TERMINATED
     assert isinstance(told, instructions.Warn) and "bad luck" in told.message

@@ -1,0 +1,113 @@
+"""Creator: which trials are created, and when."""
+
+from __future__ import annotations
+
+from localtune.controller import instructions
+from localtune.controller.deciders import Deciders
+from localtune.controller.record import RunRecord
+from localtune.controller.settings import RunSettings
+from localtune.controller.shutdown import Shutdown
+from localtune.controller.trial_factory import make_trial
+from localtune.error import ResourceRequestError, TuneError
+from localtune.trial.status import Status
+from localtune.trial.trial import Trial
+
+# At most so many trials are created at once: the first ones start before the next are suggested.
+_CREATED_AT_ONCE = 4
+
+
+class Creator:
+    """Creates trials from what the searcher suggests, as far as limits allow.
+
+    Args:
+        settings: What each trial is made with, and the limits.
+        record: State of the run.
+        out: Receives the instructions.
+        deciders: Suggest trials, and are told of them.
+        shutdown: Ends the run when a trial cannot be made.
+
+    Attributes:
+        searcher_waits: Whether the searcher had nothing to suggest when it was last asked.
+    """
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        record: RunRecord,
+        out: instructions.InstructionList,
+        deciders: Deciders,
+        shutdown: Shutdown,
+    ) -> None:
+        self.searcher_waits = False
+        self._settings = settings
+        self._record = record
+        self._out = out
+        self._deciders = deciders
+        self._shutdown = shutdown
+
+    @property
+    def has_work(self) -> bool:
+        """Whether :meth:`create` can go on at once, without waiting for an event."""
+        return not self._record.is_ending and not self.searcher_waits and self.can_create()
+
+    def can_create(self) -> bool:
+        """Returns whether limits allow one more trial and the searcher has not finished."""
+        record, limit = self._record, self._settings.max_concurrent_trials
+        return (
+            record.counts[Status.PENDING] < self._lookahead()
+            and (limit <= 0 or len(record.live) < limit)
+            and not self._deciders.searcher.is_finished()
+        )
+
+    def create(self) -> bool:
+        """Creates a few trials.
+
+        Returns:
+            Whether it has created any.
+        """
+        self.searcher_waits = False
+        for number in range(_CREATED_AT_ONCE):
+            if self._record.is_ending or not self.can_create():
+                return number > 0
+            suggestion = self._deciders.next_suggestion()
+            if suggestion is None:
+                self.searcher_waits = True
+                return number > 0
+            try:
+                trial = make_trial(self._settings, suggestion, len(self._record.trials))
+                self._check_can_run(trial)
+            except (TuneError, ValueError) as error:
+                self._shutdown.abort(error)
+                return False
+            self._record.add(trial)
+            self._deciders.add(trial)
+            self._out.append(instructions.Persist(trial))
+        return True
+
+    def adopt(self, trials: list[Trial]) -> None:
+        """Adds the trials of an earlier session; unfinished ones will run.
+
+        Raises:
+            ResourceRequestError: if one of them can never run on this machine.
+        """
+        self._record.clones.adopt(trials)
+        for trial in trials:
+            if not trial.is_finished():
+                self._check_can_run(trial)
+            self._record.add(trial)
+            if not trial.is_finished():
+                self._deciders.add(trial)
+
+    def _check_can_run(self, trial: Trial) -> None:
+        reason = self._record.workers.why_never(trial)
+        if reason:
+            raise ResourceRequestError(f"{trial} can never run. {reason}")
+
+    def _lookahead(self) -> int:
+        """How many trials may wait to run."""
+        searcher, most = self._deciders.searcher, self._settings.lookahead
+        if not searcher.learns:
+            return most
+        # A suggestion made too early knows less; one made too late leaves a slot idle.
+        ahead = max(self._record.workers.serving_count, 1) if searcher.is_slow else 1
+        return min(ahead, most)
