@@ -16,6 +16,7 @@ from localtune.testing import ManualClock
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from localtune.worker import messages
+from tests.controller.parts import Parts
 from tests.controller.scripted_workers import FATES, FINISHES, Workers, make_controller, statuses
 
 PAGE = Path(__file__).parents[2] / "docs" / "controller.md"
@@ -369,3 +370,27 @@ def run_to_the_end(scene: Scene, fate: str) -> None:
 def test_the_page_knows_every_phase() -> None:
     assert {phase for phase, _ in REQUESTS} == PHASES.keys() - {"saving last"}
     assert {phase for phase, _ in ENDS} == PHASES.keys()
+
+
+# -- the part alone --------------------------------------------------------------------------------
+
+
+def test_requests_are_carried_out_in_order_and_those_about_ended_trials_are_dropped() -> None:
+    parts = Parts(2)
+    (worker, first), (_, second) = parts.add_running(), parts.add_running()
+    parts.view.save_trial(first)
+    parts.view.stop_trial(second)
+    parts.view.pause_trial(second)
+    parts.requests.serve()
+    assert worker.save_wanted and parts.record.is_saving(first)
+    assert second.status is Status.TERMINATED
+    assert parts.requests.waiting == [] and parts.kinds() == ["StopWorker", "Notify", "Persist"]
+
+
+def test_requests_are_dropped_when_the_run_is_ending() -> None:
+    parts = Parts()
+    trial = parts.add_trial()
+    parts.view.stop_trial(trial)
+    parts.shutdown.leave_off("enough")
+    parts.requests.serve()
+    assert trial.status is Status.PENDING and parts.requests.waiting == []

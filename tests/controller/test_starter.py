@@ -1,0 +1,105 @@
+"""Which trials start, and in which workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from localtune.controller import instructions
+from localtune.controller.starter import Starter
+from localtune.controller.workers import Phase
+from localtune.schedulers import FIFOScheduler
+from localtune.trial.status import Status
+from tests.controller.parts import CAPACITY, Parts, save
+
+
+def make_starter(parts: Parts, max_concurrent_trials: int = 0) -> Starter:
+    return Starter(
+        parts.record,
+        parts.out,
+        parts.commands,
+        parts.deciders,
+        parts.requests,
+        parts.shutdown,
+        parts.clock,
+        CAPACITY,
+        max_concurrent_trials,
+    )
+
+
+def test_trials_start_while_resources_are_free() -> None:
+    parts = Parts(3)
+    trials = [parts.add_trial() for _ in range(3)]
+    starter = make_starter(parts)
+    starter.start_chosen()
+    assert [trial.status for trial in trials] == ["RUNNING", "RUNNING", "PENDING"]
+    assert parts.kinds() == ["PrepareTrial", "Persist", "StartWorker"] * 2
+    assert not starter.scheduler_waits
+    parts.record.validate()
+
+
+@pytest.mark.parametrize("limit", ["max_concurrent_trials", "max_running"])
+def test_limits_hold(limit: str) -> None:
+    parts = Parts(3)
+    trials = [parts.add_trial() for _ in range(2)]
+    parts.record.max_running = 1 if limit == "max_running" else None
+    make_starter(parts, int(limit == "max_concurrent_trials")).start_chosen()
+    assert [trial.status for trial in trials] == ["RUNNING", "PENDING"]
+
+
+def test_a_trial_starts_again_when_its_former_worker_has_gone() -> None:
+    parts = Parts()
+    worker, trial = parts.add_running()
+    parts.commands.pause(worker, trial)
+    starter = make_starter(parts)
+    assert not starter.start(trial)
+    parts.record.workers.remove(worker)
+    assert starter.start(trial)
+
+
+def test_an_idle_worker_is_reset_for_the_next_trial() -> None:
+    parts = Parts(2, may_reuse_workers=True)
+    worker, trial = parts.add_running(Phase.AT_REST)
+    parts.ends.complete(worker, trial)
+    following = parts.add_trial()
+    parts.out.take()
+    assert make_starter(parts).start(following)
+    assert worker.trial is following and worker.phase is Phase.RESETTING
+    assert parts.kinds() == ["PrepareTrial", "Persist", "ResetWorker"]
+
+
+def test_the_history_is_cut_back_to_the_checkpoint() -> None:
+    parts = Parts()
+    trial = parts.add_trial()
+    save(trial).result_count = 3
+    trial.result_count = 5
+    make_starter(parts).start(trial)
+    prepare = parts.out.take()[0]
+    assert isinstance(prepare, instructions.PrepareTrial)
+    assert (trial.result_count, prepare.is_first, prepare.is_known) == (3, True, False)
+
+
+def test_a_scheduler_that_chooses_a_running_trial_ends_the_run() -> None:
+    class Odd(FIFOScheduler):
+        def choose_trial_to_run(self, tune_controller: Any) -> Any:
+            return tune_controller.get_trials()[0]
+
+    parts = Parts(2, scheduler=Odd())
+    parts.add_running()
+    parts.add_trial()
+    make_starter(parts).start_chosen()
+    assert "only pending and paused trials can start" in str(parts.record.error)
+
+
+def test_idle_workers_end_when_no_trial_is_left_for_them() -> None:
+    parts = Parts(1, may_reuse_workers=True)
+    worker, trial = parts.add_running(Phase.AT_REST)
+    parts.ends.complete(worker, trial)
+    assert worker.phase is Phase.IDLE
+    waiting = parts.add_trial(Status.PAUSED)
+    make_starter(parts).release_idle()
+    assert worker.phase is Phase.IDLE
+    parts.ends.remove(waiting)
+    make_starter(parts).release_idle()
+    assert worker.phase is Phase.STOPPING
