@@ -42,7 +42,7 @@ def test_a_trial_is_exported_before_it_ends() -> None:
     worker.decision = STOP
     decisions = make_decisions(parts, "model")
     decisions.carry_out(worker, trial)
-    assert worker.phase is Phase.EXPORTING and trial.status is Status.RUNNING
+    assert (worker.phase, trial.status) == (Phase.EXPORTING, Status.RUNNING)
     decisions.take_export(worker, trial, messages.Exported({}))
     assert trial.status is Status.TERMINATED
 

@@ -31,7 +31,8 @@ def test_a_trial_with_a_checkpoint_restores_it_first() -> None:
     readiness = make_readiness(parts)
     readiness.take_ready(worker, trial, messages.Ready({}))
     _, send = parts.out.take()
-    assert isinstance(send, instructions.Send) and worker.phase is Phase.RESTORING
+    assert isinstance(send, instructions.Send)
+    assert (send.worker_id, worker.phase) == (worker.worker_id, Phase.RESTORING)
     assert send.command == messages.Restore(tracked.checkpoint.path, {"training_iteration": 1})
     readiness.take_restored(worker, trial, messages.Restored())
     assert worker.phase is Phase.TRAINING and trial.last_result["training_iteration"] == 1

@@ -96,5 +96,6 @@ def test_the_checkpoint_before_a_damaged_one_takes_its_place() -> None:
     assert trial.resume_point is not None and trial.resume_point.tracked is first
     assert (trial.result_count, trial.last_result["training_iteration"]) == (1, 1)
     saves.drop_resume_point(trial)
-    assert (trial.resume_point, trial.result_count, trial.last_result) == (None, 0, {})
+    assert not trial.has_checkpoint()
+    assert (trial.result_count, trial.last_result) == (0, {})
     saves.drop_resume_point(trial)

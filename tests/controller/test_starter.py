@@ -96,10 +96,9 @@ def test_idle_workers_end_when_no_trial_is_left_for_them() -> None:
     parts = Parts(1, may_reuse_workers=True)
     worker, trial = parts.add_running(Phase.AT_REST)
     parts.ends.complete(worker, trial)
-    assert worker.phase is Phase.IDLE
     waiting = parts.add_trial(Status.PAUSED)
     make_starter(parts).release_idle()
-    assert worker.phase is Phase.IDLE
+    assert parts.record.workers.idle() == [worker]
     parts.ends.remove(waiting)
     make_starter(parts).release_idle()
     assert worker.phase is Phase.STOPPING
