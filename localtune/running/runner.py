@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from localtune.callback import CallbackError, CallbackList
+from localtune.controller.controller import Controller
 from localtune.controller.kept_state import KeptState
 from localtune.controller.loop import ExperimentLoop, error_of_callback
-from localtune.controller.controller import Controller
 from localtune.execution.executor import Executor
 from localtune.progress_reporter import create_output
 from localtune.registry import get_trainable_cls
