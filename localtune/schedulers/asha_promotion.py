@@ -1,10 +1,10 @@
-"""Promotion: who goes on, among trials that wait in rungs.
+"""Promotion: chooses the next trial among those that wait in rungs.
 
 ::
 
     new, retried --> queue --> (runs) --> enter a rung --> waits --> promoted --> (runs) --> ...
                                               |              |
-                                              +--> promoted  +--> (stopped, when all is over)
+                                              +--> promoted  +--> (stopped, at the end of the run)
                                                    at once
 """
 
@@ -17,7 +17,7 @@ from localtune.schedulers.rungs import Rung
 from localtune.trial.status import Status
 
 if TYPE_CHECKING:
-    from localtune.schedulers.trial_scheduler import ControllerView
+    from localtune.schedulers.trial_scheduler import TuneController
     from localtune.trial.trial import Trial
 
 
@@ -33,29 +33,29 @@ class Promotion:
         self._reduction_factor = reduction_factor
         rungs = [rung for bracket in brackets for rung in bracket]
         self._rungs = sorted(rungs, key=lambda rung: rung.milestone, reverse=True)
-        self._queue: dict[str, None] = {}  # ids of those that have no result since they were added
-        self._rung_of: dict[str, Rung] = {}  # of those that wait
-        self._lost: set[str] = set()  # ids of those that failed or were taken away
-        # Of those in the queue and in rungs. Found again in the run when it is taken up.
+        self._queue: dict[str, None] = {}  # ids of trials without a result since they were added
+        self._rung_of: dict[str, Rung] = {}  # {id of a waiting trial: its rung}
+        self._lost: set[str] = set()  # ids of trials that failed or were removed
+        # The trials in the queue and in rungs, by id. A resumed run fills it anew.
         self._trials: dict[str, Trial] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_trials": {}}
 
     def add(self, trial: Trial) -> None:
-        """Takes in a trial that is new, retried, or of a run that is taken up again."""
+        """Takes in a new or retried trial, or a trial of a resumed run."""
         self._trials[trial.trial_id] = trial
         self._lost.discard(trial.trial_id)
         if trial.trial_id not in self._rung_of:
             self._queue[trial.trial_id] = None
 
     def take_out(self, trial_id: str, *, is_final: bool = False, is_lost: bool = False) -> None:
-        """Notes that a trial waits no more.
+        """Removes a trial from the queue and from its rung's waiting trials.
 
         Args:
-            trial_id: The trial.
-            is_final: Whether it has ended, or failed.
-            is_lost: Whether it can never be the best one any more.
+            trial_id: Id of the trial.
+            is_final: Whether the trial has ended or failed.
+            is_lost: Whether the trial can no longer be the best one.
         """
         self._queue.pop(trial_id, None)
         rung = self._rung_of.pop(trial_id, None)
@@ -67,94 +67,112 @@ class Promotion:
             self._lost.add(trial_id)
 
     def observe(self, trial_id: str, time: float, score: float) -> None:
-        """Takes in a result, of which there may be many between two rungs."""
+        """Takes in a result; there may be many between two rungs.
 
-    def enter(self, view: ControllerView, trial: Trial, rung: Rung, score: float) -> bool:
-        """Takes in the score of a running trial that has reached a rung.
+        Args:
+            trial_id: Id of the trial.
+            time: Time of the result.
+            score: Score of the result, higher is better; may be NaN.
+        """
+
+    def enter(self, controller: TuneController, trial: Trial, rung: Rung, score: float) -> bool:
+        """Records the score of a running trial that has reached a rung.
+
+        Args:
+            controller: The run.
+            trial: The trial.
+            rung: The rung that it has reached.
+            score: Its score there, higher is better; may be NaN.
 
         Returns:
-            Whether it goes on at once: it is the one that would be promoted now.
+            Whether the trial is the next one to promote, and so goes on at once.
         """
         trial_id = trial.trial_id
         rung.record(trial_id, score)
         rung.wait(trial_id)
         self._rung_of[trial_id] = rung
         self._trials[trial_id] = trial
-        if self._find_promotable(view, entering=trial) is not trial:
+        if self._find_promotable(controller, entering=trial) is not trial:
             return False
         self.take_out(trial_id)
         return True
 
-    def choose(self, view: ControllerView) -> Trial | None:
-        """The trial that should run next, None if none should."""
-        promotable = self._find_promotable(view)
+    def choose(self, controller: TuneController) -> Trial | None:
+        """Returns the trial that should run next; None if none should."""
+        promotable = self._find_promotable(controller)
         if promotable is not None:
             return promotable
         for trial_id in self._queue:
-            trial = self._find(view, trial_id)
+            trial = self._find(controller, trial_id)
             if trial is not None and _can_start(trial):
                 return trial
-        return self._wind_up(view) if view.is_stuck else None
+        return self._wind_up(controller) if controller.is_stuck else None
 
     # -- pieces -----------------------------------------------------------------------------------
 
     def _is_open(self, rung: Rung) -> bool:
-        """Whether trials may be promoted out of a rung."""
+        """Returns whether trials of a rung may be promoted."""
         return True
 
-    def _find_promotable(self, view: ControllerView, entering: Trial | None = None) -> Trial | None:
+    def _find_promotable(
+        self, controller: TuneController, entering: Trial | None = None
+    ) -> Trial | None:
         for rung in filter(self._is_open, self._rungs):
             for trial_id in rung.promotable(self._reduction_factor):
-                trial = self._find(view, trial_id)
-                # One that is promoted already runs until its next result.
+                trial = self._find(controller, trial_id)
+                # A promoted trial stays among the waiting trials until its next result.
                 if trial is not None and (trial is entering or _can_start(trial)):
                     return trial
         return None
 
-    def _find(self, view: ControllerView, trial_id: str) -> Trial | None:
+    def _find(self, controller: TuneController, trial_id: str) -> Trial | None:
         if trial_id not in self._trials:
-            for each in view.get_live_trials():
+            for each in controller.get_live_trials():
                 if each.trial_id in self._queue or each.trial_id in self._rung_of:
                     self._trials[each.trial_id] = each
         return self._trials.get(trial_id)
 
-    def _wind_up(self, view: ControllerView) -> Trial | None:
-        """Decides when nothing runs, nobody can be promoted, and no trial can be created."""
-        live = list(view.get_live_trials())
+    def _wind_up(self, controller: TuneController) -> Trial | None:
+        """Decides when no trial runs, none can be promoted, and none can be created.
+
+        Returns:
+            The trial that goes on. The others are stopped.
+        """
+        live = list(controller.get_live_trials())
         if not all(map(_can_start, live)):
-            # One has been let go a moment ago.
+            # A trial is about to start.
             return None
         for trial in live:
-            # Paused by somebody else, such as a subclass.
+            # Something else has paused it, such as a subclass.
             if trial.trial_id not in self._rung_of:
                 return trial
-        waiting = list(self._worst_first(view))
-        if view.search_alg.is_finished():
-            winner = self._find_winner(view)
+        waiting = list(self._worst_first(controller))
+        if controller.search_alg.is_finished():
+            winner = self._find_winner(controller)
             if winner is not None:
                 return winner
         else:
-            # Who waits counts as live: one must make room for the next, or there would be none.
+            # Waiting trials count as live. One of them must make room for a new trial.
             waiting = waiting[:1]
         for trial in waiting:
-            view.stop_trial(trial)
+            controller.stop_trial(trial)
         return None
 
-    def _worst_first(self, view: ControllerView) -> Iterator[Trial]:
+    def _worst_first(self, controller: TuneController) -> Iterator[Trial]:
         for rung in reversed(self._rungs):
             for trial_id in reversed(list(rung.waiting())):
-                trial = self._find(view, trial_id)
+                trial = self._find(controller, trial_id)
                 if trial is not None and _can_start(trial):
                     yield trial
 
-    def _find_winner(self, view: ControllerView) -> Trial | None:
-        """The best trial of the highest rung that anybody reached, if it waits to go on."""
+    def _find_winner(self, controller: TuneController) -> Trial | None:
+        """Returns the best trial of the highest rung with a score, if the trial waits to go on."""
         for rung in self._rungs:
             for trial_id in rung.best():
                 if trial_id in self._lost:
                     continue
                 is_held = trial_id not in self._rung_of or not self._is_open(rung)
-                return None if is_held else self._find(view, trial_id)
+                return None if is_held else self._find(controller, trial_id)
         return None
 
 

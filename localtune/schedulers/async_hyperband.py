@@ -12,7 +12,7 @@ from localtune.schedulers.rungs import Rung, milestones
 from localtune.utils.text import near_miss
 
 if TYPE_CHECKING:
-    from localtune.schedulers.trial_scheduler import ControllerView
+    from localtune.schedulers.trial_scheduler import TuneController
     from localtune.trial.trial import Trial
 
 __all__ = ["ASHAScheduler", "AsyncHyperBandScheduler"]
@@ -21,38 +21,39 @@ _TYPES = ("stopping", "promotion")
 
 
 class AsyncHyperBandScheduler(MetricScheduler):
-    """Gives much time to few trials: the better ones of those that came equally far.
+    """Gives more time to the better trials, and stops or pauses the others early.
 
-    Trials are compared at rungs: at ``grace_period``, and at each time that is
-    ``reduction_factor`` times the one before. What happens there is the ``type``:
+    Trials are compared at rungs. The first rung is at time ``grace_period``, and each further one
+    at ``reduction_factor`` times the time of the one before. The ``type`` tells what happens at a
+    rung:
 
-    - ``"stopping"``: a trial that is below the best 1/``reduction_factor`` of those that were at
-      the rung before it is stopped. Nobody ever waits; checkpoints are not needed.
-    - ``"promotion"``: every trial is paused there. Whenever a slot is free, the best paused trial
-      goes on that is among the best 1/``reduction_factor`` of its rung, the highest rung first;
-      only if there is none, a new trial starts. It wastes less on trials that came early, and
-      needs checkpoints. When no trial is left to come and nobody can be promoted, the best
-      trial of the highest rung goes on to its end, and the others are stopped. If a limit of
-      concurrent trials, which paused ones count for, keeps new trials away, the worst trial
-      of the lowest rung is stopped.
+    - ``"stopping"``: a trial is stopped unless it is among the best 1/``reduction_factor`` of the
+      trials that reached the rung before it. No trial ever waits, and no checkpoints are needed.
+    - ``"promotion"``: every trial is paused at every rung. When a slot is free, the best paused
+      trial among the best 1/``reduction_factor`` of its rung goes on. Higher rungs come first. A
+      new trial starts only if no trial can be promoted. This type wastes less time on early
+      trials, and needs checkpoints. At the end, when no new trial can be created and none can be
+      promoted, the best trial of the highest rung goes on to its end, and the others are stopped.
+      Paused trials count towards the limit of concurrent trials. If that limit keeps new trials
+      from starting, the worst trial of the lowest rung is stopped.
 
     "A System for Massively Parallel Hyperparameter Tuning" (Li et al., MLSys 2020): the promotion
     form is Algorithm 2, the stopping form a variant of it.
 
     Args:
-        time_attr: Key of the results that says how far a trial is.
+        time_attr: Key of the results that measures a trial's time.
         metric: Metric to optimise; None takes the one of the run.
         mode: ``"min"`` or ``"max"``; None takes the one of the run.
         max_t: Time, in units of ``time_attr``, at which trials are stopped.
         grace_period: Time before which no trial is stopped or paused.
         reduction_factor: The best 1/``reduction_factor`` of a rung go on; more than 1.
-        brackets: Into how many groups trials are divided at random. Each starts to compare one
-            rung later than the one before.
+        brackets: Number of groups into which trials are divided at random. The first comparison
+            of each group is one rung later than that of the group before.
         stop_last_trials: Whether trials are stopped at ``max_t``.
         type: ``"stopping"`` or ``"promotion"``.
 
     Raises:
-        ValueError: for values out of their ranges.
+        ValueError: for a value out of its range.
 
     Example:
         >>> ASHAScheduler(metric="loss", mode="min", max_t=81, reduction_factor=3).debug_string()
@@ -93,14 +94,14 @@ class AsyncHyperBandScheduler(MetricScheduler):
     def max_iterations(self) -> int | None:
         return int(self._max_t) if self._time_attr == TRAINING_ITERATION else None
 
-    def on_trial_add(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         super().on_trial_add(tune_controller, trial)
         self._rungs_of(trial.trial_id)
         if self._promotion is not None:
             self._promotion.add(trial)
 
     def on_trial_result(
-        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> str:
         if self._promotion is not None:
             self._promotion.take_out(trial.trial_id)
@@ -125,7 +126,7 @@ class AsyncHyperBandScheduler(MetricScheduler):
         return self._stop()
 
     def on_trial_complete(
-        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> None:
         time, score = self.time_of(result), self._signed(result)
         if time is not None and score is not None:
@@ -135,16 +136,16 @@ class AsyncHyperBandScheduler(MetricScheduler):
         if self._promotion is not None:
             self._promotion.take_out(trial.trial_id, is_final=True)
 
-    def on_trial_error(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
         if self._promotion is not None:
-            # If it is retried, it is added again.
+            # A retried trial is added again.
             self._promotion.take_out(trial.trial_id, is_final=True, is_lost=True)
 
-    def on_trial_remove(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_remove(self, tune_controller: TuneController, trial: Trial) -> None:
         if self._promotion is not None:
             self._promotion.take_out(trial.trial_id, is_final=True, is_lost=True)
 
-    def choose_trial_to_run(self, tune_controller: ControllerView) -> Trial | None:
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
         if self._promotion is not None:
             return self._promotion.choose(tune_controller)
         return super().choose_trial_to_run(tune_controller)
@@ -170,14 +171,14 @@ class AsyncHyperBandScheduler(MetricScheduler):
         return self._brackets[index]
 
     def _rung_reached(self, trial_id: str, time: float) -> Rung | None:
-        """The highest rung that a trial has reached and has no score in."""
+        """Returns the highest rung that a trial has reached without a score in it."""
         for rung in reversed(self._rungs_of(trial_id)):
             if rung.milestone > time:
                 continue
             if trial_id not in rung.scores:
                 return rung
             if not self._stop_last_trials:
-                # Rungs that a large step led past are never made up for.
+                # The lower rungs that a large step skipped stay without a score.
                 return None
         return None
 
@@ -188,7 +189,6 @@ ASHAScheduler = AsyncHyperBandScheduler
 def _check(
     max_t: float, grace_period: float, reduction_factor: float, brackets: int, type: str
 ) -> None:
-    """Raises ValueError for arguments out of their ranges."""
     check_number("max_t", max_t, lambda value: value > 0, "above 0")
     check_number(
         "grace_period",

@@ -1,4 +1,4 @@
-"""Brackets of HyperBand: how many trials, until when, and who is kept."""
+"""Brackets of HyperBand: groups of trials that are compared at milestones."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class BracketSize:
-    """What a bracket starts with.
+    """The initial size of a bracket, in the terms of the HyperBand paper.
 
     Attributes:
-        s: How often it will be cut down.
-        n: How many trials it takes.
-        r: Time at which they are compared first.
+        s: Number of halvings.
+        n: Number of trials.
+        r: Time of the first comparison.
     """
 
     s: int
@@ -22,13 +22,13 @@ class BracketSize:
 
 
 def band_sizes(max_t: float, reduction_factor: float) -> list[BracketSize]:
-    """The brackets of one band, by growing number of halvings.
+    """Returns the brackets of one band, by growing number of halvings.
 
-    Brackets whose first comparison would come at time 0 are left out.
+    Brackets whose first comparison would be at time 0 are left out.
 
     Args:
-        max_t: Time at which every trial is over.
-        reduction_factor: One in how many trials is kept at each comparison.
+        max_t: Time at which every trial ends.
+        reduction_factor: One in ``reduction_factor`` trials is kept at each comparison.
 
     Example:
         >>> [(size.n, size.r) for size in band_sizes(9, 3)]
@@ -48,12 +48,12 @@ def band_sizes(max_t: float, reduction_factor: float) -> list[BracketSize]:
 
 @dataclass(slots=True)
 class Member:
-    """What a bracket knows of one of its trials.
+    """A bracket's record of one trial.
 
     Attributes:
-        score: Of its latest result; higher is better.
-        time: Of its latest result.
-        is_waiting: Whether it has reached the milestone, and waits for the others.
+        score: Score of its latest result; higher is better.
+        time: Time of its latest result.
+        is_waiting: Whether it has reached the milestone and waits for the others.
     """
 
     score: float = -math.inf
@@ -62,19 +62,19 @@ class Member:
 
 
 class Bracket:
-    """Trials that are compared with one another, and become fewer each time.
+    """A group of trials of which only the best are kept at each milestone.
 
     Args:
-        size: What it starts with.
-        max_t: Time at which every trial is over.
-        reduction_factor: One in how many trials is kept at each comparison.
+        size: Initial size.
+        max_t: Time at which every trial ends.
+        reduction_factor: One in ``reduction_factor`` trials is kept at each comparison.
 
     Attributes:
-        size: What it started with.
-        n: How many trials it may hold now.
-        milestone: Time at which its trials are compared next.
-        halvings: How often it will still be cut down.
-        members: {trial id: what is known of it}, in the order in which they came.
+        size: Initial size.
+        n: Largest number of trials until the next comparison.
+        milestone: Time of the next comparison.
+        halvings: Number of halvings that are left.
+        members: {trial id: record}, in the order in which the trials joined.
     """
 
     def __init__(self, size: BracketSize, max_t: float, reduction_factor: float) -> None:
@@ -87,23 +87,23 @@ class Bracket:
         self._factor = reduction_factor
         self._admitted = 0
         self._is_closed = False
-        self._absent: set[str] = set()  # who failed since the last comparison
+        self._absent: set[str] = set()  # ids of trials that failed since the last comparison
         self._progress = 0.0
         self._total_work = self._work()
 
     @property
     def is_complete(self) -> bool:
-        """Whether it takes no further trials."""
+        """Whether the bracket takes no further trials."""
         return self._is_closed or self._admitted >= self.size.n
 
     @property
     def all_wait(self) -> bool:
-        """Whether it has trials, and all of them have reached the milestone."""
+        """Whether the bracket has trials and all of them have reached the milestone."""
         return bool(self.members) and all(each.is_waiting for each in self.members.values())
 
     @property
     def share_done(self) -> float:
-        """How much of its work is done; 0 is nothing."""
+        """Share of the bracket's work that is done, from 0 on."""
         return self._progress / self._total_work
 
     def admit(self, trial_id: str) -> None:
@@ -112,7 +112,11 @@ class Bracket:
         self._admitted += 1
 
     def readmit(self, trial_id: str) -> bool:
-        """Takes in again who failed; returns False if the others have gone on without it."""
+        """Takes in a trial again that has failed.
+
+        Returns:
+            False if the bracket has compared its trials since the failure.
+        """
         if trial_id not in self._absent:
             return False
         self._absent.remove(trial_id)
@@ -120,7 +124,13 @@ class Bracket:
         return True
 
     def record(self, trial_id: str, time: float, score: float | None) -> None:
-        """Notes a result; without a score the one before stays."""
+        """Records a result.
+
+        Args:
+            trial_id: Id of a member.
+            time: Time of the result.
+            score: Score of the result; None keeps the last score.
+        """
         member = self.members[trial_id]
         self._progress += max(time - member.time, 0.0)
         member.time = time
@@ -131,18 +141,18 @@ class Bracket:
         """Forgets a trial.
 
         Args:
-            trial_id: The trial.
-            may_return: Whether it has its place back if it is retried.
+            trial_id: Id of a member.
+            may_return: Whether the trial gets its place back if it is retried.
         """
         del self.members[trial_id]
         if may_return:
             self._absent.add(trial_id)
 
     def halve(self) -> list[str]:
-        """Keeps the best trials until the next milestone; takes no further ones.
+        """Keeps the best trials until the next milestone, and takes no new trials from now on.
 
         Returns:
-            Ids of those that are not kept. They are members no more.
+            Ids of the other trials, which are no longer members.
         """
         self.n = math.ceil(self.n / self._factor)
         self.milestone = min(int(self.milestone * self._factor), self._max_t)
@@ -157,17 +167,17 @@ class Bracket:
             member.is_waiting = False
         return dropped
 
-    def hold_who_is_ahead(self) -> None:
-        """Lets the trials wait that have passed the milestone already, with a longer step."""
+    def hold_members_ahead(self) -> None:
+        """Marks the members as waiting that a long step has taken past the milestone."""
         for member in self.members.values():
             member.is_waiting = member.time >= self.milestone
 
     def close(self) -> None:
-        """Takes no further trials."""
+        """Makes the bracket take no further trials."""
         self._is_closed = True
 
     def _work(self) -> float:
-        """Time that all its trials need together, if it fills."""
+        """Returns the sum of the times of all trials of a full bracket."""
         n, milestone, before, work = self.n, self.milestone, 0.0, 0.0
         for _ in range(self.halvings + 1):
             work += n * (milestone - before)

@@ -1,10 +1,10 @@
-"""How population based training changes a configuration: what may change, and the step itself.
+"""Mutations of configurations in population based training.
 
-A mutation says of one key what it may become:
+A mutation tells how the value of one key may change:
 
 ========================  ======================================================================
-list or tuple             one of the values; a step goes to the one before or behind
-domain, or a function     a new draw, or the number times one of the factors
+list or tuple             a step moves to the previous or the next value
+domain, or a function     a step draws a new value, or multiplies the number by a factor
 dict                      mutations of the keys of a nested configuration
 ========================  ======================================================================
 """
@@ -29,14 +29,14 @@ _GRID = "grid_search"
 
 @dataclass(frozen=True, slots=True)
 class Exploration:
-    """The step from one configuration to one beside it.
+    """The step from one configuration to a similar one.
 
     Jaderberg et al. 2017, "Population Based Training of Neural Networks", section 3, "explore".
 
     Attributes:
-        mutations: {key: what it may become}, checked.
-        resample_probability: How likely a value is drawn anew, from 0 to 1.
-        factors: What numbers are multiplied by otherwise.
+        mutations: {key: mutation}, checked.
+        resample_probability: Probability that a value is drawn anew, from 0 to 1.
+        factors: Factors for numbers that are not drawn anew.
     """
 
     mutations: Mapping[str, Any]
@@ -44,24 +44,24 @@ class Exploration:
     factors: Sequence[float]
 
     def explore(self, config: dict[str, Any], rng: random.Random) -> dict[str, Any]:
-        """A configuration near ``config``, which stays as it is.
+        """Returns a configuration near ``config``, which stays unchanged.
 
         Args:
-            config: Has all the keys that may change.
-            rng: What is random comes from here, but for what a function of the user's draws.
+            config: A configuration with all the keys that may change.
+            rng: Source of randomness, except within the user's functions.
         """
-        return self._explored(self.mutations, copy_containers(config), rng)
+        return self._explore(self.mutations, copy_containers(config), rng)
 
-    def _explored(
+    def _explore(
         self, mutations: Mapping[str, Any], config: dict[str, Any], rng: random.Random
     ) -> dict[str, Any]:
         for key, spec in mutations.items():
             if isinstance(spec, dict):
-                config[key] = self._explored(spec, config.get(key, {}), rng)
+                config[key] = self._explore(spec, config.get(key, {}), rng)
             elif isinstance(spec, (list, tuple)):
                 config[key] = self._neighbour(spec, config[key], rng)
             elif rng.random() < self.resample_probability:
-                config[key] = whole_if_it_was(config[key], draw(spec, rng))
+                config[key] = rounded_like(config[key], draw(spec, rng))
             else:
                 config[key] = scaled(config[key], rng.choice(self.factors))
         return config
@@ -75,7 +75,11 @@ class Exploration:
 
 
 def scaled(value: Any, factor: float) -> Any:
-    """A number times a factor, whole if it was; what is no number stays what it is.
+    """Returns a number times a factor, rounded if the number is an integer; others unchanged.
+
+    Args:
+        value: The value of a parameter.
+        factor: The factor.
 
     Example:
         >>> scaled(0.5, 1.2), scaled(16, 1.2), scaled(True, 1.2), scaled("relu", 1.2)
@@ -83,14 +87,18 @@ def scaled(value: Any, factor: float) -> Any:
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return value
-    return whole_if_it_was(value, float(value) * factor)
+    return rounded_like(value, float(value) * factor)
 
 
-def whole_if_it_was(before: Any, value: Any) -> Any:
-    """The value that follows another one: rounded if that was whole.
+def rounded_like(before: Any, value: Any) -> Any:
+    """Returns a value, rounded if the value before it is an integer.
+
+    Args:
+        before: Old value of a parameter.
+        value: New value of the parameter.
 
     Example:
-        >>> whole_if_it_was(16, 20.7), whole_if_it_was(0.5, 20.7), whole_if_it_was(16, "auto")
+        >>> rounded_like(16, 20.7), rounded_like(0.5, 20.7), rounded_like(16, "auto")
         (21, 20.7, 'auto')
     """
     is_whole = isinstance(before, numbers.Integral) and not isinstance(before, bool)
@@ -101,7 +109,12 @@ def whole_if_it_was(before: Any, value: Any) -> Any:
 
 
 def draw(spec: Any, rng: random.Random) -> Any:
-    """One value of a mutation: of a sequence, a domain, or what a function returns."""
+    """Draws one value of a mutation.
+
+    Args:
+        spec: A sequence of values, a domain, or a function without arguments.
+        rng: Source of randomness for sequences and domains.
+    """
     if isinstance(spec, (list, tuple)):
         return rng.choice(spec)
     if isinstance(spec, Domain):
@@ -114,10 +127,16 @@ def draw(spec: Any, rng: random.Random) -> Any:
 def fill_in(
     config: dict[str, Any], mutations: Mapping[str, Any], rng: random.Random
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The configuration with a value for each key that mutations name and it lacks.
+    """Draws a value for each key that has a mutation and is missing in a configuration.
+
+    Args:
+        config: The configuration, which stays unchanged.
+        mutations: {key: mutation}.
+        rng: Source of randomness.
 
     Returns:
-        The configuration, a new one if anything was missing, and {flat name: value} of what was.
+        The full configuration, a copy if a key was missing, and {flat name: value} of the drawn
+        values.
 
     Raises:
         TuneError: if a mutation is nested below a value that is no dict.
@@ -153,7 +172,13 @@ def _filled(
 def values_of(
     config: Mapping[str, Any], mutations: Mapping[str, Any], path: Path = ()
 ) -> dict[Path, Any]:
-    """{path: value} of all in a configuration that mutations may change."""
+    """Returns {path: value} of all values in a configuration that have a mutation.
+
+    Args:
+        config: The configuration.
+        mutations: {key: mutation}.
+        path: Path of both within the whole configuration.
+    """
     values: dict[Path, Any] = {}
     for key, spec in mutations.items():
         inner = (*path, key)
@@ -165,21 +190,26 @@ def values_of(
 
 
 def value_at(config: Any, path: Sequence[Any]) -> Any:
-    """What stands at a path of keys; an empty path is the whole."""
+    """Returns the value at a path of keys.
+
+    Args:
+        config: Nested dicts and lists.
+        path: Keys from the outermost to the innermost; an empty path returns ``config``.
+    """
     for key in path:
         config = config[key]
     return config
 
 
 def copy_containers(value: Any) -> Any:
-    """A copy of nested dicts and lists, with the very objects that they hold."""
+    """Returns a copy of nested dicts and lists that shares the objects in them."""
     if not isinstance(value, CONTAINERS):
         return value
     return rebuilt(value, [(key, copy_containers(item)) for key, item in children(value)])
 
 
 def check_mutations(mutations: Any) -> None:
-    """Raises an error for what cannot be a mutation.
+    """Checks that an argument is a dict of mutations.
 
     Raises:
         TypeError: for a value of another type.
@@ -198,7 +228,7 @@ def _check(mutations: Mapping[str, Any], path: Path) -> None:
         elif isinstance(spec, dict):
             if spec.keys() == {_GRID}:
                 raise ValueError(
-                    f"hyperparam_mutations[{name!r}] must not be a grid: give the values as a list."
+                    f"hyperparam_mutations[{name!r}] must not be a grid. Give the values as a list."
                 )
             _check(spec, (*path, key))
         elif isinstance(spec, (list, tuple)):
@@ -216,25 +246,28 @@ def _check_domain(name: str, domain: Domain) -> None:
     if domain.is_function():
         raise ValueError(
             f"hyperparam_mutations[{name!r}] must not be sample_from: a mutation cannot depend on "
-            "the rest of the configuration. Give the function itself, if it takes no argument, or "
-            "use custom_explore_fn."
+            "the rest of the configuration. Give a function without arguments, or use "
+            "custom_explore_fn."
         )
     if domain.is_grid():
         raise ValueError(
-            f"hyperparam_mutations[{name!r}] must not be a grid: give the values as a list."
+            f"hyperparam_mutations[{name!r}] must not be a grid. Give the values as a list."
         )
 
 
 def check_keys(
     what: str, mutations: Mapping[str, Any], space: Mapping[str, Any], path: Path = ()
 ) -> None:
-    """Raises ValueError for a key that the space lacks, if it has one that was probably meant.
+    """Checks that no key of the mutations looks like a misspelt key of the search space.
 
     Args:
-        what: Name of the argument that has the mutations.
-        mutations: What may change.
+        what: Name of the argument that holds the mutations.
+        mutations: {key: mutation}.
         space: The search space of the run.
-        path: Where both are, in the whole.
+        path: Path of both within the whole.
+
+    Raises:
+        ValueError: for a key that is not in the space but resembles one of its keys.
     """
     if space.keys() == {_GRID}:
         return
@@ -244,9 +277,9 @@ def check_keys(
             meant = near_miss(str(key), others)
             if meant is not None:
                 raise ValueError(
-                    f"{what} has the key {path_text((*path, key))!r}, which the search space lacks;"
-                    f" it has {path_text((*path, meant))!r}. Correct the name, or if both are "
-                    "parameters, add it to the search space."
+                    f"{what} has the key {path_text((*path, key))!r}, but the search space has "
+                    f"{path_text((*path, meant))!r}. Correct the name, or add the key to the "
+                    "search space if both are parameters."
                 )
         elif isinstance(spec, dict) and isinstance(space[key], dict):
             check_keys(what, spec, space[key], (*path, key))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from localtune.schedulers.trial_scheduler import ControllerView, TrialScheduler
+from localtune.schedulers.trial_scheduler import TrialScheduler, TuneController
 from localtune.trial.status import Status
 
 if TYPE_CHECKING:
@@ -14,9 +14,9 @@ __all__ = ["FIFOScheduler"]
 
 
 class FIFOScheduler(TrialScheduler):
-    """Runs trials in the order in which they were created, then paused ones."""
+    """Runs pending trials in the order of their creation, then paused ones."""
 
-    def choose_trial_to_run(self, tune_controller: ControllerView) -> Trial | None:
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
         paused = None
         for trial in tune_controller.get_live_trials():
             if trial.status is Status.PENDING:
@@ -26,7 +26,7 @@ class FIFOScheduler(TrialScheduler):
         return paused
 
     def get_state(self) -> dict[str, Any]:
-        # A subclass may have something to remember.
+        # Only a subclass has attributes to save.
         return {} if type(self) is FIFOScheduler else super().get_state()
 
     def debug_string(self) -> str:

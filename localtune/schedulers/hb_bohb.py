@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.schedulers.bracket import Bracket, BracketSize
 from localtune.schedulers.hyperband import HyperBandScheduler
-from localtune.schedulers.trial_scheduler import ControllerView
+from localtune.schedulers.trial_scheduler import TuneController
 from localtune.trial.status import Status
 
 if TYPE_CHECKING:
@@ -14,38 +14,38 @@ if TYPE_CHECKING:
 
 __all__ = ["HyperBandForBOHB"]
 
-# Key of the result that the searcher gets.
+# Key of the results that carries the budget to the searcher.
 HYPERBAND_INFO = "hyperband_info"
 
 
 class HyperBandForBOHB(HyperBandScheduler):
-    """HyperBand as BOHB wants it, to be used with ``TuneBOHB``.
+    """The variant of HyperBand for the searcher ``TuneBOHB``.
 
     After Falkner et al., "BOHB: Robust and Efficient Hyperparameter Optimization at Scale",
     ICML 2018, section 4. The bracket with the most trials comes first, so that the model learns
     early. A trial that reaches a milestone is always paused, so that the searcher gets its result
-    with the budget that it belongs to: ``result["hyperband_info"]`` is
-    ``{"budget": milestone, "reached": whether the trial came so far}``.
+    with its budget: ``result["hyperband_info"]`` is
+    ``{"budget": milestone, "reached": whether the trial has reached it}``.
 
-    A searcher that has methods ``on_pause(trial_id)`` and ``on_unpause(trial_id)`` is told who is
-    paused and who goes on; one without them works, too.
+    If the searcher has methods ``on_pause(trial_id)`` and ``on_unpause(trial_id)``, they are
+    called when a trial pauses and goes on.
 
     The arguments are those of :class:`HyperBandScheduler`.
     """
 
-    def on_trial_add(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         was_waiting = self._is_waiting(trial)
         super().on_trial_add(tune_controller, trial)
         if was_waiting and not self._is_waiting(trial):
             self._tell(tune_controller, "on_unpause", trial.trial_id)
 
-    def on_trial_error(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
         if self._is_waiting(trial):
             self._tell(tune_controller, "on_unpause", trial.trial_id)
         super().on_trial_error(tune_controller, trial)
 
     def on_trial_result(
-        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> str:
         bracket = self._find(trial)
         budget = bracket.milestone if bracket is not None else self._max_t
@@ -55,26 +55,26 @@ class HyperBandForBOHB(HyperBandScheduler):
         return decision
 
     def _rank(self, number: int) -> tuple[int, float, int]:
-        """Earlier bands first; within one the largest bracket: the model learns from it."""
+        """Returns the order of a bracket: first by band, then the largest first."""
         return (number // len(self._band), 0.0, number)
 
     def _sizes(self) -> list[BracketSize]:
         return super()._sizes()[::-1]
 
     def _decide_at_milestone(
-        self, tune_controller: ControllerView, bracket: Bracket, trial: Trial
+        self, tune_controller: TuneController, bracket: Bracket, trial: Trial
     ) -> str:
         self._tell(tune_controller, "on_pause", trial.trial_id)
         return self.PAUSE
 
-    def _is_due(self, tune_controller: ControllerView, bracket: Bracket) -> bool:
-        # Those who are stopped shall have been saved before.
+    def _is_due(self, tune_controller: TuneController, bracket: Bracket) -> bool:
+        # Trials pause, and so are saved, before any of them is stopped.
         return super()._is_due(tune_controller, bracket) and not any(
             trial.status is Status.RUNNING and trial.trial_id in bracket.members
             for trial in tune_controller.get_live_trials()
         )
 
-    def _cut(self, tune_controller: ControllerView, number: int, bracket: Bracket) -> list[str]:
+    def _cut(self, tune_controller: TuneController, number: int, bracket: Bracket) -> list[str]:
         stopped = super()._cut(tune_controller, number, bracket)
         for trial_id in bracket.members.keys() - set(stopped):
             self._tell(tune_controller, "on_unpause", trial_id)
@@ -85,9 +85,9 @@ class HyperBandForBOHB(HyperBandScheduler):
         member = bracket.members.get(trial.trial_id) if bracket is not None else None
         return member is not None and member.is_waiting
 
-    def _tell(self, tune_controller: ControllerView, hook: str, trial_id: str) -> None:
+    def _tell(self, tune_controller: TuneController, hook: str, trial_id: str) -> None:
         searcher: Any = tune_controller.search_alg
-        # It may be within a limiter, within what makes trials of its suggestions.
+        # The searcher may be wrapped by a limiter, and by the algorithm that creates the trials.
         while searcher is not None:
             if hasattr(searcher, hook):
                 getattr(searcher, hook)(trial_id)

@@ -1,18 +1,17 @@
-"""HyperBandScheduler: brackets of trials that are cut down again and again.
+"""HyperBandScheduler: brackets of trials that are halved at milestones.
 
 ::
 
       trial --> open bracket          a result of a member
-                  |                     below the milestone: it goes on
-                  v                     otherwise: it is paused
-      all members have reached the milestone, and no further trial joins them
+                  |                     below the milestone: the trial goes on
+                  v                     otherwise: the trial is paused
+      all members have reached the milestone, and no further trial can join
                   |
-                  +-- halvings left: the best ones go on to the next milestone, the others stop
-                  +-- none left:     all stop
+                  +-- halvings left:    the best go on to the next milestone, the others stop
+                  +-- no halvings left: all stop
 
-Nobody waits for ever. A member that ends, fails or is stopped is not waited for. A bracket whose
-places are not all taken is not waited for either when the search algorithm has finished, or when
-nothing can go on without it.
+No trial waits forever. A bracket does not wait for members that end, fail or are stopped. It does
+not wait for further trials when the search algorithm has finished, or when the run is stuck.
 """
 
 from __future__ import annotations
@@ -23,9 +22,8 @@ from typing import TYPE_CHECKING, Any
 from localtune.result import TRAINING_ITERATION
 from localtune.schedulers.bracket import Bracket, BracketSize, band_sizes
 from localtune.schedulers.metric_scheduler import MetricScheduler, check_number
-from localtune.schedulers.trial_scheduler import ControllerView
+from localtune.schedulers.trial_scheduler import TuneController
 from localtune.trial.status import Status
-from localtune.utils.dicts import flatten_dict
 
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial
@@ -39,18 +37,18 @@ class HyperBandScheduler(MetricScheduler):
     """Stops bad trials early, with several trade-offs between many short and few long trials.
 
     After Li et al., "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization",
-    JMLR 18 (2018), section 3. Trials are paused, so the trainable should save checkpoints: without
-    them a trial starts from scratch when it goes on. Ask for as many trials as a band has places,
-    143 with the defaults, or let the search go on without end.
+    JMLR 18 (2018), section 3. Trials are paused, so the trainable should save checkpoints. A
+    paused trial without a checkpoint starts from scratch. Ask for as many trials as a band takes,
+    143 with the defaults, or for an unlimited number.
 
     Args:
-        time_attr: Key of the results that says how far a trial is: a number that grows.
+        time_attr: Key of the results that measures a trial's time: a number that grows.
         metric: Metric to optimise; None takes the one of the run.
         mode: ``"min"`` or ``"max"``; None takes the one of the run.
         max_t: Time, in units of ``time_attr``, at which a trial is stopped; at least 1.
-        reduction_factor: One in how many trials is kept at each comparison; above 1.
+        reduction_factor: One in ``reduction_factor`` trials is kept at each comparison; above 1.
         stop_last_trials: Whether trials that survive all comparisons are stopped at the last
-            milestone, or run to their own end.
+            milestone. Otherwise they run to their own end.
 
     Raises:
         ValueError: for an argument out of its range.
@@ -77,9 +75,9 @@ class HyperBandScheduler(MetricScheduler):
         self._max_t = max_t
         self._factor = reduction_factor
         self._stops_last = stop_last_trials
-        self._brackets: dict[int, Bracket] = {}  # {number of the bracket: it}, without ended ones
+        self._brackets: dict[int, Bracket] = {}  # {number: bracket}, without ended ones
         self._band = self._sizes()
-        self._made = 0  # number of the next bracket
+        self._made = 0  # number of brackets so far, and number of the next one
         self._bracket_of: dict[str, int] = {}  # {trial id: number of the bracket}
 
     # -- hooks ----------------------------------------------------------------------------------
@@ -88,7 +86,7 @@ class HyperBandScheduler(MetricScheduler):
     def max_iterations(self) -> int | None:
         return int(self._max_t) if self._time_attr == TRAINING_ITERATION else None
 
-    def on_trial_add(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         super().on_trial_add(tune_controller, trial)
         bracket = self._find(trial)
         if bracket is not None and trial.trial_id in bracket.members:
@@ -101,16 +99,16 @@ class HyperBandScheduler(MetricScheduler):
             self._bracket_of[trial.trial_id] = number
 
     def on_trial_result(
-        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> str:
         bracket = self._find(trial)
         if bracket is None or trial.trial_id not in bracket.members:
-            # It was asked to stop already.
+            # A stop of the trial has been requested already.
             return self.STOP
         time = self._needed(result, self._time_attr, self.time_of(result))
         score = self.score_of(result)
         if time >= bracket.milestone and bracket.halvings:
-            # Only those who are compared need a score.
+            # Only a result that is compared needs a score.
             score = self._needed(result, self._metric, score)
         bracket.record(trial.trial_id, time, score)
         if time < bracket.milestone or not (bracket.halvings or self._stops_last):
@@ -119,22 +117,22 @@ class HyperBandScheduler(MetricScheduler):
         return self._decide_at_milestone(tune_controller, bracket, trial)
 
     def on_trial_complete(
-        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> None:
         self._leave(trial)
         self._settle(tune_controller)
 
-    def on_trial_remove(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_remove(self, tune_controller: TuneController, trial: Trial) -> None:
         self._leave(trial)
         self._settle(tune_controller)
 
-    def on_trial_error(self, tune_controller: ControllerView, trial: Trial) -> None:
-        # The others are compared a moment later, when it is known whether the trial is retried.
+    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
+        # The other members are compared later, once it is known whether the trial is retried.
         bracket = self._find(trial)
         if bracket is not None and trial.trial_id in bracket.members:
             bracket.remove(trial.trial_id, may_return=True)
 
-    def choose_trial_to_run(self, tune_controller: ControllerView) -> Trial | None:
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
         self._settle(tune_controller)
         trial = self._next_trial(tune_controller)
         if trial is None and tune_controller.is_stuck:
@@ -155,14 +153,14 @@ class HyperBandScheduler(MetricScheduler):
     # -- brackets -------------------------------------------------------------------------------
 
     def _sizes(self) -> list[BracketSize]:
-        """The brackets of a band, in the order in which they are filled."""
+        """Returns the brackets of a band, in the order in which they are filled."""
         return band_sizes(self._max_t, self._factor)
 
     def _find(self, trial: Trial) -> Bracket | None:
         return self._brackets.get(self._bracket_of.get(trial.trial_id, -1))
 
     def _open_bracket(self) -> tuple[int, Bracket]:
-        """The bracket that takes new trials, and its number."""
+        """Returns the number of the bracket that takes new trials, and the bracket."""
         last = self._made - 1
         if last not in self._brackets or self._brackets[last].is_complete:
             size = self._band[self._made % len(self._band)]
@@ -186,9 +184,9 @@ class HyperBandScheduler(MetricScheduler):
     # -- comparisons ----------------------------------------------------------------------------
 
     def _decide_at_milestone(
-        self, tune_controller: ControllerView, bracket: Bracket, trial: Trial
+        self, tune_controller: TuneController, bracket: Bracket, trial: Trial
     ) -> str:
-        """What a trial does that has just reached the milestone of its bracket."""
+        """Returns the decision on a trial that has reached the milestone of its bracket."""
         number = self._bracket_of[trial.trial_id]
         stopped: list[str] = []
         while self._is_due(tune_controller, bracket):
@@ -198,13 +196,13 @@ class HyperBandScheduler(MetricScheduler):
             return self.STOP
         return self.PAUSE if bracket.members[trial.trial_id].is_waiting else self.CONTINUE
 
-    def _is_due(self, tune_controller: ControllerView, bracket: Bracket) -> bool:
+    def _is_due(self, tune_controller: TuneController, bracket: Bracket) -> bool:
         return bracket.all_wait and (
             bracket.is_complete or tune_controller.search_alg.is_finished()
         )
 
-    def _settle(self, tune_controller: ControllerView) -> None:
-        """Cuts down what is due without a result: somebody left, or nobody will join any more."""
+    def _settle(self, tune_controller: TuneController) -> None:
+        """Cuts the brackets that have become due because a trial left, or no more will join."""
         for number, bracket in list(self._brackets.items()):
             while self._is_due(tune_controller, bracket):
                 self._stop(tune_controller, self._cut(tune_controller, number, bracket))
@@ -213,8 +211,8 @@ class HyperBandScheduler(MetricScheduler):
             if not bracket.members and bracket.is_complete:
                 self._drop(number)
 
-    def _settle_stuck(self, tune_controller: ControllerView) -> None:
-        """Nothing can go on: who is there is compared without those who could still join."""
+    def _settle_stuck(self, tune_controller: TuneController) -> None:
+        """Cuts the brackets whose members all wait, although further trials could still join."""
         live = {trial.trial_id: trial for trial in tune_controller.get_live_trials()}
         if any(trial.status is Status.RUNNING for trial in live.values()):
             return
@@ -224,29 +222,29 @@ class HyperBandScheduler(MetricScheduler):
             if bracket.all_wait:
                 self._stop(tune_controller, self._cut(tune_controller, number, bracket))
 
-    def _cut(self, tune_controller: ControllerView, number: int, bracket: Bracket) -> list[str]:
-        """Cuts a bracket down; returns the ids of those to stop."""
+    def _cut(self, tune_controller: TuneController, number: int, bracket: Bracket) -> list[str]:
+        """Halves a bracket, or ends it after its last halving; returns the ids to stop."""
         if bracket.halvings:
             stopped = bracket.halve()
             if bracket.halvings or self._stops_last:
-                bracket.hold_who_is_ahead()
+                bracket.hold_members_ahead()
             return stopped
         stopped = list(bracket.members)
         bracket.members.clear()
         self._drop(number)
         return stopped
 
-    def _stop(self, tune_controller: ControllerView, trial_ids: Iterable[str]) -> None:
+    def _stop(self, tune_controller: TuneController, trial_ids: Iterable[str]) -> None:
         wanted = set(trial_ids)
         if wanted:
             for trial in list(tune_controller.get_live_trials()):
                 if trial.trial_id in wanted:
                     tune_controller.stop_trial(trial)
 
-    # -- small pieces ---------------------------------------------------------------------------
+    # -- helpers --------------------------------------------------------------------------------
 
-    def _next_trial(self, tune_controller: ControllerView) -> Trial | None:
-        """The first trial that need not wait, of the bracket of which the least is done."""
+    def _next_trial(self, tune_controller: TuneController) -> Trial | None:
+        """Returns the first trial that need not wait, of the bracket with the lowest rank."""
         best: tuple[tuple[int, float, int], Trial] | None = None
         ranks = {number: self._rank(number) for number in self._brackets}
         for trial in tune_controller.get_live_trials():
@@ -262,15 +260,14 @@ class HyperBandScheduler(MetricScheduler):
         return best[1] if best is not None else None
 
     def _rank(self, number: int) -> tuple[int, float, int]:
-        """Earlier bands first; within one, what is done least."""
+        """Returns the order of a bracket: first by band, then by the share of work done."""
         return (number // len(self._band), self._brackets[number].share_done, number)
 
     def _has_kept(self, trial: Trial, time: float) -> bool:
-        """Whether a trial of a run that is taken up again is still as far as it was."""
+        """Returns whether a trial of a resumed run will go on at or after a time."""
         if trial.status is Status.PAUSED:
             return True
-        point = trial.resume_point
-        kept = None if point is None else self.time_of(flatten_dict(point.tracked.metrics))
+        kept = self._checkpoint_time(trial)
         return kept is not None and kept >= time
 
     def _needed(self, result: dict[str, Any], key: str | None, value: float | None) -> float:

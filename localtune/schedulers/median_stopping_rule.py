@@ -1,4 +1,4 @@
-"""MedianStoppingRule: stops a trial that is worse than the others were on the average."""
+"""MedianStoppingRule: stops a trial that is worse than the other trials were on average."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from collections.abc import Mapping
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from localtune.schedulers.metric_scheduler import WORST, MetricScheduler, check_number
+from localtune.schedulers.metric_scheduler import (
+    WORST,
+    MetricScheduler,
+    check_number,
+    is_another_waiting,
+)
 from localtune.trial.status import Status
 
 if TYPE_CHECKING:
-    from localtune.schedulers.trial_scheduler import ControllerView
+    from localtune.schedulers.trial_scheduler import TuneController
     from localtune.trial.trial import Trial
 
 __all__ = ["MedianStoppingRule"]
@@ -22,26 +27,26 @@ __all__ = ["MedianStoppingRule"]
 class MedianStoppingRule(MetricScheduler):
     """Stops a trial whose best result is below the median of the others' running averages.
 
-    At each result of a trial, at time t, the others are those that have come to t, too. Each
-    counts with the mean of its results from the grace period on up to t.
+    A result at time t is compared with the other trials that have reached t. Each of them counts
+    with the mean of its results from the end of the grace period to t.
 
     "Google Vizier: A Service for Black-Box Optimization" (Golovin et al., KDD 2017), section
     3.2.2.
 
     Args:
-        time_attr: Key of the results that says how far a trial is.
+        time_attr: Key of the results that measures a trial's time.
         metric: Metric to optimise; None takes the one of the run.
         mode: ``"min"`` or ``"max"``; None takes the one of the run.
         grace_period: Time, in units of ``time_attr``, before which no trial is stopped. Results
-            before it count for nobody's mean.
-        min_samples_required: How many others must have come as far for a comparison.
-        min_time_slice: As long as there are too few others, a trial gives its place to one that
-            waits after having run for longer than this; in units of ``time_attr``.
-        hard_stop: Whether the worse ones are stopped. Otherwise they are paused, once, and go
-            on when there is room; that needs checkpoints.
+            before it count for no mean.
+        min_samples_required: Number of other trials that must have reached t for a comparison.
+        min_time_slice: Time, in units of ``time_attr``, after which a trial makes room for a
+            waiting one while there are too few trials to compare with.
+        hard_stop: Whether worse trials are stopped. Otherwise each is paused once, and goes on
+            when there is room; that needs checkpoints.
 
     Raises:
-        ValueError: for values out of their ranges.
+        ValueError: for a value out of its range.
 
     Example:
         >>> MedianStoppingRule(metric="loss", mode="min", grace_period=5).debug_string()
@@ -73,11 +78,11 @@ class MedianStoppingRule(MetricScheduler):
         self._last_pause: dict[str, float] = {}  # {trial id: time}
         self._softly_stopped: set[str] = set()
         self._stopped_count = 0
-        # Ids of those that were told to pause, the first one first.
+        # Ids of the trials that were told to pause, in that order.
         self._paused: dict[str, None] = {}
 
     def on_trial_result(
-        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> str:
         trial_id = trial.trial_id
         self._paused.pop(trial_id, None)
@@ -94,7 +99,7 @@ class MedianStoppingRule(MetricScheduler):
         ]
         if len(others) < self._min_samples_required:
             since = time - self._last_pause.get(trial_id, 0)
-            if since > self._min_time_slice and _others_wait(tune_controller, trial):
+            if since > self._min_time_slice and is_another_waiting(tune_controller, trial):
                 self._last_pause[trial_id] = time
                 return self._pause(trial_id)
             return self.CONTINUE
@@ -109,20 +114,20 @@ class MedianStoppingRule(MetricScheduler):
         return self._pause(trial_id)
 
     def on_trial_complete(
-        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> None:
         self._paused.pop(trial.trial_id, None)
-        # The result that ends a trial does not come to on_trial_result.
+        # on_trial_result does not get the last result of a trial.
         self._record(trial.trial_id, result)
 
-    def on_trial_error(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
         self._paused.pop(trial.trial_id, None)
 
-    def on_trial_remove(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_remove(self, tune_controller: TuneController, trial: Trial) -> None:
         self._paused.pop(trial.trial_id, None)
 
-    def choose_trial_to_run(self, tune_controller: ControllerView) -> Trial | None:
-        """New trials in the order of their creation, then paused ones in that of their pauses."""
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
+        """Returns the first pending trial, else the trial that has been paused longest."""
         paused: dict[str, Trial] = {}
         for trial in tune_controller.get_live_trials():
             if trial.status is Status.PENDING:
@@ -138,7 +143,11 @@ class MedianStoppingRule(MetricScheduler):
         return f"Median stopping rule ({self._stopped_count} trials stopped)"
 
     def _record(self, trial_id: str, result: Mapping[str, Any]) -> _History | None:
-        """The history of a trial with a result in it; None if the result lacks time or metric."""
+        """Adds a result to a trial's history, which it returns.
+
+        Returns:
+            None if the result has no time or no metric.
+        """
         time, score = self.time_of(result), self.score_of(result)
         if time is None or score is None:
             return None
@@ -151,16 +160,8 @@ class MedianStoppingRule(MetricScheduler):
         return self.PAUSE
 
 
-def _others_wait(view: ControllerView, trial: Trial) -> bool:
-    return any(
-        each.status in (Status.PENDING, Status.PAUSED)
-        for each in view.get_live_trials()
-        if each is not trial
-    )
-
-
 class _History:
-    """All results of one trial; times rise."""
+    """Times and scores of the results of one trial, by rising time."""
 
     def __init__(self) -> None:
         self._times = array("d")
@@ -175,14 +176,14 @@ class _History:
         return max(self._scores)
 
     def append(self, time: float, score: float) -> None:
-        # A trial that went back to a checkpoint does again what came after it.
+        # A trial that went back to a checkpoint reports the later times again.
         kept = bisect_left(self._times, time)
         del self._times[kept:], self._scores[kept:]
         self._times.append(time)
         self._scores.append(score)
 
     def mean(self, start: float, end: float) -> float | None:
-        """Mean of the scores with ``start <= time <= end``, None if there are none."""
+        """Returns the mean of the scores with ``start <= time <= end``; None if there are none."""
         scores = self._scores[bisect_left(self._times, start) : bisect_right(self._times, end)]
         if not scores:
             return None

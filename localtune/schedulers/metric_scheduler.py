@@ -1,4 +1,4 @@
-"""MetricScheduler: what schedulers have in common that compare trials by a metric."""
+"""MetricScheduler: base class of schedulers that compare trials by a metric."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from localtune.config.tune import check_metric_and_mode
 from localtune.result import DEFAULT_METRIC
 from localtune.schedulers.fifo import FIFOScheduler
-from localtune.schedulers.trial_scheduler import ControllerView
+from localtune.schedulers.trial_scheduler import TuneController
+from localtune.trial.status import Status
+from localtune.utils.dicts import flatten_dict
 
 if TYPE_CHECKING:
     from localtune.search.search_algorithm import SearchAlgorithm
@@ -21,17 +23,17 @@ WORST = -math.inf
 
 
 class MetricScheduler(FIFOScheduler):
-    """Base class of schedulers that compare trials by a metric, at points in their time.
+    """Base class of schedulers that compare trials by a metric at certain times.
 
-    Trials run in the order of their creation, unless a subclass says otherwise.
+    Trials run in the order of their creation, unless a subclass overrides it.
 
     Args:
-        time_attr: Key of the results that says how far a trial is: a number that grows.
+        time_attr: Key of the results that measures a trial's time: a number that grows.
         metric: Metric to optimise; None takes the one of the run.
         mode: ``"min"`` or ``"max"``; None takes the one of the run.
 
     Raises:
-        ValueError: for a mode that is neither, or a metric or ``time_attr`` that is no name.
+        ValueError: for another mode, or a metric or ``time_attr`` that is no name.
     """
 
     def __init__(self, time_attr: str, metric: str | None = None, mode: str | None = None) -> None:
@@ -49,7 +51,7 @@ class MetricScheduler(FIFOScheduler):
             return False
         self._mode = mode or self._mode
         if self._metric is None and self._mode:
-            # What trainables are scored by that return or report one bare number.
+            # A trainable that returns or reports one bare number is scored by this key.
             self._metric = DEFAULT_METRIC
         return True
 
@@ -59,15 +61,15 @@ class MetricScheduler(FIFOScheduler):
     def check_run(self, param_space: dict[str, Any], search_alg: SearchAlgorithm) -> None:
         self._check_metric()
 
-    def on_trial_add(self, tune_controller: ControllerView, trial: Trial) -> None:
-        # Of a scheduler that is used without a run.
+    def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
+        # A scheduler that is used without a run gets no call of check_run.
         self._check_metric()
 
     def score_of(self, result: Mapping[str, Any]) -> float | None:
-        """The metric of a flat result, such that higher is better.
+        """Returns the metric of a flat result, with its sign set so that higher is better.
 
         Returns:
-            None if the result lacks the metric; minus infinity for NaN, which never wins.
+            None if the result has no such metric; minus infinity for NaN.
 
         Raises:
             ValueError: for a metric that is no number.
@@ -76,7 +78,7 @@ class MetricScheduler(FIFOScheduler):
         return WORST if score is not None and math.isnan(score) else score
 
     def time_of(self, result: Mapping[str, Any]) -> float | None:
-        """How far a flat result's trial is, None if the result does not say so.
+        """Returns the time of a flat result, in units of ``time_attr``; None if it has none.
 
         Raises:
             ValueError: for a time that is no number.
@@ -84,8 +86,13 @@ class MetricScheduler(FIFOScheduler):
         time = _number(self._time_attr, result)
         return None if time is None or math.isnan(time) else time
 
+    def _checkpoint_time(self, trial: Trial) -> float | None:
+        """Returns the time at which a trial would go on from its checkpoint; None if unknown."""
+        point = trial.resume_point
+        return None if point is None else self.time_of(flatten_dict(point.tracked.metrics))
+
     def _signed(self, result: Mapping[str, Any]) -> float | None:
-        """The score with NaN as it is."""
+        """Returns the score as ``score_of`` does, but NaN as NaN."""
         assert self._metric is not None
         value = _number(self._metric, result)
         return -value if value is not None and self._mode == "min" else value
@@ -97,7 +104,7 @@ class MetricScheduler(FIFOScheduler):
         if missing:
             name = type(self).__name__
             raise ValueError(
-                f"{name} compares trials, and needs a {missing}. Give it to the run, as in "
+                f"{name} compares trials and needs a {missing}. Give it to the run, as in "
                 f"TuneConfig(metric='loss', mode='min'), or to {name} itself."
             )
 
@@ -122,16 +129,49 @@ def check_number(
     *,
     may_be_infinite: bool = False,
 ) -> None:
-    """Raises ValueError unless an argument is a number, not NaN, for which a rule holds.
+    """Checks that an argument is a number that a rule allows.
 
     Args:
         name: Name of the argument.
-        value: What it is.
+        value: Value of the argument.
         is_right: The rule.
-        rule: The same in words, behind "a number".
-        may_be_infinite: Whether infinity is one.
+        rule: The rule in words, to follow "must be a number".
+        may_be_infinite: Whether infinity is allowed.
+
+    Raises:
+        ValueError: if it is no number, NaN, or against the rule.
     """
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if is_number and is_right(value) and (may_be_infinite or math.isfinite(value)):
         return
     raise ValueError(f"{name} must be a number {rule}, but got {value!r}.")
+
+
+def check_range(name: str, value: Any, low: float, high: float) -> None:
+    """Checks that an argument is a number in a range.
+
+    Args:
+        name: Name of the argument.
+        value: Value of the argument.
+        low: Lowest allowed value.
+        high: Highest allowed value.
+
+    Raises:
+        ValueError: if it is no number, NaN, or out of the range.
+    """
+    rule = f"from {low:g} to {high:g}"
+    check_number(name, value, lambda number: low <= number <= high, rule, may_be_infinite=True)
+
+
+def is_another_waiting(controller: TuneController, trial: Trial) -> bool:
+    """Returns whether a trial other than the given one waits to run.
+
+    Args:
+        controller: The run.
+        trial: The trial that is left out.
+    """
+    return any(
+        other.status is Status.PENDING or other.status is Status.PAUSED
+        for other in controller.get_live_trials()
+        if other is not trial
+    )

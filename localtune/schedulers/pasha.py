@@ -1,4 +1,4 @@
-"""PASHAScheduler: successive halving that goes no further than the order of trials changes."""
+"""PASHAScheduler: successive halving that ends when the order of the best trials is stable."""
 
 from __future__ import annotations
 
@@ -13,43 +13,44 @@ from localtune.schedulers.metric_scheduler import WORST
 from localtune.schedulers.rungs import Rung, quantile
 
 if TYPE_CHECKING:
-    from localtune.schedulers.trial_scheduler import ControllerView
+    from localtune.schedulers.trial_scheduler import TuneController
     from localtune.trial.trial import Trial
 
 __all__ = ["PASHAScheduler"]
 
 
 class PASHAScheduler(AsyncHyperBandScheduler):
-    """The promotion form of ASHA, with as little time per trial as tells the best ones apart.
+    """The promotion form of ASHA, with only as much time per trial as a stable order needs.
 
-    At first, trials are promoted to the second rung only. Each time that a trial arrives at the
-    highest rung in use, those that are there are put in order, there and by their scores one
-    rung below. As soon as the orders differ, the next rung is put to use, until ``max_t`` is
-    reached. Scores that are no further apart than epsilon count as equal: an order that differs
-    by no more than noise does not prolong anything.
+    At first, trials are promoted to the second rung only. When a trial arrives at the highest
+    rung in use, the trials of that rung are ordered twice: by their scores in it, and by their
+    scores one rung below. If the two orders differ, the next rung is taken into use, until
+    ``max_t`` is reached. Scores that differ by epsilon or less count as equal, so that noise
+    does not prolong the run.
 
-    The noise is read off the learning curves of the trials at the highest rung. Two curves that
-    cross each other at least twice differ by noise; epsilon is a high percentile of such pairs'
-    differences at their last common time. Curves are compared at equal values of ``time_attr``,
-    so it should count something, as ``training_iteration`` does.
+    The noise is estimated from the learning curves of the trials at the highest rung. Two curves
+    that cross each other at least twice differ by noise. Epsilon is a high percentile of such
+    pairs' differences at their last common time. Curves are compared at equal values of
+    ``time_attr``, so it should be a count, such as ``training_iteration``.
 
-    The best trial has usually not been trained to ``max_t`` when the run ends: train it anew.
+    At the end of the run, the best trial has usually not been trained to ``max_t``. Train its
+    configuration anew.
 
     "PASHA: Efficient HPO and NAS with Progressive Resource Allocation" (Bohdal et al., ICLR
     2023, arXiv:2207.06940), section 4. Needs checkpoints.
 
     Args:
-        time_attr: Key of the results that says how far a trial is.
+        time_attr: Key of the results that measures a trial's time.
         metric: Metric to optimise; None takes the one of the run.
         mode: ``"min"`` or ``"max"``; None takes the one of the run.
         max_t: Time, in units of ``time_attr``, that no trial goes beyond.
         grace_period: Time of the first rung.
         reduction_factor: The best 1/``reduction_factor`` of a rung go on; more than 1.
-        epsilon: Differences of the metric that count as none; None estimates them.
-        noise_percentile: Which percentile of the differences epsilon is, from 0 to 100.
+        epsilon: Largest difference of the metric that counts as noise; None estimates it.
+        noise_percentile: Percentile of the differences that epsilon is, from 0 to 100.
 
     Raises:
-        ValueError: for values out of their ranges.
+        ValueError: for a value out of its range.
 
     Example:
         >>> PASHAScheduler(metric="loss", mode="min", max_t=81, reduction_factor=3).debug_string()
@@ -89,13 +90,13 @@ class PASHAScheduler(AsyncHyperBandScheduler):
 
 
 class GrowingPromotion(Promotion):
-    """Promotion up to a rung that rises while the order of trials is not settled.
+    """Promotion up to a highest rung, which rises while the order of trials changes.
 
     Args:
-        rungs: In rising order.
+        rungs: The rungs in rising order.
         reduction_factor: The best 1/``reduction_factor`` of a rung are promoted.
-        epsilon: Differences that count as none, to begin with.
-        noise: Estimates epsilon; None leaves it as it is.
+        epsilon: Initial value of the largest difference that counts as noise.
+        noise: Estimates epsilon; None keeps the initial value.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class GrowingPromotion(Promotion):
     ) -> None:
         super().__init__([rungs], reduction_factor)
         self._ladder = list(rungs)
-        self._top = 1  # index of the highest rung in use; behind the last one: no limit any more
+        self._top = 1  # index of the highest rung in use; len(rungs) for no limit
         self._epsilon = epsilon
         self._noise = noise
 
@@ -111,8 +112,8 @@ class GrowingPromotion(Promotion):
         if self._noise is not None:
             self._noise.observe(trial_id, time, score)
 
-    def enter(self, view: ControllerView, trial: Trial, rung: Rung, score: float) -> bool:
-        is_promoted = super().enter(view, trial, rung, score)
+    def enter(self, controller: TuneController, trial: Trial, rung: Rung, score: float) -> bool:
+        is_promoted = super().enter(controller, trial, rung, score)
         if self._top < len(self._ladder) and rung is self._ladder[self._top]:
             self._on_top_reached(trial.trial_id, rung)
         return is_promoted
@@ -128,7 +129,7 @@ class GrowingPromotion(Promotion):
     def _on_top_reached(self, trial_id: str, rung: Rung) -> None:
         if self._noise is not None:
             estimate = self._noise.estimate(trial_id, rung.scores)
-            # As long as no curves have crossed in a rung, the estimate of the last one holds.
+            # The last estimate holds until two curves have crossed in this rung.
             self._epsilon = self._epsilon if estimate is None else estimate
         if not is_order_kept(rung.scores, self._ladder[self._top - 1].scores, self._epsilon):
             self._top += 1
@@ -137,10 +138,10 @@ class GrowingPromotion(Promotion):
 
 
 class Noise:
-    """Estimates the noise of scores from learning curves that cross each other again and again.
+    """Estimates the noise of scores from learning curves that cross each other repeatedly.
 
     Args:
-        percentile: Which percentile of the differences is the estimate.
+        percentile: Percentile of the differences that is the estimate, from 0 to 100.
     """
 
     def __init__(self, percentile: float) -> None:
@@ -149,7 +150,13 @@ class Noise:
         self._differences: list[float] = []  # of pairs in the highest rung whose curves crossed
 
     def observe(self, trial_id: str, time: float, score: float) -> None:
-        """Takes in one point of a curve."""
+        """Adds one point to a trial's curve.
+
+        Args:
+            trial_id: Id of the trial.
+            time: Time of the point.
+            score: Score at that time.
+        """
         self._curves.setdefault(trial_id, {})[time] = score
 
     def forget(self, trial_id: str) -> None:
@@ -157,15 +164,15 @@ class Noise:
         self._curves.pop(trial_id, None)
 
     def start_rung(self) -> None:
-        """Notes that the next trial to arrive is the first one in its rung."""
+        """Drops the differences of the last rung."""
         self._differences = []
 
     def estimate(self, newest: str, trial_ids: Mapping[str, float]) -> float | None:
-        """The noise, as soon as one trial more has arrived at the highest rung.
+        """Returns the noise after one more trial has arrived at the highest rung.
 
         Args:
-            newest: Id of the trial that has just arrived.
-            trial_ids: Ids of all that are there.
+            newest: Id of the trial that has arrived.
+            trial_ids: Ids of all trials of the rung.
 
         Returns:
             None if no two curves have crossed.
@@ -183,11 +190,13 @@ class Noise:
 
 
 def noise_between(one: Mapping[float, float], other: Mapping[float, float]) -> float | None:
-    """How far two curves are apart in the end, if they have crossed at least twice.
+    """Returns the last difference of two curves that have crossed at least twice, else None.
+
+    Only the times of both curves count.
 
     Args:
         one: {time: score}.
-        other: {time: score}; only times that both have count.
+        other: {time: score}.
 
     Example:
         >>> noise_between({1: 0.5, 2: 0.5, 3: 0.5}, {1: 0.4, 2: 0.6, 3: 0.25})
@@ -195,19 +204,19 @@ def noise_between(one: Mapping[float, float], other: Mapping[float, float]) -> f
     """
     times = sorted(time for time in one if time in other)
     gaps = [one[time] - other[time] for time in times]
-    # NaN is neither above nor below.
+    # A difference of 0 or NaN is on neither side.
     sides = [gap > 0 for gap in gaps if gap > 0 or gap < 0]
     crossings = sum(before != after for before, after in pairwise(sides))
     return abs(gaps[-1]) if crossings >= 2 and math.isfinite(gaps[-1]) else None
 
 
 def is_order_kept(above: Mapping[str, float], below: Mapping[str, float], epsilon: float) -> bool:
-    """Whether trials stand in a rung as they stood in the one below.
+    """Returns whether trials have the same order in a rung as in the rung below.
 
     Args:
         above: {trial id: score} in the higher rung.
-        below: {trial id: score} in the lower one.
-        epsilon: Scores no further apart than this count as equal in the lower one.
+        below: {trial id: score} in the lower rung.
+        epsilon: Largest difference of scores in the lower rung that counts as none.
 
     Example:
         >>> is_order_kept({"a": 0.9, "b": 0.8}, {"a": 0.5, "b": 0.6}, epsilon=0.05)

@@ -1,8 +1,9 @@
-"""The model of PB2: how much a configuration will gain, and which one promises most.
+"""The model of PB2: predicts gains, and suggests the configuration with the highest promise.
 
-A Gaussian process over (time, score, hyperparameters). Its kernel is that of Parker-Holder et al.
-2020, section 4: squared-exponential in the hyperparameters, times a factor ``(1 - e)^(|t-t'|/2)``
-by which the past is forgotten. That factor is the exponential kernel (Matern with nu = 1/2).
+The model is a Gaussian process over (time, score, hyperparameters). Its kernel is that of
+Parker-Holder et al. 2020, section 4: squared-exponential in the hyperparameters, times a factor
+``(1 - e)^(|t-t'|/2)`` that reduces the weight of the past. The factor is the exponential kernel
+(Matern with nu = 1/2).
 """
 
 from __future__ import annotations
@@ -19,23 +20,23 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# Less says nothing; what is random is as good.
+# With fewer observations, a random configuration is as good.
 _FEWEST_OBSERVATIONS = 3
-# To learn how fast the kernel falls costs the cube of this.
+# Fitting the kernel's scales takes time that grows with the cube of this.
 _FITTED_OBSERVATIONS = 200
 _CANDIDATES = 500
-# Around the best candidate, nearer and nearer.
+# Widths of the searches around the best candidate, one after the other.
 _REFINEMENTS = (0.1, 0.03, 0.01)
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
-    """Where a trial begins an interval.
+class IntervalStart:
+    """The state of a trial at the beginning of an interval.
 
     Attributes:
-        time: How far it is.
-        score: Its score then, higher is better.
-        values: Its hyperparameters from then on.
+        time: The trial's time.
+        score: Its score at that time, higher is better.
+        values: Its hyperparameters during the interval.
     """
 
     time: float
@@ -45,35 +46,35 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a trial gained in an interval.
+    """The gain of a trial in an interval.
 
     Attributes:
-        before: Where it began.
+        before: State at the beginning of the interval.
         gain: Change of the score per unit of time.
     """
 
-    before: Situation
+    before: IntervalStart
     gain: float
 
 
 def suggest(
     observations: Sequence[Observation],
-    running: Sequence[Situation],
+    running: Sequence[IntervalStart],
     time: float,
     score: float,
     bounds: Sequence[tuple[float, float]],
     rng: random.Random,
 ) -> tuple[float, ...]:
-    """The hyperparameters with the highest upper confidence bound on the gain.
+    """Returns the hyperparameters with the highest upper confidence bound on the gain.
 
     Args:
-        observations: What is known, oldest first.
-        running: What is being tried: nothing is to be learnt beside it. As Parker-Holder et al.
-            2020, section 4, the bound is narrower there though no gain is known yet.
-        time: How far the trial is that gets them.
-        score: Its score.
-        bounds: (lowest, highest value) of each.
-        rng: What is random comes from here.
+        observations: The known gains, oldest first.
+        running: The intervals that trials are in. The bound is narrower near them although their
+            gains are not known yet (Parker-Holder et al. 2020, section 4).
+        time: Time of the trial that gets the hyperparameters.
+        score: Score of that trial.
+        bounds: (lowest, highest value) of each hyperparameter.
+        rng: Source of randomness.
 
     Returns:
         One value for each of the bounds.
@@ -90,7 +91,7 @@ def suggest(
         scale.rows(running),
     )
     size = len(bounds)
-    context = scale.rows([Situation(time, score, tuple(low for low, _ in bounds))])[0, :2]
+    context = scale.rows([IntervalStart(time, score, tuple(low for low, _ in bounds))])[0, :2]
 
     def best_of(points: Array) -> Array:
         rows = np.hstack([np.tile(context, (len(points), 1)), points])
@@ -107,11 +108,11 @@ def suggest(
 
 
 class _Scale:
-    """Brings situations to where kernels expect numbers: about 0 to 1."""
+    """Scales times, scores and hyperparameters to about 0 to 1, as the kernels expect."""
 
     def __init__(
         self,
-        known: Sequence[Situation],
+        known: Sequence[IntervalStart],
         time: float,
         score: float,
         bounds: Sequence[tuple[float, float]],
@@ -120,24 +121,26 @@ class _Scale:
         scores = [score, *(each.score for each in known)]
         self._ranges = [(min(times), max(times)), (min(scores), max(scores)), *bounds]
 
-    def rows(self, situations: Sequence[Situation]) -> Array:
-        """One row for each: time, score, hyperparameters."""
+    def rows(self, starts: Sequence[IntervalStart]) -> Array:
+        """Returns one scaled row per start: time, score, hyperparameters."""
         import numpy as np
 
         lows = np.array([low for low, _ in self._ranges])
         spans = np.array([(high - low) or 1.0 for low, high in self._ranges])
-        raw = [(each.time, each.score, *each.values) for each in situations]
+        raw = [(each.time, each.score, *each.values) for each in starts]
         scaled: Array = (np.array(raw).reshape(-1, len(self._ranges)) - lows) / spans
         return scaled
 
 
 def upper_bound(rows: Array, gains: Array, running: Array) -> Any:
-    """A function: rows -> upper confidence bounds of their gains, in units of their spread.
+    """Returns a function: rows -> upper confidence bounds of their gains.
+
+    The bounds are in units of the standard deviation of ``gains``.
 
     Args:
-        rows: What has been tried, oldest first: time, score, hyperparameters.
-        gains: What each gained.
-        running: Rows of what is being tried.
+        rows: One row per observation, oldest first: time, score, hyperparameters.
+        gains: The gain of each observation.
+        running: Rows of the intervals that trials are in.
     """
     import warnings
 
@@ -155,7 +158,7 @@ def upper_bound(rows: Array, gains: Array, running: Array) -> Any:
         learner.fit(rows[-_FITTED_OBSERVATIONS:], gains[-_FITTED_OBSERVATIONS:])
     model = GaussianProcessRegressor(learner.kernel_, optimizer=None).fit(rows, gains)
     if len(running):
-        # To learn what is expected anyway changes no expectation, only how sure it is.
+        # Adding the predicted gains leaves the mean as it is and lowers the deviation.
         rows, gains = np.vstack([rows, running]), np.append(gains, model.predict(running))
         model = GaussianProcessRegressor(learner.kernel_, optimizer=None).fit(rows, gains)
 
@@ -168,22 +171,22 @@ def upper_bound(rows: Array, gains: Array, running: Array) -> Any:
 
 
 def _kernel() -> Any:
-    """Squared-exponential in score and hyperparameters, fading with time, and noise."""
+    """Returns the kernel: squared-exponential in score and hyperparameters, fading with time."""
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
 
     on_columns = _column_kernel()
-    likeness = on_columns(RBF(0.5, (0.05, 10.0)), 1, None)
+    similarity = on_columns(RBF(0.5, (0.05, 10.0)), 1, None)
     memory = on_columns(Matern(1.0, (0.05, 100.0), nu=0.5), 0, 1)
     noise = WhiteKernel(0.05, (1e-4, 1.0))
-    return ConstantKernel(1.0, (0.05, 20.0)) * likeness * memory + noise
+    return ConstantKernel(1.0, (0.05, 20.0)) * similarity * memory + noise
 
 
 def _column_kernel() -> Any:
-    """The class of kernels that look at some columns only; made late, for its base is an extra."""
+    """Returns the class of kernels over some columns; its base class is in an extra."""
     from sklearn.gaussian_process.kernels import Kernel
 
     class OnColumns(Kernel):  # type: ignore[misc]
-        """A kernel of the columns from ``first`` up to, not including, ``last``."""
+        """Applies a kernel to the columns from ``first`` up to, not including, ``last``."""
 
         def __init__(self, kernel: Any, first: int, last: int | None) -> None:
             self.kernel = kernel

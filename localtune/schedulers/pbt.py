@@ -1,4 +1,4 @@
-"""PopulationBasedTraining: trials take over the checkpoints of better ones, slightly changed."""
+"""PopulationBasedTraining: bad trials go on from good ones' checkpoints with changed parameters."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.error import TuneError
 from localtune.schedulers.explore import Exploration, check_keys, check_mutations, fill_in
+from localtune.schedulers.metric_scheduler import check_range
 from localtune.schedulers.pbt_replay import (
     PopulationBasedTrainingReplay as PopulationBasedTrainingReplay,
 )
 from localtune.schedulers.policy_log import PolicyLog
-from localtune.schedulers.population_scheduler import PopulationScheduler, check_range
+from localtune.schedulers.population_scheduler import PopulationScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.search.search_algorithm import searcher_name
 
@@ -28,34 +29,36 @@ _LARGEST = sys.float_info.max
 class PopulationBasedTraining(PopulationScheduler):
     """Trains a population of trials that learn from each other while they run.
 
-    Every ``perturbation_interval``, a trial that is among the worst goes on from the latest
-    checkpoint of one that is among the best, with a configuration near that one's. So the
-    configuration changes during training, as a schedule does. See Jaderberg et al. 2017,
-    "Population Based Training of Neural Networks" (arXiv:1711.09846).
+    Every ``perturbation_interval``, each of the worst trials goes on from the latest checkpoint
+    of one of the best trials, with a configuration near that trial's. Thus the configuration
+    changes during training, like a schedule. See Jaderberg et al. 2017, "Population Based
+    Training of Neural Networks" (arXiv:1711.09846).
 
     Trials must save and load checkpoints. If more trials wait than can run at once, they take
-    turns: one that was decided upon pauses. A trial never goes back to where, or before where, it
-    went on as another one the last time: so each run comes to its end.
+    turns: a trial pauses after each decision on it. A donor must be ahead of the time at which
+    the trial last went on from a donor, so that each run ends.
 
     Args:
-        time_attr: Key of the results that says how far a trial is: a number that grows.
+        time_attr: Key of the results that measures a trial's time: a number that grows.
         metric: Metric to optimise; None takes the one of the run.
         mode: ``"min"`` or ``"max"``; None takes the one of the run.
-        perturbation_interval: How much ``time_attr`` grows between two decisions, above 0.
-        burn_in_period: Until when, in ``time_attr``, nothing is decided.
-        hyperparam_mutations: {key: what it may become}: a list (or tuple) of values, of which a
-            step takes the next or the one before; a domain such as ``tune.uniform(0, 1)``, or a
-            function without arguments, by which a step draws anew or multiplies the number by a
-            factor; a dict for nested configurations. Keys that the search space lacks are drawn.
-        quantile_fraction: Share of the trials that count as best, and as worst; 0 to 0.5.
-        resample_probability: How likely a value is drawn anew rather than changed; 0 to 1.
-        perturbation_factors: What numbers are multiplied by.
-        custom_explore_fn: ``config -> config``, called after the step above; it may change what
-            it gets, and must return it.
+        perturbation_interval: Time between two decisions on a trial, in units of ``time_attr``;
+            above 0.
+        burn_in_period: Time before the first decision on a trial, in units of ``time_attr``.
+        hyperparam_mutations: {key: mutation}. A mutation is a list (or tuple) of values, where a
+            step moves to the next or the previous value; a domain such as ``tune.uniform(0, 1)``
+            or a function without arguments, where a step draws a new value or multiplies the
+            number by a factor; or a dict for a nested configuration. Keys that are not in the
+            search space are drawn.
+        quantile_fraction: Share of the trials in the upper and in the lower quantile; 0 to 0.5.
+        resample_probability: Probability that a value is drawn anew rather than changed; 0 to 1.
+        perturbation_factors: Factors for numbers.
+        custom_explore_fn: ``config -> config``, called after the step above. It may change its
+            argument, and must return a dict.
         log_config: Whether to write each step to ``pbt_global.txt`` and
             ``pbt_policy_<trial id>.txt`` in the experiment's directory.
         require_attrs: Whether a result without the metric or ``time_attr`` is an error.
-        synch: Whether to decide upon all trials at once, when the last of them has come as far.
+        synch: Whether to decide on all trials at once, when the last one has reached the time.
 
     Raises:
         TuneError: if there are neither mutations nor a function.
@@ -75,7 +78,7 @@ class PopulationBasedTraining(PopulationScheduler):
         'PopulationBasedTraining: 0 exploits'
     """
 
-    # Which argument names the keys that change.
+    # Name of the argument that holds the mutations, for error messages.
     _mutations_name = "hyperparam_mutations"
 
     def __init__(
@@ -98,14 +101,15 @@ class PopulationBasedTraining(PopulationScheduler):
         check_mutations(mutations)
         if not mutations and custom_explore_fn is None:
             raise TuneError(
-                f"{type(self).__name__} needs to know what may change: give hyperparam_mutations, "
-                "such as {'lr': tune.loguniform(1e-4, 1e-1)}, or a custom_explore_fn."
+                f"{type(self).__name__} needs parameters that may change. Give "
+                "hyperparam_mutations, such as {'lr': tune.loguniform(1e-4, 1e-1)}, or a "
+                "custom_explore_fn."
             )
         if custom_explore_fn is not None and not callable(custom_explore_fn):
             raise TypeError(f"custom_explore_fn must be a function, but got {custom_explore_fn!r}.")
         check_range("resample_probability", resample_probability, 0, 1)
         if not len(perturbation_factors):
-            raise ValueError("perturbation_factors must not be empty: (1.2, 0.8), for example.")
+            raise ValueError("perturbation_factors must not be empty. Give (1.2, 0.8), say.")
         for factor in perturbation_factors:
             check_range("each of perturbation_factors", factor, -_LARGEST, _LARGEST)
         super().__init__(
@@ -127,13 +131,13 @@ class PopulationBasedTraining(PopulationScheduler):
         super().check_run(param_space, search_alg)
         if not isinstance(search_alg, BasicVariantGenerator):
             raise ValueError(
-                f"{type(self).__name__} searches itself, and cannot be combined with "
+                f"{type(self).__name__} changes configurations itself and cannot be combined with "
                 f"{searcher_name(search_alg)}. Leave search_alg out."
             )
         check_keys(self._mutations_name, self._mutations, param_space)
 
-    def _explored(self, trial: Trial, donor: Trial) -> dict[str, Any]:
-        config = self._step(trial, donor)
+    def _explore(self, trial: Trial, donor: Trial) -> dict[str, Any]:
+        config = self._perturb(trial, donor)
         if self._custom_explore is None:
             return config
         explored: object = self._custom_explore(config)
@@ -144,7 +148,7 @@ class PopulationBasedTraining(PopulationScheduler):
             )
         return explored
 
-    def _step(self, trial: Trial, donor: Trial) -> dict[str, Any]:
-        """The donor's configuration after one step of exploration; shares no dict with it."""
+    def _perturb(self, trial: Trial, donor: Trial) -> dict[str, Any]:
+        """Returns the donor's configuration after one step; the two share no dict."""
         config, _ = fill_in(donor.config, self._mutations, self._rng)
         return self._exploration.explore(config, self._rng)

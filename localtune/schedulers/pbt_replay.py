@@ -1,4 +1,4 @@
-"""PopulationBasedTrainingReplay: one trial with the schedule that another run found."""
+"""PopulationBasedTrainingReplay: trains one trial with the schedule of an earlier run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from localtune.result import TRAINING_ITERATION
 from localtune.schedulers.fifo import FIFOScheduler
 from localtune.schedulers.policy_log import Exploit
-from localtune.schedulers.trial_scheduler import ControllerView
+from localtune.schedulers.trial_scheduler import TuneController
 from localtune.search.variant_generator import format_vars
 from localtune.trial.experiment_tag import original_tag, perturbed_tag
 from localtune.utils.json_encode import dumps
@@ -27,15 +27,16 @@ logger = get_logger(__name__)
 class PopulationBasedTrainingReplay(FIFOScheduler):
     """Trains one trial with the schedule of configurations that population based training found.
 
-    The trial begins with the configuration that the first ancestor of the recorded trial had. At
-    each iteration at which the recorded one went on with a new configuration, this one is saved,
-    and goes on with that. What JSON cannot hold, such as functions, stays as the run has it.
+    The trial begins with the configuration of the recorded trial's first ancestor. At each
+    iteration at which the recorded trial got a new configuration, this trial saves a checkpoint
+    and goes on from it with that configuration. Values that JSON cannot hold, such as functions,
+    are taken from this run's own configuration.
 
     Args:
-        policy_file: A ``pbt_policy_<trial id>.txt`` of an experiment's directory.
+        policy_file: Path of a ``pbt_policy_<trial id>.txt`` in an experiment's directory.
 
     Raises:
-        ValueError: if the file does not exist, or holds something else.
+        ValueError: if the file cannot be read, or is no such file.
     """
 
     clones_trials = True
@@ -44,15 +45,16 @@ class PopulationBasedTrainingReplay(FIFOScheduler):
         path = os.path.expanduser(os.fspath(policy_file))
         self._chain = _ancestry(_read(path))
         self._trial_id: str | None = None
-        self._done = 0  # how many changes of the chain have been made
-        self._asked: tuple[int, str] | None = None  # (that number then, config as JSON)
+        self._done = 0  # number of changes of the chain that the trial has made
+        # (value of _done once the request has been carried out, its config as JSON)
+        self._requested: tuple[int, str] | None = None
 
     def check_run(self, param_space: dict[str, Any], search_alg: SearchAlgorithm) -> None:
         count = search_alg.total_samples
         if count is not None and count != 1:
             raise _only_one("would have more" if count < 0 else f"would have {count}")
 
-    def on_trial_add(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         if self._trial_id is None:
             self._trial_id = trial.trial_id
             trial.set_config(_replayed(trial.config, self._chain[0].donor_config))
@@ -60,7 +62,7 @@ class PopulationBasedTrainingReplay(FIFOScheduler):
             raise _only_one("has a second")
 
     def on_trial_result(
-        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> str:
         self._settle(trial)
         iteration = result[TRAINING_ITERATION]
@@ -71,7 +73,7 @@ class PopulationBasedTrainingReplay(FIFOScheduler):
         config = _replayed(trial.config, new)
         changed = {(key,): value for key, value in new.items() if value != trial.config.get(key)}
         tag = perturbed_tag(original_tag(trial.experiment_tag), format_vars(changed))
-        self._asked = due, dumps(config)
+        self._requested = due, dumps(config)
         tune_controller.save_trial(trial)
         tune_controller.clone_trial(trial, trial, config=config, experiment_tag=tag)
         return self.NOOP
@@ -80,27 +82,27 @@ class PopulationBasedTrainingReplay(FIFOScheduler):
         return f"PopulationBasedTrainingReplay: step {self._done} of {len(self._chain)}"
 
     def get_state(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("_trial_id", "_done", "_asked")}
+        return {name: getattr(self, name) for name in ("_trial_id", "_done", "_requested")}
 
     def _settle(self, trial: Trial) -> None:
-        """Sees whether what was asked for came true; without a checkpoint it does not."""
-        if self._asked is None:
+        """Notes whether the last request was carried out; without a checkpoint it was not."""
+        if self._requested is None:
             return
-        done, config = self._asked
-        self._asked = None
+        done, config = self._requested
+        self._requested = None
         if dumps(trial.config) == config:
             self._done = done
         else:
             logger.warning(
-                "%s has no checkpoint to go on from with its next configuration; that is tried "
-                "again after the next result.",
+                "%s has no checkpoint from which to go on with its next configuration. The change "
+                "is tried again after the next result.",
                 trial,
             )
 
 
-def _only_one(what: str) -> ValueError:
+def _only_one(found: str) -> ValueError:
     return ValueError(
-        f"PopulationBasedTrainingReplay replays one trial, but the run {what}: use num_samples=1 "
+        f"PopulationBasedTrainingReplay replays one trial, but the run {found}. Use num_samples=1 "
         "and no grid."
     )
 
@@ -117,15 +119,15 @@ def _read(path: str) -> list[Exploit]:
         exploits = [Exploit.from_line(line) for line in lines]
     except ValueError as error:
         raise ValueError(
-            f"policy_file must be a pbt_policy_<trial id>.txt, but {path!r} is not: {error}."
+            f"policy_file must be a pbt_policy_<trial id>.txt, but {path!r} is none: {error}."
         ) from error
     if not exploits:
-        raise ValueError(f"policy_file must record a change at least, but {path!r} is empty.")
+        raise ValueError(f"policy_file must record at least one change, but {path!r} is empty.")
     return exploits
 
 
 def _ancestry(exploits: list[Exploit]) -> list[Exploit]:
-    """Those that led to the last one, oldest first."""
+    """Returns the exploits that led to the last one, oldest first."""
     chain: list[Exploit] = []
     wanted = exploits[-1].tag
     for exploit in reversed(exploits):
@@ -136,7 +138,7 @@ def _ancestry(exploits: list[Exploit]) -> list[Exploit]:
 
 
 def _replayed(own: dict[str, Any], logged: dict[str, Any]) -> dict[str, Any]:
-    """The trial's own configuration with the values of the log, where JSON can hold them."""
+    """Returns the trial's own configuration with those logged values that JSON can hold."""
     config = dict(own)
     for key, value in logged.items():
         mine = own.get(key)

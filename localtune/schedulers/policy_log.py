@@ -1,7 +1,7 @@
-"""The record of what population based training did, in files of the experiment's directory.
+"""PolicyLog: writes the exploits of population based training to the experiment's directory.
 
-``pbt_policy_<trial id>.txt`` tells how a trial came to its configuration, its donors' past
-included; ``pbt_global.txt`` has all in the order of time. Each line is one exploit, in JSON:
+``pbt_policy_<trial id>.txt`` holds the exploits that led to a trial's configuration, those of its
+donors included. ``pbt_global.txt`` holds all exploits by time. Each line is one exploit, in JSON:
 ``[tag, donor's tag, iteration, donor's iteration, donor's config, new config]``.
 """
 
@@ -23,15 +23,15 @@ _GLOBAL_FILE = "pbt_global.txt"
 
 @dataclass(frozen=True, slots=True)
 class Exploit:
-    """One trial that went on from another one's checkpoint.
+    """The event that one trial went on from another trial's checkpoint.
 
     Attributes:
-        tag: Tag of the trial, as it was first.
-        donor_tag: Tag of the other one, as it was first.
-        iteration: How far the trial was.
-        donor_iteration: How far the donor was: where the trial goes on.
+        tag: The trial's first tag.
+        donor_tag: The donor's first tag.
+        iteration: Iteration of the trial before the event.
+        donor_iteration: Iteration of the donor's checkpoint.
         donor_config: The donor's configuration.
-        config: The trial's configuration from then on.
+        config: The trial's new configuration.
     """
 
     tag: str
@@ -42,20 +42,20 @@ class Exploit:
     config: dict[str, Any]
 
     def as_line(self) -> str:
-        """One line of a file."""
+        """Returns the exploit as one line of a file."""
         fields = (self.tag, self.donor_tag, self.iteration, self.donor_iteration)
         return dumps([*fields, self.donor_config, self.config]) + "\n"
 
     def plain(self) -> Exploit:
-        """The same with what JSON cannot hold as text: it can be pickled, and shares nothing."""
+        """Returns a copy that can be pickled: values that JSON cannot hold become text."""
         return Exploit.from_line(self.as_line())
 
     @classmethod
     def from_line(cls, line: str) -> Exploit:
-        """What :meth:`as_line` wrote.
+        """Reads a line that :meth:`as_line` wrote.
 
         Raises:
-            ValueError: for anything else.
+            ValueError: for any other line.
         """
         kinds = (str, str, int, int, dict, dict)
         fields = json.loads(line)
@@ -72,7 +72,7 @@ class Exploit:
 
 
 class PolicyLog:
-    """Writes exploits down. A disk that cannot be written to is warned of once, and no error."""
+    """Writes exploits to files. The first failure to write is a warning, and none is an error."""
 
     def __init__(self) -> None:
         self._has_warned = False
@@ -81,10 +81,11 @@ class PolicyLog:
         """Adds an exploit to the files of a trial and of the experiment.
 
         Args:
-            directory: The experiment's; nothing is written if there is none, as in a simulation.
-            trial_id: The trial that changed.
-            donor_id: The one that it goes on from: its past is the trial's from now on.
-            exploit: What happened.
+            directory: The experiment's directory. Nothing is written if it does not exist, as in
+                a simulation.
+            trial_id: Id of the trial that changed.
+            donor_id: Id of the donor, whose exploits are copied to the trial's file.
+            exploit: The exploit.
         """
         if not os.path.isdir(directory):
             return

@@ -1,4 +1,4 @@
-"""The trials of population based training: how far each is, how well it does, who is best."""
+"""The trials of population based training: time and score of each, and the quantiles."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from dataclasses import dataclass
 from localtune.schedulers.policy_log import Exploit
 from localtune.trial.trial import Trial
 
-# 100 trials x 0.07 are 7, not the 8 that rounding errors make of it.
+# 100 * 0.07 is slightly above 7, and must count as 7.
 _ROUNDING = 1e-9
 
 
 @dataclass(slots=True)
 class Member:
-    """What is known of one trial.
+    """The scheduler's record of one trial.
+
+    Times are in units of ``time_attr``.
 
     Attributes:
-        tag: Its tag, as it was first.
-        time: How far it was when it was looked at last.
-        iteration: How many iterations those were.
-        score: Its score then, higher is better; None if it has none, or NaN.
-        perturbed_at: How far it was when it was last decided upon.
-        is_saved: Whether it was to be saved when it was looked at last.
-        began_at: How far its donor was when it was cloned last.
+        tag: The trial's first tag.
+        time: Time of its last result that was due.
+        iteration: Iteration of that result.
+        score: Score of that result, higher is better; None for none or NaN.
+        perturbed_at: Time of the last decision on the trial.
+        is_saved: Whether a checkpoint was requested at that result.
+        began_at: Time of the donor when this trial was last cloned from it.
     """
 
     tag: str
@@ -37,14 +39,16 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """That a trial shall go on as another one; it stays what it is if that has no checkpoint.
+class CloneRequest:
+    """A request that a trial goes on from a donor's checkpoint.
+
+    The trial goes on unchanged if the donor has no checkpoint.
 
     Attributes:
-        donor_id: The other one.
-        experiment_tag: By which one sees that it came true.
-        member: What is known of the trial from then on.
-        exploit: What the log says of it.
+        donor_id: Id of the donor.
+        experiment_tag: The trial's tag once the request has been carried out.
+        member: Record of the trial from then on.
+        exploit: Entry for the log.
     """
 
     donor_id: str
@@ -54,11 +58,11 @@ class Wish:
 
 
 def quantile_size(population: int, fraction: float) -> int:
-    """How many trials are in the lower, and in the upper quantile; they never overlap.
+    """Returns the number of trials in each quantile; the two quantiles never overlap.
 
     Args:
-        population: How many trials have a score.
-        fraction: Share of them, from 0 to 0.5.
+        population: Number of trials with a score.
+        fraction: Share of the trials in one quantile, from 0 to 0.5.
 
     Example:
         >>> [quantile_size(n, 0.25) for n in (1, 2, 3, 4, 5, 8, 9)]
@@ -73,12 +77,12 @@ def quantile_size(population: int, fraction: float) -> int:
 def quantiles(
     members: dict[str, Member], trials: Iterable[Trial], fraction: float
 ) -> tuple[list[Trial], list[Trial]]:
-    """The worst and the best trials.
+    """Returns the worst and the best trials.
 
     Args:
-        members: By id of their trials, in the order in which these were added. Of two with the
-            same score the one that was added first counts as the worse.
-        trials: Those that have not ended.
+        members: {trial id: record}, in the order in which the trials were added. Of two trials
+            with the same score, the first one counts as worse.
+        trials: The trials that have not ended.
         fraction: Share of the trials in each quantile.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What schedulers of a population do: who is decided upon when, and who goes on as whom.
+"""PopulationScheduler: bad trials go on from the checkpoints of good ones.
 
 ::
 
@@ -11,7 +11,8 @@
        |
        +--between them--------------------------------------------> as above, without saving
 
-With ``synch=True`` each trial pauses when it is due, and all are decided upon when all are.
+With ``synch=True`` each trial pauses when it is due. When all trials are due, the scheduler decides
+on all of them at once.
 """
 
 from __future__ import annotations
@@ -24,14 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.result import TRAINING_ITERATION
 from localtune.schedulers.explore import fill_in, values_of
-from localtune.schedulers.metric_scheduler import MetricScheduler
+from localtune.schedulers.metric_scheduler import MetricScheduler, check_range, is_another_waiting
 from localtune.schedulers.policy_log import Exploit, PolicyLog
-from localtune.schedulers.population import Member, Wish, quantiles
-from localtune.schedulers.trial_scheduler import ControllerView
+from localtune.schedulers.population import CloneRequest, Member, quantiles
+from localtune.schedulers.trial_scheduler import TuneController
 from localtune.search.variant_generator import format_vars
 from localtune.trial.experiment_tag import original_tag, perturbed_tag
 from localtune.trial.status import Status
-from localtune.utils.dicts import flatten_dict
 from localtune.utils.messages import get_logger
 
 if TYPE_CHECKING:
@@ -41,27 +41,33 @@ logger = get_logger(__name__)
 
 
 class PopulationScheduler(MetricScheduler):
-    """Base class: lets the worst trials go on from the checkpoints of the best.
+    """Base class of schedulers that let the worst trials go on from the best trials' checkpoints.
 
     Args:
-        time_attr: Key of the results that says how far a trial is.
+        time_attr: Key of the results that measures a trial's time.
         metric: Metric to optimise; None takes the one of the run.
         mode: ``"min"`` or ``"max"``; None takes the one of the run.
-        mutations: {key: what it may become}.
-        interval: How much the time grows between two decisions.
-        burn_in: Until when nothing is decided.
-        fraction: Share of the trials that count as best, and as worst.
-        log: Where to write down what is done, if anywhere.
+        mutations: {key: mutation}; see ``explore.py``.
+        interval: Time between two decisions on a trial.
+        burn_in: Time before the first decision on a trial.
+        fraction: Share of the trials in each quantile, from 0 to 0.5.
+        log: Records the exploits; None for no record.
         require_attrs: Whether a result without metric or time is an error.
-        synch: Whether to decide upon all trials at once.
+        synch: Whether to decide on all trials at once.
 
     Raises:
         ValueError: for a number out of its range.
     """
 
     clones_trials = True
-    # What it has learnt; all else it is given.
-    _learnt: tuple[str, ...] = ("_members", "_wishes", "_next_sync", "_exploit_count", "_rng")
+    # The attributes that get_state saves. All others come from the constructor.
+    _learnt: tuple[str, ...] = (
+        "_members",
+        "_clone_requests",
+        "_next_sync",
+        "_exploit_count",
+        "_rng",
+    )
 
     def __init__(
         self,
@@ -92,17 +98,17 @@ class PopulationScheduler(MetricScheduler):
         self._synch = synch
         self._warned: set[str] = set()
         self._members: dict[str, Member] = {}
-        self._wishes: dict[str, Wish] = {}  # {trial id: what was asked of the controller}
+        self._clone_requests: dict[str, CloneRequest] = {}  # {trial id: request}
         self._next_sync: float = max(interval, burn_in)
         self._exploit_count = 0
 
     @abstractmethod
-    def _explored(self, trial: Trial, donor: Trial) -> dict[str, Any]:
-        """The configuration with which a trial goes on from a donor's checkpoint."""
+    def _explore(self, trial: Trial, donor: Trial) -> dict[str, Any]:
+        """Returns the configuration with which a trial goes on from a donor's checkpoint."""
 
     # -- hooks ----------------------------------------------------------------------------------
 
-    def on_trial_add(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         super().on_trial_add(tune_controller, trial)
         if trial.trial_id in self._members:
             return
@@ -113,12 +119,12 @@ class PopulationScheduler(MetricScheduler):
             trial.set_config(config)
 
     def on_trial_result(
-        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> str:
         self._settle(tune_controller, trial)
         time, score = self.time_of(result), self._signed(result)
         if time is None or score is None:
-            self._miss(self._time_attr if time is None else str(self._metric))
+            self._on_missing_key(self._time_attr if time is None else str(self._metric))
             return self.CONTINUE
         member = self._members[trial.trial_id]
         if not self._is_due(member, time):
@@ -128,7 +134,7 @@ class PopulationScheduler(MetricScheduler):
         member.time, member.score, member.is_saved = time, score, False
         member.iteration = result.get(TRAINING_ITERATION, 0)
         if self._synch:
-            return self._on_reached(tune_controller, trial)
+            return self._on_sync_time(tune_controller, trial)
         member.perturbed_at = time
         lower, upper = quantiles(self._members, tune_controller.get_live_trials(), self._fraction)
         if trial in upper:
@@ -136,31 +142,31 @@ class PopulationScheduler(MetricScheduler):
             tune_controller.save_trial(trial)
         elif trial in lower and self._exploit(tune_controller, trial, upper):
             return self.NOOP
-        if _others_wait(tune_controller, trial):
+        if is_another_waiting(tune_controller, trial):
             member.is_saved = True
             return self.PAUSE
         return self.CONTINUE
 
     def on_trial_complete(
-        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> None:
         self._leave(tune_controller, trial)
 
-    def on_trial_remove(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_remove(self, tune_controller: TuneController, trial: Trial) -> None:
         self._leave(tune_controller, trial)
 
-    def on_trial_error(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
         if not trial.should_retry:
             self._leave(tune_controller, trial)
             return
         self._settle(tune_controller, trial)
-        # It has to come once more as far as it was.
-        self._members[trial.trial_id].time = self._time_of_checkpoint(trial)
+        # The retry begins at the time of the checkpoint.
+        self._members[trial.trial_id].time = self._checkpoint_time(trial) or 0.0
 
-    def choose_trial_to_run(self, tune_controller: ControllerView) -> Trial | None:
-        # A clone waits at the time that it was set back to.
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
+        # Carried-out requests change the times that are compared below.
         self._settle(tune_controller)
-        # In creation order, so that of trials that are equally far the oldest runs.
+        # The trial with the lowest time; of several, the one that was created first.
         chosen, least = None, math.inf
         held = set() if tune_controller.is_stuck else self._waiting_for_donor(tune_controller)
         for trial in tune_controller.get_live_trials():
@@ -190,130 +196,140 @@ class PopulationScheduler(MetricScheduler):
         return time >= self._burn_in and time - member.perturbed_at >= self._interval
 
     def _observe(self, trial: Trial, member: Member, time: float, score: float | None) -> None:
-        """Called with each result that is decided upon; ``member`` is as it was before."""
+        """Takes in a result that is due; ``member`` is still as before the result."""
 
-    def _on_reached(self, view: ControllerView, trial: Trial) -> str:
-        """A trial has come as far as all of them shall."""
-        if not self._meet(view, trial):
+    def _on_sync_time(self, controller: TuneController, trial: Trial) -> str:
+        """Returns the decision on a trial that has reached the time of the next common decision."""
+        if not self._decide_on_all(controller, trial):
             self._members[trial.trial_id].is_saved = True
             return self.PAUSE
-        return self.NOOP if trial.trial_id in self._wishes else self.CONTINUE
+        return self.NOOP if trial.trial_id in self._clone_requests else self.CONTINUE
 
-    def _meet(self, view: ControllerView, current: Trial | None = None) -> bool:
-        """Decides upon all trials, if all have come as far; returns whether they have."""
+    def _decide_on_all(self, controller: TuneController, current: Trial | None = None) -> bool:
+        """Decides on all trials if all have reached the common time; returns whether they have."""
         members = self._members
-        live = [trial for trial in view.get_live_trials() if trial.trial_id in members]
+        live = [trial for trial in controller.get_live_trials() if trial.trial_id in members]
         times = [members[trial.trial_id].time for trial in live]
         if not live or min(times) < self._next_sync:
             return False
         lower, upper = quantiles(members, live, self._fraction)
         if current is not None and current in upper:
-            # The others paused, and were saved with that.
+            # The other trials are paused, and were saved when they paused.
             members[current.trial_id].is_saved = True
-            view.save_trial(current)
+            controller.save_trial(current)
         for trial in lower:
-            self._exploit(view, trial, upper)
+            self._exploit(controller, trial, upper)
         for trial in live:
             members[trial.trial_id].perturbed_at = members[trial.trial_id].time
-        # Nobody may be there already: it would wait for ever.
+        # The next common time must be ahead of every trial. Otherwise a trial would wait forever.
         self._next_sync += self._interval
         if self._next_sync <= max(times):
             self._next_sync = max(times) + self._interval
         return True
 
-    def _exploit(self, view: ControllerView, trial: Trial, upper: list[Trial]) -> bool:
-        """Lets a trial go on as one of the best; returns whether that can be."""
+    def _exploit(self, controller: TuneController, trial: Trial, upper: list[Trial]) -> bool:
+        """Requests that a trial goes on from one of the best; returns whether one can be used."""
         mine = self._members[trial.trial_id]
-        # Where the best scores lie behind, trials would go back there again and again for ever.
+        # A donor must be ahead of the trial's last start. Otherwise a trial could return to the
+        # same time forever.
         ahead = [each for each in upper if self._members[each.trial_id].time > mine.began_at]
-        donors = [donor for donor in ahead if self._can_give(view, donor)]
+        donors = [donor for donor in ahead if self._has_checkpoint_to_give(controller, donor)]
         if not donors:
             return False
         donor = self._rng.choice(donors)
         theirs = self._members[donor.trial_id]
-        config = self._explored(trial, donor)
+        config = self._explore(trial, donor)
         tag = perturbed_tag(mine.tag, format_vars(values_of(config, self._mutations)))
-        view.clone_trial(trial, donor, config=config, experiment_tag=tag)
+        controller.clone_trial(trial, donor, config=config, experiment_tag=tag)
         exploit = Exploit(
             mine.tag, theirs.tag, mine.iteration, theirs.iteration, donor.config, config
         )
-        # It keeps its rank until its own next result: else the clones of one moment would fill
-        # the upper quantile, and push those that nobody has surpassed into the lower one.
+        # The trial keeps its score until its next result. With the donor's score, clones would
+        # fill the upper quantile and push good trials into the lower one.
         after = replace(theirs, tag=mine.tag, score=mine.score, is_saved=True, began_at=theirs.time)
-        self._wishes[trial.trial_id] = Wish(donor.trial_id, tag, after, exploit.plain())
+        self._clone_requests[trial.trial_id] = CloneRequest(
+            donor.trial_id, tag, after, exploit.plain()
+        )
         logger.info("%s goes on as %s: %s", trial, donor, tag)
         return True
 
-    def _can_give(self, view: ControllerView, donor: Trial) -> bool:
-        """Whether a trial has, or is about to have, a checkpoint of what it was scored for."""
-        if view.is_saving(donor):
+    def _has_checkpoint_to_give(self, controller: TuneController, donor: Trial) -> bool:
+        """Returns whether a checkpoint of a donor's last due result exists or is being saved."""
+        if controller.is_saving(donor):
             return True
         member = self._members[donor.trial_id]
         if donor.resume_point is not None:
-            return member.is_saved or self._time_of_checkpoint(donor) >= member.time
+            return member.is_saved or (self._checkpoint_time(donor) or 0.0) >= member.time
         if member.is_saved:
             self._warn_once(
-                f"{donor} is among the best trials and has no checkpoint, so that no other one can "
-                "go on from there. Population based training needs a trainable that saves: "
-                "tune.report(..., checkpoint=...), or save_checkpoint() of a class."
+                f"{donor} is among the best trials but has no checkpoint, so no other trial can go "
+                "on from it. Population based training needs a trainable that saves checkpoints: "
+                "call tune.report(..., checkpoint=...), or define save_checkpoint() in a class."
             )
         return False
 
     # -- bookkeeping ----------------------------------------------------------------------------
 
-    def _settle(self, view: ControllerView, current: Trial | None = None) -> None:
-        """Sees what came of the wishes; whether a donor has a checkpoint shows only later."""
-        if not self._wishes:
+    def _settle(self, controller: TuneController, current: Trial | None = None) -> None:
+        """Drops the clone requests that have been carried out, or never will be.
+
+        The record of a trial changes only here: a donor's checkpoint may fail after the request.
+
+        Args:
+            controller: The run.
+            current: A trial that has reported a result or ended, if any.
+        """
+        if not self._clone_requests:
             return
-        trials = {trial.trial_id: trial for trial in view.get_live_trials()}
+        trials = {trial.trial_id: trial for trial in controller.get_live_trials()}
         if current is not None:
             trials[current.trial_id] = current
-        for trial_id, wish in list(self._wishes.items()):
+        for trial_id, request in list(self._clone_requests.items()):
             trial = trials.get(trial_id)
-            if trial is not None and trial.experiment_tag == wish.experiment_tag:
-                self._members[trial_id] = wish.member
+            if trial is not None and trial.experiment_tag == request.experiment_tag:
+                self._members[trial_id] = request.member
                 self._exploit_count += 1
                 if self._log is not None:
                     directory = trial.local_experiment_path
-                    exploit = _as_it_came(wish.exploit, trial)
-                    self._log.write(directory, trial_id, wish.donor_id, exploit)
-                del self._wishes[trial_id]
+                    exploit = _with_actual_iteration(request.exploit, trial)
+                    self._log.write(directory, trial_id, request.donor_id, exploit)
+                del self._clone_requests[trial_id]
             elif trial is None or trial is current:
-                # It has ended, or goes on as it was, since the donor has no checkpoint.
-                del self._wishes[trial_id]
+                # The trial has ended, or goes on unchanged because the donor has no checkpoint.
+                del self._clone_requests[trial_id]
 
-    def _leave(self, view: ControllerView, trial: Trial) -> None:
-        """A trial has ended: the others do not wait for it."""
-        self._settle(view, trial)
+    def _leave(self, controller: TuneController, trial: Trial) -> None:
+        """Forgets a trial that has ended, so that the others do not wait for it."""
+        self._settle(controller, trial)
         self._members.pop(trial.trial_id, None)
         if self._synch:
-            self._meet(view)
+            self._decide_on_all(controller)
 
-    def _waiting_for_donor(self, view: ControllerView) -> set[str]:
-        """Ids of the trials whose donor is being saved: they would start as what they were."""
-        if not self._wishes:
+    def _waiting_for_donor(self, controller: TuneController) -> set[str]:
+        """Returns the ids of the trials whose donor is being saved.
+
+        Such a trial would start unchanged if it started now.
+        """
+        if not self._clone_requests:
             return set()
-        live = {trial.trial_id: trial for trial in view.get_live_trials()}
+        live = {trial.trial_id: trial for trial in controller.get_live_trials()}
         return {
             trial_id
-            for trial_id, wish in self._wishes.items()
+            for trial_id, request in self._clone_requests.items()
             if trial_id in live
-            and live[trial_id].experiment_tag != wish.experiment_tag
-            and wish.donor_id in live
-            and view.is_saving(live[wish.donor_id])
+            and live[trial_id].experiment_tag != request.experiment_tag
+            and request.donor_id in live
+            and controller.is_saving(live[request.donor_id])
         }
 
-    def _time_of_checkpoint(self, trial: Trial) -> float:
-        point = trial.resume_point
-        time = None if point is None else self.time_of(flatten_dict(point.tracked.metrics))
-        return 0.0 if time is None else time
-
-    def _miss(self, key: str) -> None:
-        """A result lacks a key."""
-        text = f"{type(self).__name__} needs {key!r} in each result, but a result lacks it."
+    def _on_missing_key(self, key: str) -> None:
+        """Raises an error, or warns once, because a result has no such key."""
+        text = f"{type(self).__name__} needs {key!r} in each result, but a result has none."
         if self._require_attrs:
-            raise RuntimeError(f"{text} Report it, or pass require_attrs=False to pass over these.")
-        self._warn_once(f"{text} Such results are passed over.")
+            raise RuntimeError(
+                f"{text} Report it, or pass require_attrs=False to skip such results."
+            )
+        self._warn_once(f"{text} Such results are skipped.")
 
     def _warn_once(self, message: str) -> None:
         if message not in self._warned:
@@ -321,24 +337,9 @@ class PopulationScheduler(MetricScheduler):
             logger.warning(message)
 
 
-def _as_it_came(exploit: Exploit, trial: Trial) -> Exploit:
-    """With the iteration of the checkpoint that the trial got in the end."""
+def _with_actual_iteration(exploit: Exploit, trial: Trial) -> Exploit:
+    """Returns an exploit with the iteration of the checkpoint that the trial really got."""
     if trial.start_point is None:
         return exploit
     iteration = trial.start_point.tracked.metrics.get(TRAINING_ITERATION)
     return replace(exploit, donor_iteration=iteration) if iteration is not None else exploit
-
-
-def _others_wait(view: ControllerView, trial: Trial) -> bool:
-    """Whether another trial would run if this one did not."""
-    return any(
-        other.status is Status.PENDING or other.status is Status.PAUSED
-        for other in view.get_live_trials()
-        if other is not trial
-    )
-
-
-def check_range(name: str, value: Any, low: float, high: float) -> None:
-    """Raises ValueError unless a value is a number in a range."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise ValueError(f"{name} must be a number from {low:g} to {high:g}, but got {value!r}.")

@@ -1,17 +1,17 @@
-"""Who gets what is free of a machine: allocation functions for ResourceChangingScheduler.
+"""Allocation functions for ResourceChangingScheduler.
 
 ::
 
-    machine - reserve_resources - what each live trial started with = spare
-    spare / increase_by = units, shared among the trials
-    what a trial asks for = what it started with + its units
+    machine - reserve_resources - base resources of each live trial = spare resources
+    spare resources / increase_by = units, shared among the trials
+    resources of a trial = base resources + its units
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from localtune.config.tune import check_metric_and_mode
 from localtune.resources import PlacementGroupFactory
@@ -19,27 +19,48 @@ from localtune.trial.status import Status
 from localtune.utils.dicts import unflattened_lookup
 
 if TYPE_CHECKING:
-    from localtune.schedulers.resource_changing_scheduler import ResourceChangingScheduler
-    from localtune.schedulers.trial_scheduler import ControllerView
+    from localtune.schedulers.trial_scheduler import TuneController
     from localtune.trial.trial import Trial
 
-# Sums of fractions: 0.1 + 0.2 is above 0.3.
+# Sums of fractions have rounding errors: 0.1 + 0.2 is above 0.3.
 _TOLERANCE = 1e-6
+
+
+class TrialResources(Protocol):
+    """The part of a ResourceChangingScheduler that allocation functions use."""
+
+    @property
+    def base_resources(self) -> PlacementGroupFactory | None:
+        """The resources that each trial starts with; None before the first trial."""
+
+    @property
+    def metric(self) -> str | None:
+        """Metric of the run or of the base scheduler."""
+
+    @property
+    def mode(self) -> str | None:
+        """``"min"``, ``"max"`` or None."""
+
+    def resources_of(self, trial: Trial) -> PlacementGroupFactory:
+        """Returns a trial's resources; of a changing trial, the new ones."""
+
+    def is_changing(self, trial: Trial) -> bool:
+        """Returns whether a trial pauses in order to run again with new resources."""
 
 
 class DistributeResources:
     """Shares the machine evenly among the trials that have not ended.
 
-    A trial never gets less than it started with. It grows by whole units, only by what is free at
-    that moment, and shrinks when others need their part. What cannot be shared evenly goes to the
-    trials that were created first.
+    A trial never gets less than it started with. It grows by whole units from the resources that
+    are free at that moment, and shrinks when other trials need their share. Units that cannot be
+    shared evenly go to the trials that were created first.
 
     Args:
-        add_bundles: Whether units become bundles of their own; else they enlarge the first bundle.
+        add_bundles: Whether each unit becomes a bundle; otherwise units enlarge the first bundle.
         increase_by: One unit, ``{resource: amount}``. None is the last bundle of the trial if
             ``add_bundles``, else one GPU for trials that have one, else one CPU.
-        increase_by_times: How many units a trial may get; -1 is without limit.
-        reserve_resources: ``{resource: amount}`` of the machine that is not shared out.
+        increase_by_times: Largest number of units per trial; -1 for no limit.
+        reserve_resources: ``{resource: amount}`` of the machine that trials do not get.
 
     Raises:
         ValueError: for a value out of its range.
@@ -79,69 +100,69 @@ class DistributeResources:
 
     def __call__(
         self,
-        tune_controller: ControllerView,
+        tune_controller: TuneController,
         trial: Trial,
         result: dict[str, Any],
-        scheduler: ResourceChangingScheduler,
+        scheduler: TrialResources,
     ) -> PlacementGroupFactory | None:
-        """What a trial should ask for.
+        """Returns the resources that a trial should have; None for no change.
 
         Args:
             tune_controller: The run.
             trial: A running trial.
-            result: Its latest result, flat.
-            scheduler: Who asks; knows what trials started with, and what they will get.
-
-        Returns:
-            None to leave the trial as it is.
+            result: Its latest flat result.
+            scheduler: The calling :class:`ResourceChangingScheduler`.
         """
         base = scheduler.base_resources
         if base is None:
             return None
         unit = self._unit_of(base)
         now = self._units_of(scheduler.resources_of(trial), base, unit)
-        # Those that wait for a part of their own are no reason to take more now.
+        # A trial grows only by free units, even if its share is larger.
         free = self._units_in(self._free(tune_controller, scheduler), unit)
         target = self._target(tune_controller, trial, result, scheduler, unit)
         units = min(target, now + max(free, 0), self._limit)
-        return self._grown(base, unit, int(units))
+        return self._with_units(base, unit, int(units))
 
     def check_metric(self, metric: str | None, mode: str | None) -> None:
-        """Raises ValueError if the function lacks a metric or mode; called before the run.
+        """Checks before the run that the function has the metric and mode that it needs.
 
         Args:
-            metric: The metric of the run.
-            mode: The mode of the run.
+            metric: Metric of the run.
+            mode: Mode of the run.
+
+        Raises:
+            ValueError: if the metric or the mode is missing.
         """
 
     def _target(
         self,
-        view: ControllerView,
+        controller: TuneController,
         trial: Trial,
         result: dict[str, Any],
-        scheduler: ResourceChangingScheduler,
+        scheduler: TrialResources,
         unit: Mapping[str, float],
     ) -> float:
-        """How many units a trial should have, now or later."""
+        """Returns the number of units that a trial should have, now or later."""
         base = scheduler.base_resources
         assert base is not None
-        alive = list(view.get_live_trials())
-        spare = self._shareable(view)
-        _take(spare, base.required_resources, len(alive))
+        alive = list(controller.get_live_trials())
+        spare = self._shareable(controller)
+        _subtract(spare, base.required_resources, len(alive))
         whole, rest = divmod(max(self._units_in(spare, unit), 0), len(alive))
         return whole + (alive.index(trial) < rest)
 
-    def _shareable(self, view: ControllerView) -> dict[str, float]:
-        total = dict(view.total_resources)
-        _take(total, self._reserve)
+    def _shareable(self, controller: TuneController) -> dict[str, float]:
+        total = dict(controller.total_resources)
+        _subtract(total, self._reserve)
         return total
 
-    def _free(self, view: ControllerView, scheduler: ResourceChangingScheduler) -> dict[str, float]:
-        """What nobody has or is about to get; below 0 if there is not enough for that."""
-        free = self._shareable(view)
-        for trial in view.get_live_trials():
+    def _free(self, controller: TuneController, scheduler: TrialResources) -> dict[str, float]:
+        """Returns the resources beyond those of running and changing trials; may be negative."""
+        free = self._shareable(controller)
+        for trial in controller.get_live_trials():
             if trial.status is Status.RUNNING or scheduler.is_changing(trial):
-                _take(free, scheduler.resources_of(trial).required_resources)
+                _subtract(free, scheduler.resources_of(trial).required_resources)
         return free
 
     def _unit_of(self, base: PlacementGroupFactory) -> Mapping[str, float]:
@@ -153,7 +174,7 @@ class DistributeResources:
 
     @staticmethod
     def _units_in(amounts: Mapping[str, float], unit: Mapping[str, float]) -> int:
-        """How many units some amounts make; negative if they are."""
+        """Returns the number of whole units in some amounts; negative for negative amounts."""
         return min(
             math.floor(amounts.get(name, 0.0) / amount + _TOLERANCE)
             for name, amount in unit.items()
@@ -166,16 +187,16 @@ class DistributeResources:
         base: PlacementGroupFactory,
         unit: Mapping[str, float],
     ) -> int:
-        """How many units a trial has: enough of them to make up what it asks for."""
+        """Returns the lowest number of units that covers a trial's resources beyond the base."""
         more = resources.required_resources
-        _take(more, base.required_resources)
+        _subtract(more, base.required_resources)
         return max(
             math.ceil(more.get(name, 0.0) / amount - _TOLERANCE)
             for name, amount in unit.items()
             if amount
         )
 
-    def _grown(
+    def _with_units(
         self, base: PlacementGroupFactory, unit: Mapping[str, float], units: int
     ) -> PlacementGroupFactory:
         if units <= 0:
@@ -188,7 +209,7 @@ class DistributeResources:
             for name, amount in unit.items():
                 first[name] = first.get(name, 0.0) + amount * units
             if first.get("GPU", 0.0) > 1:
-                # Nobody can have one GPU and a half.
+                # A bundle holds a fraction of one GPU, or whole GPUs.
                 first["GPU"] = float(math.floor(first["GPU"] + _TOLERANCE))
         if base.head_bundle_is_empty:
             bundles.insert(0, {})
@@ -196,17 +217,17 @@ class DistributeResources:
 
 
 class DistributeResourcesToTopJob(DistributeResources):
-    """Gives all that is free to the best trial; when that has its limit, to the next one.
+    """Gives all free resources to the best trial; when it has its limit, to the next best.
 
-    Trials keep what they have got, also when another one becomes better, until somebody waits who
-    cannot start without it.
+    A trial keeps its resources when another trial becomes better. It gives them back when a
+    waiting trial cannot start without them.
 
     Args:
         add_bundles: As for :class:`DistributeResources`.
         increase_by: As for :class:`DistributeResources`.
-        increase_by_times: How many units a trial may get; -1 is without limit.
+        increase_by_times: Largest number of units per trial; -1 for no limit.
         reserve_resources: As for :class:`DistributeResources`.
-        metric: What tells the best trial; None takes the metric of the run.
+        metric: Metric that trials are compared by; None takes the metric of the run.
         mode: ``"min"`` or ``"max"``; None takes the one of the run.
 
     Raises:
@@ -230,33 +251,34 @@ class DistributeResourcesToTopJob(DistributeResources):
     def check_metric(self, metric: str | None, mode: str | None) -> None:
         if not (self._metric or metric) or not (self._mode or mode):
             raise ValueError(
-                f"{type(self).__name__} compares trials, and needs a metric and a mode. Give them "
-                "to the run, as in TuneConfig(metric='loss', mode='min'), or to it itself."
+                f"{type(self).__name__} compares trials and needs a metric and a mode. Give them "
+                "to the run, as in TuneConfig(metric='loss', mode='min'), or to "
+                f"{type(self).__name__} itself."
             )
 
     def _target(
         self,
-        view: ControllerView,
+        controller: TuneController,
         trial: Trial,
         result: dict[str, Any],
-        scheduler: ResourceChangingScheduler,
+        scheduler: TrialResources,
         unit: Mapping[str, float],
     ) -> float:
         base = scheduler.base_resources
         assert base is not None
         now = self._units_of(scheduler.resources_of(trial), base, unit)
-        free = self._free(view, scheduler)
+        free = self._free(controller, scheduler)
         waiting = sum(
             each.status in (Status.PENDING, Status.PAUSED) and not scheduler.is_changing(each)
-            for each in view.get_live_trials()
+            for each in controller.get_live_trials()
         )
-        _take(free, base.required_resources, waiting)
+        _subtract(free, base.required_resources, waiting)
         spare = self._units_in(free, unit)
         if spare < 0:
             return max(now + spare, 0)
         rivals = [
             _score(each.last_result, *self._metric_and_mode(scheduler))
-            for each in view.get_live_trials()
+            for each in controller.get_live_trials()
             if each is not trial
             and each.status is Status.RUNNING
             and self._units_of(scheduler.resources_of(each), base, unit) < self._limit
@@ -265,7 +287,7 @@ class DistributeResourcesToTopJob(DistributeResources):
         is_best = score > -math.inf and score >= max(rivals, default=score)
         return now + spare if is_best else now
 
-    def _metric_and_mode(self, scheduler: ResourceChangingScheduler) -> tuple[str, str]:
+    def _metric_and_mode(self, scheduler: TrialResources) -> tuple[str, str]:
         metric, mode = self._metric or scheduler.metric, self._mode or scheduler.mode
         self.check_metric(metric, mode)
         assert metric is not None and mode is not None
@@ -273,15 +295,15 @@ class DistributeResourcesToTopJob(DistributeResources):
 
 
 def _score(result: Mapping[str, Any], metric: str, mode: str) -> float:
-    """A result's metric, such that higher is better; minus infinity for NaN, and if it has none."""
+    """Returns a result's metric as a score, higher is better; minus infinity for NaN or none."""
     value = unflattened_lookup(metric, result, default=None)
     if value is None or math.isnan(value):
         return -math.inf
     return float(-value if mode == "min" else value)
 
 
-def _take(amounts: dict[str, float], what: Mapping[str, float], times: int = 1) -> None:
-    for name, amount in what.items():
+def _subtract(amounts: dict[str, float], less: Mapping[str, float], times: int = 1) -> None:
+    for name, amount in less.items():
         amounts[name] = amounts.get(name, 0.0) - amount * times
 
 

@@ -1,12 +1,12 @@
-"""ResourceChangingScheduler: trials get more, or less, of the machine while they run.
+"""ResourceChangingScheduler: changes the resources of trials during the run.
 
 ::
 
     RUNNING -- result --> base scheduler
-                            |-- CONTINUE --> allocation function --+-- the same --> CONTINUE
-                            |                                      +-- others --> PAUSE
-                            +-- anything else --> that
-    PAUSED, others noted --> the trial asks for them --> runs again before all others
+                            |-- CONTINUE --> allocation function --+-- same resources --> CONTINUE
+                            |                                      +-- new resources ---> PAUSE
+                            +-- another decision --> that decision
+    PAUSED with new resources --> the trial asks for them --> it runs before all other trials
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from localtune.schedulers.resource_allocation import (
 from localtune.schedulers.resource_allocation import (
     DistributeResourcesToTopJob as DistributeResourcesToTopJob,
 )
-from localtune.schedulers.trial_scheduler import ControllerView, TrialScheduler
+from localtune.schedulers.trial_scheduler import TrialScheduler, TuneController
 from localtune.trial.status import Status
 from localtune.utils.messages import warn
 
@@ -36,21 +36,22 @@ _UNSET: Any = object()
 
 
 class ResourceChangingScheduler(TrialScheduler):
-    """Changes what trials ask for while the run goes on; leaves all else to another scheduler.
+    """Changes the resources of trials during the run; another scheduler makes all other decisions.
 
     A trial whose resources change is paused after a result, and goes on from its checkpoint in a
-    new worker. So it must write checkpoints: without one it starts anew. What it has at present
-    it learns from ``tune.get_context().get_trial_resources()``.
+    new worker. Without a checkpoint it starts from scratch. A trial reads its current resources
+    with ``tune.get_context().get_trial_resources()``.
 
     Args:
-        base_scheduler: Decides what becomes of trials; None is a :class:`FIFOScheduler`.
+        base_scheduler: The scheduler for all other decisions; None is a :class:`FIFOScheduler`.
         resources_allocation_function: ``(tune_controller, trial, result, scheduler) ->
-            PlacementGroupFactory | None``, asked for each trial that goes on after a result; None
-            leaves the trial as it is. The default is :class:`DistributeResources`. None in place
-            of a function changes nothing, with a warning.
+            PlacementGroupFactory | None``, called for each trial that goes on after a result. If
+            it returns None, the trial keeps its resources. The default is
+            :class:`DistributeResources`. With None in place of the function, no resources
+            change, and a warning says so.
 
     Raises:
-        ValueError: for a base scheduler that is none, or what is no function.
+        ValueError: for a base scheduler or a function of another type.
 
     Example:
         >>> from localtune.resources import PlacementGroupFactory
@@ -67,7 +68,7 @@ class ResourceChangingScheduler(TrialScheduler):
         self,
         base_scheduler: TrialScheduler | None = None,
         resources_allocation_function: Callable[
-            [ControllerView, Trial, dict[str, Any], ResourceChangingScheduler],
+            [TuneController, Trial, dict[str, Any], ResourceChangingScheduler],
             PlacementGroupFactory | None,
         ]
         | None = _UNSET,
@@ -83,7 +84,7 @@ class ResourceChangingScheduler(TrialScheduler):
         if resources_allocation_function is None:
             warn(
                 "ResourceChangingScheduler without a resources_allocation_function changes "
-                "nothing: pass one, or use the base scheduler itself.",
+                "nothing. Pass a function, or use the base scheduler itself.",
                 stacklevel=2,
             )
         elif not callable(resources_allocation_function):
@@ -95,19 +96,19 @@ class ResourceChangingScheduler(TrialScheduler):
         self._allocate = resources_allocation_function
         self._mode: str | None = None
         self._base_resources: PlacementGroupFactory | None = None
-        # {trial id: what it will ask for}, until it runs with that; in the order of the changes
+        # {trial id: new resources} of the trials that do not run with them yet, oldest first
         self._changes: dict[str, PlacementGroupFactory] = {}
 
-    # -- what allocation functions may ask --------------------------------------------------------
+    # -- for allocation functions -----------------------------------------------------------------
 
     @property
     def base_scheduler(self) -> TrialScheduler:
-        """The scheduler that decides what becomes of trials."""
+        """The scheduler that makes all other decisions."""
         return self._base
 
     @property
     def base_resources(self) -> PlacementGroupFactory | None:
-        """What each trial starts with; None before the first one."""
+        """The resources that each trial starts with; None before the first trial."""
         return self._base_resources
 
     @property
@@ -116,17 +117,16 @@ class ResourceChangingScheduler(TrialScheduler):
 
     @property
     def mode(self) -> str | None:
-        """``"min"`` or ``"max"``, None if neither the run nor the base scheduler says."""
         return self._mode or getattr(self._base, "mode", None)
 
     def resources_of(self, trial: Trial) -> PlacementGroupFactory:
-        """What a trial has, or will have when it runs again."""
+        """Returns a trial's resources; of a changing trial, the new ones."""
         resources = self._changes.get(trial.trial_id, trial.placement_group_factory)
         assert resources is not None
         return resources
 
     def is_changing(self, trial: Trial) -> bool:
-        """Whether a trial is paused, or about to be, only to run again with other resources."""
+        """Returns whether a trial pauses in order to run again with new resources."""
         return trial.trial_id in self._changes
 
     # -- hooks ------------------------------------------------------------------------------------
@@ -143,25 +143,25 @@ class ResourceChangingScheduler(TrialScheduler):
             self._allocate.check_metric(self.metric, self.mode)
         self._base.check_run(param_space, search_alg)
 
-    def on_trial_add(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         resources = trial.placement_group_factory
         if self._base_resources is None:
             self._base_resources = resources
-        # One that has run before may have got others since.
+        # A trial that has run before may have new resources already.
         elif trial.start_time is None and resources != self._base_resources:
             raise RuntimeError(
                 "ResourceChangingScheduler needs trials that start with the same resources, but "
-                f"{trial} asks for {resources}, and those before it for {self._base_resources}. "
-                "Let tune.with_resources give the same to all."
+                f"{trial} asks for {resources}, and earlier trials for {self._base_resources}. "
+                "Give the same resources to all trials with tune.with_resources."
             )
         self._base.on_trial_add(tune_controller, trial)
 
-    def on_trial_error(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
         self._forget(trial)
         self._base.on_trial_error(tune_controller, trial)
 
     def on_trial_result(
-        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> str:
         decision = self._base.on_trial_result(tune_controller, trial, result)
         if decision != self.CONTINUE or self._allocate is None:
@@ -174,16 +174,16 @@ class ResourceChangingScheduler(TrialScheduler):
         return self.PAUSE
 
     def on_trial_complete(
-        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> None:
         self._forget(trial)
         self._base.on_trial_complete(tune_controller, trial, result)
 
-    def on_trial_remove(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_remove(self, tune_controller: TuneController, trial: Trial) -> None:
         self._forget(trial)
         self._base.on_trial_remove(tune_controller, trial)
 
-    def choose_trial_to_run(self, tune_controller: ControllerView) -> Trial | None:
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
         return self._first_changed(tune_controller) or self._base.choose_trial_to_run(
             tune_controller
         )
@@ -207,11 +207,11 @@ class ResourceChangingScheduler(TrialScheduler):
         self._metric = state["metric"]
         self._mode = state["mode"]
 
-    def _first_changed(self, view: ControllerView) -> Trial | None:
-        """The first trial that is paused only to run again, which asks for its new resources."""
+    def _first_changed(self, controller: TuneController) -> Trial | None:
+        """Returns the first paused trial with new resources, and sets these on it."""
         if not self._changes:
             return None
-        for trial in view.get_live_trials():
+        for trial in controller.get_live_trials():
             resources = self._changes.get(trial.trial_id)
             if resources is None:
                 continue
@@ -227,15 +227,16 @@ class ResourceChangingScheduler(TrialScheduler):
         self._changes.pop(trial.trial_id, None)
 
     def _check(
-        self, view: ControllerView, trial: Trial, resources: PlacementGroupFactory | Any
+        self, controller: TuneController, trial: Trial, resources: PlacementGroupFactory | Any
     ) -> None:
         if not isinstance(resources, PlacementGroupFactory):
             raise ValueError(
                 "resources_allocation_function must return a PlacementGroupFactory, or None, but "
                 f"returned {resources!r}."
             )
-        misfit = ResourcePool(view.total_resources).explain_misfit(request_of(resources))
+        misfit = ResourcePool(controller.total_resources).explain_misfit(request_of(resources))
         if misfit:
             raise ValueError(
-                f"resources_allocation_function gave {trial} what this machine never has. {misfit}"
+                "resources_allocation_function gave more resources than this machine has to "
+                f"{trial}. {misfit}"
             )

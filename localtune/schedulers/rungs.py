@@ -1,11 +1,11 @@
-"""Rungs of successive halving: who reached them, with which score, and who waits there.
+"""Rungs of successive halving: the scores of the trials that reached them.
 
 ::
 
     bracket 0   1 ---> 4 ---> 16 ---> 64 ---> (max_t 100)
     bracket 1          4 ---> 16 ---> 64 ---> (max_t 100)
 
-Scores are such that higher is better.
+Higher scores are better.
 """
 
 from __future__ import annotations
@@ -14,36 +14,37 @@ import math
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 
-# Where a trial stands in a rung: (score turned round, how many came before, trial id). Sorted,
-# the best comes first.
+# A trial's place in a rung: (negative score, number of trials before it, trial id). The lowest
+# place is the best.
 _Place = tuple[float, int, str]
 
 
 def milestones(
     max_t: float, grace_period: float, reduction_factor: float, bracket: int = 0
 ) -> list[float]:
-    """The times at which the trials of one bracket are compared.
+    """Returns the times at which the trials of one bracket are compared.
 
     Args:
         max_t: Time at which trials end.
-        grace_period: Time before which none is compared.
-        reduction_factor: How many times later the next comparison is.
-        bracket: How many comparisons are left out at the beginning.
+        grace_period: Time of the first comparison of bracket 0.
+        reduction_factor: Ratio of the times of two successive comparisons.
+        bracket: Number of comparisons that are left out at the beginning.
 
     Returns:
-        In rising order; may be empty, and may lack the highest because of rounding.
+        The times in rising order. The list may be empty, and its highest time may be missing
+        because of rounding.
 
     Example:
         >>> milestones(100, 1, 4), milestones(1000, 1, 10)
         ([1, 4, 16, 64], [1, 10, 100])
     """
-    # The logarithms round, and int() cuts off: Ray Tune's results depend on exactly this.
+    # Ray Tune rounds in the same way, and the same rungs are needed here.
     count = int(math.log(max_t / grace_period) / math.log(reduction_factor) - bracket + 1)
     return [grace_period * reduction_factor ** (k + bracket) for k in range(count)]
 
 
 def quantile(ascending: Sequence[float], fraction: float) -> float:
-    """A quantile of sorted numbers, interpolated linearly between the two nearest.
+    """Returns a quantile of sorted numbers, interpolated linearly between the two nearest.
 
     Args:
         ascending: At least one number, none of them NaN.
@@ -61,7 +62,7 @@ def quantile(ascending: Sequence[float], fraction: float) -> float:
         return low
     if high == math.inf:
         return high
-    # From the nearer of both, so that rounding never leads past the other.
+    # Interpolating from the nearer number keeps rounding errors within the two.
     return high - (high - low) * (1 - part) if part >= 0.5 else low + (high - low) * part
 
 
@@ -72,18 +73,23 @@ class Rung:
         milestone: Time at which trials are compared.
 
     Attributes:
-        scores: {trial id: score} of those that reached it; NaN where there was no number.
+        scores: {trial id: score} of the trials that reached it; the score may be NaN.
     """
 
     def __init__(self, milestone: float) -> None:
         self.milestone = milestone
         self.scores: dict[str, float] = {}
         self._places: dict[str, _Place] = {}
-        self._ranked: list[_Place] = []  # of all but those with NaN
+        self._ranked: list[_Place] = []  # places of all trials whose score is not NaN
         self._waiting: list[_Place] = []
 
     def record(self, trial_id: str, score: float) -> None:
-        """Takes in the score of a trial that had none here."""
+        """Records the score of a trial that has none in this rung.
+
+        Args:
+            trial_id: Id of the trial.
+            score: Its score; may be NaN.
+        """
         is_nan = math.isnan(score)
         place = (math.inf if is_nan else -score, len(self.scores), trial_id)
         self.scores[trial_id] = score
@@ -92,10 +98,10 @@ class Rung:
             insort(self._ranked, place)
 
     def cutoff(self, reduction_factor: float) -> float | None:
-        """The score that separates the best 1/``reduction_factor`` from the others.
+        """Returns the score that separates the best 1/``reduction_factor`` from the others.
 
         Returns:
-            A percentile of all scores but NaN, interpolated linearly; None if there are none.
+            A percentile of all scores except NaN, interpolated linearly; None without scores.
         """
         if not self._ranked:
             return None
@@ -103,26 +109,26 @@ class Rung:
         return quantile(ascending, 1 - 1 / reduction_factor)
 
     def best(self) -> Iterator[str]:
-        """Ids of the trials whose score is a number, the best first."""
+        """Yields the ids of the trials whose score is not NaN, the best first."""
         return (trial_id for _, _, trial_id in self._ranked)
 
     def wait(self, trial_id: str) -> None:
-        """Notes that a trial, whose score is recorded, stays here until it is promoted."""
+        """Adds a trial with a recorded score to the waiting trials."""
         insort(self._waiting, self._places[trial_id])
 
     def leave(self, trial_id: str) -> None:
-        """Notes that a trial that waited here does not any more."""
+        """Removes a trial from the waiting trials."""
         del self._waiting[bisect_left(self._waiting, self._places[trial_id])]
 
     def waiting(self) -> Iterator[str]:
-        """Ids of those that wait, the best first and NaN last."""
+        """Yields the ids of the waiting trials, the best first and NaN last."""
         return (trial_id for _, _, trial_id in self._waiting)
 
     def promotable(self, reduction_factor: float) -> Iterator[str]:
-        """Ids of those that wait and are among the best 1/``reduction_factor`` of all."""
+        """Yields the ids of the waiting trials among the best 1/``reduction_factor`` of all."""
         count = int(len(self.scores) / reduction_factor)
         for place in self._waiting:
-            # NaN is behind all numbers, but there may be few of those.
+            # NaN ranks behind all numbers, and must not be promoted when there are few numbers.
             if bisect_left(self._ranked, place) >= min(count, len(self._ranked)):
                 return
             yield place[2]

@@ -1,4 +1,4 @@
-"""TrialScheduler: decides, result by result, what becomes of each trial."""
+"""TrialScheduler: decides after each result whether a trial goes on, pauses or stops."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from localtune.trial.trial import Trial
 
 
-class ControllerView(Protocol):
-    """What a scheduler may see of a run, and ask of it.
+class TuneController(Protocol):
+    """The part of a run that a scheduler reads, and the requests that it may make.
 
-    What is asked is carried out after the hook has returned, never within it.
+    Requests are carried out after the scheduler's hook has returned, never within it.
 
     Attributes:
-        search_alg: Where the trials come from.
+        search_alg: The search algorithm that creates the trials.
         total_resources: {resource: amount} of the machine.
-        is_stuck: Whether no trial runs, none can be created now, and the scheduler chose none to
-            run when it was asked a moment ago: what waits, waits for nobody. If it still chooses
-            none, the first one that waits is run.
+        is_stuck: Whether no trial runs, no trial can be created now, and the scheduler's last
+            choice was None. If the scheduler again chooses None, the controller runs the first
+            waiting trial.
     """
 
     search_alg: SearchAlgorithm
@@ -32,45 +32,55 @@ class ControllerView(Protocol):
     is_stuck: bool
 
     def get_trials(self) -> Sequence[Trial]:
-        """All trials, in the order in which they were created."""
+        """Returns all trials, in the order of their creation."""
 
     def get_live_trials(self) -> Sequence[Trial]:
-        """The trials that have not ended, retried ones last."""
+        """Returns the trials that have not ended; retried ones come last."""
 
     def pause_trial(self, trial: Trial, should_checkpoint: bool = True) -> None:
-        """Asks to pause a trial; without a checkpoint, what it did since its last one is lost."""
+        """Requests that a trial pauses.
+
+        Args:
+            trial: The trial to pause.
+            should_checkpoint: Whether the trial saves a checkpoint first. Otherwise its work
+                since its last checkpoint is lost.
+        """
 
     def stop_trial(self, trial: Trial) -> None:
-        """Asks to end a trial well."""
+        """Requests that a trial ends without an error."""
 
     def save_trial(self, trial: Trial) -> None:
-        """Asks for a checkpoint of a trial after the step in flight; nothing if it has none."""
+        """Requests a checkpoint after the step that a trial is running.
+
+        Nothing happens if the trial runs no step.
+        """
 
     def clone_trial(
         self, trial: Trial, donor: Trial, *, config: dict[str, Any], experiment_tag: str
     ) -> None:
-        """Asks that a trial goes on from another one's latest checkpoint, with a new config.
+        """Requests that a trial goes on from another trial's latest checkpoint.
 
-        If a checkpoint of the donor is being written, the trial waits for it. It stays what it
-        is, and goes on as it is, if the donor has no checkpoint. What the trial did since its own
-        last checkpoint is given up.
+        If a checkpoint of the donor is being written, the trial waits for it. If the donor has no
+        checkpoint, the trial goes on unchanged. Otherwise the trial loses its own work since its
+        last checkpoint.
 
         Args:
-            trial: Whom to change; running or paused.
-            donor: Whose checkpoint to take.
-            config: The trial's config from now on.
-            experiment_tag: Its tag from now on.
+            trial: The trial to change; running or paused.
+            donor: The trial that the checkpoint comes from.
+            config: The trial's new config.
+            experiment_tag: The trial's new tag.
         """
 
     def is_saving(self, trial: Trial) -> bool:
-        """Whether a checkpoint of a trial is asked for and not there yet."""
+        """Returns whether a checkpoint of a trial is requested and not yet written."""
 
 
 class TrialScheduler:
     """Base class of schedulers.
 
-    All hooks run in the parent, one at a time. A scheduler returns decisions; what it wants of
-    other trials it asks of the controller that it gets as first argument.
+    All hooks run in the parent process, one at a time. A scheduler returns a decision on the
+    trial at hand. It requests changes of other trials from the ``tune_controller`` that each
+    hook gets.
     """
 
     CONTINUE = "CONTINUE"
@@ -78,30 +88,30 @@ class TrialScheduler:
     STOP = "STOP"
     NOOP = "NOOP"
 
-    # Whether it changes the resources of trials, which workers cannot do while they live.
+    # Whether the scheduler changes the resources of trials. A running worker cannot change its own.
     changes_resources = False
-    # Whether it clones trials, so that workers should be kept wherever reset_config allows it.
+    # Whether the scheduler clones trials. Workers are then kept wherever reset_config allows it.
     clones_trials = False
 
     _metric: str | None = None
     _mode: str | None = None
-    # Of a scheduler that no run has told a seed.
+    # Replaced when a run gives its seed.
     _rng = random.Random()
     _supports_buffered_results = True
 
     @property
     def metric(self) -> str | None:
-        """Metric that the scheduler watches, None if it watches none."""
+        """Name of the metric that the scheduler watches; None if it watches none."""
         return self._metric
 
     @property
     def mode(self) -> str | None:
-        """``"min"`` or ``"max"``, None if the scheduler compares nothing."""
+        """``"min"`` or ``"max"``; None if the scheduler does not compare trials."""
         return self._mode
 
     @property
     def max_iterations(self) -> int | None:
-        """After how many iterations the scheduler ends each trial; None if it does not."""
+        """Number of iterations after which the scheduler ends each trial; None for no limit."""
         return None
 
     @property
@@ -110,23 +120,23 @@ class TrialScheduler:
         return self._supports_buffered_results
 
     def number_keys(self) -> list[str]:
-        """Flat keys of results in which the scheduler needs numbers, where a result has them.
+        """Returns the flat keys whose values must be numbers in each result that has them.
 
-        A result with anything else there fails its trial, before the scheduler sees it.
+        A result with another value fails its trial before the scheduler sees the result.
         """
         return []
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
-        """Tells the scheduler what the run optimises; called once, before the first trial.
+        """Sets the run's metric and mode; called once, before the first trial.
 
         Args:
-            metric: Metric of the run, if it names one.
-            mode: ``"min"`` or ``"max"``, if the run names one.
-            **spec: ``stop``, ``num_samples``, ``time_budget_s`` as the user gave them, and
-                ``seed``, an integer that everything drawn at random should depend on.
+            metric: Metric of the run; None if the run names none.
+            mode: ``"min"`` or ``"max"``; None if the run names none.
+            **spec: ``stop``, ``num_samples`` and ``time_budget_s`` as the user gave them, and
+                ``seed``, the integer that seeds all random draws of the scheduler.
 
         Returns:
-            False if the scheduler was given a metric or mode of its own already.
+            False if the scheduler already has a metric or mode of its own.
         """
         if self._metric and metric:
             return False
@@ -136,65 +146,89 @@ class TrialScheduler:
         return True
 
     def check_run(self, param_space: dict[str, Any], search_alg: SearchAlgorithm) -> None:
-        """Called once, after ``set_search_properties`` and before the first trial.
+        """Checks that the scheduler can serve a run.
+
+        Called once, after ``set_search_properties`` and before the first trial.
 
         Args:
             param_space: The search space of the run.
-            search_alg: Where its trials come from.
+            search_alg: The search algorithm of the run.
 
         Raises:
-            ValueError: if the scheduler cannot work with them, or lacks a metric or mode.
+            ValueError: if the scheduler cannot work with them, or has no metric or mode.
         """
 
-    def on_trial_add(self, tune_controller: ControllerView, trial: Trial) -> None:
-        """Called when a trial is created, retried, or taken up again by a resumed run."""
+    def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
+        """Takes in a trial that was created, retried, or continued by a resumed run.
 
-    def on_trial_error(self, tune_controller: ControllerView, trial: Trial) -> None:
-        """Called at each failure of a trial, also when it will be retried."""
+        Args:
+            tune_controller: The run.
+            trial: The trial.
+        """
+
+    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
+        """Handles a failure of a trial, whether or not the trial will be retried.
+
+        Args:
+            tune_controller: The run.
+            trial: The trial that failed.
+        """
 
     def on_trial_result(
-        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> str:
         """Decides what a trial does after a result.
 
         Args:
             tune_controller: The run.
-            trial: Whose result it is.
+            trial: The trial that reported the result.
             result: The result with nested keys joined by ``/``.
 
         Returns:
-            CONTINUE, PAUSE, STOP, or NOOP if what was asked of the controller says it all.
+            CONTINUE, PAUSE or STOP; NOOP if a request to the controller decides on the trial.
         """
         return self.CONTINUE
 
     def on_trial_complete(
-        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> None:
-        """Called when a running trial ends well, with its latest flat result."""
+        """Handles the end of a running trial that ended without an error.
 
-    def on_trial_remove(self, tune_controller: ControllerView, trial: Trial) -> None:
-        """Called when a trial that was not running is ended."""
+        Args:
+            tune_controller: The run.
+            trial: The trial that ended.
+            result: Its latest result with nested keys joined by ``/``.
+        """
 
-    def choose_trial_to_run(self, tune_controller: ControllerView) -> Trial | None:
-        """The pending or paused trial that should run next, None if none should.
+    def on_trial_remove(self, tune_controller: TuneController, trial: Trial) -> None:
+        """Handles the end of a trial that was not running.
 
-        Called again and again, also when there are no resources: must not change anything.
+        Args:
+            tune_controller: The run.
+            trial: The trial that ended.
+        """
+
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
+        """Returns the pending or paused trial that should run next; None if none should.
+
+        The controller calls this often, also when no resources are free. The call must not
+        change anything.
         """
         return None
 
     def debug_string(self) -> str:
-        """One line on the scheduler's state."""
+        """Returns one line on the scheduler's state."""
         return type(self).__name__
 
     def get_state(self) -> dict[str, Any]:
-        """What is needed to go on later: all attributes, unless a subclass says less.
+        """Returns the state that a resumed run needs: all attributes, unless overridden.
 
-        Trials in it are kept as their ids, and are the trials of the resumed run after it.
+        Trials in the state are saved as their ids, and loaded as the trials of the resumed run.
         """
         return dict(self.__dict__)
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Goes on from what :meth:`get_state` returned."""
+        """Restores the state that :meth:`get_state` returned."""
         self.__dict__.update(state)
 
     def save(self, checkpoint_path: str) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from localtune.controller.kept_state import dump, load
 from localtune.error import TuneError
 from localtune.execution.simulated_host import SimulatedCrash
-from localtune.schedulers.trial_scheduler import ControllerView, TrialScheduler
+from localtune.schedulers.trial_scheduler import TrialScheduler, TuneController
 from localtune.trial.status import Status
 
 if TYPE_CHECKING:
@@ -190,14 +190,14 @@ class WatchedScheduler(TrialScheduler):
         self._space = (param_space, search_alg)
         self._inner.check_run(param_space, search_alg)
 
-    def on_trial_add(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         self._inner.on_trial_add(tune_controller, trial)
 
-    def on_trial_error(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
         self._inner.on_trial_error(tune_controller, trial)
 
     def on_trial_result(
-        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> str:
         assert trial.trial_id not in self._ended, f"{trial} has ended, and reports a result"
         assert trial.status is Status.RUNNING
@@ -211,16 +211,16 @@ class WatchedScheduler(TrialScheduler):
         return decision
 
     def on_trial_complete(
-        self, tune_controller: ControllerView, trial: Trial, result: dict[str, Any]
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> None:
         self._ended.add(trial.trial_id)
         self._inner.on_trial_complete(tune_controller, trial, result)
 
-    def on_trial_remove(self, tune_controller: ControllerView, trial: Trial) -> None:
+    def on_trial_remove(self, tune_controller: TuneController, trial: Trial) -> None:
         self._ended.add(trial.trial_id)
         self._inner.on_trial_remove(tune_controller, trial)
 
-    def choose_trial_to_run(self, tune_controller: ControllerView) -> Trial | None:
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
         self._replace_if_due(tune_controller)
         trial = self._inner.choose_trial_to_run(tune_controller)
         again = self._inner.choose_trial_to_run(tune_controller)
@@ -235,7 +235,7 @@ class WatchedScheduler(TrialScheduler):
     def debug_string(self) -> str:
         return self._inner.debug_string()
 
-    def _replace_if_due(self, view: ControllerView) -> None:
+    def _replace_if_due(self, view: TuneController) -> None:
         if self._replace_at is None or len(self._log) < self._replace_at:
             return
         self._replace_at = None
@@ -246,7 +246,7 @@ class WatchedScheduler(TrialScheduler):
         self._inner.check_run(*self._space)
         self._inner.set_state(load(state, view.get_trials()))
 
-    def _check_resources(self, view: ControllerView) -> None:
+    def _check_resources(self, view: TuneController) -> None:
         used: dict[str, float] = {}
         for trial in view.get_live_trials():
             if trial.status is Status.RUNNING and trial.placement_group_factory is not None:

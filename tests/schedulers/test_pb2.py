@@ -12,7 +12,7 @@ import pytest
 
 from localtune.error import ExtraMissingError, TuneError
 from localtune.schedulers import PB2, TrialScheduler
-from localtune.schedulers.pb2_model import Observation, Situation, suggest, upper_bound
+from localtune.schedulers.pb2_model import IntervalStart, Observation, suggest, upper_bound
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.testing.scheduler_contract import PROBLEMS, SchedulerContract
 from localtune.testing.simulation import simulate
@@ -49,7 +49,9 @@ def observations(best: float, *, time: float = 0.0, count: int = 30) -> list[Obs
     """Gains that are the greater the nearer a value is to ``best``."""
     rng = random.Random(0)
     values = [rng.uniform(0, 10) for _ in range(count)]
-    return [Observation(Situation(time, 1.0, (value,)), -((value - best) ** 2)) for value in values]
+    return [
+        Observation(IntervalStart(time, 1.0, (value,)), -((value - best) ** 2)) for value in values
+    ]
 
 
 @pytest.mark.parametrize("best", [0.0, 3.0, 8.0, 10.0])
@@ -85,7 +87,8 @@ def test_without_observations_a_suggestion_is_random() -> None:
 
 def test_suggestions_are_within_their_bounds_and_depend_on_the_seed_only() -> None:
     rows = [
-        Observation(Situation(at, at, (at % 3, 5.0)), (at * 7) % 5) for at in map(float, range(12))
+        Observation(IntervalStart(at, at, (at % 3, 5.0)), (at * 7) % 5)
+        for at in map(float, range(12))
     ]
     bounds = [(0.0, 2.0), (5.0, 5.0)]
     first = suggest(rows, [], 12.0, 3.0, bounds, random.Random(1))
@@ -134,8 +137,8 @@ def test_gains_are_counted_per_unit_of_time_from_one_look_to_the_next() -> None:
     tell(scheduler, view, trial, 10, float("nan"))
     tell(scheduler, view, trial, 12, 1.0)
     assert scheduler.get_state()["_observations"] == [
-        Observation(Situation(2, 1.0, (3.0,)), 2.0),
-        Observation(Situation(4, 5.0, (3.0,)), 0.5),
+        Observation(IntervalStart(2, 1.0, (3.0,)), 2.0),
+        Observation(IntervalStart(4, 5.0, (3.0,)), 0.5),
     ]
 
 
