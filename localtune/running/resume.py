@@ -16,7 +16,7 @@ from localtune.logger.history_logger import HistoryLogger
 from localtune.result import CONFIG_PREFIX
 from localtune.running.build import RunParts, resources_function
 from localtune.schedulers import TrialScheduler
-from localtune.search.renewal import renewed
+from localtune.search.renewal import with_new_space
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.storage.checkpoints import remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB
@@ -160,7 +160,7 @@ def renew(
     for trial in trials:
         if trial.is_finished():
             continue
-        config = renewed(trial.config, spec.param_space, trial.evaluated_params, before)
+        config = with_new_space(trial.config, spec.param_space, trial.evaluated_params, before)
         trial.set_config(config)
         if not scheduler.changes_resources:
             trial.update_resources(resources_of(config))

@@ -21,40 +21,40 @@ from localtune.search.shapes import Numbers, Options
 __all__ = ["AxSearch"]
 
 _LIBRARY = "Ax"
-_OBJECTIVE = "objective"  # stands for a metric whose name Ax would take for a formula
+_OBJECTIVE = "objective"  # name for a metric whose own name Ax would parse as a formula
 _CLIENT = ("random_seed", "storage_config")  # arguments of ax.Client
 _LIBRARIES = r"(ax|botorch|gpytorch|linear_operator|pyro|sympy|torch)(\.|$)"
 
 
 class AxSearch(LibrarySearcher):
-    """Suggests configurations with Bayesian optimisation, of Ax 1.0 or newer.
+    """Suggests configurations with the Bayesian optimisation of Ax 1.0 or newer.
 
-    Trials that fail are marked as abandoned, so that they are not suggested again. Quantized
-    numbers are rounded. A suggestion takes seconds once there are results.
+    Failed trials are marked as abandoned, so that they are not suggested again. Quantized
+    numbers are rounded. Once there are results, a suggestion takes seconds.
 
     Args:
-        space: Dict with domains, or a list of parameters as Ax's service interface takes them
+        space: Dict with domains, or a list of parameters in the form of Ax's service interface
             (``[{"name": "x", "type": "range", "bounds": [0, 1]}]``); None takes the run's
             ``param_space``.
-        metric: Metric to optimise; None takes that of the run.
-        mode: ``"min"`` or ``"max"``; None takes that of the run.
+        metric: Metric to optimise; None takes the one of the run.
+        mode: ``"min"`` or ``"max"``; None takes the one of the run.
         points_to_evaluate: Configurations to begin with, complete.
         parameter_constraints: Linear inequalities of parameters at the top of the space:
             ``["x + y <= 1"]``.
         outcome_constraints: Inequalities of other metrics: ``["latency <= 20"]``.
-        ax_client: An ``ax.Client`` whose experiment and objective are configured already, in
-            place of space, metric, mode and constraints.
-        evaluated_rewards: What the metric came to for each of ``points_to_evaluate``; they are
-            told to the library and not evaluated.
-        **ax_kwargs: Arguments of ``ax.Client`` (``random_seed``, by default from the run's seed,
-            and ``storage_config``) and of its ``configure_generation_strategy`` (as
-            ``method="quality"``, or ``initialization_budget=10``: how many trials come before
-            the model), if the client is made here.
+        ax_client: An ``ax.Client`` with a configured experiment and objective, in place of
+            space, metric, mode and constraints.
+        evaluated_rewards: Known value of the metric for each of ``points_to_evaluate``. The
+            library gets these values, and the points are not evaluated.
+        **ax_kwargs: Arguments for a new client: those of ``ax.Client`` (``random_seed``, by
+            default from the run's seed, and ``storage_config``), and those of its
+            ``configure_generation_strategy``, such as ``method="quality"``, or
+            ``initialization_budget=10``, the number of trials before the model is used.
 
     Raises:
         ExtraMissingError: if Ax is not installed.
         SearchSpaceError: for a space that Ax cannot express.
-        ValueError: for arguments that do not go together, or points that do not fit the space.
+        ValueError: for contradicting arguments, or points that do not fit the space.
 
     Algorithm: Balandat et al. 2020, "BoTorch: A Framework for Efficient Monte-Carlo Bayesian
     Optimization", section 4.
@@ -81,12 +81,12 @@ class AxSearch(LibrarySearcher):
         self._client = ax_client
         self._numbers: dict[str, int] = {}  # {id of a live trial: its number in the experiment}
         self._results: dict[str, dict[str, Any]] = {}  # {id of a trial that ends: last result}
-        self._objective: str | None = None  # its name for Ax
+        self._objective: str | None = None  # name of the metric in Ax
         if ax_client is not None:
             others = (space, metric, mode, parameter_constraints, outcome_constraints)
             if ax_kwargs or any(each is not None for each in others):
                 raise ValueError(
-                    "ax_client has a space, an objective and constraints of its own: leave out "
+                    "ax_client has a space, an objective and constraints of its own. Leave out "
                     "space, metric, mode, parameter_constraints, outcome_constraints and further "
                     "arguments."
                 )
@@ -100,7 +100,7 @@ class AxSearch(LibrarySearcher):
 
     @staticmethod
     def convert_search_space(spec: dict[str, Any]) -> list[Any]:
-        """Ax's parameters (``RangeParameterConfig`` and so on) for a search space."""
+        """Returns Ax's parameters (``RangeParameterConfig`` and so on) for a search space."""
         _load()
         return _parameters(ConvertedSpace(spec, _LIBRARY))
 
@@ -146,10 +146,10 @@ class AxSearch(LibrarySearcher):
 
     def _ask(self, trial_id: str) -> dict[str, Any] | str | None:
         from ax.exceptions import core, generation_strategy
-        from threadpoolctl import threadpool_limits  # which Ax needs anyway
+        from threadpoolctl import threadpool_limits  # a dependency of Ax
 
         try:
-            # Small matrices gain nothing from threads, which the trials can use better.
+            # Threads do not speed up small matrices, and take CPU time from the trials.
             with _quiet(), threadpool_limits(1):
                 asked = self._client.get_next_trials(max_trials=1)
         except (core.SearchSpaceExhausted, generation_strategy.OptimizationComplete):
@@ -177,7 +177,7 @@ class AxSearch(LibrarySearcher):
                 self._client.complete_trial(number, raw_data=data)
 
     def _outcomes(self, result: Mapping[str, Any]) -> dict[str, float]:
-        """Values of the metrics that constraints are about."""
+        """Returns the values of the metrics in the outcome constraints."""
         names = {
             name
             for constraint in self._outcome_constraints
@@ -188,7 +188,7 @@ class AxSearch(LibrarySearcher):
         return {name: float(result[name]) for name in sorted(names) if name in result}
 
     def _fixed(self) -> dict[str, Any]:
-        """Parameters that Ax does not know, as there is only one value."""
+        """Returns the parameters with only one value, which Ax does not get."""
         assert self._space is not None
         return {
             parameter.name: only
@@ -198,7 +198,7 @@ class AxSearch(LibrarySearcher):
 
 
 class _AxSpace(NativeSpace):
-    """The parameters of a client that the user has made."""
+    """The parameters of a client that the user has configured."""
 
     def __init__(self, names: set[str], metrics: set[str]) -> None:
         super().__init__(_LIBRARY)
@@ -226,13 +226,13 @@ def _check_arguments(given: Mapping[str, Any]) -> None:
     unknown = sorted(set(given) - known)
     if unknown:
         raise TypeError(
-            f"AxSearch takes further arguments for Ax: {', '.join(sorted(known))}. It got "
+            f"The further arguments of AxSearch may be {', '.join(sorted(known))}, but got "
             f"{', '.join(unknown)}."
         )
 
 
 def _read_client(client: Any) -> tuple[_AxSpace, str, str]:
-    """(space, metric, mode) of a client that is configured already."""
+    """Returns (space, metric, mode) of a configured client."""
     if not isinstance(client, _load().Client):
         raise TypeError(
             f"ax_client must be an ax.Client, but got {client!r}. Ax replaces AxClient by Client: "
@@ -242,7 +242,7 @@ def _read_client(client: Any) -> tuple[_AxSpace, str, str]:
     optimization = None if experiment is None else experiment.optimization_config
     if optimization is None:
         raise ValueError(
-            "ax_client must have an experiment and an objective: call configure_experiment and "
+            "ax_client must have an experiment and an objective. Call configure_experiment and "
             "configure_optimization first."
         )
     objective = optimization.objective
@@ -264,7 +264,7 @@ def _parameters(space: ConvertedSpace) -> list[Any]:
 
 
 def _only_value(parameter: Parameter) -> float | None:
-    """The value of a parameter that has only one, as Ax wants two."""
+    """Returns the value of a parameter with only one, else None; Ax needs at least two."""
     shape = parameter.shape
     if isinstance(shape, Options):
         return 0 if len(shape.values) == 1 else None
@@ -299,7 +299,7 @@ def _is_ordered(values: Sequence[Any]) -> bool:
 
 
 def _domains(parameters: Any) -> dict[str, Any]:
-    """A search space for parameters in the form of Ax's service interface."""
+    """Returns the search space for parameters in the form of Ax's service interface."""
     space: dict[str, Any] = {}
     for parameter in parameters:
         if not isinstance(parameter, Mapping) or "name" not in parameter:
@@ -342,7 +342,7 @@ def _domain(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps back what Ax and its libraries say about their own code."""
+    """Suppresses warnings of Ax and its libraries about their own code."""
     logging.getLogger("ax.api.client").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=_LIBRARIES)

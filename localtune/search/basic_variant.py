@@ -1,4 +1,4 @@
-"""The default search: random draws, and all combinations of grids."""
+"""BasicVariantGenerator: the default search, by random draws and all combinations of grids."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from localtune.search.variant_generator import format_vars, variant_label
 
 __all__ = ["BasicVariantGenerator"]
 
-# Tests of the user's that compare names fix the random part of trial ids by it.
+# Environment variable that fixes the random part of trial ids, for users' tests of names.
 PREFIX_VARIABLE = "_TEST_TUNE_TRIAL_UUID"
 
 
 class BasicVariantGenerator(SearchAlgorithm):
     """Samples a search space ``num_samples`` times, each time for all combinations of its grids.
 
-    Trials depend on the seed and on their number only: a run that was interrupted goes on with
-    the very trials that it would have had.
+    Each trial depends only on the seed and on its number. A resumed run therefore creates the
+    same further trials as the interrupted run would have.
 
     Args:
-        points_to_evaluate: Configurations to begin with, complete or in part. Each is one of the
-            ``num_samples``; what it leaves out is drawn, or taken from the grid, as usual.
-        max_concurrent: How many trials may be handed out and not completed; 0 is no limit.
-        constant_grid_search: Draw random values once per sample and keep them over the grid.
+        points_to_evaluate: Configurations to begin with, complete or partial. Each counts as one
+            of the ``num_samples``. Missing values are drawn, or taken from the grid, as usual.
+        max_concurrent: Limit of trials that have been suggested and not completed; 0 for none.
+        constant_grid_search: Whether random values are drawn once per sample, and kept for all
+            combinations of the grids.
         random_state: Seed: None, an integer, a ``random.Random``, or a generator of NumPy. None
             takes it from NumPy's global generator if NumPy is imported, else from Python's.
 
@@ -76,14 +77,14 @@ class BasicVariantGenerator(SearchAlgorithm):
         self._random_state = random_state
         self._presets: list[SearchSpace] = []
         self._space = SearchSpace({})
-        self._current = self._space  # the space of the present sample, with choices decided
+        self._current = self._space  # the space of the current sample, with choices decided
         self._num_samples = 0
         self._seed = 0
         self._prefix = ""
-        self._sample = 0  # number of the present sample
-        self._point = 0  # number of the next combination of grid values in it
+        self._sample = 0  # number of the current sample
+        self._point = 0  # number of its next combination of grid values
         self._counter = 0  # number of the next trial
-        self._live: set[str] = set()  # trials that count for max_concurrent
+        self._live: set[str] = set()  # ids of the trials that count towards max_concurrent
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any

@@ -16,45 +16,46 @@ from localtune.search.shapes import Numbers
 __all__ = ["BayesOptSearch"]
 
 _LIBRARY = "bayesian-optimization"
-_DIGITS = 5  # to which two numbers count as one
+_DIGITS = 5  # digits after the point to which numbers are compared
 _UTILITY = {"kind": "ucb", "kappa": 2.576, "xi": 0.0}
 _KINDS = ("ucb", "ei", "poi")
 
 
 class BayesOptSearch(LibrarySearcher):
-    """Suggests configurations with a Gaussian process, of bayesian-optimization. Numbers only.
+    """Suggests numbers with the Gaussian process of the library bayesian-optimization.
 
-    Numbers on a logarithmic scale are searched on that scale, whole and quantized ones are
-    rounded. While trials run, the model is told that they will come to the worst value seen so
-    far, so that trials side by side differ (a "constant liar").
+    Log-uniform numbers are searched on a logarithmic scale. Whole and quantized numbers are
+    rounded. Running trials enter the model with the worst value so far, so that concurrent trials
+    differ (a "constant liar").
 
     Args:
         space: Dict with domains, or bounds of the library: ``{"x": (0, 1)}``; None takes the
             run's ``param_space``.
-        metric: Metric to optimise; None takes that of the run.
-        mode: ``"min"`` or ``"max"``; None takes that of the run.
+        metric: Metric to optimise; None takes the one of the run.
+        mode: ``"min"`` or ``"max"``; None takes the one of the run.
         points_to_evaluate: Configurations to begin with, complete.
-        utility_kwargs: What is optimised to find the next point: ``kind`` (``"ucb"``, ``"ei"``
-            or ``"poi"``), ``kappa`` (for ucb: how much uncertainty counts) and ``xi`` (for the
-            others: the least improvement). What is left out is ucb, 2.576 and 0.
-        random_state: Seed; None takes that of the run, or none.
-        random_search_steps: How many trials are drawn at random before the model is used.
-        verbose: Passed on to the library.
-        patience: How often a duplicate may come up in a row before the search is finished; at
-            least 1. While trials run it waits for their results instead.
-        skip_duplicate: Whether no configuration is suggested twice. A number says to how many
-            digits after the point numbers are compared; True is 5.
-        analysis: Earlier trials to learn from, as :class:`~localtune.ExperimentAnalysis`.
-        evaluated_rewards: What the metric came to for each of ``points_to_evaluate``; they are
-            told to the library and not evaluated.
+        utility_kwargs: Acquisition function: ``kind`` (``"ucb"``, ``"ei"`` or ``"poi"``; by
+            default ``"ucb"``), ``kappa`` (weight of the uncertainty for ucb; 2.576) and ``xi``
+            (least improvement for the others; 0).
+        random_state: Seed; None takes the one of the run, if it has one.
+        random_search_steps: Number of random trials before the model is used.
+        verbose: Verbosity of the library.
+        patience: Number of duplicates in a row after which the search is finished; at least 1.
+            While trials run, it waits for their results instead.
+        skip_duplicate: Whether no configuration is suggested twice. A number is the number of
+            digits after the point to which numbers are compared; True is 5.
+        analysis: Earlier trials to learn from, such as an
+            :class:`~localtune.ExperimentAnalysis`.
+        evaluated_rewards: Known value of the metric for each of ``points_to_evaluate``. The
+            library gets these values, and the points are not evaluated.
 
     Raises:
         ExtraMissingError: if the library is not installed.
-        SearchSpaceError: for a choice, or another domain that it cannot express.
+        SearchSpaceError: for a choice, or another domain that the library cannot express.
         ValueError: for an argument out of its range, or points that do not fit the space.
 
     Algorithm: Snoek et al. 2012, "Practical Bayesian Optimization of Machine Learning
-    Algorithms", section 2; for trials side by side Ginsbourger et al. 2010, "Kriging is
+    Algorithms", section 2; for concurrent trials Ginsbourger et al. 2010, "Kriging is
     well-suited to parallelize optimization", section 4.2.
 
     Example:
@@ -97,20 +98,22 @@ class BayesOptSearch(LibrarySearcher):
         self._analysis = analysis
         self._rng = random.Random()
         self._n_asked = 0
-        self._pending: dict[str, dict[str, float]] = {}  # {trial id: its place}
-        self._known: list[tuple[dict[str, float], float]] = []  # (place, value, more is better)
+        self._pending: dict[str, dict[str, float]] = {}  # {id of a running trial: its place}
+        self._known: list[
+            tuple[dict[str, float], float]
+        ] = []  # (place, value), where a higher value is better
         self._seen: set[tuple[float, ...]] = set()
 
     @staticmethod
     def convert_search_space(spec: dict[str, Any], join: bool = False) -> dict[str, Any]:
-        """The bounds that the library would be given for a search space.
+        """Returns the library's bounds for a search space.
 
         Args:
             spec: Dict with domains.
-            join: Whether what is constant is to be in the result too.
+            join: Whether the result also holds the constants.
 
         Returns:
-            {flat name: (lower, upper)}; those of a logarithmic scale are logarithms.
+            {flat name: (lower, upper)}; the bounds of a log-uniform domain are logarithms.
         """
         bounds: dict[str, Any] = _bounds(ConvertedSpace(spec, _LIBRARY))
         if join:
@@ -143,7 +146,7 @@ class BayesOptSearch(LibrarySearcher):
                 self._attach(trial_id, values)
                 self._n_asked += 1
                 return values
-        # Results to come will change the model.
+        # The results of running trials will change the model.
         return None if self._pending else Searcher.FINISHED
 
     def _attach(self, trial_id: str, values: dict[str, Any]) -> None:
@@ -170,9 +173,9 @@ class BayesOptSearch(LibrarySearcher):
         }
 
     def _best_place(self) -> dict[str, float]:
-        """Where the model expects most. It is made anew, so that nothing of it must be kept."""
+        """Returns the most promising place, from a new model: none is saved."""
         assert self._space is not None
-        from threadpoolctl import threadpool_limits  # which scikit-learn needs anyway
+        from threadpoolctl import threadpool_limits  # a dependency of scikit-learn
 
         suggest, register = _model(
             _bounds(self._space), self._utility, self._rng.getrandbits(32), self._verbose
@@ -182,7 +185,7 @@ class BayesOptSearch(LibrarySearcher):
         worst = min(value for _, value in self._known)
         for place in self._pending.values():
             register(params=place, target=worst)
-        # Small matrices gain nothing from threads, which the trials can use better.
+        # Threads do not speed up small matrices, and take CPU time from the trials.
         with threadpool_limits(1):
             return {name: float(value) for name, value in suggest().items()}
 
@@ -190,7 +193,7 @@ class BayesOptSearch(LibrarySearcher):
 def _model(
     bounds: dict[str, tuple[float, float]], utility: Mapping[str, Any], seed: int, verbose: int
 ) -> tuple[Any, Any]:
-    """(suggest, register) of a new model of the library."""
+    """Returns the functions (suggest, register) of a new model of the library."""
     library = _load()
     arguments: dict[str, Any] = {
         "f": None,
@@ -200,7 +203,7 @@ def _model(
         "allow_duplicate_points": True,
     }
     if hasattr(library, "UtilityFunction"):
-        # Before 2.0 the function is given with each call.
+        # Before version 2.0, each call takes the acquisition function.
         model = library.BayesianOptimization(**arguments)
         function = library.UtilityFunction(**utility)
         return lambda: model.suggest(function), model.register
@@ -225,13 +228,13 @@ def _numbers(parameter: Parameter) -> Numbers:
         return parameter.shape
     raise SearchSpaceError(
         f"{_LIBRARY} searches numbers between bounds only, but {parameter.name!r} is "
-        f"{parameter.domain!r}. Use a searcher that takes choices, as OptunaSearch or "
+        f"{parameter.domain!r}. Use a searcher that supports choices, such as OptunaSearch or "
         "HyperOptSearch, or make it a number."
     )
 
 
 def _as_domain_if_bounds(value: Any) -> Any:
-    """Bounds of the library, ``(lower, upper)``, as a domain; all else as it is."""
+    """Returns bounds of the library, ``(lower, upper)``, as a domain; other values unchanged."""
     is_pair = isinstance(value, tuple) and len(value) == 2
     if is_pair and all(isinstance(bound, (int, float)) for bound in value):
         return uniform(*value)

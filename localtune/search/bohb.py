@@ -1,13 +1,13 @@
 """TuneBOHB: the model of BOHB, which learns from results on several budgets.
 
-HyperBandForBOHB says which budget a result belongs to, and who is paused::
+HyperBandForBOHB reports the budget of each result, and which trials are paused::
 
     on_trial_result(trial, {..., "hyperband_info": {"budget": 9, "reached": True}})
       -> observation (budget 9, values of the trial, loss)
     suggest()
-      a third of the time, or while no budget has enough observations: at random
-      else: of the largest budget that has enough,
-            good ones -> density l,  the others -> density g,  the draw from l with the best l/g
+      in a third of the cases, or while no budget has enough observations: at random
+      otherwise: from the observations on the largest budget with enough of them,
+            the good ones -> density l,  the others -> density g,  the draw from l with the best l/g
 
 The densities are those of Optuna's multivariate TPE sampler.
 """
@@ -34,16 +34,16 @@ _DEFAULTS: dict[str, float | None] = {
     "num_samples": 64,
     "random_fraction": 1 / 3,
 }
-# What hpbandster's model could be told, too.
+# Further options of hpbandster's model.
 _UNSUPPORTED = ("bandwidth_factor", "min_bandwidth")
 
 _INFO = "hyperband_info"
-# Budget of results of which no scheduler has said one.
+# Budget of results for which the scheduler has reported none.
 _NO_BUDGET = 0.0
 
 
 class TuneBOHB(SpaceSearcher):
-    """Suggests configurations as BOHB does; to be used with ``HyperBandForBOHB``.
+    """Suggests configurations with the model of BOHB. Use it with ``HyperBandForBOHB``.
 
     After Falkner et al., "BOHB: Robust and Efficient Hyperparameter Optimization at Scale",
     ICML 2018, section 4. Needs the extra ``optuna``. With another scheduler it learns from the
@@ -51,16 +51,16 @@ class TuneBOHB(SpaceSearcher):
 
     Args:
         space: Dict with domains in it; None takes the ``param_space`` of the run.
-        bohb_config: What to change in the model: ``min_points_in_model`` (number of observations
-            that count as good at least; the default is one more than there are parameters),
-            ``top_n_percent`` (share of the observations that count as good; 15), ``num_samples``
-            (draws of which the best is taken; 64), ``random_fraction`` (share of suggestions
-            that are random; 1/3).
-        metric: Metric to optimise; None takes that of the run.
-        mode: ``"min"`` or ``"max"``; None takes that of the run.
+        bohb_config: Options of the model: ``min_points_in_model`` (least number of observations
+            that count as good; by default one more than the number of parameters),
+            ``top_n_percent`` (percentage of the observations that count as good; 15),
+            ``num_samples`` (number of draws of which the best is taken; 64), and
+            ``random_fraction`` (share of random suggestions; 1/3).
+        metric: Metric to optimise; None takes the one of the run.
+        mode: ``"min"`` or ``"max"``; None takes the one of the run.
         points_to_evaluate: Configurations to try first, each complete.
-        seed: Makes suggestions repeatable; None takes the seed of the run.
-        max_concurrent: How many trials may be there that are not paused; 0 is no limit.
+        seed: Seed of the suggestions; None takes the seed of the run.
+        max_concurrent: Limit of trials that have not ended and are not paused; 0 for none.
 
     Raises:
         ExtraMissingError: if Optuna is not installed.
@@ -107,18 +107,18 @@ class TuneBOHB(SpaceSearcher):
         self._values: dict[str, dict[str, Any]] = {}  # {trial id: values}
         self._budgets: dict[str, float] = {}  # {trial id: budget of its latest result}
         self._losses: dict[float, dict[str, float]] = {}  # {budget: {trial id: loss}}
-        # {budget: its observations as Optuna has them, number of those}; made when needed
+        # {budget: (study with its observations, number of observations)}; made when needed
         self._studies: dict[float | None, tuple[Any, int]] = {}
         self._live: set[str] = set()
-        # The scheduler's thread adds and discards here, while the searcher may have one of its
-        # own. Each such step, and the copy that get_state makes, is atomic.
+        # The scheduler's thread changes this set while the searcher may run in another thread.
+        # Adding, discarding and the copy in get_state are atomic.
         self._paused: set[str] = set()
 
     @staticmethod
     def convert_search_space(spec: dict[str, Any]) -> dict[str, Any]:
-        """{flat name: distribution of Optuna} of the model for a search space.
+        """Returns {flat name: distribution of Optuna} for a search space.
 
-        A choice stands there as the number of its option; what depends on it is always there.
+        A choice is the number of its option. Parameters that depend on a choice always exist.
         """
         optuna = _import_optuna()
         space = ConvertedSpace(spec, TuneBOHB.library, conditional=True)
@@ -129,7 +129,7 @@ class TuneBOHB(SpaceSearcher):
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        space = self.check_ready(trial_id)
+        space = self.check_ready()
         if 0 < self._max_concurrent <= len(self._live - self._paused):
             return None
         values = self._next_values(space)
@@ -157,24 +157,24 @@ class TuneBOHB(SpaceSearcher):
             self._values.pop(trial_id, None)
 
     def on_pause(self, trial_id: str) -> None:
-        """A trial waits at a milestone: it does not count for ``max_concurrent``."""
+        """Notes that a trial waits at a milestone, and does not count for ``max_concurrent``."""
         self._paused.add(trial_id)
 
     def on_unpause(self, trial_id: str) -> None:
-        """A trial goes on."""
+        """Notes that a paused trial goes on."""
         self._paused.discard(trial_id)
 
     def set_state(self, state: dict[str, Any]) -> None:
         given = state.get("_given_space")
         super().set_state({key: each for key, each in state.items() if key != "_given_space"})
-        # A space that was given again is the one to go on with.
+        # A space that was given again takes precedence over the saved one.
         if not self.has_space and given is not None:
             self._take_space(given)
         self._studies = {}
 
     def get_state(self) -> dict[str, Any]:
         state = dict(self.__dict__)
-        # What the run, or the constructor, says each time.
+        # These come from the run or the constructor each time.
         for name in ("_space", "_points", "_rewards", "_options", "_max_concurrent", "_studies"):
             del state[name]
         return {**state, "_paused": set(self._paused)}
@@ -182,26 +182,26 @@ class TuneBOHB(SpaceSearcher):
     # -- the model ------------------------------------------------------------------------------
 
     def _observe(self, trial_id: str, budget: float, result: Mapping[str, Any]) -> None:
-        """Notes the loss of a trial on a budget, unless it is known."""
+        """Records the loss of a trial on a budget, unless it is known."""
         if trial_id not in self._values:
             return
         value = result.get(str(self._metric))
         if value is None:
-            return  # the run has said so, unless it was told not to
+            return  # the run reports a missing metric, unless this check is switched off
         loss = float(value) if self._mode == "min" else -float(value)
-        # NaN is the worst there is.
+        # NaN counts as the worst value.
         loss = math.inf if math.isnan(loss) else loss
         self._losses.setdefault(budget, {}).setdefault(trial_id, loss)
 
     def _next_values(self, space: ConvertedSpace) -> dict[str, Any]:
         if self._rng is None:
             self._rng = random.Random(self._run_seed if self._seed is None else self._seed)
-        # All is drawn from one generator, also what is not used: repeatable, also when resumed.
+        # Both values are drawn in each case, so that a resumed run draws the same ones.
         is_random = self._rng.random() < self._options["random_fraction"]
         seed = self._rng.getrandbits(32)
         if self._points_used < len(self._points):
             self._points_used += 1
-            # Parameters that a point does not have are drawn, so that the model knows all.
+            # Missing parameters are drawn, since the model needs a value for each.
             point = self.point_values()[self._points_used - 1]
             return {**self._draw(space, None, seed), **point}
         return self._draw(space, None if is_random else self._model_budget(space), seed)
@@ -211,7 +211,7 @@ class TuneBOHB(SpaceSearcher):
         return len(space.parameters) + 1 if given is None else int(given)
 
     def _model_budget(self, space: ConvertedSpace) -> float | None:
-        """The largest budget that has enough observations, None if none has."""
+        """Returns the largest budget with enough observations; None if there is none."""
         enough = self._min_points(space) + 2
         return max(
             (budget for budget, losses in self._losses.items() if len(losses) >= enough),
@@ -219,19 +219,19 @@ class TuneBOHB(SpaceSearcher):
         )
 
     def _draw(self, space: ConvertedSpace, budget: float | None, seed: int) -> dict[str, Any]:
-        """Values that the model of a budget suggests; random ones without a budget."""
+        """Returns values that the model of a budget suggests; random ones without a budget."""
         optuna = _import_optuna()
         distributions = {each.name: _distribution(optuna, each) for each in space.parameters}
         study = self._study(optuna, budget, distributions)
         is_random = budget is None
         study.sampler = _random(optuna, seed) if is_random else self._sampler(optuna, space, seed)
         asked = study.ask(fixed_distributions=distributions)
-        # What comes of it is told as an observation on a budget, maybe another one.
+        # The result is added later as an observation, possibly on another budget.
         study.tell(asked, state=optuna.trial.TrialState.FAIL)
         return dict(asked.params)
 
     def _study(self, optuna: Any, budget: float | None, distributions: dict[str, Any]) -> Any:
-        """The study that holds all observations on a budget."""
+        """Returns the study with all observations on a budget."""
         if budget not in self._studies:
             self._studies[budget] = (_quiet_study(optuna), 0)
         study, known_count = self._studies[budget]
@@ -250,14 +250,14 @@ class TuneBOHB(SpaceSearcher):
 
         min_points, share = self._min_points(space), self._options["top_n_percent"] / 100
         with warnings.catch_warnings():
-            # Optuna calls its multivariate model experimental.
+            # Optuna warns that its multivariate model is experimental.
             warnings.simplefilter("ignore")
             return optuna.samplers.TPESampler(
                 multivariate=True,
                 n_startup_trials=0,
                 n_ei_candidates=int(self._options["num_samples"]),
                 gamma=lambda count: max(min_points, int(count * share)),
-                weights=lambda count: [1.0] * count,  # old observations count as new ones
+                weights=lambda count: [1.0] * count,  # old observations count as much as new ones
                 constant_liar=False,
                 seed=seed,
             )
@@ -268,7 +268,7 @@ def _random(optuna: Any, seed: int) -> Any:
 
 
 def _quiet_study(optuna: Any) -> Any:
-    """A new study in memory, of which no log speaks."""
+    """Returns a new study in memory, without a line in Optuna's log."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -278,12 +278,12 @@ def _quiet_study(optuna: Any) -> Any:
 
 
 def _distribution(optuna: Any, parameter: Parameter) -> Any:
-    """A parameter as Optuna knows it."""
+    """Returns Optuna's distribution for a parameter."""
     kinds = optuna.distributions
     shape: Any = parameter.shape
     if isinstance(shape, Options):
         return kinds.CategoricalDistribution(tuple(range(len(shape.values))))
-    # Optuna has no steps on a logarithmic scale: those values are rounded afterwards.
+    # Optuna has no steps on a logarithmic scale. Such values are rounded afterwards.
     step = None if shape.is_log else shape.q
     if shape.is_integer:
         return kinds.IntDistribution(
@@ -293,19 +293,17 @@ def _distribution(optuna: Any, parameter: Parameter) -> Any:
 
 
 def _checked_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of the model, with what was given checked."""
+    """Returns the options of the model after a check of the given ones."""
     for key, value in given.items():
         if key in _UNSUPPORTED:
             raise ValueError(
                 f"bohb_config has {key!r}, but the model chooses its bandwidths itself. "
-                f"Leave it out; {', '.join(_DEFAULTS)} can be set."
+                f"Leave it out. The options are {', '.join(_DEFAULTS)}."
             )
         if key not in _DEFAULTS:
             close = near_miss(str(key), _DEFAULTS)
             hint = f" Did you mean {close!r}?" if close else ""
-            raise ValueError(
-                f"bohb_config has {key!r}, but knows only {', '.join(_DEFAULTS)}.{hint}"
-            )
+            raise ValueError(f"bohb_config may have {', '.join(_DEFAULTS)}, but got {key!r}.{hint}")
         if value is None and _DEFAULTS[key] is None:
             continue
         lowest, highest, kind = _RANGES[key]

@@ -1,13 +1,13 @@
 """Values that are computed from the rest of a trial's configuration.
 
-While the other values are chosen, a PendingCall stands where a computed one will be. Then all
-calls run, in any order that their reading of each other allows::
+While the other values are chosen, a PendingCall takes the place of each computed value. Then all
+calls run. A call that reads the value of another one runs after it::
 
-    tree with PendingCalls --> for each call: ConfigView of what is known --> its function
-                                   | reads a value that is not known yet
-                                   +--> the call is put off to the next round
+    configuration with PendingCalls --> for each call: KnownConfig --> its function
+                                            | reads a value that is not known yet
+                                            +--> the call is put off to the next round
 
-A round in which every call was put off is a circle.
+If every call of a round is put off, the calls depend on each other in a circle.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from localtune.error import RecursiveDependencyError
 from localtune.search.computed import Computed, Expression
 from localtune.search.containers import CONTAINERS, Path, children, path_text, rebuilt
 
-# A call whose result holds a call, whose result holds a call, ...
+# The result of a call may hold a further call. This limits the depth of such results.
 MAX_DEPTH = 20
 
 
@@ -27,11 +27,11 @@ class PendingCall:
     """A value that is still to be computed.
 
     Attributes:
-        domain: How to compute it.
-        path: Where the value will stand.
-        depth: How many calls it came out of.
-        is_done: Whether ``value`` is there.
-        value: The result; may hold further calls.
+        domain: Computes the value.
+        path: Path of the value.
+        depth: Number of calls in whose results this call is nested.
+        is_done: Whether ``value`` is set.
+        value: The result, which may hold further calls.
     """
 
     __slots__ = ("depth", "domain", "is_done", "path", "value")
@@ -50,9 +50,9 @@ class PendingCall:
 
 
 class NeedsOther(BaseException):
-    """Unwinds a function that read a value which is not known yet.
+    """Ends a function that has read a value which is not known yet.
 
-    It derives from BaseException so that ``except Exception`` in the function lets it pass.
+    It derives from BaseException so that ``except Exception`` in the function does not catch it.
     """
 
     def __init__(self, call: PendingCall) -> None:
@@ -60,12 +60,12 @@ class NeedsOther(BaseException):
         self.call = call
 
 
-class ConfigView(dict[Any, Any]):
-    """What a function of ``sample_from`` gets: a copy of the configuration as far as it is known.
+class KnownConfig(dict[Any, Any]):
+    """The argument of a function of ``sample_from``: a copy of the known part of the configuration.
 
-    Keys can be read as attributes too, and ``spec.config`` or ``spec["config"]`` is the whole, so
-    that a function written for ``spec`` works like one written for ``config``. To read a value
-    that is not known yet raises :class:`NeedsOther`.
+    Keys can be read as attributes, too. ``spec.config`` and ``spec["config"]`` are the whole
+    configuration, so that functions written for ``spec`` and for ``config`` both work. Reading a
+    value that is not known yet raises :class:`NeedsOther`.
     """
 
     __slots__ = ("_is_root", "_own", "_unknown")
@@ -77,7 +77,12 @@ class ConfigView(dict[Any, Any]):
         self._unknown: dict[Any, PendingCall] = {}
 
     def add(self, key: Any, value: Any) -> None:
-        """Takes in one item; its value may be, or hold, something that is not known yet."""
+        """Adds one item.
+
+        Args:
+            key: Key of the item.
+            value: Its value, which may be or hold a pending call.
+        """
         known, snapshot = _snapshot(value, self._own)
         if known:
             dict.__setitem__(self, key, snapshot)
@@ -91,7 +96,7 @@ class ConfigView(dict[Any, Any]):
         raise KeyError(key)
 
     def __getattr__(self, name: str) -> Any:
-        is_key = name not in ConfigView.__slots__ and not name.startswith("__")
+        is_key = name not in KnownConfig.__slots__ and not name.startswith("__")
         if is_key and (name in self or (name == "config" and self._is_root)):
             return self[name]
         raise AttributeError(f"There is no {name!r} in the configuration.")
@@ -140,7 +145,7 @@ class ConfigView(dict[Any, Any]):
             raise NeedsOther(self._unknown[key])
 
     def _check_all(self) -> None:
-        # The function's own value cannot be part of what it sees.
+        # The function's own value is left out.
         for call in self._unknown.values():
             if call is not self._own:
                 raise NeedsOther(call)
@@ -149,26 +154,26 @@ class ConfigView(dict[Any, Any]):
 def run_calls(
     calls: list[PendingCall],
     tree: dict[Any, Any],
-    compute: Callable[[PendingCall, ConfigView], None],
+    compute: Callable[[PendingCall, KnownConfig], None],
 ) -> None:
     """Runs all calls of one configuration.
 
     Args:
-        calls: The calls; ``compute`` appends those that results bring along.
-        tree: The configuration, with the calls standing in it.
-        compute: Runs one call on a view of the configuration and sets its value.
+        calls: The calls; ``compute`` appends the calls that are found in results.
+        tree: The configuration, with the calls in it.
+        compute: Runs one call on the known part of the configuration, and sets its value.
 
     Raises:
         RecursiveDependencyError: if calls need each other in a circle.
     """
-    # Expressions are resolved like draws: before the functions.
+    # Expressions run before the functions, as draws do.
     waiting = sorted(calls, key=lambda call: not isinstance(call.domain, Expression))
     seen = len(calls)
     while waiting:
         put_off: dict[PendingCall, PendingCall] = {}
         for call in waiting:
             try:
-                compute(call, view_of(tree, call))
+                compute(call, known_config(tree, call))
             except NeedsOther as needed:
                 put_off[call] = needed.call
         if len(put_off) == len(waiting):
@@ -183,13 +188,18 @@ def run_calls(
         seen = len(calls)
 
 
-def view_of(tree: dict[Any, Any], own: PendingCall | None) -> ConfigView:
-    """A copy of the configuration for the function of ``own``."""
-    return _view(tree, own, is_root=True)
+def known_config(tree: dict[Any, Any], own: PendingCall | None) -> KnownConfig:
+    """Returns a copy of the known part of a configuration.
+
+    Args:
+        tree: The configuration, with pending calls in it.
+        own: The call that the copy is made for; its own value is left out.
+    """
+    return _known_part(tree, own, is_root=True)
 
 
 def with_results(value: Any) -> Any:
-    """A copy of ``value`` in which results stand in the places of their calls."""
+    """Returns a copy of ``value`` with the results in place of the calls."""
     if isinstance(value, PendingCall):
         return with_results(value.value)
     if isinstance(value, CONTAINERS):
@@ -197,19 +207,21 @@ def with_results(value: Any) -> Any:
     return value
 
 
-def _view(tree: dict[Any, Any], own: PendingCall | None, is_root: bool = False) -> ConfigView:
-    view = ConfigView(own, is_root)
+def _known_part(
+    tree: dict[Any, Any], own: PendingCall | None, is_root: bool = False
+) -> KnownConfig:
+    known = KnownConfig(own, is_root)
     for key, value in tree.items():
-        view.add(key, value)
-    return view
+        known.add(key, value)
+    return known
 
 
 def _snapshot(value: Any, own: PendingCall | None) -> tuple[bool, Any]:
-    """(True, copy of the value), or (False, the call that it waits for)."""
+    """Returns (True, copy of the value), or (False, the pending call in it)."""
     if isinstance(value, PendingCall):
         return _snapshot(value.value, own) if value.is_done else (False, value)
     if isinstance(value, dict):
-        return True, _view(value, own)
+        return True, _known_part(value, own)
     if not isinstance(value, CONTAINERS):
         return True, value
     items = []

@@ -1,4 +1,4 @@
-"""Checks of what users give for a search space."""
+"""Checks of the values that users give for a search space."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from localtune.utils.messages import warn
 
 
 def number(name: str, value: Any) -> float:
-    """``value`` as a float.
+    """Returns ``value`` as a float.
+
+    Args:
+        name: Name of the value, for errors.
+        value: Any value.
 
     Raises:
-        SearchSpaceError: if it is no number, or NaN.
+        SearchSpaceError: if the value is no number, or NaN.
     """
     if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
         raise SearchSpaceError(f"{name} must be a number, but got {value!r}.")
@@ -26,10 +30,14 @@ def number(name: str, value: Any) -> float:
 
 
 def finite_number(name: str, value: Any) -> float:
-    """``value`` as a float.
+    """Returns ``value`` as a float.
+
+    Args:
+        name: Name of the value, for errors.
+        value: Any value.
 
     Raises:
-        SearchSpaceError: if it is no number, or not finite.
+        SearchSpaceError: if the value is no number, or not finite.
     """
     result = number(name, value)
     if math.isinf(result):
@@ -38,10 +46,14 @@ def finite_number(name: str, value: Any) -> float:
 
 
 def whole_number(name: str, value: Any) -> int:
-    """``value`` as an int.
+    """Returns ``value`` as an int.
+
+    Args:
+        name: Name of the value, for errors.
+        value: Any value.
 
     Raises:
-        SearchSpaceError: if it is no whole number.
+        SearchSpaceError: if the value is no whole number.
     """
     if hasattr(value, "__index__"):
         return operator.index(value)
@@ -52,22 +64,22 @@ def whole_number(name: str, value: Any) -> int:
 
 
 def values_of(what: str, values: Iterable[Any]) -> list[Any]:
-    """The values of a choice as a list, with NumPy's numbers as Python's.
+    """Returns the values of a choice as a list, with NumPy's numbers converted to Python's.
 
     Args:
-        what: Name of the function that got them, for errors.
+        what: Name of the function that got the values, for errors.
         values: Any iterable.
 
     Raises:
-        TypeError: if they cannot be iterated over.
-        SearchSpaceError: if there are none.
+        TypeError: if ``values`` cannot be iterated over.
+        SearchSpaceError: if it is empty.
     """
     if getattr(values, "ndim", None) == 1 and getattr(
         getattr(values, "dtype", None), "kind", ""
     ) in tuple("biufUS"):
         values = values.tolist()  # type: ignore[attr-defined]
     try:
-        # A set has no order of its own; one that differs between runs would undo every seed.
+        # The order of a set differs between runs. Sorting it keeps runs repeatable.
         listed = sorted(values, key=repr) if isinstance(values, (set, frozenset)) else list(values)
     except TypeError as error:
         raise TypeError(f"{what} needs an iterable of values, but got {values!r}.") from error
@@ -77,10 +89,14 @@ def values_of(what: str, values: Iterable[Any]) -> list[Any]:
 
 
 def grid_values(what: str, values: Any) -> list[Any]:
-    """The values of a grid as a list.
+    """Returns the values of a grid as a list.
+
+    Args:
+        what: Name of the grid, for errors.
+        values: Any iterable except text.
 
     Raises:
-        SearchSpaceError: if they cannot be iterated over, are text, or there are none.
+        SearchSpaceError: if ``values`` cannot be iterated over, is text, or is empty.
     """
     if isinstance(values, (str, bytes)):
         raise SearchSpaceError(f"{what} needs a list of values, but got {values!r}.")
@@ -91,7 +107,7 @@ def grid_values(what: str, values: Any) -> list[Any]:
 
 
 def ignore_base(base: float) -> None:
-    """Warns the caller's caller if it set a base: a log-uniform distribution has none."""
+    """Warns the caller's caller of a base: a log-uniform distribution does not depend on it."""
     if base != 10:
         warn(
             f"base={base!r} is ignored: the base does not change a log-uniform distribution.",

@@ -1,4 +1,4 @@
-"""Parameters whose values follow from the rest of the configuration."""
+"""Domains whose values are computed from the rest of the configuration."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ from localtune.search.rng import RandomSource, as_random
 
 
 class Computed(Domain):
-    """Base class: values that follow from the rest of the configuration."""
+    """Base class of domains whose values are computed from the rest of the configuration."""
 
     def evaluate(self, config: Any, rng: random.Random) -> Any:
-        """The value for one configuration."""
+        """Computes the value for one configuration.
+
+        Args:
+            config: The known part of the configuration.
+            rng: Source of randomness.
+        """
         raise NotImplementedError
 
     def sample(self, config: Any = None, size: int = 1, random_state: RandomSource = None) -> Any:
@@ -34,14 +39,14 @@ class Computed(Domain):
 
 
 class Function(Computed):
-    """Values that a function computes.
+    """A domain whose values a function computes.
 
     Args:
-        func: Takes no argument, or one: the configuration with all else resolved.
+        func: Function without arguments, or with the resolved configuration as its argument.
 
     Raises:
-        TypeError: if it is not callable.
-        SearchSpaceError: if it needs more than one argument.
+        TypeError: if ``func`` is not callable.
+        SearchSpaceError: if ``func`` needs more than one argument.
     """
 
     def __init__(self, func: Callable[..., Any]) -> None:
@@ -57,15 +62,16 @@ class Function(Computed):
 
 
 class Expression(Computed):
-    """Values of a Python expression, which a search space holds as ``{"eval": expression}``.
+    """A domain whose values a Python expression computes: ``{"eval": expression}``.
 
-    It may use ``spec`` (the configuration), ``random`` (seeded like all draws) and ``np``.
+    The expression may use ``spec`` (the configuration), ``random`` (seeded like all draws) and
+    ``np``.
 
     Args:
         text: The expression.
 
     Raises:
-        SearchSpaceError: if it is none, or uses ``np`` and NumPy is not installed.
+        SearchSpaceError: for invalid syntax, or if ``text`` uses ``np`` and NumPy is missing.
     """
 
     def __init__(self, text: str) -> None:
@@ -89,7 +95,7 @@ class Expression(Computed):
         if not re.search(r"\bnp\b", self.text):
             return {}
         try:
-            # Only who writes np needs NumPy; localtune does not depend on it.
+            # localtune does not depend on NumPy: only such an expression needs it.
             numpy = import_module("numpy")
         except ImportError as error:
             raise SearchSpaceError(
@@ -99,11 +105,11 @@ class Expression(Computed):
 
 
 def _takes_config(func: Callable[..., Any]) -> bool:
-    """Whether the function has room for the configuration.
+    """Returns whether a function takes the configuration as its argument.
 
     Raises:
-        TypeError: if it is not callable.
-        SearchSpaceError: if it needs more than that.
+        TypeError: if ``func`` is not callable.
+        SearchSpaceError: if ``func`` needs more arguments.
     """
     import inspect
 
@@ -113,7 +119,7 @@ def _takes_config(func: Callable[..., Any]) -> bool:
         parameters = list(inspect.signature(func).parameters.values())
     except ValueError as error:
         raise SearchSpaceError(
-            f"sample_from cannot tell the arguments of {func!r}. Wrap it in a lambda."
+            f"sample_from cannot read the signature of {func!r}. Wrap it in a lambda."
         ) from error
     positional = [each for each in parameters if each.kind <= each.VAR_POSITIONAL]
     needed = [
@@ -123,7 +129,7 @@ def _takes_config(func: Callable[..., Any]) -> bool:
     ]
     if len(needed) > 1 or any(each.kind is each.KEYWORD_ONLY for each in needed):
         raise SearchSpaceError(
-            "The function of sample_from must take no argument or one, the configuration, "
+            "The function of sample_from must take no argument, or the configuration alone, "
             f"but {func!r} needs {', '.join(each.name for each in needed)}."
         )
     return bool(positional)

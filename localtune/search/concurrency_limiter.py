@@ -1,4 +1,4 @@
-"""ConcurrencyLimiter: keeps a searcher from suggesting before it has learned enough."""
+"""ConcurrencyLimiter: limits the number of a searcher's concurrent trials."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _Ending: TypeAlias = "tuple[dict[str, Any] | None, bool]"  # (last result, wheth
 
 
 class ConcurrencyLimiter(SearcherWrapper):
-    """Lets a searcher have only so many trials that have not ended.
+    """Limits the number of a searcher's trials that have not ended.
 
     Args:
         searcher: The searcher.
-        max_concurrent: How many.
-        batch: Suggest that many at once, wait until all of them have ended, and only then tell
-            the searcher. If there is nothing more to suggest, a smaller batch will do.
+        max_concurrent: Largest number of such trials, at least 1.
+        batch: Whether trials come in batches of ``max_concurrent``. The searcher gets the results
+            of a batch when all of its trials have ended. The last batch may be smaller.
 
     Raises:
-        TypeError: if ``searcher`` is none.
+        TypeError: if ``searcher`` is no searcher.
         ValueError: if ``max_concurrent`` is no whole number above 0.
 
     Example:
@@ -43,23 +43,21 @@ class ConcurrencyLimiter(SearcherWrapper):
             )
         self.max_concurrent = max_concurrent
         self.batch = batch
-        self._live: set[str] = set()  # those that count: in a batch, ended ones do
-        self._ended: dict[str, _Ending] = {}  # of a batch, until all have
-        self._is_last = False  # whether the batch will not grow any more
+        self._live: set[str] = set()  # ids of the trials that count; in a batch, also ended ones
+        self._ended: dict[str, _Ending] = {}  # {id of an ended trial of an unfinished batch: end}
+        self._is_last = False  # whether the batch takes no further trials
         self._is_left_to_searcher = searcher.set_max_concurrency(max_concurrent)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if self._is_left_to_searcher:
             return self.searcher.suggest(trial_id)
         if trial_id in self._live:
-            raise ValueError(
-                f"Each trial has its own id, but {trial_id!r} was suggested for twice."
-            )
+            raise ValueError(f"Each trial must have its own id, but {trial_id!r} was used twice.")
         if len(self._live) >= self.max_concurrent:
             return None
         suggested = self.searcher.suggest(trial_id)
         if suggested is None and self._ended and len(self._ended) == len(self._live):
-            # It may wait for the very results that are kept back for a batch that is not full.
+            # The searcher may wait for the results of this incomplete batch.
             self._tell_of_batch()
             suggested = self.searcher.suggest(trial_id)
         if suggested is not None and suggested != Searcher.FINISHED:

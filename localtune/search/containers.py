@@ -1,4 +1,4 @@
-"""Dicts, lists, tuples and sets: what is looked into, and copied, for each trial."""
+"""Access to the containers of configurations: dicts, lists, tuples and sets."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import copy
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-# Keys of dicts and positions in sequences, from the outside in.
+# Keys of dicts and positions in sequences, the outermost first.
 Path: TypeAlias = tuple[Any, ...]
 
 CONTAINERS = (dict, list, tuple, set)
 
 
 def path_text(path: Path) -> str:
-    """The path as one flat key; that of the whole is ``config``."""
+    """Returns a path as one flat key; the empty path is ``config``."""
     return "/".join(map(str, path or ("config",)))
 
 
 def path_order(path: Path) -> tuple[tuple[int, int, str], ...]:
-    """Sort key: positions by number, before names by alphabet."""
+    """Returns the sort key of a path: positions by number come before names by alphabet."""
     return tuple((0, part, "") if isinstance(part, int) else (1, 0, str(part)) for part in path)
 
 
 def children(container: Any) -> list[tuple[Any, Any]]:
-    """(key or position, value) of all that the container holds; nothing for sets."""
+    """Returns (key or position, value) of each item of a container; none for sets."""
     if isinstance(container, dict):
         return list(container.items())
     if isinstance(container, set):
@@ -32,7 +32,12 @@ def children(container: Any) -> list[tuple[Any, Any]]:
 
 
 def rebuilt(container: Any, updates: Iterable[tuple[Any, Any]]) -> Any:
-    """A copy of the container, of the same type, with some values replaced."""
+    """Returns a copy of a container, of the same type, with some values replaced.
+
+    Args:
+        container: A dict, list, tuple or set.
+        updates: (key or position, new value) of each replaced item.
+    """
     if isinstance(container, tuple):
         items = list(container)
         for position, value in updates:
@@ -41,7 +46,7 @@ def rebuilt(container: Any, updates: Iterable[tuple[Any, Any]]) -> Any:
             return container
         make = getattr(container, "_make", type(container))
         return make(items)
-    # For the exact types, the fast way.
+    # The method copy() is faster, and exact for the built-in types only.
     new = container.copy() if type(container) in CONTAINERS else copy.copy(container)
     for key, value in updates:
         new[key] = value

@@ -1,15 +1,15 @@
-"""Search spaces for libraries: from domains to plain parameters, and from values to configurations.
+"""ConvertedSpace: converts search spaces to flat parameters, and values back to configurations.
 
-A library knows flat names and numbers. The space knows nested dicts, lists and choices::
+Libraries work on flat names and numbers. Search spaces hold nested dicts, lists and choices::
 
     {"opt": choice([{"name": "sgd", "lr": loguniform(..)}, "adam"]), "size": randint(0, 9), "k": 1}
 
     Parameter("opt",      Options(2))
     Parameter("opt:0/lr", Numbers(..), condition=("opt", 0))     only if the first option is chosen
     Parameter("size",     Numbers(0, 8))
-    constants, sample_from and {"eval": ..} are left to the SearchGenerator
+    the SearchGenerator handles constants, sample_from and {"eval": ..}
 
-For a library a choice is the number of its option, from 0: options may be of any type.
+A library chooses the number of an option, from 0, because options may be of any type.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _NOTHING: Any = object()
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One value that a library is to choose.
+    """One value that a library chooses.
 
     Attributes:
-        name: Keys joined by ``/``; ``:number`` stands for an option that was chosen on the way.
-        domain: Where it comes from.
-        shape: What it may be.
-        condition: (name of a choice, number of its option) without which it does not exist; None
-            if it always does. The choice may have a condition itself.
+        name: Keys joined by ``/``; after the name of a choice, ``:number`` is one of its options.
+        domain: The domain in the search space.
+        shape: The shape of that domain.
+        condition: (name of a choice, number of its option): the parameter exists only if that
+            option is chosen. None if it always exists. The choice may have a condition, too.
     """
 
     name: str
@@ -48,12 +48,12 @@ class Parameter:
 
 
 class _Reading:
-    """How a configuration is read.
+    """The state of reading a configuration.
 
     Attributes:
-        what: How to call it in errors.
-        all_known: Whether all of it must be in the space.
-        values: {name: value}, what was read.
+        what: Name of the configuration in errors.
+        all_known: Whether a key that is not in the space is an error.
+        values: {name of a parameter: value} so far.
     """
 
     __slots__ = ("all_known", "values", "what")
@@ -65,19 +65,19 @@ class _Reading:
 
 
 class ConvertedSpace:
-    """A search space as a library sees it.
+    """A search space as flat parameters for a library.
 
     Args:
-        space: Dict with domains in it; left as it is.
-        library: Its name, for errors.
-        conditional: Whether the library can take choices with domains inside.
-        normal: Whether the library can take ``randn`` and ``qrandn``.
+        space: Dict with domains in it; it stays unchanged.
+        library: Name of the library, for errors.
+        conditional: Whether the library supports choices with domains inside.
+        normal: Whether the library supports ``randn`` and ``qrandn``.
 
     Attributes:
-        parameters: All there are, a choice before what depends on it.
+        parameters: All parameters; a choice precedes the parameters that depend on it.
 
     Raises:
-        SearchSpaceError: for a grid, a key with ``/`` in it, or what the library cannot express.
+        SearchSpaceError: for a grid, a key with ``/`` in it, or an unsupported domain.
 
     Example:
         >>> from localtune.search.sample import choice, randint
@@ -110,27 +110,27 @@ class ConvertedSpace:
         self.parameters = tuple(self._by_name.values())
 
     def config(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The configuration for values that a library chose.
+        """Returns the configuration for the values that a library chose.
 
         Args:
-            values: {name: number, or number of the option}; those whose condition does not hold
-                may be missing.
+            values: {name: number, or number of the option}. Parameters whose condition does not
+                hold may be missing.
 
         Returns:
-            Nested dict with all that is not constant; numbers are cast, rounded to their quantum
-            and clipped to their bounds.
+            Nested dict without the constants. Numbers are cast, rounded to their quantum and
+            clipped to their bounds.
 
         Raises:
-            KeyError: for a value that is missing.
+            KeyError: for a missing value.
         """
         return self.choose(lambda parameter: values[parameter.name])
 
     def choose(self, choose: Callable[[Parameter], Any]) -> dict[str, Any]:
-        """The configuration that comes out if each value is asked for when it is needed.
+        """Returns a configuration for which each value is chosen when it is needed.
 
         Args:
-            choose: Gives the value of a parameter: a number, or the number of the option. Is
-                called for parameters whose condition holds, in the order of ``parameters``.
+            choose: Returns the value of a parameter: a number, or the number of the option. It is
+                called for the parameters whose condition holds, in the order of ``parameters``.
         """
         chosen = self._chosen(self._space, "", choose)
         return {} if chosen is _NOTHING else dict(chosen)
@@ -138,17 +138,16 @@ class ConvertedSpace:
     def values(
         self, config: Mapping[str, Any], what: str = "The point", *, all_known: bool = True
     ) -> dict[str, Any]:
-        """What a library must choose for a configuration: the way back.
+        """Returns the values that a library must choose for a configuration.
 
         Args:
-            config: Nested or flat (``{"net/depth": 2}``). Constants may be in it.
-            what: How to call it in errors.
-            all_known: Refuse what the space does not have; else it is left out, for
-                configurations that come from an earlier run.
+            config: Nested or flat (``{"net/depth": 2}``). It may hold constants.
+            what: Name of the configuration in errors.
+            all_known: Whether a key that is not in the space is an error. Otherwise it is
+                ignored, as for a configuration of an earlier run.
 
         Raises:
-            ValueError: for a key that the space does not have, one that is missing, or a value
-                that the space cannot give.
+            ValueError: for an unknown or a missing key, or a value that the space cannot give.
         """
         if not isinstance(config, Mapping):
             raise ValueError(f"{what} must be a dict, but got {config!r}.")
@@ -156,7 +155,7 @@ class ConvertedSpace:
         self._take(self._space, _nested(config), "", (), reading)
         return reading.values
 
-    # -- looking through the space ----------------------------------------------------------------
+    # -- from the space to parameters -------------------------------------------------------------
 
     def _collect(
         self, space: Any, name: str, path: Path, condition: tuple[str, int] | None
@@ -171,7 +170,7 @@ class ConvertedSpace:
                 if has_variables(value) and "/" in str(key):
                     raise SearchSpaceError(
                         f"A key of a search space must not contain '/' for {self._library}, but "
-                        f"got {key!r}: it stands between the parts of nested keys."
+                        f"got {key!r}. That character joins the names of nested keys."
                     )
                 self._collect(value, _joined(name, key), (*path, key), condition)
 
@@ -187,7 +186,7 @@ class ConvertedSpace:
                 continue
             if not self._conditional:
                 raise SearchSpaceError(
-                    f"{self._library} cannot take a choice with domains inside, but "
+                    f"{self._library} does not support a choice with domains inside, but "
                     f"{path_text(path)!r} has {option!r}. Put the domains beside the choice."
                 )
             self._collect(option, f"{name}:{number}", path, (name, number))
@@ -195,7 +194,7 @@ class ConvertedSpace:
     def _shape(self, domain: Domain, path: Path) -> Shape:
         if domain.is_grid():
             raise SearchSpaceError(
-                f"{self._library} cannot take a grid_search, but {path_text(path)!r} is one. "
+                f"{self._library} does not support grid_search, but {path_text(path)!r} is one. "
                 "Use tune.choice, or the default search."
             )
         shape = shape_of(domain)
@@ -211,16 +210,16 @@ class ConvertedSpace:
     def _chosen(
         self, space: Any, name: str, choose: Callable[[Parameter], Any], whole: bool = False
     ) -> Any:
-        """The part of the configuration that is not constant; _NOTHING if all is.
+        """Returns the part of a configuration that is not constant; _NOTHING if all is constant.
 
-        With ``whole``, constants beside what is not constant belong to it.
+        With ``whole``, a container with any such part is returned with its constants.
         """
         domain = as_domain(space, (name,))
         if domain is not None:
             return _NOTHING if domain.is_function() else self._value(self._by_name[name], choose)
         if not isinstance(space, CONTAINERS):
             return _NOTHING
-        # Dicts are merged over constants by their keys; what is in a list is replaced as a whole.
+        # The caller merges dicts over the constants by key, but replaces lists as a whole.
         whole = whole or not isinstance(space, dict)
         chosen = [
             (key, value)
@@ -242,7 +241,7 @@ class ConvertedSpace:
         return option if chosen is _NOTHING else chosen
 
     def _take(self, space: Any, config: Any, name: str, path: Path, reading: _Reading) -> None:
-        """Takes in what ``config`` says about a part of the space."""
+        """Reads the values for a part of the space from a part of a configuration."""
         domain = as_domain(space, path)
         if domain is not None:
             if not domain.is_function():
@@ -284,15 +283,17 @@ class ConvertedSpace:
 
 
 def has_variables(space: Any) -> bool:
-    """Whether there is anything in a part of a search space that must be chosen.
-
-    What functions compute is not.
-    """
+    """Returns whether a part of a search space has values to choose; computed ones do not count."""
     return any(True for _ in variables_of(space, ()))
 
 
 def variables_of(space: Any, path: Path) -> Iterator[tuple[Path, Domain]]:
-    """(path, domain) of all that must be chosen; choices are not looked into."""
+    """Yields (path, domain) of the values to choose, without those inside the options of a choice.
+
+    Args:
+        space: A search space or a part of it.
+        path: Path of the part.
+    """
     domain = as_domain(space, path)
     if domain is not None:
         if not domain.is_function():
@@ -307,7 +308,7 @@ def _joined(name: str, key: Any) -> str:
 
 
 def _nested(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration whose flat keys are unfolded."""
+    """Returns a configuration with its flat keys unfolded."""
     nested: dict[str, Any] = {}
     for key, value in config.items():
         *way, last = key.split("/") if isinstance(key, str) else [key]
@@ -321,7 +322,7 @@ def _nested(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parts(config: Any, path: Path, what: str) -> dict[str, Any]:
-    """The items of a dict, list or tuple of a configuration; by the texts of flat keys."""
+    """Returns the items of a dict, list or tuple of a configuration, with keys as texts."""
     if config is _NOTHING:
         return {}
     if not isinstance(config, (dict, list, tuple)):

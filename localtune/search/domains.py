@@ -1,4 +1,4 @@
-"""What a parameter's values may be."""
+"""Domains: the sets of values that parameters may have."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ _D = TypeVar("_D", bound="Domain")
 
 
 class Domain:
-    """Base class: a set of values and a rule by which they are drawn.
+    """Base class of domains: a set of values, and a sampler that draws from it.
 
-    Sampling never changes a domain. Methods that set the rule (``uniform()`` and so on) return
-    a copy that has it.
+    Sampling never changes a domain. Methods such as ``uniform()`` return a copy with another
+    sampler.
 
     Attributes:
-        sampler: The rule, None if it was not set.
+        sampler: The sampler; None if none was set.
     """
 
     default_sampler_cls: ClassVar[type[Sampler] | None] = None
     sampler: Sampler | None = None
 
     def cast(self, value: Any) -> Any:
-        """``value`` in the type of the domain's values."""
+        """Returns ``value`` in the type of the domain's values."""
         return value
 
     def set_sampler(self, sampler: Sampler, allow_override: bool = False) -> None:
-        """Sets the rule by which values are drawn.
+        """Sets the sampler.
 
         Args:
-            sampler: The rule.
-            allow_override: Whether it may replace one that was set before.
+            sampler: The sampler.
+            allow_override: Whether it may replace an earlier one.
 
         Raises:
-            SearchSpaceError: if there is one already and it may not be replaced.
+            SearchSpaceError: if the domain has a sampler that may not be replaced.
         """
         if self.sampler is not None and not allow_override:
             raise SearchSpaceError(
@@ -51,10 +51,10 @@ class Domain:
         self.sampler = sampler
 
     def get_sampler(self) -> Sampler:
-        """The rule by which values are drawn.
+        """Returns the sampler, or the domain's default sampler.
 
         Raises:
-            SearchSpaceError: if there is none, and none that is usual for the domain.
+            SearchSpaceError: if the domain has neither.
         """
         if self.sampler is not None:
             return self.sampler
@@ -63,25 +63,25 @@ class Domain:
         return self.default_sampler_cls()
 
     def sample(self, config: Any = None, size: int = 1, random_state: RandomSource = None) -> Any:
-        """One value, or a list of ``size`` values if ``size`` is not 1.
+        """Draws one value, or a list of ``size`` values if ``size`` is not 1.
 
         Args:
-            config: What is known of the configuration so far, for functions.
-            size: How many values.
+            config: The known part of the configuration, for values that are computed from it.
+            size: Number of values.
             random_state: None, an integer seed, a ``random.Random``, or a generator of NumPy.
         """
         return self.get_sampler().sample(self, config=config, size=size, random_state=random_state)
 
     def is_grid(self) -> bool:
-        """Whether all values are tried in turn."""
+        """Returns whether all values are tried, one after the other."""
         return isinstance(self.sampler, Grid)
 
     def is_function(self) -> bool:
-        """Whether values are computed from the rest of the configuration."""
+        """Returns whether values are computed from the rest of the configuration."""
         return False
 
     def is_valid(self, value: Any) -> bool:
-        """Whether ``value`` belongs to the domain."""
+        """Returns whether ``value`` belongs to the domain."""
         raise NotImplementedError
 
     @property
@@ -90,15 +90,21 @@ class Domain:
         return "(unknown)"
 
     def draw_uniform(self, rng: random.Random) -> Any:
-        """One value, each alike."""
+        """Draws one value with uniform probability."""
         raise self._cannot("uniformly")
 
     def draw_log_uniform(self, rng: random.Random) -> Any:
-        """One value, each order of magnitude alike."""
+        """Draws one value with log-uniform probability."""
         raise self._cannot("log-uniformly")
 
     def draw_quantized(self, sampler: Sampler, q: float, rng: random.Random) -> Any:
-        """One multiple of ``q``, drawn by ``sampler``."""
+        """Draws a value with a sampler, and rounds it to a multiple of ``q``.
+
+        Args:
+            sampler: Draws the value before rounding.
+            q: The quantum, above 0.
+            rng: Source of randomness.
+        """
         raise self._cannot("in steps")
 
     def _cannot(self, how: str) -> SearchSpaceError:
@@ -123,8 +129,8 @@ class Float(Domain):
     """Real numbers between two bounds.
 
     Args:
-        lower: Smallest value; None is no bound.
-        upper: Largest value, itself never drawn except in steps; None is no bound.
+        lower: Smallest value; None for no bound.
+        upper: Upper bound, which is drawn only in steps of a quantum; None for no bound.
 
     Raises:
         SearchSpaceError: for bounds that are no numbers, or in the wrong order.
@@ -151,7 +157,7 @@ class Float(Domain):
         return f"({self.lower}, {self.upper})"
 
     def uniform(self) -> Float:
-        """Each value alike.
+        """Returns a copy with a uniform distribution.
 
         Raises:
             SearchSpaceError: without two finite bounds.
@@ -161,7 +167,7 @@ class Float(Domain):
         return self._with(Uniform())
 
     def loguniform(self, base: float = 10) -> Float:
-        """Each order of magnitude alike.
+        """Returns a copy with a log-uniform distribution.
 
         Args:
             base: Ignored.
@@ -180,14 +186,14 @@ class Float(Domain):
         return self._with(LogUniform())
 
     def normal(self, mean: float = 0.0, sd: float = 1.0) -> Float:
-        """Normally distributed.
+        """Returns a copy with a normal distribution.
 
         Args:
-            mean: Mean.
+            mean: Mean of the distribution.
             sd: Standard deviation, above 0.
 
         Raises:
-            SearchSpaceError: if there are bounds, or for ``sd`` out of its range.
+            SearchSpaceError: if the domain has bounds, or for ``sd`` out of its range.
         """
         if not self.lower == -math.inf or not self.upper == math.inf:
             raise SearchSpaceError(
@@ -196,7 +202,7 @@ class Float(Domain):
         return self._with(Normal(mean, sd))
 
     def quantized(self, q: float) -> Float:
-        """Only multiples of ``q``, both bounds included.
+        """Returns a copy that draws only multiples of ``q``, both bounds included.
 
         Raises:
             SearchSpaceError: if ``q`` is not above 0, or does not divide a finite bound.
@@ -205,8 +211,8 @@ class Float(Domain):
         for name, bound in (("lower", self.lower), ("upper", self.upper)):
             if math.isfinite(bound) and not math.isclose(bound / q, round(bound / q)):
                 raise SearchSpaceError(
-                    f"{name} must be a multiple of q={q}, but got {bound}. Use for example "
-                    f"{round(bound / q) * q:g}, or another q."
+                    f"{name} must be a multiple of q={q}, but got {bound}. Use "
+                    f"{round(bound / q) * q:g}, for example, or another q."
                 )
         return new
 
@@ -225,11 +231,11 @@ class Float(Domain):
 
     def draw_quantized(self, sampler: Sampler, q: float, rng: random.Random) -> float:
         multiple = round(sampler.draw(self, rng) / q) * q
-        # A multiple may miss a bound by a rounding error.
+        # A rounding error may put the multiple beyond a bound.
         return float(min(max(multiple, self.lower), self.upper))
 
     def _below_upper(self, value: float) -> float:
-        """``value``, or where rounding made it ``upper`` the number before that."""
+        """Returns ``value``, or the number before ``upper`` if rounding has made it ``upper``."""
         if value < self.upper:
             return value
         return max(math.nextafter(self.upper, -math.inf), self.lower)
@@ -240,7 +246,7 @@ class Integer(Domain):
 
     Args:
         lower: Smallest value.
-        upper: The first number that is too large; in steps of more than 1, the largest value.
+        upper: Upper bound, which is drawn only in steps of a quantum above 1.
 
     Raises:
         SearchSpaceError: for bounds that are no whole numbers, or in the wrong order.
@@ -267,11 +273,11 @@ class Integer(Domain):
         return f"({self.lower}, {self.upper})"
 
     def uniform(self) -> Integer:
-        """Each value alike."""
+        """Returns a copy with a uniform distribution."""
         return self._with(Uniform())
 
     def loguniform(self, base: float = 10) -> Integer:
-        """Each order of magnitude alike.
+        """Returns a copy with a log-uniform distribution.
 
         Args:
             base: Ignored.
@@ -285,10 +291,12 @@ class Integer(Domain):
         return self._with(LogUniform())
 
     def quantized(self, q: int) -> Integer:
-        """Only multiples of ``q``, both bounds included unless ``q`` is 1.
+        """Returns a copy that draws only multiples of ``q``.
+
+        Both bounds are included, except with ``q=1``, where ``upper`` is not.
 
         Raises:
-            SearchSpaceError: if ``q`` is no whole number above 0, or has no multiple in between.
+            SearchSpaceError: if ``q`` is no whole number above 0, or has no multiple in range.
         """
         q = whole_number("q", q)
         new = self._with_quantum(q)
@@ -316,19 +324,19 @@ class Integer(Domain):
         return step * int(sampler.draw(Integer(low, high + 1), rng))
 
     def _quotients(self, q: int) -> tuple[int, int]:
-        """The smallest and the largest number whose multiple by ``q`` is within the bounds."""
+        """Returns the smallest and the largest factor whose product with ``q`` is in range."""
         return -(-self.lower // q), self.upper // q
 
 
 class Categorical(Domain):
-    """One of some values, of any type.
+    """A list of values of any types.
 
     Args:
         categories: The values.
 
     Raises:
-        TypeError: if they cannot be iterated over.
-        SearchSpaceError: if there are none.
+        TypeError: if ``categories`` cannot be iterated over.
+        SearchSpaceError: if it is empty.
     """
 
     default_sampler_cls = Uniform
@@ -350,11 +358,11 @@ class Categorical(Domain):
         return f"({self.categories!r})"
 
     def uniform(self) -> Categorical:
-        """Each value alike."""
+        """Returns a copy with a uniform distribution."""
         return self._with(Uniform())
 
     def grid(self) -> Categorical:
-        """All values in turn."""
+        """Returns a copy whose values are all tried, one after the other."""
         return self._with(Grid())
 
     def draw_uniform(self, rng: random.Random) -> Any:
@@ -362,13 +370,18 @@ class Categorical(Domain):
 
 
 def is_same(first: Any, second: Any) -> bool:
-    """Whether two values are equal; arrays and the like are only equal to themselves."""
+    """Returns whether two values are equal; an array is equal only to itself.
+
+    Args:
+        first: Any value.
+        second: Any value.
+    """
     if first is second:
         return True
     try:
         return bool(first == second)
     except Exception:
-        # Comparing arrays gives no single answer.
+        # Comparing arrays gives no single truth value.
         return False
 
 

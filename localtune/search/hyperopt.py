@@ -22,21 +22,21 @@ _LIBRARY = "HyperOpt"
 
 
 class HyperOptSearch(LibrarySearcher):
-    """Suggests configurations with TPE, of HyperOpt. Choices may have domains inside.
+    """Suggests configurations with the TPE algorithm of HyperOpt. Choices may have domains inside.
 
     Args:
         space: Dict with domains, with expressions of ``hyperopt.hp``, or with both; None takes
             the run's ``param_space``.
-        metric: Metric to optimise; None takes that of the run.
-        mode: ``"min"`` or ``"max"``; None takes that of the run.
+        metric: Metric to optimise; None takes the one of the run.
+        mode: ``"min"`` or ``"max"``; None takes the one of the run.
         points_to_evaluate: Configurations to begin with, complete. For a space with ``hp``
-            expressions {label: value}, where a choice's value is the number of its option. The
-            label of a domain beside them is its key, or path of keys: ``"net/units"``.
-        n_initial_points: How many trials are drawn at random before TPE begins.
-        random_state_seed: Seed; None takes that of the run, or none.
-        gamma: Which part of the trials counts as good; above 0 and below 1.
-        evaluated_rewards: What the metric came to for each of ``points_to_evaluate``; they are
-            told to the library and not evaluated.
+            expressions they are {label: value}, where the value of a choice is the number of its
+            option. The label of a domain is its key, or path of keys: ``"net/units"``.
+        n_initial_points: Number of random trials before TPE begins.
+        random_state_seed: Seed; None takes the one of the run, if it has one.
+        gamma: Share of the trials that counts as good; above 0 and below 1.
+        evaluated_rewards: Known value of the metric for each of ``points_to_evaluate``. The
+            library gets these values, and the points are not evaluated.
 
     Raises:
         ExtraMissingError: if HyperOpt is not installed.
@@ -78,18 +78,18 @@ class HyperOptSearch(LibrarySearcher):
         )
         self._n_initial_points = n_initial_points
         self._gamma = gamma
-        self._domain: Any = None  # the library's form of the space, made when needed
+        self._domain: Any = None  # HyperOpt's form of the space, made when needed
         self._rng = random.Random()
         self._trials: Any = None  # HyperOpt's record of all trials
-        self._numbers: dict[str, int] = {}  # {id of a live trial: its number there}
+        self._numbers: dict[str, int] = {}  # {id of a live trial: its number in that record}
 
     @staticmethod
     def convert_search_space(spec: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-        """A search space with ``hyperopt.hp`` expressions in place of domains.
+        """Returns a search space with ``hyperopt.hp`` expressions in place of domains.
 
         Args:
             spec: Dict with domains.
-            prefix: Stands before all labels.
+            prefix: Prefix of all labels.
         """
         _load()
         parameters = {each.name: each for each in _converted(spec).parameters}
@@ -118,7 +118,7 @@ class HyperOptSearch(LibrarySearcher):
         from hyperopt import tpe
 
         with warnings.catch_warnings():
-            # HyperOpt 0.3 does what NumPy 2.5 deprecates.
+            # HyperOpt 0.3 uses features that NumPy 2.5 deprecates.
             warnings.filterwarnings("ignore", category=DeprecationWarning, module="hyperopt")
             (document,) = tpe.suggest(
                 self._trials.new_trial_ids(1),
@@ -159,7 +159,7 @@ class HyperOptSearch(LibrarySearcher):
         documents = reversed(self._trials._dynamic_trials)
         document = next(each for each in documents if each["tid"] == number)
         if value is None:
-            # Trials in this state are left out of what TPE learns from.
+            # TPE does not learn from trials in this state.
             document["state"] = base.JOB_STATE_ERROR
             document["result"] = {"status": base.STATUS_FAIL}
         else:
@@ -177,7 +177,7 @@ class HyperOptSearch(LibrarySearcher):
                 expression = space.expression
             else:
                 expression = _flat_expression(space)
-            # HyperOpt never runs the objective here: trials do.
+            # HyperOpt never calls the objective, so it is None.
             self._domain = base.Domain(None, expression, pass_expr_memo_ctrl=False)
         return self._domain
 
@@ -198,7 +198,7 @@ class _HyperOptSpace(NativeSpace):
         from hyperopt.pyll import as_apply
         from hyperopt.pyll_utils import expr_to_config
 
-        found: dict[str, Any] = {}  # {label: the conditions, one of which must hold}
+        found: dict[str, Any] = {}  # {label: its conditions, of which one must hold}
         expr_to_config(as_apply(self.expression), (), found)
         values = known_part(config, set(found), what, _LIBRARY, all_known)
         for label, about in found.items():
@@ -217,7 +217,7 @@ def _converted(spec: dict[str, Any]) -> ConvertedSpace:
 
 
 def _is_native(space: Any) -> bool:
-    """Whether there are expressions of ``hp`` in a search space."""
+    """Returns whether a search space holds expressions of ``hp``."""
     _load()
     from hyperopt.pyll import Apply
 
@@ -227,12 +227,12 @@ def _is_native(space: Any) -> bool:
 
 
 def _all_native(space: dict[str, Any]) -> dict[str, Any]:
-    """A space of ``hp`` expressions in which domains have become such, too."""
+    """Returns a space in which ``hp`` expressions replace all domains."""
     from hyperopt.pyll import Apply, as_apply, dfs
     from hyperopt.pyll.base import Literal
 
     expression: dict[str, Any] = HyperOptSearch.convert_search_space(space)
-    # An hp.choice holds its options as constants of a graph.
+    # An hp.choice holds its options as literals in a graph of expressions.
     labels: set[str] = set()
     for node in dfs(as_apply(expression)):
         for constant in [each for each in node.inputs() if isinstance(each, Literal)]:
@@ -247,7 +247,7 @@ def _all_native(space: dict[str, Any]) -> dict[str, Any]:
 
 
 def _flat_expression(space: ConvertedSpace) -> dict[str, Any]:
-    """All parameters by name; what depends on a choice stands inside it."""
+    """Returns all parameters by name; those that depend on a choice are inside its options."""
 
     def inside(condition: tuple[str, int] | None) -> dict[str, Any]:
         return {
@@ -266,11 +266,11 @@ def _flat_expression(space: ConvertedSpace) -> dict[str, Any]:
 def _nested_expression(
     part: Any, name: str, parameters: Mapping[str, Parameter], prefix: str
 ) -> Any:
-    """A part of a search space with expressions in place of domains."""
+    """Returns a part of a search space with expressions in place of domains."""
     if as_domain(part, ()) is not None:
         parameter = parameters.get(name)
         if parameter is None:
-            return part  # is computed later, from all that was drawn
+            return part  # a value that is computed after the draws
         options = parameter.shape.values if isinstance(parameter.shape, Options) else ()
         return _draw(
             parameter,
@@ -290,7 +290,7 @@ def _nested_expression(
 
 
 def _draw(parameter: Parameter, label: str, options: list[Any]) -> Any:
-    """HyperOpt's expression for one parameter."""
+    """Returns HyperOpt's expression for one parameter."""
     from hyperopt import hp
     from hyperopt.pyll import scope
 
@@ -308,14 +308,17 @@ def _draw(parameter: Parameter, label: str, options: list[Any]) -> Any:
     if step is None:
         return (hp.loguniform if shape.is_log else hp.uniform)(label, lower, upper)
     drawn = (hp.qloguniform if shape.is_log else hp.quniform)(label, lower, upper, step)
-    # hp.randint would forget that numbers have an order.
+    # hp.randint ignores the order of numbers.
     return scope.int(drawn) if shape.is_integer else drawn
 
 
 def _bounds(shape: Numbers) -> tuple[float, float]:
-    """The range to draw from before rounding: half a step wider, so that both ends count fully."""
+    """Returns the range of draws before rounding.
+
+    It is half a step wider on each side, so that both ends are as likely as other values.
+    """
     step = shape.q or (1 if shape.is_integer else 0)
-    # A hair less: exactly half a step would round to the neighbour beyond the bound.
+    # Exactly half a step could round to a value beyond the bound.
     half = step * 0.4999999
     return shape.lower - half, shape.upper + half
 

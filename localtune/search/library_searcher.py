@@ -1,4 +1,4 @@
-"""LibrarySearcher: an adapter of a library that is asked for values, and told what they came to.
+"""LibrarySearcher: base class of adapters of libraries with an ask-and-tell interface.
 
 ::
 
@@ -21,19 +21,19 @@ from localtune.utils.best import is_number
 
 
 class LibrarySearcher(SpaceSearcher):
-    """Base class of adapters of libraries that are asked and told.
+    """Base class of adapters of libraries that are asked for values and told the results.
 
     Args:
         space: Search space; None takes the run's ``param_space``.
-        metric: Metric to optimise; None takes that of the run.
-        mode: ``"min"`` or ``"max"``; None takes that of the run.
+        metric: Metric to optimise; None takes the one of the run.
+        mode: ``"min"`` or ``"max"``; None takes the one of the run.
         points_to_evaluate: Configurations to begin with.
-        seed: Seed; None takes one from that of the run.
-        evaluated_rewards: What the metric came to for each of the points: they are told to the
-            library, and not evaluated.
+        seed: Seed; None derives one from the seed of the run.
+        evaluated_rewards: Known value of the metric for each of the points. The library gets
+            these values, and the points are not evaluated.
 
     Raises:
-        ValueError: for rewards that are no numbers; and see the base class.
+        ValueError: for rewards that are no numbers, and as the base class.
     """
 
     def __init__(
@@ -49,9 +49,11 @@ class LibrarySearcher(SpaceSearcher):
         self._has_begun = False
         self._n_points_given = 0
         self._live: set[str] = set()  # ids of trials that have not ended
-        self._evaluated: list[tuple[dict[str, Any], float | None]] = []  # not yet told
+        self._evaluated: list[
+            tuple[dict[str, Any], float | None]
+        ] = []  # points that the library does not know
         self._n_evaluated = 0
-        # What is constant in a space of the searcher's own is known to nobody else.
+        # The run does not know the constants in the searcher's own space.
         self._own_space: dict[str, Any] = space if isinstance(space, dict) else {}
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards)
         for reward in self._rewards:
@@ -60,20 +62,23 @@ class LibrarySearcher(SpaceSearcher):
 
     @abstractmethod
     def _begin(self) -> None:
-        """Makes the library's model. Space, metric, mode and seed are known."""
+        """Makes the library's model; space, metric, mode and seed are set."""
 
     @abstractmethod
     def _ask(self, trial_id: str) -> dict[str, Any] | str | None:
-        """Values for a trial, which the library then knows under this id; or what suggest may
-        return instead."""
+        """Asks the library for values for a trial, and registers the trial's id.
+
+        Returns:
+            {name of the parameter: value}; None or FINISHED as for :meth:`suggest`.
+        """
 
     @abstractmethod
     def _attach(self, trial_id: str, values: dict[str, Any]) -> None:
-        """Makes a trial with given values known to the library."""
+        """Makes the library know a trial with given values."""
 
     @abstractmethod
     def _tell(self, trial_id: str, value: float | None) -> None:
-        """Tells what a trial came to. None: it has failed, or has no value."""
+        """Tells the library the value of a trial; None if the trial failed or has no value."""
 
     def set_objective(self, metric: str | None, mode: str | None, seed: int | None = None) -> None:
         super().set_objective(metric, mode, seed)
@@ -81,7 +86,7 @@ class LibrarySearcher(SpaceSearcher):
             self._seed = derive_seed(seed)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        space = self.check_ready(trial_id)
+        space = self.check_ready()
         self._prepare()
         points = [] if self._rewards else self.point_values()
         values: dict[str, Any] | str | None
@@ -129,7 +134,7 @@ class LibrarySearcher(SpaceSearcher):
         ]
 
     def _prepare(self) -> None:
-        """Makes the model if there is none, and tells it what is known and not told yet."""
+        """Makes the model at the first call, and tells it the evaluated points."""
         if not self._has_begun:
             self._begin()
             self._has_begun = True
@@ -147,17 +152,17 @@ class LibrarySearcher(SpaceSearcher):
         self._n_evaluated += 1
 
     def _loss(self, value: float) -> float:
-        """The value, as something to minimise."""
+        """Returns the value with its sign set so that lower is better."""
         return float(-value if self.mode == "max" else value)
 
 
 def _finite(value: float | None) -> float | None:
-    """The value as a float; None if no model can use it."""
+    """Returns the value as a float; None if it is not finite, which no model can use."""
     return float(value) if value is not None and math.isfinite(value) else None
 
 
 def _with_rest(space: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration with all else that stands in its space: constants and functions."""
+    """Returns a configuration with the constants and functions of its space added."""
     whole = dict(config)
     for key, part in space.items():
         if key not in config:

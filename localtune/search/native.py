@@ -1,4 +1,4 @@
-"""Search spaces in the terms of a library: nothing is converted but numbers."""
+"""Search spaces in a library's own form."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from localtune.search.convert import ConvertedSpace
 
 
 class NativeSpace(ConvertedSpace):
-    """Base class: stands where a converted space stands, and knows no parameters.
+    """Base class of search spaces in a library's own form; ``parameters`` is empty.
 
     Args:
-        library: Name of the library.
+        library: Name of the library, for errors.
     """
 
     def __init__(self, library: str) -> None:
@@ -22,29 +22,28 @@ class NativeSpace(ConvertedSpace):
 
     @abstractmethod
     def config(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The configuration for what the library chose."""
+        """Returns the configuration for the values that the library chose."""
 
     @abstractmethod
     def values(
         self, config: Mapping[str, Any], what: str = "The point", *, all_known: bool = True
     ) -> dict[str, Any]:
-        """What the library must choose for a configuration.
+        """Returns the values that the library must choose for a configuration.
 
         Args:
-            config: In the terms of the library.
-            what: How to call it in errors.
-            all_known: Whether a key that the space does not have is an error.
+            config: The configuration, in the library's names.
+            what: Name of the configuration in errors.
+            all_known: Whether a key that is not in the space is an error.
 
         Raises:
-            ValueError: if it does not fit the space.
+            ValueError: if the configuration does not fit the space.
         """
 
 
 def plain(value: Any) -> Any:
-    """A copy of a configuration with Python's numbers in place of NumPy's."""
+    """Returns a copy of a configuration with NumPy's scalars converted to Python's numbers."""
     if isinstance(value, CONTAINERS):
         return rebuilt(value, [(key, plain(item)) for key, item in children(value)])
-    # Scalars of NumPy have no dimensions; arrays are left as they are.
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         return value.item()
     return value
@@ -53,7 +52,14 @@ def plain(value: Any) -> Any:
 def known_part(
     given: Mapping[str, Any], known: set[str], what: str, library: str, all_known: bool
 ) -> dict[str, Any]:
-    """What a point says about names of the library's space.
+    """Returns the items of a point whose names are in the library's space.
+
+    Args:
+        given: The point.
+        known: Names of the space.
+        what: Name of the point in errors.
+        library: Name of the library, for errors.
+        all_known: Whether an unknown name is an error.
 
     Raises:
         ValueError: for an unknown name, if ``all_known``.

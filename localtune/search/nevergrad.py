@@ -16,36 +16,36 @@ from localtune.search.shapes import Normals, Options
 __all__ = ["NevergradSearch"]
 
 _LIBRARY = "Nevergrad"
-_DEFAULT_BUDGET = 100  # suggestions, if nobody says how many there will be
+_DEFAULT_BUDGET = 100  # number of suggestions, if neither the user nor the run gives one
 _DEFAULT_WORKERS = 4
 
 
 class NevergradSearch(LibrarySearcher):
     """Suggests configurations with an optimiser of Nevergrad. Choices may have domains inside.
 
-    Trials that fail are not told to the optimiser: it has no notion of them.
+    The optimiser does not learn of failed trials, since Nevergrad has no way to tell it.
 
     Args:
-        optimizer: Class of ``nevergrad.optimizers``, its name, or an optimiser made already,
-            which has its own space; None is ``NGOpt``.
-        optimizer_kwargs: Arguments of the class: ``budget`` (how many suggestions are planned
-            for; the run's ``num_samples`` by default) and ``num_workers`` (how many trials run
-            side by side; 4 by default, as 1 makes ``NGOpt`` choose what cannot be used).
-        space: Dict with domains, or a parametrization of ``nevergrad.p``; for an optimiser made
-            already over one array or over positional arguments, the names of its values. None
+        optimizer: Class of ``nevergrad.optimizers``, its name, or an optimiser object, which has
+            its own space; None is ``NGOpt``.
+        optimizer_kwargs: Arguments of the class: ``budget`` (planned number of suggestions; by
+            default the run's ``num_samples``) and ``num_workers`` (number of concurrent trials; 4
+            by default, because with 1 ``NGOpt`` may choose an optimiser that cannot be used).
+        space: Dict with domains, or a parametrization of ``nevergrad.p``. For an optimiser
+            object over one array or over positional arguments, the names of its values. None
             takes the run's ``param_space``.
-        metric: Metric to optimise; None takes that of the run.
-        mode: ``"min"`` or ``"max"``; None takes that of the run.
+        metric: Metric to optimise; None takes the one of the run.
+        mode: ``"min"`` or ``"max"``; None takes the one of the run.
         points_to_evaluate: Configurations to begin with, complete.
-        evaluated_rewards: What the metric came to for each of ``points_to_evaluate``; they are
-            told to the library and not evaluated.
+        evaluated_rewards: Known value of the metric for each of ``points_to_evaluate``. The
+            library gets these values, and the points are not evaluated.
 
     Raises:
         ExtraMissingError: if Nevergrad is not installed.
         SearchSpaceError: for a space that Nevergrad cannot express.
-        ValueError: for arguments that do not go together, points that do not fit the space, or
-            an optimiser that waits for each value in a thread of its own, as ``Cobyla``: a trial
-            that fails would stop it, and it cannot be saved.
+        ValueError: for contradicting arguments, points that do not fit the space, or an
+            optimiser such as ``Cobyla``, which waits for each value in a thread of its own. A
+            failed trial would block it, and its state cannot be saved.
 
     Algorithm: ``NGOpt`` chooses one by the space and the budget: Meunier et al. 2022, "Black-Box
     Optimization Revisited: Improving Algorithm Selection Wizards Through Massive Benchmarking",
@@ -78,26 +78,26 @@ class NevergradSearch(LibrarySearcher):
         self._n_samples: int | None = None
         self._optimizer: Any = None
         self._model: Any = None
-        self._candidates: dict[str, Any] = {}  # {id of a live trial: what the optimiser asked for}
+        self._candidates: dict[str, Any] = {}  # {id of a live trial: its candidate}
         if isinstance(optimizer, library.optimizers.base.Optimizer):
             if self._kwargs:
                 raise ValueError(
-                    "optimizer_kwargs go with a class of Nevergrad, but optimizer is made already: "
-                    f"{optimizer!r}. Give them to it when it is made."
+                    "optimizer_kwargs need a class of Nevergrad as optimizer, but got the object "
+                    f"{optimizer!r}. Give the arguments to its constructor."
                 )
             self._model = optimizer
-            _refuse_waiting(optimizer)
+            _check_concurrency(optimizer)
             space = _NevergradSpace(optimizer.parametrization, space)
         else:
             self._optimizer = _optimizer_class(optimizer)
-            _refuse_waiting(self._optimizer)
+            _check_concurrency(self._optimizer)
         super().__init__(space, metric, mode, points_to_evaluate, None, evaluated_rewards)
 
     @staticmethod
     def convert_search_space(spec: dict[str, Any]) -> Any:
-        """Nevergrad's parametrization of a search space: a ``nevergrad.p.Dict`` by flat names.
+        """Returns Nevergrad's parametrization of a search space: a ``p.Dict`` with flat names.
 
-        A choice stands there as the number of its option; what depends on it is always there.
+        A choice is the number of its option. Parameters that depend on a choice always exist.
         """
         return _parametrization(ConvertedSpace(spec, _LIBRARY, conditional=True, normal=True))
 
@@ -134,7 +134,7 @@ class NevergradSearch(LibrarySearcher):
         kwargs = {"budget": budget, "num_workers": _DEFAULT_WORKERS, **self._kwargs}
         with _quiet():
             model = self._optimizer(parametrization=parametrization, **kwargs)
-        _refuse_waiting(model)
+        _check_concurrency(model)
         self._model = model
 
     def _ask(self, trial_id: str) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class NevergradSearch(LibrarySearcher):
 
     def _attach(self, trial_id: str, values: dict[str, Any]) -> None:
         whole = self._model.parametrization
-        # What depends on a choice that was not made keeps its default.
+        # Parameters whose condition does not hold keep their default.
         native = isinstance(self._space, _NevergradSpace)
         value = values[""] if native else {**whole.value, **values}
         self._candidates[trial_id] = whole.spawn_child(new_value=value)
@@ -160,11 +160,11 @@ class NevergradSearch(LibrarySearcher):
 
 
 class _NevergradSpace(NativeSpace):
-    """A parametrization of Nevergrad; a configuration is {"": its value} for the library.
+    """A parametrization of Nevergrad; the library's values are {"": value of the whole}.
 
     Args:
-        parametrization: Any of ``nevergrad.p``.
-        names: Names of its values, if it has none itself.
+        parametrization: A parametrization of ``nevergrad.p``.
+        names: Names of its values, if the parametrization has none.
     """
 
     def __init__(self, parametrization: Any, names: Any) -> None:
@@ -206,7 +206,7 @@ class _NevergradSpace(NativeSpace):
 
 
 def _checked_names(parametrization: Any, names: Any) -> list[str] | None:
-    """Names for the values of a parametrization; None if it has its own."""
+    """Returns the names for the values of a parametrization; None if it has its own names."""
     p = _load().p
     value = parametrization.value
     if isinstance(parametrization, p.Instrumentation):
@@ -224,11 +224,11 @@ def _checked_names(parametrization: Any, names: Any) -> list[str] | None:
     if count and (names is None or isinstance(names, Mapping) or len(names) != count):
         raise ValueError(
             f"space must be a list of {count} names, for the values of {parametrization!r}, but "
-            f"got {names!r}. Or use a nevergrad.p.Dict, which has names."
+            f"got {names!r}. Give the names, or use a nevergrad.p.Dict, which has names."
         )
     if not count and names is not None:
         raise ValueError(
-            f"space must be None, as the optimizer has names of its own, but got {names!r}."
+            f"space must be None, because the optimizer has its own names, but got {names!r}."
         )
     return list(names) if count else None
 
@@ -239,11 +239,11 @@ def _parametrization(space: ConvertedSpace) -> Any:
 
 
 def _variable(parameter: Parameter) -> Any:
-    """Nevergrad's variable for one parameter; quanta are left to the rounding."""
+    """Returns Nevergrad's variable for one parameter, without its quantum."""
     p = _load().p
     shape = parameter.shape
     if isinstance(shape, Options):
-        # Nevergrad cannot choose from one.
+        # Nevergrad refuses a choice of one option.
         return p.Choice(list(range(len(shape.values)))) if len(shape.values) > 1 else 0
     if isinstance(shape, Normals):
         return p.Scalar(init=shape.mean).set_mutation(sigma=shape.sd)
@@ -271,24 +271,24 @@ def _optimizer_class(optimizer: Any) -> Any:
     return optimizer
 
 
-def _refuse_waiting(optimizer: Any) -> None:
-    """Raises ValueError for an optimiser that can only go on when it was told the last value."""
+def _check_concurrency(optimizer: Any) -> None:
+    """Raises ValueError for an optimiser that needs each value before its next suggestion."""
     if getattr(optimizer, "recast", False) or getattr(optimizer, "no_parallelization", False):
         raise ValueError(
             f"optimizer must not wait for each value before it goes on, but {optimizer.name} does. "
-            "Use another one, as OnePlusOne; for one that chooses by itself, as NGOpt, "
+            "Use another one, such as OnePlusOne. With NGOpt and others that choose an optimizer, "
             "num_workers must be at least 2."
         )
     base = _load().optimizers.base.Optimizer
     if isinstance(optimizer, base):
-        # Some choose another one by space and budget, or go before one.
+        # Some optimisers delegate to another one.
         for inner in (getattr(optimizer, "optim", None), getattr(optimizer, "_optim", None)):
             if isinstance(inner, base):
-                _refuse_waiting(inner)
+                _check_concurrency(inner)
 
 
 class _quiet(warnings.catch_warnings):
-    """Keeps back what libraries of Nevergrad say about plots that nobody asked for."""
+    """Suppresses warnings of Nevergrad's libraries about a missing matplotlib."""
 
     def __enter__(self) -> None:
         super().__enter__()

@@ -1,6 +1,6 @@
-"""The places of a search space as a tree of nodes.
+"""A search space as a tree of nodes.
 
-The space is looked through once; each configuration is drawn by a walk over the tree::
+The tree is built once. Each configuration is drawn by a walk over the tree::
 
     {"lr": uniform(..), "opt": grid_search(["sgd", {"name": "adam", "beta": choice(..)}])}
 
@@ -11,8 +11,8 @@ The space is looked through once; each configuration is drawn by a walk over the
             +-- ContainerNode {"name": "adam", "beta": ..}
                   +-- DomainNode choice
 
-Which combination of grid values, and which label for the draws, say everything about one
-configuration: no draw depends on what was drawn for other configurations.
+A configuration depends only on the number of its combination of grid values and on the label that
+seeds its draws. No draw depends on other configurations.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from math import prod
 from typing import Any
 
 from localtune.error import SearchSpaceError
-from localtune.search.calls import ConfigView, PendingCall
+from localtune.search.calls import KnownConfig, PendingCall
 from localtune.search.computed import Computed, Expression
 from localtune.search.containers import (
     CONTAINERS,
@@ -40,27 +40,37 @@ _ATOMS = frozenset({int, float, str, bool, type(None), bytes, complex})
 
 
 class Resolution:
-    """What is decided about one variant while it is put together."""
+    """The state of drawing one variant."""
 
     __slots__ = ("calls", "depth", "digits", "evaluated", "label", "rng")
 
     def __init__(self, rng: random.Random, label: str) -> None:
         self.rng = rng
         self.label = label
-        self.digits: dict[Path, int] = {}  # which variant of each grid
+        self.digits: dict[Path, int] = {}  # {path of a grid: number of its variant}
         self.evaluated: dict[Path, Any] = {}
         self.calls: list[PendingCall] = []
         self.depth = 0
 
-    def spread(self, grids: Iterable[GridNode], index: int) -> None:
-        """Decides about grids by the number of their combination."""
+    def choose_grid_values(self, grids: Iterable[GridNode], index: int) -> None:
+        """Chooses a variant of each grid.
+
+        Args:
+            grids: The grids.
+            index: Number of the combination of all grids, from 0.
+        """
         for grid in grids:
             index, self.digits[grid.path] = divmod(index, grid.count)
 
-    def compute(self, call: PendingCall, view: ConfigView) -> None:
-        """Runs one call and takes in its result."""
+    def compute(self, call: PendingCall, config: KnownConfig) -> None:
+        """Runs one call and sets its value.
+
+        Args:
+            call: The call.
+            config: The known part of the configuration.
+        """
         try:
-            value = call.domain.evaluate(view, self.rng)
+            value = call.domain.evaluate(config, self.rng)
         except Exception as error:
             raise SearchSpaceError(
                 f"{call.domain!r} at {path_text(call.path)!r} failed: "
@@ -68,7 +78,7 @@ class Resolution:
             ) from error
         node = build(value, call.path, may_hold_grids=False)
         evaluated = self.evaluated
-        # What a function computes, and draws on the way, is not among the evaluated parameters.
+        # Values in the result of a function are not among the evaluated parameters.
         self.evaluated, self.depth = {}, call.depth + 1
         call.value = node.resolve(self)
         self.evaluated, self.depth = evaluated, 0
@@ -78,13 +88,14 @@ class Resolution:
 
 
 class Node:
-    """Base class: one place in a search space.
+    """Base class of nodes: one value of a search space.
 
     Attributes:
-        path: The place.
-        grids: Grids from here on down, those inside a grid's values left out; sorted.
-        has_open_choice: Whether a choice from here on down has grids inside.
-        is_constant: Whether nothing here is drawn, computed or taken from a grid.
+        path: Path of the value.
+        grids: The grids in this subtree, sorted by path. Grids inside a grid's values are left
+            out.
+        has_open_choice: Whether this subtree has a choice with grids inside.
+        is_constant: Whether nothing in this subtree is drawn, computed or taken from a grid.
     """
 
     __slots__ = ("grids", "has_open_choice", "is_constant", "path")
@@ -102,16 +113,16 @@ class Node:
         self.is_constant = is_constant
 
     def resolve(self, resolution: Resolution) -> Any:
-        """The value of this place in one variant."""
+        """Returns the node's value in one variant."""
         raise NotImplementedError
 
     def settle(self, rng: random.Random) -> Node:
-        """This node with a decision for each choice that has grids inside."""
+        """Returns the node with a decision for each choice that has grids inside."""
         return self
 
 
 class ConstantNode(Node):
-    """A value that is passed on as it is."""
+    """A constant, which all variants share."""
 
     __slots__ = ("value",)
 
@@ -161,13 +172,13 @@ class DomainNode(Node):
         )
         self.domain = domain
         self.options = options  # {id of the category: its node}
-        # Ids stay unique as long as the objects live.
+        # Keeps the categories alive, so that their ids stay unique.
         self.categories = list(domain.categories) if isinstance(domain, Categorical) else []
 
     def resolve(self, resolution: Resolution) -> Any:
         value = self.domain.sample(random_state=resolution.rng)
         if type(value) not in _ATOMS:
-            resolution.evaluated[self.path] = None  # keeps its place before those inside it
+            resolution.evaluated[self.path] = None  # so that it precedes the values inside it
             value = self._node_of(value).resolve(resolution)
         resolution.evaluated[self.path] = value
         return value
@@ -182,7 +193,7 @@ class DomainNode(Node):
 
 
 class PickedNode(Node):
-    """A choice that is decided already."""
+    """A choice that has been decided."""
 
     __slots__ = ("option",)
 
@@ -191,7 +202,7 @@ class PickedNode(Node):
         self.option = option
 
     def resolve(self, resolution: Resolution) -> Any:
-        resolution.evaluated[self.path] = None  # keeps its place before those inside it
+        resolution.evaluated[self.path] = None  # so that it precedes the values inside it
         value = resolution.evaluated[self.path] = self.option.resolve(resolution)
         return value
 
@@ -200,8 +211,8 @@ class GridNode(Node):
     """A value that is taken from a grid.
 
     Attributes:
-        options: Node of each value.
-        count: How many variants they make together.
+        options: The node of each value.
+        count: Number of variants of all values together.
     """
 
     __slots__ = ("count", "options")
@@ -216,7 +227,7 @@ class GridNode(Node):
 
     def resolve(self, resolution: Resolution) -> Any:
         option, index = self._option_of(resolution.digits[self.path])
-        resolution.spread(option.grids, index)
+        resolution.choose_grid_values(option.grids, index)
         resolution.evaluated[self.path] = None  # keeps its place before those inside it
         rng = resolution.rng
         if not option.is_constant:
@@ -243,7 +254,7 @@ class GridNode(Node):
 
 
 class CallNode(Node):
-    """A value that is computed when all others are known."""
+    """A value that is computed after all other values are known."""
 
     __slots__ = ("domain",)
 
@@ -260,16 +271,16 @@ class CallNode(Node):
 def build(
     value: Any, path: Path, may_hold_grids: bool = True, around: tuple[int, ...] = ()
 ) -> Node:
-    """The node for a value of a search space.
+    """Returns the node for a value of a search space.
 
     Args:
-        value: Anything.
-        path: Where it stands.
-        may_hold_grids: Whether a grid can still be unfolded there.
-        around: Ids of the containers that it stands in.
+        value: Any value.
+        path: Path of the value.
+        may_hold_grids: Whether grids are allowed in the value.
+        around: Ids of the containers around the value.
 
     Raises:
-        SearchSpaceError: for a part that cannot be sampled, or a container inside itself.
+        SearchSpaceError: for a value that cannot be sampled, or a container inside itself.
     """
     if type(value) in _ATOMS:
         return ConstantNode(value, path)
@@ -281,7 +292,7 @@ def build(
     domain = as_domain(value, path)
     if domain is not None:
         return _domain_node(domain, path, may_hold_grids, around)
-    if isinstance(value, ConfigView):
+    if isinstance(value, KnownConfig):
         value = value.copy()
     if not isinstance(value, CONTAINERS):
         return ConstantNode(value, path)
@@ -289,6 +300,14 @@ def build(
 
 
 def container_node(value: Any, path: Path, may_hold_grids: bool, around: tuple[int, ...]) -> Node:
+    """Returns the node for a dict, list, tuple or set; arguments as for :func:`build`.
+
+    Args:
+        value: The container.
+        path: Path of the container.
+        may_hold_grids: Whether grids are allowed in the container.
+        around: Ids of this container and those around it.
+    """
     nodes = [
         (key, build(item, (*path, key), may_hold_grids, around)) for key, item in children(value)
     ]
@@ -302,14 +321,14 @@ def _domain_node(domain: Domain, path: Path, may_hold_grids: bool, around: tuple
         return CallNode(domain, path)
     if domain.is_grid() and not may_hold_grids:
         raise SearchSpaceError(
-            f"A grid_search must be part of the search space from the start, but one came out of "
-            f"a function or a draw at {path_text(path)!r}."
+            f"A grid_search must be part of the search space from the start, but a function or a "
+            f"draw returned one at {path_text(path)!r}."
         )
     values = domain.categories if isinstance(domain, Categorical) else []
     if domain.is_grid():
         return GridNode([build(each, path, True, around) for each in values], path)
     if type(domain).sample is Domain.sample:
-        domain.get_sampler()  # so that a missing one is found before the run
+        domain.get_sampler()  # so that a missing sampler is an error before the run
     options = {
         id(each): build(each, path, may_hold_grids, around)
         for each in values
@@ -319,5 +338,5 @@ def _domain_node(domain: Domain, path: Path, may_hold_grids: bool, around: tuple
 
 
 def count_of(grids: Iterable[GridNode]) -> int:
-    """How many combinations the grids have."""
+    """Returns the number of combinations of grids."""
     return prod(grid.count for grid in grids)

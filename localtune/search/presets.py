@@ -1,4 +1,4 @@
-"""Configurations that the user wants tried first: parts of a search space with fixed values."""
+"""Presets: configurations to try first, which fix values of a search space."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from localtune.utils.text import near_miss
 
 
 def with_preset(space: Any, preset: Any, path: Path = ()) -> Any:
-    """The search space with the values of a preset in the place of what it says there.
+    """Returns a search space in which the values of a preset replace the variables.
 
     Args:
-        space: A search space or a part of it; left as it is.
-        preset: Value for it; for a dict or list with variables inside, values for some of them.
-        path: Where it stands.
+        space: A search space or a part of it; it stays unchanged.
+        preset: A value for it. For a dict or list with variables, it may give only some values.
+        path: Path of both within the whole.
 
     Raises:
-        KeyError: for a key that the space does not have.
+        KeyError: for a key that is not in the space.
         SearchSpaceError: for a value that the space cannot give.
     """
     if as_domain(space, path) is None and _same_kind(space, preset):
@@ -34,13 +34,19 @@ def with_preset(space: Any, preset: Any, path: Path = ()) -> Any:
     if not can_give(space, preset, path):
         raise SearchSpaceError(
             f"{path_text(path)!r} is {preset!r}, which {space!r} in the search space cannot give. "
-            "Change the point or the search space."
+            "Change the value or the search space."
         )
     return preset
 
 
 def can_give(space: Any, value: Any, path: Path = ()) -> bool:
-    """Whether a part of a search space can take on a value."""
+    """Returns whether a part of a search space can have a value.
+
+    Args:
+        space: A search space or a part of it.
+        value: The value.
+        path: Path of both within the whole, for errors.
+    """
     domain = as_domain(space, path)
     if isinstance(domain, Categorical):
         return any(can_give(category, value, path) for category in domain.categories)
@@ -55,7 +61,7 @@ def can_give(space: Any, value: Any, path: Path = ()) -> bool:
 
 
 def _same_kind(space: Any, value: Any) -> bool:
-    """Whether both are dicts, or both lists or tuples."""
+    """Returns whether both are dicts, or both are lists or tuples."""
     return any(
         isinstance(space, kinds) and isinstance(value, kinds) for kinds in (dict, (list, tuple))
     )

@@ -1,4 +1,4 @@
-"""The configuration of a trial that goes on, when its search space is given again."""
+"""Merges a search space that is given again into the configurations of existing trials."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from localtune.search.domains import Domain
 from localtune.search.variables import as_domain
 from localtune.utils.text import one_line
 
-# Where an object is in memory says nothing of it.
+# The address of an object in its text, which differs between runs.
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _PLAIN = (bool, int, float, str, bytes, type(None))
 
 
 def plain_constants(space: Any) -> dict[str, Any]:
-    """{flat name: value} of the numbers, texts, bools and None that stand in a search space."""
+    """Returns {flat name: value} of the numbers, strings, bools and None in a search space."""
     leaves = _leaves(space, ())
     return {
         path_text(path): value
@@ -27,7 +27,7 @@ def plain_constants(space: Any) -> dict[str, Any]:
 
 
 def domain_texts(space: Any) -> dict[str, str]:
-    """{flat name: text} of the domains, grids and functions that stand in a search space."""
+    """Returns {flat name: text} of the domains, grids and functions in a search space."""
     return {
         path_text(path): _ADDRESS.sub("", one_line(value, None))
         for path, value, domain in _leaves(space, ())
@@ -36,7 +36,7 @@ def domain_texts(space: Any) -> dict[str, str]:
 
 
 def _leaves(space: Any, path: Path) -> Iterator[tuple[Path, Any, Domain | None]]:
-    """(path, value, the domain that it stands for) of all that stands in a search space."""
+    """Yields (path, value, domain that it stands for or None) of each leaf of a search space."""
     domain = as_domain(space, path)
     if domain is None and isinstance(space, CONTAINERS):
         for key, part in children(space):
@@ -45,43 +45,43 @@ def _leaves(space: Any, path: Path) -> Iterator[tuple[Path, Any, Domain | None]]
         yield path, space, domain
 
 
-def renewed(
+def with_new_space(
     config: dict[str, Any],
     space: dict[str, Any],
     drawn: Collection[str],
     before: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """A configuration with the constants and objects of a search space that is given again.
+    """Returns a trial's configuration with the constants and objects of a new search space.
 
     Args:
-        config: The configuration of a trial; is left as it is.
-        space: The search space.
-        drawn: Flat names of what was chosen for the trial: they stay.
-        before: :func:`plain_constants` of the space that the trial was made from. A value that
-            differs from it was changed by a scheduler, and stays.
+        config: The configuration of a trial; it stays unchanged.
+        space: The new search space.
+        drawn: Flat names of the values that were chosen for the trial; they are kept.
+        before: :func:`plain_constants` of the space that the trial was made from. If a value of
+            ``config`` differs from it, a scheduler has changed the value, and it is kept.
 
     Returns:
-        The new configuration. What was drawn or computed, and what the space does not name, is
-        that of ``config``.
+        The new configuration. Values that were drawn or computed, and keys that are not in the
+        space, are those of ``config``.
 
     Example:
         >>> from localtune.search.sample import uniform
         >>> space = {"lr": uniform(0, 1), "steps": 9, "decay": 0.5}
         >>> before = {"steps": 5, "decay": 0.5}
-        >>> renewed({"lr": 0.1, "steps": 5, "decay": 0.7}, space, ["lr"], before)
+        >>> with_new_space({"lr": 0.1, "steps": 5, "decay": 0.7}, space, ["lr"], before)
         {'lr': 0.1, 'steps': 9, 'decay': 0.7}
     """
-    new: dict[str, Any] = _Renewal(drawn, before).part(config, space, ())
+    new: dict[str, Any] = _Merge(drawn, before).part(config, space, ())
     return new
 
 
-class _Renewal:
+class _Merge:
     def __init__(self, drawn: Collection[str], before: Mapping[str, Any]) -> None:
         self._drawn = drawn
         self._before = before
 
     def part(self, old: Any, new: Any, path: Path) -> Any:
-        """The part of the configuration at a path."""
+        """Returns the merged value at a path."""
         name = path_text(path)
         if (path and name in self._drawn) or as_domain(new, path) is not None:
             return old

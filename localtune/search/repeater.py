@@ -1,4 +1,4 @@
-"""Repeater: evaluates each suggestion several times, against noise."""
+"""Repeater: evaluates each suggestion several times to reduce noise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from localtune.utils.messages import get_logger
 
 _LOGGER = get_logger(__name__)
 
-# Key of the configuration that says which repetition a trial is, from 0.
+# Key of the configuration that holds the number of the repetition, from 0.
 TRIAL_INDEX = "__trial_index__"
 
 
@@ -23,11 +23,11 @@ class _Group:
     """The trials of one suggestion.
 
     Attributes:
-        first_id: The trial that the searcher knows.
-        config: What it suggested.
-        size: How many trials there are so far.
-        results: Last results of those that have ended; None if it has none.
-        failures: How many have failed.
+        first_id: Id of the first trial, which is the only one that the searcher knows.
+        config: The suggestion.
+        size: Number of trials so far.
+        results: The last result of each ended trial; None for a trial without a result.
+        failures: Number of failed trials.
     """
 
     first_id: str
@@ -40,18 +40,19 @@ class _Group:
 class Repeater(SearcherWrapper):
     """Uses each suggestion of a searcher ``repeat`` times in a row.
 
-    The searcher hears of the first of those trials only: when all have ended, it is told the mean
-    of their metric. Trials without the metric, and NaN, are left out of the mean. ``num_samples``
-    counts all repetitions. Do not use it with a scheduler that stops trials early.
+    The searcher knows only the first of these trials. When all of them have ended, it gets the
+    mean of their metric. Trials without the metric, and NaN, are left out of the mean.
+    ``num_samples`` counts all repetitions. Do not use it with a scheduler that stops trials
+    early.
 
     Args:
         searcher: The searcher.
-        repeat: How many times.
-        set_index: Put the number of the repetition, from 0, into ``config["__trial_index__"]``,
-            for example as a seed.
+        repeat: Number of trials per suggestion, at least 1.
+        set_index: Whether ``config["__trial_index__"]`` holds the number of the repetition, from
+            0, for use as a seed.
 
     Raises:
-        TypeError: if ``searcher`` is none.
+        TypeError: if ``searcher`` is no searcher.
         ValueError: if ``repeat`` is no whole number above 0.
 
     Example:
@@ -78,8 +79,8 @@ class Repeater(SearcherWrapper):
         num_samples = spec.get("num_samples") or 0
         if num_samples > 0 and num_samples % self.repeat:
             _LOGGER.warning(
-                "num_samples=%d is no multiple of repeat=%d: the searcher will not hear of the "
-                "last %d trials.",
+                "num_samples=%d is no multiple of repeat=%d: the searcher will get no result of "
+                "the last %d trials.",
                 num_samples,
                 self.repeat,
                 num_samples % self.repeat,
@@ -101,7 +102,7 @@ class Repeater(SearcherWrapper):
         return config
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Keeps it from the searcher: a result of one trial says too little."""
+        """Does nothing: the searcher gets only the mean over all repetitions."""
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -1,7 +1,7 @@
-"""Where random numbers come from: one generator, whatever the user seeds.
+"""Sources of randomness for search spaces and searchers.
 
-Draws are made by :class:`random.Random`, so that they do not depend on whether NumPy is installed.
-Other sources only seed one.
+All draws are made by :class:`random.Random`, so that they do not depend on NumPy. Other sources
+only give a seed.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from typing import Protocol, SupportsIndex, runtime_checkable
 
 @runtime_checkable
 class BytesSource(Protocol):
-    """What NumPy's ``Generator`` and ``RandomState`` have in common."""
+    """The common interface of NumPy's ``Generator`` and ``RandomState``."""
 
     def bytes(self, length: int) -> builtins.bytes:
-        """``length`` random bytes."""
+        """Returns ``length`` random bytes."""
 
 
 RandomSource = SupportsIndex | random.Random | BytesSource | None
 
 
 def derive_seed(random_state: RandomSource = None) -> int:
-    """A seed from whatever the user gave as ``random_state``.
+    """Returns a seed for a ``random_state`` argument.
 
     Args:
-        random_state: An integer is the seed itself. A ``random.Random``, or a generator of
-            NumPy, is drawn from. None draws from NumPy's global generator if NumPy is imported
-            and from Python's otherwise, so that seeding those makes a run repeatable.
+        random_state: An integer is the seed itself. From a ``random.Random`` or a generator of
+            NumPy, a seed is drawn. None draws from NumPy's global generator if NumPy is imported,
+            and from Python's otherwise, so that seeding these makes a run repeatable.
 
     Raises:
-        TypeError: for anything else.
+        TypeError: for any other value.
     """
     if random_state is None:
         numpy = sys.modules.get("numpy")
@@ -53,15 +53,18 @@ def derive_seed(random_state: RandomSource = None) -> int:
 
 
 def is_random_source(value: object) -> bool:
-    """Whether :func:`derive_seed` takes a value; nothing is drawn from it."""
+    """Returns whether :func:`derive_seed` accepts a value; draws nothing."""
     return value is None or isinstance(value, (SupportsIndex, random.Random, BytesSource))
 
 
 def as_random(random_state: RandomSource = None) -> random.Random:
-    """A generator to draw from; see :func:`derive_seed`. A ``random.Random`` is used itself.
+    """Returns a generator for a ``random_state`` argument; a ``random.Random`` is returned itself.
+
+    Args:
+        random_state: See :func:`derive_seed`.
 
     Raises:
-        TypeError: for a source that is none.
+        TypeError: for any other value.
     """
     if isinstance(random_state, random.Random):
         return random_state

@@ -1,4 +1,4 @@
-"""Search spaces: what stands in a configuration for values that are still to be chosen."""
+"""Functions that describe the variables of a search space."""
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ __all__ = [
 
 
 def uniform(lower: float, upper: float) -> Float:
-    """A real number from ``lower`` up to, not including, ``upper``; each alike.
+    """Uniform real numbers from ``lower`` up to, not including, ``upper``.
+
+    Args:
+        lower: Smallest value.
+        upper: Upper bound.
 
     Raises:
         SearchSpaceError: for bounds that are not finite, or in the wrong order.
@@ -53,7 +57,12 @@ def uniform(lower: float, upper: float) -> Float:
 
 
 def quniform(lower: float, upper: float, q: float) -> Float:
-    """A multiple of ``q`` from ``lower`` to ``upper``, both included.
+    """Uniform multiples of ``q`` from ``lower`` to ``upper``, both included.
+
+    Args:
+        lower: Smallest value, a multiple of ``q``.
+        upper: Largest value, a multiple of ``q``.
+        q: The quantum, above 0.
 
     Raises:
         SearchSpaceError: as :func:`uniform`, and if ``q`` does not divide both bounds.
@@ -66,12 +75,12 @@ def quniform(lower: float, upper: float, q: float) -> Float:
 
 
 def loguniform(lower: float, upper: float, base: float = 10) -> Float:
-    """A real number from ``lower`` up to, not including, ``upper``; each order of magnitude alike.
+    """Log-uniform real numbers from ``lower`` up to, not including, ``upper``.
 
     Args:
         lower: Smallest value, above 0.
-        upper: Largest value.
-        base: Ignored: the distribution does not depend on it.
+        upper: Upper bound.
+        base: Ignored, because the distribution does not depend on it.
 
     Raises:
         SearchSpaceError: for bounds that are not finite and above 0, or in the wrong order.
@@ -85,7 +94,13 @@ def loguniform(lower: float, upper: float, base: float = 10) -> Float:
 
 
 def qloguniform(lower: float, upper: float, q: float, base: float = 10) -> Float:
-    """As :func:`loguniform`, rounded to multiples of ``q``, both bounds included.
+    """Log-uniform numbers, rounded to multiples of ``q``; both bounds are included.
+
+    Args:
+        lower: Smallest value, above 0 and a multiple of ``q``.
+        upper: Largest value, a multiple of ``q``.
+        q: The quantum, above 0.
+        base: Ignored, because the distribution does not depend on it.
 
     Raises:
         SearchSpaceError: as :func:`loguniform`, and if ``q`` does not divide both bounds.
@@ -95,7 +110,11 @@ def qloguniform(lower: float, upper: float, q: float, base: float = 10) -> Float
 
 
 def randn(mean: float = 0.0, sd: float = 1.0) -> Float:
-    """A normally distributed real number.
+    """Normally distributed real numbers.
+
+    Args:
+        mean: Mean of the distribution.
+        sd: Standard deviation, above 0.
 
     Raises:
         SearchSpaceError: if ``sd`` is not above 0.
@@ -104,7 +123,12 @@ def randn(mean: float = 0.0, sd: float = 1.0) -> Float:
 
 
 def qrandn(mean: float, sd: float, q: float) -> Float:
-    """As :func:`randn`, rounded to multiples of ``q``.
+    """Normally distributed numbers, rounded to multiples of ``q``.
+
+    Args:
+        mean: Mean of the distribution.
+        sd: Standard deviation, above 0.
+        q: The quantum, above 0.
 
     Raises:
         SearchSpaceError: if ``sd`` or ``q`` is not above 0.
@@ -113,7 +137,11 @@ def qrandn(mean: float, sd: float, q: float) -> Float:
 
 
 def randint(lower: int, upper: int) -> Integer:
-    """A whole number from ``lower`` up to, not including, ``upper``; each alike.
+    """Uniform whole numbers from ``lower`` up to, not including, ``upper``.
+
+    Args:
+        lower: Smallest value.
+        upper: Upper bound.
 
     Raises:
         SearchSpaceError: for bounds that are no whole numbers, or ``lower >= upper``.
@@ -126,12 +154,12 @@ def randint(lower: int, upper: int) -> Integer:
 
 
 def lograndint(lower: int, upper: int, base: float = 10) -> Integer:
-    """As :func:`randint`, each order of magnitude alike.
+    """Log-uniform whole numbers from ``lower`` up to, not including, ``upper``.
 
     Args:
         lower: Smallest value, above 0.
-        upper: The first number that is too large.
-        base: Ignored: the distribution does not depend on it.
+        upper: Upper bound.
+        base: Ignored, because the distribution does not depend on it.
 
     Raises:
         SearchSpaceError: as :func:`randint`, and if ``lower`` is not above 0.
@@ -141,9 +169,14 @@ def lograndint(lower: int, upper: int, base: float = 10) -> Integer:
 
 
 def qrandint(lower: int, upper: int, q: int = 1) -> Integer:
-    """A multiple of ``q`` from ``lower`` to ``upper``, both included; each alike.
+    """Uniform whole multiples of ``q`` from ``lower`` to ``upper``, both included.
 
-    With ``q=1`` it is :func:`randint`, which leaves ``upper`` out.
+    With ``q=1`` it is the same as :func:`randint`, which does not include ``upper``.
+
+    Args:
+        lower: Lower bound.
+        upper: Upper bound.
+        q: The quantum, a whole number above 0.
 
     Raises:
         SearchSpaceError: as :func:`randint`, and if there is no multiple in the range.
@@ -156,7 +189,15 @@ def qrandint(lower: int, upper: int, q: int = 1) -> Integer:
 
 
 def qlograndint(lower: int, upper: int, q: int, base: float = 10) -> Integer:
-    """As :func:`qrandint`, each order of magnitude alike.
+    """Log-uniform whole multiples of ``q`` from ``lower`` to ``upper``, both included.
+
+    With ``q=1`` it is the same as :func:`lograndint`, which does not include ``upper``.
+
+    Args:
+        lower: Lower bound, above 0.
+        upper: Upper bound.
+        q: The quantum, a whole number above 0.
+        base: Ignored, because the distribution does not depend on it.
 
     Raises:
         SearchSpaceError: as :func:`lograndint`, and if there is no multiple in the range.
@@ -166,11 +207,14 @@ def qlograndint(lower: int, upper: int, q: int, base: float = 10) -> Integer:
 
 
 def choice(categories: Iterable[Any]) -> Categorical:
-    """One of the given values, each alike. Values may hold search spaces of their own.
+    """One of the given values, with uniform probability.
+
+    Args:
+        categories: The values, which may hold search spaces of their own.
 
     Raises:
-        TypeError: if they cannot be iterated over.
-        SearchSpaceError: if there are none.
+        TypeError: if ``categories`` cannot be iterated over.
+        SearchSpaceError: if it is empty.
 
     Example:
         >>> choice(["relu", "tanh"]).sample() in ("relu", "tanh")
@@ -180,24 +224,28 @@ def choice(categories: Iterable[Any]) -> Categorical:
 
 
 def sample_from(func: Callable[..., Any]) -> Function:
-    """What a function returns, once per trial.
+    """The return value of a function, which is called once per trial.
 
     Args:
-        func: Takes no argument, or the configuration, in which all else is resolved:
-            ``lambda config: config["width"] * 2``, or ``lambda spec: spec.config.width * 2``.
+        func: Function without arguments, or with the configuration as its argument, in which all
+            other values are resolved: ``lambda config: config["width"] * 2``, or
+            ``lambda spec: spec.config.width * 2``.
 
     Raises:
-        TypeError: if it is not callable.
-        SearchSpaceError: if it needs more than one argument.
+        TypeError: if ``func`` is not callable.
+        SearchSpaceError: if ``func`` needs more than one argument.
     """
     return Function(func)
 
 
 def grid_search(values: Iterable[Any]) -> dict[str, list[Any]]:
-    """Each of the given values in turn, in all combinations with other grids.
+    """All of the given values, one after the other, in all combinations with other grids.
+
+    Args:
+        values: The values.
 
     Raises:
-        SearchSpaceError: if they cannot be iterated over, are text, or there are none.
+        SearchSpaceError: if ``values`` cannot be iterated over, is text, or is empty.
 
     Example:
         >>> grid_search([16, 32])

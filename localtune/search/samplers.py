@@ -1,34 +1,47 @@
-"""How values of a domain are drawn."""
+"""Samplers: the rules by which the values of a domain are drawn."""
 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from localtune.error import SearchSpaceError
 from localtune.search.checks import finite_number, ignore_base
 from localtune.search.rng import RandomSource, as_random
 
-if TYPE_CHECKING:
-    from localtune.search.domains import Domain
+
+class SampledDomain(Protocol):
+    """The part of a :class:`~localtune.search.domains.Domain` that samplers use."""
+
+    def cast(self, value: Any) -> Any:
+        """Returns a value in the type of the domain's values."""
+
+    def draw_uniform(self, rng: random.Random) -> Any:
+        """Draws one value with uniform probability."""
+
+    def draw_log_uniform(self, rng: random.Random) -> Any:
+        """Draws one value with log-uniform probability."""
+
+    def draw_quantized(self, sampler: Sampler, q: float, rng: random.Random) -> Any:
+        """Draws a value with a sampler, and rounds it to a multiple of ``q``."""
 
 
 class Sampler:
-    """Base class: a rule by which a domain is sampled. Override ``draw``."""
+    """Base class of the rules by which a domain is sampled. Override ``draw``."""
 
     def sample(
         self,
-        domain: Domain,
+        domain: SampledDomain,
         config: Any = None,
         size: int = 1,
         random_state: RandomSource = None,
     ) -> Any:
-        """One value, or a list of ``size`` values if ``size`` is not 1.
+        """Draws one value, or a list of ``size`` values if ``size`` is not 1.
 
         Args:
-            domain: What to sample.
-            config: What is known of the configuration so far.
-            size: How many values.
+            domain: The domain to sample.
+            config: The known part of the configuration; samplers ignore it.
+            size: Number of values.
             random_state: See :func:`localtune.search.rng.derive_seed`.
         """
         rng = as_random(random_state)
@@ -36,8 +49,13 @@ class Sampler:
             return domain.cast(self.draw(domain, rng))
         return [domain.cast(self.draw(domain, rng)) for _ in range(size)]
 
-    def draw(self, domain: Domain, rng: random.Random) -> Any:
-        """One value, drawn from ``rng`` and from nothing else."""
+    def draw(self, domain: SampledDomain, rng: random.Random) -> Any:
+        """Draws one value.
+
+        Args:
+            domain: The domain to sample.
+            rng: The only source of randomness.
+        """
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -45,23 +63,23 @@ class Sampler:
 
 
 class Uniform(Sampler):
-    """Each value alike."""
+    """Draws all values with the same probability."""
 
-    def draw(self, domain: Domain, rng: random.Random) -> Any:
+    def draw(self, domain: SampledDomain, rng: random.Random) -> Any:
         return domain.draw_uniform(rng)
 
 
 class LogUniform(Sampler):
-    """Each order of magnitude alike.
+    """Draws all orders of magnitude with the same probability.
 
     Args:
-        base: Ignored: the distribution does not depend on it.
+        base: Ignored, because the distribution does not depend on it.
     """
 
     def __init__(self, base: float = 10) -> None:
         ignore_base(base)
 
-    def draw(self, domain: Domain, rng: random.Random) -> Any:
+    def draw(self, domain: SampledDomain, rng: random.Random) -> Any:
         return domain.draw_log_uniform(rng)
 
     def __repr__(self) -> str:
@@ -69,10 +87,10 @@ class LogUniform(Sampler):
 
 
 class Normal(Sampler):
-    """Normally distributed.
+    """Draws normally distributed values.
 
     Args:
-        mean: Mean.
+        mean: Mean of the distribution.
         sd: Standard deviation, above 0.
 
     Raises:
@@ -85,7 +103,7 @@ class Normal(Sampler):
         if self.sd <= 0:
             raise SearchSpaceError(f"sd must be above 0, but got {sd!r}.")
 
-    def draw(self, domain: Domain, rng: random.Random) -> Any:
+    def draw(self, domain: SampledDomain, rng: random.Random) -> Any:
         return rng.gauss(self.mean, self.sd)
 
     def __repr__(self) -> str:
@@ -93,20 +111,20 @@ class Normal(Sampler):
 
 
 class Grid(Sampler):
-    """Marks a domain whose values are all tried in turn."""
+    """Marks a domain whose values are all tried, one after the other."""
 
-    def draw(self, domain: Domain, rng: random.Random) -> Any:
-        raise SearchSpaceError("The values of a grid are tried in turn; they cannot be sampled.")
+    def draw(self, domain: SampledDomain, rng: random.Random) -> Any:
+        raise SearchSpaceError("A grid cannot be sampled: its values are tried in turn.")
 
     def __repr__(self) -> str:
         return "grid()"
 
 
 class Quantized(Sampler):
-    """Only multiples of a quantum.
+    """Draws multiples of a quantum.
 
     Args:
-        sampler: How values are drawn.
+        sampler: Draws the values before rounding.
         q: The quantum, above 0.
 
     Raises:
@@ -120,10 +138,10 @@ class Quantized(Sampler):
         self.q = q
 
     def get_sampler(self) -> Sampler:
-        """How values are drawn before they are made multiples of the quantum."""
+        """Returns the sampler that draws the values before rounding."""
         return self.sampler
 
-    def draw(self, domain: Domain, rng: random.Random) -> Any:
+    def draw(self, domain: SampledDomain, rng: random.Random) -> Any:
         return domain.draw_quantized(self.sampler, self.q, rng)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Where the trials of a run come from: the interface that the controller uses."""
+"""SearchAlgorithm: the interface by which the controller gets new trials."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from localtune.search.suggestion import Suggestion
 
 
 class SearchAlgorithm(ABC):
-    """Base class: hands out the trials of a run, one at a time.
+    """Base class of search algorithms, which suggest the trials of a run one at a time.
 
     All methods are called in the parent process, one at a time. ``set_search_properties`` and
-    ``setup`` come first, once each; then ``set_state`` if a run is taken up again; then the
-    others in any order. An algorithm returns values and calls nobody.
+    ``setup`` are called first, once each. Then ``set_state`` is called if the run is resumed, and
+    then the others in any order.
     """
 
-    # Whether it learns from results: what it suggests too early, it suggests knowing less.
+    # Whether the algorithm learns from results. Its suggestions then improve if they come late.
     learns = False
 
     _metric: str | None = None
@@ -37,16 +37,20 @@ class SearchAlgorithm(ABC):
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
     ) -> bool:
-        """Passes on what the run was given.
+        """Sets the metric, mode and search space of the run.
 
         Args:
-            metric: Metric to optimise, None if not given.
-            mode: ``"min"`` or ``"max"``, None if not given.
+            metric: Metric of the run; None if it has none.
+            mode: ``"min"`` or ``"max"``; None if the run has none.
             config: The search space.
             **spec: ``stop``, ``num_samples``, ``time_budget_s``, and ``seed`` if the run has one.
 
         Returns:
-            Whether it was taken; False if the metric or mode is known already.
+            False if the algorithm already has a metric or mode.
+
+        Raises:
+            ValueError: if a searcher suggests no values for the domains in ``config``, or has
+                another metric or mode.
         """
         if (metric and self._metric) or (mode and self._mode):
             return False
@@ -56,12 +60,11 @@ class SearchAlgorithm(ABC):
 
     @abstractmethod
     def setup(self, param_space: dict[str, Any], num_samples: int) -> None:
-        """Prepares for a run, from its beginning.
+        """Prepares for the beginning of a run.
 
         Args:
-            param_space: The search space; is left as it is, and may be changed by its owner
-                afterwards.
-            num_samples: How often to sample it (and repeat its grid); -1 is without end.
+            param_space: The search space. It stays unchanged, and may be changed afterwards.
+            num_samples: Number of samples (and of repetitions of its grid); -1 for no end.
 
         Raises:
             ValueError: for a space that cannot be sampled, or ``num_samples`` out of its range.
@@ -70,58 +73,63 @@ class SearchAlgorithm(ABC):
     @property
     @abstractmethod
     def total_samples(self) -> int | None:
-        """How many trials there will be; None if there is no end, or the number is not known."""
+        """Total number of trials; None if it is unlimited or unknown."""
 
     @abstractmethod
     def next_suggestion(self) -> Suggestion | None:
-        """The next trial; None if there is none now, or none any more.
+        """Returns the next trial; None if there is none now, or none at all any more.
 
         Raises:
             SearchSpaceError: if a function of the search space fails.
+            ValueError: if a searcher's suggestion is invalid.
         """
 
     @property
     def is_thinking(self) -> bool:
-        """Whether a suggestion is being made, and will be there without any further event."""
+        """Whether a suggestion is being made, which needs no further event to be ready."""
         return False
 
     @property
     def is_slow(self) -> bool:
-        """Whether suggestions take so long that they should be there before they are needed."""
+        """Whether suggestions take so long that they should be made before they are needed."""
         return False
 
     @abstractmethod
     def is_finished(self) -> bool:
-        """Whether no suggestion will ever come any more."""
+        """Returns whether there will be no further suggestion."""
 
-    # Whoever does not learn from results overrides neither hook.
     def on_trial_result(  # noqa: B027
         self, trial_id: str, result: Mapping[str, Any]
     ) -> None:
-        """Called with each flat result of a trial that goes on."""
+        """Learns from a result of a trial that goes on.
+
+        Args:
+            trial_id: Id of the trial.
+            result: The result with nested keys joined by ``/``.
+        """
 
     def on_trial_complete(  # noqa: B027
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Called once when a trial has ended for good.
+        """Learns from the end of a trial; called once per trial, after its last attempt.
 
         Args:
-            trial_id: The trial.
-            result: Its last result, flat; None if there is none or it failed.
-            error: Whether it failed.
+            trial_id: Id of the trial.
+            result: Its last flat result; None if it has none, or failed.
+            error: Whether the trial failed.
         """
 
     @abstractmethod
     def get_state(self) -> dict[str, Any]:
-        """What is needed to go on later: picklable, and of a size that does not grow."""
+        """Returns the state that a resumed run needs: picklable, and of bounded size."""
 
     @abstractmethod
     def set_state(self, state: dict[str, Any]) -> None:
-        """Goes on from what ``get_state`` returned, after ``setup`` with the same arguments."""
+        """Restores the state of ``get_state``; called after ``setup`` with the same arguments."""
 
 
 def searcher_name(search: Any) -> str:
-    """Name of the class that the user knows: that of the innermost searcher."""
+    """Returns the name of the innermost searcher's class, which is the one that the user gave."""
     inner = getattr(search, "searcher", None)
     while isinstance(inner, (Searcher, SearchAlgorithm)):
         search, inner = inner, getattr(inner, "searcher", None)

@@ -1,4 +1,4 @@
-"""SearchGenerator: makes trials of what a Searcher suggests.
+"""SearchGenerator: makes trials from the suggestions of a Searcher.
 
 ::
 
@@ -36,23 +36,23 @@ from localtune.utils.text import near_miss
 
 _LOGGER = get_logger(__name__)
 
-# Odd, so that its multiples run through all numbers of 32 bits before one comes again.
+# An odd number, so that its multiples take all 32-bit values before one is repeated.
 _ID_STEP = 0x9E3779B1
 
 
 class SearchGenerator(SearchAlgorithm):
-    """Hands out the trials that a searcher suggests.
+    """Makes trials from the suggestions of a searcher.
 
-    A run wraps its searcher itself; there is no need to do it.
+    A run wraps its searcher in it by itself.
 
     Args:
-        searcher: Suggests configurations.
+        searcher: The searcher.
 
     Raises:
-        TypeError: if it is no searcher.
+        TypeError: if ``searcher`` is no searcher.
 
     Attributes:
-        searcher: The same.
+        searcher: The searcher.
 
     Example:
         >>> from localtune.search.searcher import Searcher
@@ -72,7 +72,7 @@ class SearchGenerator(SearchAlgorithm):
             raise TypeError(f"searcher must be a Searcher, but got {searcher!r}.")
         self.searcher = searcher
         self._space: dict[str, Any] = {}
-        self._is_space_taken = False  # whether the searcher gives values for the domains of _space
+        self._is_space_taken = False  # whether the searcher chooses values for _space
         self._num_samples = 0
         self._run_seed: int | None = None
         self._seed = 0
@@ -94,12 +94,6 @@ class SearchGenerator(SearchAlgorithm):
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
     ) -> bool:
-        """Passes on what the run was given; see the base class.
-
-        Raises:
-            ValueError: if there are domains in ``config`` for which the searcher does not suggest
-                values, or the searcher has another metric or mode.
-        """
         self._run_seed = spec.get("seed")
         if not config:
             self.searcher.set_objective(metric, mode, self._run_seed)
@@ -110,15 +104,15 @@ class SearchGenerator(SearchAlgorithm):
         if left and not taken:
             name = searcher_name(self.searcher)
             raise ValueError(
-                f"{name} suggests no values for what param_space leaves open: {', '.join(left)}. "
-                f"Leave those out of param_space, or give {name} no search space of its own."
+                f"{name} suggests no values for these variables of param_space: {', '.join(left)}. "
+                f"Leave them out of param_space, or give {name} no search space of its own."
             )
         self._is_space_taken = bool(left)
         return True
 
     def setup(self, param_space: dict[str, Any], num_samples: int) -> None:
         check_num_samples(num_samples)
-        SearchSpace(param_space)  # finds what cannot be sampled before the first trial
+        SearchSpace(param_space)  # so that an invalid space is an error before the first trial
         self.searcher.check_run()
         self._space = _copied(param_space)
         self._num_samples = num_samples
@@ -132,12 +126,6 @@ class SearchGenerator(SearchAlgorithm):
         return None if self._num_samples == -1 else self._num_samples
 
     def next_suggestion(self) -> Suggestion | None:
-        """The next trial; see the base class.
-
-        Raises:
-            ValueError: if the searcher suggests what is no configuration, or does not fit the
-                search space.
-        """
         if self.is_finished():
             return None
         trial_id = self._trial_id(self._counter + 1)
@@ -188,21 +176,21 @@ class SearchGenerator(SearchAlgorithm):
         self._has_finished = state["has_finished"]
         if state["searcher"] is None:
             _LOGGER.warning(
-                "The state of the searcher %s was not kept: it begins anew.",
+                "The state of the searcher %s was not saved: its search begins anew.",
                 searcher_name(self.searcher),
             )
         else:
             load_snapshot(self.searcher, state["searcher"])
 
     def _snapshot(self) -> bytes | None:
-        """The searcher's state, which does not change any more; None if it cannot be kept."""
+        """Returns the searcher's state; None if it cannot be saved."""
         try:
             return snapshot(self.searcher)
         except Exception as error:
             if not self._has_warned:
                 _LOGGER.warning(
-                    "The state of the searcher %s cannot be kept (%s: %s): a run that is taken up "
-                    "again begins its search anew. Override get_state and set_state.",
+                    "The state of the searcher %s cannot be saved (%s: %s): a resumed run begins "
+                    "its search anew. Override get_state and set_state.",
                     searcher_name(self.searcher),
                     type(error).__name__,
                     error,
@@ -221,8 +209,8 @@ class SearchGenerator(SearchAlgorithm):
         left = [path_text(path) for path, _ in variables_of(merged, ())]
         if left:
             raise ValueError(
-                f"{searcher_name(self.searcher)} must suggest a value for all that is open, but "
-                f"did not for {', '.join(left)}: it suggested {suggested!r}."
+                f"{searcher_name(self.searcher)} must suggest a value for each variable, but did "
+                f"not for {', '.join(left)}: it suggested {suggested!r}."
             )
         config = SearchSpace(merged).variant(f"{self._seed}/{self._counter}", 0).config
         evaluated = dict(_leaves(suggested, self._space, ()))
@@ -243,15 +231,15 @@ class SearchGenerator(SearchAlgorithm):
 def as_search_algorithm(
     search_alg: Any, max_concurrent_trials: int | None = None
 ) -> SearchAlgorithm:
-    """The search algorithm that a ``search_alg=`` argument means.
+    """Returns the search algorithm for a ``search_alg=`` argument.
 
     Args:
         search_alg: None (random and grid search), a name, a searcher or a search algorithm.
-        max_concurrent_trials: How many trials may run at once; None or 0 is no limit. A searcher
-            is told by a :class:`~localtune.search.ConcurrencyLimiter`.
+        max_concurrent_trials: Limit of concurrent trials; None or 0 for none. With a limit, a
+            searcher is wrapped in a :class:`~localtune.search.ConcurrencyLimiter`.
 
     Raises:
-        ValueError: if it means none, or is a limiter with another limit.
+        ValueError: for another type, an unknown name, or a limiter with another limit.
     """
     if search_alg is None:
         return BasicVariantGenerator()
@@ -277,7 +265,7 @@ def as_search_algorithm(
 
 
 def _copied(space: Any) -> Any:
-    """A copy of all dicts and lists that may hold variables."""
+    """Returns a copy of a search space with copies of its dicts and lists."""
     if as_domain(space, ()) is not None or not isinstance(space, (dict, list)):
         return space
     if isinstance(space, list):
@@ -286,12 +274,12 @@ def _copied(space: Any) -> Any:
 
 
 def _is_part(space: Any) -> bool:
-    """Whether a part of a search space is a dict or list, and not a variable."""
+    """Returns whether a part of a search space is a container, and no variable."""
     return isinstance(space, CONTAINERS) and as_domain(space, ()) is None
 
 
 def _merged(space: Any, suggested: Any) -> Any:
-    """The search space with suggested values in it, level by level."""
+    """Returns a search space with suggested values merged into it, level by level."""
     if not (isinstance(suggested, dict) and isinstance(space, dict) and _is_part(space)):
         return suggested
     merged = dict(space)
@@ -301,7 +289,17 @@ def _merged(space: Any, suggested: Any) -> Any:
 
 
 def _check_part(name: str, space: Any, suggested: Any, path: Path) -> None:
-    """Raises ValueError if a searcher suggested what a part of the search space cannot give."""
+    """Checks that a suggestion fits a part of the search space.
+
+    Args:
+        name: Name of the searcher, for errors.
+        space: The part of the search space.
+        suggested: The suggestion for it.
+        path: Path of the part.
+
+    Raises:
+        ValueError: for a value that the space cannot give, or an unknown key.
+    """
     domain = as_domain(space, path)
     if domain is not None:
         if not domain.is_function() and not can_give(domain, suggested, path):
@@ -330,7 +328,7 @@ def _check_part(name: str, space: Any, suggested: Any, path: Path) -> None:
 
 
 def _leaves(value: Any, space: Any, path: Path) -> Iterator[tuple[Path, Any]]:
-    """(path, value) of all that is no dict, and no list with variables in the search space."""
+    """Yields (path, value) of the leaves: all but dicts, and lists with variables in the space."""
     parts = dict(children(space)) if _is_part(space) else {}
     if isinstance(value, dict) and as_domain(value, path) is None:
         inner = children(value)
@@ -345,5 +343,5 @@ def _leaves(value: Any, space: Any, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _named(evaluated: Mapping[Path, Any]) -> dict[Path, Any]:
-    """What goes into a tag: the values that are not computed yet left out."""
+    """Returns the values that belong into a tag: all but those that are not computed yet."""
     return {path: value for path, value in evaluated.items() if as_domain(value, path) is None}

@@ -1,13 +1,13 @@
-"""Searcher: what users and libraries implement to suggest configurations.
+"""Searcher: the interface by which users and libraries suggest configurations.
 
-One searcher serves one run. All calls come one at a time, not necessarily from the main thread::
+One searcher serves one run. Calls are made one at a time, possibly not from the main thread::
 
     set_search_properties(metric, mode, param_space, seed=...)   once, if there is a param_space
-    restore(path) or set_state(state)                            if a run is taken up again
+    restore(path) or set_state(state)                            if the run is resumed
     suggest(trial_id) -> config | None (not now) | FINISHED (never again)
       on_trial_result(trial_id, result)                          each result of a trial that goes on
-      on_trial_complete(trial_id, result, error)                 once, when it has ended for good
-    save(path) or get_state()                                    at any time between those
+      on_trial_complete(trial_id, result, error)                 once, after the last attempt
+    save(path) or get_state()                                    at any time between these
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ if TYPE_CHECKING:
 
 _STATE_FILE = "searcher-state-{}.pkl"
 _MODES = ("min", "max")
-# (trial id, its result, whether it failed; None if it goes on)
-Told: TypeAlias = "tuple[str, dict[str, Any] | None, bool | None]"
-# Keys of the state of a searcher that wraps another one.
+# A result or an end of a trial: (trial id, result, whether the trial failed; None if it goes on)
+TrialEvent: TypeAlias = "tuple[str, dict[str, Any] | None, bool | None]"
+# Keys of the state of a SearcherWrapper.
 WRAPPER_KEYS = {"own", "searcher"}
 
 
 class Searcher(ABC):
-    """Base class of everything that suggests configurations. Override at least ``suggest``.
+    """Base class of searchers, which suggest configurations. Override at least ``suggest``.
 
-    What ``get_state`` returns is kept with the experiment; by default those are all attributes.
-    A searcher that overrides ``save`` and ``restore`` instead is asked for a file.
+    The return value of ``get_state``, by default all attributes, is saved with the experiment. A
+    searcher that overrides only ``save`` and ``restore`` saves its state through a file.
 
     Args:
-        metric: Metric to optimise; a list for several; None takes that of the run.
+        metric: Metric to optimise; a list for several; None takes the one of the run.
         mode: ``"min"`` or ``"max"``; for a list of metrics a list of ``"min"``, ``"max"`` or
             ``"obs"`` (only observed).
 
     Raises:
         ValueError: for another mode, or lists of different length.
-        TypeError: if only one of both is a list.
+        TypeError: if only one of the two is a list.
 
     Example:
         >>> class Halve(Searcher):
@@ -88,40 +88,42 @@ class Searcher(ABC):
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
     ) -> bool:
-        """Called once before the run, if the run has a search space.
+        """Sets the metric, mode and search space of the run.
+
+        Called once before the run, if the run has a search space.
 
         Args:
-            metric: Metric of the run, None if it has none.
-            mode: Mode of the run, None if it has none.
-            config: The search space, with domains in it; is not to be changed.
+            metric: Metric of the run; None if it has none.
+            mode: Mode of the run; None if it has none.
+            config: The search space, with domains in it. It must not be changed.
             **spec: ``stop``, ``num_samples``, ``time_budget_s``, and ``seed`` if the run has one.
 
         Returns:
-            Whether the searcher suggests values for the domains of ``config``. If not, there must
-            be none.
+            Whether the searcher suggests values for the domains of ``config``. If False, the run
+            is refused unless ``config`` has no domains.
 
         Raises:
-            ValueError: if metric or mode contradict what the searcher was given.
+            ValueError: if the searcher has another metric or mode.
         """
         self.set_objective(metric, mode, spec.get("seed"))
         return False
 
     def set_objective(self, metric: str | None, mode: str | None, seed: int | None = None) -> None:
-        """Takes over what the run says, where the searcher was not told itself.
+        """Takes the run's metric, mode and seed where the searcher has none of its own.
 
         Args:
-            metric: Metric of the run, None if it has none.
-            mode: Mode of the run, None if it has none.
-            seed: Seed of the run, for a searcher without one of its own.
+            metric: Metric of the run; None if it has none.
+            mode: Mode of the run; None if it has none.
+            seed: Seed of the run; None if it has none.
 
         Raises:
-            ValueError: if metric or mode contradict what the searcher was given.
+            ValueError: if the searcher has another metric or mode.
         """
         for name, given, own in (("metric", metric, self.metric), ("mode", mode, self.mode)):
             if given is not None and own is not None and given != own:
                 raise ValueError(
                     f"{name} is given twice: {given!r} to the run and {own!r} to "
-                    f"{type(self).__name__}. Give it to one."
+                    f"{type(self).__name__}. Give it to only one of them."
                 )
         check_objective(self.metric or metric, self.mode or mode)
         self._metric = self._metric or metric
@@ -129,41 +131,45 @@ class Searcher(ABC):
         self._run_seed = seed
 
     def check_run(self) -> None:  # noqa: B027
-        """Called once before the first suggestion, when all is known that a run says.
+        """Checks the searcher's settings; called once before the first suggestion.
 
         Raises:
-            Exception: if something is missing, or does not go together.
+            Exception: if a setting is missing, or contradicts another one.
         """
 
     @abstractmethod
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The configuration of a new trial.
+        """Suggests the configuration of a new trial.
 
         Args:
-            trial_id: Id that the trial will have.
+            trial_id: Id of the new trial.
 
         Returns:
-            A (nested) dict, merged over the constants of the run's ``param_space``; None if there
-            is none now; ``Searcher.FINISHED`` if there will never be one again.
+            A (nested) dict, which is merged over the constants of the run's ``param_space``; None
+            for no suggestion now; ``Searcher.FINISHED`` for no further suggestion at all.
         """
 
-    # Whoever does not learn from results overrides neither hook.
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:  # noqa: B027
-        """Called with each flat result of a trial that goes on."""
+        """Learns from a result of a trial that goes on.
+
+        Args:
+            trial_id: Id of the trial.
+            result: The result with nested keys joined by ``/``.
+        """
 
     def on_trial_complete(  # noqa: B027
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Called once when a trial has ended for good.
+        """Learns from the end of a trial; called once per trial, after its last attempt.
 
         Args:
-            trial_id: The trial.
-            result: Its last result, flat; None if there is none or it failed.
-            error: Whether it failed.
+            trial_id: Id of the trial.
+            result: Its last flat result; None if it has none, or failed.
+            error: Whether the trial failed.
         """
 
     def on_last_suggestion(self) -> None:  # noqa: B027
-        """Called when no further suggestion will be asked for; the trials may still run."""
+        """Notes that no further suggestion will be asked for, although trials may still run."""
 
     def add_evaluated_point(
         self,
@@ -173,32 +179,32 @@ class Searcher(ABC):
         pruned: bool = False,
         intermediate_values: list[float] | None = None,
     ) -> None:
-        """Tells of a configuration that was evaluated elsewhere. To be called before the run.
+        """Learns from a configuration that was evaluated elsewhere. Call it before the run.
 
         Args:
             parameters: The configuration.
-            value: What the metric came to.
+            value: Final value of the metric.
             error: Whether the evaluation failed.
-            pruned: Whether it was stopped early.
-            intermediate_values: Values of the metric on the way, in their order.
+            pruned: Whether the evaluation was stopped early.
+            intermediate_values: Earlier values of the metric, in their order.
 
         Raises:
-            NotImplementedError: if the searcher cannot learn that way.
+            NotImplementedError: if the searcher cannot learn from such points.
         """
-        raise NotImplementedError(f"{type(self).__name__} cannot take in evaluated points.")
+        raise NotImplementedError(f"{type(self).__name__} cannot learn from evaluated points.")
 
     def add_evaluated_trials(self, trials_or_analysis: Any, metric: str) -> None:
-        """Tells of the trials of an earlier run. To be called before the run.
+        """Learns from the trials of an earlier run. Call it before the run.
 
         Args:
-            trials_or_analysis: A trial, a list of such, or an object with ``trials``, as
-                :class:`~localtune.ExperimentAnalysis` is. Trials that have not ended, or have no
+            trials_or_analysis: A trial, a list of trials, or an object with ``trials``, such as
+                an :class:`~localtune.ExperimentAnalysis`. Trials that have not ended, or have no
                 value, are left out.
-            metric: Key of the value in their results; nested keys joined by ``/``.
+            metric: Key of the value in their results, with nested keys joined by ``/``.
 
         Raises:
             ValueError: if no trial has the metric.
-            NotImplementedError: if the searcher cannot learn that way.
+            NotImplementedError: if the searcher cannot learn from such trials.
         """
         trials = _trials_in(trials_or_analysis)
         with_metric = [trial for trial in trials if metric in _last_flat(trial)]
@@ -217,28 +223,29 @@ class Searcher(ABC):
                 )
 
     def set_max_concurrency(self, max_concurrent: int) -> bool:
-        """Called by :class:`~localtune.search.ConcurrencyLimiter`.
+        """Sets a limit of concurrent trials; called by a ConcurrencyLimiter.
 
         Returns:
-            Whether the searcher itself will not hand out more than ``max_concurrent`` trials at
-            once.
+            Whether the searcher keeps this limit itself, so that the limiter need not.
         """
         return False
 
     def get_state(self) -> dict[str, Any]:
-        """What is needed to go on later; must be picklable."""
+        """Returns the state that a resumed run needs; it must be picklable."""
         return dict(self.__dict__)
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Goes on from what ``get_state`` returned."""
+        """Restores the state that ``get_state`` returned."""
         self.__dict__.update(state)
 
     def save(self, checkpoint_path: str) -> None:
-        """Writes the state to a file."""
+        """Writes the searcher's state to a file."""
         Path(checkpoint_path).write_bytes(dumps_by_value(self.get_state()))
 
     def restore(self, checkpoint_path: str) -> None:
-        """Goes on from a file that ``save`` wrote. It is a pickle: read only what you trust.
+        """Restores the state from a file that ``save`` wrote.
+
+        The file is a pickle, which can run any code. Restore only files that you trust.
 
         Raises:
             UntrustedDirectoryError: if another user could have written the file.
@@ -246,44 +253,44 @@ class Searcher(ABC):
         self.set_state(load_own(checkpoint_path))
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        """Writes the state to ``searcher-state-<session_str>.pkl``, whole or not at all.
+        """Writes the state to ``searcher-state-<session_str>.pkl`` in one atomic step.
 
         Args:
-            checkpoint_dir: A directory that exists.
-            session_str: Becomes part of the file's name.
+            checkpoint_dir: An existing directory.
+            session_str: Part of the file's name.
         """
         target = Path(checkpoint_dir, _STATE_FILE.format(session_str))
         partial = target.with_name(f".{target.name}.tmp")
         self.save(str(partial))
         os.replace(partial, target)
 
-    def go_on_from(self, data: bytes, told: Iterable[Told]) -> None:
-        """Goes on from the state of a searcher of this class, which may have been wrapped.
+    def restore_snapshot(self, data: bytes, events: Iterable[TrialEvent]) -> None:
+        """Restores the state of a searcher of this class, which may have been wrapped.
 
         Args:
-            data: What :func:`snapshot` took of it.
-            told: What it was told afterwards.
+            data: A return value of :func:`snapshot`.
+            events: Results and ends of trials since the snapshot.
         """
-        while (inner := within(data)) is not None:
+        while (inner := inner_snapshot(data)) is not None:
             data = inner
         load_snapshot(self, data)
-        tell(self, told)
+        replay(self, events)
 
     def restore_from_dir(self, checkpoint_dir: str) -> None:
-        """Goes on from an experiment, or from the latest file that ``save_to_dir`` wrote.
+        """Restores the state from an experiment, or from the latest file of ``save_to_dir``.
 
         Args:
             checkpoint_dir: Directory of an experiment whose latest run had a searcher of this
-                class, or of such a file.
+                class, or a directory with files of ``save_to_dir``.
 
         Raises:
-            FileNotFoundError: if there is neither.
+            FileNotFoundError: if the directory holds neither.
             UntrustedDirectoryError: if another user could have written it.
-            ValueError: if the run had no such searcher.
+            ValueError: if the experiment's latest run had no such searcher.
         """
         checkpoint_dir = local_path(checkpoint_dir)
         if os.path.isfile(os.path.join(checkpoint_dir, EXPERIMENT_DB_FILE)):
-            self.go_on_from(*_state_of_run(checkpoint_dir))
+            self.restore_snapshot(*_state_of_run(checkpoint_dir))
             return
         files = sorted(
             Path(checkpoint_dir).glob(_STATE_FILE.format("*")),
@@ -298,10 +305,19 @@ class Searcher(ABC):
 
 
 def check_objective(metric: Any, mode: Any) -> None:
-    """Raises if metric and mode do not go together, or a mode does not exist."""
+    """Checks that metric and mode are valid, and fit each other.
+
+    Args:
+        metric: A name, a list of names, or None.
+        mode: A mode, a list of modes, or None.
+
+    Raises:
+        TypeError: if only one of the two is a list.
+        ValueError: for an unknown mode, or lists of different length.
+    """
     if metric is not None and mode is not None and isinstance(metric, str) != isinstance(mode, str):
         raise TypeError(
-            "metric and mode must be two texts, or two lists of such, but got "
+            "metric and mode must be two strings, or two lists of strings, but got "
             f"metric={metric!r} and mode={mode!r}."
         )
     if isinstance(mode, str):
@@ -317,10 +333,10 @@ def check_objective(metric: Any, mode: Any) -> None:
 
 
 def snapshot(searcher: Searcher) -> bytes:
-    """The state of a searcher at this moment, by whichever way its class offers.
+    """Returns the current state of a searcher, from its ``get_state`` or its own ``save``.
 
     Raises:
-        Exception: whatever pickling, or the searcher's own ``save``, raises.
+        Exception: any error of pickling, or of the searcher's own methods.
     """
     if not _keeps_files(searcher):
         return dumps_by_value(searcher.get_state())
@@ -332,49 +348,56 @@ def snapshot(searcher: Searcher) -> bytes:
         return path.read_bytes()
 
 
-def within(data: bytes) -> bytes | None:
-    """The snapshot of the searcher within, if one is that of a wrapper; else None."""
+def inner_snapshot(data: bytes) -> bytes | None:
+    """Returns the snapshot of the wrapped searcher in a wrapper's snapshot; None in any other."""
     state = pickle.loads(data)
     is_wrapper = isinstance(state, dict) and state.keys() == WRAPPER_KEYS
     return state["searcher"] if is_wrapper else None
 
 
-def tell(searcher: Searcher, told: Iterable[Told]) -> None:
-    """Tells a searcher of results and ends of trials."""
-    for trial_id, result, error in told:
+def replay(searcher: Searcher, events: Iterable[TrialEvent]) -> None:
+    """Calls a searcher's hooks for results and ends of trials.
+
+    Args:
+        searcher: The searcher.
+        events: The results and ends, oldest first.
+    """
+    for trial_id, result, error in events:
         if error is None:
             searcher.on_trial_result(trial_id, result or {})
         else:
             searcher.on_trial_complete(trial_id, result=result, error=error)
 
 
-def _state_of_run(experiment_path: str) -> tuple[bytes, list[Told]]:
-    """What :func:`snapshot` took of the searcher of an experiment's latest run.
-
-    Returns:
-        The snapshot, and what the searcher was told afterwards.
+def _state_of_run(experiment_path: str) -> tuple[bytes, list[TrialEvent]]:
+    """Returns the snapshot of the searcher of an experiment's latest run, and events since then.
 
     Raises:
-        ValueError: if the run had no searcher, or its state could not be kept.
+        ValueError: if the run had no searcher, or its state could not be saved.
     """
     from localtune.storage.reading import read_state
 
     state = read_state(experiment_path, "searcher")
-    told: list[Told] = []
-    if isinstance(state, dict) and "inner" in state:  # It thought in the background.
-        state, told = state["inner"], state["told"]
+    events: list[TrialEvent] = []
+    if isinstance(state, dict) and "inner" in state:  # The searcher ran in the background.
+        state, events = state["inner"], state["told"]
     data = state.get("searcher") if isinstance(state, dict) else None
     if not isinstance(data, bytes):
         raise ValueError(
-            f"The experiment {experiment_path!r} keeps no state of a Searcher: its latest run "
-            "searched at random or on a grid, or with a searcher that cannot be pickled. Give the "
+            f"The experiment {experiment_path!r} has no saved state of a Searcher: its latest run "
+            "searched at random or on a grid, or its searcher could not be pickled. Give the "
             "directory of an experiment that ran with this class."
         )
-    return data, told
+    return data, events
 
 
 def load_snapshot(searcher: Searcher, data: bytes) -> None:
-    """Gives a searcher the state that :func:`snapshot` took of it, or of one like it."""
+    """Restores a searcher's state from a snapshot.
+
+    Args:
+        searcher: A searcher of the same class as the one that the snapshot was taken of.
+        data: A return value of :func:`snapshot`.
+    """
     if not _keeps_files(searcher):
         searcher.set_state(pickle.loads(data))
         return
@@ -387,7 +410,7 @@ def load_snapshot(searcher: Searcher, data: bytes) -> None:
 
 
 def _keeps_files(searcher: Searcher) -> bool:
-    """Whether its class has its own ``save``, and knows nothing of ``get_state``."""
+    """Returns whether a searcher's class overrides ``save``, but not ``get_state``."""
     cls = type(searcher)
     return cls.save is not Searcher.save and cls.get_state is Searcher.get_state
 

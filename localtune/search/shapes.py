@@ -1,4 +1,4 @@
-"""What the values of a domain are like, in the terms of libraries."""
+"""Shapes: descriptions of domains in the terms that search libraries use."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Numbers:
 
     Attributes:
         lower: Smallest value.
-        upper: Largest value; that of ``randint(0, 3)`` is 2.
-        is_integer: Whether they are whole.
-        is_log: Whether each order of magnitude is alike.
-        q: Only multiples of it; None is any.
+        upper: Largest value; 2 for ``randint(0, 3)``.
+        is_integer: Whether all values are whole.
+        is_log: Whether the distribution is log-uniform.
+        q: Quantum that all values are multiples of; None for none.
     """
 
     lower: float
@@ -30,7 +30,7 @@ class Numbers:
     q: float | None = None
 
     def fit(self, value: Any) -> Any:
-        """The value of the range that is nearest to ``value``, as int or float."""
+        """Returns the allowed value that is nearest to ``value``, as an int or float."""
         number = float(value)
         if math.isnan(number):
             raise ValueError("A parameter must be a number, but got NaN.")
@@ -38,13 +38,13 @@ class Numbers:
             number = round(number / self.q) * self.q
         if not self.is_integer:
             return float(min(max(number, self.lower), self.upper))
-        # An int that is exact stays so, however large.
+        # Rounding goes through float, which is not exact for large ints.
         whole = value if isinstance(value, int) and self.q is None else round(number)
         return int(min(max(whole, self.lower), self.upper))
 
     def contains(self, value: Any) -> bool:
-        """Whether ``value`` is one of the range, up to rounding errors."""
-        if isinstance(value, bool) or not hasattr(value, "__float__"):
+        """Returns whether ``value`` is allowed, up to rounding errors."""
+        if not _has_float(value):
             return False
         number = float(value)
         if not self.lower <= number <= self.upper:
@@ -54,18 +54,18 @@ class Numbers:
         )
 
     def scale(self) -> tuple[float, float]:
-        """Bounds for a library that knows real numbers only; logarithms on a logarithmic scale."""
-        # Half a step wider, so that both ends count fully; a hair less, for the rounding.
+        """Returns bounds for a library of real numbers; logarithms if ``is_log``."""
+        # Almost half a step wider, so that both ends are as likely as the values between them.
         half = 0.4999 * (self.q or (1.0 if self.is_integer else 0.0))
         lower, upper = self.lower - half, self.upper + half
         return (math.log(lower), math.log(upper)) if self.is_log else (float(lower), float(upper))
 
     def at(self, place: float) -> Any:
-        """The value at a place of :meth:`scale`."""
+        """Returns the value at a place on :meth:`scale`."""
         return self.fit(math.exp(place) if self.is_log else place)
 
     def place_of(self, value: float) -> float:
-        """Where a value is on :meth:`scale`."""
+        """Returns the place of a value on :meth:`scale`."""
         return math.log(value) if self.is_log else float(value)
 
 
@@ -74,9 +74,9 @@ class Normals:
     """Normally distributed numbers, without bounds.
 
     Attributes:
-        mean: Mean.
+        mean: Mean of the distribution.
         sd: Standard deviation.
-        q: Only multiples of it; None is any.
+        q: Quantum that all values are multiples of; None for none.
     """
 
     mean: float
@@ -84,16 +84,16 @@ class Normals:
     q: float | None = None
 
     def fit(self, value: Any) -> float:
-        """The possible value that is nearest to ``value``."""
+        """Returns the allowed value that is nearest to ``value``."""
         number = float(value)
         return number if self.q is None else float(round(number / self.q) * self.q)
 
     def contains(self, value: Any) -> bool:
-        """Whether ``value`` is possible."""
-        if isinstance(value, bool) or not hasattr(value, "__float__"):
-            return False
-        return math.isfinite(float(value)) and math.isclose(
-            float(value), self.fit(value), abs_tol=1e-12
+        """Returns whether ``value`` is allowed, up to rounding errors."""
+        return (
+            _has_float(value)
+            and math.isfinite(float(value))
+            and math.isclose(float(value), self.fit(value), abs_tol=1e-12)
         )
 
 
@@ -102,16 +102,16 @@ class Options:
     """A choice.
 
     Attributes:
-        values: What can be chosen; may hold domains.
+        values: The options, which may hold domains.
     """
 
     values: tuple[Any, ...]
 
     def labels(self) -> tuple[Any, ...]:
-        """One plain value for each option, all different, for libraries that want such.
+        """Returns one plain value per option, all different.
 
-        The options themselves if they are numbers, texts, bools or None; else texts that begin
-        with the number of the option.
+        These are the options themselves if all of them are numbers, texts, bools or None.
+        Otherwise they are texts that begin with the number of the option.
         """
         plain = all(isinstance(value, (str, int, float, type(None))) for value in self.values)
         if plain and not any(
@@ -126,8 +126,13 @@ class Options:
 Shape: TypeAlias = Numbers | Normals | Options
 
 
+def _has_float(value: Any) -> bool:
+    """Returns whether a value can be converted to a float, and is no bool."""
+    return not isinstance(value, bool) and hasattr(value, "__float__")
+
+
 def shape_of(domain: Domain) -> Shape | None:
-    """What the values of a domain are like; None for domains and samplers of the user's own."""
+    """Returns the shape of a domain; None for domains and samplers that users have written."""
     if isinstance(domain, Categorical):
         return Options(tuple(domain.categories)) if type(domain.get_sampler()) is Uniform else None
     sampler: Any = domain.get_sampler()

@@ -1,4 +1,4 @@
-"""A search space made ready for drawing configurations from it, as many as wanted."""
+"""SearchSpace: a checked search space from which configurations are drawn."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ class Variant(NamedTuple):
     """One configuration.
 
     Attributes:
-        evaluated: {path: value} of all that was drawn or taken from a grid.
-        config: The configuration; shares no container with the search space or other variants.
+        evaluated: {path: value} of the values that were drawn or taken from a grid.
+        config: The configuration. It shares no container with the search space or another
+            variant.
     """
 
     evaluated: dict[Path, Any]
@@ -25,13 +26,13 @@ class Variant(NamedTuple):
 
 
 class SearchSpace:
-    """A search space, checked and made ready for drawing.
+    """A checked search space from which configurations are drawn.
 
     Args:
-        space: Configuration with domains, grids and expressions in it; left as it is.
+        space: Configuration with domains, grids and expressions in it; it stays unchanged.
 
     Raises:
-        SearchSpaceError: if it is no dict, or cannot be sampled.
+        SearchSpaceError: if ``space`` is no dict, or cannot be sampled.
     """
 
     def __init__(self, space: dict[Any, Any]) -> None:
@@ -42,14 +43,14 @@ class SearchSpace:
 
     @property
     def count(self) -> int | None:
-        """How many variants the grids make; None if that depends on choices with grids inside."""
+        """Number of grid combinations; None if it depends on choices with grids inside."""
         return None if self._root.has_open_choice else count_of(self._root.grids)
 
     def settled(self, label: str) -> SearchSpace:
-        """The space with a decision for each choice that has grids inside.
+        """Returns the space with a decision for each choice that has grids inside.
 
         Args:
-            label: What the decision depends on.
+            label: Seed of the decisions.
         """
         if not self._root.has_open_choice:
             return self
@@ -59,12 +60,12 @@ class SearchSpace:
         return new
 
     def variant(self, label: str, index: int) -> Variant:
-        """One configuration of a space that has no open choice.
+        """Returns one configuration of a space without open choices.
 
         Args:
-            label: What the draws depend on.
-            index: Which combination of grid values, from 0; the grid that is first by its path
-                varies fastest.
+            label: Seed of the draws.
+            index: Number of the combination of grid values, from 0. The grid whose path sorts
+                first varies fastest.
 
         Raises:
             SearchSpaceError: if a function or expression fails.
@@ -72,7 +73,7 @@ class SearchSpace:
         """
         self._rng.seed(label)
         resolution = Resolution(self._rng, label)
-        resolution.spread(self._root.grids, index)
+        resolution.choose_grid_values(self._root.grids, index)
         config = self._root.resolve(resolution)
         if resolution.calls:
             run_calls(resolution.calls, config, resolution.compute)
@@ -82,9 +83,9 @@ class SearchSpace:
 
 
 def _root(space: dict[Any, Any]) -> Node:
-    """The node for a whole search space, whose value is a dict in each variant."""
+    """Returns the node for a whole search space, whose value is a dict in each variant."""
     if space.keys() != {"grid_search"}:
-        # A parameter that is named "eval" does not make the whole an expression.
+        # At the top, {"eval": ...} is a parameter of that name, and no expression.
         return container_node(space, (), True, (id(space),))
     for value in grid_values("grid_search", space["grid_search"]):
         if not isinstance(value, dict):

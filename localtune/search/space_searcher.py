@@ -1,4 +1,4 @@
-"""SpaceSearcher: what adapters of libraries have in common."""
+"""SpaceSearcher: base class of searchers that convert a search space for a library."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ from localtune.utils.best import is_number
 
 
 class SpaceSearcher(Searcher):
-    """Base class of searchers that hand a search space with domains to a library.
+    """Base class of searchers that convert a search space with domains for a library.
 
-    The space comes from the constructor, or from the run. Deriving classes say what their library
-    can express, make its model when they are asked first (see ``check_ready``), and return what
-    ``self._space.config(values)`` makes of the values that the library chose.
+    The space comes from the constructor, or from the run. Subclasses set the class attributes
+    below, make the library's model at the first suggestion (see ``check_ready``), and return
+    ``self._space.config(values)`` for the values that the library chose.
 
     Args:
         space: Dict with domains in it; None takes the run's ``param_space``.
-        metric: Metric to optimise; None takes that of the run.
-        mode: ``"min"`` or ``"max"``; None takes that of the run.
+        metric: Metric to optimise; None takes the one of the run.
+        mode: ``"min"`` or ``"max"``; None takes the one of the run.
         points_to_evaluate: Configurations to begin with, complete, nested or flat.
-        evaluated_rewards: What the metric came to for each of the points; None has them evaluated.
+        evaluated_rewards: Known value of the metric for each of the points; None evaluates them.
 
     Raises:
         ValueError: for points that do not fit the space, or rewards that do not fit the points.
     """
 
-    # Name of the library, for errors; whether it takes choices with domains inside, and randn.
+    # Name of the library, for errors.
     library: ClassVar[str] = "This search"
+    # Whether the library supports choices with domains inside.
     conditional: ClassVar[bool] = False
+    # Whether the library supports randn.
     normal: ClassVar[bool] = False
 
     def __init__(
@@ -48,7 +50,7 @@ class SpaceSearcher(Searcher):
         self._points = [dict(point) for point in points_to_evaluate or ()]
         self._rewards = list(evaluated_rewards or ())
         self._space: ConvertedSpace | None = None
-        self._given_space: Any = None  # as it was given
+        self._given_space: Any = None  # the space before conversion
         if space is not None:
             self._take_space(space)
 
@@ -59,21 +61,21 @@ class SpaceSearcher(Searcher):
         if not has_variables(config):
             return False
         if self.has_space:
-            # The state of a searcher that had the run's space brings that space along.
+            # A restored state may have brought the run's own space.
             return _variables_text(config) == _variables_text(self._given_space)
         self._take_space(config)
         return True
 
     @property
     def has_space(self) -> bool:
-        """Whether there is a search space."""
+        """Whether the searcher has a search space."""
         return self._space is not None
 
-    def check_ready(self, trial_id: str) -> ConvertedSpace:
-        """The space, if there is all that is needed for a suggestion.
+    def check_ready(self) -> ConvertedSpace:
+        """Returns the space after a check that the searcher can suggest.
 
         Raises:
-            RuntimeError: if there is no space, no metric or no mode.
+            RuntimeError: if the space, the metric or the mode is missing.
         """
         self.check_run()
         assert self._space is not None
@@ -92,15 +94,15 @@ class SpaceSearcher(Searcher):
             )
 
     def value_of(self, result: Mapping[str, Any] | None) -> float | None:
-        """The metric in a flat result; None if it is missing, NaN or no number."""
+        """Returns the metric in a flat result; None if it is missing, NaN or no number."""
         value = (result or {}).get(str(self.metric))
         return value if is_number(value) else None
 
     def point_values(self) -> list[dict[str, Any]]:
-        """``points_to_evaluate`` as values for the library: {name of the parameter: value}.
+        """Returns ``points_to_evaluate`` as values for the library: {name of a parameter: value}.
 
         Raises:
-            ValueError: if one does not fit the space.
+            ValueError: if a point does not fit the space.
         """
         if self._space is None:
             return []
@@ -117,16 +119,25 @@ class SpaceSearcher(Searcher):
         self._space = ConvertedSpace(
             space, self.library, conditional=self.conditional, normal=self.normal
         )
-        self.point_values()  # so that a point that does not fit is found before the run
+        self.point_values()  # so that a point that does not fit is an error before the run
 
 
 def _variables_text(space: Any) -> dict[Path, str]:
-    """{path: domain as text} of all that must be chosen."""
+    """Returns {path: domain as text} of the variables of a search space."""
     return {path: repr(domain) for path, domain in variables_of(space, ())}
 
 
 def check_points(points: Any, rewards: Any) -> None:
-    """Raises if points are no list of dicts, or rewards are not one number for each point."""
+    """Checks ``points_to_evaluate`` and ``evaluated_rewards``.
+
+    Args:
+        points: The points, or None.
+        rewards: The rewards, or None.
+
+    Raises:
+        TypeError: if the points are no list of dicts.
+        ValueError: if there is not one reward per point.
+    """
     if points is not None and not (
         isinstance(points, Sequence) and all(isinstance(point, Mapping) for point in points)
     ):
@@ -138,5 +149,5 @@ def check_points(points: Any, rewards: Any) -> None:
     if not isinstance(rewards, Sequence) or len(rewards) != len(points or ()):
         raise ValueError(
             "evaluated_rewards must have one value for each of points_to_evaluate, but there are "
-            f"{len(points or ())} points, and the rewards are {rewards!r}."
+            f"{len(points or ())} points and the rewards are {rewards!r}."
         )

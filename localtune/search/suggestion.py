@@ -1,4 +1,4 @@
-"""What a search algorithm hands out: one trial to run."""
+"""Suggestion: one trial that a search algorithm suggests."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class Suggestion:
     """One trial to run.
 
     Attributes:
-        trial_id: Unique within the experiment.
-        config: Resolved configuration; belongs to the trial alone.
-        evaluated_params: {flat name: value} of what was drawn or taken from a grid.
+        trial_id: Id that is unique within the experiment.
+        config: Resolved configuration, which no other trial shares.
+        evaluated_params: {flat name: value} of the values that were drawn or taken from a grid.
         experiment_tag: Number of the trial and its varying parameters, as text.
     """
 

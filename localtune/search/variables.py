@@ -1,4 +1,4 @@
-"""Which values of a search space stand for others."""
+"""as_domain: recognises the variables of a search space."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from localtune.search.domains import Categorical, Domain
 
 
 def as_domain(value: Any, path: Path) -> Domain | None:
-    """The domain that a value stands for, None for all that is no variable.
+    """Returns the domain that a value of a search space stands for.
 
     Args:
         value: A domain, ``{"grid_search": values}``, ``{"eval": expression}``, or anything.
-        path: Where it stands, for errors.
+        path: Path of the value, for errors.
+
+    Returns:
+        None if the value is a constant.
 
     Raises:
-        SearchSpaceError: for a grid without values, or an expression that is none.
+        SearchSpaceError: for a grid without values, or an invalid expression.
     """
     if isinstance(value, Domain):
         return value

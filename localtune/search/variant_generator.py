@@ -1,4 +1,4 @@
-"""All variants of a search space, and what they are called."""
+"""Functions that list the variants of a search space and name them."""
 
 from __future__ import annotations
 
@@ -32,16 +32,17 @@ def generate_variants(
     constant_grid_search: bool = False,
     random_state: RandomSource = None,
 ) -> Iterator[Variant]:
-    """One sample of a search space, for each combination of its grids' values.
+    """Yields one sample of a search space for each combination of its grids' values.
 
     Args:
-        spec: Configuration with domains and grids in it; left as it is.
-        constant_grid_search: Draw random values once and keep them over the grid.
+        spec: Configuration with domains and grids in it; it stays unchanged.
+        constant_grid_search: Whether random values are drawn once, and kept for all combinations
+            of the grids.
         random_state: None, an integer seed, a ``random.Random``, or a generator of NumPy.
 
     Yields:
-        ({path: value of each variable}, resolved configuration). The grid whose path is first in
-        the alphabet varies fastest. What functions compute is not among the variables.
+        ({path: value of each variable}, resolved configuration). The grid whose path sorts first
+        varies fastest. Values that functions compute are not among the variables.
 
     Raises:
         SearchSpaceError: for a space that cannot be sampled, or if a function in it fails.
@@ -59,7 +60,7 @@ def generate_variants(
 
 
 def variant_label(seed: int, sample: int, point: int, constant_grid_search: bool) -> str:
-    """What the draws of one variant depend on.
+    """Returns the label that seeds the draws of one variant.
 
     Args:
         seed: Seed of the run.
@@ -71,11 +72,11 @@ def variant_label(seed: int, sample: int, point: int, constant_grid_search: bool
 
 
 def count_variants(spec: dict[Any, Any]) -> int | None:
-    """How many variants one sample of a search space has.
+    """Returns the number of variants of one sample of a search space.
 
     Returns:
-        The number of combinations of the grids' values; None if it depends on random choices,
-        since one of their values has a grid inside.
+        The number of combinations of the grids' values; None if a random choice has a grid
+        inside, so that the number depends on the draw.
 
     Raises:
         SearchSpaceError: for a space that cannot be sampled.
@@ -86,14 +87,14 @@ def count_variants(spec: dict[Any, Any]) -> int | None:
 def parse_spec_vars(
     spec: Any,
 ) -> tuple[list[tuple[Path, Any]], list[tuple[Path, Domain]], list[tuple[Path, Domain]]]:
-    """Takes a search space apart.
+    """Separates a search space into constants, domains and grids.
 
     Args:
         spec: Configuration with domains and grids in it.
 
     Returns:
-        Three lists of (path, value): what is fixed; what is drawn or computed, as domains; and
-        grids, as domains whose values are all tried.
+        Three lists: (path, value) of the constants; (path, domain) of the values that are drawn
+        or computed; and (path, domain) of the grids, whose values are all tried.
     """
     fixed: list[tuple[Path, Any]] = []
     domains: list[tuple[Path, Domain]] = []
@@ -108,15 +109,15 @@ def parse_spec_vars(
 
 
 def format_vars(resolved_vars: Mapping[Path, Any]) -> str:
-    """The variables of one trial as text for its tag.
+    """Returns the variables of one trial as text for its tag.
 
     Args:
         resolved_vars: {path: value}.
 
     Returns:
-        ``name=value`` with commas between, sorted by path. Only the last name of a path is told
-        (with the positions behind it); floats have four digits after the point; all but letters,
-        digits, ``_`` and ``-`` is replaced by ``_``.
+        ``name=value`` with commas between, sorted by path. The name is the last name of the path
+        and the positions after it. Floats have four digits after the point. All characters but
+        letters, digits, ``_`` and ``-`` are replaced by ``_``.
 
     Example:
         >>> format_vars({("opt", "lr"): 0.1, ("layers", 0): 64, ("act",): "relu 6"})

@@ -1,25 +1,32 @@
-"""SearcherWrapper: a searcher that changes how another one is asked and told."""
+"""SearcherWrapper: base class of searchers that wrap another searcher."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from localtune.search.searcher import Searcher, Told, load_snapshot, snapshot, tell, within
+from localtune.search.searcher import (
+    Searcher,
+    TrialEvent,
+    inner_snapshot,
+    load_snapshot,
+    replay,
+    snapshot,
+)
 from localtune.utils.calls import accepted
 
 
 class SearcherWrapper(Searcher):
-    """Base class: passes everything on but what deriving classes override.
+    """Base class of searchers that wrap another one; passes on all calls that are not overridden.
 
     Args:
-        searcher: The searcher within.
+        searcher: The wrapped searcher.
 
     Raises:
-        TypeError: if it is no searcher.
+        TypeError: if ``searcher`` is no searcher.
 
     Attributes:
-        searcher: The same.
+        searcher: The wrapped searcher.
     """
 
     def __init__(self, searcher: Searcher) -> None:
@@ -79,12 +86,12 @@ class SearcherWrapper(Searcher):
     def add_evaluated_trials(self, trials_or_analysis: Any, metric: str) -> None:
         self.searcher.add_evaluated_trials(trials_or_analysis, metric)
 
-    def go_on_from(self, data: bytes, told: Iterable[Told]) -> None:
-        if within(data) is None:
-            self.searcher.go_on_from(data, told)
+    def restore_snapshot(self, data: bytes, events: Iterable[TrialEvent]) -> None:
+        if inner_snapshot(data) is None:
+            self.searcher.restore_snapshot(data, events)
         else:
             load_snapshot(self, data)
-            tell(self, told)
+            replay(self, events)
 
     def get_state(self) -> dict[str, Any]:
         own = {key: value for key, value in self.__dict__.items() if key != "searcher"}

@@ -16,33 +16,32 @@ from localtune.search.shapes import Numbers, Options
 __all__ = ["ZOOptSearch"]
 
 _LIBRARY = "ZOOpt"
-_DEFAULT_BUDGET = 100  # suggestions, if nobody says how many there will be
-_LEAST_BUDGET = 4  # of which ZOOpt can make something
+_DEFAULT_BUDGET = 100  # number of suggestions, if neither the user nor the run gives one
+_LEAST_BUDGET = 4  # smallest budget that ZOOpt accepts
 _WORST = float("inf")
 _PRECISION = 1e-10
-_TRIES = 5  # to find a place where nobody was
+_TRIES = 5  # number of attempts to find a new place
 
 
 class ZOOptSearch(LibrarySearcher):
-    """Suggests configurations with ASRacos, of ZOOpt. Choices may have domains inside.
+    """Suggests configurations with the algorithm ASRacos of ZOOpt. Choices may have domains inside.
 
-    It draws the first 4 to 22 configurations at random, the more the larger the budget, and waits
-    for what they came to. A trial that fails counts as the worst there is. While it draws,
-    NumPy's global generator is in a state of its own.
+    It draws the first 4 to 22 configurations at random, depending on the budget, and waits for
+    their results. A failed trial counts as the worst. The state of NumPy's global generator is
+    saved and restored around the library's draws.
 
     Args:
-        algo: ``"asracos"``: there is no other one.
-        budget: How many suggestions are planned for; None is the run's ``num_samples``, or 100.
-        dim_dict: The space: dict with domains, or with dimensions of ZOOpt,
+        algo: ``"asracos"``, the only supported algorithm.
+        budget: Planned number of suggestions; None is the run's ``num_samples``, or 100.
+        dim_dict: Search space: a dict with domains, or with dimensions of ZOOpt,
             ``{"x": (ValueType.CONTINUOUS, [0, 1], 1e-2)}``; None takes the run's ``param_space``.
-        metric: Metric to optimise; None takes that of the run.
-        mode: ``"min"`` or ``"max"``; None takes that of the run.
+        metric: Metric to optimise; None takes the one of the run.
+        mode: ``"min"`` or ``"max"``; None takes the one of the run.
         points_to_evaluate: Configurations to begin with, complete.
-        parallel_num: How many trials it suggests before it hears of a result, once the first
-            ones are known; at least 1.
-        evaluated_rewards: What the metric came to for each of ``points_to_evaluate``; they are
-            told to the library and not evaluated.
-        **kwargs: Arguments of ``zoopt.Parameter``, as ``seed`` and ``exploration_rate``.
+        parallel_num: Number of concurrent trials after the random ones; at least 1.
+        evaluated_rewards: Known value of the metric for each of ``points_to_evaluate``. The
+            library gets these values, and the points are not evaluated.
+        **kwargs: Arguments of ``zoopt.Parameter``, such as ``seed`` and ``exploration_rate``.
 
     Raises:
         ExtraMissingError: if ZOOpt is not installed.
@@ -90,17 +89,17 @@ class ZOOptSearch(LibrarySearcher):
         self._kwargs = kwargs
         self._model: Any = None
         self._precisions: list[int | None] = []
-        self._random_state: Any = None  # of NumPy's generator, while the library draws
-        self._solutions: dict[str, Any] = {}  # {id of a live trial: what the library calls it}
+        self._random_state: Any = None  # state of NumPy's generator for the library's draws
+        self._solutions: dict[str, Any] = {}  # {id of a live trial: the library's object for it}
         seed = kwargs.get("seed")
         super().__init__(dim_dict, metric, mode, points_to_evaluate, seed, evaluated_rewards)
 
     @staticmethod
     def convert_search_space(spec: dict[str, Any]) -> dict[str, Any]:
-        """{flat name: dimension of ZOOpt} for a search space.
+        """Returns {flat name: dimension of ZOOpt} for a search space.
 
-        A choice stands there as the number of its option; what depends on it is always there.
-        Quantized numbers, and those on a logarithmic scale, are real numbers on that scale.
+        A choice is the number of its option. Parameters that depend on a choice always exist.
+        Quantized and log-uniform numbers are places from 0 to 1.
         """
         space = ConvertedSpace(spec, _LIBRARY, conditional=True)
         return {parameter.name: _dimension(parameter) for parameter in space.parameters}
@@ -146,29 +145,29 @@ class ZOOptSearch(LibrarySearcher):
         return {parameter.name: _value(parameter, place) for parameter, place in places}
 
     def _next_solution(self) -> Any:
-        """What the library suggests; None if it waits for results."""
+        """Returns the library's suggestion; None if the library waits for results."""
         model = self._model
         objective = model.get_objective()
         for _ in range(0 if self._is_small() else _TRIES):
             if model.semaphore == 0 and self._are_first_ones_known():
-                # It was told of its first ones before it came to wait for them.
+                # All results of the random trials came before the library began to wait.
                 model.semaphore = 1
             model.live_num, first_count = len(self._solutions), model.init_num
             solution = model.suggest()
             if solution is None and first_count == model.get_parameters().get_train_size():
-                continue  # from now on it waits, maybe for nobody
+                continue  # the library begins to wait, although all results may be there
             if solution is None and model.live_num == len(self._solutions):
                 return None
             if solution is not None and not isinstance(solution, str):
                 return solution
-            # It found nothing but places where it had been.
+            # The library found only places that it has tried before.
             model.init_num = first_count
         if not self._are_first_ones_known():
             model.init_num += 1
         return objective.construct_solution(objective.get_dim().rand_sample())
 
     def _is_small(self) -> bool:
-        """Whether there are so few places that the first trials would see them all."""
+        """Returns whether the space has so few places that the random trials would cover it."""
         is_limited, count = self._model.get_objective().get_dim().limited_space()
         return bool(is_limited and count <= self._model.get_parameters().get_train_size())
 
@@ -189,14 +188,14 @@ class ZOOptSearch(LibrarySearcher):
             with self._drawing():
                 model.complete(solution, _WORST if value is None else self._loss(value))
             return
-        # One place must not be both among the good and among the bad ones.
+        # The same place must not count twice, as a good and as a bad one.
         if not self._are_first_ones_known():
             model.init_num = min(model.init_num, model.get_parameters().get_train_size()) - 1
-            model.semaphore = 1  # it may have waited for this one
+            model.semaphore = 1  # the library may have waited for this result
 
     @contextmanager
     def _drawing(self) -> Iterator[None]:
-        """Lets the library have the global state that it needs, and puts it back."""
+        """Sets the global state that the library uses, and restores the old state afterwards."""
         from numpy import random as numpy_random
         from zoopt.utils.zoo_global import gl
 
@@ -212,22 +211,22 @@ class ZOOptSearch(LibrarySearcher):
 
 
 def _dimension(parameter: Parameter) -> tuple[Any, ...]:
-    """ZOOpt's dimension for one parameter."""
+    """Returns ZOOpt's dimension for one parameter."""
     kinds = _load().ValueType
     shape = parameter.shape
     if isinstance(shape, Options):
         count = len(shape.values)
-        # It cannot choose from one.
+        # ZOOpt refuses a grid of one value.
         return (kinds.GRID, list(range(count))) if count > 1 else (kinds.DISCRETE, [0, 0], True)
     assert isinstance(shape, Numbers)  # ConvertedSpace has refused all else
     if _is_plain_integer(shape):
         return (kinds.DISCRETE, [int(shape.lower), int(shape.upper)], True)
-    # From 0 to 1: a precision is a number of digits.
+    # The range is 0 to 1, because ZOOpt's precision is absolute.
     return (kinds.CONTINUOUS, [0, 1], _PRECISION)
 
 
 def _value(parameter: Parameter, place: Any) -> Any:
-    """The value at a place that ZOOpt chose."""
+    """Returns the value at a place that ZOOpt chose."""
     shape = parameter.shape
     if not isinstance(shape, Numbers) or _is_plain_integer(shape):
         return int(place)
@@ -236,7 +235,7 @@ def _value(parameter: Parameter, place: Any) -> Any:
 
 
 def _place(parameter: Parameter, value: Any) -> Any:
-    """Where a value is for ZOOpt; anywhere, if it depends on a choice that was not made."""
+    """Returns ZOOpt's place of a value; a default place for None, if the condition is not met."""
     shape = parameter.shape
     if not isinstance(shape, Numbers):
         return 0 if value is None else int(value)
@@ -253,7 +252,7 @@ def _is_plain_integer(shape: Numbers) -> bool:
 
 
 def _domain_of(name: str, value: Any) -> Any:
-    """A dimension of ZOOpt, ``(type, range, ...)``, as a domain; all else as it is."""
+    """Returns a dimension of ZOOpt, ``(type, range, ...)``, as a domain; other values unchanged."""
     kinds = _load().ValueType
     known = (kinds.CONTINUOUS, kinds.DISCRETE, kinds.GRID)
     if not isinstance(value, tuple) or len(value) not in (2, 3) or value[0] not in known:

@@ -74,7 +74,7 @@ def test_what_cannot_work_is_told_before_the_first_trial(
         (RuntimeError("no model"), "The searcher raised RuntimeError: no model"),
         ({"x": 7}, "Listed suggested 7 for 'x', which Float.* cannot give"),
         ({"x": 0.5, "xx": 1}, "Listed suggested 1 for 'xx', which is not in the search space"),
-        ({}, "must suggest a value for all that is open, but did not for x"),
+        ({}, "must suggest a value for each variable, but did not for x"),
         ([1], "must return a dict, None .not now. or Searcher.FINISHED, but returned .1."),
     ],
 )

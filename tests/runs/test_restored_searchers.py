@@ -72,7 +72,7 @@ def test_a_restored_searcher_refuses_another_space(tmp_path: Path) -> None:
     second = HyperOptSearch()
     second.restore(str(tmp_path / "state"))
 
-    with pytest.raises(ValueError, match="suggests no values for what param_space leaves open"):
+    with pytest.raises(ValueError, match="suggests no values for these variables of param_space"):
         fit(report_x, tmp_path, {"x": tune.uniform(5, 6)}, search_alg=second, **GOAL)
 
 
@@ -95,7 +95,7 @@ def test_a_searcher_goes_on_from_an_experiment(
 def test_an_experiment_without_a_searcher_is_refused(tmp_path: Path) -> None:
     grid = fit(report_x, tmp_path, {"x": 3})
 
-    with pytest.raises(ValueError, match="keeps no state of a Searcher"):
+    with pytest.raises(ValueError, match="has no saved state of a Searcher"):
         OptunaSearch().restore_from_dir(grid.experiment_path)
 
 

@@ -174,7 +174,7 @@ def test_a_point_can_fix_what_a_function_computes() -> None:
 def test_a_value_outside_its_domain_is_refused_at_setup(point: dict[str, Any], part: str) -> None:
     made = BasicVariantGenerator(points_to_evaluate=[{}, point])
 
-    with pytest.raises(ValueError, match=rf"points_to_evaluate\[1\]: {part}.*Change the point"):
+    with pytest.raises(ValueError, match=rf"points_to_evaluate\[1\]: {part}.*Change the value"):
         made.setup({"a": uniform(0, 1), "k": 5}, 3)
 
 

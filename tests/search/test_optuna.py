@@ -201,7 +201,7 @@ def test_ends_become_states_of_the_study(caplog: pytest.LogCaptureFixture) -> No
     ]
     assert trials[0].value == 2.0
     assert trials[0].intermediate_values == {1: 3.0}
-    assert "told already" in caplog.text
+    assert "already has its result" in caplog.text
 
 
 def test_several_metrics_are_optimised() -> None:

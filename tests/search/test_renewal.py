@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from localtune.search.renewal import plain_constants, renewed
+from localtune.search.renewal import plain_constants, with_new_space
 from localtune.search.sample import choice, sample_from, uniform
 
 
@@ -45,7 +45,7 @@ def test_constants_are_new_and_what_was_drawn_or_changed_stays(
     before = {"changed": 0.5, "kept": 0.5}
     copy = {**config}
 
-    assert renewed(config, space, {"drawn"}, before) == result
+    assert with_new_space(config, space, {"drawn"}, before) == result
     assert config == copy
 
 

@@ -255,7 +255,7 @@ def test_a_state_that_cannot_be_pickled_costs_one_warning(
     with caplog.at_level(logging.WARNING):
         states = [made.get_state() for _ in range(2)]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "Listed cannot be kept" in caplog.text
+    assert "Listed cannot be saved" in caplog.text
 
     other = generator(Listed({"x": 1}), {}, 5)
     other.set_state(states[1])

@@ -273,7 +273,7 @@ def test_domains_of_users_are_sampled_and_what_they_give_is_looked_into() -> Non
     assert value[1] == "x"
     with pytest.raises(SearchSpaceError, match="has no sampler"):
         count_variants({"d": Domain()})
-    with pytest.raises(SearchSpaceError, match="came out of a function or a draw at 'p'"):
+    with pytest.raises(SearchSpaceError, match="a function or a draw returned one at 'p'"):
         only({"p": Grids()})
 
 

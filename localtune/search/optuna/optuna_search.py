@@ -34,7 +34,7 @@ _DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {"min": "minimize", "m
 
 @dataclass(frozen=True, slots=True)
 class _Evaluated:
-    """A configuration that was evaluated elsewhere."""
+    """A configuration that was evaluated elsewhere, with its value or values."""
 
     point: Mapping[str, Any]
     value: Any
@@ -45,27 +45,27 @@ class _Evaluated:
 
 
 class OptunaSearch(SpaceSearcher):
-    """Asks a study of Optuna for configurations, and tells it what came of them.
+    """Suggests configurations with a study of Optuna, and reports their results to it.
 
     Args:
         space: A dict with tune's domains in it (choices may have domains inside); or a dict of
             Optuna's distributions; or a function of an Optuna trial, which calls ``suggest_*``
             and may return a dict of constants. None takes the run's ``param_space``.
-        metric: Metric to optimise; a list for several. None takes that of the run.
-        mode: ``"min"`` or ``"max"``; for a list of metrics a list. None takes that of the run.
+        metric: Metric to optimise; a list for several. None takes the one of the run.
+        mode: ``"min"`` or ``"max"``; for a list of metrics a list. None takes the one of the run.
         points_to_evaluate: Configurations to begin with, complete, nested or flat (``"a/b"``).
         sampler: A sampler of Optuna; None is ``TPESampler``.
         study_name: Name of the study; ``"optuna"`` if None.
-        storage: Storage of Optuna, or its URL; None keeps the study with the experiment. A study
-            of that name that is in the storage goes on.
-        seed: Seed of the sampler; None takes that of the run. A given ``sampler`` has its own.
-        evaluated_rewards: What the metric came to for each of ``points_to_evaluate``; they are
-            told to the study and not evaluated.
+        storage: Storage of Optuna, or its URL. If it holds a study of that name, the study is
+            continued. None saves the study with the experiment.
+        seed: Seed of the sampler; None takes the one of the run. A given ``sampler`` has its own.
+        evaluated_rewards: Known value of the metric for each of ``points_to_evaluate``. The
+            study gets these values, and the points are not evaluated.
 
     Raises:
         ExtraMissingError: if Optuna is not installed.
         ValueError: for a space that Optuna cannot express, or points that do not fit it.
-        TypeError: for a space or a sampler that is none.
+        TypeError: for a space or a sampler of another type.
 
     Example:
         >>> from localtune.search.sample import uniform
@@ -104,12 +104,13 @@ class OptunaSearch(SpaceSearcher):
         self._seed = seed
         self._evaluated: list[_Evaluated] = []
         self._study: Study | None = None
-        self._numbers: dict[str, int] = {}  # {trial id: number in the study}, until it ends
-        self._pickles: dict[int, bytes] = {}  # {number: trial of the study that has ended}
+        self._numbers: dict[str, int] = {}  # {id of a live trial: its number in the study}
+        self._pickles: dict[int, bytes] = {}  # {number of an ended trial: the pickled trial}
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards)  # type: ignore[arg-type]
         if isinstance(mode, (list, tuple)) and "obs" in mode:
             raise ValueError(
-                f"Optuna optimises all its metrics, but mode has 'obs': {mode!r}. Leave those out."
+                f"Optuna optimises all its metrics, but mode has 'obs': {mode!r}. Leave out the "
+                "observed metrics."
             )
 
     @property
@@ -148,8 +149,8 @@ class OptunaSearch(SpaceSearcher):
         number = self._numbers.pop(trial_id, None)
         if number is None:
             _LOGGER.warning(
-                "The trial %s has ended, but Optuna does not wait for it: it was told already, or "
-                "the trial is not its own.",
+                "The trial %s has ended, but Optuna does not wait for it: the study already has "
+                "its result, or did not suggest it.",
                 trial_id,
             )
             return
@@ -186,7 +187,7 @@ class OptunaSearch(SpaceSearcher):
 
     def get_state(self) -> dict[str, Any]:
         state: dict[str, Any] = {
-            # A function may refer to what cannot be kept, and is given again.
+            # A function may refer to objects that cannot be pickled. The user gives it again.
             "space": None if callable(self._given_space) else self._given_space,
             "metric": self._metric,
             "mode": self._mode,
@@ -250,7 +251,7 @@ class OptunaSearch(SpaceSearcher):
         return self._storage is None or isinstance(self._storage, InMemoryStorage)
 
     def _get_study(self) -> Study:
-        """The study, made when it is first needed: the objective is not known before."""
+        """Returns the study, which the first call makes: the objective is not known before."""
         if self._study is None:
             self._study = self._make_study()
             self._begin(self._study)
@@ -273,7 +274,7 @@ class OptunaSearch(SpaceSearcher):
         )
 
     def _begin(self, study: Study) -> None:
-        """Tells a new study what the user knows beforehand."""
+        """Adds the evaluated points and the points to evaluate to a new study."""
         assert self._asked is not None
         for evaluated in self._evaluated:
             self._add(study, evaluated)
@@ -306,12 +307,12 @@ class OptunaSearch(SpaceSearcher):
         )
 
     def _place(self, study: Study) -> tuple[BaseStorage, int]:
-        """(storage, id) of the study, for what only a storage can do."""
+        """Returns (storage, id) of a study, for operations of the storage."""
         storage = study._storage
         return storage, storage.get_study_id_from_name(study.study_name)
 
     def _pickled_trials(self, study: Study) -> list[bytes]:
-        """All trials of the study; each that has ended is pickled once."""
+        """Returns all trials of a study, pickled; an ended trial is pickled only once."""
         pickled = []
         for trial in study.get_trials(deepcopy=False):
             data = self._pickles.get(trial.number)

@@ -1,6 +1,6 @@
-"""The three forms of a search space for Optuna, each asked in Optuna's own way.
+"""The three forms of a search space for Optuna.
 
-domains of localtune         study.ask(), then trial.suggest_*, choices before what is in them
+domains of localtune         study.ask(), then trial.suggest_*; choices precede their contents
 distributions of Optuna      study.ask(fixed_distributions)
 a function                   study.ask(), then the function calls trial.suggest_* itself
 """
@@ -30,30 +30,38 @@ LIBRARY = "Optuna"
 
 
 class OptunaSpace(ABC):
-    """Base class: a search space that a study can be asked about."""
+    """Base class of search spaces from which an Optuna study suggests."""
 
     @abstractmethod
     def ask(self, study: Study) -> tuple[Trial, dict[str, Any]]:
-        """A new trial of the study, and its (nested) configuration."""
+        """Returns a new trial of the study, and its (nested) configuration."""
 
     @abstractmethod
     def params(self, point: Mapping[str, Any], what: str) -> dict[str, Any]:
-        """The parameters in a study that stand for a configuration.
+        """Returns the study's parameters for a configuration.
+
+        Args:
+            point: The configuration.
+            what: Name of the configuration in errors.
 
         Raises:
-            ValueError: if it does not fit the space; ``what`` is what errors call it.
+            ValueError: if the configuration does not fit the space.
         """
 
     @abstractmethod
     def evaluated(
         self, point: Mapping[str, Any], what: str
     ) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
-        """(parameters, their distributions) for a configuration that was evaluated elsewhere.
+        """Returns (parameters, their distributions) for a configuration evaluated elsewhere.
 
-        What the space does not know of the configuration is left out.
+        Keys that are not in the space are ignored.
+
+        Args:
+            point: The configuration.
+            what: Name of the configuration in errors.
 
         Raises:
-            ValueError: if a value is missing, or one that the space cannot give.
+            ValueError: for a missing value, or a value that the space cannot give.
         """
 
 
@@ -61,7 +69,7 @@ class DomainSpace(OptunaSpace):
     """A dict with domains of localtune in it.
 
     Raises:
-        SearchSpaceError: for what Optuna cannot express.
+        SearchSpaceError: for a domain that Optuna cannot express.
     """
 
     def __init__(self, space: dict[str, Any]) -> None:
@@ -100,10 +108,10 @@ class DomainSpace(OptunaSpace):
 
 
 class DistributionSpace(OptunaSpace):
-    """A dict, maybe nested, of Optuna's distributions.
+    """A (nested) dict of Optuna's distributions.
 
     Raises:
-        TypeError: if there is anything else in it.
+        TypeError: for any other value in it.
     """
 
     def __init__(self, space: dict[str, Any]) -> None:
@@ -113,8 +121,8 @@ class DistributionSpace(OptunaSpace):
         for name, value in flat.items():
             if not isinstance(value, BaseDistribution):
                 raise TypeError(
-                    "A space must have either Optuna's distributions in it or tune's domains, "
-                    f"but {name!r} is {value!r} beside distributions. Constants belong into "
+                    "A space must hold either only Optuna's distributions or tune's domains, "
+                    f"but {name!r} is {value!r} beside distributions. Put constants into "
                     "param_space."
                 )
         self._distributions: dict[str, BaseDistribution] = flat
@@ -153,7 +161,7 @@ class DistributionSpace(OptunaSpace):
 
 
 class FunctionSpace(OptunaSpace):
-    """A function that asks a trial for each value: ``define by run``."""
+    """A function that asks an Optuna trial for each value (``define by run``)."""
 
     def __init__(self, function: Callable[[Any], dict[str, Any] | None]) -> None:
         self._function = function
@@ -172,13 +180,13 @@ class FunctionSpace(OptunaSpace):
         if duration_s > _SLOW_S:
             warn(
                 f"The function that defines the search space took {duration_s:.1f} s. It must "
-                "only suggest values, and train nothing.",
+                "only suggest values, and must not train.",
                 stacklevel=2,
             )
         return trial, unflatten_dict({**constants, **trial.params})
 
     def params(self, point: Mapping[str, Any], what: str) -> dict[str, Any]:
-        # What the function asks for may depend on anything; a study draws what is missing.
+        # The parameters are known only when the function runs. The study draws missing ones.
         return flatten_dict(dict(point))
 
     def evaluated(
@@ -205,18 +213,18 @@ class FunctionSpace(OptunaSpace):
         for key in constants:
             if not isinstance(key, str):
                 raise TypeError(
-                    "The constants that the function of the search space returns must have texts "
+                    "The constants that the function of the search space returns must have strings "
                     f"as keys, but got {key!r}."
                 )
         return constants
 
 
 def as_optuna_space(space: Any) -> OptunaSpace:
-    """The space that a ``space=`` argument means.
+    """Returns the search space for a ``space=`` argument.
 
     Raises:
-        TypeError: if it means none.
-        SearchSpaceError: for what Optuna cannot express.
+        TypeError: for a value of another type.
+        SearchSpaceError: for a domain that Optuna cannot express.
     """
     if callable(space):
         return FunctionSpace(space)
@@ -233,9 +241,9 @@ def as_optuna_space(space: Any) -> OptunaSpace:
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:
-    """What Optuna draws a parameter from.
+    """Returns Optuna's distribution for a parameter.
 
-    A quantum on a log scale is none for Optuna: the value is rounded afterwards.
+    Optuna has no quantum on a log scale. Such values are rounded afterwards.
     """
     from optuna.distributions import (
         CategoricalDistribution,
@@ -255,17 +263,23 @@ def distribution(parameter: Parameter) -> BaseDistribution:
 
 
 def convert_search_space(space: dict[str, Any]) -> dict[str, BaseDistribution]:
-    """{flat name: Optuna's distribution} for a dict with domains in it.
+    """Returns {flat name: Optuna's distribution} for a dict with domains in it.
 
     Raises:
-        SearchSpaceError: for what Optuna cannot express, or a choice with domains inside.
+        SearchSpaceError: for a domain that Optuna cannot express, or a choice with domains inside.
     """
     converted = ConvertedSpace(space, LIBRARY)
     return {each.name: distribution(each) for each in converted.parameters}
 
 
 def suggested(trial: Any, name: str, wanted: Any) -> Any:
-    """Asks a trial for one value."""
+    """Asks an Optuna trial for one value.
+
+    Args:
+        trial: The trial of Optuna.
+        name: Name of the parameter.
+        wanted: Its distribution.
+    """
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     if isinstance(wanted, CategoricalDistribution):
@@ -277,7 +291,15 @@ def suggested(trial: Any, name: str, wanted: Any) -> Any:
 
 
 def number_of(labels: tuple[Any, ...], value: Any) -> int:
-    """Which of the labels a value is."""
+    """Returns the position of a value among labels.
+
+    Args:
+        labels: The labels of a choice.
+        value: One of them.
+
+    Raises:
+        SearchSpaceError: if the value is none of the labels.
+    """
     for number, label in enumerate(labels):
         if label is value or label == value:
             return number
