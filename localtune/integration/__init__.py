@@ -1,1 +1,1 @@
-"""Ties to other libraries, a module each; importing one needs its library."""
+"""Integrations with other libraries, one module each; importing a module needs its library."""

@@ -1,4 +1,4 @@
-"""Keras 3: callbacks that report metrics, and keep the model. Any backend will do."""
+"""Callbacks for Keras 3 that report metrics and save the model, with any backend."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _EVENTS = (
 
 
 class ReportCheckpointCallback(keras.callbacks.Callback):
-    """Reports metrics at some events, and saves the model at the same or others.
+    """Reports metrics at some events of Keras, and saves the model at the same or other events.
 
     Args:
-        checkpoint_on: When to save: names of Keras's hooks without ``on_``. Metrics are reported
-            with each checkpoint.
-        report_metrics_on: When to report metrics.
-        metrics: Which to report: a name, names, or ``{name to report: name in Keras}``. None are
-            all.
-        filename: File of the model in the checkpoint; gets the suffix ``.keras``.
-        frequency: Save at each event (1), at each second one, ...
+        checkpoint_on: Events at which the model is saved: names of Keras's hooks without ``on_``.
+            Metrics are reported with each checkpoint.
+        report_metrics_on: Events at which metrics are reported.
+        metrics: Metrics to report: a name, names, or ``{name to report: name in Keras}``; None
+            for all.
+        filename: File of the model in the checkpoint; the suffix ``.keras`` is added.
+        frequency: Number of events from one save to the next; 1 saves at each event.
 
     Raises:
-        ValueError: Keras has no such event.
+        ValueError: if Keras has no such event.
 
     Example:
         >>> def train(config):
@@ -66,11 +66,11 @@ class ReportCheckpointCallback(keras.callbacks.Callback):
 
     @classmethod
     def get_model(cls, checkpoint: Checkpoint, filename: str = CHECKPOINT_NAME) -> Any:
-        """The model of a checkpoint, compiled, with the state of its optimiser.
+        """Loads the compiled model of a checkpoint, with the state of its optimiser.
 
         Args:
-            checkpoint: What this callback saved.
-            filename: As it was given to the callback.
+            checkpoint: A checkpoint that this callback saved.
+            filename: The callback's ``filename``.
         """
         with checkpoint.as_directory() as directory:
             return keras.saving.load_model(Path(directory, _with_suffix(filename)))
@@ -136,7 +136,7 @@ class TuneReportCallback(ReportCheckpointCallback):
 
     Args:
         metrics: See :class:`ReportCheckpointCallback`.
-        on: When to report.
+        on: Events at which metrics are reported.
     """
 
     def __init__(self, metrics: Metrics = None, on: str | Sequence[str] = "epoch_end") -> None:
@@ -148,9 +148,9 @@ class TuneReportCheckpointCallback(ReportCheckpointCallback):
 
     Args:
         metrics: See :class:`ReportCheckpointCallback`.
-        filename: The same.
-        frequency: The same.
-        on: When to report and save.
+        filename: See :class:`ReportCheckpointCallback`.
+        frequency: See :class:`ReportCheckpointCallback`.
+        on: Events at which metrics are reported and the model is saved.
     """
 
     def __init__(

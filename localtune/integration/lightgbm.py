@@ -1,4 +1,4 @@
-"""LightGBM: callbacks that report each boosting round, and keep the model."""
+"""Callbacks for LightGBM that report each boosting round and save the model."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ __all__ = ["TuneReportCallback", "TuneReportCheckpointCallback"]
 
 
 class TuneReportCheckpointCallback:
-    """Reports the metrics of each boosting round, and saves the model now and then.
+    """Reports the metrics of each boosting round, and saves the model at some rounds.
 
-    Metrics are named ``<evaluation set>-<metric>``; with ``lightgbm.cv`` ``...-mean`` and
-    ``...-stdv``, and no checkpoint.
+    Metrics are named ``<evaluation set>-<metric>``. With ``lightgbm.cv`` they are named
+    ``<evaluation set>-<metric>-mean`` and ``...-stdv``, and no checkpoint is saved.
 
     Args:
-        metrics: Which to report: a name, names, or ``{name to report: name in LightGBM}``. None are
-            all.
+        metrics: Metrics to report: a name, names, or ``{name to report: name in LightGBM}``; None
+            for all.
         filename: File of the model in the checkpoint.
-        frequency: Save after this many rounds, and again; 0 is never during the training.
-        checkpoint_at_end: Whether to save after the last of ``num_boost_round`` rounds. Where a
-            round ends the training early, which LightGBM does not tell before, set ``frequency``.
-        results_postprocessing_fn: Makes from all metrics the dict that metrics are taken from.
+        frequency: Number of rounds from one save to the next; 0 saves none during the training.
+        checkpoint_at_end: Whether to save after the last of ``num_boost_round`` rounds. With
+            early stopping, LightGBM does not announce the last round. Set ``frequency`` then.
+        results_postprocessing_fn: Function from the dict of all metrics to the dict from which
+            ``metrics`` are taken.
 
     Example:
         >>> def train(config):
@@ -41,7 +42,7 @@ class TuneReportCheckpointCallback:
     """
 
     CHECKPOINT_NAME: ClassVar[str] = "model.txt"
-    # LightGBM calls callbacks in this order: before early stopping (30) ends the training.
+    # LightGBM sorts callbacks by it. Early stopping, which ends the training, has order 30.
     order = 20
 
     def __init__(
@@ -60,17 +61,17 @@ class TuneReportCheckpointCallback:
 
     @classmethod
     def get_model(cls, checkpoint: Checkpoint, filename: str = CHECKPOINT_NAME) -> Any:
-        """The model of a checkpoint, to predict with or to go on from (``init_model=``).
+        """Loads the model of a checkpoint, for predictions or further training (``init_model=``).
 
         Args:
-            checkpoint: What this callback saved.
-            filename: As it was given to the callback.
+            checkpoint: A checkpoint that this callback saved.
+            filename: The callback's ``filename``.
         """
         with checkpoint.as_directory() as directory:
             return lightgbm.Booster(model_file=str(Path(directory, filename)))
 
     def __call__(self, env: Any) -> None:
-        """Called by LightGBM after each round."""
+        """Reports the metrics of a round; called by LightGBM after each round."""
         metrics = self._metrics_of(env.evaluation_result_list or ())
         done = env.iteration - env.begin_iteration + 1
         is_due = self._frequency > 0 and done % self._frequency == 0
@@ -84,7 +85,7 @@ class TuneReportCheckpointCallback:
         logged: dict[str, Any] = {}
         for data, name, value, _, *deviation in evaluations:
             key = f"{data}-{name}"
-            if deviation:  # of lightgbm.cv
+            if deviation:  # only lightgbm.cv reports it
                 logged[f"{key}-mean"], logged[f"{key}-stdv"] = value, deviation[0]
             else:
                 logged[key] = value
@@ -98,7 +99,7 @@ class TuneReportCallback(TuneReportCheckpointCallback):
 
     Args:
         metrics: See :class:`TuneReportCheckpointCallback`.
-        results_postprocessing_fn: The same.
+        results_postprocessing_fn: See :class:`TuneReportCheckpointCallback`.
     """
 
     def __init__(

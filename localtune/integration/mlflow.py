@@ -1,4 +1,4 @@
-"""MLflow: a callback for a sweep, and ``setup_mlflow`` for a function that logs by itself."""
+"""MLflow: a callback that logs a sweep, and ``setup_mlflow`` for logging inside a trial."""
 
 from __future__ import annotations
 
@@ -32,29 +32,30 @@ def setup_mlflow(
     tags: Mapping[str, Any] | None = None,
     rank_zero_only: bool = True,
 ) -> Any:
-    """Starts a run of MLflow inside a trial, or goes on with the trial's run after a retry.
+    """Starts an MLflow run inside a trial, or continues the trial's run after a retry.
 
-    Call ``mlflow.end_run()`` at the end of the function: a worker may serve several trials.
+    Call ``mlflow.end_run()`` at the end of the function, because a worker may serve several
+    trials.
 
     Args:
-        config: Logged as parameters.
-        tracking_uri: Where MLflow keeps the runs; None is MLflow's default.
-        registry_uri: Where MLflow keeps registered models.
-        experiment_id: Experiment in MLflow by its id.
-        experiment_name: The same by its name.
+        config: Configuration to log as parameters.
+        tracking_uri: URI of the tracking server or store; None is MLflow's default.
+        registry_uri: URI of the model registry; None is MLflow's default.
+        experiment_id: Id of the experiment in MLflow.
+        experiment_name: Name of the experiment in MLflow, in place of its id.
         tracking_token: Token of the tracking server.
-        artifact_location: Where artifacts of a new experiment are kept.
-        run_name: Name of the run; None is that of the trial.
-        create_experiment_if_not_exists: Whether to make an experiment that does not exist.
+        artifact_location: Location of the artifacts of a new experiment.
+        run_name: Name of the run; None is the name of the trial.
+        create_experiment_if_not_exists: Whether to create a missing experiment.
         tags: Tags of the run.
-        rank_zero_only: Without effect: a trial is one process.
+        rank_zero_only: Has no effect, because a trial is one process.
 
     Returns:
         The module ``mlflow``, with the run started.
 
     Raises:
-        ExtraMissingError: MLflow is not installed.
-        ValueError: The experiment does not exist.
+        ExtraMissingError: if MLflow is not installed.
+        ValueError: if the experiment does not exist.
 
     Example:
         >>> import localtune as tune
@@ -66,7 +67,7 @@ def setup_mlflow(
     mlflow = load_mlflow("setup_mlflow")
     if tracking_token:
         os.environ["MLFLOW_TRACKING_TOKEN"] = tracking_token
-    if mlflow.active_run() is not None:  # of the trial before
+    if mlflow.active_run() is not None:  # left by the worker's last trial
         mlflow.end_run()
     client = mlflow.MlflowClient(tracking_uri, registry_uri)
     if experiment_id is None:

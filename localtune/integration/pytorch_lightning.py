@@ -1,4 +1,4 @@
-"""PyTorch Lightning: callbacks that report metrics, and keep checkpoints of the trainer."""
+"""Callbacks for PyTorch Lightning that report metrics and save checkpoints of the trainer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ try:
     from lightning.pytorch import Callback
 except ImportError:
     try:
-        # The same library under its other name; a trainer takes callbacks of its own one only.
+        # The same library under its other name. A trainer takes only callbacks of its own package.
         from pytorch_lightning import Callback
     except ImportError as error:
         raise ExtraMissingError(
@@ -27,19 +27,19 @@ __all__ = ["TuneCallback", "TuneReportCallback", "TuneReportCheckpointCallback"]
 logger = get_logger(__name__)
 
 _HOOKS = frozenset(name for name in dir(Callback) if name.startswith("on_"))
-# They have to do with checkpoints themselves, and must return or change what they are given.
+# These hooks take part in saving checkpoints, and must return or change their arguments.
 _NO_EVENTS = frozenset({"on_save_checkpoint", "on_load_checkpoint"})
 _EVENTS = frozenset(name.removeprefix("on_") for name in _HOOKS - _NO_EVENTS)
 
 
 class TuneCallback(Callback):
-    """Base class of callbacks that do something at chosen hooks of Lightning.
+    """Base class of callbacks that act at chosen hooks of Lightning.
 
     Args:
         on: Names of the hooks, without ``on_``.
 
     Raises:
-        ValueError: Lightning has no such hook.
+        ValueError: if Lightning has no such hook.
     """
 
     def __init__(self, on: str | Sequence[str] = "validation_end") -> None:
@@ -57,29 +57,29 @@ class TuneCallback(Callback):
             self._handle(trainer, arguments[0] if arguments else named.get("pl_module"))
 
     def _handle(self, trainer: Any, pl_module: Any = None) -> None:
-        """Called at the chosen hooks, not during Lightning's sanity check.
+        """Acts at a chosen hook; not called during Lightning's sanity check.
 
         Args:
             trainer: Lightning's trainer.
-            pl_module: The module that is trained.
+            pl_module: The module in training.
         """
         raise NotImplementedError
 
 
 class TuneReportCheckpointCallback(TuneCallback):
-    """Reports metrics that the module logged, with a checkpoint of the trainer.
+    """Reports metrics that the module has logged, with a checkpoint of the trainer.
 
     To go on from a checkpoint, give its file to the trainer: ``trainer.fit(..., ckpt_path=file)``.
 
     Args:
-        metrics: Which to report: a name, names, or ``{name to report: name in Lightning}``. None
-            are all. What is not logged yet is left out, with a warning.
+        metrics: Metrics to report: a name, names, or ``{name to report: name in Lightning}``;
+            None for all. A metric that is not logged yet is left out, with a warning.
         filename: File in the checkpoint's directory.
         save_checkpoints: Whether to save checkpoints.
-        on: When to report: names of Lightning's hooks, without ``on_``.
+        on: Names of the hooks of Lightning at which to report, without ``on_``.
 
     Raises:
-        ValueError: Lightning has no such hook.
+        ValueError: if Lightning has no such hook.
 
     Example:
         >>> def train(config):
@@ -98,14 +98,14 @@ class TuneReportCheckpointCallback(TuneCallback):
         self._names = names_of(metrics)
         self._filename = filename
         self._save_checkpoints = save_checkpoints
-        self._told: set[str] = set()
+        self._warned: set[str] = set()  # missing names that a warning has named
 
     def _handle(self, trainer: Any, pl_module: Any = None) -> None:
         logged = {name: value.item() for name, value in trainer.callback_metrics.items()}
         names = self._names if self._names is not None else {name: name for name in logged}
         metrics = {name: logged[key] for name, key in names.items() if key in logged}
-        for key in set(names.values()) - logged.keys() - self._told:
-            self._told.add(key)
+        for key in set(names.values()) - logged.keys() - self._warned:
+            self._warned.add(key)
             logger.warning(
                 "The metric %r is not logged at this point. Logged are: %s.",
                 key,
@@ -120,11 +120,11 @@ class TuneReportCheckpointCallback(TuneCallback):
 
 
 class TuneReportCallback(TuneReportCheckpointCallback):
-    """Reports metrics that the module logged, without checkpoints.
+    """Reports metrics that the module has logged, without checkpoints.
 
     Args:
         metrics: See :class:`TuneReportCheckpointCallback`.
-        on: The same.
+        on: See :class:`TuneReportCheckpointCallback`.
     """
 
     def __init__(self, metrics: Metrics = None, on: str | Sequence[str] = "validation_end") -> None:

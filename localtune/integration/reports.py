@@ -1,4 +1,4 @@
-"""What the report callbacks have in common: choose metrics, report them with a checkpoint."""
+"""Helpers of the report callbacks: choose metrics, and report them with a checkpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PostProcess = Callable[[dict[str, Any]], dict[str, Any]] | None
 
 
 def names_of(metrics: Metrics) -> dict[str, str] | None:
-    """Name to report -> name in the library; None is all of them."""
+    """Returns {name to report: name in the library}; None for all metrics."""
     if metrics is None:
         return None
     if isinstance(metrics, str):
@@ -26,18 +26,22 @@ def names_of(metrics: Metrics) -> dict[str, str] | None:
 
 
 def choose(names: Mapping[str, str] | None, logged: Mapping[str, Any]) -> dict[str, Any]:
-    """Takes what is to be reported from what a library logged.
+    """Returns the metrics to report.
+
+    Args:
+        names: {name to report: name in the library}; None for all metrics.
+        logged: The metrics that the library has logged.
 
     Raises:
-        ValueError: A metric is not there.
+        ValueError: if a metric is missing.
     """
     if names is None:
         return dict(logged)
     missing = sorted(set(names.values()) - logged.keys())
     if missing:
         raise ValueError(
-            f"metrics names {', '.join(map(repr, missing))}, which was not logged. "
-            f"Logged were: {', '.join(map(repr, sorted(logged))) or 'none'}."
+            f"metrics must name logged metrics, but got {', '.join(map(repr, missing))}. "
+            f"Logged are: {', '.join(map(repr, sorted(logged))) or 'none'}."
         )
     return {name: logged[key] for name, key in names.items()}
 
@@ -47,7 +51,7 @@ def report_with(metrics: dict[str, Any], save: Callable[[Path], object]) -> None
 
     Args:
         metrics: Metrics of one iteration.
-        save: Writes the checkpoint into the directory that it is given.
+        save: Writes the checkpoint into the directory that it gets.
     """
     with tempfile.TemporaryDirectory(prefix="localtune-checkpoint-") as directory:
         save(Path(directory))

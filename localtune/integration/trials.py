@@ -1,4 +1,4 @@
-"""Which trial the calling function runs in."""
+"""current_trial: the trial that the calling function runs in."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from localtune.trial.trial_info import TrialInfo
 
 
 def current_trial() -> TrialInfo | None:
-    """The trial of the calling function, None outside of a run."""
+    """Returns the trial of the calling function; None outside of a trial."""
     session = current_session()
     return session.trial_info if session is not None else None

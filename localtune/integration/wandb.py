@@ -1,4 +1,4 @@
-"""Weights & Biases: a callback for a sweep, and ``setup_wandb`` for a function that logs itself."""
+"""Weights & Biases: a callback that logs a sweep, and ``setup_wandb`` for use inside a trial."""
 
 from __future__ import annotations
 
@@ -20,27 +20,26 @@ def setup_wandb(
     trial_name: str | None = None,
     **kwargs: Any,
 ) -> Any:
-    """Starts a run of Weights & Biases inside a trial, or goes on with it after a retry.
+    """Starts a Weights & Biases run inside a trial, or continues the trial's run after a retry.
 
-    The run has the trial's id and name, and the experiment's name as its group, unless the
-    arguments say otherwise. Call its ``finish()`` at the end of the function: a worker may serve
-    several trials.
+    By default the run has the trial's id and name, and the experiment's name as its group. Call
+    its ``finish()`` at the end of the function, because a worker may serve several trials.
 
     Args:
-        config: Kept as the run's configuration.
-        api_key: The API key. Without one, W&B looks for its own.
+        config: Configuration of the run.
+        api_key: The API key; None lets W&B find one.
         api_key_file: File with the API key.
-        rank_zero_only: Without effect: a trial is one process.
-        trial_id: Id of the run; None is the trial's.
-        trial_name: Name of the run; None is the trial's.
+        rank_zero_only: Has no effect, because a trial is one process.
+        trial_id: Id of the run; None is the id of the trial.
+        trial_name: Name of the run; None is the name of the trial.
         **kwargs: Arguments of ``wandb.init``, such as ``project`` and ``mode``.
 
     Returns:
         The run.
 
     Raises:
-        ExtraMissingError: W&B is not installed.
-        ValueError: Both ``api_key`` and ``api_key_file`` are given, or there is no such file.
+        ExtraMissingError: if W&B is not installed.
+        ValueError: if both ``api_key`` and ``api_key_file`` are given, or the file is missing.
 
     Example:
         >>> import localtune as tune

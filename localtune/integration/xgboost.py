@@ -1,4 +1,4 @@
-"""XGBoost: callbacks that report each boosting round, and keep the model."""
+"""Callbacks for XGBoost that report each boosting round and save the model."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ __all__ = ["TuneReportCallback", "TuneReportCheckpointCallback"]
 
 
 class TuneReportCheckpointCallback(xgboost.callback.TrainingCallback):
-    """Reports the metrics of each boosting round, and saves the model now and then.
+    """Reports the metrics of each boosting round, and saves the model at some rounds.
 
-    Metrics are named ``<evaluation set>-<metric>``; with ``xgboost.cv`` two more of each,
-    ``...-mean`` and ``...-std``, and no checkpoint.
+    Metrics are named ``<evaluation set>-<metric>``. With ``xgboost.cv`` they are named
+    ``<evaluation set>-<metric>-mean`` and ``...-std``, and no checkpoint is saved.
 
     Args:
-        metrics: Which to report: a name, names, or ``{name to report: name in XGBoost}``. None are
-            all.
+        metrics: Metrics to report: a name, names, or ``{name to report: name in XGBoost}``; None
+            for all.
         filename: File of the model in the checkpoint.
-        frequency: Save after this many rounds, and again; 0 is never during the training.
+        frequency: Number of rounds from one save to the next; 0 saves none during the training.
         checkpoint_at_end: Whether to save the last model, if its round was not saved. It is then
             reported once more with the last metrics.
-        results_postprocessing_fn: Makes from all metrics the dict that metrics are taken from.
+        results_postprocessing_fn: Function from the dict of all metrics to the dict from which
+            ``metrics`` are taken.
 
     Example:
         >>> def train(config):
@@ -59,11 +60,11 @@ class TuneReportCheckpointCallback(xgboost.callback.TrainingCallback):
 
     @classmethod
     def get_model(cls, checkpoint: Checkpoint, filename: str = CHECKPOINT_NAME) -> Any:
-        """The model of a checkpoint, to predict with or to go on from (``xgb_model=``).
+        """Loads the model of a checkpoint, for predictions or further training (``xgb_model=``).
 
         Args:
-            checkpoint: What this callback saved.
-            filename: As it was given to the callback.
+            checkpoint: A checkpoint that this callback saved.
+            filename: The callback's ``filename``.
         """
         model = xgboost.Booster()
         with checkpoint.as_directory() as directory:
@@ -91,7 +92,7 @@ class TuneReportCheckpointCallback(xgboost.callback.TrainingCallback):
         for data, metrics in evals_log.items():
             for name, values in metrics.items():
                 key, value = f"{data}-{name}", values[-1]
-                if isinstance(value, tuple):  # of xgboost.cv
+                if isinstance(value, tuple):  # only xgboost.cv reports pairs
                     logged[f"{key}-mean"], logged[f"{key}-std"] = value
                 else:
                     logged[key] = value
@@ -105,7 +106,7 @@ class TuneReportCallback(TuneReportCheckpointCallback):
 
     Args:
         metrics: See :class:`TuneReportCheckpointCallback`.
-        results_postprocessing_fn: The same.
+        results_postprocessing_fn: See :class:`TuneReportCheckpointCallback`.
     """
 
     def __init__(
@@ -117,4 +118,5 @@ class TuneReportCallback(TuneReportCheckpointCallback):
 
 
 def _can_save(model: Any) -> bool:
-    return hasattr(model, "save_model")  # not that of xgboost.cv
+    # The model of xgboost.cv has no such method.
+    return hasattr(model, "save_model")

@@ -1,4 +1,4 @@
-"""The stopper that the argument ``stop`` of a run means."""
+"""as_stopper: makes a stopper from the argument ``stop`` of a run."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from localtune.stopper.stopper import Stopper
 
 
 def as_stopper(stop: Any) -> Stopper:
-    """The stopper that ``stop`` means.
+    """Returns the stopper for an argument ``stop``.
 
     Args:
         stop: ``{metric: bound}``, a function ``(trial_id, result) -> bool``, a
-            :class:`Stopper`, a list of those, or None.
+            :class:`Stopper`, a list of stoppers, or None.
 
     Raises:
-        ValueError: for anything else.
+        ValueError: for any other value.
     """
     if stop is None:
         return NoopStopper()

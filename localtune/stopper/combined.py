@@ -1,4 +1,4 @@
-"""Stops when any of several stoppers does."""
+"""CombinedStopper: stops when any of several stoppers does."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["CombinedStopper"]
 
 
 class CombinedStopper(Stopper):
-    """Stops a trial, or the run, when any of some stoppers would.
+    """Stops a trial, or the run, when any of several stoppers would.
 
-    Each stopper sees each result, also when one before it stops the trial.
+    Each stopper gets each result, even if another one stops the trial.
 
     Args:
         *stoppers: The stoppers.
 
     Raises:
-        ValueError: for anything that is no stopper.
+        ValueError: for an argument that is no stopper.
 
     Example:
         >>> from localtune.stopper import MaximumIterationStopper, TrialPlateauStopper
@@ -32,18 +32,18 @@ class CombinedStopper(Stopper):
         for stopper in stoppers:
             if not isinstance(stopper, Stopper):
                 raise ValueError(
-                    f"All stoppers that are combined must be instances of Stopper, "
-                    f"but got {stopper!r}."
+                    f"The arguments of CombinedStopper must be instances of Stopper, but got "
+                    f"{stopper!r}."
                 )
         self._stoppers = stoppers
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        # All are asked before any answer counts: each keeps its own history of results.
+        # Each stopper keeps its own history of results, and so must get all of them.
         answers = [stopper(trial_id, result) for stopper in self._stoppers]
         return any(answers)
 
     def stop_all(self) -> bool:
-        # Asking starts the clock of some.
+        # The first call starts the clock of some stoppers.
         answers = [stopper.stop_all() for stopper in self._stoppers]
         return any(answers)
 

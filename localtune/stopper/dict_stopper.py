@@ -1,4 +1,4 @@
-"""Stops a trial when a metric reaches its bound."""
+"""DictStopper: stops a trial when a metric reaches its bound."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["DictStopper"]
 
 
 class DictStopper(Stopper):
-    """Stops a trial as soon as any of some metrics is at or above its bound.
+    """Stops a trial as soon as one of several metrics is at or above its bound.
 
-    It is what ``stop={"training_iteration": 10}`` means. Metrics that a result does not have are
-    left out.
+    A run makes it from ``stop={"training_iteration": 10}``. Metrics that are missing in a result
+    are ignored.
 
     Args:
         criteria: {metric: bound}; nested metrics as nested dicts, or with ``/`` in their keys.

@@ -1,4 +1,4 @@
-"""Stops the whole run when the best values no longer get better."""
+"""ExperimentPlateauStopper: stops the whole run when the best values hardly change."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["ExperimentPlateauStopper"]
 
 
 class ExperimentPlateauStopper(Stopper):
-    """Stops the whole run when the best values of a metric, of all trials, hardly differ.
+    """Stops the whole run when the best values of a metric over all trials hardly differ.
 
-    Results without the metric are left out, NaN is not among the best.
+    Results without the metric are ignored. NaN is never among the best values.
 
     Args:
         metric: Metric to watch.
-        std: Standard deviation of the best values, at or below which there is a plateau.
-        top: How many of the best values are looked at.
+        std: There is a plateau if the standard deviation of the best values is at most this.
+        top: Number of best values that are compared; at least 2.
         mode: ``"min"`` or ``"max"``.
-        patience: How many results in a row must find a plateau.
+        patience: Number of results in a row with a plateau after which the run stops.
 
     Raises:
         ValueError: for a value out of its range.
@@ -51,7 +51,7 @@ class ExperimentPlateauStopper(Stopper):
         self._mode = mode
         self._patience = patience
         self._best: list[float] = []
-        self._plateaus = 0  # results in a row that found one
+        self._plateaus = 0  # number of results in a row with a plateau
         self._missing = MissingKeys("ExperimentPlateauStopper", [metric])
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Stops trials as a function says."""
+"""FunctionStopper: stops a trial when a function returns True."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FunctionStopper(Stopper):
         function: ``(trial_id, result) -> bool``; the result is nested.
 
     Raises:
-        ValueError: if it is not callable.
+        ValueError: if ``function`` is not callable.
 
     Example:
         >>> FunctionStopper(lambda trial_id, result: result["loss"] < 0.1)("t", {"loss": 0.05})

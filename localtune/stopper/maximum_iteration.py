@@ -1,4 +1,4 @@
-"""Stops each trial after a number of results."""
+"""MaximumIterationStopper: stops each trial after a number of results."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["MaximumIterationStopper"]
 
 
 class MaximumIterationStopper(Stopper):
-    """Stops a trial when it has reported so many results.
+    """Stops a trial when it has reported a number of results.
 
-    It counts results itself; a result's ``training_iteration`` does not matter.
+    It counts the results itself, and ignores their ``training_iteration``.
 
     Args:
         max_iter: Number of results, at least 1.

@@ -1,4 +1,4 @@
-"""Which keys a stopper looks for in vain."""
+"""MissingKeys: warns of metrics that a stopper needs and results do not have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ MISSING: Any = object()
 
 
 def value_of(key: str, result: Mapping[str, Any]) -> Any:
-    """The value of a flat key in a nested result, or MISSING; None and a group are no value."""
+    """Returns the value of a flat key in a nested result, or MISSING.
+
+    None and nested dicts count as missing.
+
+    Args:
+        key: The key, with ``/`` between the names of nested keys.
+        result: The nested result.
+    """
     value = result.get(key, MISSING)
     if value is MISSING and "/" in key:
         value = unflattened_lookup(key, result, default=MISSING)
@@ -20,11 +27,11 @@ def value_of(key: str, result: Mapping[str, Any]) -> Any:
 
 
 class MissingKeys:
-    """Looks whether the first result has the keys that a stopper needs.
+    """Checks whether the first result has the keys that a stopper needs.
 
     Args:
-        what: Name of the stopper.
-        keys: Flat keys.
+        what: Name of the stopper, for the warnings.
+        keys: The keys, with ``/`` between the names of nested keys.
     """
 
     def __init__(self, what: str, keys: Iterable[str]) -> None:
@@ -32,7 +39,10 @@ class MissingKeys:
         self._unchecked = list(keys)
 
     def warnings(self, result: Mapping[str, Any]) -> list[str]:
-        """A text for each key that the first result lacks; nothing for later results."""
+        """Returns a warning for each key that is missing in the first result.
+
+        Later calls return no warnings.
+        """
         missing = [key for key in self._unchecked if value_of(key, result) is MISSING]
         self._unchecked = []
         return [self._text(key, result) for key in missing]
@@ -42,5 +52,5 @@ class MissingKeys:
         hint = f" Did you mean {close!r}?" if close else ""
         return (
             f"{self._what} looks for {key!r}, but the first result does not have it.{hint} "
-            "Results without it stop nothing."
+            "A result without it stops no trial."
         )

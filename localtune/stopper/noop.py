@@ -1,4 +1,4 @@
-"""Stops nothing."""
+"""NoopStopper: stops no trial."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["NoopStopper"]
 
 
 class NoopStopper(Stopper):
-    """Stops nothing: trials run until they end by themselves."""
+    """Stops no trial: all trials run to their own end."""
 
     has_state = False
 

@@ -1,4 +1,4 @@
-"""Durations, as stoppers take them."""
+"""seconds_of: converts the timeouts of stoppers to seconds."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import datetime
 
 
 def seconds_of(timeout: float | datetime.timedelta) -> float:
-    """The seconds of a timeout.
+    """Returns a timeout in seconds.
 
     Args:
         timeout: Seconds, or a timedelta; at least 0.
 
     Raises:
-        ValueError: for anything else.
+        ValueError: for any other value.
     """
     seconds = timeout.total_seconds() if isinstance(timeout, datetime.timedelta) else timeout
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not seconds >= 0:

@@ -1,4 +1,4 @@
-"""How far values lie apart."""
+"""standard_deviation: the spread of values."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from collections.abc import Collection
 
 
 def standard_deviation(values: Collection[float]) -> float:
-    """Standard deviation of all values there are (not of a sample); NaN if one of them is."""
+    """Returns the population standard deviation of values; NaN if a value is NaN."""
     mean = sum(values) / len(values)
     return math.sqrt(sum((value - mean) * (value - mean) for value in values) / len(values))

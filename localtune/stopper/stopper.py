@@ -1,4 +1,4 @@
-"""When trials, or the whole run, are to stop: the interface that the controller uses."""
+"""Stopper: the interface by which the controller decides when trials, or the run, stop."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 
 class Stopper(ABC):
-    """Base class: says which trials are done, and when all of them are.
+    """Base class of stoppers, which decide when a trial, or the whole run, stops.
 
     All methods are called in the parent process, one at a time, before schedulers and searchers
-    see the result. A stopper may keep what it learns; it is pickled with the experiment. An
-    exception in it ends the run.
+    get the result. A stopper may have attributes that change: it is pickled with the experiment.
+    An exception in a method ends the run.
 
     Example:
         >>> class LossIsNaN(Stopper):
@@ -25,34 +25,36 @@ class Stopper(ABC):
         True
     """
 
-    # Whether what it answers depends on more than the result: such a stopper is kept with the
-    # experiment, and a resumed run goes on with it.
+    # Whether the stopper's decisions depend on earlier results or on time. Such a stopper is saved
+    # with the experiment and restored by a resumed run.
     has_state = True
 
     @abstractmethod
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Whether a trial is to stop; called with each of its results.
+        """Returns whether a trial stops; called with each of its results.
 
         Args:
-            trial_id: The trial.
-            result: Its latest result, nested; must not be changed.
+            trial_id: Id of the trial.
+            result: Its latest nested result. It must not be changed.
         """
 
     def stop_all(self) -> bool:
-        """Whether the whole run is to stop; called again and again while it goes on."""
+        """Returns whether the whole run stops; called often during the run."""
         return False
 
     def missing_key_warnings(self, result: Mapping[str, Any]) -> list[str]:
-        """Texts about keys that the stopper looks for and a result lacks; each is returned once.
+        """Returns warnings about keys that the stopper needs and that are missing in a result.
+
+        Each warning is returned only once.
 
         Args:
-            result: Any trial's result, nested.
+            result: A nested result of any trial.
         """
         return []
 
     def number_keys(self) -> list[str]:
-        """Flat keys of results in which the stopper needs numbers, where a result has them.
+        """Returns the flat keys whose values must be numbers in each result that has them.
 
-        A result with anything else there fails its trial, before the stopper sees it.
+        A result with another value fails its trial before the stopper gets the result.
         """
         return []

@@ -1,4 +1,4 @@
-"""Stops the whole run after some time."""
+"""TimeoutStopper: stops the whole run after some time."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["TimeoutStopper"]
 
 
 class TimeoutStopper(Stopper):
-    """Stops the whole run when its time is up.
+    """Stops the whole run when its time is over.
 
-    The time begins with the first question whether to stop. A stopper that was pickled goes on
-    with what was left.
+    The time begins with the first call of ``stop_all``. A pickled stopper goes on with the
+    remaining time.
 
     Args:
         timeout: Seconds, or a timedelta; at least 0.
-        clock: Where the time comes from.
+        clock: Clock that measures the time; None is the system's.
 
     Raises:
-        ValueError: for anything else.
+        ValueError: for any other timeout.
     """
 
     def __init__(self, timeout: float | datetime.timedelta, clock: Clock | None = None) -> None:
@@ -45,7 +45,7 @@ class TimeoutStopper(Stopper):
         return self._budget_s - (self._clock.monotonic() - self._start_s)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Another process counts its monotonic time from another start.
+        # Monotonic times of two processes cannot be compared.
         return {
             "_budget_s": max(self._remaining_s(), 0.0),
             "_clock": self._clock,

@@ -1,4 +1,4 @@
-"""Stops trials that no longer get better or worse."""
+"""TrialPlateauStopper: stops trials whose metric hardly changes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ __all__ = ["TrialPlateauStopper"]
 class TrialPlateauStopper(Stopper):
     """Stops a trial when the latest values of a metric hardly differ.
 
-    Results without the metric are left out.
+    Results without the metric are ignored.
 
     Args:
         metric: Metric to watch.
-        std: Standard deviation below which a trial stops.
-        num_results: How many of the latest values are looked at.
-        grace_period: How many values a trial has at least before it is stopped.
-        metric_threshold: Only stop a trial whose latest value is at least (``mode="max"``) or
-            at most (``mode="min"``) this.
+        std: Standard deviation of the latest values below which a trial stops.
+        num_results: Number of latest values that are compared; at least 1.
+        grace_period: Least number of values before a trial is stopped.
+        metric_threshold: Stops a trial only if its latest value is at least (``mode="max"``) or
+            at most (``mode="min"``) this; None for no such condition.
         mode: ``"min"`` or ``"max"``; needed with ``metric_threshold``.
 
     Raises:
-        ValueError: for ``num_results`` below 1, a mode that does not exist, or a threshold
-            without a mode.
+        ValueError: for ``num_results`` below 1, another mode, or a threshold without a mode.
     """
 
     def __init__(
@@ -43,8 +42,8 @@ class TrialPlateauStopper(Stopper):
     ) -> None:
         if mode not in ("min", "max") and (mode is not None or metric_threshold is not None):
             raise ValueError(
-                "mode must be 'min' or 'max' (it tells on which side of metric_threshold trials "
-                f"may stop), but got {mode!r}."
+                "mode must be 'min' or 'max' (the side of metric_threshold on which trials may "
+                f"stop), but got {mode!r}."
             )
         if not isinstance(num_results, int) or num_results < 1:
             raise ValueError(

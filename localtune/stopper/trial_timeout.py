@@ -1,4 +1,4 @@
-"""Stops each trial after some time of training."""
+"""TrialTimeoutStopper: stops each trial after some time of training."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ __all__ = ["TrialTimeoutStopper"]
 
 
 class TrialTimeoutStopper(Stopper):
-    """Stops a trial when it has trained for so long.
+    """Stops a trial when its training time has reached a limit.
 
-    What counts is ``time_total_s`` of its results: the time that its steps took, also before it
-    was paused, restored or retried; neither waiting nor starting. It is asked after each result,
-    so a trial ends with the first result at or after the limit: one that never reports is never
-    stopped by it.
+    The training time is ``time_total_s`` of a result: the time of all steps, also of those before
+    the trial was paused, restored or retried, but without waiting and starting. The trial ends
+    with the first result at or after the limit. A trial that never reports is never stopped.
 
     Args:
-        timeout: Seconds, or a timedelta; at least 0.
+        timeout: Limit in seconds, or as a timedelta; at least 0.
 
     Raises:
-        ValueError: for anything else.
+        ValueError: for any other timeout.
 
     Example:
         >>> stop = TrialTimeoutStopper(60)

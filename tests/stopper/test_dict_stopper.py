@@ -83,9 +83,9 @@ def test_a_missing_key_is_warned_of_once_with_what_was_probably_meant() -> None:
 
     assert stopper.missing_key_warnings(result) == [
         "stop looks for 'acuracy', but the first result does not have it. "
-        "Did you mean 'accuracy'? Results without it stop nothing.",
+        "Did you mean 'accuracy'? A result without it stops no trial.",
         "stop looks for 'val_loss', but the first result does not have it. "
-        "Did you mean 'nested/val_loss'? Results without it stop nothing.",
+        "Did you mean 'nested/val_loss'? A result without it stops no trial.",
     ]
     assert stopper.missing_key_warnings(result) == []
 

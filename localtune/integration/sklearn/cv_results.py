@@ -1,4 +1,4 @@
-"""The results of a search in the layout of scikit-learn's ``cv_results_``."""
+"""cv_results: the results of a search in the layout of scikit-learn's ``cv_results_``."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def cv_results(
     names: Sequence[str],
     task: Task,
 ) -> dict[str, Any]:
-    """The table of a search, a row for each trial.
+    """Returns the table of a search, with a row per trial.
 
     Args:
         params: Parameters of each candidate.
-        rows: Last result of each; empty for one that never gave one.
+        rows: Last result of each candidate; empty for a candidate without a result.
         names: Names of the scores, as in ``mean_test_<name>``.
-        task: What they were trained for.
+        task: The search.
 
     Returns:
-        {column: array with an entry for each candidate}, and ``params``, a list of dicts.
+        {column: array with an entry per candidate}; ``params`` is a list of dicts.
     """
     folds = range(len(task.splits))
     table: dict[str, Any] = {}
@@ -58,7 +58,12 @@ def cv_results(
 
 
 def column(name: str, params: Sequence[Mapping[str, Any]]) -> Any:
-    """One parameter of all candidates, masked for those without it; numbers as numbers."""
+    """Returns one parameter of all candidates as an array, masked where it is missing.
+
+    Args:
+        name: Name of the parameter.
+        params: Parameters of each candidate.
+    """
     values = [each[name] for each in params if name in each]
     numbers = all(isinstance(value, (bool, int, float, np.number)) for value in values)
     dtype = np.result_type(*map(np.asarray, values)) if numbers else object
@@ -70,6 +75,6 @@ def column(name: str, params: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def ranks(scores: Any) -> Any:
-    """1 for the largest score; equal ones share a rank, and NaN comes last."""
+    """Returns the rank of each score: 1 for the largest, NaN last; equal scores share a rank."""
     known = np.nan_to_num(scores, nan=-np.inf)
     return np.array([1 + int((known > each).sum()) for each in known], dtype=np.int32)

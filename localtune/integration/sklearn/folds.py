@@ -1,4 +1,4 @@
-"""One trial of a search: a candidate, fitted and scored on each fold."""
+"""Candidate: the trainable of a search, which fits and scores an estimator on each fold."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ SCORE = "score"
 
 @dataclass
 class Task:
-    """What all candidates of a search share; it travels to each worker once.
+    """The data that all candidates of a search share. It is sent to each worker once.
 
     Attributes:
-        estimator: What is searched for parameters of; it is cloned.
-        data: Samples, a row each.
-        target: Their labels; None without.
-        splits: Rows to train and to test on, a pair for each fold.
-        scorer: Called as ``scorer(estimator, data, target)``; one score, or {name: score}.
-        refit_name: The one that is optimised; if there is none of that name, it is the first.
-        fit_params: For ``fit``: values with one entry for each sample are split like the data.
-        score_params: For the scorer.
-        classes: What a classifier tells apart; None for what is no classifier.
-        iterations: Rounds of training with ``partial_fit``; None is one, with ``fit``.
-        error_score: Score of a fold whose fit fails; "raise" raises.
-        with_train_score: Whether to score what was trained on, too.
+        estimator: The estimator, which is cloned for each candidate.
+        data: Samples: (n_samples, n_features).
+        target: Labels: (n_samples,) or (n_samples, n_outputs); None for no labels.
+        splits: (rows to train on, rows to test on) of each fold.
+        scorer: ``scorer(estimator, data, target)``, which returns a score, or {name: score}.
+        refit_name: Name of the score to optimise; the first score if there is none of that name.
+        fit_params: Arguments of ``fit``; values with one entry per sample are split like the data.
+        score_params: Arguments of the scorer.
+        classes: Classes of a classifier; None for other estimators.
+        iterations: Number of rounds with ``partial_fit``; None for one round with ``fit``.
+        error_score: Score of a fold whose fit fails, or ``"raise"``.
+        with_train_score: Whether to score the training samples, too.
     """
 
     estimator: Any
@@ -77,13 +77,13 @@ class Candidate(Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         self.models = checkpoint["models"]
         for model in self.models:
-            # The checkpoint may be that of another candidate: a scheduler such as Population Based
-            # Training clones one, with other parameters.
+            # A scheduler such as population based training may have cloned the checkpoint of
+            # another candidate, with other parameters.
             if model is not None:
                 model.set_params(**copies(self.config))
 
     def _fold(self, fold: int, train: Any, test: Any, failures: list[str]) -> dict[str, float]:
-        """Times, and scores as ``test_<name>``; without scores, if the fold has failed."""
+        """Returns the times (in seconds) and the scores of a fold; no scores if it failed."""
         task = self.task
         scores: dict[str, float] = {}
         fit_time = score_time = 0.0
@@ -117,7 +117,12 @@ class Candidate(Trainable):
 
 
 def deciding_score(task: Task, found: Mapping[str, float]) -> float:
-    """The score of a fold that is optimised."""
+    """Returns the score of a fold that is optimised.
+
+    Args:
+        task: The search.
+        found: Times and scores of the fold.
+    """
     scores = {key: value for key, value in found.items() if key.startswith("test_")}
     if not scores:
         return float(task.error_score)
@@ -125,14 +130,21 @@ def deciding_score(task: Task, found: Mapping[str, float]) -> float:
 
 
 def copies(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters for one estimator: it shares none with others."""
+    """Returns copies of parameters, so that estimators do not share them."""
     from sklearn.base import clone
 
     return {name: clone(value, safe=False) for name, value in params.items()}
 
 
 def trained(task: Task, model: Any, params: Mapping[str, Any], rows: Any = None) -> Any:
-    """A model after one more round of training; ``rows`` None takes all samples."""
+    """Returns a model after one more round of training.
+
+    Args:
+        task: The search.
+        model: The model so far; None makes a new one.
+        params: Parameters of a new model.
+        rows: Rows to train on; None for all.
+    """
     from sklearn.base import clone
     from sklearn.utils.metaestimators import _safe_split
     from sklearn.utils.validation import _check_method_params
@@ -141,7 +153,7 @@ def trained(task: Task, model: Any, params: Mapping[str, Any], rows: Any = None)
         model = clone(task.estimator).set_params(**copies(params))
     data, target = task.data, task.target
     if rows is not None:
-        # Of a matrix of distances or of a kernel it takes the columns, too.
+        # For a matrix of distances or a kernel matrix it selects the columns, too.
         data, target = _safe_split(model, data, target, rows)
     fit_params = _check_method_params(task.data, task.fit_params, rows)
     arguments = (data,) if target is None else (data, target)

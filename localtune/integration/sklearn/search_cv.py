@@ -1,8 +1,8 @@
-"""LocaltuneSearchCV: parameters of a scikit-learn estimator, searched for with localtune.
+"""LocaltuneSearchCV: searches for the parameters of a scikit-learn estimator.
 
 ::
 
-    fit(X, y) -> Task (data, folds, scorer), once for each worker
+    fit(X, y) -> Task (data, folds, scorer), sent once to each worker
       trial 1: Candidate(params) -- fit or partial_fit on each fold --> scores -> scheduler
       trial 2: ...
     -> cv_results_, best_params_ -> refit on all samples -> best_estimator_
@@ -48,38 +48,39 @@ if TYPE_CHECKING:
 
 
 class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
-    """Searches for the best parameters of an estimator, by cross-validation.
+    """Searches for the best parameters of an estimator by cross-validation.
 
-    To be used like ``RandomizedSearchCV``, and with the same attributes after ``fit``. Each
-    candidate is a trial in a worker process of its own; a scheduler may stop candidates early if
-    the estimator has ``partial_fit`` and ``max_iters`` is set.
+    It is used like ``RandomizedSearchCV``, and has the same attributes after ``fit``. Each
+    candidate is a trial in its own worker process. A scheduler may stop candidates early if the
+    estimator has ``partial_fit`` and ``max_iters`` is set.
 
     Args:
         estimator: Estimator of scikit-learn, or a pipeline.
         space: {name of a parameter: domain such as ``tune.uniform(0, 1)``, list of choices,
             ``tune.grid_search([...])``, or a constant}; parts of a pipeline as ``part__name``.
-        n_trials: Candidates to try; with a grid, how often the whole grid is tried.
-        scheduler: Stops candidates early: a scheduler, or a name such as ``"asha"``. Needs
-            ``max_iters``. Metric and mode are set by the search.
-        search_alg: Where candidates come from: a searcher, or a name such as ``"optuna"``; None
+        n_trials: Number of candidates; with a grid, number of repetitions of the whole grid.
+        scheduler: Scheduler that stops candidates early, or its name, such as ``"asha"``. Needs
+            ``max_iters``. The search sets its metric and mode.
+        search_alg: Searcher that suggests candidates, or its name, such as ``"optuna"``; None
             samples the space.
-        max_iters: Trains each candidate with so many calls of ``partial_fit`` on all samples of a
-            fold, with scores after each; None trains it once, by ``fit``.
+        max_iters: Number of calls of ``partial_fit`` per candidate and fold, with scores after
+            each; None trains each candidate once by ``fit``.
         scoring: As in ``RandomizedSearchCV``: a name, a callable, or several in a list or dict.
-        n_jobs: Candidates at a time; None is 1, -1 as many as there are CPUs.
-        refit: Whether to train the best candidate on all samples in the end. With several scores:
-            the name of the one that decides. A callable chooses the index from ``cv_results_``.
-        cv: As in ``RandomizedSearchCV``: folds, a splitter, or pairs of rows.
-        time_budget_s: Seconds after which the search ends with what it has found; None is without
+        n_jobs: Number of concurrent candidates; None is 1, -1 the number of CPUs.
+        refit: Whether to train the best candidate on all samples in the end. With several scores,
+            the name of the score that decides. A callable chooses the index from ``cv_results_``.
+        cv: As in ``RandomizedSearchCV``: number of folds, a splitter, or pairs of row indices.
+        time_budget_s: Seconds after which the search ends with the candidates so far; None for no
             limit.
-        random_state: Makes the candidates repeatable; with ``n_jobs=1`` also what a scheduler or a
-            searcher makes of their scores.
+        random_state: Seed of the candidates; with ``n_jobs=1`` the decisions of a scheduler or a
+            searcher are repeatable, too.
         error_score: Score of a fold whose fit or scoring fails, or ``"raise"``.
-        return_train_score: Whether ``cv_results_`` holds scores of the training samples, too.
-        verbose: 0 prints failures alone, 1 progress, 2 also results.
-        storage_path: Where to keep the experiment; None keeps nothing.
+        return_train_score: Whether ``cv_results_`` also holds scores of the training samples.
+        verbose: 0 prints only failures, 1 progress, 2 also results.
+        storage_path: Directory for the experiment; None keeps none.
         name: Name of the experiment; None makes one.
-        executor: Where candidates are trained: None is processes, ``"inprocess"`` is this one.
+        executor: Executor that trains the candidates; None uses processes, ``"inprocess"`` the
+            current process.
 
     Example:
         >>> from sklearn.datasets import load_iris
@@ -91,7 +92,7 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         True
     """
 
-    # Checks of scikit-learn before 1.6 build an estimator by it.
+    # The checks of scikit-learn before 1.6 use it to construct an estimator.
     _required_parameters = ("estimator", "space")
 
     def __init__(
@@ -141,7 +142,7 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         from sklearn.utils import get_tags
 
         tags = super().__sklearn_tags__()
-        # What the estimator can do with several targets, the search can do.
+        # The search supports several targets if the estimator does.
         tags.target_tags.multi_output = get_tags(self.estimator).target_tags.multi_output
         return tags
 
@@ -149,16 +150,16 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         """Searches, and trains the best candidate on all samples.
 
         Args:
-            X: Samples, a row each: (n_samples, n_features).
-            y: Labels: (n_samples,) or (n_samples, n_outputs); None without.
-            **params: For the estimator's ``fit``, such as ``sample_weight``, and ``groups`` for the
-                splitter.
+            X: Samples: (n_samples, n_features).
+            y: Labels: (n_samples,) or (n_samples, n_outputs); None for no labels.
+            **params: Arguments of the estimator's ``fit``, such as ``sample_weight``, and
+                ``groups`` for the splitter.
 
         Returns:
             This estimator.
 
         Raises:
-            ValueError: for arguments that make no sense, and if all fits have failed.
+            ValueError: for invalid arguments, and if all fits have failed.
         """
         self._check_arguments()
         scorer = check_scoring(self.estimator, self.scoring)
@@ -183,7 +184,7 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         )
         with self._storage() as storage_path:
             grid = self._search(task, storage_path)
-        self._take_in(grid, task)
+        self._set_results(grid, task)
         self.scorer_ = self._fitted_scorer(scorer)
         self.n_splits_ = len(splits)
         if self.refit:
@@ -201,14 +202,14 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         for name, domain in self.space.items():
             if hasattr(domain, "rvs"):
                 raise ValueError(
-                    f"space[{name!r}] is a distribution of SciPy: use one of localtune, such as "
-                    "tune.uniform(0, 1) or tune.loguniform(1e-4, 1)."
+                    f"space[{name!r}] must be a domain of localtune, but is a distribution of "
+                    "SciPy. Use tune.uniform(0, 1) or tune.loguniform(1e-4, 1), for example."
                 )
         unknown = self.space.keys() - self.estimator.get_params().keys()
         if unknown and not any("__" in name for name in unknown):
             raise ValueError(
-                f"Invalid parameter {min(unknown)!r} for estimator {self.estimator!r}: space may "
-                "hold parameters of the estimator only."
+                f"Invalid parameter {min(unknown)!r} for estimator {self.estimator!r}: space must "
+                "hold only parameters of the estimator."
             )
         if not isinstance(self.n_trials, int) or self.n_trials < 1:
             raise ValueError(f"n_trials must be at least 1, but got {self.n_trials!r}.")
@@ -222,13 +223,13 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
                 raise ValueError(f"max_iters must be at least 1, but got {self.max_iters!r}.")
             if not hasattr(self.estimator, "partial_fit"):
                 raise ValueError(
-                    f"max_iters needs an estimator with partial_fit, and {self.estimator!r} has "
-                    "none. Leave max_iters out: each candidate is then trained once, by fit."
+                    f"max_iters needs an estimator with partial_fit, but {self.estimator!r} has "
+                    "none. Leave max_iters out to train each candidate once by fit."
                 )
         elif self.scheduler is not None:
             raise ValueError(
-                "A scheduler stops candidates between iterations, and without max_iters there is "
-                "one only. Set max_iters (for an estimator with partial_fit), or leave scheduler "
+                "A scheduler stops candidates between iterations, but without max_iters there is "
+                "only one. Set max_iters (for an estimator with partial_fit), or leave scheduler "
                 "out."
             )
 
@@ -267,7 +268,7 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
                 metric=SCORE,
                 mode="max",
                 num_samples=self.n_trials,
-                # They keep what they learn, and a fit is to start anew.
+                # Copies, because their state changes and each fit must start afresh.
                 scheduler=copy.deepcopy(self.scheduler),
                 search_alg=copy.deepcopy(self.search_alg),
                 max_concurrent_trials=self._jobs(),
@@ -296,13 +297,13 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
             return None if self.n_jobs == -1 else max(cpus + 1 + self.n_jobs, 1)
         return int(self.n_jobs)
 
-    def _take_in(self, grid: ResultGrid, task: Task) -> None:
-        """Makes the table of results; chooses the best."""
+    def _set_results(self, grid: ResultGrid, task: Task) -> None:
+        """Sets the table of results and the best candidate."""
         trials = grid._experiment_analysis.trials
         rows = [trial.last_result for trial in trials]
         params = [trial.config for trial in trials]
-        self._tell_failures(rows, [trial.get_error() for trial in trials], task)
-        names = self._names(rows)
+        self._report_failures(rows, [trial.get_error() for trial in trials], task)
+        names = self._score_names(rows)
         several = isinstance(self.scoring, (list, tuple, set, dict))
         self.multimetric_ = several or names != ["score"]
         if self.multimetric_:
@@ -318,19 +319,20 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
             self.best_score_ = float(self.cv_results_[f"mean_test_{decides}"][self.best_index_])
         self.best_params_ = params[self.best_index_]
 
-    def _names(self, rows: list[Any]) -> list[str]:
-        """Names of the scores; those of a callable are known only from what it returned."""
+    def _score_names(self, rows: list[Any]) -> list[str]:
+        """Returns the names of the scores; for a callable they are known only from its results."""
         if isinstance(self.scoring, (list, tuple, set, dict)):
             return list(self.scoring)
         keys = [re.fullmatch(r"split\d+_test_(.+)", key) for row in rows for key in row]
         return list(dict.fromkeys(match[1] for match in keys if match)) or ["score"]
 
-    def _tell_failures(self, rows: list[Any], errors: list[Any], task: Task) -> None:
+    def _report_failures(self, rows: list[Any], errors: list[Any], task: Task) -> None:
+        """Warns of failed fits; raises ValueError if all fits failed."""
         texts = [text for row in rows for text in row.get("failures", ())]
         if not any(SCORE in row for row in rows) and not any(errors):
             raise ValueError(
                 f"time_budget_s={self.time_budget_s!r} was over before any candidate had a score. "
-                "Raise it, or leave it out."
+                "Increase it, or leave it out."
             )
         died = [error for error in errors if error is not None]
         fits = len(rows) * len(task.splits)
