@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on."""
+"""Progress reporters: the output of a run for its user."""
 
 from __future__ import annotations
 

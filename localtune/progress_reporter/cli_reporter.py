@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class CLIReporter(TableReporter):
-    """Prints the state of a run as plain tables, below each other.
+    """Prints the state of a run as plain tables, one below the other.
 
     Example:
         >>> reporter = CLIReporter(metric_columns=["loss"], max_report_frequency=30)
@@ -31,11 +31,11 @@ class CLIReporter(TableReporter):
 
 
 def as_text(sections: list[Section], max_column_width: int) -> str:
-    """Texts and tables of a report as one text.
+    """Returns the sections of a report as one text.
 
     Args:
-        sections: Of a report.
-        max_column_width: Characters of a cell; longer texts are cut.
+        sections: Texts and tables of the report.
+        max_column_width: Largest number of characters in a cell; longer texts are cut.
     """
     lines: list[str] = []
     for section in sections:

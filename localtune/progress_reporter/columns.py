@@ -1,4 +1,4 @@
-"""Which columns a user wants in the tables of a reporter."""
+"""ColumnChoice: the columns that a user has chosen for the tables of a reporter."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ DEFAULT_METRIC_COLUMNS = {
 
 
 class ColumnChoice:
-    """Named columns, and whether more may be found out from the trials.
+    """Named columns, to which those of the trials' values may be added.
 
     Args:
-        columns: Flat names, or {flat name: title}; None takes ``default`` and lets more be found.
+        columns: Flat names, or {flat name: title}; None takes ``default``, to which columns are
+            added.
         default: {flat name: title}.
     """
 
@@ -50,10 +51,10 @@ class ColumnChoice:
             title: Heading; None is the name.
 
         Raises:
-            ValueError: if there is such a column.
+            ValueError: if the column exists already.
         """
         if name in self.titles:
             raise ValueError(
-                f"Each column can be added once, but there is a column {name!r} already."
+                f"Each column can be added only once, but there is a column {name!r} already."
             )
         self.titles[name] = title if title is not None else name

@@ -2,12 +2,11 @@ r"""ConsoleOutput: the built-in output of a run.
 
 ::
 
-    hooks --> TrialTracker (numbers, best trials)  ----> frame ---> LiveView
-          \-> TrialEvent --> FloodGate --> event_line -----------> View.print
+    hooks --> TrialTracker (numbers, best trials)  ----> frame ---> LiveDisplay
+          \-> TrialEvent --> FloodGate --> event_line -----------> Display.print
 
-Hooks do little: they note what happened and print a line where that is due. What costs (frames,
-status lines) is done in :meth:`ConsoleOutput.tick`, a few times per second at most, however many
-events there were.
+Hooks only record the event, and print a line if one is due. The costly work (frames, status lines)
+is done in :meth:`ConsoleOutput.tick`, at most a few times per second for any number of events.
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from localtune.clock import Clock, SystemClock
+from localtune.progress_reporter.choose_display import choose_display
+from localtune.progress_reporter.display import Display
 from localtune.progress_reporter.events import (
     EventKind,
     TrialEvent,
@@ -41,8 +42,6 @@ from localtune.progress_reporter.summary import failure_lines, summary_lines
 from localtune.progress_reporter.tracker import TrialTracker
 from localtune.progress_reporter.trial_table import trial_table
 from localtune.progress_reporter.values import as_number, iterations_of, lookup, trial_label
-from localtune.progress_reporter.view import View
-from localtune.progress_reporter.views import choose_view
 from localtune.result import TRAINING_ITERATION
 from localtune.trial.status import Status
 from localtune.utils.text import printable
@@ -52,10 +51,10 @@ if TYPE_CHECKING:
 
 REFRESH_S = 0.25
 QUIET_S = 60.0
-# Of a traceback, the last lines tell what happened.
+# Number of last lines of a traceback that are printed.
 _TRACEBACK_LINES = 8
 
-# In a live view the table tells the rest.
+# The live view shows all other events in its table.
 _LIVE_PRINTED = frozenset({EventKind.RETRIED, EventKind.FAILED})
 _ALL = frozenset(EventKind)
 _ENDS = frozenset({EventKind.FINISHED, EventKind.FAILED})
@@ -64,24 +63,24 @@ _ENDS = frozenset({EventKind.FINISHED, EventKind.FAILED})
 class ConsoleOutput(Output):
     """Shows a run on a terminal or in a log.
 
-    A terminal gets a frame that changes in place if rich is installed; everything else gets one
-    line per event.
+    A terminal gets a frame that changes in place if rich is installed. Other streams get one line
+    per event.
 
     Args:
-        verbose: 0 shows failures at the end and nothing else, 1 the state, the events and the
-            best trials, 2 also results, 3 also results in full.
+        verbose: 0 shows only failures at the end; 1 also the state, the events and the best
+            trials; 2 also results; 3 results in full.
         metric: Metric of the run, or None.
         mode: ``"min"`` or ``"max"``, or None.
-        total_samples: How many trials there will be; None or -1 if that is open.
+        total_samples: Total number of trials; None or -1 if it is unknown.
         experiment_path: Directory of the experiment.
         resources: {name: amount} that the trials share.
-        max_iterations: After how many the scheduler ends a trial; None if it does not.
-        searcher_name: Where configurations come from.
-        scheduler_name: What stops trials early.
-        live: Whether a terminal gets a frame; it would fight a debugger for the terminal.
-        stream: Where to write; None is the standard output.
+        max_iterations: Number of iterations after which the scheduler ends each trial, or None.
+        searcher_name: Name of the searcher; may be empty.
+        scheduler_name: Name of the scheduler; may be empty.
+        live: Whether a terminal gets a frame. False keeps the terminal free for a debugger.
+        stream: Stream to write to; None is the standard output.
         clock: Source of time.
-        meter: Of the machine; None makes one.
+        meter: Reads the load of the machine; None makes one.
         environ: Environment variables: ``NO_COLOR``, ``TERM``, ``COLUMNS``, ``LINES``,
             ``GITHUB_ACTIONS``, ``GITHUB_WORKSPACE``.
     """
@@ -116,13 +115,13 @@ class ConsoleOutput(Output):
             scheduler_name=scheduler_name,
         )
         self._clock = clock or SystemClock()
-        self._view: View = choose_view(
+        self._display: Display = choose_display(
             stream if stream is not None else sys.stdout, environ, live=live and self._verbose > 0
         )
-        self._printed = _LIVE_PRINTED if self._view.is_live and self._verbose < 2 else _ALL
+        self._printed = _LIVE_PRINTED if self._display.is_live and self._verbose < 2 else _ALL
         self._tracker = TrialTracker(metric, self._facts.mode)
         self._meter = meter or MachineMeter(self._clock)
-        is_log = not self._view.is_live and self._verbose > 0
+        is_log = not self._display.is_live and self._verbose > 0
         self._github = GitHubLog(environ) if is_log and is_github_actions(environ) else None
         self._labels: dict[str, str] = {}
         self._flood = FloodGate()
@@ -130,7 +129,7 @@ class ConsoleOutput(Output):
         self._events: deque[TrialEvent] = deque(maxlen=MAX_EVENTS)
         self._failures: deque[TrialEvent] = deque(maxlen=MAX_EVENTS)
         self._trials: Sequence[Trial] = ()
-        self._has_taken_in = False
+        self._knows_earlier = False
         self._is_closed = False
         self._start_s = self._last_line_s = self._clock.monotonic()
         self._next_refresh_s = self._start_s
@@ -149,17 +148,17 @@ class ConsoleOutput(Output):
         self._facts.time_budget_s = time_budget_s
         if self._facts.total_samples is None:
             self._facts.total_samples = _known_total(total_num_samples)
-        if self._verbose and not self._view.is_live:
+        if self._verbose and not self._display.is_live:
             self._print([(f"{self._facts.name}: ", "bold"), (self._facts.plan(), "")])
             self._print([(f"Results in {printable(self._facts.experiment_path)}", "")])
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        self._see(trials)
+        self._update_trials(trials)
         self._labels[trial.trial_id] = trial_label(trial)
         is_first = self._tracker.started(trial) and not iterations_of(trial)
-        self._note(EventKind.STARTED if is_first else EventKind.RESUMED, trial)
+        self._add_event(EventKind.STARTED if is_first else EventKind.RESUMED, trial)
 
     def on_trial_result(
         self,
@@ -169,9 +168,9 @@ class ConsoleOutput(Output):
         result: dict[str, Any],
         **info: Any,
     ) -> None:
-        if self._view.is_live and self._facts.metric is not None:
+        if self._display.is_live and self._facts.metric is not None:
             value = as_number(lookup(result, self._facts.metric))
-            self._tracker.noted(trial, result.get(TRAINING_ITERATION), value)
+            self._tracker.add_value(trial, result.get(TRAINING_ITERATION), value)
         if self._verbose < 2:
             return
         now_s = self._clock.monotonic()
@@ -197,13 +196,13 @@ class ConsoleOutput(Output):
         self._end(trials, trial, EventKind.FAILED, Status.ERROR)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        self._see(trials)
+        self._update_trials(trials)
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
-        self._see(trials)
+        self._update_trials(trials)
         self._close()
 
-    # -- what else the loop asks --------------------------------------------------------------
+    # -- further methods of Output ------------------------------------------------------------
 
     def tick(self) -> None:
         now_s = self._clock.monotonic()
@@ -213,23 +212,23 @@ class ConsoleOutput(Output):
 
     @property
     def wants_worker_output(self) -> bool:
-        return self._view.is_live
+        return self._display.is_live
 
     def worker_output(self, text: str, trial_id: str) -> None:
         self._last_line_s = self._clock.monotonic()
-        self._view.print_foreign(text, self._labels.get(trial_id, trial_id))
+        self._display.print_foreign(text, self._labels.get(trial_id, trial_id))
 
     def summary(self, trials: Sequence[Trial], *, interrupted: bool, elapsed_s: float) -> None:
-        self._see(trials)
+        self._update_trials(trials)
         self._close()
         if not self._verbose:
             lines = failure_lines(trials)
         else:
-            if not self._view.is_live:
+            if not self._display.is_live:
                 self._print_best(trials)
             lines = summary_lines(trials, self._facts, interrupted=interrupted, elapsed_s=elapsed_s)
         for line in lines:
-            self._view.print(line)
+            self._display.print(line)
 
     def log(self, message: str) -> None:
         if self._verbose:
@@ -245,19 +244,19 @@ class ConsoleOutput(Output):
 
     # -- events -----------------------------------------------------------------------------
 
-    def _see(self, trials: Sequence[Trial]) -> None:
+    def _update_trials(self, trials: Sequence[Trial]) -> None:
         self._trials = trials
-        if not self._has_taken_in and trials:
-            self._has_taken_in = True
-            self._tracker.take_in(trials)
+        if not self._knows_earlier and trials:
+            self._knows_earlier = True
+            self._tracker.add_earlier(trials)
 
     def _end(self, trials: Sequence[Trial], trial: Trial, kind: EventKind, status: Status) -> None:
-        self._see(trials)
-        self._tracker.moved(trial, status)
+        self._update_trials(trials)
+        self._tracker.set_status(trial, status)
         self._results.forget(trial)
-        self._note(kind, trial)
+        self._add_event(kind, trial)
 
-    def _note(self, kind: EventKind, trial: Trial) -> None:
+    def _add_event(self, kind: EventKind, trial: Trial) -> None:
         if not self._verbose:
             return
         now_s = self._clock.monotonic()
@@ -278,14 +277,14 @@ class ConsoleOutput(Output):
 
     def _print(self, line: Line) -> None:
         self._last_line_s = self._clock.monotonic()
-        self._view.print(line)
+        self._display.print(line)
 
     def _print_event(self, event: TrialEvent) -> None:
         metric = self._facts.optimised_metric
-        if self._view.is_live:
-            # One line each. The summary tells where the whole story is.
+        if self._display.is_live:
+            # The event gets one line. The summary names the file with the traceback.
             line = event_line(event, metric, with_file=False)
-            self._print(crop(line, self._view.size()[0]))
+            self._print(crop(line, self._display.size()[0]))
             return
         self._print(event_line(event, metric))
         if event.failure:
@@ -322,11 +321,11 @@ class ConsoleOutput(Output):
             )
 
     def _refresh(self, now_s: float) -> None:
-        for trial in self._tracker.rested():
-            self._note(EventKind.PAUSED, trial)
+        for trial in self._tracker.newly_paused():
+            self._add_event(EventKind.PAUSED, trial)
         self._print_collapsed(now_s)
-        if self._view.is_live:
-            self._view.draw(self._frame(is_final=False))
+        if self._display.is_live:
+            self._display.draw(self._frame(is_final=False))
         elif now_s - self._last_line_s >= QUIET_S:
             counts = self._tracker.counts(len(self._trials))
             best = self._tracker.leaderboard.best(1)
@@ -340,7 +339,7 @@ class ConsoleOutput(Output):
             self._events,
             known=len(self._trials),
             elapsed_s=self._elapsed_s(),
-            size=self._view.size(),
+            size=self._display.size(),
             failures=self._failures,
             load=None if is_final else self._meter.load(),
             is_final=is_final,
@@ -350,11 +349,11 @@ class ConsoleOutput(Output):
         if self._is_closed or not self._verbose:
             return
         self._is_closed = True
-        self._tracker.rested()
+        self._tracker.newly_paused()
         self._print_held_back(self._flood.drain())
-        if self._view.is_live:
-            self._view.draw(self._frame(is_final=True))
-        self._view.close()
+        if self._display.is_live:
+            self._display.draw(self._frame(is_final=True))
+        self._display.close()
 
     def _print_best(self, trials: Sequence[Trial]) -> None:
         best = rank(trials, self._facts.metric, self._facts.mode)[:MAX_ROWS]
@@ -364,12 +363,12 @@ class ConsoleOutput(Output):
                 metric=self._facts.metric,
                 mode=self._facts.mode,
                 parameters=self._tracker.shown_parameters,
-                width=self._view.size()[0],
+                width=self._display.size()[0],
             )
             if self._github is not None:
                 table = self._github.group("Best trials", table)
             for line in [[], *table]:
-                self._view.print(line)
+                self._display.print(line)
 
     def _elapsed_s(self) -> float:
         return self._clock.monotonic() - self._start_s

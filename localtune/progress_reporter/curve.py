@@ -1,19 +1,16 @@
-"""The course of a metric as a small curve of text."""
+"""Curve: the values of a metric as a small curve of text."""
 
 from __future__ import annotations
 
 from array import array
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
-# Twice what is shown, and no more for a trial of a million iterations.
+# Limits the memory for a trial with many iterations.
 _MAX_POINTS = 32
 
 
 class Curve:
-    """The values of a metric, thinned out as they become many.
-
-    Each kept value stands for the same number of results, so the curve is true to its length.
-    """
+    """The values of a metric. If there are many, only each n-th value is kept."""
 
     __slots__ = ("_latest", "_seen", "_stride", "_values")
 
@@ -24,7 +21,7 @@ class Curve:
         self._latest = 0.0
 
     def add(self, value: float) -> None:
-        """Notes the next value; it must be finite."""
+        """Adds the next value, which must be finite."""
         self._latest = value
         self._seen += 1
         if self._seen % self._stride:
@@ -35,13 +32,13 @@ class Curve:
             self._stride *= 2
 
     def text(self, width: int) -> str:
-        """The curve in at most ``width`` characters, from its lowest to its highest value.
+        """Returns the curve, scaled to its lowest and its highest value.
 
         Args:
-            width: Characters, at least 1.
+            width: Largest number of characters, at least 1.
 
         Returns:
-            "" for less than two values: they have no course.
+            "" for fewer than two values.
         """
         values = list(self._values)
         if self._seen % self._stride:
@@ -51,11 +48,11 @@ class Curve:
         if len(values) > width:
             last = len(values) - 1
             steps = max(width - 1, 1)
-            values = [values[round(i * last / steps)] for i in range(width)]
+            values = [values[round(step * last / steps)] for step in range(width)]
         low, high = min(values), max(values)
         if not high > low:
             return _BLOCKS[3] * len(values)
-        # Halved first: the distance of two finite numbers may be infinite.
+        # Halved first, since the difference of two finite numbers may be infinite.
         height = high / 2 - low / 2
         top = len(_BLOCKS) - 1
         return "".join(

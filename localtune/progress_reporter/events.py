@@ -1,4 +1,4 @@
-"""What happens to trials, and the line that tells it."""
+"""TrialEvent: an event of a trial, and the line that shows it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class EventKind(Enum):
-    """What happened to a trial; the value is the word for it."""
+    """Kinds of events; the value is the word in the output."""
 
     STARTED = "started"
     RESUMED = "resumed"
@@ -45,14 +45,14 @@ STYLES = {
 
 @dataclass(slots=True, eq=False)
 class TrialEvent:
-    """One thing that happened to one trial.
+    """One event of one trial.
 
     Attributes:
-        kind: What happened.
-        trial: To whom; its record may have moved on since.
-        at_s: When, in seconds since the start of the run.
-        progress: How many trials have ended by then, as ``12/100``; "" if it does not matter.
-        failure: What the failure was, "" if it was none.
+        kind: Kind of the event.
+        trial: The trial, whose record may have changed since the event.
+        at_s: Seconds from the start of the run to the event.
+        progress: Number of ended trials at that time, as ``12/100``; may be empty.
+        failure: Text of the failure; "" for other events.
     """
 
     kind: EventKind
@@ -63,22 +63,29 @@ class TrialEvent:
 
 
 def failure_of(kind: EventKind, trial: Trial) -> str:
-    """Text of the failure behind an event; "" for events that are none."""
+    """Returns the text of the failure behind an event; "" for other events.
+
+    Args:
+        kind: Kind of the event.
+        trial: The trial.
+    """
     return failure_text(trial) if kind in (EventKind.RETRIED, EventKind.FAILED) else ""
 
 
 def stamp(at_s: float) -> Line:
-    """The time at the start of a line."""
+    """Returns the time at the start of a line, from seconds since the start of the run."""
     return [(f"{format_clock(at_s)} ", "dim")]
 
 
 def event_line(event: TrialEvent, metric: str | None, *, with_file: bool = True) -> Line:
-    """``00:01:23 1a2b_00007 finished 12/100  20 iterations  loss=0.03  in 3.2s``.
+    """Returns the line that shows an event.
+
+    It looks like ``00:01:23 1a2b_00007 finished 12/100  20 iterations  loss=0.03  in 3.2s``.
 
     Args:
-        event: What happened.
-        metric: Metric to tell, if the trial has it.
-        with_file: Whether to say where the traceback of a failure is.
+        event: The event.
+        metric: Metric to show, if the trial has it.
+        with_file: Whether to show the path of the file with a failure's traceback.
     """
     line = stamp(event.at_s)
     line += [(trial_label(event.trial), "bold"), (" ", ""), _verb(event)]
@@ -91,12 +98,12 @@ def event_line(event: TrialEvent, metric: str | None, *, with_file: bool = True)
 
 
 def result_line(trial: Trial, at_s: float, shown: list[str]) -> Line:
-    """``00:01:23 1a2b_00007 iteration 12  loss=0.03``.
+    """Returns the line that shows a result: ``00:01:23 1a2b_00007 iteration 12  loss=0.03``.
 
     Args:
-        trial: Whose result it is.
+        trial: The trial that reported the result.
         at_s: Seconds since the start of the run.
-        shown: Metrics, as text.
+        shown: Iteration and metrics as texts.
     """
     return [*stamp(at_s), (trial_label(trial), "bold"), (" " + "  ".join(shown), "")]
 

@@ -1,4 +1,4 @@
-"""create_output: what shows a run."""
+"""create_output: chooses the output that shows a run."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ def create_output(
     clock: Clock | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Output:
-    """What shows a run: the user's reporter if there is one, else the built-in output.
+    """Returns the user's reporter as an output, or the built-in output.
 
-    With ``verbose=0`` a reporter is not used: what is to be silent is silent.
+    With ``verbose=0`` the user's reporter is not used.
 
     Args:
-        verbose: How much is shown, see :class:`ConsoleOutput`.
-        reporter: Of the user; None takes the built-in output.
+        verbose: Amount of output, see :class:`ConsoleOutput`.
+        reporter: The user's reporter; None takes the built-in output.
         metric: Metric of the run, or None.
         mode: ``"min"`` or ``"max"``, or None.
-        total_samples: How many trials there will be; None or -1 if that is open.
+        total_samples: Total number of trials; None or -1 if it is unknown.
         experiment_path: Directory of the experiment.
         resources: {name: amount} that the trials share.
-        max_iterations: After how many the scheduler ends a trial; None if it does not.
-        searcher_name: Where configurations come from.
-        scheduler_name: What stops trials early.
+        max_iterations: Number of iterations after which the scheduler ends each trial, or None.
+        searcher_name: Name of the searcher; may be empty.
+        scheduler_name: Name of the scheduler; may be empty.
         live: Whether a terminal gets a frame that changes in place.
-        stream: Where to write; None is the standard output.
+        stream: Stream to write to; None is the standard output.
         clock: Source of time.
         environ: Environment variables.
 
     Raises:
-        ValueError: if the reporter refuses what the run gives it.
+        ValueError: if the reporter refuses the run's settings.
     """
     if reporter is not None and verbose:
         names = [f"Searcher: {searcher_name}"] if searcher_name else []

@@ -1,4 +1,4 @@
-"""What is known about a run from its start."""
+"""RunFacts: facts about a run that are known from its start."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from localtune.utils.text import count, one_line
 
 @dataclass(slots=True)
 class RunFacts:
-    """What the output tells about a run as a whole.
+    """Facts about a run that the output shows.
 
     Attributes:
         experiment_path: Directory of the experiment.
         metric: Metric of the run, or None.
         mode: ``"min"`` or ``"max"``, or None.
-        total_samples: How many trials there will be; None if not known.
-        time_budget_s: Seconds after which the run ends; None is no limit.
+        total_samples: Total number of trials; None if it is unknown.
+        time_budget_s: Seconds after which the run ends; None for no limit.
         resources: {name: amount} that the trials share; may be empty.
-        max_iterations: After how many the scheduler ends a trial; None if it does not.
-        searcher_name: Where configurations come from; may be empty.
-        scheduler_name: What stops trials early; may be empty.
+        max_iterations: Number of iterations after which the scheduler ends each trial, or None.
+        searcher_name: Name of the searcher; may be empty.
+        scheduler_name: Name of the scheduler; may be empty.
     """
 
     experiment_path: str
@@ -42,16 +42,16 @@ class RunFacts:
 
     @property
     def optimised_metric(self) -> str | None:
-        """The metric, if it is known which of its values are good."""
+        """The metric, if the run has a mode, too."""
         return self.metric if self.mode is not None else None
 
     @property
     def slots(self) -> str:
-        """What there is to share, as text: ``4 CPU, 1 GPU``; "" if that is not known."""
+        """The shared resources as text, ``4 CPU, 1 GPU``; "" if they are unknown."""
         return ", ".join(f"{amount:g} {name}" for name, amount in _counted(self.resources))
 
     def slots_in_use(self, used: Mapping[str, float]) -> str:
-        """``3 of 4 CPU, 1 of 1 GPU in use``; "" if it is not known how much there is.
+        """Returns the resources in use, ``3 of 4 CPU, 1 of 1 GPU in use``; "" if unknown.
 
         Args:
             used: {name: amount} that running trials hold.
@@ -63,23 +63,27 @@ class RunFacts:
         return ", ".join(parts) + " in use" if parts else ""
 
     def total(self, known: int) -> int | None:
-        """How many trials there will be, None if that is open.
+        """Returns the total number of trials; None if it is unknown.
 
         Args:
-            known: How many there are; a search can make more than was said.
+            known: Number of existing trials. A search may create more than it announced.
         """
         return None if self.total_samples is None else max(self.total_samples, known)
 
     def progress(self, ended: int, known: int) -> str:
-        """``12/100``, or ``12`` if the end is open."""
+        """Returns the progress as text, ``12/100``; ``12`` if the total is unknown.
+
+        Args:
+            ended: Number of ended trials.
+            known: Number of existing trials.
+        """
         total = self.total(known)
         return str(ended) if total is None else f"{ended}/{total}"
 
     def plan(self) -> str:
-        """What is going to happen, on one line."""
-        trials = "trials without end" if self.total_samples is None else ""
-        if self.total_samples is not None:
-            trials = count(self.total_samples, "trial")
+        """Returns a line on the planned trials, the resources, the searcher and the scheduler."""
+        total = self.total_samples
+        trials = "trials without end" if total is None else count(total, "trial")
         parts = [trials, self.slots]
         parts += [f"searcher {self.searcher_name}"] if self.searcher_name else []
         parts += [f"scheduler {self.scheduler_name}"] if self.scheduler_name else []
@@ -87,5 +91,5 @@ class RunFacts:
 
 
 def _counted(resources: Mapping[str, float]) -> list[tuple[str, float]]:
-    """The devices, of which there are a few; memory and other names tell a reader little."""
+    """Returns (name, amount) of the CPUs and GPUs; other resources are not shown."""
     return [(name, resources[name]) for name in ("CPU", "GPU") if resources.get(name)]

@@ -1,4 +1,4 @@
-"""What a failure was, on one line, and where it happened."""
+"""failure_text: the cause and the place of a trial's failure on one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOT_OF_USER = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python3|^<"
 
 
 def cause_of(trial: Trial) -> str:
-    """The first line of what a trial failed with: ``ValueError: lr must be positive``."""
+    """Returns the first line of a trial's error: ``ValueError: lr must be positive``."""
     error = trial.kept_error
     if error is None:
         return "unknown error"
@@ -28,34 +28,34 @@ def cause_of(trial: Trial) -> str:
     raised = _exception_line(_traceback_of(error))
     if raised:
         return printable(raised)
-    # The message of a dead worker says all there is; its class adds nothing.
+    # The message for a dead worker is complete. The name of its class adds nothing.
     return _describe("" if isinstance(error, TrialError) else type(error).__name__, str(error))
 
 
 def place_of(trial: Trial) -> str | None:
-    """Where a trial failed, in the user's code if it took part: ``train.py:12``."""
+    """Returns the place of a trial's failure, if possible in the user's code: ``train.py:12``."""
     place = source_of(trial)
     return None if place is None else printable(f"{os.path.basename(place[0])}:{place[1]}")
 
 
 def source_of(trial: Trial) -> tuple[str, int] | None:
-    """Path and line of where a trial failed, in the user's code if it took part."""
+    """Returns (path, line) of a trial's failure, if possible in the user's code."""
     text = _traceback_of(trial.kept_error)
     frames = list(_FRAME.finditer(text))
     if not frames:
         return None
-    if _TRACEBACK in text:  # The stack of a crash has its innermost frame first already.
+    if _TRACEBACK in text:  # Only the stack of a crash has its innermost frame first.
         frames.reverse()
     chosen = next((each for each in frames if _is_of_user(each["path"])), frames[0])
     return chosen["path"], int(chosen["line"])
 
 
 def traceback_lines(trial: Trial, at_most: int | None = None) -> list[str]:
-    """The traceback of a failure, without empty lines; none if it has none.
+    """Returns the traceback of a failure, without empty lines.
 
     Args:
-        trial: That failed.
-        at_most: How many of the lines that tell most; None is all.
+        trial: The failed trial.
+        at_most: Largest number of lines, counted from the innermost frame; None for all.
     """
     text = _traceback_of(trial.kept_error)
     lines = [printable(line) for line in text.splitlines() if line.strip()]
@@ -66,7 +66,7 @@ def traceback_lines(trial: Trial, at_most: int | None = None) -> list[str]:
 
 
 def failure_text(trial: Trial) -> str:
-    """Cause and place of a failure on one line."""
+    """Returns the cause and the place of a failure on one line."""
     place = place_of(trial)
     return f"{cause_of(trial)} ({place})" if place else cause_of(trial)
 
@@ -76,9 +76,10 @@ def _traceback_of(error: BaseException | None) -> str:
 
 
 def _exception_line(traceback_text: str) -> str:
-    """The line of a traceback that names the exception: the first after the last frame.
+    """Returns the line of a traceback that names the exception.
 
-    The last line of a traceback will not do: messages can have many lines.
+    This is the first line after the last frame. The last line of the traceback may be a further
+    line of the message.
     """
     if _TRACEBACK not in traceback_text:
         return ""

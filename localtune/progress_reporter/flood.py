@@ -1,4 +1,4 @@
-"""Keeps a run with thousands of short trials from flooding a log."""
+"""FloodGate: limits the number of lines per second in a log."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ MAX_LINES = 20
 
 
 class FloodGate:
-    """Lets a number of lines of each kind through per second and counts the rest.
+    """Admits a number of lines of each kind per second, and counts the others.
 
-    The first second of a flood still shows its first lines. While it goes on, each second is one
-    line that says how much there was.
+    In the first second of a flood, its first lines are shown. In each further second, one line
+    tells the number of lines held back.
 
     Args:
-        max_lines: Lines of one kind per second.
+        max_lines: Largest number of lines of one kind per second.
     """
 
     def __init__(self, max_lines: int = MAX_LINES) -> None:
@@ -26,7 +26,7 @@ class FloodGate:
         self._flooded: set[str] = set()
 
     def admit(self, kind: str) -> bool:
-        """Whether to print a line of this kind; call :meth:`collapsed` before."""
+        """Returns whether to print a line of this kind; call :meth:`collapsed` first."""
         self._seen[kind] += 1
         if kind not in self._flooded and self._seen[kind] <= self._max_lines:
             return True
@@ -34,10 +34,10 @@ class FloodGate:
         return False
 
     def collapsed(self, now_s: float) -> dict[str, int]:
-        """{kind: lines held back} of the second that has ended; empty within one.
+        """Returns {kind: number of lines held back} at the end of each second, else {}.
 
         Args:
-            now_s: Reading of a monotonic clock.
+            now_s: Reading of a monotonic clock, in seconds.
         """
         if now_s < self._window_end_s:
             return {}
@@ -45,7 +45,7 @@ class FloodGate:
         return self.drain()
 
     def drain(self) -> dict[str, int]:
-        """{kind: lines held back} so far; starts anew."""
+        """Returns {kind: number of lines held back} so far, and resets the numbers."""
         held_back = dict(self._held_back)
         self._flooded = {kind for kind, seen in self._seen.items() if seen > self._max_lines}
         self._seen.clear()

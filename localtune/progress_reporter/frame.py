@@ -1,4 +1,4 @@
-"""What the live view shows at one moment.
+"""build_frame: the lines of the live view at one moment.
 
 ::
 
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from localtune.progress_reporter.events import TrialEvent, event_line
 from localtune.progress_reporter.facts import RunFacts
-from localtune.progress_reporter.line import Line, crop, join, line_width, spread
+from localtune.progress_reporter.line import Line, crop, join, justify, line_width
 from localtune.progress_reporter.machine import MachineLoad
 from localtune.progress_reporter.running import fraction_of, max_iterations_of, running_lines
 from localtune.progress_reporter.status import SEPARATOR, bar, counts_parts, remaining_s, time_parts
@@ -43,17 +43,17 @@ if TYPE_CHECKING:
 MAX_ROWS = 10
 MAX_EVENTS = 3
 MAX_RUNNING = 8
-# Failures that stay in sight though others have ended since.
+# Number of latest failures that are always shown.
 _MAX_FAILURES = 2
-# A lower terminal has no line for the load of the machine.
+# Least height of a terminal, in lines, for the line with the load of the machine.
 _MIN_USAGE_HEIGHT = 16
-# Heading and rule of the table, and the empty line above.
+# Lines of the table besides its rows: an empty line, the heading and the rule.
 _TABLE_EXTRA = 3
-# With less room, the trials get it.
+# Least number of free lines for the path of the experiment.
 _MIN_SPACE_FOR_FOOT = 12
-# Eyes do not find what stands at the far end of a very wide terminal.
+# On a wider terminal, the time would be too far from the title.
 _MAX_HEAD_WIDTH = 100
-# Of events that do not fit, the beginning tells nothing.
+# On a narrower terminal, events would be cut before they say anything.
 _MIN_EVENT_WIDTH = 50
 
 
@@ -69,21 +69,21 @@ def build_frame(
     load: MachineLoad | None = None,
     is_final: bool = False,
 ) -> list[Line]:
-    """Lines of the live view: never wider, and less high, than the terminal.
+    """Returns the lines of the live view: fewer than the terminal's, and at most as wide.
 
     Args:
-        facts: About the run.
+        facts: Facts about the run.
         tracker: State of its trials.
-        events: The latest ones, oldest first.
-        known: How many trials exist.
+        events: The latest events, oldest first.
+        known: Number of existing trials.
         elapsed_s: Seconds since the start.
         size: Columns and lines of the terminal.
-        failures: The latest ones, which may be in ``events`` too.
-        load: Of the machine, if it is known.
-        is_final: Whether the frame stays and the summary follows: it tells the rest.
+        failures: The latest failures, which may be in ``events``, too.
+        load: Load of the machine, if it is known.
+        is_final: Whether this is the last frame, which the summary follows.
     """
     width, height = size
-    # The last line of the terminal stays free for the cursor and for what the user types.
+    # The last line of the terminal stays free for the cursor.
     space = max(height - 1, 1)
     counts = tracker.counts(known)
     running = [] if is_final else list(tracker.running.values())
@@ -98,14 +98,14 @@ def build_frame(
     foot = [] if is_final or space < _MIN_SPACE_FOR_FOOT else _foot(facts, width)
     space -= len(foot)
     wanted = 0 if is_final or width < _MIN_EVENT_WIDTH else MAX_EVENTS
-    shown = _chosen(events, failures, min(wanted, space - _TABLE_EXTRA - 4))
+    shown = _events_to_show(events, failures, min(wanted, space - _TABLE_EXTRA - 4))
     tail: list[Line] = [[]] if shown else []
     tail += [event_line(event, facts.optimised_metric, with_file=False) for event in shown]
     space -= len(tail)
-    # Half of the room, so that there are best trials beside many running ones.
+    # The running trials get at most half of the lines, so that the best trials are shown, too.
     rows = min(MAX_RUNNING, (space - _TABLE_EXTRA - 1) // 2)
     bars: list[Line] = []
-    if _are_told_apart(running, facts) and rows >= min(len(running), 2):
+    if _need_own_lines(running, facts) and rows >= min(len(running), 2):
         bars = [[], *running_lines(running, facts, width, rows)]
     space -= len(bars)
     table = _table(facts, tracker, width, min(MAX_ROWS, space - _TABLE_EXTRA), bool(bars))
@@ -120,7 +120,7 @@ def _head(facts: RunFacts, counts: Counts, time: Line, width: int) -> list[Line]
     if line_width(title) + line_width(time) + 2 > width:
         title = [(shorten(facts.name, max(width - 10, 1)), "bold")]
         time = time[:1]
-    lines = [spread(title, time, width)]
+    lines = [justify(title, time, width)]
     total = facts.total(counts.all)
     if total is not None:
         number = f" {counts.ended}/{total}"
@@ -130,8 +130,8 @@ def _head(facts: RunFacts, counts: Counts, time: Line, width: int) -> list[Line]
     return lines
 
 
-def _are_told_apart(running: Sequence[Trial], facts: RunFacts) -> bool:
-    """Whether lines of their own for running trials say more than the table does."""
+def _need_own_lines(running: Sequence[Trial], facts: RunFacts) -> bool:
+    """Returns whether lines for the running trials say more than the table does."""
     if facts.optimised_metric is not None:
         return bool(running)
     return any(max_iterations_of(trial, facts) for trial in running)
@@ -140,7 +140,7 @@ def _are_told_apart(running: Sequence[Trial], facts: RunFacts) -> bool:
 def _usage(
     facts: RunFacts, running: Sequence[Trial], load: MachineLoad | None, width: int
 ) -> list[Line]:
-    """What the run holds, and how busy the machine is; what does not fit is left out."""
+    """Returns a line on the resources in use and the load of the machine, as far as it fits."""
     used: Counter[str] = Counter()
     for trial in running:
         request = trial.placement_group_factory
@@ -164,7 +164,7 @@ def _table(
     trials = tracker.leaderboard.best(rows)
     ranked = {trial.trial_id for trial in trials}
     for trial in tracker.running.values():
-        # Those that have no place among the best have their line above.
+        # Running trials that are not among the best have lines of their own above.
         if len(trials) == rows or (has_bars and facts.optimised_metric is not None):
             break
         if trial.trial_id not in ranked:
@@ -182,10 +182,10 @@ def _table(
     return [[], *lines]
 
 
-def _chosen(
+def _events_to_show(
     events: Sequence[TrialEvent], failures: Sequence[TrialEvent], rows: int
 ) -> list[TrialEvent]:
-    """The events to show, oldest first: the latest ones, among them the latest failures."""
+    """Returns the latest events, with the latest failures among them, oldest first."""
     if rows < 1:
         return []
     kept = list(failures)[-min(_MAX_FAILURES, rows) :]

@@ -1,4 +1,4 @@
-"""What the log of GitHub Actions shows beyond text: groups that fold, and annotations.
+"""GitHubLog: groups and annotations in the log of GitHub Actions.
 
 https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 """
@@ -11,20 +11,20 @@ from collections.abc import Mapping, Sequence
 from localtune.progress_reporter.line import Line
 from localtune.utils.text import printable
 
-# GitHub shows no more than ten of each kind per step.
+# GitHub shows at most ten annotations of each kind per step.
 MAX_ANNOTATIONS = 10
 
 
 def is_github_actions(environ: Mapping[str, str]) -> bool:
-    """Whether the log is one of GitHub Actions."""
+    """Returns whether the process runs in GitHub Actions."""
     return environ.get("GITHUB_ACTIONS") == "true"
 
 
 class GitHubLog:
-    """Makes the lines that steer the log of GitHub Actions.
+    """Makes the lines that control the log of GitHub Actions.
 
     Args:
-        environ: Environment variables; paths of files are told relative to ``GITHUB_WORKSPACE``.
+        environ: Environment variables. Paths are shown relative to ``GITHUB_WORKSPACE``.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -32,28 +32,33 @@ class GitHubLog:
         self._used = {"error": 0, "warning": 0}
 
     def group(self, title: str, lines: Sequence[Line]) -> list[Line]:
-        """Lines that can be folded away."""
+        """Returns lines in a group that can be folded.
+
+        Args:
+            title: Heading of the group.
+            lines: The lines.
+        """
         return [[(f"::group::{printable(title)}", "")], *lines, [("::endgroup::", "")]]
 
     def annotation(
         self, kind: str, message: str, *, title: str, place: tuple[str, int] | None = None
     ) -> list[Line]:
-        """One line that shows up beside the code and on the page of the workflow's run.
+        """Returns a line that is shown beside the code and on the page of the workflow's run.
 
         Args:
             kind: ``"error"`` or ``"warning"``.
-            message: What happened.
+            message: The message.
             title: Heading.
-            place: Path and line of the source, None if that is not known.
+            place: (path, line) in the source; None if it is unknown.
 
         Returns:
-            No line after the first ten of a kind: they would not be shown.
+            One line; none after the first ten of a kind, which GitHub would not show.
         """
         if self._used[kind] >= MAX_ANNOTATIONS:
             return []
         self._used[kind] += 1
         properties = {"title": title}
-        if place is not None and not place[0].startswith("<"):  # Not <stdin> and the like.
+        if place is not None and not place[0].startswith("<"):  # A name such as <stdin> is no file.
             path, line = place
             properties = {"file": self._relative(path), "line": str(line), **properties}
         listed = ",".join(f"{name}={_property(text)}" for name, text in properties.items())

@@ -1,4 +1,4 @@
-"""The best trials of a run, kept so that asking for them costs the same with any number."""
+"""Leaderboard: the best trials of a run, at a cost that does not grow with the number of trials."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from localtune.progress_reporter.values import comparable_metric_of
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial
 
-# (metric as a cost, order of the trial's first appearance, stamp of the entry, trial)
+# (cost, order of the trial's first appearance, stamp of the entry, trial); lower costs are better
 _Entry = tuple[float, int, int, "Trial"]
 
 
 class Leaderboard:
-    """Ranks trials by their latest value of one metric; the first of equals ranks higher.
+    """Ranks trials by their latest value of a metric; of equal ones the first ranks higher.
 
-    A trial is either active, and its value read when it is asked for, or settled, and its value
-    kept in a heap. Only trials that come to rest cost anything (one push each), and :meth:`best`
-    looks at the active ones and the top of the heap.
+    A trial is active or settled. The value of an active trial is read at each call of
+    :meth:`best`. The value of a settled trial is in a heap. So an event costs at most one push,
+    and :meth:`best` reads the active trials and the top of the heap.
 
     Args:
-        metric: Name of the metric, or None to rank nothing.
-        mode: ``"min"`` or ``"max"``, or None to rank nothing.
+        metric: Name of the metric; None ranks no trials.
+        mode: ``"min"`` or ``"max"``; None ranks no trials.
     """
 
     def __init__(self, metric: str | None, mode: str | None) -> None:
@@ -33,18 +33,18 @@ class Leaderboard:
         self._active: dict[str, Trial] = {}
         self._order: dict[str, int] = {}
         self._settled: list[_Entry] = []
-        # {trial id: stamp of its valid entry}; older entries are dropped when they surface.
+        # {trial id: stamp of its valid entry}; older entries are dropped when they are popped.
         self._stamps: dict[str, int] = {}
         self._next_stamp = 0
 
     def activate(self, trial: Trial) -> None:
-        """The trial runs: its value changes from now on."""
+        """Marks a trial as running, so that its value may change."""
         self._order.setdefault(trial.trial_id, len(self._order))
         self._stamps.pop(trial.trial_id, None)
         self._active[trial.trial_id] = trial
 
     def settle(self, trial: Trial) -> None:
-        """The trial rests or has ended: its value stays as it is."""
+        """Marks a trial as paused or ended, so that its value stays the same."""
         self._order.setdefault(trial.trial_id, len(self._order))
         self._active.pop(trial.trial_id, None)
         self._stamps.pop(trial.trial_id, None)
@@ -58,7 +58,7 @@ class Leaderboard:
         self._drop_outdated()
 
     def best(self, number: int) -> list[Trial]:
-        """The best trials, best first: at most ``number``, less if few have a value."""
+        """Returns up to ``number`` trials with a value, the best first."""
         entries = self._pop_settled(number)
         for entry in entries:
             heapq.heappush(self._settled, entry)
@@ -77,7 +77,7 @@ class Leaderboard:
         return taken
 
     def _drop_outdated(self) -> None:
-        """Keeps trials that come to rest again and again from filling the heap."""
+        """Removes outdated entries when there are too many, as of trials that pause often."""
         if len(self._settled) > 2 * len(self._stamps) + 64:
             self._settled = [
                 entry for entry in self._settled if self._stamps.get(entry[-1].trial_id) == entry[2]
@@ -92,7 +92,13 @@ class Leaderboard:
 
 
 def rank(trials: Sequence[Trial], metric: str | None, mode: str | None) -> list[Trial]:
-    """All trials that have a value of the metric, best first."""
+    """Returns all trials that have a value of a metric, the best first.
+
+    Args:
+        trials: The trials.
+        metric: Name of the metric; None ranks no trials.
+        mode: ``"min"`` or ``"max"``; None ranks no trials.
+    """
     if metric is None or mode is None:
         return []
     sign = -1.0 if mode == "max" else 1.0

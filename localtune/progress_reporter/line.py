@@ -1,7 +1,7 @@
-"""Lines of styled text: what all output is made of, before it is known where it goes.
+"""Lines of styled text, from which all output is made.
 
-A style is one or more words of ``bold dim red green magenta``, or "" for none. These colours can
-be read on light and on dark terminals; yellow and cyan vanish on white ones, blue on black ones.
+A style is one or more of the words ``bold dim red green magenta``, or "" for none. These colours
+are readable on light and on dark terminals, which yellow, cyan and blue are not.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from localtune.utils.text import printable, shorten, text_width
 
-# (text, style). What widths are measured of is printable already; what is written is made so.
+# (text, style). The text must be printable where its width is measured.
 Span = tuple[str, str]
 Line = list[Span]
 
@@ -18,12 +18,12 @@ _SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "magenta": "35"}
 
 
 def plain(line: Line) -> str:
-    """The text of a line."""
+    """Returns a line as text without styles."""
     return "".join(printable(text) for text, _ in line)
 
 
 def painted(line: Line) -> str:
-    """The text of a line with the escape codes of its styles."""
+    """Returns a line as text with the escape codes of its styles."""
     return "".join(
         f"\x1b[{';'.join(_SGR[word] for word in style.split())}m{printable(text)}\x1b[0m"
         if style
@@ -33,18 +33,18 @@ def painted(line: Line) -> str:
 
 
 def line_width(line: Line) -> int:
-    """Columns of a terminal that a line takes."""
+    """Returns the width of a line in columns of a terminal."""
     return sum(text_width(text) for text, _ in line)
 
 
 def crop(line: Line, width: int) -> Line:
-    """The line cut to ``width`` columns, with an ellipsis if something is missing."""
+    """Returns a line of at most ``width`` columns; an ellipsis marks a cut."""
     if line_width(line) <= width:
         return line
     left = width
     cropped: Line = []
     for text, style in line:
-        # One column stays free for the ellipsis, which says that spans after this one are gone.
+        # One column stays free for the ellipsis.
         if text_width(text) < left:
             cropped.append((text, style))
             left -= text_width(text)
@@ -54,14 +54,25 @@ def crop(line: Line, width: int) -> Line:
     return cropped
 
 
-def spread(left: Line, right: Line, width: int) -> Line:
-    """Two lines as one: the first at the left edge, the second at the right one, if both fit."""
+def justify(left: Line, right: Line, width: int) -> Line:
+    """Returns two lines as one, at the left and at the right edge.
+
+    Args:
+        left: Line at the left edge.
+        right: Line at the right edge; it is left out if there is no room.
+        width: Columns of the terminal.
+    """
     gap = width - line_width(left) - line_width(right)
     return [*left, (" " * gap, ""), *right] if gap >= 2 else crop(left, width)
 
 
 def join(parts: Iterable[Line], separator: str) -> Line:
-    """Lines as one, with a dim separator between them."""
+    """Returns several lines as one.
+
+    Args:
+        parts: The lines.
+        separator: Text between two lines, shown dim.
+    """
     joined: Line = []
     for part in parts:
         if joined:

@@ -1,4 +1,4 @@
-"""How busy the machine is, for the head of the live view."""
+"""MachineMeter: reads the load of the machine for the live view."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from localtune.clock import Clock, SystemClock
 
-# Shorter than this, the share of busy time is noise; and looking costs something.
+# Seconds between two readings. Over a shorter time, the CPU share would be noise.
 PERIOD_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class MachineLoad:
-    """The machine as a whole, with all that runs on it.
+    """The load of the whole machine, by all of its processes.
 
     Attributes:
-        cpu: Share of the CPUs that is busy, from 0 to 1; None until it has been watched.
-        used_bytes: Memory in use, without what the system can give back.
-        total_bytes: Memory that there is.
+        cpu: Share of the CPUs that is busy, from 0 to 1; None at the first reading.
+        used_bytes: Memory in use, without memory that the system can free.
+        total_bytes: Total memory.
     """
 
     cpu: float | None
@@ -36,18 +36,18 @@ class MachineMeter:
         self._clock = clock or SystemClock()
         self._next_s: float | None = None
         self._load: MachineLoad | None = None
-        # Kept here: psutil's own memory of the last call belongs to the user's program.
+        # psutil.cpu_percent() has global state, which belongs to the user's program.
         self._busy_s = self._total_s = 0.0
 
     def load(self) -> MachineLoad | None:
-        """The load of the last second or so; None where it cannot be read."""
+        """Returns the latest load, at most about a second old; None if it cannot be read."""
         now_s = self._clock.monotonic()
         if self._next_s is None or now_s >= self._next_s:
             is_first = self._next_s is None
             self._next_s = now_s + PERIOD_S
             try:
                 self._load = self._measured(is_first)
-            except (OSError, RuntimeError):  # No /proc, or one that psutil does not understand.
+            except (OSError, RuntimeError):  # psutil cannot read /proc.
                 self._load = None
         return self._load
 
@@ -55,7 +55,7 @@ class MachineMeter:
         import psutil
 
         times = psutil.cpu_times()
-        # Guests are part of the user's time already.
+        # The user time includes the time of guests.
         guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
         total_s = sum(times) - guests
         busy_s = total_s - times.idle - getattr(times, "iowait", 0.0)

@@ -20,8 +20,7 @@ class JupyterNotebookReporter(CLIReporter):
     """Shows the state of a run as tables in a notebook. Elsewhere it prints them.
 
     Args:
-        overwrite: Whether a report takes the place of the one before. What else the cell has
-            shown stays.
+        overwrite: Whether a report replaces the one before. Other output of the cell stays.
 
     All other arguments are those of :class:`CLIReporter`.
     """
@@ -58,7 +57,7 @@ class JupyterNotebookReporter(CLIReporter):
             sort_by_metric=sort_by_metric,
         )
         self._overwrites = overwrite
-        self._shown: Any = None  # handle of what this run has shown
+        self._shown: Any = None  # IPython's handle of this run's report
 
     def setup(
         self,
@@ -84,11 +83,12 @@ class JupyterNotebookReporter(CLIReporter):
 
 
 def as_html(sections: list[Section], max_column_width: int) -> str:
-    """Texts and tables of a report as HTML.
+    """Returns the sections of a report as HTML.
 
     Args:
-        sections: Of a report.
-        max_column_width: Characters of a cell; longer texts are cut and shown in full on hover.
+        sections: Texts and tables of the report.
+        max_column_width: Largest number of characters in a cell; longer texts are cut, and shown
+            in full on hover.
     """
     parts = [
         f"<p>{html.escape(printable_lines(section))}</p>"
@@ -96,7 +96,7 @@ def as_html(sections: list[Section], max_column_width: int) -> str:
         else _html_table(section, max_column_width)
         for section in sections
     ]
-    # Wide tables scroll by themselves. No colours: those of a light or dark notebook fit.
+    # A wide table scrolls. The colours are those of the notebook's theme.
     return '<div style="overflow-x: auto">' + "".join(parts) + "</div>"
 
 
@@ -119,11 +119,11 @@ def _html_cell(column: Column, row: int, max_width: int) -> str:
 
 
 def _notebook_display() -> Any:
-    """The module of IPython that shows things, None outside a notebook.
+    """Returns the module ``IPython.display``; None outside a notebook.
 
-    Looked up and not imported: a notebook has loaded it.
+    A notebook has imported it already, so it is not imported here.
     """
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    # A terminal's IPython has no kernel and shows no HTML.
+    # IPython in a terminal has no kernel, and cannot show HTML.
     return sys.modules.get("IPython.display") if hasattr(shell, "kernel") else None

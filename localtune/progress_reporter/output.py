@@ -1,4 +1,4 @@
-"""Output: what the loop asks of whatever shows a run, beyond the hooks of a callback."""
+"""Output: the interface by which the loop shows a run; it extends the hooks of a callback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Output(Callback, ABC):
-    """Shows a run to the person who started it.
+    """Base class of outputs, which show a run to the user.
 
     All methods are called in the thread that runs the experiment.
     """
@@ -22,29 +22,28 @@ class Output(Callback, ABC):
 
     @abstractmethod
     def tick(self) -> None:
-        """Time may have passed. Called after each step, a few times per second if idle."""
+        """Updates the output; called after each step, and a few times per second if idle."""
 
     @property
     def wants_worker_output(self) -> bool:
-        """Whether workers must not write to the terminal themselves.
+        """Whether the output of workers must come through :meth:`worker_output`.
 
-        Where something is drawn in place, they would write into it, and be overwritten: what they
-        print has to come through :meth:`worker_output`.
+        Workers must not write to a terminal on which a frame is drawn in place.
         """
         return False
 
     @abstractmethod
     def worker_output(self, text: str, trial_id: str) -> None:
-        """Shows what a worker has printed.
+        """Shows text that a worker has printed.
 
         Args:
-            text: Whole lines; of their escape codes, those of colours are kept.
-            trial_id: Of the trial that it served; "" if it served none yet.
+            text: Whole lines. Escape codes of colours are kept, others are removed.
+            trial_id: Id of the worker's trial; "" if it has had none yet.
         """
 
     @abstractmethod
     def summary(self, trials: Sequence[Trial], *, interrupted: bool, elapsed_s: float) -> None:
-        """Tells how the run ended. Called once, before or after :meth:`on_experiment_end`.
+        """Shows how the run ended; called once, before or after :meth:`on_experiment_end`.
 
         Args:
             trials: All trials.
@@ -54,8 +53,8 @@ class Output(Callback, ABC):
 
     @abstractmethod
     def log(self, message: str) -> None:
-        """Tells something on one line."""
+        """Shows a message on one line."""
 
     @abstractmethod
     def warn(self, message: str) -> None:
-        """Tells something on one line that the user should look at."""
+        """Shows a warning on one line."""

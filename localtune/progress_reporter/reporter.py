@@ -1,4 +1,4 @@
-"""ProgressReporter: base class of what a user can put in place of the built-in output."""
+"""ProgressReporter: base class of reporters that replace the built-in output."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 class ProgressReporter(ABC):
-    """Shows how a run goes on, in a way of its own.
+    """Base class of reporters, which show the progress of a run.
 
     Pass an instance as ``RunConfig(progress_reporter=...)``. All methods run in the parent
-    process, in the thread that runs the experiment, between two steps of it: a reporter that
-    takes long keeps trials waiting. Trials may be read, not changed. An exception ends the run.
+    process, in the thread that runs the experiment, between two steps. A slow reporter therefore
+    keeps trials waiting. Trials may be read, but not changed. An exception ends the run.
 
     Example:
         >>> class Counter(ProgressReporter):
@@ -33,31 +33,31 @@ class ProgressReporter(ABC):
         mode: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Called once, at the start of each run.
+        """Prepares for a run; called once, at its start.
 
         Args:
-            start_time: Unix time of the start.
-            total_samples: How many trials there will be; None if not known.
+            start_time: Unix time of the start, in seconds.
+            total_samples: Total number of trials; None if it is unknown.
             metric: Metric of the run, if it has one.
-            mode: ``"min"`` or ``"max"``.
-            **kwargs: More in later versions.
+            mode: ``"min"`` or ``"max"``, if the run has a mode.
+            **kwargs: Further arguments of later versions.
         """
 
     @abstractmethod
     def should_report(self, trials: list[Trial], done: bool = False) -> bool:
-        """Whether to report now. Called after each step, so it must be quick.
+        """Returns whether to report now. It is called after each step, so it must be quick.
 
         Args:
             trials: All trials.
-            done: Whether the run has ended; asked exactly once with True.
+            done: Whether the run has ended; True in exactly one call.
         """
 
     @abstractmethod
     def report(self, trials: list[Trial], done: bool, *sys_info: str) -> None:
-        """Shows the state of the run. Called when :meth:`should_report` said so.
+        """Shows the state of the run; called when :meth:`should_report` has returned True.
 
         Args:
             trials: All trials.
             done: Whether the run has ended.
-            *sys_info: Lines about the run: its scheduler and its resources.
+            *sys_info: Lines about the run, such as its scheduler and its resources.
         """

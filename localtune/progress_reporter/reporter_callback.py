@@ -1,4 +1,4 @@
-"""ReporterCallback: a user's reporter in the place of the built-in output."""
+"""ReporterCallback: shows a run by a user's reporter in place of the built-in output."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ if TYPE_CHECKING:
 
 
 class ReporterCallback(Output):
-    """Calls a :class:`ProgressReporter` after each step, while nothing happens, and at the end.
+    """Calls a :class:`ProgressReporter` after each step, while the run is idle, and at the end.
 
-    The reporter is set up at once, so that what it refuses is refused before anything starts.
+    The constructor sets up the reporter, so that it can refuse the run before the run starts.
 
     Args:
-        reporter: Shows the run.
-        total_samples: How many trials there will be; None or -1 if that is open.
+        reporter: The user's reporter.
+        total_samples: Total number of trials; None or -1 if it is unknown.
         metric: Metric of the run, or None.
         mode: ``"min"`` or ``"max"``, or None.
         experiment_path: Directory of the experiment.
-        sys_info: Lines about the run that each report gets.
-        stream: Where messages are written; None is the standard output.
+        sys_info: Lines about the run for each report.
+        stream: Stream for messages; None is the standard output.
         clock: Source of time.
     """
 
-    fails_only_its_trial = False  # The reporter is the user's.
+    # An error of the user's reporter ends the run.
+    fails_only_its_trial = False
 
     def __init__(
         self,
@@ -71,7 +72,7 @@ class ReporterCallback(Output):
         self._report(done=False)
 
     def summary(self, trials: Sequence[Trial], *, interrupted: bool, elapsed_s: float) -> None:
-        # The reporter's last report tells what the user wants to be told.
+        # The reporter's last report takes the place of a summary.
         if interrupted:
             self._write(f"Interrupted. {plain(resume_line(self._experiment_path))}")
 

@@ -1,4 +1,4 @@
-"""Which results are shown one by one, and how."""
+"""ResultLines: the lines that show single results."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _MAX_METRICS = 4
 
 
 class ResultLines:
-    """One line per result, at most one per trial every few seconds; the final one always.
+    """Makes lines for results: at most one result per trial every few seconds, and the last one.
 
     Args:
-        metric: Metric of the run: it is shown first.
-        in_full: Whether each line is followed by the whole result.
+        metric: Metric of the run, which is shown first.
+        in_full: Whether the whole result follows each line.
     """
 
     def __init__(self, metric: str | None, *, in_full: bool) -> None:
@@ -33,12 +33,12 @@ class ResultLines:
         self._next_s: dict[str, float] = {}
 
     def is_due(self, trial: Trial, result: Mapping[str, Any], now_s: float) -> bool:
-        """Whether to show the result now; if so, others of the trial are not for a while.
+        """Returns whether a result is shown; the trial's next ones are then not due for a while.
 
         Args:
-            trial: Whose result it is.
-            result: The result, nested.
-            now_s: Reading of a monotonic clock.
+            trial: The trial that reported the result.
+            result: The nested result.
+            now_s: Reading of a monotonic clock, in seconds.
         """
         if now_s < self._next_s.get(trial.trial_id, now_s) and not result.get(DONE):
             return False
@@ -46,11 +46,11 @@ class ResultLines:
         return True
 
     def lines(self, trial: Trial, result: Mapping[str, Any], at_s: float) -> list[Line]:
-        """The lines of one result.
+        """Returns the lines of one result.
 
         Args:
-            trial: Whose result it is.
-            result: The result, nested.
+            trial: The trial that reported the result.
+            result: The nested result.
             at_s: Seconds since the start of the run.
         """
         lines = [result_line(trial, at_s, self._shown(result))]
@@ -60,7 +60,7 @@ class ResultLines:
         return lines
 
     def forget(self, trial: Trial) -> None:
-        """The trial has ended."""
+        """Forgets a trial that has ended."""
         self._next_s.pop(trial.trial_id, None)
 
     def _shown(self, result: Mapping[str, Any]) -> list[str]:

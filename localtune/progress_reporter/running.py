@@ -1,4 +1,4 @@
-"""The trials that run, one line each: how far each of them is."""
+"""running_lines: one line per running trial, with its progress."""
 
 from __future__ import annotations
 
@@ -21,30 +21,40 @@ if TYPE_CHECKING:
     from localtune.trial.trial import Trial
 
 _MAX_LABEL, _MAX_BAR, _MIN_BAR = 20, 30, 4
-# Narrower terminals show the bar and the number of iterations only.
+# Narrower terminals show only the bar and the number of iterations.
 _MIN_WIDTH_FOR_DETAILS = 60
 
 
 def max_iterations_of(trial: Trial, facts: RunFacts) -> int | None:
-    """How many iterations a trial can have at most; None if nobody has said so."""
+    """Returns the largest number of iterations of a trial; None if it is unknown.
+
+    Args:
+        trial: The trial.
+        facts: Facts about the run.
+    """
     bounds = [trial.stopping_criterion.get(TRAINING_ITERATION), facts.max_iterations]
     return min((int(bound) for bound in bounds if bound and bound >= 1), default=None)
 
 
 def fraction_of(trial: Trial, facts: RunFacts) -> float:
-    """How much of a trial is done, 0 if that is not known."""
+    """Returns the share of a trial that is done, from 0 to 1; 0 if it is unknown.
+
+    Args:
+        trial: The trial.
+        facts: Facts about the run.
+    """
     most = max_iterations_of(trial, facts)
     return min((iterations_of(trial) or 0) / most, 1.0) if most else 0.0
 
 
 def running_lines(trials: Sequence[Trial], facts: RunFacts, width: int, rows: int) -> list[Line]:
-    """At most ``rows`` lines; the last one says how many trials are not shown.
+    """Returns at most ``rows`` lines; the last one may give the number of further trials.
 
     Args:
-        trials: Those that run, in the order of their start.
-        facts: About the run.
+        trials: The running trials, in the order of their start.
+        facts: Facts about the run.
         width: Columns of the terminal.
-        rows: At least 1.
+        rows: Largest number of lines, at least 1.
     """
     shown = trials if len(trials) <= rows else trials[: rows - 1]
     labels = [shorten(trial_label(trial), min(_MAX_LABEL, width), keep="ends") for trial in shown]

@@ -1,4 +1,4 @@
-"""What is told at the end of a run: the best trial, where everything is, what failed and why."""
+"""The summary at the end of a run: the best trial, the paths of the results, and the failures."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ _MAX_METRICS = 12
 def summary_lines(
     trials: Sequence[Trial], facts: RunFacts, *, interrupted: bool, elapsed_s: float
 ) -> list[Line]:
-    """Lines of the final summary.
+    """Returns the lines of the final summary.
 
     Args:
         trials: All trials.
-        facts: About the run.
+        facts: Facts about the run.
         interrupted: Whether the user ended the run before it was done.
         elapsed_s: Duration of the run in seconds.
     """
@@ -66,7 +66,7 @@ def summary_lines(
 
 
 def resume_line(experiment_path: str) -> Line:
-    """How to take up an interrupted run."""
+    """Returns the line that shows how to resume an interrupted run."""
     path = printable(experiment_path)
     if _is_of_command_line(experiment_path):
         call = f"localtune resume {path}"
@@ -76,12 +76,12 @@ def resume_line(experiment_path: str) -> Line:
 
 
 def _is_of_command_line(experiment_path: str) -> bool:
-    # Only 'localtune run' notes what it was started with.
+    # Only 'localtune run' writes this file.
     return os.path.exists(os.path.join(experiment_path, COMMAND_FILE))
 
 
 def failure_lines(trials: Sequence[Trial]) -> list[Line]:
-    """Which trials failed, by cause; the most frequent one first. Nothing if none did."""
+    """Returns lines on the failed trials by cause, the most frequent cause first."""
     groups = _groups_by_cause(trials)
     if not groups:
         return []
@@ -119,12 +119,12 @@ def _headline(trials: Sequence[Trial], interrupted: bool, elapsed_s: float) -> L
     elif trials and ended == len(trials):
         verdict = [(f"Done in {took}", "bold green")]
     else:
-        # Something of the run itself failed; who called it gets the error.
+        # The run itself failed. The caller gets the error.
         verdict = [(f"Ended early after {took}", "bold red")]
     recovered = sum(
         trial.num_failures > 0 and trial.status is Status.TERMINATED for trial in trials
     )
-    # Nothing runs any more.
+    # No trial runs any more, so a trial with the status RUNNING is unfinished.
     parts = [verdict, *counts_parts(counts, running="unfinished")]
     if recovered:
         parts.append([(f"{count(recovered, 'trial')} recovered from failures", "")])
@@ -135,7 +135,7 @@ def _best_lines(best: Trial, facts: RunFacts) -> list[Line]:
     title: Line = [("Best trial ", "bold"), (trial_label(best), "bold green")]
     if best.status is Status.ERROR:
         title.append((" (failed after its latest result)", "red"))
-    # Exactly, so that the configuration can be used again.
+    # The values are not shortened, so that the configuration can be used again.
     parameters = [
         (one_line(name), one_line(value, None)) for name, value in parameters_of(best).items()
     ]
@@ -204,7 +204,7 @@ def _cause_of_group(group: list[Trial]) -> str:
 
 
 def _without_names(trial: Trial) -> str:
-    """What failed, equal for all trials with the same cause: messages may name the trial."""
+    """Returns the failure of a trial without the trial's names, to compare it with others."""
     text = failure_text(trial)
     for name in (str(trial), trial.trial_id):
         text = text.replace(printable(name), ELLIPSIS)
@@ -212,13 +212,12 @@ def _without_names(trial: Trial) -> str:
 
 
 def _allot(groups: list[list[Trial]]) -> list[int]:
-    """How many trials of each group are listed: one of each first, then as many as there is room
-    for."""
-    allotted = [1 if i < MAX_FAILED_TRIALS else 0 for i in range(len(groups))]
+    """Returns the number of listed trials per group: one each, then as many as there is room."""
+    allotted = [int(number < MAX_FAILED_TRIALS) for number in range(len(groups))]
     left = MAX_FAILED_TRIALS - sum(allotted)
-    for i, group in enumerate(groups[:MAX_FAILED_TRIALS]):
+    for number, group in enumerate(groups[:MAX_FAILED_TRIALS]):
         more = min(len(group) - 1, left)
-        allotted[i] += more
+        allotted[number] += more
         left -= more
     return allotted
 

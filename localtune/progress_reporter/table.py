@@ -1,4 +1,4 @@
-"""Tables of text that fit where they are shown."""
+"""table_lines: tables of text that fit into a width."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from localtune.progress_reporter.line import Line, Span
 from localtune.utils.text import ELLIPSIS, shorten, text_width
 
 _GAP = "  "
-# A column is not made narrower than this; it is left out instead.
+# A column that would be narrower than this is left out.
 _MIN_WIDTH = 8
 
 
@@ -17,12 +17,12 @@ class Column:
     """One column of a table.
 
     Attributes:
-        title: Its heading.
-        cells: One text and style per row.
-        rank: Columns with the highest rank are left out first; 0 stays in any case.
-        keep: Which part of a cell that is too long stays, see :func:`shorten`.
-        is_number: Whether the cells are numbers: they stand at the right edge, uncut.
-        is_whole: Whether even long cells are shown in full: half a path leads nowhere.
+        title: Heading of the column.
+        cells: (text, style) of each row.
+        rank: Columns with the highest rank are left out first. A column of rank 0 always stays.
+        keep: Part of a long cell that is kept, see :func:`shorten`.
+        is_number: Whether the cells are numbers, which are aligned right and never cut.
+        is_whole: Whether long cells are shown in full, as paths are.
     """
 
     title: str
@@ -34,20 +34,20 @@ class Column:
 
     @property
     def cell_width(self) -> int:
-        """Columns of the terminal that the longest cell takes."""
+        """Width of the longest cell, in columns of the terminal."""
         return max((text_width(text) for text, _ in self.cells), default=0)
 
 
 def table_lines(
     columns: list[Column], *, width: int | None = None, max_column_width: int = 20
 ) -> list[Line]:
-    """The heading, a rule, and one line per row.
+    """Returns the lines of a table: the heading, a rule, and one line per row.
 
     Args:
-        columns: All of equal length, in the order from left to right.
-        width: Columns of the terminal to fit into, at least 1: what is least important is left
-            out, and an ellipsis in the heading says so. None leaves out nothing.
-        max_column_width: Longer texts are cut.
+        columns: The columns from left to right, with the same number of cells each.
+        width: Columns of the terminal, at least 1. Columns that do not fit are left out, which an
+            ellipsis in the heading shows. None leaves out none.
+        max_column_width: Largest width of a column; longer texts are cut.
     """
     widths = [_width(column, max_column_width) for column in columns]
     kept = list(range(len(columns)))
@@ -68,7 +68,7 @@ def _width(column: Column, max_width: int) -> int:
 
 
 def _fit(columns: list[Column], widths: list[int], width: int) -> tuple[list[int], list[int]]:
-    """Which columns stay, and how wide each is."""
+    """Returns the positions of the columns that stay, and the widths of all columns."""
     kept = sorted(range(len(columns)), key=lambda i: columns[i].rank)
     narrowest = [
         min(width, max(column.cell_width, _MIN_WIDTH) if column.is_number else _MIN_WIDTH)
@@ -80,7 +80,7 @@ def _fit(columns: list[Column], widths: list[int], width: int) -> tuple[list[int
     widths = list(widths)
     while _total(widths, kept) > width:
         wide = [i for i in kept if widths[i] > narrowest[i]] or [i for i in kept if widths[i] > 1]
-        # Headings are cut first, what names the row last.
+        # Headings are cut first, and the column that names the row last.
         widest = max(
             wide,
             key=lambda i: (columns[i].rank > 0, widths[i] > columns[i].cell_width, widths[i], i),
@@ -94,7 +94,7 @@ def _total(widths: list[int], kept: list[int]) -> int:
 
 
 def _heading(column: Column, width: int) -> Line:
-    # The last part of a nested name says most.
+    # The last part of a nested name matters most.
     title = shorten(column.title, width, keep="end")
     return _aligned((title, "bold"), column, width)
 

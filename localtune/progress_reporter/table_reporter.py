@@ -1,4 +1,4 @@
-"""TableReporter: what the reporters with tables have in common."""
+"""TableReporter: base class of the reporters that show tables."""
 
 from __future__ import annotations
 
@@ -38,23 +38,24 @@ _STATUS_ORDER = (
 
 
 class TableReporter(ProgressReporter):
-    """Base of reporters that show trials in tables, every few seconds.
+    """Base class of reporters that show trials in tables, every few seconds.
 
     Args:
         metric_columns: Flat names of metrics to show, or {flat name: title}; None shows common
-            ones and the first few numbers that trials report.
+            metrics and the first few numbers that trials report.
         parameter_columns: Flat names of parameters to show, or {flat name: title}; None shows
-            those that were searched.
-        total_samples: How many trials there will be, if the run does not know.
-        max_progress_rows: Rows of the table of trials.
-        max_error_rows: Rows of the table of failures.
-        max_column_length: Characters of a cell; longer texts are cut.
+            the searched parameters.
+        total_samples: Total number of trials, if the run does not know it.
+        max_progress_rows: Largest number of rows in the table of trials.
+        max_error_rows: Largest number of rows in the table of failures.
+        max_column_length: Largest number of characters in a cell; longer texts are cut.
         max_report_frequency: Seconds between two reports.
-        infer_limit: How many metrics to find out if none are named.
-        print_intermediate_tables: Whether to show tables before the end of the run; None does.
-        metric: Metric that says which trial is best, if the run has none.
+        infer_limit: Largest number of metrics to show if none are named.
+        print_intermediate_tables: Whether tables are shown before the end of the run; None is
+            True.
+        metric: Metric by which the best trial is found, if the run has none.
         mode: ``"min"`` or ``"max"``, if the run has none.
-        sort_by_metric: Whether to show the best trials first.
+        sort_by_metric: Whether the best trials are shown first.
 
     Raises:
         ValueError: for another mode.
@@ -93,7 +94,7 @@ class TableReporter(ProgressReporter):
         self._start_time: float | None = None
         self._next_report_s: float | None = None
 
-    # -- what a user calls ------------------------------------------------------------------
+    # -- for users --------------------------------------------------------------------------
 
     def add_metric_column(self, metric: str, representation: str | None = None) -> None:
         """Shows one more metric.
@@ -119,7 +120,7 @@ class TableReporter(ProgressReporter):
         """
         self._parameter_columns.add(parameter, representation)
 
-    # -- what the run calls -----------------------------------------------------------------
+    # -- hooks ------------------------------------------------------------------------------
 
     def setup(
         self,
@@ -135,8 +136,8 @@ class TableReporter(ProgressReporter):
         ):
             if own is not None and given is not None:
                 raise ValueError(
-                    f"{name} can be set in the run or in its reporter, but got {given!r} and "
-                    f"{own!r}: leave it out of the {type(self).__name__}."
+                    f"{name} must be set only in the run or only in its reporter, but got "
+                    f"{given!r} and {own!r}. Leave it out of the {type(self).__name__}."
                 )
         self._metric = self._own_metric if metric is None else metric
         self._mode = self._own_mode if mode is None else mode
@@ -152,10 +153,16 @@ class TableReporter(ProgressReporter):
             return True
         return False
 
-    # -- what is shown ------------------------------------------------------------------------
+    # -- contents -----------------------------------------------------------------------------
 
     def sections(self, trials: list[Trial], done: bool, sys_info: Iterable[str]) -> list[Section]:
-        """Texts and tables of one report, in their order."""
+        """Returns the texts and tables of one report, in their order.
+
+        Args:
+            trials: All trials.
+            done: Whether the run has ended.
+            sys_info: Lines about the run.
+        """
         sections: list[Section] = [self._time_text(), *(one_line(text) for text in sys_info)]
         best = next(iter(rank(trials, self._metric, self._mode)), None)
         if best is not None:
@@ -217,11 +224,11 @@ class TableReporter(ProgressReporter):
             ],
         ]
         if any(marks):
-            sections.append("* The trial was retried and did not fail for good.")
+            sections.append("* The trial was retried after its failures.")
         return sections
 
     def _chosen_rows(self, trials: list[Trial]) -> list[Trial]:
-        """A fair choice: each status gets its turn until the rows are used up."""
+        """Returns the trials to show, with the rows shared fairly among the statuses."""
         ordered = trials
         if self._sorts_by_metric:
             ranked = rank(trials, self._metric, self._mode)

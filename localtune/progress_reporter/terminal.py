@@ -1,4 +1,4 @@
-"""Where output goes: what a stream can show, and writing to it so that a run survives."""
+"""Output streams: their abilities, and a stream whose failures do not end a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-# One column each, so that what was laid out stays so.
+# Each replacement is one column wide, so that the layout stays the same.
 _ASCII = str.maketrans(
     {"…": ".", "·": "-", "━": "=", "─": "-", "↓": "v", "↑": "^", "│": "|"}
     | dict(zip("▁▂▃▄▅▆▇█", "__..--==", strict=True))
@@ -17,13 +17,11 @@ _DEFAULT_SIZE = (80, 24)
 class SafeStream:
     """A text stream whose failures do not end a run.
 
-    Characters that the stream cannot encode are replaced. When it cannot be written to any more
-    (a closed terminal, a pipe whose reader has gone) further text is dropped: a sweep of hours is
-    worth more than its log.
+    Characters that the stream cannot encode are replaced. After a failed write (to a closed
+    terminal, or a pipe without a reader) further text is dropped.
 
     Args:
-        stream: Where to write; None, which an interpreter without a standard output has for one,
-            is nowhere.
+        stream: The stream; None, as ``sys.stdout`` may be, drops all text.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -32,11 +30,11 @@ class SafeStream:
 
     @property
     def encoding(self) -> str:
-        """Encoding of the stream."""
+        """Name of the stream's encoding."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
-        """Writes text, unless the stream is gone."""
+        """Writes text, unless a write has failed before."""
         if not self._is_gone:
             try:
                 self._write(text)
@@ -45,7 +43,7 @@ class SafeStream:
         return len(text)
 
     def flush(self) -> None:
-        """Flushes, unless the stream is gone."""
+        """Flushes the stream, unless a write has failed before."""
         if not self._is_gone:
             try:
                 self._stream.flush()
@@ -53,11 +51,11 @@ class SafeStream:
                 self._is_gone = True
 
     def isatty(self) -> bool:
-        """Whether the stream is a terminal."""
+        """Returns whether the stream is a terminal."""
         return is_terminal(self._stream)
 
     def fileno(self) -> int:
-        """File descriptor of the stream."""
+        """Returns the file descriptor of the stream."""
         number: int = self._stream.fileno()
         return number
 
@@ -70,35 +68,47 @@ class SafeStream:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a stream is a terminal."""
+    """Returns whether a stream is a terminal."""
     try:
         return bool(stream.isatty())
-    except (AttributeError, ValueError):  # Not a full stream, or a closed one.
+    except (AttributeError, ValueError):  # The stream has no such method, or is closed.
         return False
 
 
 def can_move_cursor(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether a stream is a terminal on which lines can be written anew."""
+    """Returns whether a stream is a terminal on which lines can be overwritten.
+
+    Args:
+        stream: The stream.
+        environ: Environment variables; ``TERM`` is used.
+    """
     return is_terminal(stream) and environ.get("TERM", "").lower() not in ("dumb", "unknown")
 
 
 def wants_color(environ: Mapping[str, str]) -> bool:
-    """Whether the user has nothing against colours (https://no-color.org)."""
+    """Returns whether colours are allowed: ``NO_COLOR`` is not set (https://no-color.org)."""
     return not environ.get("NO_COLOR")
 
 
 def terminal_size(stream: TextIO | SafeStream, environ: Mapping[str, str]) -> tuple[int, int]:
-    """(columns, lines) of a terminal now; ``COLUMNS`` and ``LINES`` win, 80 by 24 is the default.
+    """Returns the current (columns, lines) of a terminal.
 
-    Unlike ``shutil.get_terminal_size`` it asks the stream that is written to, which need not be
-    the standard output.
+    ``COLUMNS`` and ``LINES`` take precedence. The default is 80 by 24. Unlike
+    ``shutil.get_terminal_size`` it asks the given stream, not the standard output.
+
+    Args:
+        stream: The stream.
+        environ: Environment variables.
     """
     try:
         actual = tuple(os.get_terminal_size(stream.fileno()))
     except (AttributeError, ValueError, OSError):
         actual = (0, 0)
     named = [_positive(environ.get(name)) for name in ("COLUMNS", "LINES")]
-    columns, lines = (named[i] or actual[i] or default for i, default in enumerate(_DEFAULT_SIZE))
+    columns, lines = (
+        given or found or default
+        for given, found, default in zip(named, actual, _DEFAULT_SIZE, strict=True)
+    )
     return columns, lines
 
 

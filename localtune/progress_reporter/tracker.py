@@ -1,4 +1,4 @@
-"""How many trials wait, run, rest and have ended, and which parameters vary among them."""
+"""TrialTracker: the numbers of trials by status, and the parameters that vary among them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Numbers of trials by what they do."""
+    """Numbers of trials by status."""
 
     running: int
     pending: int
@@ -28,20 +28,20 @@ class Counts:
 
     @property
     def ended(self) -> int:
-        """Trials that will not run any more."""
+        """Number of trials that will not run again."""
         return self.finished + self.failed
 
     @property
     def all(self) -> int:
-        """All trials so far."""
+        """Number of all trials so far."""
         return self.running + self.pending + self.paused + self.ended
 
 
 class TrialTracker:
-    """Follows a run by what the hooks tell.
+    """Follows a run through the hooks of a callback.
 
-    Nothing here walks all trials but :meth:`take_in`, which is called once: the cost of an event
-    and of a look at the numbers does not grow with the number of trials.
+    The cost of an event, and of reading the numbers, does not grow with the number of trials.
+    Only :meth:`add_earlier` iterates over all trials; it is called once.
 
     Args:
         metric: Metric of the run, or None.
@@ -52,14 +52,14 @@ class TrialTracker:
         self.leaderboard = Leaderboard(metric, mode)
         self.running: dict[str, Trial] = {}
         self.curves: dict[str, Curve] = {}
-        self._status: dict[str, Status] = {}  # those that wait are not in it
+        self._status: dict[str, Status] = {}  # {trial id: status}; pending trials are left out
         self._counts = dict.fromkeys(Status, 0)
         self._first_values: dict[str, Any] = {}
         self._varying: set[str] = set()
         self._ended_before = 0
 
-    def take_in(self, trials: Iterable[Trial]) -> None:
-        """Trials of an earlier session, which had their events then."""
+    def add_earlier(self, trials: Iterable[Trial]) -> None:
+        """Adds the trials of an earlier session, whose events are not repeated."""
         for trial in trials:
             if trial.status in (Status.PAUSED, Status.TERMINATED, Status.ERROR):
                 self._move(trial, trial.status)
@@ -67,36 +67,47 @@ class TrialTracker:
         self._ended_before = self._ended
 
     def started(self, trial: Trial) -> bool:
-        """A worker serves the trial. Returns whether it is the first one."""
+        """Notes that a worker serves a trial; returns whether it is the trial's first worker."""
         is_new = trial.trial_id not in self._status
         self._move(trial, Status.RUNNING)
         if is_new:
             self._note_parameters(trial)
         return is_new
 
-    def noted(self, trial: Trial, iteration: object, value: float | None) -> None:
-        """The trial reported a value of the metric; None if it is none."""
-        if iteration == 1:  # Anew: it may have had a life before.
+    def add_value(self, trial: Trial, iteration: object, value: float | None) -> None:
+        """Adds a reported value of the metric to a trial's curve.
+
+        Args:
+            trial: The trial.
+            iteration: Iteration of the result.
+            value: The value; None if it is no number.
+        """
+        if iteration == 1:  # The trial may have started from scratch again.
             self.curves.pop(trial.trial_id, None)
         if value is not None and math.isfinite(value):
             self.curves.setdefault(trial.trial_id, Curve()).add(value)
 
-    def moved(self, trial: Trial, status: Status) -> None:
-        """The trial ended, or waits to be retried."""
+    def set_status(self, trial: Trial, status: Status) -> None:
+        """Notes that a trial has ended, or waits for a retry.
+
+        Args:
+            trial: The trial.
+            status: Its new status.
+        """
         self._move(trial, status)
 
-    def rested(self) -> list[Trial]:
-        """Trials that were paused since the last call; no hook tells of it."""
+    def newly_paused(self) -> list[Trial]:
+        """Returns the trials that were paused since the last call; there is no hook for pauses."""
         left = [trial for trial in self.running.values() if trial.status in _LEFT]
         for trial in left:
             self._move(trial, trial.status)
         return [trial for trial in left if trial.status is Status.PAUSED]
 
     def counts(self, known: int) -> Counts:
-        """The numbers now.
+        """Returns the current numbers.
 
         Args:
-            known: How many trials exist.
+            known: Number of existing trials.
         """
         running, paused = self._counts[Status.RUNNING], self._counts[Status.PAUSED]
         finished, failed = self._counts[Status.TERMINATED], self._counts[Status.ERROR]
@@ -105,12 +116,12 @@ class TrialTracker:
 
     @property
     def ended_now(self) -> int:
-        """How many trials ended in this session."""
+        """Number of trials that ended in this session."""
         return self._ended - self._ended_before
 
     @property
     def shown_parameters(self) -> list[str]:
-        """Names of the parameters that vary, of all while nothing varies yet."""
+        """Names of the parameters that vary; of all parameters if none varies yet."""
         names = list(self._first_values)
         return [name for name in names if name in self._varying] or names
 
@@ -146,5 +157,5 @@ _LEFT = frozenset({Status.PAUSED, Status.TERMINATED, Status.ERROR})
 def _equal(first: Any, second: Any) -> bool:
     try:
         return bool(first == second)
-    except Exception:  # Arrays, and whatever else cannot say.
+    except Exception:  # Comparing arrays gives no single truth value.
         return False

@@ -1,4 +1,4 @@
-"""The table of trials that the built-in output shows."""
+"""trial_table: the table of trials in the built-in output."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STATUS_WORDS: dict[Status, Span] = {
     Status.INTERRUPTED: ("interrupted", "magenta"),
 }
 
-# Without a metric to look at, this many of those that are reported are shown.
+# Number of reported metrics that are shown if the run has no metric.
 _INFERRED_METRICS = 3
 _CURVE_WIDTH = 8
 
@@ -46,15 +46,15 @@ def trial_table(
     width: int,
     curves: Mapping[str, Curve] | None = None,
 ) -> list[Line]:
-    """Lines of a table of ``trials``, in their order.
+    """Returns the lines of a table with a row per trial.
 
     Args:
-        trials: One row each, at least one.
-        metric: Metric of the run; None shows a few that the trials report.
-        mode: ``"min"`` or ``"max"``: the first trial is marked as the best.
+        trials: The trials, at least one, in the order of the rows.
+        metric: Metric of the run; None shows a few metrics that the trials report.
+        mode: ``"min"`` or ``"max"`` to mark the first trial as the best, or None.
         parameters: Flat names of the parameters to show.
-        width: Columns of the terminal to fit into.
-        curves: {trial id: course of the metric}, as far as it was seen.
+        width: Columns of the terminal.
+        curves: {trial id: curve of the metric so far}.
     """
     metrics = [metric] if metric is not None else _inferred(trials)
     columns = [
@@ -105,7 +105,7 @@ def _parameter_column(name: str, trials: list[Trial], rank: int) -> Column:
     return Column(
         one_line(name),
         [("-" if value is None else one_line(value), "") for value in values],
-        # The first few matter more than iterations and time, the others less.
+        # The first parameters are kept longer than iterations and time, the others shorter.
         rank=(2 if rank < 3 else 6) + rank / 1000,
         is_number=all(value is None or isinstance(value, (int, float)) for value in values),
     )

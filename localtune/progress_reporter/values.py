@@ -1,4 +1,4 @@
-"""What the output shows of a trial: its label, its metrics, its parameters."""
+"""Values of a trial that the output shows: its label, metrics and parameters."""
 
 from __future__ import annotations
 
@@ -15,42 +15,57 @@ if TYPE_CHECKING:
 
 
 def trial_label(trial: Trial) -> str:
-    """What a trial is called in the output: the name that the user gave it, else its id."""
+    """Returns a trial's label in the output: the name that the user gave it, else its id."""
     return one_line(trial.custom_trial_name or trial.trial_id)
 
 
 def as_number(value: Any) -> float | None:
-    """A value as a number, None if it is none. Numbers of NumPy and tensors count."""
+    """Returns a value as a number, None if it is no number; NumPy's scalars and tensors count."""
     if isinstance(value, (int, float)):
         return value
     if isinstance(value, str) or not hasattr(value, "__float__"):
         return None
     try:
         return float(value)
-    except Exception:  # An array with several elements, or a tensor library's own refusal.
+    except Exception:  # An array with several elements, or an error of a tensor library.
         return None
 
 
 def lookup(values: Mapping[str, Any], flat_name: str) -> Any:
-    """What a nested mapping holds under a name joined by ``/``; None if it is not there."""
-    if flat_name in values:  # Nearly always; each result comes by here.
+    """Returns the value at a flat name in a nested mapping; None if there is none.
+
+    Args:
+        values: The nested mapping.
+        flat_name: Keys joined by ``/``.
+    """
+    if flat_name in values:  # The fast path, since this is called for each result.
         return values[flat_name]
     return unflattened_lookup(flat_name, values, default=None)
 
 
 def metric_of(trial: Trial, metric: str) -> float | None:
-    """Latest value of a metric, None if the trial did not report it as a number."""
+    """Returns a trial's latest value of a metric; None if it is missing or no number.
+
+    Args:
+        trial: The trial.
+        metric: Flat name of the metric.
+    """
     return as_number(lookup(trial.last_result, metric))
 
 
 def comparable_metric_of(trial: Trial, metric: str) -> float | None:
-    """As :func:`metric_of`; None for NaN and the infinities too: they are never best."""
+    """Returns a trial's latest value of a metric; None if it is missing or not finite.
+
+    Args:
+        trial: The trial.
+        metric: Flat name of the metric.
+    """
     value = metric_of(trial, metric)
     return value if value is not None and math.isfinite(value) else None
 
 
 def own_metrics(result: Mapping[str, Any]) -> dict[str, float]:
-    """{flat name: value} of the numbers in a result that user code reported."""
+    """Returns {flat name: value} of the numbers in a result that user code reported."""
     found = {}
     reported = {key: value for key, value in result.items() if key not in NOT_METRICS}
     for name, value in _flat(reported).items():
@@ -61,10 +76,10 @@ def own_metrics(result: Mapping[str, Any]) -> dict[str, float]:
 
 
 def parameters_of(trial: Trial) -> dict[str, Any]:
-    """{flat name: value} of the parameters that were searched, as they are now.
+    """Returns {flat name: current value} of a trial's searched parameters.
 
-    A scheduler may have changed them since the trial was made. A searcher that does not say what
-    it searched gets the whole configuration shown.
+    A scheduler may have changed the values since the trial was created. If the searched
+    parameters are unknown, it returns the whole configuration.
     """
     if not trial.evaluated_params:
         return _flat(trial.config)
@@ -76,7 +91,12 @@ def parameters_of(trial: Trial) -> dict[str, Any]:
 
 
 def parameters_text(trial: Trial, at_most: int = 6) -> str:
-    """The searched parameters on one line: ``lr=0.01 batch=32``."""
+    """Returns the searched parameters on one line: ``lr=0.01 batch=32``.
+
+    Args:
+        trial: The trial.
+        at_most: Largest number of parameters.
+    """
     parameters = parameters_of(trial)
     shown = [
         f"{one_line(name)}={shorten(one_line(value), 20)}"
@@ -87,23 +107,28 @@ def parameters_text(trial: Trial, at_most: int = 6) -> str:
 
 
 def iterations_of(trial: Trial) -> int | None:
-    """How many iterations a trial has finished; None if it has reported nothing."""
+    """Returns the number of iterations that a trial has finished; None without a result."""
     value = trial.last_result.get(TRAINING_ITERATION)
     return value if isinstance(value, int) else None
 
 
 def trained_s_of(trial: Trial) -> float:
-    """How many seconds a trial has trained so far."""
+    """Returns the seconds that a trial has trained so far."""
     return as_number(trial.last_result.get(TIME_TOTAL_S)) or trial.run_time_s
 
 
 def metric_text(name: str, value: float | None) -> str:
-    """``loss=0.03``, or "" without a value."""
+    """Returns a metric as text, ``loss=0.03``; "" without a value.
+
+    Args:
+        name: Name of the metric.
+        value: Its value, or None.
+    """
     return "" if value is None else f"{one_line(name)}={format_number(value)}"
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
     try:
         return flatten_dict(values)
-    except TypeError:  # Keys that cannot be joined: such a dict is shown as one value.
+    except TypeError:  # A nested dict has keys that are no strings. It is shown as one value.
         return values

@@ -29,7 +29,7 @@ def busy_tracker(running: int = 4, finished: int = 20) -> TrialTracker:
     for number in range(finished):
         trial = ended_trial(number, loss=number / 8)
         tracker.started(trial)
-        tracker.moved(trial, Status.TERMINATED)
+        tracker.set_status(trial, Status.TERMINATED)
     for number in range(finished, finished + running):
         trial = make_trial(number)
         trial.set_status(Status.RUNNING)
@@ -148,7 +148,7 @@ def test_the_best_trials_have_the_curve_of_their_metric() -> None:
     tracker = busy_tracker(running=0, finished=1)
     trial = ended_trial(0, loss=0)
     for iteration in range(8):
-        tracker.noted(trial, iteration + 1, 7.0 - iteration)
+        tracker.add_value(trial, iteration + 1, 7.0 - iteration)
 
     assert any("█▇▆▅▄▃▂▁" in line for line in frame(tracker))
 

@@ -59,7 +59,9 @@ def test_the_reporter_is_set_up_at_once(total: int | None, told: int | None) -> 
 
 
 def test_what_the_reporter_refuses_is_refused_before_the_run() -> None:
-    with pytest.raises(ValueError, match="metric can be set in the run or in its reporter"):
+    with pytest.raises(
+        ValueError, match="metric must be set only in the run or only in its reporter"
+    ):
         adapter(CLIReporter(metric="loss"))
 
 

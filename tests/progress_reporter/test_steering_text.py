@@ -7,12 +7,12 @@ import unicodedata
 from io import StringIO
 
 from localtune.progress_reporter.cli_reporter import as_text
+from localtune.progress_reporter.display import LogDisplay
 from localtune.progress_reporter.line import painted, plain
 from localtune.progress_reporter.notebook_reporter import as_html
 from localtune.progress_reporter.table import Column
 from localtune.progress_reporter.table_reporter import Section
 from localtune.progress_reporter.terminal import SafeStream
-from localtune.progress_reporter.view import PlainView
 
 POISON = "x\x1b[2J\x1b]0;title\x07y\x9b2J\u202ez\x7f"
 
@@ -32,7 +32,7 @@ def test_a_line_is_written_without_the_codes_of_its_texts() -> None:
 
 def test_a_plain_view_writes_no_codes_of_others() -> None:
     stream = StringIO()
-    view = PlainView(SafeStream(stream), color=True, environ={})
+    view = LogDisplay(SafeStream(stream), color=True, environ={})
     view.print([(POISON, "red")])
     view.print_foreign(f"{POISON}\n\x1b[31m{POISON}\n", "label")
     assert stream.getvalue().count("title") == 3

@@ -215,7 +215,9 @@ def test_the_columns_of_one_reporter_are_not_those_of_another() -> None:
 def test_metric_and_mode_belong_to_the_run_or_to_the_reporter(name: str, value: str) -> None:
     reporter = CLIReporter(**{name: value})  # type: ignore[arg-type]
 
-    with pytest.raises(ValueError, match=f"{name} can be set in the run or in its reporter"):
+    with pytest.raises(
+        ValueError, match=f"{name} must be set only in the run or only in its reporter"
+    ):
         reporter.setup(**{name: value})  # type: ignore[arg-type]
 
 

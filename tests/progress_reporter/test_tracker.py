@@ -15,11 +15,11 @@ def test_a_trial_is_counted_where_it_is() -> None:
     assert tracker.started(trial)
     assert tracker.counts(2) == Counts(running=1, pending=1, paused=0, finished=0, failed=0)
 
-    tracker.moved(trial, Status.PENDING)
+    tracker.set_status(trial, Status.PENDING)
     assert tracker.counts(2).pending == 2
 
     assert not tracker.started(trial)
-    tracker.moved(trial, Status.TERMINATED)
+    tracker.set_status(trial, Status.TERMINATED)
     assert tracker.counts(2) == Counts(running=0, pending=1, paused=0, finished=1, failed=0)
     assert tracker.ended_now == 1
 
@@ -39,8 +39,8 @@ def test_paused_trials_are_found_although_no_hook_tells_of_them() -> None:
     trials[1].set_status(Status.PAUSED)
     trials[2].set_status(Status.TERMINATED)
 
-    assert tracker.rested() == [trials[1]]
-    assert tracker.rested() == []
+    assert tracker.newly_paused() == [trials[1]]
+    assert tracker.newly_paused() == []
     assert tracker.counts(3) == Counts(running=1, pending=0, paused=1, finished=1, failed=0)
 
 
@@ -48,7 +48,7 @@ def test_trials_of_an_earlier_session_count_and_are_no_progress_of_this_one() ->
     tracker = TrialTracker("loss", "min")
     trials = [ended_trial(0, loss=1), ended_trial(1, Status.ERROR, loss=2), make_trial(2)]
 
-    tracker.take_in(trials)
+    tracker.add_earlier(trials)
 
     assert tracker.counts(3) == Counts(running=0, pending=1, paused=0, finished=1, failed=1)
     assert tracker.ended_now == 0

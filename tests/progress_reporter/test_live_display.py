@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from localtune.error import ExtraMissingError
-from localtune.progress_reporter.live_view import LiveView
+from localtune.progress_reporter.live_display import LiveDisplay
 from tests.progress_reporter.runs import Run, make_trial
 from tests.progress_reporter.screen import FakeTerminal, Screen
 
@@ -279,7 +279,7 @@ def test_without_rich_the_live_view_names_the_extra(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "rich.console", None)
 
     with pytest.raises(ExtraMissingError, match=r"localtune-runner\[rich\]"):
-        LiveView(FakeTerminal(), environ=os.environ)
+        LiveDisplay(FakeTerminal(), environ=os.environ)
 
 
 def test_level_zero_needs_no_live_view() -> None:

@@ -1,4 +1,4 @@
-"""LiveView: a frame that changes in place, drawn with rich."""
+"""LiveDisplay: a frame that changes in place, drawn by rich."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO, cast
 
 from localtune.error import ExtraMissingError
+from localtune.progress_reporter.display import FOREIGN, Display
 from localtune.progress_reporter.line import Line
 from localtune.progress_reporter.terminal import SafeStream, is_terminal, terminal_size, wants_color
-from localtune.progress_reporter.view import FOREIGN, View
 from localtune.utils.text import printable, printable_lines
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-class LiveView(View):
-    """Draws frames at the bottom of a terminal; lines that stay scroll by above.
+class LiveDisplay(Display):
+    """Draws frames at the bottom of a terminal, and prints lines above them.
 
-    While frames are shown, what this process prints goes above them too. The cursor is never
-    hidden: a run that is killed cannot leave a terminal without one.
+    While a frame is shown, the prints of this process go above it, too. The cursor is never
+    hidden, so that a killed run cannot leave a terminal without a cursor.
 
     Args:
         stream: A terminal with a movable cursor.
@@ -38,8 +38,7 @@ class LiveView(View):
         self._stream = SafeStream(stream)
         self._environ = environ
         self._console = _console(self._stream, environ)
-        # Prints of this process would be written into the frame; those to a stream of the
-        # caller's own would not.
+        # If the frame is on the standard output, prints of this process must go above it.
         self._is_stdout = stream is sys.stdout
         self._live: Live | None = None
 
@@ -48,7 +47,7 @@ class LiveView(View):
 
     def print(self, line: Line) -> None:
         self._console.size = self.size()
-        # A long line wraps: it is a record, of which nothing may be cut.
+        # A long line wraps and is not cut.
         self._console.print(_text(line), soft_wrap=True, highlight=False)
 
     def print_foreign(self, text: str, label: str) -> None:
@@ -56,7 +55,7 @@ class LiveView(View):
 
         self._console.size = self.size()
         lines = text.removesuffix("\n").split("\n")
-        # Colours are kept; codes that move the cursor are not: they would end in the frame.
+        # Codes that move the cursor would damage the frame. Only colours are kept.
         shown = [Text.from_ansi(printable_lines(line, colors=True)) for line in lines]
         if label:
             begin = Text.assemble((label, "bold"), (FOREIGN, "dim"))

@@ -1,4 +1,4 @@
-"""How lines get on a screen or into a log: View, and the view that only appends."""
+"""Display: shows lines on a screen or in a log; and LogDisplay, which only appends lines."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from localtune.progress_reporter.line import Line, painted, plain
 from localtune.progress_reporter.terminal import SafeStream, terminal_size
 from localtune.utils.text import printable_lines
 
-# Width of tables where no terminal limits it.
+# Width of tables in a log, in columns.
 _LOG_WIDTH = 120
-# Between the name of a trial and what it prints.
+# Separates the name of a trial from the text that it prints.
 FOREIGN = " │ "
 
 
-class View(ABC):
-    """Shows lines that stay and, if it can, a frame that changes in place."""
+class Display(ABC):
+    """Base class of displays, which show lines that stay and possibly a frame that changes."""
 
-    #: Whether frames are shown. Where not, nobody needs to build one.
+    #: Whether frames are shown. Otherwise they need not be built.
     is_live = False
 
     @abstractmethod
@@ -27,29 +27,29 @@ class View(ABC):
 
     @abstractmethod
     def print_foreign(self, text: str, label: str) -> None:
-        """Shows whole lines that somebody else wrote, with their colours and no other codes.
+        """Shows lines that another process has printed, with colours but no other escape codes.
 
         Args:
-            text: The lines.
-            label: Whose they are: each line begins with it; may be empty.
+            text: Whole lines.
+            label: Name of the process, at the start of each line; may be empty.
         """
 
     @abstractmethod
     def size(self) -> tuple[int, int]:
-        """(columns, lines) that there are now."""
+        """Returns the current (columns, lines)."""
 
-    def draw(self, frame: list[Line]) -> None:  # noqa: B027 - only live views have a frame
+    def draw(self, frame: list[Line]) -> None:  # noqa: B027 - only live displays have a frame
         """Shows a frame in place of the one before."""
 
-    def close(self) -> None:  # noqa: B027 - only live views hold anything
-        """Leaves the latest frame as it is; what follows goes below it. Twice is fine."""
+    def close(self) -> None:  # noqa: B027 - only live displays need it
+        """Ends the frame, so that further lines go below it. May be called twice."""
 
 
-class PlainView(View):
-    """Appends lines: for logs, for terminals without a movable cursor.
+class LogDisplay(Display):
+    """Appends lines to a log, or to a terminal without a movable cursor.
 
     Args:
-        stream: Where to write.
+        stream: The stream to write to.
         color: Whether to write the escape codes of styles.
         environ: Environment variables.
     """
@@ -60,7 +60,7 @@ class PlainView(View):
         self._environ = environ
 
     def print(self, line: Line) -> None:
-        # One write per line: other processes may write to the same terminal or file.
+        # Each line is one write, because other processes may write to the same stream.
         self._stream.write(self._text_of(line) + "\n")
         self._stream.flush()
 
