@@ -9,7 +9,7 @@ from localtune.progress_reporter.line import (
     line_width,
     painted,
     plain,
-    spread,
+    justify,
 )
 
 LINE = [("loss", "bold green"), ("=0.5", "")]
@@ -39,11 +39,11 @@ def test_a_cropped_line_is_never_too_wide(line: list[tuple[str, str]], width: in
 
 
 def test_spread_puts_two_lines_at_both_edges() -> None:
-    assert plain(spread([("left", "")], [("right", "")], 12)) == "left   right"
+    assert plain(justify([("left", "")], [("right", "")], 12)) == "left   right"
 
 
 def test_spread_leaves_out_the_right_one_where_there_is_no_room() -> None:
-    assert plain(spread([("left", "")], [("right", "")], 10)) == "left"
+    assert plain(justify([("left", "")], [("right", "")], 10)) == "left"
 
 
 def test_join_separates() -> None:

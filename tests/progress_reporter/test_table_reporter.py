@@ -308,7 +308,7 @@ def test_failures_are_listed_with_their_files() -> None:
         "Trial name  # failures  error file",
         "train_t00000  1  /results/sweep/train_t00000/error.txt",
         "train_t00001*  2  /results/sweep/train_t00001/error.txt",
-        "* The trial was retried and did not fail for good.",
+        "* The trial was retried after its failures.",
     ]
 
 
