@@ -1,4 +1,4 @@
-"""Files that lines are appended to, and how many of them are open at once."""
+"""Files to which lines are appended, and a limit of open ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 from localtune.utils.files import no_link
 
-# A process may have 1,024 open files on many systems; workers need some, too.
+# On many systems a process may have 1,024 open files, of which workers need some.
 MAX_OPEN_FILES = 64
 
 _FLAGS = (
@@ -22,16 +22,16 @@ _FLAGS = (
 
 
 class AppendFile:
-    """A file that only grows at its end. Made if it is missing.
+    """A file to which text is appended; it is created if it is missing.
 
-    Nothing is buffered, and a line is handed over in one piece: however the process ends, the
-    file holds no half line. Only a full disk or a power loss can cut one.
+    Nothing is buffered, and a line is one write. So the file holds only whole lines, even if the
+    process is killed. Only a full disk or a power loss can cut a line.
 
     Args:
-        path: The file.
+        path: Path of the file.
 
     Raises:
-        OSError: It cannot be opened.
+        OSError: if the file cannot be opened.
     """
 
     __slots__ = ("_fd",)
@@ -43,26 +43,26 @@ class AppendFile:
         """Adds text to the end of the file.
 
         Raises:
-            OSError: if that fails; the file may hold a part of the text then.
+            OSError: if the write fails; the file may then hold a part of the text.
         """
-        # A file may hold text that UTF-8 cannot, half a surrogate pair for instance.
+        # Text may hold characters that UTF-8 cannot encode, such as half a surrogate pair.
         self.append_bytes(text.encode("utf-8", "backslashreplace"))
 
     def append_bytes(self, data: bytes) -> None:
         """Adds bytes to the end of the file.
 
         Raises:
-            OSError: if that fails; the file may hold a part of them then.
+            OSError: if the write fails; the file may then hold a part of the bytes.
         """
         while data:
             data = data[os.write(self._fd, data) :]
 
     def status(self) -> os.stat_result:
-        """What the system knows of the file."""
+        """Returns the result of ``os.fstat`` on the file."""
         return os.fstat(self._fd)
 
     def is_empty(self) -> bool:
-        """Whether the file holds nothing yet."""
+        """Returns whether the file is empty."""
         return os.fstat(self._fd).st_size == 0
 
     def close(self) -> None:
@@ -71,21 +71,21 @@ class AppendFile:
 
 
 class Closable(Protocol):
-    """What :class:`OpenFiles` holds."""
+    """An object with a method ``close``, as in :class:`OpenFiles`."""
 
     def close(self) -> None:
-        """Gives the descriptor back."""
+        """Closes the descriptor."""
 
 
 F = TypeVar("F", bound=Closable)
 
 
 class OpenFiles(Generic[F]):
-    """Files by path, each opened when it is asked for; the one that was used least recently goes.
+    """A cache of open files by path, which closes the least recently used one.
 
     Args:
-        open_file: Opens the file of a path.
-        limit: How many are open at once.
+        open_file: Opens the file at a path.
+        limit: Largest number of open files.
     """
 
     def __init__(self, open_file: Callable[[str], F], limit: int = MAX_OPEN_FILES) -> None:
@@ -94,7 +94,7 @@ class OpenFiles(Generic[F]):
         self._files: dict[str, F] = {}  # least recently used first
 
     def get(self, path: str) -> F:
-        """The file of a path, open."""
+        """Returns the open file at a path."""
         file = self._files.pop(path, None)
         if file is None:
             file = self._open(path)
@@ -108,7 +108,7 @@ class OpenFiles(Generic[F]):
             try:
                 return self._open_file(path)
             except OSError as error:
-                # The process has no descriptor left: those that are open here can be spared.
+                # The process has no descriptor left. Closing a file of this cache frees one.
                 if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._files:
                     raise
             self._close_oldest()
@@ -128,7 +128,7 @@ class OpenFiles(Generic[F]):
             self.close(path)
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Descriptors mean nothing in a copy: it opens its files itself.
+        # A copy cannot use the descriptors, and opens the files itself.
         return (OpenFiles, (self._open_file, self._limit))
 
     def __del__(self) -> None:

@@ -1,4 +1,4 @@
-"""Background: calls of a store that may be slow, made one after another in a thread."""
+"""Background: makes the calls to a slow store in a thread, one after the other."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from localtune.utils.messages import get_logger
 
 logger = get_logger(__name__)
 
-# A store that is slower than the sweep for long slows it down, rather than fill the memory.
+# When this many calls wait, a slow store slows the sweep down instead of filling the memory.
 _MAX_WAITING = 10_000
 
 
 class Background:
-    """Makes calls in the order in which they came, in a thread of its own.
+    """Makes calls in the order of their submission, in a thread of its own.
 
-    A call that raises is told of in the log, and those after it are still made: a store that
-    cannot be reached must not end a sweep.
+    An exception of a call is logged, and the next calls are still made, so that an unreachable
+    store does not end a sweep.
 
     Args:
-        name: What is written to, for messages.
+        name: Name of the store, for messages.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._calls: queue.Queue[Callable[[], None] | None] = queue.Queue(_MAX_WAITING)
         self._n_failed = 0
-        # A store that never answers must not keep the interpreter from ending.
+        # A daemon thread, so that a store that never answers does not keep the interpreter alive.
         self._thread = threading.Thread(target=self._work, name=f"localtune-{name}", daemon=True)
         self._thread.start()
 
     def submit(self, call: Callable[[], None]) -> None:
-        """Has a call made when those before it are done."""
+        """Adds a call, which is made after the earlier ones."""
         self._calls.put(call)
 
     def close(self, timeout_s: float) -> bool:
         """Waits for all calls, and ends the thread.
 
         Args:
-            timeout_s: How long to wait, in seconds.
+            timeout_s: Longest time to wait, in seconds.
 
         Returns:
             Whether all calls were made.
@@ -54,7 +54,7 @@ class Background:
         is_done = not self._thread.is_alive()
         if not is_done:
             logger.warning(
-                "%s did not take all results within %g s; the rest is not waited for.",
+                "%s did not accept all results within %g s. The run does not wait for the rest.",
                 self._name,
                 timeout_s,
             )
@@ -70,8 +70,8 @@ class Background:
                 self._n_failed += 1
                 if self._n_failed == 1:
                     logger.warning(
-                        "%s did not take what was logged; the run goes on without it. "
-                        "Further failures are counted: %s: %s",
+                        "%s did not accept a result, and the run goes on without it. "
+                        "Further failures are only counted: %s: %s",
                         self._name,
                         type(error).__name__,
                         error,

@@ -20,8 +20,8 @@ __all__ = ["CSVLoggerCallback"]
 class CSVLoggerCallback(HistoryLogger):
     """Writes each result, flat and without its config, as one row.
 
-    Each metric has a column. One that comes up later gets it when the number of columns would
-    double, or when the trial ends: then the file is written anew.
+    Each metric has a column. A metric that appears later gets its column when the number of
+    columns would double, or when the trial ends. The file is then written anew.
     """
 
     def __init__(self) -> None:
@@ -29,17 +29,17 @@ class CSVLoggerCallback(HistoryLogger):
 
 
 class ProgressFile(HistoryFile):
-    """Holds each result as a row below a header, which comes with the first one."""
+    """Holds each result as a row below a header, which is written with the first row."""
 
-    _columns: tuple[str, ...] = ()  # of the file
-    _known: Mapping[str, None] = MappingProxyType({})  # columns that it should have
+    _columns: tuple[str, ...] = ()  # columns in the file
+    _known: Mapping[str, None] = MappingProxyType({})  # columns that the file should have
 
     def _is_own(self) -> bool:
         return is_own_csv(self._path, self._trial_id)
 
     def _whole(self, results: Callable[[], Iterator[dict[str, Any]]]) -> Iterator[str]:
         columns = dict.fromkeys(key for result in results() for key in csv_row(result))
-        # Behind them what the result that is added next has.
+        # Columns that only the next result has come last.
         self._known = {**columns, **self._known}
         self._columns = tuple(self._known) if columns else ()
         if columns:
@@ -74,7 +74,7 @@ class ProgressFile(HistoryFile):
 
 
 class _Rows:
-    """Makes texts of rows."""
+    """Formats rows as text."""
 
     def __init__(self, columns: tuple[str, ...]) -> None:
         self._text = io.StringIO(newline="")

@@ -1,11 +1,11 @@
-"""Files of events that TensorBoard reads.
+"""EventFile: files of events that TensorBoard reads.
 
-A file is a sequence of records, all numbers little-endian:
+A file is a sequence of records, with all numbers little-endian:
 
     length of the event (8 bytes) | its checksum (4) | event, a protocol buffer | its checksum (4)
 
-A trial has one file for its whole life. When it goes back to a checkpoint, what it did since is not
-cut off, as a TensorBoard that looks on has read it already. A mark tells TensorBoard to forget it:
+A trial has one file. When the trial goes back to a checkpoint, the later events stay in the file,
+because a running TensorBoard has read them already. A mark tells TensorBoard to forget them:
 
     start 1 2 3 4 5 [forget from 3 on] 3 4 5 6
 """
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
 _HEADER_BYTES = _LENGTH.size + _CHECKSUM.size
-# Forgetting works from this version of the format on.
+# The first version of the format with which TensorBoard can forget events.
 _FILE_VERSION = "brain.Event:2"
 
 
 class EventFile:
-    """One file of events. Made if it is missing; half a record at its end is cut off.
+    """A file of events. It is created if it is missing; a cut record at its end is removed.
 
     An event is in the file as soon as it is added.
 
     Args:
-        path: The file.
+        path: Path of the file.
 
     Attributes:
-        is_new: Whether it held nothing when it was opened.
-        last_step: Step of its last event; 0 if there is none.
+        is_new: Whether the file was empty when it was opened.
+        last_step: Step of the last event; 0 if there is none.
 
     Raises:
-        OSError: It cannot be opened.
-        ExtraMissingError: tensorboardX is not installed.
+        OSError: if the file cannot be opened.
+        ExtraMissingError: if tensorboardX is not installed.
     """
 
     def __init__(self, path: str) -> None:
@@ -59,15 +59,15 @@ class EventFile:
             self._append(file_version=_FILE_VERSION)
 
     def add(self, summaries: Iterable[Any], step: int) -> None:
-        """Adds a result, as one event.
+        """Adds a result as one event.
 
         Args:
             summaries: tensorboardX's ``Summary`` objects.
-            step: Of the result. If the first one added is not ahead of those that the file holds,
-                TensorBoard forgets them from this step on.
+            step: Step of the result. If the first added result is not ahead of the events in the
+                file, TensorBoard forgets these from this step on.
 
         Raises:
-            OSError: if that fails.
+            OSError: if the write fails.
         """
         if self._may_have_gone_back and step <= self.last_step:
             start = self._proto.SessionLog(status=self._proto.SessionLog.START)
@@ -76,10 +76,14 @@ class EventFile:
         self.note(summaries, step)
 
     def note(self, summaries: Iterable[Any], step: int) -> None:
-        """Adds what is no result, and makes TensorBoard forget nothing.
+        """Adds an event that never makes TensorBoard forget earlier ones.
+
+        Args:
+            summaries: tensorboardX's ``Summary`` objects.
+            step: Step of the event.
 
         Raises:
-            OSError: if that fails.
+            OSError: if the write fails.
         """
         values = [value for summary in summaries for value in summary.value]
         self._append(step=step, summary={"value": values})
@@ -92,15 +96,15 @@ class EventFile:
     def _append(self, **fields: Any) -> None:
         event = self._proto.Event(wall_time=time.time(), **fields).SerializeToString()
         length = _LENGTH.pack(len(event))
-        # In one piece: see AppendFile.
+        # A record is one write, see AppendFile.
         self._file.append_bytes(length + _checksum(length) + event + _checksum(event))
 
 
 def load_tensorboardx() -> Any:
-    """tensorboardX, with all of it that is used here.
+    """Imports tensorboardX with its modules that are used here.
 
     Raises:
-        ExtraMissingError: It is not installed.
+        ExtraMissingError: if tensorboardX is not installed.
     """
     try:
         import tensorboardX
@@ -117,10 +121,12 @@ def _checksum(data: bytes) -> bytes:
 
 
 def _mend(path: str) -> bytes | None:
-    """Cuts off what a full disk or a power loss left of a record; TensorBoard would stop there.
+    """Removes an incomplete record at the end of a file, at which TensorBoard would stop.
+
+    A full disk or a power loss may have left it.
 
     Returns:
-        The last event of the file, None if it is missing or empty.
+        The last event of the file; None if the file is missing or empty.
     """
     if not os.path.exists(path):
         return None

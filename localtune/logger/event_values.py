@@ -1,4 +1,4 @@
-"""What TensorBoard shows of one metric: a number, a histogram, an image, a video."""
+"""as_summary: converts a metric to a number, histogram, image or video for TensorBoard."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
     import numpy as np
 
 _NOT_IN_TAGS = re.compile(r"[^-/\w.]")
-_BINS = 60  # TensorBoard draws 30.
+_BINS = 60  # twice the number of bins that TensorBoard draws
 _MS_PER_FRAME = 50  # 20 frames per second
 # Pillow's names by number of channels.
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 class NotShownError(ValueError):
-    """A value that TensorBoard cannot show; the text says why."""
+    """Raised for a value that TensorBoard cannot show; the message gives the reason."""
 
 
 def as_summary(tag: str, value: Any) -> Any:
-    """A metric as tensorboardX's ``Summary``.
+    """Returns a metric as tensorboardX's ``Summary``.
 
     Args:
-        tag: Name in TensorBoard; characters that it does not take become ``_``.
-        value: A number becomes a scalar, a list or an array a histogram, an array of 3, 4 or 5
-            dimensions (CHW, NCHW, NTCHW; numbers from 0 to 1, or bytes) an image, a row of images
-            or a row of videos.
+        tag: Name in TensorBoard; characters that TensorBoard refuses become ``_``.
+        value: A number becomes a scalar, and a list or an array a histogram. An array of 3, 4 or
+            5 dimensions (CHW, NCHW, NTCHW; numbers from 0 to 1, or bytes) becomes an image, a row
+            of images or a row of videos.
 
     Returns:
-        The summary; None for what is no metric to show: NaN, texts, None, empty lists.
+        The summary; None for values that are not shown: NaN, strings, None, empty lists.
 
     Raises:
         NotShownError: for a list or an array that cannot be shown.
@@ -57,7 +57,7 @@ def _scalar(tag: str, value: Any) -> Any:
         raise NotShownError("it is larger than any floating-point number.") from None
     if math.isnan(number):
         return None
-    # Its own function for this warns of infinity.
+    # tensorboardX's own function for scalars warns of infinity.
     return _summary(tag, simple_value=number)
 
 
@@ -81,16 +81,16 @@ def _array(value: Any) -> np.ndarray[Any, Any]:
     except ValueError:
         raise NotShownError("its rows differ in length.") from None
     if array.dtype.kind not in "biuf":
-        raise NotShownError("it does not hold numbers only.")
+        raise NotShownError("it holds other values than numbers.")
     return array
 
 
 def _picture(tag: str, value: Any) -> Any:
-    """An image, or a video as a moving GIF; several are put side by side."""
+    """Returns an image, or a video as an animated GIF; several are put side by side."""
     array = _array(value)
     videos = array.reshape((1,) * (5 - array.ndim) + array.shape)  # NTCHW
     if array.ndim == 4:
-        videos = videos.swapaxes(0, 1)  # N images are N videos of one frame.
+        videos = videos.swapaxes(0, 1)  # N images become N videos of one frame.
     count, frames, channels, height, width = videos.shape
     if channels not in _MODES:
         raise NotShownError(f"an image has 1, 3 or 4 channels, but it has {channels}.")

@@ -20,7 +20,7 @@ __all__ = ["JsonLoggerCallback"]
 
 
 class JsonFile(HistoryFile):
-    """Holds each result as one line of JSON. Exists from the start, if empty."""
+    """Holds each result as one line of JSON. The file exists from the start of the trial."""
 
     exists_from_start = True
 

@@ -1,4 +1,4 @@
-"""Loggers that are made anew for each trial, as Ray Tune had them first."""
+"""Logger: loggers that are created for each trial, the first interface of Ray Tune."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Logger:
     Args:
         config: Resolved configuration of the trial.
         logdir: Directory of the trial.
-        trial: The trial; None if there is no run.
+        trial: The trial; None outside of a run.
     """
 
     def __init__(self, config: dict[str, Any], logdir: str, trial: Trial | None = None) -> None:
@@ -30,27 +30,28 @@ class Logger:
         self._init()
 
     def _init(self) -> None:
-        """Called at the end of the constructor."""
+        """Initialises a subclass; called at the end of the constructor."""
 
     def on_result(self, result: dict[str, Any]) -> None:
-        """The trial has a result, nested."""
+        """Logs a nested result of the trial."""
         raise NotImplementedError(f"{type(self).__name__} must implement on_result(result).")
 
     def flush(self) -> None:
-        """Called when the trial has saved or loaded a checkpoint."""
+        """Flushes the logger; called when the trial has saved or loaded a checkpoint."""
 
     def close(self) -> None:
-        """Called when the trial ends, before it starts again, and when the experiment ends."""
+        """Closes the logger; called when the trial ends or restarts, or the experiment ends."""
 
 
 class LegacyLoggerCallback(LoggerCallback):
-    """Makes loggers for each trial when it starts. For new code, derive from ``LoggerCallback``.
+    """Creates loggers for each trial that starts. New code should derive from ``LoggerCallback``.
 
     Args:
-        logger_classes: Called with ``(config, logdir, trial)``; usually subclasses of ``Logger``.
+        logger_classes: Subclasses of ``Logger``, or other callables with the arguments
+            ``(config, logdir, trial)``.
 
     Raises:
-        TypeError: for one that cannot be called, such as a logger in place of its class.
+        TypeError: for an object that cannot be called, such as a logger in place of its class.
     """
 
     def __init__(self, logger_classes: Iterable[type[Logger]]) -> None:
@@ -58,7 +59,7 @@ class LegacyLoggerCallback(LoggerCallback):
         for each in self._classes:
             if not callable(each):
                 raise TypeError(f"logger_classes must hold classes, but got {each!r}.")
-        self._loggers: dict[str, list[Logger]] = {}  # by trial id
+        self._loggers: dict[str, list[Logger]] = {}  # {trial id: its loggers}
 
     def log_trial_start(self, trial: Trial) -> None:
         self._close(trial.trial_id)

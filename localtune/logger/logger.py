@@ -1,4 +1,4 @@
-"""LoggerCallback: a callback in the words of a logger."""
+"""LoggerCallback: base class of loggers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class LoggerCallback(Callback):
-    """Base class of loggers: a trial starts, logs results, and ends.
+    """Base class of loggers, whose methods log the start, the results and the end of a trial.
 
-    All methods are called in the parent process. ``log_trial_start`` may come several times for
-    one trial: after a failure that is retried, and after a pause.
+    All methods are called in the parent process. ``log_trial_start`` may be called several times
+    for one trial: after a failure that is retried, and after a pause.
 
     Example:
         >>> class PrintLogger(LoggerCallback):
@@ -23,29 +23,29 @@ class LoggerCallback(Callback):
     """
 
     def log_trial_start(self, trial: Trial) -> None:
-        """A worker is ready for the trial."""
+        """Logs that a worker is ready for a trial."""
 
     def log_trial_restore(self, trial: Trial) -> None:
-        """The trial has loaded a checkpoint."""
+        """Logs that a trial has loaded a checkpoint."""
 
     def log_trial_save(self, trial: Trial) -> None:
-        """The trial has answered a request to save."""
+        """Logs that a trial has answered a request to save."""
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
-        """The trial has a result.
+        """Logs a result of a trial.
 
         Args:
             iteration: Number of the loop's step.
             trial: The trial.
-            result: Nested result.
+            result: The nested result.
         """
 
     def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
-        """The trial has ended for good.
+        """Logs the end of a trial, after its last attempt.
 
         Args:
             trial: The trial.
-            failed: Whether it ended with an error.
+            failed: Whether the trial ended with an error.
         """
 
     def on_trial_start(

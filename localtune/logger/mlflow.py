@@ -1,4 +1,4 @@
-"""MLflowLoggerCallback: each trial is a run in MLflow.
+"""MLflowLoggerCallback: logs each trial as a run in MLflow.
 
 ::
 
@@ -49,27 +49,28 @@ _T = TypeVar("_T")
 
 
 class MLflowLoggerCallback(LoggerCallback):
-    """Makes a run in MLflow for each trial, with its parameters, metrics and status.
+    """Logs each trial as a run in MLflow, with its parameters, metrics and status.
 
-    A trial that is retried, paused or resumed goes on with its run. All is written by a thread; a
-    store that fails later does not end the sweep, one that cannot be opened does before it begins.
+    A trial that is retried, paused or resumed continues its run. A thread writes to the store. A
+    store that cannot be opened ends the sweep before the first trial. A later failure of the
+    store does not end the sweep.
 
     Args:
-        tracking_uri: Where MLflow keeps the runs, such as ``sqlite:////path/mlflow.db``. None is
-            what MLflow takes by default.
-        registry_uri: Where MLflow keeps registered models.
-        experiment_name: Experiment in MLflow, made if it does not exist. None is what the
-            variables ``MLFLOW_EXPERIMENT_NAME`` or ``MLFLOW_EXPERIMENT_ID`` say, or else MLflow's
-            default experiment.
+        tracking_uri: URI of the tracking server or store, such as ``sqlite:////path/mlflow.db``;
+            None is MLflow's default.
+        registry_uri: URI of the model registry; None is MLflow's default.
+        experiment_name: Name of the experiment in MLflow, which is created if it is missing. None
+            takes the environment variables ``MLFLOW_EXPERIMENT_NAME`` or
+            ``MLFLOW_EXPERIMENT_ID``, or else MLflow's default experiment.
         tags: Tags of all runs.
-        tracking_token: Token of the tracking server; becomes ``MLFLOW_TRACKING_TOKEN``.
-        save_artifact: Whether to keep the files of a trial's directory, when it has ended, as
-            artifacts of its run; a text is the folder among the artifacts.
-        log_params_on_trial_end: Log the parameters that the trial ends with, not those that it
-            starts with. They may differ with PBT.
+        tracking_token: Token of the tracking server; sets ``MLFLOW_TRACKING_TOKEN``.
+        save_artifact: Whether the files in an ended trial's directory become artifacts of its
+            run; a string is the folder for them.
+        log_params_on_trial_end: Whether the final parameters of a trial are logged in place of
+            the first ones. With population based training they may differ.
 
     Raises:
-        ExtraMissingError: MLflow is not installed.
+        ExtraMissingError: if MLflow is not installed.
 
     Example:
         >>> import localtune as tune
@@ -105,7 +106,7 @@ class MLflowLoggerCallback(LoggerCallback):
         self._background: Background | None = None
         self._client: Any = None
         self._experiment_id = ""
-        self._runs: dict[str, str] = {}  # trial id -> run id; the thread's alone
+        self._runs: dict[str, str] = {}  # {trial id: run id}; only the thread uses it
         self._open: set[str] = set()  # ids of trials whose run has not ended
 
     def __getstate__(self) -> dict[str, Any]:
@@ -178,7 +179,7 @@ class MLflowLoggerCallback(LoggerCallback):
     def _log_metrics(self, trial_id: str, result: dict[str, Any], timestamp_ms: int) -> None:
         from mlflow.entities import Metric
 
-        if trial_id not in self._runs:  # told of when it could not be made
+        if trial_id not in self._runs:  # the run could not be created, which has been logged
             return
         step = int(result.get(TIMESTEPS_TOTAL) or result[TRAINING_ITERATION])
         result.pop(CONFIG_PREFIX, None)
@@ -194,7 +195,7 @@ class MLflowLoggerCallback(LoggerCallback):
         self._log(trial_id, "metrics", metrics, _MAX_METRICS)
 
     def _log(self, trial_id: str, kind: str, items: Sequence[Any], limit: int) -> None:
-        """Logs items in batches; one that MLflow refuses costs none of the others."""
+        """Logs items in batches. If MLflow refuses a batch, its items are logged one by one."""
         from mlflow.exceptions import MlflowException
 
         for some in _slices(items, limit):
@@ -223,13 +224,13 @@ class MLflowLoggerCallback(LoggerCallback):
 
 
 def load_mlflow(purpose: str) -> Any:
-    """The module ``mlflow``.
+    """Imports ``mlflow``.
 
     Args:
-        purpose: Who needs it.
+        purpose: Name of the feature that needs it, for the error.
 
     Raises:
-        ExtraMissingError: MLflow is not installed.
+        ExtraMissingError: if MLflow is not installed.
     """
     try:
         import mlflow
@@ -239,15 +240,16 @@ def load_mlflow(purpose: str) -> Any:
 
 
 def experiment_id_of(client: Any, name: str | None, *, create: bool) -> str:
-    """Id of an experiment in MLflow.
+    """Returns the id of an experiment in MLflow.
 
     Args:
         client: MLflow's client.
-        name: Its name; None is what the environment says, or the default experiment.
-        create: Whether to make it if it does not exist.
+        name: Name of the experiment; None takes the environment variables, or the default
+            experiment.
+        create: Whether to create a missing experiment.
 
     Raises:
-        ValueError: It does not exist, and ``create`` is false.
+        ValueError: if the experiment is missing and ``create`` is false.
     """
     if name is None:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
@@ -258,14 +260,20 @@ def experiment_id_of(client: Any, name: str | None, *, create: bool) -> str:
         return str(experiment.experiment_id)
     if not create:
         raise ValueError(
-            f"MLflow has no experiment {name!r}. Make it, or give "
+            f"MLflow has no experiment {name!r}. Create it, or give "
             "create_experiment_if_not_exists=True."
         )
     return str(client.create_experiment(name))
 
 
 def find_run(client: Any, experiment_id: str, trial_id: str) -> str | None:
-    """Id of the run that was made for a trial, None if there is none."""
+    """Returns the id of a trial's run; None if there is none.
+
+    Args:
+        client: MLflow's client.
+        experiment_id: Id of the experiment in MLflow.
+        trial_id: Id of the trial.
+    """
     runs = client.search_runs(
         [experiment_id], f"tags.`{TRIAL_ID_TAG}` = '{trial_id}'", max_results=1
     )
@@ -273,16 +281,16 @@ def find_run(client: Any, experiment_id: str, trial_id: str) -> str | None:
 
 
 def params_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Parameters of MLflow: flat names, values as text."""
+    """Returns a configuration as MLflow's parameters: flat names, and values as text."""
     flat = _with_allowed_names(flatten_dict(dict(config)))
     return {name: str(value)[:_MAX_PARAM_LENGTH] for name, value in flat.items()}
 
 
 def _with_allowed_names(flat: Mapping[str, _T]) -> dict[str, _T]:
-    """The values by names that MLflow allows, a name for each key.
+    """Returns the values with names that MLflow allows.
 
-    MLflow refuses some characters, long names, and names that are no normal paths. A key that had
-    to be shortened, or whose name another key has, gets a digest at its end.
+    MLflow refuses some characters, long names, and names that are no normal paths. A name that is
+    shortened, or already in use, gets a digest at its end.
     """
     named: dict[str, _T] = {}
     for key, value in flat.items():

@@ -1,4 +1,4 @@
-"""Results as text for people: YAML without a YAML library."""
+"""pretty_print: results as YAML text, without a YAML library."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from localtune.utils.json_encode import dumps
 from localtune.utils.text import printable
 
 _LEFT_OUT = ("config", "hist_stats")
-# Text that YAML takes for text without quotes: words that start with a letter.
+# Text that YAML reads as a string without quotes: words that start with a letter.
 _BARE = re.compile(r"[A-Za-z_][\w./+-]*(?: [\w./+-]+)*")
 _NOT_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 
 
 def pretty_print(result: Mapping[str, Any], exclude: Collection[str] | None = None) -> str:
-    """A result as YAML.
+    """Returns a result as YAML text.
 
     Args:
-        result: A result, nested.
-        exclude: Keys to leave out, beside ``config``, ``hist_stats`` and those whose value is
+        result: A nested result.
+        exclude: Keys to leave out, besides ``config``, ``hist_stats`` and keys with the value
             None.
 
     Returns:
-        YAML text, keys in alphabetical order; ``{}`` if nothing is left.
+        YAML text with keys in alphabetical order; ``{}`` if no key is left.
 
     Example:
         >>> print(pretty_print({"loss": 0.5, "info": {"sizes": [1, 2]}, "config": {}}))
@@ -41,7 +41,7 @@ def pretty_print(result: Mapping[str, Any], exclude: Collection[str] | None = No
     shown = {
         key: value for key, value in result.items() if value is not None and key not in left_out
     }
-    # The same values as in result.json: what is no JSON becomes text there.
+    # As in result.json, values that JSON cannot hold become text.
     return "\n".join(_block(json.loads(dumps(shown)), "")) + "\n"
 
 
@@ -87,12 +87,12 @@ def _float(value: float) -> str:
         return ".inf" if value > 0 else "-.inf"
     mantissa, letter, exponent = repr(value).partition("e")
     if letter and "." not in mantissa:
-        mantissa += ".0"  # YAML 1.1 takes 1e-05 for text.
+        mantissa += ".0"  # YAML 1.1 reads 1e-05 as a string.
     return mantissa + letter + exponent
 
 
 def _text(text: str) -> str:
     if _BARE.fullmatch(text) and text.lower() not in _NOT_TEXT:
         return text
-    # A JSON string is a YAML string, but YAML refuses some characters that JSON takes.
+    # A JSON string is a YAML string, except for some characters that YAML refuses.
     return printable(json.dumps(text, ensure_ascii=False))

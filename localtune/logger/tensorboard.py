@@ -1,4 +1,4 @@
-"""TBXLoggerCallback: results of each trial for TensorBoard."""
+"""TBXLoggerCallback: writes the results of each trial for TensorBoard."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ __all__ = ["TBXLoggerCallback"]
 
 logger = get_logger(__name__)
 
-# TensorBoard reads each file whose name holds "tfevents". This one is not like those that a
-# trainable writes into the same directory.
+# TensorBoard reads each file with "tfevents" in its name. This name differs from those of files
+# that a trainable may write into the same directory.
 _FILE = "events.out.tfevents.localtune"
 _TAG_PREFIX = "ray/tune/"
 _LEFT_OUT = frozenset({CONFIG_PREFIX, PID, TIMESTAMP, TIME_TOTAL_S, TRAINING_ITERATION})
 
 
 class TBXLoggerCallback(TrialFileLogger[EventFile]):
-    """Writes what TensorBoard shows: each metric over the steps, and the parameters of the trial.
+    """Writes each metric over the steps, and the parameters of each trial, for TensorBoard.
 
-    The tag of a metric is ``ray/tune/<flat key>``, its step ``timesteps_total`` or else the
-    iteration. Numbers become curves, lists and arrays histograms, arrays of three, four and five
-    dimensions (channels before height and width) an image, images side by side, and videos of 20
-    frames per second. What was sampled for the trial is listed in the tab HParams.
+    The tag of a metric is ``ray/tune/<flat key>``. Its step is ``timesteps_total``, or else the
+    iteration. Numbers become curves, and lists and arrays become histograms. Arrays of three,
+    four and five dimensions (channels before height and width) become an image, images side by
+    side, and videos of 20 frames per second. The tab HParams lists the sampled parameters.
 
     Raises:
-        ExtraMissingError: tensorboardX is not installed.
+        ExtraMissingError: if tensorboardX is not installed.
 
     Example:
         >>> import localtune as tune
@@ -54,13 +54,13 @@ class TBXLoggerCallback(TrialFileLogger[EventFile]):
     def __init__(self) -> None:
         load_tensorboardx()
         super().__init__(_FILE, EventFile)
-        self._not_shown: set[str] = set()  # what the user was told of
+        self._messages: set[str] = set()  # messages that have been logged
 
     def log_trial_start(self, trial: Trial) -> None:
         super().log_trial_start(trial)
         file = self.file_of(trial)
         if file.is_new and trial.evaluated_params:
-            # TensorBoard keeps the first it sees, so it comes once.
+            # TensorBoard uses only the first such event.
             file.note([self._session(trial.evaluated_params)[0]], step=0)
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
@@ -71,37 +71,37 @@ class TBXLoggerCallback(TrialFileLogger[EventFile]):
             try:
                 summary = as_summary(f"{_TAG_PREFIX}{key}", value)
             except NotShownError as error:
-                self._tell_once(f"The metric {key!r} is not shown in TensorBoard: {error}")
+                self._log_once(f"The metric {key!r} is not shown in TensorBoard: {error}")
             else:
                 if summary is not None:
                     summaries.append(summary)
         self.file_of(trial).add(summaries, int(step))
 
     def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
-        # Of a failed trial no end is told: TensorBoard would keep it if the trial is restarted.
+        # A failed trial gets no end: TensorBoard would keep the end if the trial is restarted.
         if trial.evaluated_params and trial.last_result and not failed:
             file = self.file_of(trial)
             file.note([self._session({})[1]], step=file.last_step)
         super().log_trial_end(trial, failed)
 
     def _session(self, params: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Summaries for the start and the end of what TensorBoard calls a session.
+        """Returns the summaries for the start and the end of a session in TensorBoard's sense.
 
-        The third one there is, of the experiment, is left out: TensorBoard would take that of one
-        trial for all. Without it, it collects parameters and metrics from all trials.
+        The summary of the experiment is left out. With it, TensorBoard would use the parameters
+        and metrics of one trial for all; without it, TensorBoard collects those of all trials.
         """
         shown = {}
         for key, value in params.items():
             try:
                 shown[key] = _param(value)
             except NotShownError as error:
-                self._tell_once(f"The parameter {key!r} is not shown in TensorBoard: {error}")
+                self._log_once(f"The parameter {key!r} is not shown in TensorBoard: {error}")
         _, start, end = load_tensorboardx().summary.hparams(shown, {})
         return start, end
 
-    def _tell_once(self, message: str) -> None:
-        if message not in self._not_shown:
-            self._not_shown.add(message)
+    def _log_once(self, message: str) -> None:
+        if message not in self._messages:
+            self._messages.add(message)
             logger.info(message)
 
 
@@ -113,7 +113,7 @@ def _param(value: Any) -> str | bool | float:
     if isinstance(value, (str, bool, float)):
         return value
     if isinstance(value, int):
-        # TensorBoard knows floating-point numbers only.
+        # TensorBoard stores parameters as floating-point numbers.
         return float(value) if abs(value) < 2**53 else str(value)
     if value is None or isinstance(value, (list, tuple)):
         return str(value)

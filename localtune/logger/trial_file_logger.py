@@ -1,4 +1,4 @@
-"""TrialFileLogger: what loggers have in common that append to one file per trial."""
+"""TrialFileLogger: base class of loggers that append to one file per trial."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 class TrialFileLogger(LoggerCallback, Generic[F]):
     """Keeps the file of each trial open while the trial has a worker.
 
-    Of trials that pause nobody is told. Their files stay open until there are too many.
+    The file of a paused trial stays open, too, until too many files are open: there is no hook
+    for pauses.
 
     Args:
         name: Name of the file in each trial's directory.
-        open_file: Opens the file of a path.
+        open_file: Opens the file at a path.
     """
 
     fails_only_its_trial = True
@@ -30,11 +31,11 @@ class TrialFileLogger(LoggerCallback, Generic[F]):
         self._files = OpenFiles(open_file)
 
     def file_of(self, trial: Trial) -> F:
-        """The trial's file, open."""
+        """Returns the open file of a trial."""
         return self._files.get(self._path(trial))
 
     def log_trial_start(self, trial: Trial) -> None:
-        # What is there may have been cut or replaced since the trial last had a worker.
+        # The file may have been cut or replaced since the trial's last worker.
         self._close(trial)
 
     def log_trial_end(self, trial: Trial, failed: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""WandbLoggerCallback: each trial is a run in Weights & Biases.
+"""WandbLoggerCallback: logs each trial as a run in Weights & Biases.
 
 ::
 
@@ -8,7 +8,7 @@
     config                config
     result                flat metrics over training_iteration
     TERMINATED            exit code 0
-    ERROR, not ended      exit code 1; going on again when the trial does
+    ERROR, not ended      exit code 1; the run continues if the trial does
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["WandbLoggerCallback"]
 
 logger = get_logger(__name__)
 
-# Facts about the trial and the control of the run: no curves.
+# Keys of results that are no metrics.
 _NOT_LOGGED = frozenset(
     {"trial_id", "experiment_tag", "node_ip", "hostname", "pid", "date", "done"}
     | {"should_checkpoint", "checkpoint_dir_name"}
@@ -42,27 +42,28 @@ _PLAIN = (int, float, str, bool, type(None))
 
 
 class WandbLoggerCallback(LoggerCallback):
-    """Makes a run in Weights & Biases for each trial, with its configuration and its metrics.
+    """Logs each trial as a run in Weights & Biases, with its configuration and its metrics.
 
-    The runs of an experiment are one group. A trial that is retried, paused or resumed goes on with
-    its run. All is written by a thread; a failure there does not end the sweep. Offline
-    (``mode="offline"`` or ``WANDB_MODE=offline``) all is kept in files that ``wandb sync`` uploads.
+    The runs of an experiment are one group. A trial that is retried, paused or resumed continues
+    its run. A thread writes to W&B, and its failures do not end the sweep. Offline
+    (``mode="offline"`` or ``WANDB_MODE=offline``) the runs are files that ``wandb sync`` uploads.
 
     Args:
-        project: Project; None is what ``WANDB_PROJECT_NAME`` says, or W&B's default.
-        group: Group; None is what ``WANDB_GROUP_NAME`` says, or the experiment's name.
+        project: Project; None takes ``WANDB_PROJECT_NAME``, or W&B's default.
+        group: Group; None takes ``WANDB_GROUP_NAME``, or the experiment's name.
         api_key_file: File with the API key.
-        api_key: The API key. Without one, W&B looks for its own.
-        excludes: Metrics and parameters to leave out, flat or top-level names.
-        log_config: Whether to log the configuration with each result, too. It may change with PBT.
-        upload_checkpoints: The same as ``save_checkpoints``, by an older name.
-        save_checkpoints: Whether to keep each checkpoint as an artifact.
-        upload_timeout: How long to wait at the end of the sweep until all is written, in seconds.
+        api_key: The API key; None lets W&B find one.
+        excludes: Flat or top-level names of metrics and parameters to leave out.
+        log_config: Whether each result is logged with the configuration, which population based
+            training may change.
+        upload_checkpoints: Older name of ``save_checkpoints``.
+        save_checkpoints: Whether each checkpoint is logged as an artifact.
+        upload_timeout: Longest time, in seconds, to wait for the thread at the end of the sweep.
         **kwargs: Further arguments of ``wandb.init``, such as ``mode``, ``dir``, ``tags``.
 
     Raises:
-        ExtraMissingError: W&B is not installed.
-        ValueError: Both ``api_key`` and ``api_key_file`` are given, or there is no such file.
+        ExtraMissingError: if W&B is not installed.
+        ValueError: if both ``api_key`` and ``api_key_file`` are given, or the file is missing.
 
     Example:
         >>> import localtune as tune
@@ -99,12 +100,12 @@ class WandbLoggerCallback(LoggerCallback):
 
     def _forget(self) -> None:
         self._background: Background | None = None
-        self._is_guest = False
-        self._runs: dict[str, Any] = {}  # trial id -> run; the thread's alone
+        self._is_guest = False  # whether the service of W&B ran before this logger
+        self._runs: dict[str, Any] = {}  # {trial id: run}; only the thread uses it
         self._open: set[str] = set()  # ids of trials whose run has not ended
 
     def __getstate__(self) -> dict[str, Any]:
-        # The key is nothing to be kept with the experiment.
+        # The API key must not be saved with the experiment.
         names = ("_background", "_is_guest", "_runs", "_open", "api_key")
         return {name: value for name, value in vars(self).items() if name not in names}
 
@@ -115,16 +116,16 @@ class WandbLoggerCallback(LoggerCallback):
 
     def setup(self, *args: Any, **info: Any) -> None:
         wandb = load_wandb("WandbLoggerCallback")
-        # Somebody else in this process may have runs of their own.
+        # Other code in this process may have runs of its own.
         self._is_guest = "WANDB_SERVICE" in os.environ
         mode = self.kwargs.get("mode") or os.environ.get("WANDB_MODE", "online")
         if self.api_key is None and mode in ("online", "run"):
-            # Asks here, where the user sees it, or raises before the first trial.
+            # W&B asks for the key now, where the user sees it, or raises before the first trial.
             try:
                 wandb.login()
             except Exception:
                 if not self._is_guest:
-                    wandb.teardown()  # nobody will end what it started to ask
+                    wandb.teardown()  # ends the service process that the login has started
                 raise
         self._background = Background("Weights & Biases")
 
@@ -161,7 +162,7 @@ class WandbLoggerCallback(LoggerCallback):
                 self.log_trial_end(trial, failed=trial.status is not Status.TERMINATED)
         is_done = self._background.close(self.upload_timeout)
         if is_done and not self._is_guest:
-            load_wandb("WandbLoggerCallback").teardown()  # ends its service process
+            load_wandb("WandbLoggerCallback").teardown()  # ends the service process
         self._forget()
 
     def _submit(self, call: Any, *arguments: Any) -> None:
@@ -189,14 +190,13 @@ class WandbLoggerCallback(LoggerCallback):
             reinit="create_new",
             **arguments,
         )
-        # What a trial does again after a failure has a smaller iteration than what is there: W&B's
-        # own steps could not go back.
+        # After a failure, a trial repeats iterations. W&B's own steps cannot go back.
         run.define_metric("*", step_metric=TRAINING_ITERATION)
         self._runs[trial_id] = run
 
     def _log(self, trial_id: str, result: dict[str, Any]) -> None:
         run = self._runs.get(trial_id)
-        if run is None:  # told of when it could not be made
+        if run is None:  # the run could not be created, which has been logged
             return
         config = result.pop(CONFIG_PREFIX, None)
         if self.log_config and config:
@@ -206,7 +206,7 @@ class WandbLoggerCallback(LoggerCallback):
 
     def _save(self, trial_id: str, path: str) -> None:
         run = self._runs.get(trial_id)
-        if run is None or not Path(path).is_dir():  # a newer one has taken its place
+        if run is None or not Path(path).is_dir():  # the checkpoint has been deleted since
             return
         wandb = load_wandb("WandbLoggerCallback")
         artifact = wandb.Artifact(name=f"checkpoint_{trial_id}", type="model")
@@ -222,13 +222,13 @@ class WandbLoggerCallback(LoggerCallback):
 
 
 def load_wandb(purpose: str) -> Any:
-    """The module ``wandb``.
+    """Imports ``wandb``.
 
     Args:
-        purpose: Who needs it.
+        purpose: Name of the feature that needs it, for the error.
 
     Raises:
-        ExtraMissingError: W&B is not installed.
+        ExtraMissingError: if W&B is not installed.
     """
     try:
         import wandb
@@ -238,15 +238,19 @@ def load_wandb(purpose: str) -> Any:
 
 
 def read_api_key(api_key: str | None, api_key_file: str | None) -> str | None:
-    """The key that was given, by itself or in a file.
+    """Returns the given API key, itself or from a file; None if there is neither.
+
+    Args:
+        api_key: The API key.
+        api_key_file: File with the API key.
 
     Raises:
-        ValueError: Both were given, or the file cannot be read.
+        ValueError: if both are given, or the file cannot be read.
     """
     if api_key_file is None:
         return api_key
     if api_key is not None:
-        raise ValueError("Give api_key or api_key_file, not both.")
+        raise ValueError("Give api_key or api_key_file, not both. Leave one of them out.")
     try:
         return Path(api_key_file).expanduser().read_text(encoding="utf-8").strip()
     except OSError as error:
@@ -254,7 +258,7 @@ def read_api_key(api_key: str | None, api_key_file: str | None) -> str | None:
 
 
 def plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration as JSON can hold it; all else as text."""
+    """Returns a configuration in which values that JSON cannot hold are texts."""
     plain: dict[str, Any] = _plain(dict(config))
     return plain
 

@@ -186,7 +186,7 @@ class ConvertedSpace:
                 continue
             if not self._conditional:
                 raise SearchSpaceError(
-                    f"{self._library} does not support a choice with domains inside, but "
+                    f"{self._library} cannot take a choice with domains inside, but "
                     f"{path_text(path)!r} has {option!r}. Put the domains beside the choice."
                 )
             self._collect(option, f"{name}:{number}", path, (name, number))
@@ -194,7 +194,7 @@ class ConvertedSpace:
     def _shape(self, domain: Domain, path: Path) -> Shape:
         if domain.is_grid():
             raise SearchSpaceError(
-                f"{self._library} does not support grid_search, but {path_text(path)!r} is one. "
+                f"{self._library} cannot take a grid_search, but {path_text(path)!r} is one. "
                 "Use tune.choice, or the default search."
             )
         shape = shape_of(domain)

@@ -44,5 +44,5 @@ def test_a_store_that_does_not_answer_is_not_waited_for(
     background.submit(never)
 
     assert not background.close(0.01)
-    assert "did not take all results within 0.01 s" in caplog.text
+    assert "did not accept all results within 0.01 s" in caplog.text
     answer.set()

@@ -144,7 +144,7 @@ def test_a_store_that_fails_later_does_not_end_the_run(
     grid = fit(Counting, tmp_path, callbacks=[Breaks(), logger(store)])
 
     assert statuses(grid) == ["TERMINATED"]
-    assert "MLflow did not take what was logged; the run goes on without it" in caplog.text
+    assert "MLflow did not accept a result, and the run goes on without it" in caplog.text
 
 
 def test_a_store_that_cannot_be_opened_ends_the_run_before_it_begins(tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def test_an_array_of_five_dimensions_becomes_a_video(tmp_path: Path, recorder: R
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (["a", "b"], "does not hold numbers only"),
+        (["a", "b"], "holds other values than numbers"),
         ([[1], [1, 2]], "differ in length"),
         ([1e200], "squares are too large"),
         (10**400, "larger than any"),

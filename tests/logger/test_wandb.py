@@ -144,7 +144,7 @@ def test_a_failure_of_the_library_does_not_end_the_run(
     grid = fit(Counting, tmp_path, callbacks=[callback])
 
     assert statuses(grid) == ["TERMINATED"]
-    assert "Weights & Biases did not take what was logged" in caplog.text
+    assert "Weights & Biases did not accept a result" in caplog.text
     assert "no_such_argument" in caplog.text
 
 

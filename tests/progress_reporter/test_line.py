@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from localtune.progress_reporter.line import (
     crop,
     join,
+    justify,
     line_width,
     painted,
     plain,
-    justify,
 )
 
 LINE = [("loss", "bold green"), ("=0.5", "")]

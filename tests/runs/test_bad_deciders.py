@@ -50,7 +50,7 @@ class Listed(Searcher):
         ({"search_alg": OptunaSearch(metric="other")}, "metric is given twice"),
         ({"search_alg": OptunaSearch(mode="min")}, "mode is given twice"),
         ({"scheduler": ASHAScheduler(), "metric": None, "mode": None}, "needs a metric and a mode"),
-        ({"scheduler": pbt(hyperparam_mutations={"X": [1.0]})}, "key 'X', which the search space"),
+        ({"scheduler": pbt(hyperparam_mutations={"X": [1.0]})}, "key 'X', but the search space"),
         (
             {"scheduler": pbt(hyperparam_mutations={"x": [1.0]}), "search_alg": OptunaSearch()},
             "cannot be combined with OptunaSearch",

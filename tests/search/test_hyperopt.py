@@ -182,7 +182,7 @@ def test_arguments_out_of_range_are_refused(arguments: dict[str, Any], match: st
 
 
 def test_a_grid_is_refused_by_name() -> None:
-    with pytest.raises(SearchSpaceError, match="HyperOpt does not support grid_search, but 'x'"):
+    with pytest.raises(SearchSpaceError, match="HyperOpt cannot take a grid_search, but 'x'"):
         HyperOptSearch({"x": tune.grid_search([1])})
 
 

@@ -146,7 +146,7 @@ def test_an_optimizer_of_another_type_is_refused() -> None:
 
 
 def test_a_grid_is_refused_by_name() -> None:
-    with pytest.raises(SearchSpaceError, match="Nevergrad does not support grid_search, but 'x'"):
+    with pytest.raises(SearchSpaceError, match="Nevergrad cannot take a grid_search, but 'x'"):
         search_with(space={"x": tune.grid_search([1])})
 
 

@@ -307,8 +307,8 @@ NAN, INF = math.nan, math.inf
         (lambda: grid_search([]), "grid_search needs at least one value"),
         (lambda: grid_search(5), "grid_search needs an iterable"),  # type: ignore[arg-type]
         (lambda: grid_search("abc"), "grid_search needs a list of values, but got 'abc'"),
-        (lambda: sample_from(lambda a, b: 1), "no argument or one.*needs a, b"),
-        (lambda: sample_from(lambda *, a: 1), "no argument or one.*needs a"),
+        (lambda: sample_from(lambda a, b: 1), "no argument, or the configuration.*needs a, b"),
+        (lambda: sample_from(lambda *, a: 1), "no argument, or the configuration.*needs a"),
         (lambda: Expression("1 +"), "must hold a Python expression"),
         (lambda: Float(0, 1).uniform().uniform(), "takes one sampler"),
         (lambda: Categorical([1]).grid().sample(), "cannot be sampled"),
