@@ -1,4 +1,4 @@
-"""What the examples train on, and their only option."""
+"""The data and the option ``--smoke`` of the examples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def is_smoke(description: str | None) -> bool:
-    """Whether the program was started with ``--smoke``."""
+    """Returns whether the program was started with ``--smoke``."""
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     parser.add_argument("--smoke", action="store_true", help="the smallest form")
     return bool(parser.parse_args().smoke)
@@ -18,13 +18,17 @@ def is_smoke(description: str | None) -> bool:
 
 @contextlib.contextmanager
 def scratch_storage() -> Iterator[str]:
-    """A directory for a run that nobody wants to keep. Yours would be a path that stays."""
+    """Yields a temporary directory for a run. A real program would use a permanent path."""
     with tempfile.TemporaryDirectory(prefix="localtune-example-") as directory:
         yield directory
 
 
 def breast_cancer() -> tuple[Any, Any, Any, Any]:
-    """569 tumours, 30 measurements each: what trains, what validates, and their labels."""
+    """Loads 569 tumours with 30 measurements each.
+
+    Returns:
+        Training data, validation data, training labels and validation labels.
+    """
     from sklearn.datasets import load_breast_cancer
     from sklearn.model_selection import train_test_split
     from sklearn.preprocessing import StandardScaler

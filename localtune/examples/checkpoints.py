@@ -1,4 +1,4 @@
-"""A class that saves itself: a trial fails in the middle, and goes on from its checkpoint.
+"""A class with checkpoints: trials fail in the middle, and go on from their checkpoints.
 
 python -m localtune.examples.checkpoints
 """
@@ -15,7 +15,7 @@ from localtune.examples._data import breast_cancer, is_smoke, scratch_storage
 
 
 class Network(tune.Trainable):
-    """A small network; an iteration is one pass over the data."""
+    """A small network. An iteration is one pass over the data."""
 
     def setup(self, config: dict[str, Any]) -> None:
         from sklearn.neural_network import MLPClassifier

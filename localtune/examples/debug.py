@@ -1,4 +1,4 @@
-"""All trials in this process, one after the other: breakpoints, prints and profilers just work.
+"""Runs all trials in this process, so that breakpoints, prints and profilers work.
 
 python -m localtune.examples.debug
 """
@@ -14,7 +14,7 @@ from localtune.examples._data import breast_cancer, is_smoke, scratch_storage
 
 
 def train(config: dict[str, Any]) -> None:
-    """Has a mistake: some depths are not allowed."""
+    """Trains a decision tree; fails for a depth that is not allowed."""
     from sklearn.tree import DecisionTreeClassifier
 
     train_x, valid_x, train_y, valid_y = breast_cancer()
@@ -35,7 +35,7 @@ def main() -> None:
     assert all(each.metrics["pid"] == os.getpid() for each in results if each.metrics)
     for result in results:
         if result.error is not None:
-            # The error is of the class that was raised, and holds the traceback.
+            # The error has the class of the exception in the trial, and holds its traceback.
             assert isinstance(result.error, TrialTaskError) and isinstance(result.error, ValueError)
             print(f"\nmax_depth={result.config and result.config['max_depth']} failed:")
             print(result.error.cause)

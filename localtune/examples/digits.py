@@ -3,12 +3,11 @@
     python -m localtune.examples.digits             48 configurations, on all cores
     python -m localtune.examples.digits --smoke     4 configurations, a few seconds
 
-What a program of your own needs is :class:`DigitsClassifier`, :data:`SEARCH_SPACE` and
-:func:`make_tuner`. The rest reports the winner, and finds an earlier run to go on with.
+Your own program needs only the counterparts of :class:`DigitsClassifier`, :data:`SEARCH_SPACE` and
+:func:`make_tuner`. The rest shows the best configuration, and finds an earlier run to continue.
 
-The images (8 x 8 pixels, 1,797 of them) come with scikit-learn. Half of them train the network, a
-quarter chooses the best configuration, and a quarter is kept for the final verdict: nothing was
-chosen by it.
+The 1,797 images of 8 x 8 pixels are part of scikit-learn. Half of them train the network. A quarter
+is the validation data, by which the best configuration is chosen. A quarter is the test data.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ MODEL_FILE = "model.pkl"
 
 
 class Split(NamedTuple):
-    """Images (a row of 64 pixels each) and the digits that they show."""
+    """Images (n, 64) and the digits that they show (n,)."""
 
     images: Any
     digits: Any
 
 
 def load_splits() -> tuple[Split, Split, Split]:
-    """Training, validation and test data, the same in each call."""
+    """Loads the training, validation and test data, which are the same in each call."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -55,7 +54,7 @@ def load_splits() -> tuple[Split, Split, Split]:
 
 
 class DigitsClassifier(tune.Trainable):
-    """A network with one hidden layer; an iteration is five passes over the training data."""
+    """A network with one hidden layer. An iteration is five passes over the training data."""
 
     def setup(self, config: dict[str, Any]) -> None:
         from sklearn.neural_network import MLPClassifier
@@ -86,7 +85,7 @@ class DigitsClassifier(tune.Trainable):
 
 
 def load_model(checkpoint_dir: str) -> Any:
-    """The classifier that :class:`DigitsClassifier` wrote into a checkpoint."""
+    """Loads the classifier that :class:`DigitsClassifier` wrote into a checkpoint."""
     return pickle.loads((Path(checkpoint_dir) / MODEL_FILE).read_bytes())
 
 
@@ -101,17 +100,17 @@ SEARCH_SPACE = {
 
 
 def executor() -> tune.ProcessExecutor:
-    """All cores; scikit-learn is loaded once, and each trial's process starts with it."""
+    """Makes an executor for all cores, whose worker processes start with scikit-learn loaded."""
     return tune.ProcessExecutor(preload=["sklearn.neural_network", "sklearn.datasets"])
 
 
 def make_tuner(storage_path: Path, samples: int, iterations: int) -> tune.Tuner:
-    """A new run.
+    """Makes a tuner for a new run.
 
     Args:
-        storage_path: Directory to keep it in.
-        samples: How many configurations to try.
-        iterations: How long to train each.
+        storage_path: Directory for the run.
+        samples: Number of configurations.
+        iterations: Number of iterations per configuration.
     """
     return tune.Tuner(
         DigitsClassifier,
@@ -134,7 +133,7 @@ def make_tuner(storage_path: Path, samples: int, iterations: int) -> tune.Tuner:
 
 
 def print_best(results: tune.ResultGrid) -> None:
-    """Shows the best configuration, and what its network makes of the held-out test data."""
+    """Prints the best configuration, and the accuracy of its network on the test data."""
     best = results.get_best_result()
     assert best.config is not None and best.metrics is not None and best.checkpoint is not None
     _, _, test_data = load_splits()
@@ -152,27 +151,27 @@ def print_best(results: tune.ResultGrid) -> None:
 
 
 def find_latest_run(storage_path: Path) -> Path | None:
-    """Directory of the run in ``storage_path`` that was started last."""
+    """Returns the directory of the latest run in ``storage_path``; None if there is none."""
     if not storage_path.is_dir():
         return None
-    # Names of runs end in the time of their start.
+    # The names of runs end in the time of their start.
     runs = sorted(path for path in storage_path.iterdir() if tune.Tuner.can_restore(path))
     return runs[-1] if runs else None
 
 
 def take_up(run: Path) -> tune.Tuner:
-    """A tuner that goes on with a run; failed trials go on from their checkpoints, too."""
+    """Makes a tuner that resumes a run; failed trials go on from their checkpoints, too."""
     return tune.Tuner.restore(run, DigitsClassifier, resume_errored=True, executor=executor())
 
 
 def is_finished(run: Path) -> bool:
-    """Whether each trial of a run has ended well."""
+    """Returns whether all trials of a run have ended without an error."""
     results = take_up(run).get_results()
     return 0 < len(results) == results.num_terminated
 
 
 def wants_to_continue(run: Path, answer: str | None) -> bool:
-    """Whether to go on with an earlier run: as the options say, else as the user says.
+    """Returns whether to continue an earlier run; asks the user if no option tells.
 
     Args:
         run: Directory of the earlier run.
@@ -193,7 +192,7 @@ def wants_to_continue(run: Path, answer: str | None) -> bool:
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The options of the command line."""
+    """Parses the options of the command line."""
     parser = argparse.ArgumentParser(
         prog="digits", description="Tunes a classifier of handwritten digits on all cores."
     )
@@ -220,7 +219,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def choose_tuner(options: argparse.Namespace) -> tune.Tuner:
-    """The earlier run, if there is one and it is wanted; else a new one."""
+    """Makes a tuner for the earlier run if the user wants to continue it, else for a new run."""
     storage_path = options.storage.expanduser().resolve()
     run = find_latest_run(storage_path)
     if run is not None and wants_to_continue(run, options.answer):
@@ -229,7 +228,11 @@ def choose_tuner(options: argparse.Namespace) -> tune.Tuner:
 
 
 def run_to_end(tuner: tune.Tuner) -> int:
-    """Runs the search and shows the winner; returns the exit code: 0 if all trials ended well."""
+    """Runs the search and prints the best configuration.
+
+    Returns:
+        The exit code: 0 if all trials ended without an error, else 1.
+    """
     results = tuner.fit()
     if results.num_terminated:
         print_best(results)

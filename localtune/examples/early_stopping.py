@@ -15,7 +15,7 @@ MAX_ITERATIONS = 27
 
 
 def train(config: dict[str, Any]) -> None:
-    """Reports after each pass over the data; the scheduler may end it at any report."""
+    """Reports after each pass over the data. The scheduler may stop it at any report."""
     from sklearn.linear_model import SGDClassifier
 
     train_x, valid_x, train_y, valid_y = breast_cancer()

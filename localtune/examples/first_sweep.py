@@ -1,4 +1,4 @@
-"""The first sweep: a function that reports, a search space, the best configuration.
+"""A first sweep: a function that reports, a search space, and the best configuration.
 
 python -m localtune.examples.first_sweep
 """
@@ -12,7 +12,7 @@ from localtune.examples._data import breast_cancer, is_smoke, scratch_storage
 
 
 def train(config: dict[str, Any]) -> None:
-    """A model of one configuration; whatever it reports can be optimised."""
+    """Trains a model with one configuration, and reports the metric to optimise."""
     from sklearn.ensemble import RandomForestClassifier
 
     train_x, valid_x, train_y, valid_y = breast_cancer()

@@ -1,4 +1,4 @@
-"""A choice brings parameters of its own, one depends on another, and a grid tries each model.
+"""A nested search space: models with parameters of their own, a computed value, and a grid.
 
 python -m localtune.examples.nested_space
 """
@@ -18,13 +18,13 @@ SPACE = {
             {"kind": "forest", "trees": tune.lograndint(5, 50), "depth": tune.randint(1, 10)},
         ]
     ),
-    # A function of what was drawn before it.
+    # A function of the values that were drawn before.
     "bootstrap": tune.sample_from(lambda config: config["model"]["kind"] == "forest"),
 }
 
 
 def make_model(config: dict[str, Any]) -> Any:
-    """The classifier that a configuration describes."""
+    """Makes the classifier that a configuration describes."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.svm import SVC
@@ -40,7 +40,7 @@ def make_model(config: dict[str, Any]) -> Any:
 
 
 def train(config: dict[str, Any]) -> dict[str, float]:
-    """A function may also return its only result."""
+    """Returns its only result instead of reporting it."""
     train_x, valid_x, train_y, valid_y = breast_cancer()
     return {"accuracy": make_model(config).fit(train_x, train_y).score(valid_x, valid_y)}
 

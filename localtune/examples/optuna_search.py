@@ -1,4 +1,4 @@
-"""Optuna chooses the next configuration by the results so far, beginning with your own guess.
+"""Optuna chooses the next configuration from the results so far, beginning with your guess.
 
 python -m localtune.examples.optuna_search
 """
@@ -13,7 +13,7 @@ from localtune.search.optuna import OptunaSearch
 
 
 def train(config: dict[str, Any]) -> None:
-    """A support vector machine; reports once."""
+    """Trains a support vector machine, and reports once."""
     from sklearn.svm import SVC
 
     train_x, valid_x, train_y, valid_y = breast_cancer()

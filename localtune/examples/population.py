@@ -1,4 +1,4 @@
-"""Population Based Training: the worse copy the better, and change their learning rate.
+"""Population based training: bad trials copy good ones, and change their learning rate.
 
 python -m localtune.examples.population
 """
@@ -15,7 +15,7 @@ from localtune.schedulers import PopulationBasedTraining
 
 
 class Network(tune.Trainable):
-    """A linear model; reset_config lets its process go on with another configuration."""
+    """A linear model. With reset_config, a process can go on with another configuration."""
 
     def setup(self, config: dict[str, Any]) -> None:
         from sklearn.linear_model import SGDClassifier

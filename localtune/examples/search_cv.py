@@ -1,4 +1,4 @@
-"""A search estimator: used like scikit-learn's own, with a scheduler that stops bad candidates.
+"""A search estimator for scikit-learn, with a scheduler that stops bad candidates.
 
 python -m localtune.examples.search_cv
 """

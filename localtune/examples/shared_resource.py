@@ -1,4 +1,4 @@
-"""Trials share what there is little of: here a licence, of which the machine has one and a half.
+"""Trials share a scarce resource: a licence, of which the machine has one and a half.
 
     python -m localtune.examples.shared_resource
 
@@ -15,7 +15,7 @@ from localtune.examples._data import breast_cancer, is_smoke, scratch_storage
 
 
 def train(config: dict[str, Any]) -> None:
-    """Reports when it ran, too."""
+    """Reports the accuracy, and the times of its start and end."""
     from sklearn.linear_model import LogisticRegression
 
     started = time.time()

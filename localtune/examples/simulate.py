@@ -1,4 +1,4 @@
-"""Which scheduler suits? Tried on 400 recorded learning curves, in seconds instead of days.
+"""Compares schedulers on 400 recorded learning curves, in seconds instead of days.
 
 python -m localtune.examples.simulate
 """
@@ -17,7 +17,7 @@ from localtune.testing.simulation import simulate
 
 
 def schedulers() -> dict[str, TrialScheduler | None]:
-    """New ones: each simulation needs its own."""
+    """Makes new schedulers; each simulation needs its own."""
     return {
         "none": None,
         "ASHA": ASHAScheduler(max_t=50, grace_period=2, reduction_factor=3),

@@ -1,4 +1,4 @@
-"""Be told of what happens: a callback, a stop condition that sees all results, TensorBoard.
+"""Follows a run with a callback, stop conditions and TensorBoard.
 
 python -m localtune.examples.watch_a_run
 """
@@ -16,7 +16,7 @@ from localtune.stopper import CombinedStopper, MaximumIterationStopper, TrialPla
 
 
 class Records(tune.Callback):
-    """Prints each new best value. Hooks run in the parent process: be quick."""
+    """Prints each new best value. Hooks run in the parent process, and so must be quick."""
 
     def __init__(self) -> None:
         self.best = 0.0
@@ -32,7 +32,7 @@ class Records(tune.Callback):
 
 
 def train(config: dict[str, Any]) -> None:
-    """Never ends by itself: the stop conditions do that."""
+    """Trains without end. The stop conditions end it."""
     from sklearn.linear_model import Perceptron
 
     train_x, valid_x, train_y, valid_y = breast_cancer()

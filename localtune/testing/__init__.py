@@ -1,4 +1,4 @@
-"""What tests of localtune, and of code built on it, can use."""
+"""Tools for tests of localtune and of code that is built on it."""
 
 from __future__ import annotations
 

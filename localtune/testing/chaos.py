@@ -1,4 +1,4 @@
-"""Trainables that fail in a chosen place in a chosen way."""
+"""Trainables that fail at a chosen place in a chosen way."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ EXIT_CODE = 7
 
 
 class ChaosError(Exception):
-    """What the fault ``raise`` raises."""
+    """Raised by the fault ``raise``."""
 
 
 def strike(fault: str) -> None:
-    """Fails in the way that ``fault`` names, one of :data:`FAULTS`."""
+    """Fails in one of the ways in :data:`FAULTS`."""
     if fault == "raise":
         raise ChaosError("chaos")
     if fault == "sys.exit":
@@ -37,10 +37,9 @@ def strike(fault: str) -> None:
 
 
 class ChaosTrainable(Trainable):
-    """Fails where ``config["place"]`` says, as ``config["fault"]`` says; else counts its steps.
+    """Counts its steps, and fails at ``config["place"]`` with the fault ``config["fault"]``.
 
-    With ``config["once"]`` (a path) it fails only as long as that file does not exist, and
-    creates it.
+    With ``config["once"]`` (a path) it fails only if that file does not exist, and creates it.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -79,7 +78,7 @@ class ChaosTrainable(Trainable):
 
 
 def chaos_function(config: dict[str, Any]) -> None:
-    """A function that reports ``config["stop_at"]`` times and fails before the ``at_step``-th."""
+    """Reports ``config["stop_at"]`` times, and may fail before report ``config["at_step"]``."""
     for step in range(1, config.get("stop_at", 3) + 1):
         if step >= config.get("at_step", 1) and config.get("place") == "report":
             strike_unless_done(config)
@@ -87,7 +86,7 @@ def chaos_function(config: dict[str, Any]) -> None:
 
 
 def strike_unless_done(config: dict[str, Any]) -> None:
-    """Fails as ``config["fault"]`` says, unless the file ``config["once"]`` exists."""
+    """Fails with the fault ``config["fault"]``, unless the file ``config["once"]`` exists."""
     once = config.get("once")
     if once is not None:
         if os.path.exists(once):

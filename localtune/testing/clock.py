@@ -1,4 +1,4 @@
-"""A clock that tests and simulations move by hand."""
+"""ManualClock: a clock that tests and simulations set."""
 
 from __future__ import annotations
 

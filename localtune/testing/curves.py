@@ -2,8 +2,8 @@
 
 ::
 
-    digits_curves()                 400 networks of the demo, which come with localtune
-    curves_of_experiment(path)      the trials of an experiment of yours
+    digits_curves()                 400 networks of the demo, which are part of localtune
+    curves_of_experiment(path)      the trials of an experiment
             |
           Curves -- trainable(config) --> the recorded configuration that is nearest to config
                  -- param_space       --> a search space of the real hyperparameters
@@ -35,11 +35,11 @@ class Parameter:
     """A hyperparameter of recorded configurations.
 
     Attributes:
-        lower: Smallest value; for numbers.
-        upper: Largest value; for numbers.
-        log: Whether distances, and draws, are by the logarithm.
+        lower: Smallest value of a number.
+        upper: Largest value of a number.
+        log: Whether distances and draws are on a logarithmic scale.
         integer: Whether values are whole numbers.
-        categories: All values, where they are no numbers or have no order; else empty.
+        categories: All values of a parameter without an order; empty for numbers.
     """
 
     lower: float = 0.0
@@ -49,7 +49,7 @@ class Parameter:
     categories: tuple[Any, ...] = ()
 
     def place(self, value: float) -> float:
-        """Where a number lies between the bounds: 0 is the lower one, 1 the upper one."""
+        """Returns the place of a number between the bounds: 0 for ``lower``, 1 for ``upper``."""
         low, high, value = self.lower, self.upper, float(value)
         if self.log:
             low, high, value = math.log(low), math.log(high), math.log(max(value, 1e-300))
@@ -57,7 +57,7 @@ class Parameter:
 
     @property
     def domain(self) -> Domain:
-        """What to draw values from."""
+        """The domain from which values are drawn."""
         if self.categories:
             return sample.choice(list(self.categories))
         if self.integer:
@@ -69,15 +69,15 @@ class Parameter:
 
 
 class Curves:
-    """Configurations and what they gave, iteration by iteration.
+    """Configurations and their recorded results, iteration by iteration.
 
     Args:
         parameters: {name: parameter} of all configurations.
         configs: The configurations.
-        results: For each of them its results, as ``step`` returns them; at least one.
+        results: The results of each configuration, as ``step`` returns them; at least one each.
 
     Raises:
-        ValueError: if there are no configurations, or not as many curves, or one is empty.
+        ValueError: if there are no configurations, another number of curves, or an empty curve.
 
     Attributes:
         parameters: {name: parameter}.
@@ -103,7 +103,7 @@ class Curves:
     ) -> None:
         if not configs or len(configs) != len(results) or not all(results):
             raise ValueError(
-                "Curves need at least one configuration, and at least one result of each, but got "
+                "Curves need at least one configuration and at least one result of each, but got "
                 f"{len(configs)} configurations and {sum(map(bool, results))} curves with results."
             )
         self.parameters = dict(parameters)
@@ -115,7 +115,7 @@ class Curves:
         return len(self.configs)
 
     def results(self, row: int) -> Sequence[dict[str, Any]]:
-        """The results of one configuration, in order; not to be changed.
+        """Returns the results of one configuration, in order. They must not be changed.
 
         Args:
             row: Number of the configuration, from 0.
@@ -123,41 +123,43 @@ class Curves:
         return self._results[row]
 
     def values(self, row: int, metric: str) -> list[Any]:
-        """One metric of one configuration, iteration by iteration.
+        """Returns the values of one metric of one configuration, iteration by iteration.
 
         Args:
             row: Number of the configuration, from 0.
-            metric: Its name.
+            metric: Name of the metric.
         """
         return [result[metric] for result in self._results[row]]
 
     def nearest(self, config: Mapping[str, Any], without: Container[int] = ()) -> int:
-        """The number of the recorded configuration that is nearest to another one.
+        """Returns the number of the recorded configuration that is nearest to a given one.
 
-        Each number counts by its place between the bounds of its parameter, by the logarithm
-        where that is how it is drawn; another category is as far as the whole range.
+        Numbers are compared by their places between the bounds of their parameter, on its scale.
+        Two different categories are as far apart as the two bounds.
 
         Args:
-            config: Has a value for each parameter; what else it has is not looked at.
-            without: Numbers of configurations that are not meant.
+            config: A configuration with a value for each parameter. Other keys are ignored.
+            without: Numbers of configurations to leave out.
 
         Raises:
-            ValueError: if it lacks one, or no configuration is left.
+            ValueError: if a parameter is missing, or no configuration is left.
         """
         place = self._place(config)
         rows = [row for row in range(len(self)) if row not in without]
         if not rows:
-            raise ValueError(f"without must leave one of the {len(self)} configurations.")
+            raise ValueError(f"without must leave out fewer than all {len(self)} configurations.")
         return min(rows, key=lambda row: _distance(place, self._places[row]))
 
     def trainable(self, config: Mapping[str, Any]) -> CurveTrainable:
-        """A simulated trainable that replays a curve: of ``config["row"]``, else the nearest.
+        """Returns a simulated trainable that replays a curve.
+
+        The curve is that of row ``config["row"]``, or else of the nearest configuration.
 
         Args:
             config: A configuration from :attr:`param_space` or :attr:`table_space`.
 
         Raises:
-            ValueError: if the config lacks a parameter, or the row does not exist.
+            ValueError: if a parameter is missing, or the row does not exist.
         """
         row = config.get(ROW)
         if row is None or ROW in self.parameters:
@@ -181,8 +183,10 @@ class Curves:
         for name, parameter in self.parameters.items():
             if name not in config:
                 guess = near_miss(name, config)
-                hint = f" Did you mean it by {guess!r}?" if guess else ""
-                raise ValueError(f"The config {dict(config)!r} lacks the parameter {name!r}.{hint}")
+                hint = f" Is it named {guess!r}?" if guess else ""
+                raise ValueError(
+                    f"A config must have the parameter {name!r}, but got {dict(config)!r}.{hint}"
+                )
             value = config[name]
             place.append((value,) if parameter.categories else parameter.place(value))
         return place
@@ -196,13 +200,13 @@ def _distance(one: list[Any], other: list[Any]) -> float:
 
 
 class CurveTrainable:
-    """Replays a curve, and is done at its end.
+    """A simulated trainable that replays a curve, and is done at its end.
 
-    Its state is its position: with the state of another trial it goes on from that iteration, on
+    Its state is the iteration. With the state of another trial, it goes on from that iteration of
     its own curve.
 
     Args:
-        results: What ``step`` returns, one after the other; at least one.
+        results: The results that ``step`` returns, in order; at least one.
     """
 
     def __init__(self, results: Sequence[dict[str, Any]]) -> None:
@@ -210,28 +214,27 @@ class CurveTrainable:
         self._position = 0
 
     def step(self) -> dict[str, Any]:
-        """The next result; at the end of the curve, the last one again."""
-        # Whoever goes on beyond the end stays there.
+        """Returns the next result; at the end of the curve, the last one again."""
         self._position = min(self._position + 1, len(self._results))
         result = self._results[self._position - 1]
         return {**result, DONE: self._position == len(self._results)}
 
     def get_state(self) -> int:
-        """How many results were returned."""
+        """Returns the number of results so far."""
         return self._position
 
     def set_state(self, state: int) -> None:
-        """Goes on after that many results."""
+        """Sets the number of results so far."""
         self._position = state
 
 
 @functools.cache
 def digits_curves() -> Curves:
-    """Learning curves of 400 networks that read handwritten digits.
+    """Returns the learning curves of 400 networks that read handwritten digits.
 
-    They are real: ``scripts/record_curves`` trained them for 50 iterations, each one pass over
-    the training data of ``localtune.examples.digits``. Results hold ``accuracy`` and ``loss`` on
-    the validation data, and ``time_this_iter_s``, the processor time of the training. The
+    ``scripts/record_curves`` trained the networks for 50 iterations, each one pass over the
+    training data of ``localtune.examples.digits``. Results hold ``accuracy`` and ``loss`` on the
+    validation data, and ``time_this_iter_s``, the processor time of the training in seconds. The
     configurations are drawn from a wide space, so that many are bad and few are good.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Makes learning curves of what an earlier experiment left behind."""
+"""curves_of_experiment: the learning curves of an earlier experiment."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from localtune.testing.curves import Curves, Parameter
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.remote_store import local_path
 
-# What a simulation fills in itself, or decides anew.
+# Keys that a simulation fills in or decides itself.
 _LEFT_OUT = NOT_METRICS - {TIME_THIS_ITER_S}
-# Positive numbers that span more than this factor count by their logarithm.
+# Positive numbers over a range of more than this factor are put on a logarithmic scale.
 _LOG_FROM = 100.0
 
 
 def curves_of_experiment(
     path: str | os.PathLike[str], *, log: Collection[str] | None = None
 ) -> Curves:
-    """The learning curves of an experiment's trials, to be replayed by a simulation.
+    """Returns the learning curves of an experiment's trials, for replay in a simulation.
 
-    Trials without any result are left out. A trial that was stopped early has a short curve; a
-    simulated trial ends where its curve does.
+    Trials without a result are left out. A trial that was stopped early has a short curve. A
+    simulated trial ends where its curve ends.
 
     Args:
         path: Directory of the experiment; each trial's ``result.json`` is read.
-        log: Names of the parameters that count by their logarithm. None: those whose values are
-            positive and span more than a factor of 100.
+        log: Names of the parameters on a logarithmic scale. None takes all parameters whose
+            values are positive and differ by more than a factor of 100.
 
     Returns:
-        The curves. Nested parameters have names as ``"optimizer/lr"``; parameters that have one
-        value in all trials are left out.
+        The curves. Nested parameters have names such as ``"optimizer/lr"``. Parameters with the
+        same value in all trials are left out.
 
     Raises:
         ValueError: if no trial in the directory has a result, or ``log`` names a parameter that
-            is no positive number.
+            does not vary or is no positive number.
     """
     directory = Path(local_path(path))
     configs, results = [], []
@@ -50,7 +50,7 @@ def curves_of_experiment(
     if not configs:
         raise ValueError(
             f"{directory} must be the directory of an experiment with results, but no directory "
-            f"in it has a {EXPR_RESULT_FILE} with one."
+            f"in it has a {EXPR_RESULT_FILE} with a result."
         )
     parameters = _parameters(configs, log)
     rows = [{name: config.get(name) for name in parameters} for config in configs]
@@ -78,8 +78,8 @@ def _parameters(configs: list[dict[str, Any]], log: Collection[str] | None) -> d
     for name in log or ():
         if name not in parameters:
             raise ValueError(
-                f"log names {name!r}, which is no parameter that varies: "
-                f"{', '.join(parameters) or 'there is none'}."
+                f"log must name parameters that vary ({', '.join(parameters) or 'there is none'}), "
+                f"but got {name!r}."
             )
     return parameters
 
@@ -91,13 +91,17 @@ def _parameter(name: str, values: list[Any], log: Collection[str] | None) -> Par
     is_log = name in log if log is not None else False
     if len(numbers) < len(values):
         if is_log:
-            raise ValueError(f"log names {name!r}, but not all of its values are numbers.")
+            raise ValueError(
+                f"log must name parameters with positive numbers, but {name!r} has other values."
+            )
         return Parameter(categories=tuple(dict.fromkeys(map(_hashable, values))))
     lower, upper = min(numbers), max(numbers)
     if log is None:
         is_log = lower > 0 and upper / lower > _LOG_FROM
     elif is_log and lower <= 0:
-        raise ValueError(f"log names {name!r}, but its values are not all above 0: {lower!r}.")
+        raise ValueError(
+            f"log must name parameters with positive numbers, but {name!r} has {lower!r}."
+        )
     is_integer = all(isinstance(value, int) for value in numbers)
     return Parameter(lower, upper, log=is_log, integer=is_integer)
 

@@ -1,7 +1,7 @@
-"""pytest's fixture ``localtune_check``: a test that a trainable is fit for a sweep.
+"""The pytest fixture ``localtune_check``, which checks that a trainable is ready for a sweep.
 
-pytest loads this module at its start, in every project that has localtune installed: it imports
-nothing of localtune before a test asks for it.
+pytest loads this module at its start in every project that has localtune installed. Therefore the
+module imports nothing of localtune before a test uses the fixture.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def localtune_check() -> Callable[..., CheckReport]:
-    """Function that checks a trainable, and fails the test if a check fails.
+    """Returns a function that checks a trainable, and fails the test if a check fails.
 
-    Arguments and result are those of :func:`localtune.tools.check.check_trainable`.
+    Its arguments and its result are those of :func:`localtune.tools.check.check_trainable`.
 
     Example::
 

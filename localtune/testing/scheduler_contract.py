@@ -1,14 +1,14 @@
-"""What every scheduler must do, as a test suite.
+"""SchedulerContract: a test suite for the rules that every scheduler must keep.
 
-Derive a test class from :class:`SchedulerContract`, say how to make the scheduler, and let pytest
-collect it::
+Derive a test class from :class:`SchedulerContract`, define how to make the scheduler, and let
+pytest collect it::
 
     class TestMyScheduler(SchedulerContract):
         def make_scheduler(self) -> TrialScheduler:
             return MyScheduler(patience=3)
 
-The trials are simulated: no process starts, no time passes. It needs pytest, and hypothesis for
-one test.
+The trials are simulated: no process starts, and no time passes. The suite needs pytest, and
+hypothesis for one test.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ PROBLEMS: dict[str, Problem] = {
 
 
 class SchedulerContract:
-    """The suite. Some tests get pytest's ``monkeypatch``.
+    """Tests of one scheduler.
 
-    A run optimises ``score`` (higher is better) over :meth:`make_param_space`; each trial takes
-    one CPU and has checkpoints. ``training_iteration`` and ``time_total_s`` both grow by about
-    one with each result, and few trials have more than 30 results: choose grace periods and
-    intervals so that the scheduler has something to do.
+    A run maximises ``score`` over :meth:`make_param_space`. Each trial takes one CPU and has
+    checkpoints. With each result, ``training_iteration`` and ``time_total_s`` grow by about one,
+    and few trials have more than 30 results. Choose grace periods and intervals so that the
+    scheduler makes decisions within that time.
 
     Attributes:
-        problems: What is run by name; leave out what takes a slow scheduler too long.
-        random_runs: How many random problems are run.
-        most_trials: How many trials a run may have; None is no limit.
+        problems: {name: problem} to run. Leave out problems that take a slow scheduler too long.
+        random_runs: Number of random problems.
+        most_trials: Limit of the trials per run; None for none.
     """
 
     problems: ClassVar[Mapping[str, Problem]] = PROBLEMS
@@ -60,15 +60,15 @@ class SchedulerContract:
     most_trials: int | None = None
 
     def make_scheduler(self) -> TrialScheduler:
-        """A new scheduler without a metric and mode of its own; called several times per test."""
+        """Makes a scheduler without a metric and mode; called several times per test."""
         raise NotImplementedError
 
     def make_search_alg(self) -> Any:
-        """A new search algorithm, for schedulers that need one of their own; None is random."""
+        """Makes a search algorithm for a scheduler that needs one; None is random search."""
         return None
 
     def make_param_space(self) -> dict[str, Any]:
-        """The search space; trials are told apart by ``lr``."""
+        """Makes the search space; ``lr`` identifies a configuration."""
         return {"lr": uniform(0.0, 1.0), "momentum": uniform(0.1, 0.9)}
 
     # -- before the run ---------------------------------------------------------------------------
@@ -80,7 +80,7 @@ class SchedulerContract:
         assert not scheduler.set_search_properties("another", "max", seed=1)
         assert scheduler.metric == METRIC
 
-    def test_it_says_what_it_is(self) -> None:
+    def test_debug_string_describes_the_scheduler(self) -> None:
         scheduler = self.make_scheduler()
         assert scheduler.debug_string()
         scheduler.set_search_properties(METRIC, "max", seed=1)
@@ -90,11 +90,11 @@ class SchedulerContract:
 
     # -- whole runs -------------------------------------------------------------------------------
 
-    def test_every_run_ends_and_nobody_is_left_behind(self) -> None:
+    def test_every_run_ends_and_all_trials_end(self) -> None:
         for name, problem in self.problems.items():
             self._check(problem, name)
 
-    def test_failures_hold_up_nobody(self) -> None:
+    def test_failures_do_not_block_other_trials(self) -> None:
         base = Problem(trials=9, cpus=3, failures=0.5, longest=10)
         for retries in (0, 1, -1):
             for seed in range(3):
@@ -104,7 +104,7 @@ class SchedulerContract:
                 run = self._check(problem)
                 assert run.result is not None
                 failed = sum(each.status is Status.ERROR for each in run.result.trials)
-                # A trial with another config, as clones get it, may fail a second time.
+                # A clone has a new config, and so may fail a second time.
                 assert retries >= 0 or failed == 0
         self._check(dataclasses.replace(base, retries=2, fails_once=False))
         self._check(dataclasses.replace(base, failures=1.0, cpus=1, same_length=False))
@@ -126,7 +126,7 @@ class SchedulerContract:
         problem = Problem(trials=12, cpus=3, same_length=False, failures=0.2, retries=1)
         assert self.run(problem).log == self.run(problem).log
 
-    def test_what_is_restored_goes_on_as_if_nothing_had_happened(self) -> None:
+    def test_a_restored_scheduler_makes_the_same_decisions(self) -> None:
         for problem in (
             Problem(trials=10, cpus=3),
             Problem(trials=10, cpus=2, same_length=False, failures=0.3, retries=1, limit=4),
@@ -137,11 +137,11 @@ class SchedulerContract:
                 at = len(undisturbed) * cut // cuts
                 log = self._check(problem, replace_at=at).log
                 assert log == undisturbed, (
-                    f"A scheduler that was replaced after {at} decisions decides otherwise from "
-                    f"{_first_difference(log, undisturbed)} on: does its state miss something?"
+                    f"A scheduler that was restored after {at} decisions decides differently from "
+                    f"{_first_difference(log, undisturbed)} on. Its state may be incomplete."
                 )
 
-    def test_random_runs_end_and_leave_nobody_behind(self) -> None:
+    def test_random_runs_end_and_all_trials_end(self) -> None:
         try:
             import hypothesis
             from hypothesis import strategies as st
@@ -174,15 +174,15 @@ class SchedulerContract:
 
         runs_well()
 
-    # -- means ------------------------------------------------------------------------------------
+    # -- helpers ----------------------------------------------------------------------------------
 
     def run(self, problem: Problem, replace_at: int | None = None) -> Run:
         """Runs a problem with a new scheduler.
 
         Args:
-            problem: What to run.
-            replace_at: After how many decisions a new scheduler takes over with the state of the
-                first one; None is never.
+            problem: The problem.
+            replace_at: Number of decisions after which a new scheduler with the same state
+                replaces the scheduler; None for never.
 
         Raises:
             AssertionError: if the scheduler breaks a rule on the way.

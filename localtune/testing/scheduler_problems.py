@@ -1,4 +1,4 @@
-"""What the contract suite for schedulers runs: sweeps of a made-up training, closely watched.
+"""Simulated sweeps for the contract suite of schedulers, with checks during the run.
 
 ::
 
@@ -34,30 +34,31 @@ DECISIONS = (
     TrialScheduler.NOOP,
 )
 
-# No scheduler needs so many results for the small problems here: one that does never ends.
+# More results than any scheduler needs for these small problems. A run with more never ends.
 _MAX_RESULTS = 4_000
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A sweep to run. The curve of a trial depends on its configuration and ``seed`` alone.
+    """A sweep to run. The curve of a trial depends only on its configuration and ``seed``.
 
     Attributes:
-        trials: How many trials there are.
-        cpus: How many run at the same time.
-        limit: How many may be alive at the same time; 0 is no limit.
-        longest: Trials end by themselves after 1 to so many results.
-        same_length: Whether all have ``longest`` results.
-        failures: Share of the trials that fail somewhere.
-        fails_once: Whether they do so once only, else whenever they come to that point.
-        retries: How often a trial is retried.
-        nans: Share of the trials that report NaN from somewhere on.
-        missing: Share of the trials that leave out the metric from somewhere on.
+        trials: Number of trials.
+        cpus: Number of trials that run at the same time.
+        limit: Limit of trials that have not ended; 0 for none.
+        longest: Largest number of results after which a trial ends by itself.
+        same_length: Whether all trials have ``longest`` results. Otherwise the number is random.
+        failures: Share of the trials that fail at some iteration.
+        fails_once: Whether such a trial fails only once. Otherwise it fails at that iteration in
+            each attempt.
+        retries: Number of retries of a trial.
+        nans: Share of the trials that report NaN from some iteration on.
+        missing: Share of the trials that leave out the metric from some iteration on.
         ties: Whether many values are equal.
-        uneven: Whether some trials take longer for a step than others.
-        save_s: Seconds that a checkpoint takes.
-        stop_at: Iteration at which trials are stopped from outside; None is never.
-        seed: Everything random depends on it.
+        uneven: Whether the trials have steps of different duration.
+        save_s: Duration of a checkpoint in seconds.
+        stop_at: Iteration at which the run stops trials; None for none.
+        seed: Seed of all random choices.
     """
 
     trials: int = 6
@@ -78,12 +79,12 @@ class Problem:
 
 
 class Curve:
-    """The training of one trial: a simulated trainable.
+    """A simulated trainable of a problem.
 
     Args:
-        problem: Says what may happen.
-        key: Tells its configuration from others.
-        failed: {key} of those that have failed; shared by all trials of a run.
+        problem: The problem.
+        key: Text that identifies the trial's configuration.
+        failed: Keys of the configurations that have failed; all trials of a run share it.
     """
 
     def __init__(self, problem: Problem, key: str, failed: set[str]) -> None:
@@ -130,20 +131,20 @@ class Curve:
         return round(value, 1) if self._problem.ties else value
 
     def _point(self, rng: random.Random, share: float) -> float:
-        """Where something happens that happens to a share of the trials."""
+        """Returns the iteration of an event that only a share of the trials has, else infinity."""
         at, is_chosen = rng.randint(1, self._length), rng.random() < share
         return at if is_chosen else math.inf
 
 
 @dataclass
 class Run:
-    """A problem that was run.
+    """A run of a problem.
 
     Attributes:
-        problem: What was run.
-        log: (hook, trial id, answer) of each call that answers something.
-        result: What happened, None if the run ended with an error.
-        error: What ended the run.
+        problem: The problem.
+        log: (hook, trial id, answer) of each call with an answer.
+        result: Result of the simulation; None if the run ended with an error.
+        error: The error that ended the run, or None.
     """
 
     problem: Problem
@@ -153,13 +154,13 @@ class Run:
 
 
 class WatchedScheduler(TrialScheduler):
-    """Passes all calls on to a scheduler, and sees that it keeps the rules.
+    """Passes all calls on to a scheduler, and checks that it keeps the rules.
 
     Args:
         make: Makes the scheduler.
-        log: Where calls with an answer are noted.
-        replace_at: At which of these calls a new scheduler, with the state of the one before,
-            takes its place; None is never.
+        log: List to which the calls with an answer are added.
+        replace_at: Number of such calls after which a new scheduler with the same state replaces
+            the scheduler; None for never.
     """
 
     def __init__(
@@ -199,7 +200,7 @@ class WatchedScheduler(TrialScheduler):
     def on_trial_result(
         self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> str:
-        assert trial.trial_id not in self._ended, f"{trial} has ended, and reports a result"
+        assert trial.trial_id not in self._ended, f"{trial} reports a result after its end"
         assert trial.status is Status.RUNNING
         self._results += 1
         assert self._results <= _MAX_RESULTS, f"no end after {_MAX_RESULTS} results"
@@ -235,7 +236,7 @@ class WatchedScheduler(TrialScheduler):
     def debug_string(self) -> str:
         return self._inner.debug_string()
 
-    def _replace_if_due(self, view: TuneController) -> None:
+    def _replace_if_due(self, controller: TuneController) -> None:
         if self._replace_at is None or len(self._log) < self._replace_at:
             return
         self._replace_at = None
@@ -244,14 +245,14 @@ class WatchedScheduler(TrialScheduler):
         metric, mode, spec = self._properties
         self._inner.set_search_properties(metric, mode, **spec)
         self._inner.check_run(*self._space)
-        self._inner.set_state(load(state, view.get_trials()))
+        self._inner.set_state(load(state, controller.get_trials()))
 
-    def _check_resources(self, view: TuneController) -> None:
+    def _check_resources(self, controller: TuneController) -> None:
         used: dict[str, float] = {}
-        for trial in view.get_live_trials():
+        for trial in controller.get_live_trials():
             if trial.status is Status.RUNNING and trial.placement_group_factory is not None:
                 for name, amount in trial.placement_group_factory.required_resources.items():
                     used[name] = used.get(name, 0.0) + amount
         for name, amount in used.items():
-            there_is = view.total_resources.get(name, 0.0)
-            assert amount <= there_is + 1e-6, f"trials hold {amount} of {there_is} {name}"
+            total = controller.total_resources.get(name, 0.0)
+            assert amount <= total + 1e-6, f"trials hold {amount} of {total} {name}"

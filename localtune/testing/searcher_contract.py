@@ -1,7 +1,7 @@
-"""What every searcher must do, as a test suite.
+"""SearcherContract: a test suite for the rules that every searcher must keep.
 
-Derive a test class from :class:`SearcherContract`, say how to make the searcher and what it can,
-and let pytest collect it::
+Derive a test class from :class:`SearcherContract`, define how to make the searcher and its
+abilities, and let pytest collect it::
 
     class TestMySearch(SearcherContract):
         def make_searcher(self, **arguments: Any) -> Searcher:
@@ -31,7 +31,7 @@ class Session:
     Args:
         searcher: The searcher.
         space: The ``param_space``.
-        num_samples: How many trials the run has.
+        num_samples: Number of trials; -1 for no end.
         metric: Metric of the run.
         mode: Mode of the run.
         seed: Seed of the run.
@@ -53,25 +53,30 @@ class Session:
         self.live: list[Suggestion] = []
 
     def ask(self) -> Suggestion:
-        """The next trial; fails if there is none."""
+        """Returns the next trial; fails if there is none."""
         suggestion = self.generator.next_suggestion()
         assert suggestion is not None, "the searcher suggests nothing"
         self.live.append(suggestion)
         return suggestion
 
     def end(self, value: Any = None, error: bool = False) -> None:
-        """Ends the oldest trial with a value of the metric, or without any result."""
+        """Ends the oldest trial.
+
+        Args:
+            value: Value of the metric; None for no result.
+            error: Whether the trial fails.
+        """
         suggestion = self.live.pop(0)
         result = None if value is None or error else {METRIC: value, "training_iteration": 1}
         self.generator.on_trial_complete(suggestion.trial_id, result=result, error=error)
 
     def run(self, count: int, value_of: Any, concurrent: int = 1) -> list[dict[str, Any]]:
-        """Runs some trials, each with one result before its last.
+        """Runs some trials with two results each; returns their configurations.
 
         Args:
-            count: How many.
-            value_of: Gives the metric of a configuration.
-            concurrent: How many are alive at once.
+            count: Number of trials.
+            value_of: Function from a configuration to its metric.
+            concurrent: Number of concurrent trials.
         """
         configs = []
         for _ in range(count):
@@ -86,7 +91,7 @@ class Session:
         return configs
 
     def _ask_or_wait(self, value_of: Any) -> Suggestion:
-        """The next trial; before that, trials end as long as the searcher waits for them."""
+        """Returns the next trial; ends running trials while the searcher waits for them."""
         suggestion = self.generator.next_suggestion()
         while suggestion is None and self.live:
             self.end(value_of(self.live[0].config))
@@ -97,19 +102,19 @@ class Session:
 
 
 class SearcherContract:
-    """Tests of one searcher, which may stand anywhere between random search and a model.
+    """Tests of one searcher, from random search to a model.
 
     Attributes:
-        space: A space that the searcher can take; not conditional, without functions.
-        points: Two configurations from it, nested.
-        bad_points: What does not fit it.
-        takes_points: Whether there is an argument ``points_to_evaluate``.
-        takes_rewards: Whether there is an argument ``evaluated_rewards``.
+        space: A space that the searcher supports, without conditions and functions.
+        points: Two nested configurations from it.
+        bad_points: Configurations that do not fit it.
+        takes_points: Whether the searcher has an argument ``points_to_evaluate``.
+        takes_rewards: Whether the searcher has an argument ``evaluated_rewards``.
         is_conditional: Whether choices may have domains inside.
-        is_repeatable: Whether two that are made alike suggest the same with one seed of the run.
-        takes_seed: Whether the seed of the run decides; else it has one of its own.
+        is_repeatable: Whether equal searchers suggest the same with the same seed of the run.
+        takes_seed: Whether the searcher uses the seed of the run. Otherwise it has its own.
         learns: Whether later suggestions are better than the first.
-        concurrent: How many trials it suggests before it hears of a result.
+        concurrent: Number of trials that it suggests before the first result.
     """
 
     space: ClassVar[dict[str, Any]] = {
@@ -138,19 +143,24 @@ class SearcherContract:
     concurrent = 4
 
     def make_searcher(self, **arguments: Any) -> Searcher:
-        """A new searcher without space, metric, mode and seed of its own.
+        """Makes a searcher without space, metric, mode and seed.
 
         Args:
-            **arguments: ``points_to_evaluate`` and ``evaluated_rewards``, if a test has such.
+            **arguments: ``points_to_evaluate`` and ``evaluated_rewards``, if a test gives them.
         """
         raise NotImplementedError
 
     def value_of(self, config: dict[str, Any]) -> float:
-        """The metric of a configuration; the best is at ``x = -1``."""
+        """Returns the metric of a configuration; the lowest is at ``x = -1``."""
         return float(config["x"])
 
     def session(self, space: dict[str, Any] | None = None, **options: Any) -> Session:
-        """A session of a new searcher."""
+        """Makes a session of a new searcher.
+
+        Args:
+            space: The search space; None is the class attribute.
+            **options: Further arguments of :class:`Session`.
+        """
         return Session(self.make_searcher(), space or self.space, **options)
 
     # -- suggestions --------------------------------------------------------------------------
@@ -238,7 +248,7 @@ class SearcherContract:
 
     # -- results ------------------------------------------------------------------------------
 
-    def test_it_finds_what_is_better(self) -> None:
+    def test_later_suggestions_are_better(self) -> None:
         if not self.learns:
             return
         for mode, sign in (("min", 1), ("max", -1)):
@@ -260,7 +270,7 @@ class SearcherContract:
 
         assert len(session.run(3, self.value_of)) == 3
 
-    def test_an_end_that_is_told_twice_does_no_harm(self) -> None:
+    def test_a_repeated_end_of_a_trial_is_ignored(self) -> None:
         session = self.session()
         trial_id = session.ask().trial_id
         for _ in range(2):
@@ -269,13 +279,13 @@ class SearcherContract:
 
         assert len(session.run(3, self.value_of)) == 3
 
-    def test_the_end_of_a_stranger_does_no_harm(self) -> None:
+    def test_the_end_of_an_unknown_trial_is_ignored(self) -> None:
         session = self.session()
         session.generator.on_trial_complete("stranger", {METRIC: 0.5, "training_iteration": 1})
 
         assert len(session.run(2, self.value_of)) == 2
 
-    # -- what it must be told -----------------------------------------------------------------
+    # -- metric and mode ----------------------------------------------------------------------
 
     def test_another_metric_than_the_runs_is_refused(self) -> None:
         searcher = self.make_searcher()
@@ -288,7 +298,7 @@ class SearcherContract:
         with _refused(RuntimeError, "mode"):
             self.session(metric=METRIC, mode=None)
 
-    # -- repeating and going on ---------------------------------------------------------------
+    # -- seeds and states ---------------------------------------------------------------------
 
     def test_the_seed_of_the_run_decides(self) -> None:
         if self.is_repeatable:
@@ -298,7 +308,7 @@ class SearcherContract:
             assert first == second
             assert (first != other) == self.takes_seed
 
-    def test_a_searcher_that_is_restored_goes_on_like_its_twin(self) -> None:
+    def test_a_restored_searcher_suggests_the_same(self) -> None:
         session, twin = self.session(), self.session()
         session.run(8, self.value_of, concurrent=self.concurrent)
         twin.generator.set_state(pickle.loads(pickle.dumps(session.generator.get_state())))
@@ -311,7 +321,7 @@ class SearcherContract:
             assert of_twin == after
         assert all(can_give(self.space, config) for config in of_twin)
 
-    def test_a_state_does_not_change_any_more(self) -> None:
+    def test_a_saved_state_does_not_change(self) -> None:
         session = self.session()
         session.run(4, self.value_of, concurrent=2)
         state = session.generator.get_state()
@@ -347,7 +357,7 @@ def _refused(kind: type[Exception], part: str) -> Iterator[None]:
 
 
 def _is_close(expected: Any, value: Any) -> bool:
-    """Whether two configurations are equal up to rounding errors."""
+    """Returns whether two configurations are equal up to rounding errors."""
     if isinstance(expected, dict):
         return expected.keys() == value.keys() and all(
             _is_close(part, value[key]) for key, part in expected.items()

@@ -1,13 +1,13 @@
-"""What every stopper must do, as a test suite.
+"""StopperContract: a test suite for the rules that every stopper must keep.
 
-Derive a test class from :class:`StopperContract`, say how to make the stopper, and let pytest
+Derive a test class from :class:`StopperContract`, define how to make the stopper, and let pytest
 collect it::
 
     class TestMyStopper(StopperContract):
         def make_stopper(self) -> Stopper:
             return MyStopper("loss", patience=3)
 
-It needs pytest, and hypothesis for one test.
+The suite needs pytest, and hypothesis for one test.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from localtune.stopper.stopper import Stopper
 from localtune.testing.simulation import simulate
 from localtune.trial.status import Status
 
-# (trial id, result) in the order in which a run gives them.
+# (trial id, result) in the order of a run.
 Results = Sequence[tuple[str, dict[str, Any]]]
-# What a stopper says: whether the trial stops, and whether all do.
+# (whether the trial stops, whether the run stops)
 Answer = tuple[bool, bool]
 
 
 class StopperContract:
-    """The suite.
+    """Tests of one stopper.
 
-    Results have ``loss`` (falls, and then stays), ``nested/loss`` (the same), and what is filled
-    in automatically that counts: ``training_iteration`` and ``time_total_s``.
+    Results have ``loss`` (which falls and then stays the same), ``nested/loss`` (the same value),
+    ``training_iteration`` and ``time_total_s``.
 
     Attributes:
-        watches_all_trials: Whether what a trial's results say also depends on other trials.
+        watches_all_trials: Whether a decision on a trial also depends on other trials.
     """
 
     watches_all_trials = False
 
     def make_stopper(self) -> Stopper:
-        """A new stopper; called several times per test."""
+        """Makes a stopper; called several times per test."""
         raise NotImplementedError
 
-    def test_it_answers_yes_or_no_and_leaves_the_result_alone(self) -> None:
+    def test_it_returns_a_bool_and_does_not_change_the_result(self) -> None:
         stopper = self.make_stopper()
         assert isinstance(stopper, Stopper)
         for trial_id, result in made_up_results():
@@ -56,7 +56,7 @@ class StopperContract:
             assert result == before, "A stopper must not change the result"
             assert isinstance(stopper.stop_all(), bool)
 
-    def test_asking_again_whether_to_stop_all_changes_nothing(self) -> None:
+    def test_repeated_calls_of_stop_all_change_nothing(self) -> None:
         results = made_up_results()
         often = self.make_stopper()
         answers = []
@@ -75,7 +75,7 @@ class StopperContract:
         answers_of(self.make_stopper(), made_up_results(missing_from=0))
         answers_of(self.make_stopper(), made_up_results(missing_from=3))
 
-    def test_a_missing_key_is_told_once(self) -> None:
+    def test_a_missing_key_is_warned_of_once(self) -> None:
         stopper = self.make_stopper()
         texts = stopper.missing_key_warnings({"something": 1})
         assert all(isinstance(text, str) and text for text in texts)
@@ -95,9 +95,9 @@ class StopperContract:
             ]
             assert [stops for stops, _ in mixed] == [
                 stops for stops, _ in answers_of(self.make_stopper(), alone)
-            ], f"{trial_id} is stopped elsewhere when there are other trials"
+            ], f"{trial_id} is stopped at another result when there are other trials"
 
-    def test_what_is_restored_goes_on_as_if_nothing_had_happened(self) -> None:
+    def test_a_restored_stopper_gives_the_same_answers(self) -> None:
         results = made_up_results()
         for cut in range(len(results)):
             self._check_restored(results, cut)
@@ -112,7 +112,7 @@ class StopperContract:
         values = st.floats(-10, 10) | st.sampled_from([math.nan, math.inf, -math.inf, 0.0])
         rows = st.lists(st.tuples(st.sampled_from(["t1", "t2", "t3"]), values), max_size=12)
 
-        # The first one is long: what a stopper forgets may matter only after some results.
+        # The explicit example is long, since a lost state may matter only after many results.
         @hypothesis.settings(max_examples=40, deadline=None, database=None)
         @hypothesis.example([(f"t{1 + number % 3}", 9.0 - number / 2) for number in range(24)])
         @hypothesis.given(rows)
@@ -139,15 +139,15 @@ class StopperContract:
     def _check_restored(self, results: Results, cut: int) -> None:
         stopper = self.make_stopper()
         answers_of(stopper, results[:cut])
-        # Without a state, a resumed run has the stopper that it is given.
+        # A stopper without a state is not saved: a resumed run uses the one that it is given.
         twin = load(dump(stopper), ()) if stopper.has_state else self.make_stopper()
         assert answers_of(twin, results[cut:]) == answers_of(stopper, results[cut:]), (
-            f"A stopper that was pickled after {cut} results answers otherwise"
+            f"A stopper that was pickled after {cut} results answers differently"
         )
 
 
 class Falling:
-    """A simulated training whose loss falls and then stays."""
+    """A simulated trainable whose loss falls and then stays the same."""
 
     length = 30
 
@@ -167,19 +167,19 @@ class Falling:
 
 
 def loss_at(iteration: int) -> float:
-    """Falls to 1 within six iterations."""
+    """Returns the loss at an iteration; it falls to 1 within six iterations."""
     return max(1.0, 7.0 - iteration)
 
 
 def made_up_results(
     nan_from: int | None = None, missing_from: int | None = None, count: int = 20
 ) -> Results:
-    """The results of three trials, mixed.
+    """Returns the results of three trials in random order.
 
     Args:
-        nan_from: From which result on the loss is NaN.
-        missing_from: From which result on there is no loss.
-        count: How many results each trial has.
+        nan_from: Number of the first result whose loss is NaN; None for none.
+        missing_from: Number of the first result without a loss; None for none.
+        count: Number of results per trial.
     """
     order = ["t1", "t2", "t3"] * count
     random.Random(0).shuffle(order)
@@ -198,7 +198,7 @@ def made_up_results(
 
 
 def numbered(rows: Iterable[tuple[str, float | None]]) -> Results:
-    """Results with these losses; None leaves the loss out."""
+    """Returns results for (trial id, loss) pairs; None leaves the loss out."""
     iterations: dict[str, int] = {}
     results = []
     for trial_id, loss in rows:
@@ -217,5 +217,10 @@ def numbered(rows: Iterable[tuple[str, float | None]]) -> Results:
 
 
 def answers_of(stopper: Stopper, results: Results) -> list[Answer]:
-    """What a stopper says to some results."""
+    """Returns a stopper's answers to results.
+
+    Args:
+        stopper: The stopper.
+        results: The results.
+    """
     return [(bool(stopper(trial_id, result)), stopper.stop_all()) for trial_id, result in results]

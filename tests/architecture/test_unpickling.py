@@ -51,7 +51,7 @@ ALLOWED = {
     "localtune.analysis.reader.tune_config_of": _TUNER,
     "localtune.integration.optuna_study._distributions": _TUNER,
     "localtune.testing.searcher_contract.SearcherContract."
-    "test_a_searcher_that_is_restored_goes_on_like_its_twin": _OWN,
+    "test_a_restored_searcher_suggests_the_same": _OWN,
     "localtune.examples.population.Network.load_checkpoint": "user code: its own checkpoint",
     "localtune.examples.digits.load_model": "user code: its own checkpoint",
     "localtune.examples.checkpoints.Network.load_checkpoint": "user code: its own checkpoint",

@@ -118,12 +118,12 @@ def test_the_nearest_configuration_is_found(
 def test_the_nearest_of_those_that_are_left_is_found(curves: Curves) -> None:
     config = {"lr": 1e-3, "units": 10, "kind": "a"}
     assert curves.nearest(config, without={0}) == 1
-    with pytest.raises(ValueError, match="must leave one of the 4 configurations"):
+    with pytest.raises(ValueError, match="must leave out fewer than all 4 configurations"):
         curves.nearest(config, without=range(4))
 
 
 def test_a_config_without_a_parameter_is_refused(curves: Curves) -> None:
-    text = "lacks the parameter 'units'. Did you mean it by 'unit'"
+    text = "must have the parameter 'units', .* Is it named 'unit'"
     with pytest.raises(ValueError, match=text):
         curves.trainable({"lr": 1e-3, "unit": 10, "kind": "a"})
 
@@ -233,7 +233,7 @@ def test_the_user_says_what_counts_by_its_logarithm(tmp_path: Path) -> None:
         curves_of_experiment(tmp_path, log=["z"])
     with pytest.raises(ValueError, match="'y', but its values are not all above 0"):
         curves_of_experiment(tmp_path, log=["y"])
-    with pytest.raises(ValueError, match="'k', but not all of its values are numbers"):
+    with pytest.raises(ValueError, match="'k' has other values"):
         curves_of_experiment(tmp_path, log=["k"])
 
 

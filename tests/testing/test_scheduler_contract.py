@@ -13,9 +13,9 @@ from localtune.testing.scheduler_contract import SchedulerContract
 from localtune.testing.scheduler_problems import Problem
 from localtune.trial.status import Status
 
-END = "test_every_run_ends_and_nobody_is_left_behind"
-FAILURES = "test_failures_hold_up_nobody"
-RESTORED = "test_what_is_restored_goes_on_as_if_nothing_had_happened"
+END = "test_every_run_ends_and_all_trials_end"
+FAILURES = "test_failures_do_not_block_other_trials"
+RESTORED = "test_a_restored_scheduler_makes_the_same_decisions"
 
 
 class ChoosesInTurn(FIFOScheduler):
@@ -125,7 +125,7 @@ def contract_of(make: type[TrialScheduler]) -> SchedulerContract:
         (ForgetsPaused, END, "lets 1 trials wait"),
         (StartsAnew, END, "no end after"),
         (LosesFailed, FAILURES, "trials wait"),
-        (ForgetsState, RESTORED, "does its state miss something"),
+        (ForgetsState, RESTORED, "Its state may be incomplete"),
         (TripsOverTies, END, "ZeroDivisionError"),
         (TakesEveryMetric, "test_it_takes_the_metric_of_the_run_once", None),
     ],
@@ -143,7 +143,7 @@ def test_random_runs_find_it_too() -> None:
     hypothesis.settings.load_profile("no shrinking")
     try:
         with pytest.raises(AssertionError, match="trials wait"):
-            contract_of(ForgetsPaused).test_random_runs_end_and_leave_nobody_behind()
+            contract_of(ForgetsPaused).test_random_runs_end_and_all_trials_end()
     finally:
         hypothesis.settings.load_profile("localtune")
 

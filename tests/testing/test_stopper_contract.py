@@ -65,7 +65,7 @@ class WarnsAgain(Counts):
         return ["there is no loss"]
 
 
-RESTORED = "test_what_is_restored_goes_on_as_if_nothing_had_happened"
+RESTORED = "test_a_restored_stopper_gives_the_same_answers"
 
 
 @pytest.mark.parametrize(
@@ -75,12 +75,12 @@ RESTORED = "test_what_is_restored_goes_on_as_if_nothing_had_happened"
         (ClaimsToHaveNoState, RESTORED, AssertionError),
         (Counts, "test_random_results_and_a_pickle_in_the_middle", AssertionError),
         (Counts, "test_trials_do_not_disturb_each_other", AssertionError),
-        (Answers, "test_it_answers_yes_or_no_and_leaves_the_result_alone", AssertionError),
-        (Changes, "test_it_answers_yes_or_no_and_leaves_the_result_alone", AssertionError),
+        (Answers, "test_it_returns_a_bool_and_does_not_change_the_result", AssertionError),
+        (Changes, "test_it_returns_a_bool_and_does_not_change_the_result", AssertionError),
         (NeedsItsKey, "test_results_without_the_metric_are_left_out", KeyError),
         (NeedsNumbers, "test_nan_is_a_value_like_others", ValueError),
-        (CountsQuestions, "test_asking_again_whether_to_stop_all_changes_nothing", AssertionError),
-        (WarnsAgain, "test_a_missing_key_is_told_once", AssertionError),
+        (CountsQuestions, "test_repeated_calls_of_stop_all_change_nothing", AssertionError),
+        (WarnsAgain, "test_a_missing_key_is_warned_of_once", AssertionError),
     ],
 )
 def test_it_finds_what_is_wrong(make: Any, test: str, error: type[Exception]) -> None:
