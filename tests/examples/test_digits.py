@@ -85,7 +85,7 @@ def test_continuing_a_finished_run_shows_its_results_again(finished_run: Path) -
     assert trials_in(run) == before
 
 
-def test_a_finished_run_is_followed_by_a_new_one_where_nobody_can_be_asked(
+def test_a_finished_run_is_followed_by_a_new_one_without_a_terminal(
     finished_run: Path,
 ) -> None:
     before = runs_in(finished_run)
@@ -134,9 +134,7 @@ def end_after_first_trial(storage_path: Path, how: signal.Signals) -> tuple[int,
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_an_unfinished_run_goes_on_where_nobody_can_be_asked(
-    tmp_path: Path, how: signal.Signals
-) -> None:
+def test_an_unfinished_run_goes_on_without_a_terminal(tmp_path: Path, how: signal.Signals) -> None:
     exit_code, errors = end_after_first_trial(tmp_path, how)
     assert exit_code == (1 if how is signal.SIGINT else -how)
     assert ("--continue" in errors) == (how is signal.SIGINT)

@@ -31,7 +31,7 @@ SAYS = {
 
 
 @pytest.mark.parametrize("name", SAYS)
-def test_it_shows_what_it_is_there_for(name: str) -> None:
+def test_it_shows_its_feature(name: str) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", f"localtune.examples.{name}", "--smoke"],
         cwd=ROOT,

@@ -28,7 +28,7 @@ class TestAppendFile:
         assert (tmp_path / "log").read_bytes() == b"a\nb\r\n"
         file.close()
 
-    def test_what_the_file_holds_already_stays(self, tmp_path: Path) -> None:
+    def test_earlier_contents_of_the_file_stay(self, tmp_path: Path) -> None:
         (tmp_path / "log").write_bytes(b"a\n")
         file = AppendFile(os.fspath(tmp_path / "log"))
 

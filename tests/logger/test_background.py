@@ -10,7 +10,7 @@ import pytest
 from localtune.logger.background import Background
 
 
-def test_calls_are_made_in_order_and_failures_are_told_once(
+def test_calls_are_made_in_order_and_failures_are_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     made: list[int] = []

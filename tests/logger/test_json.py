@@ -180,7 +180,7 @@ class TestParams:
         assert pickle.loads(Path(trial.path, "params.pkl").read_bytes()) == config
         recorder.end()
 
-    def test_what_pickle_refuses_is_pickled_by_value(
+    def test_an_object_that_pickle_refuses_is_pickled_by_value(
         self, tmp_path: Path, recorder: Recorder
     ) -> None:
         trial = make_trial(tmp_path, config={"activation": lambda x: x + 1})
@@ -190,7 +190,7 @@ class TestParams:
         assert '"activation": "<function' in Path(trial.path, "params.json").read_text()
         recorder.end()
 
-    def test_what_a_script_defines_can_be_loaded_without_the_script(self, tmp_path: Path) -> None:
+    def test_classes_of_a_script_can_be_loaded_without_the_script(self, tmp_path: Path) -> None:
         script = tmp_path / "script.py"
         script.write_text(
             "from pathlib import Path\n"

@@ -73,7 +73,7 @@ def test_restore_is_logged(tmp_path: Path) -> None:
     assert protocol.calls == ["restore"]
 
 
-def test_a_logger_may_leave_out_what_it_does_not_need(tmp_path: Path) -> None:
+def test_a_logger_need_not_override_all_methods(tmp_path: Path) -> None:
     trial = make_trial(tmp_path)
     recorder = Recorder([LoggerCallback()])
 

@@ -22,7 +22,7 @@ def test_leaves_out_config_histograms_and_none() -> None:
     assert pretty_print(result) == "in:\n  x: null\nloss: 1\n"
 
 
-def test_leaves_out_what_is_excluded() -> None:
+def test_leaves_out_excluded_keys() -> None:
     assert pretty_print({"loss": 1, "pid": 2, "date": 3}, exclude=["pid", "date"]) == "loss: 1\n"
 
 
@@ -53,7 +53,7 @@ def test_a_result_with_nothing_to_show_is_an_empty_mapping() -> None:
         (len, '"<built-in function len>"'),
     ],
 )
-def test_each_value_is_what_yaml_reads_back(value: object, text: str) -> None:
+def test_yaml_reads_each_value_back(value: object, text: str) -> None:
     separator = "" if text.startswith("\n") else " "
 
     assert pretty_print({"x": value}) == f"x:{separator}{text}\n"

@@ -221,7 +221,7 @@ def test_an_array_of_five_dimensions_becomes_a_video(tmp_path: Path, recorder: R
         (np.zeros((2, 4, 4)), "1, 3 or 4 channels, but it has 2"),
     ],
 )
-def test_what_cannot_be_shown_is_told_once(
+def test_a_value_that_cannot_be_shown_is_logged_once(
     tmp_path: Path,
     recorder: Recorder,
     caplog: pytest.LogCaptureFixture,
@@ -344,7 +344,7 @@ def test_timesteps_that_stand_still_are_all_shown(tmp_path: Path, recorder: Reco
 
 
 @pytest.mark.parametrize("tail", ["half a header", "half a record", "zeros"])
-def test_what_a_full_disk_left_of_a_record_is_cut_off(
+def test_a_record_cut_by_a_full_disk_is_removed(
     tmp_path: Path, recorder: Recorder, tail: str
 ) -> None:
     trial = make_trial(tmp_path)

@@ -50,7 +50,7 @@ def traceback_of(last_line: str) -> list[str]:
     ]
 
 
-def test_a_failure_tells_how_far_the_trial_was_and_the_end_of_a_long_traceback() -> None:
+def test_a_failure_is_shown_with_its_iteration_and_the_end_of_a_long_traceback() -> None:
     run = Run(total_samples=2)
     trial = run.start()
     run.result(trial, 3, loss=0.5)
@@ -91,7 +91,7 @@ def test_github_gets_groups_and_annotations() -> None:
     assert "::endgroup::" in lines[table:]
 
 
-def test_endless_retries_have_no_limit_to_tell() -> None:
+def test_unlimited_retries_are_shown_without_a_limit() -> None:
     run = Run()
     run.fail(run.start(run.add(make_trial(max_failures=-1))))
 
@@ -105,7 +105,7 @@ def test_a_trial_that_reported_nothing_finishes_without_results() -> None:
     assert run.lines[-1] == "00:00:00 t00000 finished 1  no results  in 0s"
 
 
-def test_paused_trials_are_told_of_and_so_is_their_return() -> None:
+def test_pauses_and_returns_of_trials_are_shown() -> None:
     run = Run()
     trial = run.start()
     run.result(trial, 3, loss=0.5)
@@ -138,7 +138,7 @@ def test_a_trial_that_goes_on_where_an_earlier_session_left_it_is_resumed() -> N
     assert run.lines == ["00:00:00 t00000 resumed  after 4 iterations"]
 
 
-def test_after_a_quiet_minute_the_state_is_told() -> None:
+def test_after_a_quiet_minute_the_state_is_shown() -> None:
     run = Run(total_samples=10)
     trial = run.start()
     run.start()
@@ -183,7 +183,7 @@ def test_a_flood_of_trials_is_one_line_per_second() -> None:
     ]
 
 
-def test_what_was_held_back_is_told_at_the_end() -> None:
+def test_held_back_lines_are_counted_at_the_end() -> None:
     run = Run()
     for _ in range(25):
         run.start()
@@ -192,7 +192,7 @@ def test_what_was_held_back_is_told_at_the_end() -> None:
     assert "00:00:00 … more trials: 5 started 0" in run.lines
 
 
-def test_results_are_told_from_level_two_on() -> None:
+def test_results_are_shown_from_level_two_on() -> None:
     for verbose, expected in ((1, 0), (2, 1), (3, 4)):
         run = Run(verbose)
         trial = run.start()
@@ -209,7 +209,7 @@ def test_results_are_told_from_level_two_on() -> None:
     ]
 
 
-def test_results_are_told_every_five_seconds_and_at_the_end() -> None:
+def test_results_are_shown_every_five_seconds_and_at_the_end() -> None:
     run = Run(2)
     trial = run.start()
     for iteration in range(1, 13):
@@ -281,7 +281,7 @@ def test_the_end_shows_the_best_trials_and_the_summary() -> None:
     ]
 
 
-def test_a_summary_before_the_end_is_told_once() -> None:
+def test_a_summary_before_the_end_is_shown_once() -> None:
     run = Run()
     run.start()
     run.output.summary(run.trials, interrupted=False, elapsed_s=1)
@@ -300,7 +300,7 @@ def test_messages_are_lines_with_the_time() -> None:
     assert run.lines == [r"00:01:01 saved\nall", "00:01:01 Warning: low memory"]
 
 
-def test_workers_may_write_for_themselves_to_what_is_no_live_view() -> None:
+def test_workers_may_write_themselves_unless_there_is_a_live_view() -> None:
     run = Run()
     assert not run.output.wants_worker_output
 
@@ -320,7 +320,7 @@ def test_minus_one_sample_is_a_run_without_an_end() -> None:
     assert "finished 1  " in run.lines[-1]
 
 
-def test_setup_tells_the_number_of_trials_if_nobody_else_did() -> None:
+def test_setup_sets_the_number_of_trials_if_it_is_unknown() -> None:
     run = Run()
     run.setup(total_num_samples=7)
 

@@ -51,7 +51,7 @@ def test_the_last_exception_of_a_chain_is_shown() -> None:
     assert failed(error) == "ValueError: 2"
 
 
-def test_a_dead_worker_is_told_by_its_message_and_not_by_its_crash_stack() -> None:
+def test_a_dead_worker_is_shown_by_its_message_and_not_by_its_crash_stack() -> None:
     error = WorkerDiedError(
         "The worker process was killed by SIGSEGV: a crash.\n\nIts files are here",
         traceback_text='Fatal Python error\n\n  File "/a/train.py", line 3 in f\n\nExtensions: x',
@@ -60,7 +60,7 @@ def test_a_dead_worker_is_told_by_its_message_and_not_by_its_crash_stack() -> No
     assert failed(error) == "The worker process was killed by SIGSEGV: a crash."
 
 
-def test_other_errors_are_told_by_class_and_message() -> None:
+def test_other_errors_are_shown_by_class_and_message() -> None:
     assert failed(OSError("disk full\nreally")) == "OSError: disk full"
     assert failed(ValueError()) == "ValueError"
 

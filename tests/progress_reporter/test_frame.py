@@ -94,7 +94,7 @@ def test_before_the_first_trial_there_is_only_the_head() -> None:
     ]
 
 
-def test_without_a_metric_the_running_trials_are_shown_with_what_they_report() -> None:
+def test_without_a_metric_the_running_trials_are_shown_with_their_metrics() -> None:
     tracker = TrialTracker(None, None)
     trial = make_trial()
     trial.set_status(Status.RUNNING)
@@ -133,7 +133,7 @@ def test_bars_show_how_far_running_trials_are_and_the_estimate_knows() -> None:
     ]
 
 
-def test_the_scheduler_may_be_who_ends_trials() -> None:
+def test_the_scheduler_may_end_trials() -> None:
     facts = RunFacts("/results/sweep", metric="loss", mode="min", max_iterations=4)
     tracker = busy_tracker(running=0, finished=0)
     trial = make_trial()

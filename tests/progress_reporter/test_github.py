@@ -30,7 +30,7 @@ def test_a_file_elsewhere_keeps_its_path() -> None:
     assert "file=/repository/train.py," in plain(line)
 
 
-def test_what_is_no_file_is_not_named_as_one() -> None:
+def test_a_source_that_is_no_file_is_not_named() -> None:
     (line,) = GitHubLog({}).annotation("error", "x", title="t", place=("<stdin>", 3))
     assert plain(line) == "::error title=t::x"
 
@@ -47,7 +47,7 @@ def test_a_group_begins_and_ends_on_lines_of_its_own() -> None:
     assert [plain(line) for line in lines] == [r"::group::Best\ntrials", "one", "::endgroup::"]
 
 
-def test_a_real_run_tells_github_where_it_failed(
+def test_a_real_run_annotates_the_place_of_a_failure_on_github(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")

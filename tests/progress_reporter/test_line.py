@@ -23,11 +23,11 @@ def test_painted_text_has_escape_codes_where_there_is_a_style() -> None:
     assert painted(LINE) == "\x1b[1;32mloss\x1b[0m=0.5"
 
 
-def test_what_fits_is_not_cropped() -> None:
+def test_a_line_that_fits_is_not_cropped() -> None:
     assert crop(LINE, 8) == LINE
 
 
-def test_what_is_cropped_ends_in_an_ellipsis() -> None:
+def test_a_cropped_line_ends_in_an_ellipsis() -> None:
     assert [plain(crop(LINE, width)) for width in (7, 5, 4, 1)] == ["loss=0…", "loss…", "los…", "…"]
 
 

@@ -167,7 +167,7 @@ def test_a_frame_that_becomes_smaller_leaves_nothing_behind() -> None:
     assert not any(line.startswith("t0000") for line in run.screen.lines)
 
 
-def test_messages_and_what_workers_print_go_above_the_frame() -> None:
+def test_messages_and_prints_of_workers_go_above_the_frame() -> None:
     run = LiveRun()
     run.setup()
     run.start()
@@ -291,7 +291,7 @@ def test_level_zero_needs_no_live_view() -> None:
     assert not run.output.wants_worker_output
 
 
-def test_a_paused_trial_is_told_of_in_the_frame() -> None:
+def test_a_paused_trial_is_shown_in_the_frame() -> None:
     run = LiveRun()
     trial = run.start()
     run.result(trial, 2, loss=0.5)

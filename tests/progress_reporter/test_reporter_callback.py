@@ -58,7 +58,7 @@ def test_the_reporter_is_set_up_at_once(total: int | None, told: int | None) -> 
     assert reporter.calls == [("setup", 1_000.0, told, {"metric": "loss", "mode": "min"})]
 
 
-def test_what_the_reporter_refuses_is_refused_before_the_run() -> None:
+def test_a_reporter_can_refuse_a_run_before_it_starts() -> None:
     with pytest.raises(
         ValueError, match="metric must be set only in the run or only in its reporter"
     ):
@@ -98,7 +98,7 @@ def test_the_last_report_is_made_when_all_workers_have_ended() -> None:
     ]
 
 
-def test_an_interrupted_run_tells_how_to_go_on() -> None:
+def test_an_interrupted_run_shows_how_to_resume() -> None:
     stream = io.StringIO()
     adapter(Recorder(), stream=stream).summary([], interrupted=True, elapsed_s=1)
 
@@ -107,7 +107,7 @@ def test_an_interrupted_run_tells_how_to_go_on() -> None:
     )
 
 
-def test_messages_and_what_workers_print_are_written() -> None:
+def test_messages_and_prints_of_workers_are_written() -> None:
     stream = io.StringIO()
     output = adapter(Recorder(), stream=stream)
     output.log("saved\nall")

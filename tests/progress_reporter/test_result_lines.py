@@ -15,7 +15,7 @@ def test_a_result_is_shown_with_the_metric_of_the_run_first() -> None:
     ]
 
 
-def test_a_result_without_the_metric_is_shown_with_what_it_has() -> None:
+def test_a_result_without_the_metric_is_shown_with_its_other_metrics() -> None:
     (line,) = ResultLines("gone", in_full=False).lines(make_trial(), {"acc": 1}, 0)
 
     assert plain(line) == "00:00:00 t00000 iteration ?  acc=1"

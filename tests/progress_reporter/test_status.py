@@ -20,7 +20,7 @@ FACTS = RunFacts("/results/sweep", metric="loss", mode="min", total_samples=10)
 COUNTS = Counts(running=2, pending=1, paused=1, finished=3, failed=1)
 
 
-def test_counts_leave_out_what_no_trial_does() -> None:
+def test_counts_leave_out_statuses_without_trials() -> None:
     assert plain(join(counts_parts(COUNTS), ", ")) == (
         "2 running, 1 pending, 1 paused, 3 finished, 1 failed"
     )
@@ -43,7 +43,7 @@ def test_the_bar_is_as_long_as_asked_for(counts: Counts, total: int, width: int)
     assert line_width(bar(counts, total, width)) == width
 
 
-def test_what_is_left_is_estimated_from_the_trials_that_ended_in_this_session() -> None:
+def test_the_remaining_time_is_estimated_from_trials_that_ended_in_this_session() -> None:
     assert remaining_s(FACTS, COUNTS, ended_now=3, elapsed_s=60) == pytest.approx(120)
 
 
@@ -62,7 +62,7 @@ def test_a_time_budget_ends_a_run_earlier() -> None:
     assert remaining_s(facts, COUNTS, ended_now=0, elapsed_s=120) == 0
 
 
-def test_time_is_told_with_what_is_left_of_it() -> None:
+def test_the_time_is_shown_with_the_remaining_time() -> None:
     assert plain(time_parts(83, 130.4)) == "00:01:23, about 2m 10s left"
     assert plain(time_parts(83, None)) == "00:01:23"
     assert plain(time_parts(83, 0)) == "00:01:23"

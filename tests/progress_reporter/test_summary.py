@@ -31,7 +31,7 @@ def failures(trials: list[Trial]) -> list[str]:
     return [plain(line) for line in failure_lines(trials)]
 
 
-def test_tells_best_configuration_metrics_places_and_failures_in_this_order() -> None:
+def test_shows_best_configuration_metrics_paths_and_failures_in_this_order() -> None:
     trials = [
         ended_trial(0, loss=0.5, val={"f1": 0.75}),
         ended_trial(1, loss=0.25, val={"f1": 0.875}),
@@ -69,17 +69,17 @@ def test_the_best_has_the_largest_metric_with_max() -> None:
 
 @pytest.mark.parametrize("mode", ["min", "max"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None, "0"])
-def test_what_is_no_finite_number_is_never_best(mode: str, value: object) -> None:
+def test_a_value_that_is_not_finite_is_never_best(mode: str, value: object) -> None:
     trials = [ended_trial(0, loss=value), ended_trial(1, loss=1)]
 
     assert "Best trial t00001" in summary(trials, RunFacts(PATH, metric="loss", mode=mode))
 
 
-def test_a_best_trial_that_failed_later_says_so() -> None:
+def test_a_best_trial_that_failed_later_is_marked() -> None:
     assert "Best trial t00000 (failed after its latest result)" in summary([failed(0, "E: x")])
 
 
-def test_a_metric_that_nobody_reported_is_explained() -> None:
+def test_a_metric_that_no_trial_reported_is_explained() -> None:
     facts = RunFacts(PATH, metric="accuracy", mode="max")
 
     assert (
@@ -102,7 +102,7 @@ def test_a_metric_that_nobody_reported_is_explained() -> None:
         ),
     ],
 )
-def test_without_metric_or_mode_it_says_which_is_missing(
+def test_the_error_names_a_missing_metric_or_mode(
     facts: RunFacts, reason: str, name: str, mode: str
 ) -> None:
     lines = summary([ended_trial(val={"f1": 0.5})], facts)
@@ -112,7 +112,7 @@ def test_without_metric_or_mode_it_says_which_is_missing(
     assert "Results in /results/sweep" in lines
 
 
-def test_an_interrupted_run_says_so_and_how_to_go_on() -> None:
+def test_the_summary_of_an_interrupted_run_shows_how_to_resume() -> None:
     running = make_trial(1)
     running.set_status(Status.RUNNING)
 
@@ -147,7 +147,7 @@ def test_trials_without_failures_have_no_list_of_them() -> None:
     assert failures([ended_trial(loss=1), make_trial()]) == []
 
 
-def test_equal_causes_are_told_once_the_most_frequent_first() -> None:
+def test_equal_causes_are_shown_once_the_most_frequent_first() -> None:
     trials = [
         failed(0, "KeyError: 'x'", failures=3),
         *(failed(number, "ValueError: bad lr") for number in range(1, 4)),

@@ -49,7 +49,7 @@ def test_headings_are_cut_before_cells() -> None:
     ]
 
 
-def test_what_matters_least_is_left_out_and_an_ellipsis_says_so() -> None:
+def test_the_least_important_columns_are_left_out_with_an_ellipsis() -> None:
     columns = [
         column("id", "trial_1"),
         column("time", "12345678", rank=9),

@@ -109,7 +109,7 @@ def test_each_run_reports_at_once() -> None:
     assert reporter.should_report([])
 
 
-def test_time_is_told_since_the_start() -> None:
+def test_the_time_since_the_start_is_shown() -> None:
     reporter = reporter_at(start_s=1_000_083.0)
     reporter.setup(start_time=1_000_000)
 
@@ -235,7 +235,7 @@ def test_a_mode_that_does_not_exist_is_refused() -> None:
         CLIReporter(mode="best")
 
 
-def test_the_best_trial_is_told_with_its_parameters() -> None:
+def test_the_best_trial_is_shown_with_its_parameters() -> None:
     reporter = CLIReporter(metric="loss", mode="min")
     trials = [ended_trial(0, loss=float("nan")), ended_trial(1, loss=0.5)]
 
@@ -248,7 +248,7 @@ def test_the_best_trial_is_told_with_its_parameters() -> None:
     ("own", "given", "told"),
     [(None, 10, "1/10"), (5, None, "1/5"), (5, 10, "1/10"), (None, -1, "1"), (None, None, "1")],
 )
-def test_the_number_of_trials_is_told_of_how_many(
+def test_the_number_of_trials_is_shown_with_the_total(
     own: int | None, given: int | None, told: str
 ) -> None:
     reporter = CLIReporter(total_samples=own)
@@ -335,7 +335,7 @@ def test_without_trials_there_are_no_tables() -> None:
     assert report(CLIReporter(), []) == ["Number of trials: 0"]
 
 
-def test_a_report_is_printed_with_what_is_known_about_the_run(
+def test_a_report_is_printed_with_facts_about_the_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     reporter = reporter_at()

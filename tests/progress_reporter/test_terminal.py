@@ -43,7 +43,7 @@ def test_characters_that_cannot_be_encoded_are_replaced_one_by_one() -> None:
     assert raw.getvalue() == b"==-- loss v - ?."
 
 
-def test_what_can_be_encoded_is_written_as_it_is() -> None:
+def test_encodable_text_is_written_unchanged() -> None:
     raw = io.BytesIO()
     stream = SafeStream(io.TextIOWrapper(raw, encoding="utf-8"))
 
@@ -91,7 +91,7 @@ def test_a_dumb_terminal_cannot_move_its_cursor(term: str, can: bool) -> None:
     assert can_move_cursor(FakeTerminal(), {"TERM": term}) is can
 
 
-def test_what_is_no_terminal_cannot_move_its_cursor() -> None:
+def test_a_stream_that_is_no_terminal_cannot_move_its_cursor() -> None:
     assert not can_move_cursor(io.StringIO(), {"TERM": "xterm"})
 
 

@@ -30,7 +30,7 @@ def test_the_parts_of_the_counts_add_up() -> None:
     assert (counts.ended, counts.all) == (9, 15)
 
 
-def test_paused_trials_are_found_although_no_hook_tells_of_them() -> None:
+def test_paused_trials_are_found_without_a_hook() -> None:
     tracker = TrialTracker("loss", "min")
     trials = [make_trial(i) for i in range(3)]
     for trial in trials:

@@ -113,7 +113,7 @@ def test_a_trial_without_results_has_no_iterations_and_its_own_time() -> None:
     assert trained_s_of(trial) == 4.5
 
 
-def test_the_latest_result_tells_iterations_and_time() -> None:
+def test_the_latest_result_gives_iterations_and_time() -> None:
     trial = make_trial()
     trial.last_result = {"training_iteration": 3, "time_total_s": 9.0}
 

@@ -106,7 +106,7 @@ def test_a_band_of_a_function_with_checkpoints_and_kept_workers(tmp_path: Path) 
     assert reached(grid) == BAND_REACHES
 
 
-def test_trials_that_fail_or_end_early_hold_nobody_up(tmp_path: Path) -> None:
+def test_trials_that_fail_or_end_early_block_no_other(tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     marker.touch()
     space = {**BAND, "marker": str(marker), "fails": 7}

@@ -106,7 +106,7 @@ class Failing(Climbing):
 
 @pytest.mark.parametrize("synch", [False, True])
 @pytest.mark.parametrize("seed", range(15))
-def test_nobody_is_left_behind_when_trials_fail_and_end(synch: bool, seed: int) -> None:
+def test_all_trials_end_when_some_fail_or_end(synch: bool, seed: int) -> None:
     result = run(
         Failing,
         make_pbt(synch=synch),

@@ -95,7 +95,7 @@ class Scored(tune.Trainable):
         self.count = checkpoint["count"]
 
 
-def test_all_hooks_and_what_they_ask_for(tmp_path: Path) -> None:
+def test_all_hooks_and_requests(tmp_path: Path) -> None:
     grid = fit(
         Scored,
         tmp_path,

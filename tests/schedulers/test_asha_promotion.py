@@ -56,7 +56,7 @@ def test_the_order_of_promotions_by_hand() -> None:
     ]
 
 
-def test_who_would_be_promoted_next_goes_on_without_a_pause() -> None:
+def test_a_trial_that_would_be_promoted_next_goes_on_without_a_pause() -> None:
     log = run(rising, count=2).log
     # t1 is the better half of two.
     assert log[:3] == [("t0", 1, PAUSE), ("t1", 1, CONTINUE), ("t1", 2, PAUSE)]
@@ -81,7 +81,7 @@ def test_a_trial_alone_runs_to_its_end() -> None:
     assert [trial.status for trial in fake.view.trials] == [Status.TERMINATED]
 
 
-def test_in_the_end_everybody_who_waits_is_stopped_and_the_best_one_was_trained() -> None:
+def test_in_the_end_all_waiting_trials_are_stopped_and_the_best_one_was_trained() -> None:
     fake = run(falling, count=9, slots=3)
     assert {trial.status for trial in fake.view.trials} == {Status.TERMINATED}
     assert fake.reached["t0"] == 8
@@ -120,7 +120,7 @@ def test_under_a_limit_the_worst_one_of_the_lowest_rung_makes_room() -> None:
     assert [trial.trial_id for trial in fake.view.trials if trial.is_finished()] == ["t2"]
 
 
-def test_a_trial_that_ends_early_holds_up_nobody() -> None:
+def test_a_trial_that_ends_early_blocks_no_other() -> None:
     # The best one ends by itself at 3.
     fake = run(lambda n, t: None if n == 0 and t > 3 else falling(n, t), count=6, slots=2)
     assert all(trial.is_finished() for trial in fake.view.trials)
@@ -161,7 +161,7 @@ class Pausing(AsyncHyperBandScheduler):
         return PAUSE if result["training_iteration"] == 3 else decision
 
 
-def test_whom_a_subclass_pauses_comes_to_run_again() -> None:
+def test_a_trial_that_a_subclass_pauses_runs_again() -> None:
     scheduler = Pausing(metric="score", mode="max", max_t=8, reduction_factor=2, type="promotion")
     fake = FakeRun(scheduler, falling, count=4).run()
     assert ("t0", 3, PAUSE) in fake.log

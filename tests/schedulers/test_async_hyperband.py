@@ -96,7 +96,7 @@ def test_asha_is_the_same_class() -> None:
     assert ASHAScheduler is AsyncHyperBandScheduler
 
 
-def test_the_cutoff_is_a_percentile_of_those_who_came_before() -> None:
+def test_the_cutoff_is_a_percentile_of_the_earlier_scores() -> None:
     report = Reports(make(reduction_factor=4))
     assert report(0, 1, 10.0) == CONTINUE  # the first one is never stopped
     assert report(1, 1, 9.0) == STOP  # cutoff 10
@@ -132,7 +132,7 @@ def test_skipped_rungs_are_never_made_up_for_without_stop_last_trials() -> None:
     assert "t2" not in report.scheduler._brackets[0][0].scores
 
 
-def test_trials_end_at_max_t_unless_told_otherwise() -> None:
+def test_trials_end_at_max_t_by_default() -> None:
     assert Reports(make(max_t=9))(0, 9, 1.0) == STOP
     assert Reports(make(max_t=9, stop_last_trials=False))(0, 9, 1.0) == CONTINUE
 
@@ -267,7 +267,7 @@ def test_a_subclass_may_override_a_hook_and_call_super() -> None:
 
 @pytest.mark.parametrize("kind", ["stopping", "promotion"])
 @given(data=st.data())
-def test_every_run_ends_and_a_twin_restored_in_the_middle_decides_alike(
+def test_every_run_ends_and_a_restored_scheduler_decides_the_same(
     kind: str, data: st.DataObject
 ) -> None:
     rng = random.Random(data.draw(st.integers(0, 2**16)))

@@ -88,7 +88,7 @@ def test_a_bracket_with_few_members_keeps_as_many_as_a_full_one() -> None:
     assert bracket.halve() == ["t0"]
 
 
-def test_who_failed_has_its_place_back_until_the_others_go_on() -> None:
+def test_a_failed_trial_keeps_its_place_until_the_next_comparison() -> None:
     bracket = Bracket(BracketSize(1, 3, 1), 3, 3)
     for trial_id in "abc":
         bracket.admit(trial_id)

@@ -96,7 +96,7 @@ def test_a_choice_of_dicts_with_domains_is_resolved() -> None:
         (np.float32(2.0), 1.5, 3.0),
     ],
 )
-def test_whole_numbers_are_rounded_and_what_is_no_number_is_kept(
+def test_whole_numbers_are_rounded_and_other_values_are_kept(
     value: Any, factor: float, expected: Any
 ) -> None:
     new = scaled(value, factor)
@@ -169,7 +169,7 @@ def test_a_mutation_of_another_kind_is_refused(value: Any) -> None:
         ([], "empty"),
     ],
 )
-def test_what_cannot_be_drawn_from_is_refused(value: Any, text: str) -> None:
+def test_a_domain_without_a_sampler_is_refused(value: Any, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         check_mutations({"lr": value})
 

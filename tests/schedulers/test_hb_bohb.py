@@ -115,7 +115,7 @@ def test_a_bracket_waits_until_its_trials_are_saved() -> None:
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_a_searcher_within_others_is_told(depth: int) -> None:
+def test_a_wrapped_searcher_is_notified(depth: int) -> None:
     bohb, view, told = started(1, depth=depth)
     report(bohb, view, 0, 1, 0)
     assert told.calls == [("pause", "t0")]
@@ -150,7 +150,7 @@ def test_a_whole_band_runs_with_a_searcher_that_wants_to_know_nothing(slots: int
     assert collections.Counter(reached[14:]) == {9: 3}
 
 
-def test_a_concurrency_limit_below_the_size_of_a_bracket_holds_nobody_up() -> None:
+def test_a_concurrency_limit_below_the_size_of_a_bracket_blocks_no_trial() -> None:
     run = FakeRun(scheduler(), lambda number, time: number, count=12, slots=2, limit=4).run()
     assert len(run.view.trials) == 12
     assert all(trial.is_finished() for trial in run.view.trials)

@@ -218,7 +218,7 @@ def test_a_running_trial_is_not_chosen() -> None:
     assert hands.choose() is None
 
 
-def test_who_is_paused_at_a_milestone_is_not_chosen() -> None:
+def test_a_trial_that_waits_at_a_milestone_is_not_chosen() -> None:
     hands = Hands(count=3)
     hands.report(1, 9)
     assert hands.may_run() == [0, 2]
@@ -308,7 +308,7 @@ def test_a_trial_retried_after_the_others_went_on_joins_a_new_bracket() -> None:
     assert "#3 (milestone 9, 0 halvings left, 1 trials" in hands.scheduler.debug_string()
 
 
-def test_a_bracket_waits_for_those_who_will_still_join_it() -> None:
+def test_a_bracket_waits_for_trials_that_will_still_join() -> None:
     hands = Hands(count=5, finished=False)
     assert [hands.report(number, 3) for number in (3, 4)] == [PAUSE, PAUSE]
     assert hands.may_run() == [0, 1, 2]
@@ -347,7 +347,7 @@ def test_a_bracket_goes_on_when_nothing_else_can() -> None:
     assert hands.take_stops() == [3]
 
 
-def test_nothing_else_is_hurried_on_once_somebody_runs() -> None:
+def test_brackets_are_cut_early_only_while_no_trial_runs() -> None:
     hands = Hands(count=9, finished=False)
     for number in range(8):
         hands.report(number, 9, score=number)
@@ -409,7 +409,7 @@ def test_a_missing_metric_or_mode_is_an_error_before_the_first_trial() -> None:
     ("result", "missing"),
     [({"score": 1, "loss": 2}, "training_iteration"), ({"training_iteration": 3}, "score")],
 )
-def test_a_result_without_metric_or_time_is_an_error_that_says_what_there_was(
+def test_a_result_without_metric_or_time_is_an_error_that_lists_its_keys(
     result: dict[str, float], missing: str
 ) -> None:
     hands = Hands()
@@ -509,7 +509,7 @@ def test_a_restored_scheduler_decides_as_the_first_one() -> None:
 
 
 @pytest.mark.parametrize(("saved_at", "waits"), [(3, True), (2, False), (None, False)])
-def test_who_waited_repeats_only_what_was_not_saved_when_a_run_is_taken_up_again(
+def test_in_a_resumed_run_a_waiting_trial_repeats_only_unsaved_work(
     tmp_path: Path, saved_at: int | None, waits: bool
 ) -> None:
     hands = Hands(count=4, finished=False)
@@ -540,7 +540,7 @@ def test_the_state_holds_no_trials() -> None:
     st.booleans(),
     st.sampled_from([1, 3, 9, 10]),
 )
-def test_every_run_comes_to_its_end_and_nobody_runs_after_its_stop(
+def test_every_run_ends_and_no_trial_runs_after_its_stop(
     seed: int,
     kind: type[HyperBandScheduler],
     count: int,

@@ -83,7 +83,7 @@ def test_the_result_that_ends_a_trial_counts() -> None:
     report.scheduler.on_trial_complete(report.view, first, {})
 
 
-def test_results_before_the_grace_period_count_for_nobody() -> None:
+def test_results_before_the_grace_period_do_not_count() -> None:
     report = Reports(make(grace_period=3))
     for time, score in ((1, 100.0), (2, 100.0), (3, 1.0)):
         assert report(0, time, score) == CONTINUE
@@ -100,7 +100,7 @@ def test_a_peer_without_results_in_the_window_is_left_out() -> None:
     assert report(3, 1, -6.0) == STOP  # against -5 and 0
 
 
-def test_too_few_peers_stop_nobody() -> None:
+def test_with_too_few_peers_no_trial_is_stopped() -> None:
     report = Reports(make(min_samples_required=2))
     report(0, 1, 5.0)
     assert report(1, 1, -5.0) == CONTINUE
@@ -172,14 +172,14 @@ def test_with_too_few_peers_a_trial_gives_way_to_one_that_waits() -> None:
     ]
 
 
-def test_nobody_gives_way_when_nobody_waits() -> None:
+def test_no_trial_pauses_when_no_trial_waits() -> None:
     report = Reports(make(min_samples_required=3), count=2)
     assert report(0, 1, 1.0) == CONTINUE
     report.view.trials[1].status = Status.TERMINATED
     assert report(0, 2, 1.0) == CONTINUE
 
 
-def test_those_who_gave_way_come_in_turns() -> None:
+def test_paused_trials_take_turns() -> None:
     fake = FakeRun(
         make(min_samples_required=9),
         lambda number, time: 1.0 if time <= 3 else None,
@@ -215,7 +215,7 @@ def test_a_hard_stop_ends_the_worse_ones() -> None:
     hard=st.booleans(),
     slice_=st.sampled_from([0, 2]),
 )
-def test_every_run_ends_and_a_twin_restored_in_the_middle_decides_alike(
+def test_every_run_ends_and_a_restored_scheduler_decides_the_same(
     seed: int, slots: int, hard: bool, slice_: float
 ) -> None:
     rng = random.Random(seed)

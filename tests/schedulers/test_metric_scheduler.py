@@ -82,7 +82,7 @@ def test_scores_are_better_the_higher_they_are() -> None:
         assert make(metric="m", mode=mode).score_of({"m": math.nan}) == -math.inf
 
 
-def test_what_a_result_lacks_is_none() -> None:
+def test_a_missing_key_of_a_result_is_none() -> None:
     scheduler = make(metric="m", mode="max")
     assert scheduler.score_of({}) is None
     assert scheduler.score_of({"m": None}) is None

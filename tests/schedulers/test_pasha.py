@@ -39,7 +39,7 @@ def swapping(number: int, time: int) -> float:
     return rank + time / 100
 
 
-def test_with_a_settled_order_nobody_goes_beyond_the_second_rung() -> None:
+def test_with_a_stable_order_no_trial_goes_beyond_the_second_rung() -> None:
     fake = run(settled)
     assert max(fake.reached.values()) == 3
     assert all(trial.is_finished() for trial in fake.view.trials)
@@ -95,7 +95,7 @@ def test_orders_by_hand(
     assert is_order_kept(one, other, epsilon) is expected
 
 
-def test_who_skipped_the_lower_rung_is_left_out_of_the_order() -> None:
+def test_a_trial_that_skipped_the_lower_rung_is_left_out_of_the_order() -> None:
     assert is_order_kept({"a": 1, "b": 2, "c": 9}, {"a": 1, "b": 2}, 0.0)
 
 
@@ -144,7 +144,7 @@ def test_bad_arguments_are_refused(kwargs: Any, rule: str) -> None:
 
 
 @given(seed=st.integers(0, 2**16), slots=st.integers(1, 4), limit=st.sampled_from([0, 2, 5]))
-def test_every_run_ends_and_a_twin_restored_in_the_middle_decides_alike(
+def test_every_run_ends_and_a_restored_scheduler_decides_the_same(
     seed: int, slots: int, limit: int
 ) -> None:
     rng = random.Random(seed)

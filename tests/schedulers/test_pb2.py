@@ -55,12 +55,12 @@ def observations(best: float, *, time: float = 0.0, count: int = 30) -> list[Obs
 
 
 @pytest.mark.parametrize("best", [0.0, 3.0, 8.0, 10.0])
-def test_the_suggestion_is_near_what_gained_most(best: float) -> None:
+def test_the_suggestion_is_near_the_configuration_that_gained_most(best: float) -> None:
     (value,) = suggest(observations(best), [], 0.0, 1.0, BOUNDS, random.Random(0))
     assert abs(value - best) < 0.7
 
 
-def test_what_was_learnt_long_ago_counts_less() -> None:
+def test_old_observations_count_less() -> None:
     old, new = observations(2.0, time=0.0), observations(8.0, time=100.0)
     (value,) = suggest(old + new, [], 100.0, 1.0, BOUNDS, random.Random(0))
     assert abs(value - 8.0) < 1.0

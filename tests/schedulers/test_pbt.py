@@ -294,7 +294,7 @@ def test_nan_is_neither_good_nor_bad() -> None:
     assert view.clones[0][1] == "t1"
 
 
-def test_a_fraction_of_zero_exploits_nobody() -> None:
+def test_with_a_fraction_of_zero_no_trial_is_cloned() -> None:
     scheduler = make_pbt(quantile_fraction=0)
     view, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
     for trial in (first, second, first, second):
@@ -334,14 +334,14 @@ def test_the_trial_that_is_least_far_runs_next() -> None:
 @pytest.mark.parametrize(
     ("result", "key"), [({"score": 1}, "training_iteration"), ({"training_iteration": 1}, "score")]
 )
-def test_a_result_that_lacks_something_is_an_error(result: dict[str, Any], key: str) -> None:
+def test_a_result_without_metric_or_time_is_an_error(result: dict[str, Any], key: str) -> None:
     scheduler = make_pbt()
     view, (trial,) = make_population(scheduler, {"lr": 1})
     with pytest.raises(RuntimeError, match=f"needs '{key}'.*require_attrs=False"):
         scheduler.on_trial_result(view, trial, result)
 
 
-def test_a_result_that_lacks_something_may_be_passed_over(
+def test_a_result_without_metric_or_time_may_be_skipped(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     scheduler = make_pbt(require_attrs=False)
@@ -352,7 +352,7 @@ def test_a_result_that_lacks_something_may_be_passed_over(
     assert "'score'" in caplog.text
 
 
-def test_keys_that_the_config_lacks_are_drawn_when_a_trial_is_added() -> None:
+def test_missing_keys_of_the_config_are_drawn_when_a_trial_is_added() -> None:
     mutations = {"lr": [1, 2], "opt": {"decay": tune.uniform(3, 4)}, "batch": lambda: 32}
     scheduler = make_pbt(hyperparam_mutations=mutations)
     view, (trial,) = make_population(scheduler, {"lr": 7})
@@ -367,7 +367,7 @@ def test_keys_that_the_config_lacks_are_drawn_when_a_trial_is_added() -> None:
 # -- custom functions ---------------------------------------------------------------------------
 
 
-def test_a_custom_function_gets_what_the_step_made() -> None:
+def test_a_custom_function_gets_the_configuration_of_the_step() -> None:
     seen = []
 
     def note(config: dict[str, Any]) -> dict[str, Any]:
@@ -426,7 +426,7 @@ def test_the_last_one_to_come_is_decided_upon_too(score: float, decision: str) -
     assert view.saved == ([] if decision == NOOP else ["t1"])
 
 
-def test_a_trial_whose_donor_is_being_saved_does_not_start_before() -> None:
+def test_a_trial_does_not_start_while_its_donor_is_being_saved() -> None:
     scheduler = make_pbt(synch=True)
     view, (first, last) = make_population(scheduler, {"lr": 1}, {"lr": 2})
     tell(scheduler, view, first, 2, 5)
@@ -448,7 +448,7 @@ def test_a_first_sync_waits_for_the_burn_in_period() -> None:
 
 
 @pytest.mark.parametrize("how", ["complete", "error", "remove"])
-def test_nobody_waits_for_a_trial_that_has_ended(how: str) -> None:
+def test_no_trial_waits_for_a_trial_that_has_ended(how: str) -> None:
     scheduler = make_pbt(synch=True)
     view, trials = make_population(scheduler, *({"lr": 1} for _ in range(3)))
     for trial, score in zip(trials[:2], (1, 3), strict=True):
@@ -486,7 +486,7 @@ def test_a_retried_trial_is_waited_for() -> None:
     assert scheduler.choose_trial_to_run(view) is second
 
 
-def test_a_time_that_jumps_leaves_nobody_waiting() -> None:
+def test_a_time_that_jumps_leaves_no_trial_waiting() -> None:
     scheduler = make_pbt(synch=True)
     view, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
     assert tell(scheduler, view, first, 50, 5) == PAUSE
@@ -597,7 +597,7 @@ def test_a_restored_scheduler_decides_as_if_nothing_had_happened() -> None:
     assert seen == decisions(make_pbt(), restores=True)
 
 
-def test_the_seed_decides_what_is_explored() -> None:
+def test_the_seed_decides_the_exploration() -> None:
     assert decisions(make_pbt(seed=1), restores=False) == decisions(
         make_pbt(seed=1), restores=False
     )

@@ -88,7 +88,7 @@ def test_a_change_without_a_checkpoint_is_tried_again(
     assert tell(scheduler, view, trial, 7, 0) == CONTINUE
 
 
-def test_what_json_cannot_hold_stays_as_the_run_has_it(tmp_path: Path) -> None:
+def test_values_that_json_cannot_hold_are_those_of_the_run(tmp_path: Path) -> None:
     logged = {"f": "<lambda>", "size": [1, 2], "opt": {"lr": 3, "object": "text"}, "new": 1}
     row = ["1", "0", 1, 1, logged, logged]
     function, thing = (lambda: 1), object()

@@ -67,7 +67,7 @@ def test_a_line_can_be_read_again() -> None:
     assert Exploit.from_line(exploit.as_line()) == exploit
 
 
-def test_what_json_cannot_hold_becomes_text() -> None:
+def test_values_that_json_cannot_hold_become_text() -> None:
     assert "lambda" in make_exploit(f=lambda: 1).plain().config["f"]
 
 

@@ -100,7 +100,7 @@ class Machine:
 # -- DistributeResources --------------------------------------------------------------------------
 
 
-def test_what_is_free_is_shared_evenly() -> None:
+def test_free_resources_are_shared_evenly() -> None:
     machine = Machine(DistributeResources(), 3, {"CPU": 8})
 
     decisions = [machine.report(number) for number in (0, 1, 2)]
@@ -110,7 +110,7 @@ def test_what_is_free_is_shared_evenly() -> None:
     assert [machine.report(number) for number in (0, 1, 2)] == ["CONTINUE"] * 3
 
 
-def test_who_remains_gets_what_others_leave() -> None:
+def test_remaining_trials_get_the_resources_of_ended_ones() -> None:
     machine = Machine(DistributeResources(), 3, {"CPU": 8})
     for number in (0, 1, 2):
         machine.report(number)
@@ -122,7 +122,7 @@ def test_who_remains_gets_what_others_leave() -> None:
     assert machine.held() == [4, 4]
 
 
-def test_a_trial_gives_up_what_a_new_one_needs_and_never_its_base() -> None:
+def test_a_trial_gives_back_units_for_a_new_trial_but_never_its_base() -> None:
     machine = Machine(DistributeResources(), 1, {"CPU": 4}, PlacementGroupFactory([{"CPU": 2}]))
     machine.report(0)
     assert machine.held() == [4]
@@ -135,7 +135,7 @@ def test_a_trial_gives_up_what_a_new_one_needs_and_never_its_base() -> None:
     assert machine.report(0) == "CONTINUE"
 
 
-def test_no_trial_waits_for_what_another_one_still_holds() -> None:
+def test_no_trial_waits_for_resources_that_another_one_still_holds() -> None:
     machine = Machine(DistributeResources(), 1, {"CPU": 8})
     machine.report(0)
     assert machine.held() == [8]
@@ -184,7 +184,7 @@ def test_trials_with_a_gpu_get_more_gpus() -> None:
     assert machine.held("CPU") == [2, 2]
 
 
-def test_nobody_gets_one_gpu_and_a_half() -> None:
+def test_no_trial_gets_one_and_a_half_gpus() -> None:
     machine = Machine(
         DistributeResources(), 1, {"CPU": 1, "GPU": 2}, PlacementGroupFactory([{"GPU": 0.5}])
     )
@@ -224,7 +224,7 @@ def test_the_best_trial_gets_all_that_is_free() -> None:
     assert machine.held() == [7, 1]
 
 
-def test_the_next_one_gets_what_is_above_the_limit_of_the_best() -> None:
+def test_the_next_trial_gets_the_units_above_the_limit_of_the_best() -> None:
     machine = Machine(DistributeResourcesToTopJob(increase_by_times=2), 3, {"CPU": 8})
     machine.report(0, score=0.9)
     machine.report(1, score=0.5)
@@ -233,7 +233,7 @@ def test_the_next_one_gets_what_is_above_the_limit_of_the_best() -> None:
     assert machine.held() == [3, 3, 2]
 
 
-def test_what_the_best_one_has_goes_to_those_that_could_not_start() -> None:
+def test_units_of_the_best_trial_go_to_trials_that_could_not_start() -> None:
     machine = Machine(DistributeResourcesToTopJob(metric="score", mode="max"), 1, {"CPU": 4})
     machine.report(0, score=0.9)
     assert machine.held() == [4]
@@ -253,7 +253,7 @@ def test_lower_may_be_better_and_nan_never_is() -> None:
     assert machine.held() == [1, 2, 1]
 
 
-def test_the_best_one_can_be_told_only_with_a_metric() -> None:
+def test_the_best_trial_is_known_only_with_a_metric() -> None:
     scheduler = ResourceChangingScheduler(None, DistributeResourcesToTopJob())
     scheduler.set_search_properties(None, None)
 
@@ -302,7 +302,7 @@ def test_a_trial_goes_on_from_where_it_was() -> None:
     assert [event.what for event in result.events].count("paused") >= 3
 
 
-def test_a_trial_that_gets_others_runs_before_all_who_wait() -> None:
+def test_a_trial_with_new_resources_runs_before_all_waiting_trials() -> None:
     def two_from_the_second(view: Any, trial: Trial, result: Any, scheduler: Any) -> Any:
         return PlacementGroupFactory([{"CPU": 2}]) if result["training_iteration"] >= 2 else None
 
@@ -312,7 +312,7 @@ def test_a_trial_that_gets_others_runs_before_all_who_wait() -> None:
     assert ends == [trial.trial_id for trial in result.trials]
 
 
-def test_the_base_scheduler_decides_who_stops() -> None:
+def test_the_base_scheduler_decides_which_trials_stop() -> None:
     base = ASHAScheduler(max_t=6, reduction_factor=2)
     result = sweep(ResourceChangingScheduler(base), [20, 20, 20])
 
@@ -330,7 +330,7 @@ def test_only_trials_that_go_on_get_other_resources() -> None:
     assert asked == [1, 2]
 
 
-def test_a_function_sees_what_the_base_scheduler_and_the_run_say() -> None:
+def test_a_function_gets_metric_and_mode_of_the_base_scheduler_and_the_run() -> None:
     base = MedianStoppingRule(metric="loss", mode="min")
     scheduler = ResourceChangingScheduler(base)
 
@@ -376,7 +376,7 @@ def test_a_trial_that_is_taken_up_again_may_have_others() -> None:
     assert again.resources_of(trial).required_resources == {"CPU": 4}
 
 
-def test_without_a_function_nothing_changes_and_a_warning_says_so() -> None:
+def test_without_a_function_no_resources_change_and_there_is_a_warning() -> None:
     with pytest.warns(UserWarning, match="changes nothing"):
         scheduler = ResourceChangingScheduler(None, None)
     result = sweep(scheduler, [3, 12])
@@ -427,7 +427,7 @@ class Learner(tune.Trainable):
         self.starts = int((Path(checkpoint_dir) / "starts").read_text()) + 1
 
 
-def test_a_worker_is_told_what_its_trial_has_now(tmp_path: Path) -> None:
+def test_a_worker_gets_the_current_resources_of_its_trial(tmp_path: Path) -> None:
     def more_each_time(view: Any, trial: Trial, result: dict[str, Any], scheduler: Any) -> Any:
         return PlacementGroupFactory([{"CPU": min(result["training_iteration"] + 1, 3)}])
 

@@ -17,7 +17,7 @@ SPACE = {"x": tune.uniform(0, 1), "net": {"units": tune.randint(1, 9)}}
 
 class TestAxSearch(SearcherContract):
     takes_rewards = True
-    # A suggestion of the model takes seconds: see test_the_model_finds_what_is_better.
+    # A suggestion of the model takes seconds: see test_the_model_finds_better_values.
     learns = False
 
     def make_searcher(self, **arguments: Any) -> Searcher:
@@ -52,7 +52,7 @@ def client_with(objective: str | None) -> Any:
 
 
 @pytest.mark.parametrize(("mode", "sign"), [("min", 1), ("max", -1)])
-def test_the_model_finds_what_is_better(mode: str, sign: int) -> None:
+def test_the_model_finds_better_values(mode: str, sign: int) -> None:
     search = search_with(space={"x": tune.uniform(-1, 1)}, metric="val/loss", mode=mode)
     configs: list[Any] = []
     for number in range(8):
@@ -126,7 +126,7 @@ def test_a_client_that_is_configured_already() -> None:
     assert twin.suggest("3") == search.suggest("3")
 
 
-def test_what_does_not_go_with_a_client_is_refused() -> None:
+def test_arguments_that_contradict_a_client_are_refused() -> None:
     with pytest.raises(TypeError, match=r"must be an ax\.Client"):
         AxSearch(ax_client=3)
     with pytest.raises(ValueError, match="must have an experiment and an objective"):
@@ -145,7 +145,7 @@ def test_failed_trials_are_abandoned() -> None:
     ]
 
 
-def test_what_has_one_value_is_left_out_for_ax() -> None:
+def test_parameters_with_one_value_are_left_out_for_ax() -> None:
     space = {"x": tune.uniform(0, 1), "one": tune.randint(4, 5), "only": tune.choice(["a"])}
     config = search_with(space=space).suggest("1")
 

@@ -65,7 +65,7 @@ def test_the_random_part_of_ids_can_be_fixed(monkeypatch: pytest.MonkeyPatch) ->
     assert all_of(generator({}))[0].trial_id == "fixed_00000"
 
 
-def test_a_tag_is_the_number_and_what_varies() -> None:
+def test_a_tag_is_the_number_and_the_varying_parameters() -> None:
     space = {"b": grid_search([1, 2]), "a": choice(["x"]), "c": 3, "d": sample_from(lambda: 4)}
     tags = [each.experiment_tag for each in all_of(generator(space))]
 
@@ -162,7 +162,7 @@ def test_points_may_be_nested() -> None:
     assert config == {"m": {"lr": 0.5, "n": 5}, "l": [0.25, 7]}
 
 
-def test_a_point_can_fix_what_a_function_computes() -> None:
+def test_a_point_can_fix_a_computed_value() -> None:
     space = {"x": choice([1]), "f": sample_from(lambda config: config["x"])}
 
     assert configs(space, points_to_evaluate=[{"f": 9}]) == [{"x": 1, "f": 9}]
@@ -342,7 +342,7 @@ def test_generators_seed_runs(make: Any) -> None:
     assert configs(SPACE, 2, random_state=make(5)) == configs(SPACE, 2, random_state=make(5))
 
 
-def test_a_source_that_is_none_is_refused() -> None:
+def test_an_invalid_source_of_randomness_is_refused() -> None:
     with pytest.raises(TypeError, match="random_state must be"):
         generator(SPACE, random_state="seed")
 

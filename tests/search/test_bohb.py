@@ -220,7 +220,7 @@ def test_a_point_that_does_not_fit_is_an_error() -> None:
         searcher({"x": tune.uniform(0, 1)}, points_to_evaluate=[{"x": 0.5, "y": 1}])
 
 
-def test_a_restored_searcher_suggests_what_the_first_one_does() -> None:
+def test_a_restored_searcher_suggests_the_same_configurations() -> None:
     first = searcher(points_to_evaluate=[{"x": 1.0, "net": {"width": 2, "act": "tanh"}}])
     evaluate(first, 25)
     first.suggest("paused")
@@ -232,7 +232,7 @@ def test_a_restored_searcher_suggests_what_the_first_one_does() -> None:
     assert again._paused == {"paused"}
 
 
-def test_the_seed_of_the_run_is_used_if_there_is_none_of_its_own() -> None:
+def test_the_seed_of_the_run_is_used_by_a_searcher_without_a_seed() -> None:
     def first(seed: int, own: int | None = None) -> Any:
         bohb = TuneBOHB(seed=own)
         assert bohb.set_search_properties("loss", "min", SPACE, seed=seed)

@@ -40,13 +40,13 @@ class Recording(Searcher):
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1.0, True, None, "2"])
-def test_a_limit_that_is_none_is_refused(limit: Any) -> None:
+def test_an_invalid_limit_is_refused(limit: Any) -> None:
     with pytest.raises(ValueError, match="max_concurrent"):
         ConcurrencyLimiter(Recording(), limit)
 
 
 @pytest.mark.parametrize("searcher", [None, Recording, "optuna"])
-def test_what_is_no_searcher_is_refused(searcher: Any) -> None:
+def test_a_value_that_is_no_searcher_is_refused(searcher: Any) -> None:
     with pytest.raises(TypeError, match="wraps a Searcher"):
         ConcurrencyLimiter(searcher, 1)
 
@@ -82,7 +82,7 @@ def test_strangers_and_second_ends_do_not_reach_the_searcher() -> None:
     assert [trial_id for trial_id, *_ in inner.told] == ["a"]
 
 
-def test_a_batch_is_told_when_all_of_it_has_ended() -> None:
+def test_the_searcher_gets_a_batch_when_all_of_its_trials_have_ended() -> None:
     inner = Recording()
     limiter = ConcurrencyLimiter(inner, 2, batch=True)
     limiter.suggest("a")
@@ -96,7 +96,7 @@ def test_a_batch_is_told_when_all_of_it_has_ended() -> None:
     assert limiter.suggest("c") == {"x": "c"}
 
 
-def test_a_batch_that_cannot_be_filled_is_told_too() -> None:
+def test_the_searcher_gets_a_batch_that_cannot_be_filled() -> None:
     inner = Recording(until_told=2)
     limiter = ConcurrencyLimiter(inner, 3, batch=True)
     assert limiter.suggest("a") and limiter.suggest("b")

@@ -149,7 +149,7 @@ def test_a_configuration_that_does_not_fit_is_refused(config: Any, message: str)
         space.values(config)
 
 
-def test_what_an_earlier_run_had_besides_is_left_out() -> None:
+def test_unknown_keys_of_an_earlier_run_are_ignored() -> None:
     space = ConvertedSpace({"x": uniform(0, 1), "k": 1}, "Test")
 
     assert space.values({"x": 0.5, "k": 2, "more": 3}, all_known=False) == {"x": 0.5}

@@ -15,7 +15,7 @@ def test_the_default_search_is_made_by_name(name: str) -> None:
     assert isinstance(create_searcher(name, max_concurrent=1), BasicVariantGenerator)
 
 
-def test_optuna_is_made_by_name_and_gets_what_it_takes() -> None:
+def test_optuna_is_made_by_name_with_the_arguments_that_it_takes() -> None:
     made = create_searcher("Optuna", metric="loss", mode="min", depth=3)
 
     assert isinstance(made, OptunaSearch)
@@ -36,6 +36,6 @@ def test_a_name_imports_only_its_own_library() -> None:
 
 
 @pytest.mark.parametrize(("name", "instead"), [("hebo", "optuna"), ("HEBO", "ax")])
-def test_names_that_are_not_there_say_what_to_take_instead(name: str, instead: str) -> None:
+def test_the_error_for_a_missing_searcher_names_an_alternative(name: str, instead: str) -> None:
     with pytest.raises(ValueError, match=f"There is no .*'{instead}'"):
         create_searcher(name)

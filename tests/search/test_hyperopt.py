@@ -97,7 +97,7 @@ def test_a_point_must_have_the_labels_of_a_space_of_expressions(point: dict[str,
         search_with(space=space, points_to_evaluate=[point])
 
 
-def test_a_point_needs_no_value_for_what_its_choice_leaves_out() -> None:
+def test_a_point_needs_no_value_for_a_parameter_of_another_option() -> None:
     space = {"b": hp.choice("kind", ["u", hp.uniform("v", 0, 1)])}
 
     assert search_with(space=space, points_to_evaluate=[{"kind": 0}]).suggest("1") == {"b": "u"}

@@ -102,7 +102,7 @@ def test_a_parametrization_may_be_the_space() -> None:
         ),
     ],
 )
-def test_what_does_not_go_together_is_refused(make: Any, match: str) -> None:
+def test_contradicting_arguments_are_refused(make: Any, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         make()
 
@@ -181,7 +181,7 @@ def test_the_budget_is_the_number_of_samples_unless_it_is_given() -> None:
     assert budgets == [33, 7]
 
 
-def test_failed_trials_are_not_told() -> None:
+def test_the_library_gets_no_failed_trials() -> None:
     search = search_with("OnePlusOne")
     for number in range(3):
         search.suggest(str(number))
@@ -192,7 +192,7 @@ def test_failed_trials_are_not_told() -> None:
     assert search._model.num_tell == 1
 
 
-def test_points_with_rewards_are_told_and_not_suggested() -> None:
+def test_points_with_rewards_are_added_and_not_suggested() -> None:
     search = search_with(
         "OnePlusOne",
         points_to_evaluate=[{"x": 0.5, "net": {"units": 3}}, {"x": 0.25, "net": "small"}],
@@ -204,7 +204,7 @@ def test_points_with_rewards_are_told_and_not_suggested() -> None:
     assert search._model.current_bests["average"].mean == 0.25
 
 
-def test_evaluated_points_are_told() -> None:
+def test_the_library_gets_evaluated_points() -> None:
     search = search_with("OnePlusOne")
     search.add_evaluated_point({"x": 0.5, "net": {"units": 3}, "other": 1}, 0.25)
     search.suggest("1")

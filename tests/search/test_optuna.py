@@ -77,7 +77,7 @@ def test_domains_become_distributions() -> None:
 
 
 @pytest.mark.parametrize("domain", [tune.randn(), tune.qrandn(0, 1, 0.5), tune.grid_search([1])])
-def test_what_optuna_cannot_express_is_refused(domain: Any) -> None:
+def test_a_domain_that_optuna_cannot_express_is_refused(domain: Any) -> None:
     with pytest.raises(SearchSpaceError, match="Optuna cannot"):
         OptunaSearch({"x": domain})
 
@@ -127,7 +127,7 @@ def test_points_that_do_not_fit_distributions_are_refused(point: dict[str, Any])
 
 
 @pytest.mark.parametrize("space", [3, "x", [1]])
-def test_what_is_no_space_is_refused(space: Any) -> None:
+def test_a_value_that_is_no_space_is_refused(space: Any) -> None:
     with pytest.raises(TypeError, match="space must be"):
         OptunaSearch(space)
 
@@ -236,7 +236,7 @@ def test_a_suggestion_needs_a_space_and_an_objective() -> None:
         OptunaSearch().suggest("a")
 
 
-def test_evaluated_points_are_told_to_the_study() -> None:
+def test_the_study_gets_evaluated_points() -> None:
     search = OptunaSearch(metric="loss", mode="min")
     search.add_evaluated_point({"x": 0.5, "m/n": 2}, 1.0, intermediate_values=[3.0, 2.0])
     search.add_evaluated_point({"x": 0.5, "m/n": 3}, 1.0, pruned=True)
@@ -250,7 +250,7 @@ def test_evaluated_points_are_told_to_the_study() -> None:
     assert trials_of(search)[0].intermediate_values == {1: 3.0, 2: 2.0}
 
 
-def test_trials_of_an_earlier_run_are_told_to_the_study() -> None:
+def test_the_study_gets_the_trials_of_an_earlier_run() -> None:
     trial = Trial("train", trial_id="a", config={"x": 0.25, "m": {"n": 2}, "other": [1]})
     trial.status = Status.TERMINATED
     trial.last_result = {"loss": 0.75}
@@ -262,7 +262,7 @@ def test_trials_of_an_earlier_run_are_told_to_the_study() -> None:
     assert trials_of(search)[0].value == 0.75
 
 
-def test_an_evaluated_point_that_lacks_a_value_is_refused() -> None:
+def test_an_evaluated_point_without_a_value_is_refused() -> None:
     with pytest.raises(ValueError, match="'m/n' is missing"):
         search_with().add_evaluated_point({"x": 0.5}, 1.0)
 
@@ -271,7 +271,7 @@ def test_an_evaluated_point_that_lacks_a_value_is_refused() -> None:
 
 
 @pytest.mark.parametrize("sampler", [optuna.samplers.TPESampler, "tpe", 3])
-def test_what_is_no_sampler_is_refused(sampler: Any) -> None:
+def test_a_value_that_is_no_sampler_is_refused(sampler: Any) -> None:
     with pytest.raises(TypeError, match="sampler"):
         OptunaSearch(SPACE, sampler=sampler)
 
@@ -309,7 +309,7 @@ def test_a_study_in_a_storage_goes_on(tmp_path: Path) -> None:
     assert values == [0.0, 1.0]
 
 
-def test_a_restored_searcher_tells_a_storage_nothing_twice() -> None:
+def test_a_restored_searcher_adds_no_result_to_a_storage_twice() -> None:
     storage = optuna.storages.InMemoryStorage()
     search = search_with(storage=storage)
     search.suggest("a")

@@ -24,7 +24,7 @@ def sampler() -> Any:
 class TestGP(SearcherContract):
     takes_rewards = True
     takes_seed = False
-    learns = False  # 80 suggestions take long: see test_the_model_finds_what_is_better
+    learns = False  # 80 suggestions take long: see test_the_model_finds_better_values
     is_conditional = True
     concurrent = 2
 
@@ -32,7 +32,7 @@ class TestGP(SearcherContract):
         return OptunaSearch(sampler=sampler(), **arguments)
 
 
-def test_the_model_finds_what_is_better() -> None:
+def test_the_model_finds_better_values() -> None:
     space = {"x": tune.uniform(-1, 1)}
     search = OptunaSearch(space, metric="loss", mode="min", sampler=sampler())
     configs: list[Any] = []

@@ -39,7 +39,7 @@ OLD, NEW = Thing(), Thing()
         ({"a": {"kept": 1}}, {"a": 3}, {"a": 3}),
     ],
 )
-def test_constants_are_new_and_what_was_drawn_or_changed_stays(
+def test_constants_are_new_and_drawn_or_changed_values_stay(
     config: dict[str, Any], space: dict[str, Any], result: dict[str, Any]
 ) -> None:
     before = {"changed": 0.5, "kept": 0.5}

@@ -32,7 +32,7 @@ class Counting(Searcher):
 
 
 @pytest.mark.parametrize("repeat", [0, -1, 1.5, True, None])
-def test_a_number_that_is_none_is_refused(repeat: Any) -> None:
+def test_an_invalid_number_is_refused(repeat: Any) -> None:
     with pytest.raises(ValueError, match="repeat"):
         Repeater(Counting(), repeat)
 
@@ -73,7 +73,7 @@ def test_the_searcher_hears_the_mean_when_all_have_ended() -> None:
     assert inner.told == [("a", {"loss": 3.0}, False)]
 
 
-def test_what_has_no_value_is_left_out_of_the_mean() -> None:
+def test_trials_without_a_value_are_left_out_of_the_mean() -> None:
     inner = Counting()
     repeater = Repeater(inner, 4)
     for trial_id in "abcd":
@@ -86,7 +86,7 @@ def test_what_has_no_value_is_left_out_of_the_mean() -> None:
     assert inner.told == [("a", {"loss": 1.0}, False)]
 
 
-def test_a_group_without_any_value_has_none() -> None:
+def test_a_group_of_trials_without_values_has_the_mean_nan() -> None:
     inner = Counting()
     repeater = Repeater(inner, 2)
     for trial_id in "abcd":
@@ -113,7 +113,7 @@ def test_each_of_several_metrics_has_its_mean() -> None:
     assert inner.told == [("1", {"a": 2, "b": 15}, False)]
 
 
-def test_a_number_of_samples_that_leaves_some_over_is_told(
+def test_a_number_of_samples_that_is_no_multiple_is_warned_of(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     repeater = Repeater(Counting(), 3)

@@ -157,7 +157,7 @@ def test_randn_has_its_mean_and_deviation() -> None:
     assert np.std(values) == pytest.approx(2, abs=0.2)
 
 
-def test_loguniform_draws_each_order_of_magnitude_alike() -> None:
+def test_loguniform_draws_orders_of_magnitude_with_equal_probability() -> None:
     values = loguniform(1e-4, 1e0).sample(size=4000, random_state=1)
     magnitudes = Counter(math.floor(math.log10(value)) for value in values)
 
@@ -165,7 +165,7 @@ def test_loguniform_draws_each_order_of_magnitude_alike() -> None:
     assert all(800 < count < 1200 for count in magnitudes.values())
 
 
-def test_lograndint_draws_each_order_of_magnitude_alike() -> None:
+def test_lograndint_draws_orders_of_magnitude_with_equal_probability() -> None:
     values = lograndint(1, 1000).sample(size=3000, random_state=1)
     magnitudes = Counter(math.floor(math.log10(value)) for value in values)
 
@@ -198,7 +198,7 @@ def test_all_values_come_and_no_others(domain: Domain, values: set[Any]) -> None
     assert {round(v, 9) if isinstance(v, float) else v for v in drawn} == values
 
 
-def test_quantised_integers_come_each_alike() -> None:
+def test_quantised_integers_have_equal_probability() -> None:
     counts = Counter(qrandint(0, 10, 2).sample(size=6000, random_state=1))
 
     assert all(850 < count < 1150 for count in counts.values())
@@ -322,7 +322,7 @@ def test_a_domain_that_cannot_be_sampled_is_refused(make: Any, message: str) -> 
 
 
 @pytest.mark.parametrize(("make", "value"), [(choice, 5), (choice, None), (sample_from, 5)])
-def test_what_is_of_the_wrong_type_is_refused(make: Any, value: Any) -> None:
+def test_an_argument_of_the_wrong_type_is_refused(make: Any, value: Any) -> None:
     with pytest.raises(TypeError, match=f"needs .*but got {value}"):
         make(value)
 
@@ -426,7 +426,7 @@ def test_an_array_in_a_choice_is_only_itself() -> None:
     assert not choice([array]).is_valid(np.zeros(2))
 
 
-def test_kinds_of_domains_are_told_apart() -> None:
+def test_kinds_of_domains_are_distinguished() -> None:
     assert [d.is_grid() for d in (Categorical([1]).grid(), choice([1]), randn())] == [
         True,
         False,
@@ -513,7 +513,7 @@ def test_values_are_cast_to_the_type_of_the_domain() -> None:
         (Expression("1 + 1"), "Expression('1 + 1')"),
     ],
 )
-def test_a_domain_says_what_it_is(domain: Domain, text: str) -> None:
+def test_a_domain_has_a_readable_repr(domain: Domain, text: str) -> None:
     assert repr(domain) == text
 
 
@@ -537,7 +537,7 @@ def test_a_function_gets_the_configuration_if_it_has_room_for_it() -> None:
     assert Function(lambda *, i=2: i).sample({"x": 5}) == 2
 
 
-def test_a_function_whose_arguments_cannot_be_told_is_refused() -> None:
+def test_a_function_without_a_readable_signature_is_refused() -> None:
     with pytest.raises(SearchSpaceError, match="Wrap it in a lambda"):
         sample_from(range)
 

@@ -98,7 +98,7 @@ def test_trials_share_no_containers() -> None:
     assert suggested == {"m": {"list": [1]}}
 
 
-def test_functions_see_what_was_suggested() -> None:
+def test_functions_get_the_suggested_values() -> None:
     space = {"x": uniform(0, 1), "y": sample_from(lambda c: c["x"] * 2), "z": {"eval": "spec.y+1"}}
     suggestion = suggestion_of({"x": 0.25}, space, takes_space=True)
 
@@ -147,7 +147,7 @@ def test_results_reach_the_searcher() -> None:
 # -- what is refused --------------------------------------------------------------------------
 
 
-def test_domains_that_nobody_gives_values_for_are_refused() -> None:
+def test_domains_without_suggested_values_are_refused() -> None:
     with pytest.raises(ValueError, match=r"Listed suggests no values .* x, m/d\."):
         generator(Listed(), {"x": uniform(0, 1), "m": {"d": randint(0, 2)}, "k": 1})
 
@@ -199,7 +199,7 @@ def test_an_object_that_is_no_searcher_is_refused() -> None:
 # -- what the searcher is told beforehand -----------------------------------------------------
 
 
-def test_the_searcher_is_told_of_the_run() -> None:
+def test_the_searcher_gets_the_properties_of_the_run() -> None:
     searcher = Listed(takes_space=True)
     made = generator(searcher, {"x": uniform(0, 1)}, num_samples=3)
 

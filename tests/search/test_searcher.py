@@ -64,7 +64,7 @@ def trial(status: Status, result: dict[str, Any]) -> Trial:
         (["a"], ["up"], ValueError),
     ],
 )
-def test_an_objective_that_is_none_is_refused(metric: Any, mode: Any, error: type) -> None:
+def test_an_invalid_objective_is_refused(metric: Any, mode: Any, error: type) -> None:
     with pytest.raises(error, match=r"(?i)mode"):
         Counting(metric=metric, mode=mode)
 
@@ -73,7 +73,7 @@ def test_several_metrics_may_be_observed_only() -> None:
     assert Counting(metric=["a", "b"], mode=["min", "obs"]).mode == ["min", "obs"]
 
 
-def test_what_the_run_says_fills_in_what_the_searcher_does_not_know() -> None:
+def test_the_run_fills_in_the_missing_metric_and_mode_of_the_searcher() -> None:
     searcher = Counting(metric="loss")
 
     assert searcher.set_search_properties("loss", "min", {"x": 1}, seed=3) is False
@@ -85,7 +85,7 @@ def test_a_metric_that_contradicts_the_run_is_refused() -> None:
         Counting(metric="accuracy").set_objective("loss", "min")
 
 
-def test_a_searcher_that_cannot_learn_from_points_says_so() -> None:
+def test_a_searcher_that_cannot_learn_from_points_raises() -> None:
     with pytest.raises(NotImplementedError, match="WithFiles"):
         WithFiles().add_evaluated_point({"x": 1}, 0.5)
 

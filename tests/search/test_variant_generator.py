@@ -258,7 +258,7 @@ def test_global_seeds_and_generators_make_variants_repeatable() -> None:
         assert only(space, random_state=make(2)) == only(space, random_state=make(2))
 
 
-def test_domains_of_users_are_sampled_and_what_they_give_is_looked_into() -> None:
+def test_domains_of_users_are_sampled_and_their_values_resolved() -> None:
     class Pair(Domain):
         def sample(self, config: Any = None, size: int = 1, random_state: Any = None) -> Any:
             return [random_state.random(), choice(["x"])]
@@ -407,7 +407,7 @@ def test_functions_may_be_written_in_each_style(function: Any) -> None:
     assert only({"y": sample_from(function), "x": choice([7])})["y"] == 700
 
 
-def test_a_function_may_read_what_another_one_computes_through_spec() -> None:
+def test_a_function_may_read_the_value_of_another_one_through_spec() -> None:
     space = {
         "a": sample_from(lambda spec: spec["config"]["b"] + 1),
         "b": sample_from(lambda spec: spec["config"]["x"] + 1),
@@ -423,7 +423,7 @@ def test_a_space_with_a_part_named_config_is_read_like_ray_tunes_spec() -> None:
     assert only(space) == {"config": {"x": 7, "y": 7}}
 
 
-def test_what_functions_compute_is_not_among_the_variables() -> None:
+def test_computed_values_are_not_among_the_variables() -> None:
     space = {
         "x": choice([7]),
         "y": sample_from(lambda config: config["x"]),
@@ -549,7 +549,7 @@ def test_a_function_can_change_only_its_own_copy() -> None:
     assert only({"f": sample_from(change), "deep": {"l": [1]}}) == {"f": 2, "deep": {"l": [1]}}
 
 
-def test_what_a_function_returns_becomes_plain_and_independent() -> None:
+def test_the_result_of_a_function_becomes_plain_and_independent() -> None:
     config = only({"a": {"x": [1]}, "b": sample_from(lambda config: config["a"])})
 
     assert type(config["b"]) is dict
@@ -557,7 +557,7 @@ def test_what_a_function_returns_becomes_plain_and_independent() -> None:
     assert config["b"]["x"] is not config["a"]["x"]
 
 
-def test_variables_in_what_a_function_returns_are_resolved() -> None:
+def test_variables_in_the_result_of_a_function_are_resolved() -> None:
     space = {
         "width": choice([8]),
         "lr": sample_from(lambda config: uniform(0, config["width"])),
@@ -569,7 +569,7 @@ def test_variables_in_what_a_function_returns_are_resolved() -> None:
     assert config["more"] == [8, 1]
 
 
-def test_a_grid_in_what_a_function_returns_is_refused() -> None:
+def test_a_grid_in_the_result_of_a_function_is_refused() -> None:
     with pytest.raises(SearchSpaceError, match="must be part of the search space from the start"):
         configs({"a": sample_from(lambda: grid_search([1, 2]))})
 
@@ -583,7 +583,7 @@ def test_a_grid_in_what_a_function_returns_is_refused() -> None:
         ({"eval": "unknown_name"}, r"'a/b' failed: NameError"),
     ],
 )
-def test_an_error_in_a_function_tells_where(part: Any, message: str) -> None:
+def test_an_error_in_a_function_names_the_path(part: Any, message: str) -> None:
     with pytest.raises(SearchSpaceError, match=message) as caught:
         configs({"a": {"b": part, "c": 1}})
     assert caught.value.__cause__ is not None

@@ -86,7 +86,7 @@ def test_a_converted_space_has_a_dimension_for_each_parameter() -> None:
     }
 
 
-def test_it_waits_for_what_its_first_trials_came_to() -> None:
+def test_it_waits_for_the_results_of_its_first_trials() -> None:
     search = search_with(budget=20, parallel_num=2)
     first = [search.suggest(str(number)) for number in range(4)]
     assert None not in first and search.suggest("5") is None
@@ -147,7 +147,7 @@ def test_arguments_out_of_range_are_refused(arguments: dict[str, Any], match: st
         ZOOptSearch(**arguments)
 
 
-def test_what_zoopt_cannot_express_is_refused() -> None:
+def test_a_domain_that_zoopt_cannot_express_is_refused() -> None:
     with pytest.raises(SearchSpaceError, match="ZOOpt cannot express"):
         ZOOptSearch(dim_dict={"x": tune.randn()})
     with pytest.raises(SearchSpaceError, match="must be two numbers"):

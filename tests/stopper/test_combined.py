@@ -64,7 +64,7 @@ def test_warnings_of_all_are_passed_on() -> None:
     assert stopper.missing_key_warnings({"c": 1}) == []
 
 
-def test_what_is_no_stopper_is_refused() -> None:
+def test_a_value_that_is_no_stopper_is_refused() -> None:
     with pytest.raises(ValueError, match="must be instances of Stopper"):
         CombinedStopper(MaximumIterationStopper(1), {"a": 1})  # type: ignore[arg-type]
 

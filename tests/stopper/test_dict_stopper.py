@@ -103,7 +103,7 @@ def test_nothing_is_offered_where_nothing_is_close() -> None:
     assert "Did you mean" not in text
 
 
-def test_it_says_what_it_is_and_can_be_pickled() -> None:
+def test_it_has_a_debug_string_and_can_be_pickled() -> None:
     stopper = pickle.loads(pickle.dumps(DictStopper({"it": 3})))
 
     assert repr(stopper) == "DictStopper({'it': 3})"

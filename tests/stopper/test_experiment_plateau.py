@@ -48,7 +48,7 @@ def test_a_deviation_equal_to_the_bound_is_a_plateau() -> None:
     assert run(ExperimentPlateauStopper("loss", std=1.0, top=2), [0, 2]) == [False, True]
 
 
-def test_plateaus_must_last_as_long_as_patience_says() -> None:
+def test_a_plateau_must_last_for_the_patience() -> None:
     stopper = ExperimentPlateauStopper("loss", top=2, patience=3)
 
     assert run(stopper, [1, 1, 1, 1, 1]) == [False, False, False, True, True]

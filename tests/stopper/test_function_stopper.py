@@ -28,7 +28,7 @@ def test_any_true_value_stops() -> None:
     assert FunctionStopper(lambda trial_id, result: result["x"])("t", {"x": 5}) is True
 
 
-def test_what_is_no_function_is_refused() -> None:
+def test_a_value_that_is_no_function_is_refused() -> None:
     with pytest.raises(ValueError, match="needs a function"):
         FunctionStopper(5)  # type: ignore[arg-type]
 

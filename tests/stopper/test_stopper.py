@@ -12,7 +12,7 @@ def test_a_stopper_says_when_a_trial_stops() -> None:
         Stopper()  # type: ignore[abstract]
 
 
-def test_a_stopper_stops_no_run_and_warns_of_nothing_unless_it_says_so() -> None:
+def test_a_stopper_by_default_stops_no_run_and_has_no_warnings() -> None:
     class Always(Stopper):
         def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
             return True

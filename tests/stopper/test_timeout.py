@@ -39,7 +39,7 @@ def test_time_begins_with_the_first_question(manual_clock: ManualClock) -> None:
     assert stopper.stop_all()
 
 
-def test_a_pickled_one_goes_on_with_what_was_left(manual_clock: ManualClock) -> None:
+def test_a_pickled_stopper_goes_on_with_the_remaining_time(manual_clock: ManualClock) -> None:
     stopper = TimeoutStopper(10, manual_clock)
     stopper.stop_all()
     manual_clock.advance(7)
@@ -73,7 +73,7 @@ def test_one_pickled_before_its_start_has_all_its_time(manual_clock: ManualClock
     assert not stopper.stop_all()
 
 
-def test_one_whose_time_was_up_stays_so(manual_clock: ManualClock) -> None:
+def test_a_stopper_whose_time_was_over_keeps_stopping(manual_clock: ManualClock) -> None:
     stopper = TimeoutStopper(10, manual_clock)
     stopper.stop_all()
     manual_clock.advance(20)

@@ -67,7 +67,7 @@ def test_time_before_a_pause_counts_and_waiting_does_not() -> None:
     assert max(trial.iterations for trial in result.trials) == 4
 
 
-def test_a_result_without_a_time_stops_nothing_and_is_told() -> None:
+def test_a_result_without_a_time_stops_no_trial_and_is_warned_of() -> None:
     stopper = TrialTimeoutStopper(0)
 
     assert not stopper("t", {"loss": 1.0})

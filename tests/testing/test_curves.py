@@ -134,7 +134,7 @@ def test_a_row_names_a_configuration(curves: Curves) -> None:
         curves.trainable({"row": 4})
 
 
-def test_search_spaces_hold_what_was_recorded(curves: Curves) -> None:
+def test_search_spaces_hold_the_recorded_configurations(curves: Curves) -> None:
     result = simulate(
         curves.trainable, curves.param_space, metric="loss", mode="min", num_samples=50
     )
@@ -223,7 +223,7 @@ def test_trials_without_results_and_torn_lines_are_left_out(tmp_path: Path) -> N
     assert [list(curves.results(row)) for row in range(2)] == [[{"loss": 1.0}], [{"loss": 2.0}]]
 
 
-def test_the_user_says_what_counts_by_its_logarithm(tmp_path: Path) -> None:
+def test_the_user_names_the_parameters_on_a_logarithmic_scale(tmp_path: Path) -> None:
     write_trial(tmp_path / "a", {"loss": 1.0, "config": {"x": 1.0, "y": 0.0, "k": "a"}})
     write_trial(tmp_path / "b", {"loss": 2.0, "config": {"x": 3.0, "y": 1.0, "k": "b"}})
     assert curves_of_experiment(tmp_path).parameters["x"] == Parameter(1.0, 3.0)
