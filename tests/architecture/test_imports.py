@@ -70,7 +70,6 @@ NOT_YET: dict[str, set[str]] = {
 CIRCLES_NOT_YET = {
     "localtune.config.tune",
     "localtune.execution.process.launcher",
-    "localtune.search.domains",
     "localtune.trainable.drivers",
 }
 

@@ -44,7 +44,7 @@ ALLOWED = {
     "localtune.storage.trial_record._error_of": _DATABASE,
     "localtune.controller.kept_state._Unpickler": _DATABASE,
     "localtune.search.searcher.load_snapshot": _DATABASE,
-    "localtune.search.searcher.within": _DATABASE,
+    "localtune.search.searcher.inner_snapshot": _DATABASE,
     "localtune.search.optuna.optuna_search.OptunaSearch.set_state": _DATABASE,
     "localtune.config.spec.RunSpec.load": _TUNER,
     "localtune.config.spec.is_saved_space": _TUNER,
