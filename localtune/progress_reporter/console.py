@@ -27,7 +27,7 @@ from localtune.progress_reporter.events import (
     failure_of,
     stamp,
 )
-from localtune.progress_reporter.facts import RunFacts
+from localtune.progress_reporter.facts import RunFacts, known_total
 from localtune.progress_reporter.failure_text import source_of, traceback_lines
 from localtune.progress_reporter.flood import FloodGate
 from localtune.progress_reporter.frame import MAX_EVENTS, MAX_ROWS, build_frame
@@ -69,14 +69,7 @@ class ConsoleOutput(Output):
     Args:
         verbose: 0 shows only failures at the end; 1 also the state, the events and the best
             trials; 2 also results; 3 results in full.
-        metric: Metric of the run, or None.
-        mode: ``"min"`` or ``"max"``, or None.
-        total_samples: Total number of trials; None or -1 if it is unknown.
-        experiment_path: Directory of the experiment.
-        resources: {name: amount} that the trials share.
-        max_iterations: Number of iterations after which the scheduler ends each trial, or None.
-        searcher_name: Name of the searcher; may be empty.
-        scheduler_name: Name of the scheduler; may be empty.
+        facts: Facts about the run.
         live: Whether a terminal gets a frame. False keeps the terminal free for a debugger.
         stream: Stream to write to; None is the standard output.
         clock: Source of time.
@@ -88,15 +81,8 @@ class ConsoleOutput(Output):
     def __init__(
         self,
         verbose: int,
+        facts: RunFacts,
         *,
-        metric: str | None,
-        mode: str | None,
-        total_samples: int | None,
-        experiment_path: str,
-        resources: Mapping[str, float] | None = None,
-        max_iterations: int | None = None,
-        searcher_name: str = "",
-        scheduler_name: str = "",
         live: bool = True,
         stream: TextIO | None = None,
         clock: Clock | None = None,
@@ -104,28 +90,19 @@ class ConsoleOutput(Output):
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._verbose = int(verbose)
-        self._facts = RunFacts(
-            experiment_path,
-            metric=metric,
-            mode=mode if metric is not None else None,
-            total_samples=_known_total(total_samples),
-            resources=resources or {},
-            max_iterations=max_iterations,
-            searcher_name=searcher_name,
-            scheduler_name=scheduler_name,
-        )
+        self._facts = facts
         self._clock = clock or SystemClock()
         self._display: Display = choose_display(
             stream if stream is not None else sys.stdout, environ, live=live and self._verbose > 0
         )
         self._printed = _LIVE_PRINTED if self._display.is_live and self._verbose < 2 else _ALL
-        self._tracker = TrialTracker(metric, self._facts.mode)
+        self._tracker = TrialTracker(facts.metric, facts.mode)
         self._meter = meter or MachineMeter(self._clock)
         is_log = not self._display.is_live and self._verbose > 0
         self._github = GitHubLog(environ) if is_log and is_github_actions(environ) else None
         self._labels: dict[str, str] = {}
         self._flood = FloodGate()
-        self._results = ResultLines(metric, in_full=self._verbose > 2)
+        self._results = ResultLines(facts.metric, in_full=self._verbose > 2)
         self._events: deque[TrialEvent] = deque(maxlen=MAX_EVENTS)
         self._failures: deque[TrialEvent] = deque(maxlen=MAX_EVENTS)
         self._trials: Sequence[Trial] = ()
@@ -147,7 +124,7 @@ class ConsoleOutput(Output):
         self._start_s = self._last_line_s = self._next_refresh_s = self._clock.monotonic()
         self._facts.time_budget_s = time_budget_s
         if self._facts.total_samples is None:
-            self._facts.total_samples = _known_total(total_num_samples)
+            self._facts.total_samples = known_total(total_num_samples)
         if self._verbose and not self._display.is_live:
             self._print([(f"{self._facts.name}: ", "bold"), (self._facts.plan(), "")])
             self._print([(f"Results in {printable(self._facts.experiment_path)}", "")])
@@ -372,7 +349,3 @@ class ConsoleOutput(Output):
 
     def _elapsed_s(self) -> float:
         return self._clock.monotonic() - self._start_s
-
-
-def _known_total(total_samples: int | None) -> int | None:
-    return None if total_samples is None or total_samples < 0 else total_samples

@@ -54,32 +54,16 @@ def create_output(
     Raises:
         ValueError: if the reporter refuses the run's settings.
     """
-    if reporter is not None and verbose:
-        names = [f"Searcher: {searcher_name}"] if searcher_name else []
-        names += [f"Scheduler: {scheduler_name}"] if scheduler_name else []
-        slots = RunFacts(experiment_path, resources=resources or {}).slots
-        return ReporterCallback(
-            reporter,
-            total_samples=total_samples,
-            metric=metric,
-            mode=mode,
-            experiment_path=experiment_path,
-            sys_info=[*names, *([slots] if slots else [])],
-            stream=stream,
-            clock=clock,
-        )
-    return ConsoleOutput(
-        verbose,
+    facts = RunFacts(
+        experiment_path,
         metric=metric,
         mode=mode,
         total_samples=total_samples,
-        experiment_path=experiment_path,
-        resources=resources,
+        resources=resources or {},
         max_iterations=max_iterations,
         searcher_name=searcher_name,
         scheduler_name=scheduler_name,
-        live=live,
-        stream=stream,
-        clock=clock,
-        environ=environ,
     )
+    if reporter is not None and verbose:
+        return ReporterCallback(reporter, facts, stream=stream, clock=clock)
+    return ConsoleOutput(verbose, facts, live=live, stream=stream, clock=clock, environ=environ)

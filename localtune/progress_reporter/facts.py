@@ -17,7 +17,7 @@ class RunFacts:
         experiment_path: Directory of the experiment.
         metric: Metric of the run, or None.
         mode: ``"min"`` or ``"max"``, or None.
-        total_samples: Total number of trials; None if it is unknown.
+        total_samples: Total number of trials; None if it is unknown. -1 becomes None.
         time_budget_s: Seconds after which the run ends; None for no limit.
         resources: {name: amount} that the trials share; may be empty.
         max_iterations: Number of iterations after which the scheduler ends each trial, or None.
@@ -35,6 +35,9 @@ class RunFacts:
     searcher_name: str = ""
     scheduler_name: str = ""
 
+    def __post_init__(self) -> None:
+        self.total_samples = known_total(self.total_samples)
+
     @property
     def name(self) -> str:
         """Name of the experiment."""
@@ -49,6 +52,13 @@ class RunFacts:
     def slots(self) -> str:
         """The shared resources as text, ``4 CPU, 1 GPU``; "" if they are unknown."""
         return ", ".join(f"{amount:g} {name}" for name, amount in _counted(self.resources))
+
+    @property
+    def lines(self) -> list[str]:
+        """Lines on the searcher, the scheduler and the shared resources, without empty ones."""
+        searcher = f"Searcher: {self.searcher_name}" if self.searcher_name else ""
+        scheduler = f"Scheduler: {self.scheduler_name}" if self.scheduler_name else ""
+        return [line for line in (searcher, scheduler, self.slots) if line]
 
     def slots_in_use(self, used: Mapping[str, float]) -> str:
         """Returns the resources in use, ``3 of 4 CPU, 1 of 1 GPU in use``; "" if unknown.
@@ -88,6 +98,11 @@ class RunFacts:
         parts += [f"searcher {self.searcher_name}"] if self.searcher_name else []
         parts += [f"scheduler {self.scheduler_name}"] if self.scheduler_name else []
         return ", ".join(part for part in parts if part)
+
+
+def known_total(total_samples: int | None) -> int | None:
+    """Returns a total number of trials; None in place of a negative one, which is unlimited."""
+    return None if total_samples is None or total_samples < 0 else total_samples
 
 
 def _counted(resources: Mapping[str, float]) -> list[tuple[str, float]]:

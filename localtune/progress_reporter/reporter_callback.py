@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from localtune.clock import Clock, SystemClock
+from localtune.progress_reporter.facts import RunFacts
 from localtune.progress_reporter.line import plain
 from localtune.progress_reporter.output import Output
 from localtune.progress_reporter.reporter import ProgressReporter
@@ -25,11 +26,7 @@ class ReporterCallback(Output):
 
     Args:
         reporter: The user's reporter.
-        total_samples: Total number of trials; None or -1 if it is unknown.
-        metric: Metric of the run, or None.
-        mode: ``"min"`` or ``"max"``, or None.
-        experiment_path: Directory of the experiment.
-        sys_info: Lines about the run for each report.
+        facts: Facts about the run.
         stream: Stream for messages; None is the standard output.
         clock: Source of time.
     """
@@ -40,25 +37,20 @@ class ReporterCallback(Output):
     def __init__(
         self,
         reporter: ProgressReporter,
+        facts: RunFacts,
         *,
-        total_samples: int | None,
-        metric: str | None,
-        mode: str | None,
-        experiment_path: str,
-        sys_info: Sequence[str] = (),
         stream: TextIO | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._reporter = reporter
-        self._experiment_path = experiment_path
-        self._sys_info = tuple(sys_info)
+        self._facts = facts
         self._stream = SafeStream(stream if stream is not None else sys.stdout)
         self._trials: list[Trial] = []
         reporter.setup(
             start_time=(clock or SystemClock()).time(),
-            total_samples=None if total_samples is None or total_samples < 0 else total_samples,
-            metric=metric,
-            mode=mode,
+            total_samples=facts.total_samples,
+            metric=facts.metric,
+            mode=facts.mode,
         )
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -74,7 +66,7 @@ class ReporterCallback(Output):
     def summary(self, trials: Sequence[Trial], *, interrupted: bool, elapsed_s: float) -> None:
         # The reporter's last report takes the place of a summary.
         if interrupted:
-            self._write(f"Interrupted. {plain(resume_line(self._experiment_path))}")
+            self._write(f"Interrupted. {plain(resume_line(self._facts.experiment_path))}")
 
     def worker_output(self, text: str, trial_id: str) -> None:
         self._stream.write(printable_lines(text.removesuffix("\n"), colors=True) + "\n")
@@ -88,7 +80,7 @@ class ReporterCallback(Output):
 
     def _report(self, *, done: bool) -> None:
         if self._reporter.should_report(self._trials, done=done):
-            self._reporter.report(self._trials, done, *self._sys_info)
+            self._reporter.report(self._trials, done, *self._facts.lines)
 
     def _write(self, message: str) -> None:
         self._stream.write(printable(message) + "\n")

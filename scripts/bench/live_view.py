@@ -9,6 +9,7 @@ import time
 from _common import options, verdict
 
 from localtune.progress_reporter.console import REFRESH_S, ConsoleOutput
+from localtune.progress_reporter.facts import RunFacts
 from localtune.testing import ManualClock
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
@@ -49,11 +50,13 @@ def refresh_s(count: int, refreshes: int) -> float:
     clock = ManualClock()
     output = ConsoleOutput(
         1,
-        metric="loss",
-        mode="min",
-        total_samples=count,
-        experiment_path="/results/sweep",
-        resources={"CPU": RUNNING},
+        RunFacts(
+            "/results/sweep",
+            metric="loss",
+            mode="min",
+            total_samples=count,
+            resources={"CPU": RUNNING},
+        ),
         stream=Terminal(),
         clock=clock,
         environ={"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"},

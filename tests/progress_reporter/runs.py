@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from typing import Any, TextIO
 
 from localtune.error import TrialTaskError
 from localtune.progress_reporter.console import ConsoleOutput
+from localtune.progress_reporter.facts import RunFacts
 from localtune.progress_reporter.machine import MachineLoad, MachineMeter
 from localtune.testing import ManualClock
 from localtune.trial.status import Status
@@ -67,20 +69,22 @@ class SteadyMachine(MachineMeter):
         return MachineLoad(0.5, 2**30, 2**32)
 
 
+FACTS = [field.name for field in dataclasses.fields(RunFacts)]
+
+
 class Run:
     """Calls the hooks of an output in the order in which a run does."""
 
     def __init__(self, verbose: int = 1, *, stream: TextIO | None = None, **options: Any) -> None:
         self.clock = options.pop("clock", None) or ManualClock()
         self.stream = stream if stream is not None else io.StringIO()
-        options.setdefault("metric", "loss")
-        options.setdefault("mode", "min")
-        options.setdefault("total_samples", None)
+        about: dict[str, Any] = {"metric": "loss", "mode": "min"}
+        about |= {name: options.pop(name) for name in FACTS if name in options}
         options.setdefault("meter", SteadyMachine())
         options.setdefault("environ", {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"})
         self.output = ConsoleOutput(
             verbose,
-            experiment_path=PATH,
+            RunFacts(PATH, **about),
             stream=self.stream,
             clock=self.clock,
             **options,

@@ -7,6 +7,7 @@ import pytest
 
 from localtune.callback import CallbackList
 from localtune.progress_reporter import CLIReporter, ProgressReporter
+from localtune.progress_reporter.facts import RunFacts
 from localtune.progress_reporter.reporter_callback import ReporterCallback
 from localtune.testing import ManualClock
 from localtune.trial.trial import Trial
@@ -40,14 +41,15 @@ class Recorder(ProgressReporter):
 
 
 def adapter(reporter: ProgressReporter, **options: Any) -> ReporterCallback:
-    options = {"total_samples": 7, "metric": "loss", "mode": "min", **options}
-    return ReporterCallback(
-        reporter,
-        experiment_path="/results/sweep",
-        sys_info=["Scheduler: FIFO", "4 at once"],
-        clock=ManualClock(1_000.0),
-        **options,
+    facts = RunFacts(
+        "/results/sweep",
+        metric="loss",
+        mode="min",
+        total_samples=options.pop("total_samples", 7),
+        resources={"CPU": 4},
+        scheduler_name="FIFO",
     )
+    return ReporterCallback(reporter, facts, clock=ManualClock(1_000.0), **options)
 
 
 @pytest.mark.parametrize(("total", "told"), [(7, 7), (None, None), (-1, None)])
@@ -78,7 +80,7 @@ def test_it_is_asked_at_each_tick_and_reports_if_it_wants() -> None:
 
     assert reporter.calls == [
         ("should_report", trials, False),
-        ("report", trials, False, "Scheduler: FIFO", "4 at once"),
+        ("report", trials, False, "Scheduler: FIFO", "4 CPU"),
         ("should_report", trials, False),
     ]
 
@@ -94,7 +96,7 @@ def test_the_last_report_is_made_when_all_workers_have_ended() -> None:
 
     assert reporter.calls == [
         ("should_report", trials, True),
-        ("report", trials, True, "Scheduler: FIFO", "4 at once"),
+        ("report", trials, True, "Scheduler: FIFO", "4 CPU"),
     ]
 
 
