@@ -25,9 +25,9 @@ from localtune.trial.status import Status
 from localtune.utils.text import (
     ELLIPSIS,
     count,
+    did_you_mean,
     format_duration,
     format_number,
-    near_miss,
     one_line,
     printable,
     text_width,
@@ -179,9 +179,7 @@ def _no_best_lines(trials: Sequence[Trial], facts: RunFacts) -> list[Line]:
         return [[(f"No best trial: {reason}", ""), (hint, "bold")]]
     text = f"No best trial: no trial reported a finite number as {facts.metric!r}."
     reported = {name for trial in trials for name in own_metrics(trial.last_result)}
-    meant = near_miss(facts.metric, reported - {facts.metric})
-    if meant is not None:
-        text += f" Did you mean {meant!r}?"
+    text += did_you_mean(facts.metric, reported - {facts.metric})
     return [[(printable(text), "magenta")]]
 
 

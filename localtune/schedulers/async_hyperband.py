@@ -9,7 +9,7 @@ from localtune.result import TRAINING_ITERATION
 from localtune.schedulers.asha_promotion import Promotion
 from localtune.schedulers.metric_scheduler import MetricScheduler, check_number
 from localtune.schedulers.rungs import Rung, milestones
-from localtune.utils.text import near_miss
+from localtune.utils.text import did_you_mean
 
 if TYPE_CHECKING:
     from localtune.schedulers.trial_scheduler import TuneController
@@ -200,6 +200,5 @@ def _check(
     if not isinstance(brackets, int) or brackets < 1:
         raise ValueError(f"brackets must be an integer of at least 1, but got {brackets!r}.")
     if type not in _TYPES:
-        guess = near_miss(str(type), _TYPES)
-        hint = f" Did you mean {guess!r}?" if guess else ""
+        hint = did_you_mean(type, _TYPES)
         raise ValueError(f"type must be 'stopping' or 'promotion', but got {type!r}.{hint}")

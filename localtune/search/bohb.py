@@ -24,7 +24,7 @@ from localtune.error import ExtraMissingError
 from localtune.search.convert import ConvertedSpace, Parameter
 from localtune.search.shapes import Options
 from localtune.search.space_searcher import SpaceSearcher
-from localtune.utils.text import near_miss
+from localtune.utils.text import did_you_mean
 
 __all__ = ["TuneBOHB"]
 
@@ -301,8 +301,7 @@ def _checked_options(given: Mapping[str, Any]) -> dict[str, Any]:
                 f"Leave it out. The options are {', '.join(_DEFAULTS)}."
             )
         if key not in _DEFAULTS:
-            close = near_miss(str(key), _DEFAULTS)
-            hint = f" Did you mean {close!r}?" if close else ""
+            hint = did_you_mean(key, _DEFAULTS)
             raise ValueError(f"bohb_config may have {', '.join(_DEFAULTS)}, but got {key!r}.{hint}")
         if value is None and _DEFAULTS[key] is None:
             continue

@@ -24,7 +24,7 @@ from localtune.search.domains import Domain
 from localtune.search.presets import can_give
 from localtune.search.shapes import Normals, Options, Shape, shape_of
 from localtune.search.variables import as_domain
-from localtune.utils.text import near_miss
+from localtune.utils.text import did_you_mean
 
 _NOTHING: Any = object()
 
@@ -331,8 +331,7 @@ def _parts(config: Any, path: Path, what: str) -> dict[str, Any]:
 
 
 def _unknown(path: Path, known: Mapping[Any, Any], what: str) -> ValueError:
-    close = near_miss(str(path[-1]), map(str, known))
-    hint = f" Did you mean {close!r}?" if close else ""
+    hint = did_you_mean(path[-1], known)
     return ValueError(f"{what} has {path_text(path)!r}, which is not in the search space.{hint}")
 
 

@@ -8,7 +8,7 @@ from localtune.error import SearchSpaceError
 from localtune.search.containers import Path, children, path_text, rebuilt
 from localtune.search.domains import Categorical, is_same
 from localtune.search.variables import as_domain
-from localtune.utils.text import near_miss
+from localtune.utils.text import did_you_mean
 
 
 def with_preset(space: Any, preset: Any, path: Path = ()) -> Any:
@@ -68,6 +68,5 @@ def _same_kind(space: Any, value: Any) -> bool:
 
 
 def _unknown_key(path: Path, known: dict[Any, Any]) -> KeyError:
-    close = near_miss(str(path[-1]), map(str, known))
-    hint = f" Did you mean {close!r}?" if close else ""
+    hint = did_you_mean(path[-1], known)
     return KeyError(f"{path_text(path)!r} is not in the search space.{hint}")

@@ -32,7 +32,7 @@ from localtune.search.variables import as_domain
 from localtune.search.variant_generator import format_vars
 from localtune.utils.calls import accepted
 from localtune.utils.messages import get_logger
-from localtune.utils.text import near_miss
+from localtune.utils.text import did_you_mean
 
 _LOGGER = get_logger(__name__)
 
@@ -319,8 +319,7 @@ def _check_part(name: str, space: Any, suggested: Any, path: Path) -> None:
         if key in space:
             _check_part(name, space[key], value, (*path, key))
         elif key != TRIAL_INDEX:
-            close = near_miss(str(key), map(str, space))
-            hint = f" Did you mean {close!r}?" if close else ""
+            hint = did_you_mean(key, space)
             raise ValueError(
                 f"{name} suggested {value!r} for {path_text((*path, key))!r}, which is not in the "
                 f"search space.{hint}"

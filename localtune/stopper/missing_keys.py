@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from localtune.utils.dicts import flatten_dict, unflattened_lookup
-from localtune.utils.text import near_miss
+from localtune.utils.text import did_you_mean
 
 MISSING: Any = object()
 
@@ -48,8 +48,7 @@ class MissingKeys:
         return [self._text(key, result) for key in missing]
 
     def _text(self, key: str, result: Mapping[str, Any]) -> str:
-        close = near_miss(key, map(str, flatten_dict(dict(result))))
-        hint = f" Did you mean {close!r}?" if close else ""
+        hint = did_you_mean(key, flatten_dict(dict(result)))
         return (
             f"{self._what} looks for {key!r}, but the first result does not have it.{hint} "
             "A result without it stops no trial."

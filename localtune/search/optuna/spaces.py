@@ -17,7 +17,7 @@ from localtune.search.convert import ConvertedSpace, Parameter
 from localtune.search.shapes import Numbers, Options
 from localtune.utils.dicts import flatten_dict, unflatten_dict
 from localtune.utils.messages import warn
-from localtune.utils.text import near_miss
+from localtune.utils.text import did_you_mean
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -135,8 +135,7 @@ class DistributionSpace(OptunaSpace):
         params = flatten_dict(dict(point))
         for name in params:
             if name not in self._distributions:
-                close = near_miss(str(name), self._distributions)
-                hint = f" Did you mean {close!r}?" if close else ""
+                hint = did_you_mean(name, self._distributions)
                 raise ValueError(f"{what} has {name!r}, which is not in the search space.{hint}")
         return self._checked(params, what)
 
