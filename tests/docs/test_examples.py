@@ -12,6 +12,8 @@ import pytest
 
 from tests.docs.pages import PAGES, ROOT, script_of
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = {name: script_of(path) for name, path in PAGES.items()}
 # Pages about libraries that the environment may not be made for: see scripts/test --extra.
 NEEDS = {"docs/integrations-deep-learning.md": ("keras", "lightning")}

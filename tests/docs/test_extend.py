@@ -14,6 +14,8 @@ import pytest
 
 from tests.docs.pages import PAGES, ROOT
 
+pytestmark = pytest.mark.slow
+
 TEXT = PAGES["docs/extend.md"].read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## Add (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
 # A row of the table that the new row goes to.

@@ -17,6 +17,8 @@ from localtune.integration.mlflow import setup_mlflow
 from localtune.logger.mlflow import MLflowLoggerCallback
 from tests.small_runs import Counting, Recorder, fit, make_tuner, processes, statuses
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,8 @@ from localtune.integration.wandb import setup_wandb
 from localtune.logger.wandb import WandbLoggerCallback
 from tests.small_runs import Counting, fit, processes, reporting_checkpoints, statuses
 
+pytestmark = pytest.mark.slow
+
 _BLOCK_BYTES = 32768
 
 

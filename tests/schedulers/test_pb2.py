@@ -19,6 +19,8 @@ from localtune.testing.simulation import simulate
 from localtune.trial.trial import Trial
 from tests.schedulers.population_runs import Climbing, View, make_trials, save, tell
 
+pytestmark = pytest.mark.slow
+
 BOUNDS = [(0.0, 10.0)]
 
 

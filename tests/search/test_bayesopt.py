@@ -12,6 +12,8 @@ from localtune.search.searcher import Searcher
 from localtune.testing.searcher_contract import SearcherContract
 from tests.search.adapters import run_tuner
 
+pytestmark = pytest.mark.slow
+
 
 class TestBayesOptSearch(SearcherContract):
     space: ClassVar[dict[str, Any]] = {

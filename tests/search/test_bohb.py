@@ -15,6 +15,8 @@ from localtune.search.bohb import TuneBOHB
 from localtune.search.searcher import Searcher
 from localtune.testing.searcher_contract import SearcherContract
 
+pytestmark = pytest.mark.slow
+
 
 class TestTuneBOHB(SearcherContract):
     is_conditional = True

@@ -13,6 +13,8 @@ from localtune.search.searcher import Searcher, load_snapshot, snapshot
 from localtune.testing.searcher_contract import SearcherContract
 from tests.search.adapters import run_tuner
 
+pytestmark = pytest.mark.slow
+
 SPACE = {"x": tune.uniform(0, 1), "net": tune.choice(["small", {"units": tune.randint(1, 9)}])}
 
 

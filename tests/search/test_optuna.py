@@ -25,6 +25,8 @@ from localtune.testing.searcher_contract import SearcherContract, Session
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 
+pytestmark = pytest.mark.slow
+
 SPACE = {"x": tune.uniform(0, 1), "m": {"n": tune.randint(0, 5)}}
 
 

@@ -6,12 +6,15 @@ import warnings
 from typing import Any
 
 import optuna
+import pytest
 
 import localtune as tune
 from localtune.search.optuna import OptunaSearch
 from localtune.search.searcher import Searcher
 from localtune.testing.searcher_contract import SearcherContract
 from tests.search.adapters import run_tuner
+
+pytestmark = pytest.mark.slow
 
 
 def sampler() -> Any:

@@ -27,6 +27,8 @@ from tests.records import make_trial
 from tests.runs.lifecycle.programs import environment
 from tests.small_runs import fit
 
+pytestmark = pytest.mark.slow
+
 TRIALS = 5
 TRIAL_ID = "abc_00000"
 

@@ -15,6 +15,8 @@ from localtune.tools.check import CheckReport, Finding, Verdict, check_trainable
 from localtune.tools.check.check import two_configs
 from tests.tools.check import trainables as t
 
+pytestmark = pytest.mark.slow
+
 PASS, WARNING, FAILURE = Verdict.PASS, Verdict.WARNING, Verdict.FAILURE
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.tools.cli.command import for_json, localtune, write_script
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -22,6 +22,8 @@ from tests.runs.lifecycle.programs import environment, run_for_json
 from tests.small_runs import begin_only, fit, make_tuner, reporting
 from tests.tools.cli.command import localtune
 
+pytestmark = pytest.mark.slow
+
 
 def fails(config: dict[str, Any]) -> None:
     """Reports once, and fails for x = 2."""

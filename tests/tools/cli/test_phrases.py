@@ -10,6 +10,8 @@ import pytest
 from localtune.tools.cli.phrases import in_options
 from tests.tools.cli.command import localtune, write_script
 
+pytestmark = pytest.mark.slow
+
 OF_PYTHON = re.compile(
     r"\b[a-z]\w*=(True|False|None|-?\d+\b|['\"])|Config\b|Tuner|tune\.|\w\(\)|storage_path|if_exists"
 )

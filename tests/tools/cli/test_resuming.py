@@ -10,6 +10,8 @@ import pytest
 from tests.runs.lifecycle.programs import environment, running, wait_until
 from tests.tools.cli.command import PROGRAM, for_json, localtune, write_script
 
+pytestmark = pytest.mark.slow
+
 RUN = ["run", "job.py:Counts", "--storage", "s", "--name", "a", "--param", "go=go"]
 
 

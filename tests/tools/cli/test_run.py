@@ -13,6 +13,8 @@ from localtune.tools.cli.main import main
 from tests.runs.lifecycle.programs import running, wait_until
 from tests.tools.cli.command import PROGRAM, for_json, localtune, write_script
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

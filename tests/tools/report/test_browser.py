@@ -16,6 +16,8 @@ from localtune.tools.report import write_report
 from tests.small_runs import fit
 from tests.tools.report.browser import BROWSER, DRIVER, started_browser
 
+pytestmark = pytest.mark.slow
+
 EVIL = "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>"
 _WAIT_S = 20
 _READY = "return document.body.dataset.ready === 'true'"
