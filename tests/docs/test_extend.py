@@ -75,7 +75,7 @@ def test_the_page_has_a_part_for_each_kind() -> None:
 
 @pytest.mark.parametrize("title", NEIGHBOURS)
 def test_a_part_lists_the_four_files_that_it_shows(title: str) -> None:
-    listed = re.findall(r"^\| `([\w./+-]+)` \| ", SECTIONS[title], re.MULTILINE)
+    listed = re.findall(r"^\| `([\w.+-]+/[\w./+-]+)` \| ", SECTIONS[title], re.MULTILINE)
 
     assert listed == [path for _, path, _ in blocks_of(SECTIONS[title])]
     assert len(listed) == 4
