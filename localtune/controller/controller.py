@@ -229,10 +229,9 @@ class Controller:
         record = self.record
         self._endings.check()
         if not record.is_ending:
-            self._failures.fail_overdue()
+            self._failures.check()
             if self._requests.waiting:
                 self._requests.serve()
-            self._failures.retry_due()
         if not record.is_ending and self._endings.is_winding_down:
             self._endings.check_winding_down()
         elif not record.is_ending:

@@ -26,6 +26,7 @@ class Endings:
     Attributes:
         deadline: End of the time budget by the clock, in seconds; None without one.
         is_stopper_spent: Whether the stop conditions have ended the run.
+        is_winding_down: Whether running trials are saved so that the run can end.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Endings:
     ) -> None:
         self.deadline: float | None = None
         self.is_stopper_spent = False
+        self.is_winding_down = False
         self._record = record
         self._deciders = deciders
         self._requests = requests
@@ -48,18 +50,18 @@ class Endings:
         self._clock = clock
         self._time_budget_s = time_budget_s
         self._can_save = can_save
-        self._saved_until: float | None = None  # when a run that is wound down ends at last
-
-    @property
-    def is_winding_down(self) -> bool:
-        """Whether running trials are saved so that the run can end."""
-        return self._saved_until is not None
+        self._saved_until = 0.0  # when a run that is wound down ends at last, by the clock
 
     def check(self) -> None:
         """Ends the run if its time is up or its stop conditions are met; starts its time."""
         if self.deadline is None and self._time_budget_s:
             self.deadline = self._clock.monotonic() + self._time_budget_s
-        if not self._record.is_ending and self._is_over():
+        if self._record.is_ending:
+            return
+        is_late = self.deadline is not None and self._clock.monotonic() >= self.deadline
+        if not is_late:
+            self.is_stopper_spent = self._deciders.should_run_stop()
+        if is_late or self.is_stopper_spent:
             self._shutdown.cut_short("the run's stop conditions are met")
 
     def interrupt(self) -> None:
@@ -79,6 +81,7 @@ class Endings:
         if not self._can_save:
             self._shutdown.leave_off("the run was told to end")
             return
+        self.is_winding_down = True
         self._saved_until = self._clock.monotonic() + grace_s
         for worker in self._record.workers:
             if worker.trial is not None:
@@ -89,7 +92,6 @@ class Endings:
 
     def check_winding_down(self) -> None:
         """Ends a run that is wound down when all trials are saved or the time is up."""
-        assert self._saved_until is not None
         is_late = self._clock.monotonic() >= self._saved_until
         if is_late or not self._record.workers.serving_count:
             self._shutdown.leave_off("the run was told to end")
@@ -102,9 +104,3 @@ class Endings:
         for trial in self._record.trials:
             if trial.trial_id in self._record.live or trial.cut_short is not None:
                 self._deciders.end(trial)
-
-    def _is_over(self) -> bool:
-        if self.deadline is not None and self._clock.monotonic() >= self.deadline:
-            return True
-        self.is_stopper_spent = self._deciders.should_run_stop()
-        return self.is_stopper_spent

@@ -63,6 +63,15 @@ class Failures:
         self._shutdown = shutdown
         self._clock = clock
         self._failed_count = 0
+        limits = settings.limits
+        self._has_time_limits = (limits.iteration_timeout_s, limits.trial_timeout_s) != (None, None)
+
+    def check(self) -> None:
+        """Fails the trials that take too long, and retries those that have waited long enough."""
+        if self._has_time_limits:
+            self._fail_overdue()
+        if self._record.retry_times:
+            self._retry_due()
 
     # -- causes -----------------------------------------------------------------------------------
 
@@ -131,11 +140,9 @@ class Failures:
             self._commands.dismiss(worker, "its trial has failed")
         self.fail(worker, trial, error)
 
-    def fail_overdue(self) -> None:
+    def _fail_overdue(self) -> None:
         """Fails the trials that exceed a limit of time, and kills their workers."""
         limits = self._settings.limits
-        if limits.iteration_timeout_s is None and limits.trial_timeout_s is None:
-            return
         now = self._clock.monotonic()
         for worker in self._record.workers:
             trial = worker.trial
@@ -178,10 +185,7 @@ class Failures:
             else:
                 self._retry(trial)
 
-    def retry_due(self) -> None:
-        """Retries the trials that have waited long enough after a failure."""
-        if not self._record.retry_times:
-            return
+    def _retry_due(self) -> None:
         now = self._clock.monotonic()
         for trial_id in [each for each, time in self._record.retry_times.items() if time <= now]:
             del self._record.retry_times[trial_id]

@@ -1,4 +1,4 @@
-"""What a run keeps beside its trials, so that a resumed one decides as it would have."""
+"""KeptState: the state of searcher, scheduler, stopper and callbacks, kept for a resumed run."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from localtune.utils.messages import get_logger
 
 logger = get_logger(__name__)
 
-# State of this size is written with each event. What grows beyond it is written so seldom that it
-# takes this part of the time: a crash may then undo its last decisions.
+# State up to this size is written with each event. Larger state is written so seldom that writing
+# takes this share of the time; a crash may then undo the last decisions.
 _SMALL_BYTES = 64 * 1024
 _WRITING_SHARE = 0.05
 
 
 class KeptState:
-    """Collects the state of all that decides, when it is due.
+    """Collects the state that is due to be written.
 
     Args:
-        searcher: Its state goes with each trial that it has handed out, and each that has ended.
-        scheduler: Its state, and the stopper's, is kept as often as its size allows: written
-            after each event while it is small.
-        stopper: See above.
-        callbacks: Their state is kept if they have any.
+        searcher: Its state is written with each trial that is created or has ended.
+        scheduler: Its state is written after each event while it is small, and else as often as
+            its size allows.
+        stopper: Its state is written together with the scheduler's.
+        callbacks: Their state is written after each event if they have any.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class KeptState:
         self._unkeepable: set[str] = set()
 
     def due(self, *, trials_changed: bool, force: bool = False) -> dict[str, Any]:
-        """{key: value} to write together with what has happened.
+        """Returns {key: value} to write in the same transaction as the trials.
 
         Args:
             trials_changed: Whether a trial was created or has ended.
-            force: Whether this is the last time.
+            force: Whether to include state that is not due, because the run is over.
         """
         state: dict[str, Any] = {}
         if trials_changed or force:
@@ -95,7 +95,7 @@ class KeptState:
 
 
 def dump(value: Any) -> bytes:
-    """Pickles a value; trials in it are kept as their ids."""
+    """Returns a pickled value; trials in it are replaced by their ids."""
     file = io.BytesIO()
     _pickler_class()(file, protocol=5).dump(value)
     return file.getvalue()
@@ -113,10 +113,14 @@ def _pickler_class() -> Any:
 
 
 def load(data: bytes, trials: Iterable[Trial]) -> Any:
-    """Loads what :func:`dump` wrote; the ids in it become these trials.
+    """Loads a value that :func:`dump` has pickled.
+
+    Args:
+        data: The pickled value.
+        trials: The trials that take the places of the ids.
 
     Raises:
-        Exception: whatever the loading of user classes raises.
+        Exception: what loading a class of the user raises.
     """
     return _Unpickler(io.BytesIO(data), {trial.trial_id: trial for trial in trials}).load()
 

@@ -1,4 +1,4 @@
-"""Whether results have the metric that a run optimises, and numbers where numbers are needed."""
+"""MetricCheck: whether a result has the metric of the run, and numbers where they are compared."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ _NOTHING: Mapping[str, Any] = {}
 
 
 class MetricCheck:
-    """Checks each result for the metrics that somebody wants to decide by.
+    """Checks each result for the metrics that the run compares.
 
     Args:
-        *metrics: Flat names; None, and the metric of bare numbers, check nothing.
-        numbers: Flat names of more values that are compared with others.
+        *metrics: Flat names of the metrics that each result must have. None, and the default name
+            of bare numbers, are not checked.
+        numbers: Flat names of further values that must be numbers where a result has them.
     """
 
     def __init__(self, *metrics: str | None, numbers: Iterable[str] = ()) -> None:
@@ -29,7 +30,12 @@ class MetricCheck:
         self._numbers = sorted({*filter(None, metrics), *numbers})
 
     def error_of(self, trial: Trial, flat_result: Mapping[str, Any]) -> MissingMetricError | None:
-        """What is wrong with a result, None if nothing."""
+        """Returns the error of a run whose metric a result lacks; None if it has all metrics.
+
+        Args:
+            trial: Has reported the result.
+            flat_result: The result, flat.
+        """
         for metric in self._metrics:
             if metric not in flat_result:
                 return _error_of(metric, trial, flat_result)
@@ -38,14 +44,20 @@ class MetricCheck:
     def odd_value_of(
         self, trial: Trial, flat_result: Mapping[str, Any], result: Mapping[str, Any] = _NOTHING
     ) -> TrialError | None:
-        """The error of a trial whose result cannot be compared with others, None if it can.
+        """Returns the error of a trial whose result cannot be compared; None if it can.
 
-        A scheduler, a searcher or a stop condition would raise, and that would end the run.
+        Otherwise the scheduler, the searcher or a stop condition would raise and end the run.
+
+        Args:
+            trial: Has reported the result.
+            flat_result: The result, flat.
+            result: The result, nested: a metric may be missing from the flat one because it is a
+                dict.
         """
         for key in self._numbers:
             value = flat_result.get(key)
             if key in self._metrics and key not in flat_result:
-                value = result.get(key)  # A dict, perhaps an empty one.
+                value = result.get(key)  # a dict, perhaps an empty one
             if value is not None and not isinstance(value, (int, float)):
                 shown = shorten(one_line(value), _SHOWN_CHARACTERS)
                 return TrialError(

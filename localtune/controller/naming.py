@@ -10,7 +10,7 @@ from collections.abc import Callable
 from localtune.error import TuneError
 from localtune.trial.trial import Trial
 
-# Characters that some file system, shell or tool cannot bear in a name.
+# Characters that some file systems, shells or tools do not allow in a name.
 _UNSAFE = re.compile(r'[/()<>:"\\|?*\s\x00]')
 _DEFAULT_MAX_LENGTH = 130
 # Most file systems allow 255 bytes.
@@ -35,7 +35,7 @@ def name_trial(
         date_text: Ends the default directory name.
 
     Raises:
-        ValueError: if a creator returns what cannot be a name.
+        ValueError: if a creator returns a value that cannot be a name.
     """
     if name_creator is not None:
         trial.custom_trial_name = _created(name_creator, trial, "trial_name_creator")
@@ -79,7 +79,7 @@ def _is_longer(name: str, limit: int) -> bool:
 
 
 def _storable(name: str) -> str:
-    """The name without what no file system can store: halves of surrogate pairs, for instance."""
+    """Returns the name without characters that no file system can store, as lone surrogates."""
     try:
         os.fsencode(name)
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""What a trial's failure looks like to the user."""
+"""Errors and warnings that tell the user of a trial's failure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,19 @@ from localtune.trial.trial import Trial
 from localtune.utils.text import text_of
 from localtune.worker import messages
 
-# What these say holds for all trials: there is no room, or no disk.
+# Errors that concern all trials: the disk is full, read-only, or gone.
 _OF_THE_DISK = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENXIO, errno.ENODEV}
 )
 
 
 def error_of_failed(failed: messages.Failed, trial: Trial) -> TrialTaskError:
-    """The error for user code that raised; what it raised stays closed in it."""
+    """Returns the error for user code that raised; its exception stays pickled in the error.
+
+    Args:
+        failed: The worker's answer.
+        trial: The trial.
+    """
     text = failed.traceback_text.rstrip()
     if failed.hint:
         text += f"\n\n{failed.hint}"
@@ -42,19 +47,19 @@ def error_of_failed(failed: messages.Failed, trial: Trial) -> TrialTaskError:
     return error
 
 
-def error_of_fault(fault: BaseException, trial: Trial, what: str) -> TrialError:
-    """The error for a trial that the run could not serve.
+def error_of_fault(fault: BaseException, trial: Trial, reason: str) -> TrialError:
+    """Returns the error for a trial that the run could not serve.
 
     Args:
-        fault: What was raised in this process.
+        fault: The exception, raised in this process.
         trial: The trial.
-        what: What it was raised by, with a verb: ``"its directory could not be prepared"``.
+        reason: A clause that follows "because": ``"its directory could not be prepared"``.
     """
     import traceback
 
     text = "".join(traceback.format_tb(fault.__traceback__))
     error = TrialError(
-        f"{type(fault).__name__}: {text_of(fault)}\n\nThe trial {trial} failed because {what}. "
+        f"{type(fault).__name__}: {text_of(fault)}\n\nThe trial {trial} failed because {reason}. "
         f"Its files are in {trial.path}",
         trial_id=trial.trial_id,
         trial_dir=trial.path,
@@ -66,7 +71,7 @@ def error_of_fault(fault: BaseException, trial: Trial, what: str) -> TrialError:
 
 
 def warning_of(error: TrialError, trial: Trial) -> str:
-    """A failure that changes nothing for its trial, on one line.
+    """Returns the text, on one line, of a failure that changes nothing for its trial.
 
     Args:
         error: Its message may have several lines.
@@ -76,7 +81,12 @@ def warning_of(error: TrialError, trial: Trial) -> str:
 
 
 def is_of_the_run(fault: BaseException, experiment_path: str) -> bool:
-    """Whether what was raised on behalf of one trial would meet all others, too."""
+    """Returns whether an exception that one trial has met would meet all other trials, too.
+
+    Args:
+        fault: The exception.
+        experiment_path: Directory of the experiment.
+    """
     if isinstance(fault, (StorageError, LocaltuneInternalError)):
         return True
     if not isinstance(fault, OSError):
@@ -85,7 +95,13 @@ def is_of_the_run(fault: BaseException, experiment_path: str) -> bool:
 
 
 def error_of_exit(exit: WorkerExit, trial: Trial, during: str) -> WorkerDiedError:
-    """The error for a worker that ended without an answer."""
+    """Returns the error for a worker that ended without an answer.
+
+    Args:
+        exit: How the worker ended.
+        trial: The trial that it served.
+        during: The command in flight, as a noun.
+    """
     message = f"{exit.describe()}, during {during} of the trial {trial}."
     if exit.crash_text:
         message += f"\n\n{exit.crash_text.rstrip()}"

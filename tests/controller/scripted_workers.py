@@ -82,7 +82,7 @@ class Disk:
         return any(path in paths for paths in self.checkpoints.values())
 
     def check(self, trial: Trial) -> None:
-        """Nobody works in the trial's directory: there is what its record says."""
+        """Checks a directory in which no worker is: it holds the checkpoints on record."""
         assert self.checkpoints.get(trial.trial_id, set()) == recorded(trial), trial
         assert not self.half_written.get(trial.trial_id), trial
         own = sorted(recorded(trial))
@@ -151,7 +151,7 @@ class Workers:
             if each.worker_id in self.in_flight:
                 self.stopping.add(each.worker_id)
         elif isinstance(each, instructions.TidyTrial):
-            assert not self._inhabitants(each.trial), "somebody works where it is tidied"
+            assert not self._inhabitants(each.trial), "a worker is where it is tidied"
             self.disk.tidy(each.trial)
         elif isinstance(each, instructions.DeleteCheckpoint):
             self.disk.remove(each.tracked.checkpoint.path)
@@ -189,7 +189,7 @@ class Workers:
         self.carry_out(self.controller.handle(Replied(worker_id, reply)))
 
     def exit(self, worker_id: int, code: int = 0, *, fate: str = KILLED) -> None:
-        """A worker ends; its fate says what becomes of the command in flight."""
+        """A worker ends; its fate says whether the command in flight is done."""
         command = self.in_flight[worker_id]
         is_writing = isinstance(command, messages.Save) or (
             self._reports_checkpoints and isinstance(command, messages.Train)

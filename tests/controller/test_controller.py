@@ -353,7 +353,7 @@ def test_whatever_happens_the_run_ends_and_its_record_is_what_lies_on_the_disk(
     assert not controller.record.workers._pool.used.get("CPU")
 
 
-# -- clones, saves and what nobody may wait for ----------------------------------------------------
+# -- clones, saves and standstills -----------------------------------------------------------------
 
 
 class Asking(FIFOScheduler):
@@ -466,7 +466,7 @@ def test_a_trial_can_go_on_from_itself_with_another_config() -> None:
 
 
 class Forgetful(FIFOScheduler):
-    """Pauses everybody and chooses nobody again."""
+    """Pauses every trial and chooses none of them again."""
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         return self.PAUSE if result["training_iteration"] == 1 else self.CONTINUE

@@ -58,10 +58,10 @@ def test_a_retry_may_wait() -> None:
     failures.take_reply(worker, trial, reply)
     assert worker.phase is Phase.STOPPING
     assert trial.trial_id in parts.record.live
-    failures.retry_due()
+    failures.check()
     assert statuses(parts) == [Status.ERROR]
     parts.clock.advance(4)
-    failures.retry_due()
+    failures.check()
     assert trial.status is Status.PENDING and not parts.record.retry_times
 
 
@@ -138,10 +138,10 @@ def test_a_trial_that_takes_too_long_fails_and_its_worker_is_killed() -> None:
     worker, trial = parts.add_running()
     failures = make_failures(parts, limits=Limits(iteration_timeout_s=10))
     parts.clock.advance(10)
-    failures.fail_overdue()
+    failures.check()
     assert statuses(parts) == [Status.RUNNING]
     parts.clock.advance(1)
-    failures.fail_overdue()
+    failures.check()
     (stop,) = [each for each in parts.out if isinstance(each, instructions.StopWorker)]
     assert stop.force and trial.status is Status.ERROR and worker.phase is Phase.STOPPING
 

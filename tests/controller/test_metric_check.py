@@ -122,7 +122,7 @@ def test_what_is_no_number_names_the_metric_the_value_and_the_remedy(key: str, v
     assert error.trial_id == "abc_00000"
 
 
-def test_what_nobody_compares_may_be_anything() -> None:
+def test_values_that_are_not_compared_may_be_anything() -> None:
     assert MetricCheck("loss").odd_value_of(TRIAL, {"loss": 1, "note": "low"}) is None
 
 
@@ -148,7 +148,7 @@ def reports_one_odd_value(config: dict[str, Any]) -> None:
     ],
     ids=["asha", "median", "dict", "plateau", "experiment plateau", "list", "optuna"],
 )
-def test_an_odd_metric_fails_its_trial_whoever_decides_by_it(
+def test_an_odd_metric_fails_its_trial_in_all_roles(
     tmp_path: Path, decider: dict[str, Any], odd: Any
 ) -> None:
     grid = fit(

@@ -24,7 +24,7 @@ LAST = 9  # iterations of a trial that ends by itself
 
 
 def tables() -> list[dict[tuple[str, str], str]]:
-    """{(phase, request): what becomes of it}, for each table of the page."""
+    """{(phase, request): consequence}, for each table of the page."""
     found: list[list[list[str]]] = [[]]
     for line in PAGE.read_text().splitlines():
         if line.startswith("|"):
@@ -359,7 +359,7 @@ def test_the_end_of_a_run_and_failures_do_what_the_page_says(
 
 
 def run_to_the_end(scene: Scene, fate: str) -> None:
-    """All goes on; the disk is compared with the records whenever nobody works there."""
+    """All goes on; the disk is compared with the records whenever no worker runs."""
     scene.scheduler.is_patient = False
     scene.workers.run_well(fate=fate, last_iteration=LAST)
     assert not scene.controller.record.workers._pool.used.get("CPU")

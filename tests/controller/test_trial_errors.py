@@ -81,7 +81,7 @@ class Strikes(Exception):
         return (exit, (9,))
 
 
-def test_what_user_code_raised_is_not_loaded_before_somebody_asks(trial: Trial) -> None:
+def test_an_exception_of_user_code_is_loaded_when_it_is_asked_for(trial: Trial) -> None:
     error = error_of_failed(failed(Strikes()), trial)
     trial.error = error
     again = pickle.loads(pickle.dumps(trial.kept_error))
