@@ -144,8 +144,7 @@ class Checkpoint:
 
         Yields:
             Path of the checkpoint itself, not of a copy: do not change its content. A checkpoint in
-                a
-            store is fetched once per machine, and other readers use the same copy.
+            a store is fetched once per machine, and other readers use the same copy.
 
         Raises:
             FileNotFoundError: if the store does not have it.

@@ -1,4 +1,7 @@
-"""Loggers: callbacks that write the results of trials."""
+"""Loggers: callbacks that write the results of trials.
+
+This package exports a fixed list of names. Any other logger is imported from its own module.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Schedulers: which trials go on, pause or stop."""
+"""Schedulers: which trials go on, pause or stop.
+
+This package exports a fixed list of names. Any other scheduler is imported from its own module, or
+made by name with :func:`create_scheduler`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Search: where the configurations of trials come from."""
+"""Search: where the configurations of trials come from.
+
+This package exports a fixed list of names. Any other searcher is imported from its own module, or
+made by name with :func:`create_searcher`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Stoppers: when trials, or the whole run, are to stop."""
+"""Stoppers: when trials, or the whole run, are to stop.
+
+This package exports a fixed list of names. Any other stopper is imported from its own module.
+"""
 
 from __future__ import annotations
 
