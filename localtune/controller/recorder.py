@@ -11,12 +11,19 @@ thousand times a second costs no thousand transactions.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from localtune.clock import Clock
 from localtune.controller.kept_state import KeptState
 from localtune.error import StorageError
+from localtune.result import CONFIG_PREFIX
 from localtune.storage.experiment_db import ExperimentDB
+from localtune.trial.metric_analysis import metric_stats_of
 from localtune.trial.trial import Trial
+from localtune.utils.dicts import flatten_dict
 from localtune.utils.messages import get_logger
+from localtune.worker.assignment import pickled_config
 
 logger = get_logger(__name__)
 
@@ -30,6 +37,8 @@ class Recorder:
     Args:
         db: What is written to.
         kept: State of what decides; written together with the trials.
+        trials: The trials that the session begins with. Those among them that an earlier session
+            wrote are on record already.
         clock: For the time that results wait.
         results_may_wait: Whether the run can come back while trials compute: if it cannot,
             results are written at once.
@@ -42,6 +51,7 @@ class Recorder:
         db: ExperimentDB,
         kept: KeptState,
         clock: Clock,
+        trials: Iterable[Trial] = (),
         *,
         results_may_wait: bool = True,
         real_time: bool = True,
@@ -51,30 +61,65 @@ class Recorder:
         self._clock = clock
         self._has_deadline = real_time
         self._interval_s = INTERVAL_S if results_may_wait else 0.0
+        self._from_before = {each.trial_id for each in trials if db.knows(each.trial_id)}
         self._unsaved: dict[str, Trial] = {}
         self._has_results = False
         self._next_writing = clock.monotonic()
 
-    def is_new(self, trial: Trial) -> bool:
-        """Whether nothing of a trial was written, nor will be with what waits."""
-        return not (trial.trial_id in self._unsaved or self._db.knows(trial.trial_id))
-
-    def is_waiting(self, trial: Trial) -> bool:
-        """Whether the record of a trial waits to be written."""
-        return trial.trial_id in self._unsaved
+    def is_from_before(self, trial: Trial) -> bool:
+        """Returns whether a trial was on record when this session began."""
+        return trial.trial_id in self._from_before
 
     def persist(self, trial: Trial) -> None:
-        """Has the record of a trial written by the next :meth:`write`."""
+        """Has the record of a trial written by the next :meth:`write`.
+
+        Raises:
+            UnpicklableConfigError: if the trial is new and its config cannot be sent to a worker.
+        """
+        if not (trial.trial_id in self._unsaved or self._db.knows(trial.trial_id)):
+            pickled_config(trial)
         self._unsaved[trial.trial_id] = trial
 
-    def add_result(self, trial: Trial, number: int, result: dict[str, object]) -> None:
+    def secure(self, trial: Trial) -> None:
+        """Writes the first record of a trial now, if it waits to be written.
+
+        Raises:
+            StorageError: if the disk is full or gone.
+            CallbackError: if a callback cannot tell its state.
+        """
+        if trial.trial_id in self._unsaved and not self._db.knows(trial.trial_id):
+            self.write()
+
+    def add_result(self, trial: Trial, number: int, result: dict[str, Any]) -> None:
         """Has a result written when it is due.
+
+        Args:
+            trial: The trial that reported the result.
+            number: Number of the result in the trial's history, from 1.
+            result: The result, nested.
 
         Raises:
             StorageError: if the disk is full or gone.
         """
         self._db.add_result(trial, number, result)
         self._has_results = True
+
+    def cut(self, trial: Trial) -> None:
+        """Cuts the history of a trial, and its statistics, back to its ``result_count``.
+
+        Raises:
+            StorageError: if the disk is full or gone.
+        """
+        self._db.cut_results(trial, trial.result_count)
+        self._db.save(())
+        config = {CONFIG_PREFIX: trial.config}
+        trial.metric_stats = metric_stats_of(
+            flatten_dict({**result, **config}) for result in self._db.results(trial.trial_id)
+        )
+
+    def checkpoint_paths(self, trial: Trial) -> set[str]:
+        """Returns the paths of a trial's checkpoints that are on record."""
+        return self._db.checkpoint_paths(trial)
 
     def seconds_left(self) -> float | None:
         """Time until results that wait must be written; None without any."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,7 +9,7 @@ from localtune.callback import CallbackError, CallbackList
 from localtune.config.resume import ResumeConfig
 from localtune.config.spec import RunSpec
 from localtune.controller.kept_state import dump, load
-from localtune.controller.loop import error_of_callback
+from localtune.controller.notices import error_of_callback
 from localtune.error import StorageError
 from localtune.logger.history_logger import HistoryLogger
 from localtune.result import CONFIG_PREFIX
@@ -18,12 +17,11 @@ from localtune.running.build import RunParts, resources_function
 from localtune.schedulers import TrialScheduler
 from localtune.search.renewal import with_new_space
 from localtune.search.search_algorithm import SearchAlgorithm
-from localtune.storage.checkpoints import remove_leftovers
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.histories import recorded_history
 from localtune.storage.reading import results_ahead
+from localtune.storage.trial_files import TrialFiles
 from localtune.storage.trial_record import take_result
-from localtune.trial.checkpoint_dirs import note_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,17 +94,22 @@ class Found:
             except Exception as error:
                 raise _unreadable("searcher", error) from error
         if not db.get("ended_well"):
-            torn = [each for each in self.trials if _has_directory(each)]
+            torn = [each for each in self.trials if TrialFiles().exists(each)]
             self._torn = [_Torn(each) for each in torn]
             # The directory of one that has not started must stay empty.
             self.to_mend = [each for each in torn if each.start_time is not None]
         for trial in self.trials:
             _revive(trial, resume, searcher)
 
-    def mend(self, db: ExperimentDB) -> None:
-        """Brings the files of the trials and their records together."""
+    def mend(self, db: ExperimentDB, files: TrialFiles) -> None:
+        """Brings the files of the trials and their records together.
+
+        Args:
+            db: Gets the results that only the files have.
+            files: The directories of the trials.
+        """
         for torn in self._torn:
-            torn.mend(db)
+            torn.mend(db, files)
 
 
 class _Torn:
@@ -123,18 +126,14 @@ class _Torn:
         # As they are on record: what becomes of the trial is decided afterwards.
         self._checkpoints = [each.checkpoint.path for each in trial.checkpoints]
 
-    def mend(self, db: ExperimentDB) -> None:
+    def mend(self, db: ExperimentDB, files: TrialFiles) -> None:
         trial = self._trial
         for number, result in self._ahead:
             # The file has the config as text only.
             db.add_result(trial, number, {**result, CONFIG_PREFIX: self._config})
-        remove_leftovers(trial.path, self._checkpoints)
+        files.remove_leftovers(trial, self._checkpoints)
         for path in self._checkpoints:
-            note_recorded(path)
-
-
-def _has_directory(trial: Trial) -> bool:
-    return bool(trial.dirname) and os.path.isdir(trial.path)
+            files.note_recorded(path)
 
 
 def renew(

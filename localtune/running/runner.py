@@ -21,7 +21,10 @@ from typing import TYPE_CHECKING
 from localtune.callback import CallbackError, CallbackList
 from localtune.controller.controller import Controller
 from localtune.controller.kept_state import KeptState
-from localtune.controller.loop import ExperimentLoop, error_of_callback
+from localtune.controller.loop import ExperimentLoop
+from localtune.controller.notices import RunNotices, error_of_callback
+from localtune.controller.ports import Ports
+from localtune.controller.recorder import Recorder
 from localtune.execution.executor import Executor
 from localtune.progress_reporter import create_output
 from localtune.registry import get_trainable_cls
@@ -184,16 +187,15 @@ class _Run:
                 self._set_up_callbacks()
                 db = storage.begin(found, (parts.metric, parts.mode), clock.time())
                 connect_histories(self.callbacks, db, found.to_mend)
-                self.loop = ExperimentLoop(
-                    self.state,
-                    self.executor,
-                    kept,
-                    self.callbacks,
-                    db,
-                    self.output,
-                    clock,
-                    storage.remove_checkpoint,
+                abilities = self.executor.abilities
+                records = Recorder(
+                    *(db, kept, clock, found.trials),
+                    results_may_wait=abilities.runs_in_parallel,
+                    real_time=abilities.real_time,
                 )
+                notices = RunNotices(self.callbacks, self.output)
+                ports = Ports(records, notices, storage.files, self.executor)
+                self.loop = ExperimentLoop(self.state, ports)
                 with signals_handled(self.loop) as self.end_signals:
                     self.loop.run(first)
         finally:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -25,7 +24,7 @@ from localtune.storage.experiment_db import ExperimentDB, has_database
 from localtune.storage.remote import prove_writable, publish_files
 from localtune.storage.run_files import FILES_KEY, files_of
 from localtune.storage.shared_copy import copied
-from localtune.trial.checkpoint_dirs import remove_checkpoint
+from localtune.storage.trial_files import TrialFiles
 from localtune.utils.remote_fetch import remember_store
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ class RunStorage:
         if is_new:
             db.begin_run(now)
         db.start_work(*goal)
-        found.mend(db)
+        found.mend(db, self.files)
         kept |= directory.files
         db.save(found.trials, {**found.notes, **identity_of(spec), FILES_KEY: kept})
         if is_new:
@@ -148,9 +147,9 @@ class RunStorage:
                 self._directory.remote.remove(name)
 
     @property
-    def remove_checkpoint(self) -> Callable[[str], None]:
-        """Removes a checkpoint's directory, once nobody needs it."""
-        return self._sync.remove_checkpoint if self._sync is not None else remove_checkpoint
+    def files(self) -> TrialFiles:
+        """The directories of the trials; checkpoints also go from the remote store, if any."""
+        return TrialFiles(self._sync.remove_checkpoint) if self._sync is not None else TrialFiles()
 
     def _start_sync(self) -> None:
         """Uploads what the run writes from now on."""

@@ -30,6 +30,7 @@ from localtune.storage.history_rows import (
 )
 from localtune.storage.schema import PUT_META, PUT_RUN, damaged, prepare
 from localtune.storage.snapshot import forget_open, known_as_open
+from localtune.storage.trial_files import TrialFiles
 from localtune.storage.trial_record import (
     absolute_path,
     dump,
@@ -40,7 +41,6 @@ from localtune.storage.trial_record import (
     trial_of,
     without_config,
 )
-from localtune.trial.checkpoint_dirs import note_recorded, note_unrecorded
 from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.trial import Trial
 
@@ -111,6 +111,7 @@ class ExperimentDB:
         self._experiment_path = experiment_path
         self._path = os.path.join(experiment_path, EXPERIMENT_DB_FILE)  # For errors.
         self._history_rows = HistoryRows()
+        self._files = TrialFiles()
         self._pending: list[Statement] = []  # Results that wait for the next transaction.
         self._syncs = False  # Whether transactions wait for the disk.
         self._revisions: dict[str, int] = {}  # {trial id: recorded revision}; 0 if missing.
@@ -300,10 +301,10 @@ class ExperimentDB:
         )
         before, after = self._paths(checkpoints), _paths_of(checkpoints)
         for path in before - after:
-            note_unrecorded(path)
+            self._files.note_unrecorded(path)
         self._write([*self._pending, *statements], sync=is_landmark)
         for path in after - before:
-            note_recorded(path)
+            self._files.note_recorded(path)
         self._pending = []
         self._numbers.update(new)
         self._revisions.update((key, value) for key, value in revisions.items() if value)

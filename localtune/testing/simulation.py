@@ -1,22 +1,23 @@
 """Whole runs in virtual time: to test schedulers, and to choose one before machine time is spent.
 
-The controller is the real one. Around it is a loop without files, processes and callbacks, which
-writes down what happens instead.
+The controller and its loop are the real ones. The ports of the loop lead to no files, processes
+and callbacks: they write down what happens.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from localtune.config.checkpoint import CheckpointConfig
 from localtune.config.failure import FailureConfig
 from localtune.config.run import RunConfig
 from localtune.config.tune import TuneConfig
-from localtune.controller import instructions
 from localtune.controller.controller import Controller
+from localtune.controller.loop import ExperimentLoop
+from localtune.controller.ports import Ports
 from localtune.execution.simulated import SimulatedExecutor
 from localtune.execution.simulated_host import MakeTrainable
 from localtune.resources import PlacementGroupFactory
@@ -26,12 +27,10 @@ from localtune.running.specify import specify
 from localtune.search.basic_variant import PREFIX_VARIABLE
 from localtune.testing.simulation_result import SimulationEvent, SimulationResult, result_of
 from localtune.trainable.trainable import Trainable
+from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
-from localtune.trial.trial_info import StorageContext, TrialInfo
 from localtune.utils.dicts import flatten_dict
-from localtune.utils.serialization import dumps
-from localtune.worker import messages
 
 # No directory of this name is ever made.
 _NOWHERE = os.path.join(os.path.abspath(os.sep), "simulation")
@@ -153,108 +152,52 @@ def simulate(
             executor.capacity(),
             executor.clock,
         )
-        simulation = Simulation(state, executor, metric, validate=validate)
-        simulation.run()
+        log = SimulationLog(executor, metric, state.validate if validate else None)
+        executor.open(b"")
+        ExperimentLoop(state, Ports(log, log, log, executor)).run(state.advance())
+        executor.close()
     if state.error is not None:
         raise state.error
     return result_of(
         state.trials,
-        simulation.events,
+        log.events,
         mode,
-        trained_s=simulation.trained_s,
+        trained_s=log.trained_s,
         elapsed_s=executor.clock.monotonic(),
     )
 
 
-class Simulation:
-    """Runs a controller on a simulated executor, and writes down what happens.
+class SimulationLog:
+    """The records, notices and files of a simulated run: writes down what happens.
 
     Args:
-        state: Decides.
-        executor: Not used before.
-        metric: Whose value events name.
-        validate: Whether to check the controller's invariants after each event.
+        executor: Keeps the checkpoints in memory.
+        metric: Name of the metric whose value events tell.
+        validate: Called after each turn of the loop; None calls nothing.
 
     Attributes:
-        events: What happened, in order.
+        events: The events, in order.
         trained_s: Virtual seconds that all steps with a result took.
     """
 
     def __init__(
-        self, state: Controller, executor: SimulatedExecutor, metric: str, *, validate: bool
+        self, executor: SimulatedExecutor, metric: str, validate: Callable[[], None] | None
     ) -> None:
         self.events: list[SimulationEvent] = []
         self.trained_s = 0.0
-        self._state = state
         self._executor = executor
         self._metric = metric
         self._validate = validate
         self._known: dict[str, tuple[Status, Any]] = {}  # {trial id: its status and config}
 
-    def run(self) -> None:
-        """Runs until nothing is left to do."""
-        state = self._state
-        self._executor.open(b"")
-        self._carry_out(state.advance())
-        while not state.is_done:
-            timeout_s = 0.0 if state.has_work else state.seconds_left()
-            for event in self._executor.wait(timeout_s):
-                self._carry_out(state.handle(event))
-            self._carry_out(state.advance())
-            if self._validate:
-                state.validate()
-        self._executor.close()
+    # -- records ----------------------------------------------------------------------------------
 
-    def _carry_out(self, wanted: list[instructions.Instruction]) -> None:
-        for instruction in wanted:
-            if isinstance(instruction, instructions.Send):
-                if not self._state.is_ending:
-                    self._executor.send(instruction.worker_id, instruction.command)
-            elif isinstance(instruction, instructions.Notify):
-                self._note_hook(instruction)
-            elif isinstance(instruction, instructions.Persist):
-                self._note_change(instruction.trial)
-            elif isinstance(instruction, instructions.PrepareTrial):
-                if instruction.is_first:
-                    instruction.trial.dirname = instruction.trial.trial_id
-            elif isinstance(instruction, instructions.StartWorker):
-                self._start(instruction)
-            elif isinstance(instruction, instructions.ResetWorker):
-                if not self._state.is_ending:
-                    command = messages.Reset(_assignment(instruction.trial))
-                    self._executor.send(instruction.worker_id, command)
-            elif isinstance(instruction, instructions.StopWorker):
-                self._executor.stop_worker(
-                    instruction.worker_id, instruction.reason, force=instruction.force
-                )
-            elif isinstance(instruction, instructions.DeleteCheckpoint):
-                self._executor.forget_checkpoint(instruction.tracked.checkpoint.path)
-            elif isinstance(instruction, instructions.Warn):
-                self._note("", "warning: " + instruction.message)
+    def is_from_before(self, trial: Trial) -> bool:
+        """Returns False: no session came before this one."""
+        return False
 
-    def _start(self, instruction: instructions.StartWorker) -> None:
-        if self._state.is_ending:
-            self._carry_out(self._state.forget_worker(instruction.worker_id))
-            return
-        command = messages.Construct(_assignment(instruction.trial))
-        self._executor.start_worker(instruction.worker_id, command, instruction.cpus)
-
-    def _note_hook(self, notice: instructions.Notify) -> None:
-        what = _WHAT.get(notice.hook)
-        if what is None:
-            return
-        if what != "result":
-            self._note(notice.trial.trial_id, what)
-            return
-        result = notice.extra["result"]
-        self.trained_s += result[TIME_THIS_ITER_S]
-        value = result.get(self._metric)
-        if value is None and "/" in self._metric:
-            value = flatten_dict(result).get(self._metric)
-        self._note(notice.trial.trial_id, what, result[TRAINING_ITERATION], value)
-
-    def _note_change(self, trial: Trial) -> None:
-        """Notes what no hook tells: that a trial is there, is paused, has another config."""
+    def persist(self, trial: Trial) -> None:
+        """Notes the changes that no hook tells: a new trial, a pause, another config."""
         known = self._known.get(trial.trial_id)
         self._known[trial.trial_id] = (trial.status, trial.config)
         if known is None:
@@ -264,6 +207,80 @@ class Simulation:
             self._note(trial.trial_id, "changed")
         if trial.status is Status.PAUSED and known[0] is not Status.PAUSED:
             self._note(trial.trial_id, "paused")
+
+    def add_result(self, trial: Trial, number: int, result: dict[str, Any]) -> None:
+        """Does nothing: the hook has told the result."""
+
+    def checkpoint_paths(self, trial: Trial) -> tuple[str, ...]:
+        """Returns nothing: no record is kept."""
+        return ()
+
+    def seconds_left(self) -> float | None:
+        """Returns None: nothing waits to be written."""
+        return None
+
+    def secure(self, trial: Trial) -> None:
+        """Does nothing, as the four methods below: nothing is written."""
+
+    def cut(self, trial: Trial) -> None: ...
+
+    def write(self) -> None: ...
+
+    def write_all(self) -> None: ...
+
+    def rescue_results(self) -> None: ...
+
+    # -- notices ----------------------------------------------------------------------------------
+
+    def wants(self, hook: str) -> bool:
+        """Returns whether a hook leads to an event."""
+        return hook in _WHAT
+
+    def notify(self, hook: str, **arguments: Any) -> None:
+        """Notes the event of a hook."""
+        what = _WHAT.get(hook)
+        if what is None:
+            return
+        trial_id = arguments["trial"].trial_id
+        if what != "result":
+            self._note(trial_id, what)
+            return
+        result = arguments["result"]
+        self.trained_s += result[TIME_THIS_ITER_S]
+        value = result.get(self._metric)
+        if value is None and "/" in self._metric:
+            value = flatten_dict(result).get(self._metric)
+        self._note(trial_id, what, result[TRAINING_ITERATION], value)
+
+    def tick(self) -> None:
+        """Checks the controller's invariants, if that is wanted."""
+        if self._validate is not None:
+            self._validate()
+
+    def warn(self, message: str) -> None:
+        """Notes a warning."""
+        self._note("", "warning: " + message)
+
+    # -- files ------------------------------------------------------------------------------------
+
+    def make(self, trial: Trial, *, is_resumed: bool) -> None:
+        """Names the directory of a trial; it is never made."""
+        trial.dirname = trial.trial_id
+
+    def damage(self, tracked: TrackedCheckpoint) -> str:
+        """Returns "": memory is not damaged."""
+        return ""
+
+    def remove_checkpoint(self, path: str) -> None:
+        """Gives up the state that is kept in memory."""
+        self._executor.forget_checkpoint(path)
+
+    def prepare(self, trial: Trial) -> None:
+        """Does nothing, as the two methods below: there is no directory."""
+
+    def remove_leftovers(self, trial: Trial, recorded: Iterable[str]) -> None: ...
+
+    def write_error(self, trial: Trial, time_s: float) -> None: ...
 
     def _note(
         self, trial_id: str, what: str, iteration: int | None = None, value: Any = None
@@ -291,20 +308,6 @@ class _Simulated(Trainable):
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Tells that checkpoints are possible."""
-
-
-def _assignment(trial: Trial) -> messages.Assignment:
-    info = TrialInfo(
-        trial_id=trial.trial_id,
-        trial_name=str(trial),
-        experiment_name=trial.experiment_dir_name,
-        trial_dir=trial.path,
-        experiment_dir=trial.experiment_path,
-        resources=trial.placement_group_factory,
-        seed=trial.try_seed,
-    )
-    storage = StorageContext(trial.experiment_path, trial.path, trial.next_checkpoint_index)
-    return messages.Assignment(info, dumps(trial.config, f"The config of trial {trial}"), storage)
 
 
 @contextlib.contextmanager

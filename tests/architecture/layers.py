@@ -89,6 +89,7 @@ MAY_IMPORT = {
         "localtune.search.search_algorithm",
         "localtune.search.suggestion",
         "localtune.stopper.stopper",
+        "localtune.worker.assignment",
         "localtune.worker.messages",
     },
     "R": {*_BELOW_RUN, "R", "A"},

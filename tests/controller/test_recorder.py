@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ def commits(db: ExperimentDB, trial: Trial) -> list[str]:
     return found
 
 
-def recorder(db: ExperimentDB, clock: Clock, **options: bool) -> Recorder:
+def recorder(db: ExperimentDB, clock: Clock, **options: Any) -> Recorder:
     searcher = as_search_algorithm(BasicVariantGenerator(), None)
     kept = KeptState(searcher, FIFOScheduler(), NoopStopper(), CallbackList([]))
     return Recorder(db, kept, clock, **options)

@@ -14,10 +14,10 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from localtune.controller import loop, recorder
+from localtune.controller import recorder
 from localtune.execution.process import outbox
 from localtune.logger import append_file, history_file
-from localtune.storage import experiment_db
+from localtune.storage import experiment_db, trial_files
 from localtune.trainable import saving
 from localtune.trial import checkpoint_dirs, own_files
 from localtune.worker import pipe
@@ -41,11 +41,9 @@ def arm(role: str) -> None:
         # Which results wait for a transaction depends on time, and so would the points: none waits.
         recorder.INTERVAL_S = 0.0
         _surround(experiment_db.ExperimentDB, "_write")
-        _surround(loop.ExperimentLoop, "_delete")
-        _surround(loop, "make_trial_dir")
-        _surround(loop, "remove_leftovers")
-        _surround(experiment_db, "note_unrecorded")
-        _surround(experiment_db, "note_recorded")
+        _surround(trial_files, "make_trial_dir")
+        for name in ("remove_checkpoint", "remove_leftovers", "note_unrecorded", "note_recorded"):
+            _surround(trial_files.TrialFiles, name)
         _surround(history_file, "write_file")
         _surround(own_files, "write_file")
         _tear(append_file.AppendFile, "append")
