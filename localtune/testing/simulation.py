@@ -220,15 +220,19 @@ class SimulationLog:
         return None
 
     def secure(self, trial: Trial) -> None:
-        """Does nothing, as the four methods below: nothing is written."""
+        """Does nothing: nothing is written."""
 
-    def cut(self, trial: Trial) -> None: ...
+    def cut(self, trial: Trial) -> None:
+        """Does nothing: nothing is written."""
 
-    def write(self) -> None: ...
+    def write(self) -> None:
+        """Does nothing: nothing is written."""
 
-    def write_all(self) -> None: ...
+    def write_all(self) -> None:
+        """Does nothing: nothing is written."""
 
-    def rescue_results(self) -> None: ...
+    def rescue_results(self) -> None:
+        """Does nothing: nothing is written."""
 
     # -- notices ----------------------------------------------------------------------------------
 
@@ -276,11 +280,13 @@ class SimulationLog:
         self._executor.forget_checkpoint(path)
 
     def prepare(self, trial: Trial) -> None:
-        """Does nothing, as the two methods below: there is no directory."""
+        """Does nothing: there is no directory."""
 
-    def remove_leftovers(self, trial: Trial, recorded: Iterable[str]) -> None: ...
+    def remove_leftovers(self, trial: Trial, recorded: Iterable[str]) -> None:
+        """Does nothing: there is no directory."""
 
-    def write_error(self, trial: Trial, time_s: float) -> None: ...
+    def write_error(self, trial: Trial, time_s: float) -> None:
+        """Does nothing: there is no directory."""
 
     def _note(
         self, trial_id: str, what: str, iteration: int | None = None, value: Any = None

