@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.analysis.metric_help import explain_no_best
 from localtune.checkpoint import Checkpoint
-from localtune.config.tune import check_metric_and_mode
+from localtune.config.checks import check_metric_and_mode
 from localtune.result import (
     CONFIG_PREFIX,
     DEFAULT_METRIC,

@@ -229,7 +229,7 @@ def tune_config_of(files: Mapping[str, bytes]) -> TuneConfig | None:
         files: What the run was started with.
     """
     try:
-        from localtune.config.tune import check_metric_and_mode
+        from localtune.config.checks import check_metric_and_mode
 
         config: TuneConfig = pickle.loads(pickle.loads(files[TUNER_FILE])["tune_config"])
         # Of another version, it could lack them.

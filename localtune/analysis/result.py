@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from localtune.checkpoint import Checkpoint
-from localtune.config.tune import check_metric_and_mode
+from localtune.config.checks import check_metric_and_mode
 from localtune.error import StorageError, UntrustedDirectoryError
 from localtune.result import (
     AUTO_RESULT_KEYS,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from localtune.config.checks import is_count
+from localtune.config.checks import check_metric_and_mode, check_num_samples, is_count
 
 if TYPE_CHECKING:
     from localtune.schedulers import TrialScheduler
@@ -62,21 +62,6 @@ class TuneConfig:
     def budget_s(self) -> float | None:
         """``time_budget_s`` in seconds, None for no budget."""
         return seconds_of(self.time_budget_s)
-
-
-def check_metric_and_mode(metric: Any, mode: Any) -> None:
-    """Raises ValueError for a mode that is neither min nor max, or a metric that is no name."""
-    if mode is not None and mode not in ("min", "max"):
-        raise ValueError(f"mode must be 'min' or 'max', but got {mode!r}.")
-    if metric is not None and not isinstance(metric, str):
-        raise ValueError(f"metric must be the name of a metric, but got {metric!r}.")
-
-
-def check_num_samples(num_samples: Any) -> None:
-    """Raises ValueError if ``num_samples`` is neither -1 nor a positive whole number."""
-    is_number = isinstance(num_samples, int) and not isinstance(num_samples, bool)
-    if not is_number or (num_samples < 1 and num_samples != -1):
-        raise ValueError(f"num_samples must be -1 (no end) or at least 1, but got {num_samples!r}.")
 
 
 def check_max_concurrent(limit: Any) -> None:

@@ -1,4 +1,4 @@
-"""An experiment as a study of Optuna in an SQLite file, for optuna-dashboard and the like."""
+"""export_study: writes an experiment as a study of Optuna, for tools such as optuna-dashboard."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
     from localtune.analysis.reader import SavedExperiment
     from localtune.trial.trial import Trial
 
-# Optuna keeps floats of about this size in whatever database it has.
+# Larger numbers do not fit into all databases of Optuna.
 _LARGEST = 1e300
-# The first bytes of such a file.
+# The first bytes of an SQLite file.
 _SQLITE = b"SQLite format 3\0"
 
 
 def export_study(saved: SavedExperiment, path: str, *, replace: bool = False) -> int:
-    """Writes an experiment as a study that has its name.
+    """Writes an experiment as a study of the same name.
 
     Args:
         saved: The experiment, with metric and mode.
-        path: SQLite file; made if missing.
+        path: Path of the SQLite file, which is created if it is missing.
         replace: Whether a study of that name may be replaced.
 
     Returns:
-        How many trials the study has.
+        The number of trials in the study.
 
     Raises:
-        UsageError: without metric and mode, or if the study exists.
-        ExtraMissingError: without Optuna.
+        UsageError: if metric or mode is missing, or the study exists.
+        ExtraMissingError: if Optuna is not installed.
     """
     try:
         import optuna
@@ -51,7 +51,7 @@ def export_study(saved: SavedExperiment, path: str, *, replace: bool = False) ->
         raise ExtraMissingError("optuna", "optuna", "An export to Optuna") from None
     metric, mode = saved.metric, saved.mode
     if metric is None or mode is None:
-        raise UsageError("A study has a goal: add --metric NAME --mode min|max.")
+        raise UsageError("A study needs a metric and a mode. Add --metric NAME --mode min|max.")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _check_file(path)
     storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
@@ -60,7 +60,7 @@ def export_study(saved: SavedExperiment, path: str, *, replace: bool = False) ->
         if saved.name in names:
             if not replace:
                 raise UsageError(
-                    f"{path!r} has a study {saved.name!r} already: replace it with --force."
+                    f"{path!r} has a study {saved.name!r} already. Replace it with --force."
                 )
             optuna.delete_study(study_name=saved.name, storage=storage)
         study = optuna.create_study(
@@ -87,7 +87,7 @@ def _check_file(path: str) -> None:
     with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
         start = file.read(len(_SQLITE))
         if start and start != _SQLITE:
-            raise UsageError(f"{path!r} exists and is no SQLite file: choose another one.")
+            raise UsageError(f"{path!r} exists and is no SQLite file. Choose another path.")
 
 
 def _frozen(
@@ -97,7 +97,7 @@ def _frozen(
     metric: str,
     known: dict[str, BaseDistribution],
 ) -> FrozenTrial:
-    """A trial as Optuna keeps it."""
+    """Returns a trial as a frozen trial of Optuna."""
     from optuna.trial import FrozenTrial, TrialState
 
     value = unflattened_lookup(metric, trial.last_result, default=None)
@@ -147,14 +147,14 @@ def _attributes(trial: Trial, others: dict[str, Any]) -> dict[str, Any]:
     if error is not None:
         attributes["error"] = str(error)[:1000]
     for name, item in others.items():
-        # Constants, and what no distribution fits.
+        # Constants, and values that their distribution does not contain.
         is_plain = item is None or isinstance(item, (bool, int, float, str))
         attributes[f"{CONFIG_PREFIX}/{name}"] = item if is_plain else dumps(item)
     return attributes
 
 
 def _intermediate(results: list[dict[str, Any]], metric: str) -> dict[int, float]:
-    """{iteration: value} of the metric."""
+    """Returns {iteration: value} of the metric."""
     values = {}
     for number, result in enumerate(results, 1):
         value = unflattened_lookup(metric, result, default=None)
@@ -165,10 +165,10 @@ def _intermediate(results: list[dict[str, Any]], metric: str) -> dict[int, float
 
 
 def _distributions(saved: SavedExperiment) -> dict[str, BaseDistribution]:
-    """{flat parameter: what it was drawn from}; from the search space, else from the values."""
+    """Returns {flat parameter: distribution}, from the search space or else from the values."""
     found = _distributions_of_values(saved.trials)
     with contextlib.suppress(Exception):
-        # Spaces that Optuna cannot express, or whose modules are not here: the values will do.
+        # If Optuna cannot express the space, or its modules are missing, the values are used.
         space = pickle.loads(pickle.loads(saved.files[TUNER_FILE])["param_space"])
         from localtune.search.convert import ConvertedSpace
         from localtune.search.optuna.spaces import distribution
@@ -177,7 +177,7 @@ def _distributions(saved: SavedExperiment) -> dict[str, BaseDistribution]:
 
         plain = without_grids(space)
         for each in ConvertedSpace(plain, "Optuna", conditional=True).parameters:
-            # Options are kept as the values that they stand for.
+            # Options are exported as their values.
             if each.condition is None and not isinstance(each.shape, Options):
                 found[each.name] = distribution(each)
     return found
@@ -205,7 +205,7 @@ def _distributions_of_values(trials: list[Trial]) -> dict[str, BaseDistribution]
 
 
 def _flat_config(trial: Trial) -> dict[str, Any]:
-    """{flat name: value}, with numbers of NumPy as those of Python, and huge integers as text."""
+    """Returns {flat name: value}, with NumPy's numbers as Python's, and huge integers as text."""
     return {name: _known_to_optuna(value) for name, value in flatten_dict(trial.config).items()}
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from localtune.clock import Clock, SystemClock
-from localtune.config.tune import check_metric_and_mode
+from localtune.config.checks import check_metric_and_mode
 from localtune.progress_reporter.columns import DEFAULT_METRIC_COLUMNS, ColumnChoice
 from localtune.progress_reporter.leaderboard import rank
 from localtune.progress_reporter.reporter import ProgressReporter

@@ -7,7 +7,7 @@ import numbers
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from localtune.config.tune import check_metric_and_mode
+from localtune.config.checks import check_metric_and_mode
 from localtune.result import DEFAULT_METRIC
 from localtune.schedulers.fifo import FIFOScheduler
 from localtune.schedulers.trial_scheduler import TuneController

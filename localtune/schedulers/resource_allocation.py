@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from localtune.config.tune import check_metric_and_mode
+from localtune.config.checks import check_metric_and_mode
 from localtune.resources import PlacementGroupFactory
 from localtune.trial.status import Status
 from localtune.utils.dicts import unflattened_lookup

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from localtune.config.tune import check_num_samples
+from localtune.config.checks import check_num_samples
 from localtune.error import SearchSpaceError
 from localtune.search.containers import path_text
 from localtune.search.presets import with_preset

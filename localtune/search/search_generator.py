@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from localtune.config.tune import check_num_samples
+from localtune.config.checks import check_num_samples
 from localtune.search.basic_variant import PREFIX_VARIABLE, BasicVariantGenerator
 from localtune.search.concurrency_limiter import ConcurrencyLimiter
 from localtune.search.containers import CONTAINERS, Path, children, path_text

@@ -1,4 +1,4 @@
-"""Leaves out the tests of what the environment was not made for: see scripts/test --extra."""
+"""Leaves out tests whose libraries are not in the environment: see scripts/test --extra."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ X, Y = load_iris(return_X_y=True)
 
 
 def search(estimator: Any = None, space: Any = None, **options: Any) -> LocaltuneSearchCV:
-    """A small search in this process, unless told otherwise."""
+    """A small search, by default in this process."""
     options = {"executor": "inprocess", "random_state": 0, "n_trials": 3, "cv": 3, **options}
     return LocaltuneSearchCV(
         SVC() if estimator is None else estimator,

@@ -12,7 +12,7 @@ from tests.records import make_trial
 
 
 class Noting(Logger):
-    """Notes what happens to it."""
+    """Records its calls."""
 
     notes: list[Any]
 

@@ -11,7 +11,7 @@ from tests.records import make_trial
 
 
 class Protocol(LoggerCallback):
-    """Writes down what it is told."""
+    """Records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[Any] = []

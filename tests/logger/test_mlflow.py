@@ -1,4 +1,4 @@
-"""MLflow itself, on a SQLite database: what the callback and setup_mlflow leave there."""
+"""The callback and setup_mlflow with MLflow itself, on an SQLite database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights & Biases itself, offline: what the callback and setup_wandb leave in its files."""
+"""The callback and setup_wandb with Weights & Biases itself, offline."""
 
 from __future__ import annotations
 

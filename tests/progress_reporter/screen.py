@@ -1,4 +1,4 @@
-"""A small terminal: what a person would see of the text that a program writes."""
+"""A small terminal, which shows the text that a program writes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _TOKEN = re.compile(r"\x1b\[(?P<args>[?\d;]*)(?P<code>[A-Za-z])|(?P<char>.)", re
 
 
 class Screen:
-    """Lines and columns, a cursor, and what has scrolled out at the top.
+    """Lines and columns, a cursor, and the lines that have scrolled out at the top.
 
     Knows what live output uses: carriage return, line feed, cursor up, erase, styles. Fails on
     anything else.

@@ -16,7 +16,7 @@ SLOTS = 8
 
 
 class CountedTrials(list[Trial]):
-    """Counts how often somebody walks all trials."""
+    """Counts the iterations over all trials."""
 
     walks = 0
 
@@ -26,7 +26,7 @@ class CountedTrials(list[Trial]):
 
 
 class CountedTrial(Trial):
-    """Counts how often somebody reads results."""
+    """Counts the reads of results."""
 
     reads = 0
 

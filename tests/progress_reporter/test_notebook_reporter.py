@@ -17,7 +17,7 @@ from tests.runs.lifecycle.programs import DEADLINE_S, environment
 
 
 class Notebook:
-    """What a notebook has loaded: two modules of IPython that write down what is asked of them."""
+    """The two modules of IPython that a notebook has loaded, which record their calls."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, shell: object) -> None:
         self.calls: list[tuple[str, Any]] = []

@@ -15,7 +15,7 @@ from tests.progress_reporter.runs import make_trial
 
 
 class Recorder(ProgressReporter):
-    """Writes down what it is asked; reports when ``due``."""
+    """Records its calls; reports when ``due``."""
 
     def __init__(self) -> None:
         self.calls: list[Any] = []

@@ -58,7 +58,7 @@ class ChaosRun(FakeRun):
             self._saving.append(trial)
 
     def _carry_out_stops(self) -> None:
-        for trial in [each for each in self.view.stops if each in self._running]:
+        for trial in [each for each in self.controller.stops if each in self._running]:
             assert trial in self._saving, "only who waits is stopped"
             self._saving.remove(trial)
             self._complete(trial)

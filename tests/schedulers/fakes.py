@@ -1,4 +1,4 @@
-"""A run without processes: trials, and a controller that carries out what schedulers ask for."""
+"""A run without processes: trials, and a controller that carries out the requests of schedulers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from localtune.trial.trial import Trial
 Curve = Callable[[int, int], "float | None"]
 
 
-class FakeView:
-    """What schedulers see; requests are noted in ``stops``."""
+class FakeController:
+    """A controller for schedulers that records requests for stops in ``stops``."""
 
     def __init__(self, count: int = 1) -> None:
         self.trials: list[Trial] = []
@@ -60,7 +60,7 @@ class FakeRun:
     """Runs trials step by step, in a fixed order, with checkpoints at each pause.
 
     Attributes:
-        view: What the scheduler sees.
+        controller: What the scheduler sees.
         log: (trial id, time, decision) of each result.
         reached: {trial id: highest time}.
     """
@@ -69,7 +69,7 @@ class FakeRun:
         self, scheduler: TrialScheduler, curve: Curve, *, count: int, slots: int = 1, limit: int = 0
     ) -> None:
         self.scheduler = scheduler
-        self.view = FakeView(count)
+        self.controller = FakeController(count)
         self.log: list[tuple[str, int, str]] = []
         self.reached: dict[str, int] = {}
         self._curve = curve
@@ -91,7 +91,7 @@ class FakeRun:
         self._start()
         self._create()
         if not self._running:
-            if not self._alive() and self.view.search_alg.is_finished():
+            if not self._alive() and self.controller.search_alg.is_finished():
                 return False
             self._unblock()
             return True
@@ -103,20 +103,20 @@ class FakeRun:
     def fail(self, trial: Trial, *, is_retried: bool) -> None:
         """Lets a running trial fail."""
         self._running.remove(trial)
-        self.scheduler.on_trial_error(self.view, trial)
+        self.scheduler.on_trial_error(self.controller, trial)
         trial.status = Status.PENDING if is_retried else Status.ERROR
         if is_retried:
-            self.scheduler.on_trial_add(self.view, trial)
+            self.scheduler.on_trial_add(self.controller, trial)
 
     @property
     def running(self) -> list[Trial]:
         return self._running
 
     def _alive(self) -> list[Trial]:
-        return self.view.get_live_trials()
+        return self.controller.get_live_trials()
 
     def _can_create(self) -> bool:
-        return not self.view.search_alg.is_finished() and not (
+        return not self.controller.search_alg.is_finished() and not (
             0 < self._limit <= len(self._alive())
         )
 
@@ -124,15 +124,15 @@ class FakeRun:
         while self._can_create() and not any(
             each.status is Status.PENDING for each in self._alive()
         ):
-            assert self.view.search_alg.next_suggestion() is not None
-            trial = make_trial(len(self.view.trials))
-            self.view.trials.append(trial)
-            self.scheduler.on_trial_add(self.view, trial)
+            assert self.controller.search_alg.next_suggestion() is not None
+            trial = make_trial(len(self.controller.trials))
+            self.controller.trials.append(trial)
+            self.scheduler.on_trial_add(self.controller, trial)
 
     def _start(self) -> None:
         while len(self._running) < self._slots:
-            trial = self.scheduler.choose_trial_to_run(self.view)
-            again = self.scheduler.choose_trial_to_run(self.view)
+            trial = self.scheduler.choose_trial_to_run(self.controller)
+            again = self.scheduler.choose_trial_to_run(self.controller)
             assert again is trial, "choose_trial_to_run must be idempotent"
             self._carry_out_stops()
             if trial is None:
@@ -142,20 +142,20 @@ class FakeRun:
             self._running.append(trial)
 
     def _unblock(self) -> None:
-        """Nothing runs, and nothing was chosen: the scheduler must know what to do."""
+        """Handles a run in which no trial runs and the scheduler has chosen none."""
         before = len(self._alive())
-        self.view.is_stuck = True
+        self.controller.is_stuck = True
         self._start()
-        self.view.is_stuck = False
+        self.controller.is_stuck = False
         assert self._running or self._can_create() or len(self._alive()) < before, "all wait"
 
     def _carry_out_stops(self) -> None:
-        stops, self.view.stops = self.view.stops, []
+        stops, self.controller.stops = self.controller.stops, []
         for trial in stops:
             if not trial.is_finished():
                 assert trial not in self._running
                 trial.status = Status.TERMINATED
-                self.scheduler.on_trial_remove(self.view, trial)
+                self.scheduler.on_trial_remove(self.controller, trial)
 
     def _train(self, trial: Trial) -> None:
         time = self.reached.get(trial.trial_id, 0) + 1
@@ -165,7 +165,7 @@ class FakeRun:
             return
         self.reached[trial.trial_id] = time
         result = {"training_iteration": time, "score": value}
-        decision = self.scheduler.on_trial_result(self.view, trial, result)
+        decision = self.scheduler.on_trial_result(self.controller, trial, result)
         self.log.append((trial.trial_id, time, decision))
         trial.last_result = result
         if decision == TrialScheduler.PAUSE:
@@ -177,4 +177,4 @@ class FakeRun:
     def _complete(self, trial: Trial) -> None:
         self._running.remove(trial)
         trial.status = Status.TERMINATED
-        self.scheduler.on_trial_complete(self.view, trial, trial.last_result)
+        self.scheduler.on_trial_complete(self.controller, trial, trial.last_result)

@@ -11,16 +11,16 @@ from localtune.schedulers.trial_scheduler import TrialScheduler
 from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
-from tests.schedulers.fakes import FakeView
+from tests.schedulers.fakes import FakeController
 
 
-class View(FakeView):
-    """Notes what a scheduler asks for.
+class RecordingController(FakeController):
+    """Records the requests of a scheduler.
 
     Attributes:
         saved: Ids of the trials to save.
         clones: (id, id of the donor, config, tag).
-        saving: Ids of the trials whose checkpoint is on its way.
+        saving: Ids of the trials whose checkpoint is being written.
     """
 
     def __init__(self, trials: Iterable[Trial]) -> None:
@@ -42,7 +42,7 @@ class View(FakeView):
         self.clones.append((trial.trial_id, donor.trial_id, config, experiment_tag))
 
     def carry_out(self) -> None:
-        """Does what was asked for: saves and clones."""
+        """Carries out the requests: saves and clones."""
         by_id = {trial.trial_id: trial for trial in self.trials}
         for trial_id in self.saved:
             save(by_id[trial_id], by_id[trial_id].last_result.get("training_iteration", 0))
@@ -71,11 +71,16 @@ def save(trial: Trial, iteration: int) -> None:
 
 
 def tell(
-    scheduler: TrialScheduler, view: View, trial: Trial, iteration: int, score: float, **more: Any
+    scheduler: TrialScheduler,
+    controller: RecordingController,
+    trial: Trial,
+    iteration: int,
+    score: float,
+    **more: Any,
 ) -> str:
     """Gives the scheduler a result; returns its decision."""
     result = {"training_iteration": iteration, "score": score, **more}
-    decision = scheduler.on_trial_result(view, trial, result)
+    decision = scheduler.on_trial_result(controller, trial, result)
     trial.last_result = result
     return decision
 

@@ -78,12 +78,12 @@ def test_the_highest_rung_goes_first() -> None:
 def test_a_trial_alone_runs_to_its_end() -> None:
     fake = run(count=1)
     assert fake.reached == {"t0": 8}
-    assert [trial.status for trial in fake.view.trials] == [Status.TERMINATED]
+    assert [trial.status for trial in fake.controller.trials] == [Status.TERMINATED]
 
 
 def test_in_the_end_all_waiting_trials_are_stopped_and_the_best_one_was_trained() -> None:
     fake = run(falling, count=9, slots=3)
-    assert {trial.status for trial in fake.view.trials} == {Status.TERMINATED}
+    assert {trial.status for trial in fake.controller.trials} == {Status.TERMINATED}
     assert fake.reached["t0"] == 8
     assert sum(time == 8 for time in fake.reached.values()) < 9
 
@@ -108,7 +108,7 @@ def test_a_number_among_nan_is_promoted() -> None:
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_a_limit_of_concurrent_trials_keeps_no_trial_away(limit: int) -> None:
     fake = run(rising, count=12, slots=2, limit=limit)
-    assert len(fake.view.trials) == 12
+    assert len(fake.controller.trials) == 12
     assert fake.reached["t11"] == 8
 
 
@@ -117,13 +117,13 @@ def test_under_a_limit_the_worst_one_of_the_lowest_rung_makes_room() -> None:
     for _ in range(4):
         fake.step()
     assert [name for name, _, _ in fake.log] == ["t0", "t1", "t2"]
-    assert [trial.trial_id for trial in fake.view.trials if trial.is_finished()] == ["t2"]
+    assert [trial.trial_id for trial in fake.controller.trials if trial.is_finished()] == ["t2"]
 
 
 def test_a_trial_that_ends_early_blocks_no_other() -> None:
     # The best one ends by itself at 3.
     fake = run(lambda n, t: None if n == 0 and t > 3 else falling(n, t), count=6, slots=2)
-    assert all(trial.is_finished() for trial in fake.view.trials)
+    assert all(trial.is_finished() for trial in fake.controller.trials)
     assert fake.reached["t0"] == 3
 
 

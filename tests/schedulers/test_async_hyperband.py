@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from localtune.schedulers import ASHAScheduler, AsyncHyperBandScheduler, TrialScheduler
 from localtune.schedulers.rungs import milestones, quantile
 from localtune.testing.scheduler_contract import SchedulerContract
-from tests.schedulers.fakes import FakeRun, FakeView, make_trial
+from tests.schedulers.fakes import FakeController, FakeRun, make_trial
 
 CONTINUE, STOP, PAUSE = TrialScheduler.CONTINUE, TrialScheduler.STOP, TrialScheduler.PAUSE
 
@@ -28,22 +28,22 @@ class Reports:
 
     def __init__(self, scheduler: AsyncHyperBandScheduler) -> None:
         self.scheduler = scheduler
-        self.view = FakeView()
+        self.controller = FakeController()
         self.trials: dict[int, Any] = {}
 
     def add(self, number: int) -> Any:
         if number not in self.trials:
             self.trials[number] = make_trial(number)
-            self.scheduler.on_trial_add(self.view, self.trials[number])
+            self.scheduler.on_trial_add(self.controller, self.trials[number])
         return self.trials[number]
 
     def __call__(self, number: int, time: float, score: float) -> str:
         result = {"training_iteration": time, "score": score}
-        return self.scheduler.on_trial_result(self.view, self.add(number), result)
+        return self.scheduler.on_trial_result(self.controller, self.add(number), result)
 
     def complete(self, number: int, time: float, score: float) -> None:
         result = {"training_iteration": time, "score": score}
-        self.scheduler.on_trial_complete(self.view, self.add(number), result)
+        self.scheduler.on_trial_complete(self.controller, self.add(number), result)
 
 
 # -- rungs ----------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def test_the_last_result_of_a_completed_trial_counts() -> None:
     report.complete(0, 1, 10.0)
     assert report(1, 1, 9.0) == STOP
     # A trial without results completes, too.
-    report.scheduler.on_trial_complete(report.view, report.add(2), {})
+    report.scheduler.on_trial_complete(report.controller, report.add(2), {})
 
 
 def test_nan_is_the_worst_and_is_left_out_of_the_cutoff() -> None:
@@ -160,28 +160,28 @@ def test_nan_is_the_worst_and_is_left_out_of_the_cutoff() -> None:
 )
 def test_a_result_without_time_or_metric_changes_nothing(result: dict[str, Any]) -> None:
     report = Reports(make())
-    assert report.scheduler.on_trial_result(report.view, report.add(0), result) == CONTINUE
+    assert report.scheduler.on_trial_result(report.controller, report.add(0), result) == CONTINUE
     assert not any(rung.scores for rung in report.scheduler._brackets[0])
 
 
 def test_any_key_can_be_the_time() -> None:
     scheduler = make(time_attr="epochs", grace_period=10, max_t=100)
-    view = FakeView()
+    controller = FakeController()
     for number, (score, decision) in enumerate(((5.0, CONTINUE), (1.0, STOP))):
         trial = make_trial(number)
-        scheduler.on_trial_add(view, trial)
+        scheduler.on_trial_add(controller, trial)
         early = {"epochs": 9.5, "score": -1.0, "training_iteration": 50}
-        assert scheduler.on_trial_result(view, trial, early) == CONTINUE
+        assert scheduler.on_trial_result(controller, trial, early) == CONTINUE
         late = {"epochs": 10.5, "score": score, "training_iteration": 51}
-        assert scheduler.on_trial_result(view, trial, late) == decision
+        assert scheduler.on_trial_result(controller, trial, late) == decision
 
 
 def test_a_retried_trial_is_not_judged_again_in_the_same_rung() -> None:
     report = Reports(make(brackets=3))
     report(0, 1, 5.0)
     bracket = report.scheduler._bracket_of["t0"]
-    report.scheduler.on_trial_error(report.view, report.trials[0])
-    report.scheduler.on_trial_add(report.view, report.trials[0])
+    report.scheduler.on_trial_error(report.controller, report.trials[0])
+    report.scheduler.on_trial_add(report.controller, report.trials[0])
     assert report.scheduler._bracket_of["t0"] == bracket
     assert report(0, 1, -5.0) == CONTINUE
 
@@ -193,7 +193,7 @@ def test_brackets_are_drawn_in_proportion_to_e_to_the_number_of_rungs() -> None:
     scheduler = make(brackets=2)  # 4 and 3 rungs
     scheduler.set_search_properties(None, None, seed=3)
     for number in range(2000):
-        scheduler.on_trial_add(FakeView(), make_trial(number))
+        scheduler.on_trial_add(FakeController(), make_trial(number))
     share = list(scheduler._bracket_of.values()).count(0) / 2000
     assert abs(share - math.e / (math.e + 1)) < 0.04
 
@@ -312,8 +312,8 @@ def test_every_run_ends_and_a_restored_scheduler_decides_the_same(
                 fake.scheduler = twin
             if not fake.step():
                 break
-        assert all(trial.is_finished() for trial in fake.view.trials)
-        assert len(fake.view.trials) == 12
+        assert all(trial.is_finished() for trial in fake.controller.trials)
+        assert len(fake.controller.trials) == 12
         return fake.log
 
     assert run(is_restored=False) == run(is_restored=True)

@@ -11,13 +11,13 @@ from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.testing.scheduler_contract import SchedulerContract
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
-from tests.schedulers.fakes import FakeRun, FakeView, make_trial
+from tests.schedulers.fakes import FakeController, FakeRun, make_trial
 
 CONTINUE, PAUSE, STOP = "CONTINUE", "PAUSE", "STOP"
 
 
 class Told:
-    """What a searcher is told."""
+    """A searcher that records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
@@ -44,28 +44,30 @@ def scheduler(**options: Any) -> HyperBandForBOHB:
     return HyperBandForBOHB(**{**defaults, **options})
 
 
-def started(count: int, *, depth: int = 1) -> tuple[HyperBandForBOHB, FakeView, Told]:
+def started(count: int, *, depth: int = 1) -> tuple[HyperBandForBOHB, FakeController, Told]:
     """A scheduler with running trials, all in the first bracket if they are at most 9."""
     told = Told()
     search: Any = told
     for _ in range(depth):
         search = Wrapped(search)
-    view = FakeView()
-    view.search_alg = search
+    controller = FakeController()
+    controller.search_alg = search
     bohb = scheduler()
     for number in range(count):
         trial = make_trial(number)
-        view.trials.append(trial)
-        bohb.on_trial_add(view, trial)
+        controller.trials.append(trial)
+        bohb.on_trial_add(controller, trial)
         trial.status = Status.RUNNING
-    return bohb, view, told
+    return bohb, controller, told
 
 
-def report(bohb: HyperBandForBOHB, view: FakeView, number: int, time: int, score: float) -> Any:
+def report(
+    bohb: HyperBandForBOHB, controller: FakeController, number: int, time: int, score: float
+) -> Any:
     result: dict[str, Any] = {"training_iteration": time, "score": score}
-    decision = bohb.on_trial_result(view, view.trials[number], result)
+    decision = bohb.on_trial_result(controller, controller.trials[number], result)
     if decision == PAUSE:
-        view.trials[number].status = Status.PAUSED
+        controller.trials[number].status = Status.PAUSED
     return decision, result["hyperband_info"]
 
 
@@ -78,66 +80,66 @@ def test_the_largest_bracket_comes_first() -> None:
 
 def test_brackets_of_milestone_0_are_left_out() -> None:
     bohb = scheduler(max_t=50)
-    view = FakeView()
-    bohb.on_trial_add(view, make_trial(0))
+    controller = FakeController()
+    bohb.on_trial_add(controller, make_trial(0))
     assert "milestone 1, 3 halvings left" in bohb.debug_string()
 
 
 def test_results_get_the_budget_that_they_belong_to() -> None:
-    bohb, view, _ = started(10)
-    assert report(bohb, view, 9, 1, 0) == (CONTINUE, {"budget": 3, "reached": False})
-    assert report(bohb, view, 9, 3, 0) == (PAUSE, {"budget": 3, "reached": True})
-    assert report(bohb, view, 0, 1, 0) == (PAUSE, {"budget": 1, "reached": True})
+    bohb, controller, _ = started(10)
+    assert report(bohb, controller, 9, 1, 0) == (CONTINUE, {"budget": 3, "reached": False})
+    assert report(bohb, controller, 9, 3, 0) == (PAUSE, {"budget": 3, "reached": True})
+    assert report(bohb, controller, 0, 1, 0) == (PAUSE, {"budget": 1, "reached": True})
 
 
 def test_the_last_to_arrive_is_paused_too_and_then_the_bracket_is_cut_down() -> None:
-    bohb, view, told = started(9)
-    decisions = [report(bohb, view, number, 1, number)[0] for number in range(9)]
+    bohb, controller, told = started(9)
+    decisions = [report(bohb, controller, number, 1, number)[0] for number in range(9)]
     assert decisions == [PAUSE] * 9
     assert told.calls == [("pause", f"t{number}") for number in range(9)]
-    assert not view.stops
+    assert not controller.stops
     told.calls.clear()
-    assert bohb.choose_trial_to_run(view) is view.trials[6]
-    assert view.stops == view.trials[:6]
+    assert bohb.choose_trial_to_run(controller) is controller.trials[6]
+    assert controller.stops == controller.trials[:6]
     assert sorted(told.calls) == [("unpause", "t6"), ("unpause", "t7"), ("unpause", "t8")]
-    assert bohb.choose_trial_to_run(view) is view.trials[6]
+    assert bohb.choose_trial_to_run(controller) is controller.trials[6]
     assert len(told.calls) == 3
 
 
 def test_a_bracket_waits_until_its_trials_are_saved() -> None:
-    bohb, view, _ = started(2)
-    report(bohb, view, 0, 1, 0)
-    report(bohb, view, 1, 1, 1)
-    view.trials[1].status = Status.RUNNING
-    assert bohb.choose_trial_to_run(view) is None
-    view.trials[1].status = Status.PAUSED
-    assert bohb.choose_trial_to_run(view) is not None
+    bohb, controller, _ = started(2)
+    report(bohb, controller, 0, 1, 0)
+    report(bohb, controller, 1, 1, 1)
+    controller.trials[1].status = Status.RUNNING
+    assert bohb.choose_trial_to_run(controller) is None
+    controller.trials[1].status = Status.PAUSED
+    assert bohb.choose_trial_to_run(controller) is not None
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_a_wrapped_searcher_is_notified(depth: int) -> None:
-    bohb, view, told = started(1, depth=depth)
-    report(bohb, view, 0, 1, 0)
+    bohb, controller, told = started(1, depth=depth)
+    report(bohb, controller, 0, 1, 0)
     assert told.calls == [("pause", "t0")]
 
 
 def test_a_trial_that_fails_while_it_is_saved_is_no_longer_paused_for_the_searcher() -> None:
-    bohb, view, told = started(2)
-    report(bohb, view, 0, 1, 0)
-    bohb.on_trial_error(view, view.trials[0])
-    bohb.on_trial_add(view, view.trials[0])
+    bohb, controller, told = started(2)
+    report(bohb, controller, 0, 1, 0)
+    bohb.on_trial_error(controller, controller.trials[0])
+    bohb.on_trial_add(controller, controller.trials[0])
     assert told.calls == [("pause", "t0"), ("unpause", "t0")]
 
 
 def test_a_trial_that_is_repeated_by_a_resumed_run_is_no_longer_paused_for_the_searcher() -> None:
-    bohb, view, told = started(2)
-    report(bohb, view, 0, 1, 0)
+    bohb, controller, told = started(2)
+    report(bohb, controller, 0, 1, 0)
     again = scheduler()
     again.set_state(bohb.get_state())
-    again.on_trial_add(view, view.trials[0])
+    again.on_trial_add(controller, controller.trials[0])
     assert told.calls == [("pause", "t0")]
     lost = Trial("fake", trial_id="t0")
-    again.on_trial_add(view, lost)
+    again.on_trial_add(controller, lost)
     assert told.calls == [("pause", "t0"), ("unpause", "t0")]
 
 
@@ -152,28 +154,28 @@ def test_a_whole_band_runs_with_a_searcher_that_wants_to_know_nothing(slots: int
 
 def test_a_concurrency_limit_below_the_size_of_a_bracket_blocks_no_trial() -> None:
     run = FakeRun(scheduler(), lambda number, time: number, count=12, slots=2, limit=4).run()
-    assert len(run.view.trials) == 12
-    assert all(trial.is_finished() for trial in run.view.trials)
+    assert len(run.controller.trials) == 12
+    assert all(trial.is_finished() for trial in run.controller.trials)
 
 
 def test_the_largest_bracket_of_a_band_runs_first() -> None:
-    bohb, view, _ = started(17)
-    for trial in view.trials:
+    bohb, controller, _ = started(17)
+    for trial in controller.trials:
         trial.status = Status.PENDING
     for number in range(3):
         # It has done more of its work than the next bracket, which has done nothing.
-        trial = view.trials[number]
+        trial = controller.trials[number]
         trial.status = Status.RUNNING
-        bohb.on_trial_result(view, trial, {"training_iteration": 1, "score": number})
+        bohb.on_trial_result(controller, trial, {"training_iteration": 1, "score": number})
         trial.status = Status.PAUSED
-    assert bohb.choose_trial_to_run(view) is view.trials[3]
+    assert bohb.choose_trial_to_run(controller) is controller.trials[3]
 
 
 # -- the suite of all -----------------------------------------------------------------------------
 
 
 class Model(BasicVariantGenerator):
-    """Stands for BOHB: sees who pauses and who goes on."""
+    """A searcher in place of BOHB that records pauses and returns of trials."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from tests.schedulers.chaos_run import ChaosRun
-from tests.schedulers.fakes import FakeRun, FakeView, make_trial
+from tests.schedulers.fakes import FakeController, FakeRun, make_trial
 
 CONTINUE, PAUSE, STOP = "CONTINUE", "PAUSE", "STOP"
 
@@ -39,63 +39,65 @@ class Hands:
 
     def __init__(self, count: int = 17, *, finished: bool = True, **options: object) -> None:
         self.scheduler = scheduler(**options)
-        self.view = FakeView(count)
+        self.controller = FakeController(count)
         for number in range(count):
-            self.view.search_alg.next_suggestion()
+            self.controller.search_alg.next_suggestion()
             self.add(number)
         if not finished:
-            self.view.search_alg = BasicVariantGenerator()
-            self.view.search_alg.setup({}, -1)
+            self.controller.search_alg = BasicVariantGenerator()
+            self.controller.search_alg.setup({}, -1)
 
     def add(self, number: int) -> Trial:
         trial = make_trial(number)
-        self.view.trials.append(trial)
-        self.scheduler.on_trial_add(self.view, trial)
+        self.controller.trials.append(trial)
+        self.scheduler.on_trial_add(self.controller, trial)
         return trial
 
     def report(self, number: int, time: float, score: float = 0.0) -> str:
-        trial = self.view.trials[number]
+        trial = self.controller.trials[number]
         trial.status = Status.RUNNING
         result = {"training_iteration": time, "score": score}
-        decision = self.scheduler.on_trial_result(self.view, trial, result)
+        decision = self.scheduler.on_trial_result(self.controller, trial, result)
         if decision == PAUSE:
             trial.status = Status.PAUSED
         elif decision == STOP:
             trial.status = Status.TERMINATED
-            self.scheduler.on_trial_complete(self.view, trial, result)
+            self.scheduler.on_trial_complete(self.controller, trial, result)
         return decision
 
     def fail(self, number: int, *, is_retried: bool = False) -> None:
-        trial = self.view.trials[number]
-        self.scheduler.on_trial_error(self.view, trial)
+        trial = self.controller.trials[number]
+        self.scheduler.on_trial_error(self.controller, trial)
         trial.status = Status.PENDING if is_retried else Status.ERROR
         if is_retried:
-            self.scheduler.on_trial_add(self.view, trial)
+            self.scheduler.on_trial_add(self.controller, trial)
 
     def complete(self, number: int) -> None:
-        trial = self.view.trials[number]
+        trial = self.controller.trials[number]
         trial.status = Status.TERMINATED
-        self.scheduler.on_trial_complete(self.view, trial, {"score": 99, "training_iteration": 1})
+        self.scheduler.on_trial_complete(
+            self.controller, trial, {"score": 99, "training_iteration": 1}
+        )
 
     def take_stops(self) -> list[int]:
         """Carries out the requests to stop; returns the numbers of the trials."""
-        stops, self.view.stops = self.view.stops, []
+        stops, self.controller.stops = self.controller.stops, []
         for trial in stops:
             trial.status = Status.TERMINATED
-            self.scheduler.on_trial_remove(self.view, trial)
-        return sorted(self.view.trials.index(trial) for trial in stops)
+            self.scheduler.on_trial_remove(self.controller, trial)
+        return sorted(self.controller.trials.index(trial) for trial in stops)
 
     def choose(self) -> int | None:
-        chosen = self.scheduler.choose_trial_to_run(self.view)
-        assert self.scheduler.choose_trial_to_run(self.view) is chosen
-        return None if chosen is None else self.view.trials.index(chosen)
+        chosen = self.scheduler.choose_trial_to_run(self.controller)
+        assert self.scheduler.choose_trial_to_run(self.controller) is chosen
+        return None if chosen is None else self.controller.trials.index(chosen)
 
     def may_run(self) -> list[int]:
         """Who is chosen, if each one that is chosen starts."""
         numbers = []
         while (number := self.choose()) is not None:
             numbers.append(number)
-            self.view.trials[number].status = Status.RUNNING
+            self.controller.trials[number].status = Status.RUNNING
         return numbers
 
 
@@ -114,7 +116,7 @@ def test_the_last_to_arrive_goes_on_if_it_is_among_the_best() -> None:
     assert [hands.report(number, 3, score=-number) for number in (7, 6, 5, 4)] == [PAUSE] * 4
     assert hands.report(3, 3, score=-3) == CONTINUE
     assert hands.take_stops() == [5, 6, 7]
-    assert hands.view.trials[3].status is Status.RUNNING
+    assert hands.controller.trials[3].status is Status.RUNNING
     assert 4 in hands.may_run()
 
 
@@ -208,7 +210,7 @@ def test_an_earlier_band_runs_first() -> None:
     hands = Hands(count=18)
     for number in range(17):
         hands.report(number, 0.5)
-    hands.view.trials[0].status = Status.PAUSED
+    hands.controller.trials[0].status = Status.PAUSED
     assert hands.choose() == 0
 
 
@@ -261,9 +263,9 @@ def test_a_trial_that_fails_after_a_halving_is_not_waited_for() -> None:
 def test_a_trial_that_is_removed_is_not_waited_for() -> None:
     hands = Hands(count=2)
     hands.report(0, 9)
-    trial = hands.view.trials[1]
+    trial = hands.controller.trials[1]
     trial.status = Status.TERMINATED
-    hands.scheduler.on_trial_remove(hands.view, trial)
+    hands.scheduler.on_trial_remove(hands.controller, trial)
     assert hands.take_stops() == [0]
 
 
@@ -299,12 +301,12 @@ def test_a_trial_retried_after_the_others_went_on_joins_a_new_bracket() -> None:
     hands = Hands(count=17)
     for number in (3, 4, 5, 6):
         hands.report(number, 3, score=number)
-    trial = hands.view.trials[7]
-    hands.scheduler.on_trial_error(hands.view, trial)
+    trial = hands.controller.trials[7]
+    hands.scheduler.on_trial_error(hands.controller, trial)
     hands.choose()
     assert hands.take_stops() == [3, 4]
     trial.status = Status.PENDING
-    hands.scheduler.on_trial_add(hands.view, trial)
+    hands.scheduler.on_trial_add(hands.controller, trial)
     assert "#3 (milestone 9, 0 halvings left, 1 trials" in hands.scheduler.debug_string()
 
 
@@ -327,9 +329,9 @@ def test_a_bracket_does_not_wait_for_more_than_there_are() -> None:
 def test_a_bracket_goes_on_when_the_search_turns_out_to_be_finished() -> None:
     hands = Hands(count=6, finished=False)
     assert [hands.report(number, 3, score=number) for number in (3, 4, 5)] == [PAUSE] * 3
-    hands.view.search_alg = BasicVariantGenerator()
-    hands.view.search_alg.setup({}, 1)
-    hands.view.search_alg.next_suggestion()
+    hands.controller.search_alg = BasicVariantGenerator()
+    hands.controller.search_alg.setup({}, 1)
+    hands.controller.search_alg.next_suggestion()
     assert {4, 5} <= set(hands.may_run())
     assert hands.take_stops() == [3]
 
@@ -342,7 +344,7 @@ def test_a_bracket_goes_on_when_nothing_else_can() -> None:
     for number in (3, 4, 5):
         hands.report(number, 3, score=number)
     assert hands.choose() is None
-    hands.view.is_stuck = True
+    hands.controller.is_stuck = True
     assert hands.may_run() == [4, 5]
     assert hands.take_stops() == [3]
 
@@ -353,8 +355,8 @@ def test_brackets_are_cut_early_only_while_no_trial_runs() -> None:
         hands.report(number, 9, score=number)
     hands.take_stops()
     hands.report(8, 1)
-    hands.view.trials[6].status = Status.RUNNING
-    hands.view.is_stuck = True
+    hands.controller.trials[6].status = Status.RUNNING
+    hands.controller.is_stuck = True
     assert hands.choose() is None
 
 
@@ -365,9 +367,9 @@ def test_a_bracket_that_has_gone_on_takes_no_further_trials() -> None:
     hands.take_stops()
     for number in (3, 4, 5):
         hands.report(number, 3, score=number)
-    hands.view.is_stuck = True
+    hands.controller.is_stuck = True
     hands.choose()
-    hands.view.is_stuck = False
+    hands.controller.is_stuck = False
     hands.add(6)
     assert "#2 (milestone 1, 2 halvings left, 1 trials" in hands.scheduler.debug_string()
 
@@ -376,9 +378,9 @@ def test_a_trial_that_was_asked_to_stop_does_not_go_on() -> None:
     hands = Hands()
     for number in range(3, 8):
         hands.report(number, 3, score=number)
-    loser = hands.view.stops[0]
-    assert hands.scheduler.on_trial_result(hands.view, loser, {}) == STOP
-    assert hands.view.trials.index(loser) not in hands.may_run()
+    loser = hands.controller.stops[0]
+    assert hands.scheduler.on_trial_result(hands.controller, loser, {}) == STOP
+    assert hands.controller.trials.index(loser) not in hands.may_run()
 
 
 # -- arguments and results ----------------------------------------------------------------------
@@ -414,7 +416,7 @@ def test_a_result_without_metric_or_time_is_an_error_that_lists_its_keys(
 ) -> None:
     hands = Hands()
     with pytest.raises(KeyError) as caught:
-        hands.scheduler.on_trial_result(hands.view, hands.view.trials[3], result)
+        hands.scheduler.on_trial_result(hands.controller, hands.controller.trials[3], result)
     assert f"needs '{missing}'" in caught.value.args[0]
     assert all(repr(key) in caught.value.args[0] for key in result)
 
@@ -428,9 +430,9 @@ def test_a_result_needs_no_metric_where_trials_are_not_compared(
     number: int, time: float, decision: str
 ) -> None:
     hands = Hands()
-    trial = hands.view.trials[number]
+    trial = hands.controller.trials[number]
     result = {"training_iteration": time}
-    assert hands.scheduler.on_trial_result(hands.view, trial, result) == decision
+    assert hands.scheduler.on_trial_result(hands.controller, trial, result) == decision
 
 
 def test_a_kept_trial_that_has_passed_the_next_milestone_waits_already() -> None:
@@ -499,8 +501,8 @@ def test_a_restored_scheduler_decides_as_the_first_one() -> None:
                 state = pickle.loads(pickle.dumps(run.scheduler.get_state()))
                 run.scheduler = scheduler()
                 run.scheduler.set_state(state)
-                for trial in run.view.get_live_trials():
-                    run.scheduler.on_trial_add(run.view, trial)
+                for trial in run.controller.get_live_trials():
+                    run.scheduler.on_trial_add(run.controller, trial)
         return run.log
 
     expected = log(None)
@@ -518,8 +520,8 @@ def test_in_a_resumed_run_a_waiting_trial_repeats_only_unsaved_work(
     if saved_at is not None:
         metrics = {"training_iteration": saved_at}
         again.checkpoints.register(TrackedCheckpoint(Checkpoint(tmp_path), metrics, 0))
-    hands.view.trials[3] = again
-    hands.scheduler.on_trial_add(hands.view, again)
+    hands.controller.trials[3] = again
+    hands.scheduler.on_trial_add(hands.controller, again)
     assert (3 not in hands.may_run()) is waits
 
 
@@ -563,8 +565,8 @@ def test_every_run_ends_and_no_trial_runs_after_its_stop(
     run = ChaosRun(
         scheduler, chaotic, count=count, slots=slots, limit=limit, rng=rng, restores=0.05
     ).run()
-    assert len(run.view.trials) == count
-    assert all(trial.is_finished() for trial in run.view.trials)
+    assert len(run.controller.trials) == count
+    assert all(trial.is_finished() for trial in run.controller.trials)
     stopped = set()
     for trial_id, _, decision in run.log:
         assert trial_id not in stopped

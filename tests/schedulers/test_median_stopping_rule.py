@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from localtune.schedulers import MedianStoppingRule, TrialScheduler
 from localtune.testing.scheduler_contract import SchedulerContract
 from localtune.trial.status import Status
-from tests.schedulers.fakes import FakeRun, FakeView, make_trial
+from tests.schedulers.fakes import FakeController, FakeRun, make_trial
 
 CONTINUE, STOP, PAUSE = TrialScheduler.CONTINUE, TrialScheduler.STOP, TrialScheduler.PAUSE
 
@@ -33,14 +33,16 @@ class Reports:
 
     def __init__(self, scheduler: MedianStoppingRule, count: int = 5) -> None:
         self.scheduler = scheduler
-        self.view = FakeView()
-        self.view.trials = [make_trial(number, Status.RUNNING) for number in range(count)]
-        for trial in self.view.trials:
-            scheduler.on_trial_add(self.view, trial)
+        self.controller = FakeController()
+        self.controller.trials = [make_trial(number, Status.RUNNING) for number in range(count)]
+        for trial in self.controller.trials:
+            scheduler.on_trial_add(self.controller, trial)
 
     def __call__(self, number: int, time: float, score: float) -> str:
         result = {"training_iteration": time, "score": score}
-        return self.scheduler.on_trial_result(self.view, self.view.trials[number], result)
+        return self.scheduler.on_trial_result(
+            self.controller, self.controller.trials[number], result
+        )
 
 
 def test_the_rule_by_hand() -> None:
@@ -74,13 +76,13 @@ def test_with_mode_min_lower_is_better() -> None:
 def test_the_result_that_ends_a_trial_counts() -> None:
     report = Reports(make())
     report(0, 1, 1.0)
-    first = report.view.trials[0]
+    first = report.controller.trials[0]
     last = {"training_iteration": 2, "score": 9.0, "done": True}
-    report.scheduler.on_trial_complete(report.view, first, last)
+    report.scheduler.on_trial_complete(report.controller, first, last)
     first.status = Status.TERMINATED
     assert report(1, 1, 1.5) == CONTINUE
     assert report(1, 2, 4.0) == STOP  # the mean of the other one is 5
-    report.scheduler.on_trial_complete(report.view, first, {})
+    report.scheduler.on_trial_complete(report.controller, first, {})
 
 
 def test_results_before_the_grace_period_do_not_count() -> None:
@@ -116,9 +118,11 @@ def test_peers_that_are_behind_do_not_count() -> None:
 def test_completed_peers_count() -> None:
     report = Reports(make())
     report(0, 1, 5.0)
-    trial = report.view.trials[0]
+    trial = report.controller.trials[0]
     trial.status = Status.TERMINATED
-    report.scheduler.on_trial_complete(report.view, trial, {"training_iteration": 1, "score": 5.0})
+    report.scheduler.on_trial_complete(
+        report.controller, trial, {"training_iteration": 1, "score": 5.0}
+    )
     assert report(1, 1, 4.0) == STOP
 
 
@@ -146,7 +150,10 @@ def test_infinite_and_huge_values_make_no_nan() -> None:
 def test_a_result_without_time_or_metric_changes_nothing(result: dict[str, Any]) -> None:
     report = Reports(make())
     report(0, 1, 5.0)
-    assert report.scheduler.on_trial_result(report.view, report.view.trials[1], result) == CONTINUE
+    assert (
+        report.scheduler.on_trial_result(report.controller, report.controller.trials[1], result)
+        == CONTINUE
+    )
 
 
 def test_a_trial_that_went_back_does_its_results_again() -> None:
@@ -162,7 +169,7 @@ def test_a_trial_that_went_back_does_its_results_again() -> None:
 
 def test_with_too_few_peers_a_trial_gives_way_to_one_that_waits() -> None:
     report = Reports(make(min_samples_required=3, min_time_slice=5), count=2)
-    report.view.trials[1].status = Status.PENDING
+    report.controller.trials[1].status = Status.PENDING
     assert [report(0, time, 1.0) for time in (4, 5, 6, 11, 12)] == [
         CONTINUE,
         CONTINUE,
@@ -175,7 +182,7 @@ def test_with_too_few_peers_a_trial_gives_way_to_one_that_waits() -> None:
 def test_no_trial_pauses_when_no_trial_waits() -> None:
     report = Reports(make(min_samples_required=3), count=2)
     assert report(0, 1, 1.0) == CONTINUE
-    report.view.trials[1].status = Status.TERMINATED
+    report.controller.trials[1].status = Status.TERMINATED
     assert report(0, 2, 1.0) == CONTINUE
 
 
@@ -239,7 +246,7 @@ def test_every_run_ends_and_a_restored_scheduler_decides_the_same(
             twin.set_state(pickle.loads(pickle.dumps(fake.scheduler.get_state())))
             fake.scheduler = twin
         fake.run()
-        assert all(trial.is_finished() for trial in fake.view.trials)
+        assert all(trial.is_finished() for trial in fake.controller.trials)
         return fake.log
 
     assert once(False) == once(True)

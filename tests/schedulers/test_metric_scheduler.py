@@ -8,7 +8,7 @@ import pytest
 from localtune.result import DEFAULT_METRIC
 from localtune.schedulers.metric_scheduler import MetricScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
-from tests.schedulers.fakes import FakeView, make_trial
+from tests.schedulers.fakes import FakeController, make_trial
 
 SEARCH = BasicVariantGenerator()
 
@@ -60,7 +60,7 @@ def test_a_missing_metric_or_mode_is_named_with_its_remedy(own: Any, missing: st
     with pytest.raises(ValueError, match=rf"needs {missing}\. .*TuneConfig") as caught:
         scheduler.check_run({}, SEARCH)
     with pytest.raises(ValueError, match=missing):
-        scheduler.on_trial_add(FakeView(), make_trial(0))
+        scheduler.on_trial_add(FakeController(), make_trial(0))
     assert "MetricScheduler" in str(caught.value)
 
 

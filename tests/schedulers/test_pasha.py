@@ -42,7 +42,7 @@ def swapping(number: int, time: int) -> float:
 def test_with_a_stable_order_no_trial_goes_beyond_the_second_rung() -> None:
     fake = run(settled)
     assert max(fake.reached.values()) == 3
-    assert all(trial.is_finished() for trial in fake.view.trials)
+    assert all(trial.is_finished() for trial in fake.controller.trials)
 
 
 def test_while_the_order_changes_the_maximum_grows() -> None:
@@ -167,7 +167,7 @@ def test_every_run_ends_and_a_restored_scheduler_decides_the_same(
             twin.set_state(pickle.loads(pickle.dumps(fake.scheduler.get_state())))
             fake.scheduler = twin
         fake.run()
-        assert all(trial.is_finished() for trial in fake.view.trials)
+        assert all(trial.is_finished() for trial in fake.controller.trials)
         return fake.log
 
     assert once(False) == once(True)

@@ -1,4 +1,4 @@
-"""PB2: what it learns from, what it suggests, and that it finds a moving optimum."""
+"""PB2: its observations, its suggestions, and its search for a moving optimum."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.testing.scheduler_contract import PROBLEMS, SchedulerContract
 from localtune.testing.simulation import simulate
 from localtune.trial.trial import Trial
-from tests.schedulers.population_runs import Climbing, View, make_trials, save, tell
+from tests.schedulers.population_runs import Climbing, RecordingController, make_trials, save, tell
 
 pytestmark = pytest.mark.slow
 
@@ -36,12 +36,14 @@ def make_pb2(*, seed: int = 0, **options: Any) -> PB2:
     return scheduler
 
 
-def make_population(scheduler: PB2, *configs: dict[str, Any]) -> tuple[View, list[Trial]]:
+def make_population(
+    scheduler: PB2, *configs: dict[str, Any]
+) -> tuple[RecordingController, list[Trial]]:
     trials = make_trials(*configs)
-    view = View(trials)
+    controller = RecordingController(trials)
     for trial in trials:
-        scheduler.on_trial_add(view, trial)
-    return view, trials
+        scheduler.on_trial_add(controller, trial)
+    return controller, trials
 
 
 # -- the model ----------------------------------------------------------------------------------
@@ -103,14 +105,14 @@ def test_suggestions_are_within_their_bounds_and_depend_on_the_seed_only() -> No
 
 def exploited(scheduler: PB2, good: dict[str, Any], bad: dict[str, Any]) -> dict[str, Any]:
     """The config with which the bad trial goes on as the good one, after some results."""
-    view, trials = make_population(scheduler, good, bad)
+    controller, trials = make_population(scheduler, good, bad)
     for iteration in (2, 4, 6):
         for trial, slope in zip(trials, (10, 1), strict=True):
             save(trial, iteration)
             trial.status = trial.RUNNING
-            tell(scheduler, view, trial, iteration, slope * iteration)
-    assert view.clones[-1][:2] == ("t1", "t0")
-    return view.clones[-1][2]
+            tell(scheduler, controller, trial, iteration, slope * iteration)
+    assert controller.clones[-1][:2] == ("t1", "t0")
+    return controller.clones[-1][2]
 
 
 def test_a_clone_gets_a_value_within_the_bounds_and_keeps_the_rest() -> None:
@@ -133,11 +135,11 @@ def test_a_custom_function_has_the_last_word() -> None:
 
 def test_gains_are_counted_per_unit_of_time_from_one_look_to_the_next() -> None:
     scheduler = make_pb2(quantile_fraction=0)
-    view, (trial,) = make_population(scheduler, {"lr": 3.0})
+    controller, (trial,) = make_population(scheduler, {"lr": 3.0})
     for iteration, score in ((2, 1.0), (3, 9.0), (4, 5.0), (8, 7.0)):
-        tell(scheduler, view, trial, iteration, score)
-    tell(scheduler, view, trial, 10, float("nan"))
-    tell(scheduler, view, trial, 12, 1.0)
+        tell(scheduler, controller, trial, iteration, score)
+    tell(scheduler, controller, trial, 10, float("nan"))
+    tell(scheduler, controller, trial, 12, 1.0)
     assert scheduler.get_state()["_observations"] == [
         Observation(IntervalStart(2, 1.0, (3.0,)), 2.0),
         Observation(IntervalStart(4, 5.0, (3.0,)), 0.5),
@@ -152,17 +154,17 @@ def test_missing_keys_are_drawn_between_the_bounds() -> None:
 
 def decisions(*, restores: bool) -> list[Any]:
     scheduler = make_pb2()
-    view, trials = make_population(scheduler, *({"lr": float(lr)} for lr in range(3)))
+    controller, trials = make_population(scheduler, *({"lr": float(lr)} for lr in range(3)))
     for iteration in range(2, 14, 2):
         for number, trial in enumerate(trials):
             save(trial, iteration)
             trial.status = trial.RUNNING
-            tell(scheduler, view, trial, iteration, (number * 7 + iteration * 5) % 11)
+            tell(scheduler, controller, trial, iteration, (number * 7 + iteration * 5) % 11)
             if restores:
                 state = pickle.dumps(scheduler.get_state())
                 scheduler = make_pb2(seed=99)
                 scheduler.set_state(pickle.loads(state))
-    return view.clones
+    return controller.clones
 
 
 def test_a_restored_scheduler_decides_as_if_nothing_had_happened() -> None:
@@ -202,12 +204,12 @@ def test_bounds_may_be_nested_as_the_configuration_is() -> None:
         hyperparam_bounds={"net": {"lr": [0, 10], "width": [4, 8]}, "decay": [0, 1]}
     )
     net = {"lr": 3.0, "width": 5, "act": "relu"}
-    view, (good, bad) = make_population(scheduler, {"net": net}, {"net": {"lr": 1.0}})
+    controller, (good, bad) = make_population(scheduler, {"net": net}, {"net": {"lr": 1.0}})
     assert 4 <= bad.config["net"]["width"] <= 8 and 0 <= bad.config["decay"] <= 1
-    tell(scheduler, view, good, 2, 10)
+    tell(scheduler, controller, good, 2, 10)
     save(good, 4)
-    assert tell(scheduler, view, bad, 2, 1) == TrialScheduler.NOOP
-    ((_, _, config, tag),) = view.clones
+    assert tell(scheduler, controller, bad, 2, 1) == TrialScheduler.NOOP
+    ((_, _, config, tag),) = controller.clones
     assert config["net"]["act"] == "relu" and net == good.config["net"]
     assert 0 <= config["net"]["lr"] <= 10 and 0 <= config["decay"] <= 1
     assert config["net"]["width"] in (4, 5, 6, 7, 8)

@@ -1,4 +1,4 @@
-"""Population based training: who is saved, who is cloned, who waits."""
+"""Population based training: which trials are saved, cloned and paused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from localtune.search.suggestion import Suggestion
 from localtune.testing.scheduler_contract import SchedulerContract
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
-from tests.schedulers.population_runs import View, make_trials, save, tell
+from tests.schedulers.population_runs import RecordingController, make_trials, save, tell
 
 CONTINUE, PAUSE, NOOP = TrialScheduler.CONTINUE, TrialScheduler.PAUSE, TrialScheduler.NOOP
 
@@ -41,12 +41,12 @@ def make_pbt(*, seed: int = 0, **options: Any) -> PopulationBasedTraining:
 
 def make_population(
     scheduler: PopulationBasedTraining, *configs: dict[str, Any]
-) -> tuple[View, list[Trial]]:
+) -> tuple[RecordingController, list[Trial]]:
     trials = make_trials(*configs)
-    view = View(trials)
+    controller = RecordingController(trials)
     for trial in trials:
-        scheduler.on_trial_add(view, trial)
-    return view, trials
+        scheduler.on_trial_add(controller, trial)
+    return controller, trials
 
 
 # -- quantiles ----------------------------------------------------------------------------------
@@ -114,218 +114,220 @@ def test_a_trial_that_has_ended_is_in_no_quantile() -> None:
 
 def test_nothing_is_decided_before_the_interval_has_passed() -> None:
     scheduler = make_pbt(perturbation_interval=3)
-    view, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    controller, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
     for iteration in (1, 2):
-        assert tell(scheduler, view, first, iteration, 9) == CONTINUE
-        assert tell(scheduler, view, second, iteration, 1) == CONTINUE
-    assert tell(scheduler, view, second, 3, 1) == CONTINUE
-    assert (view.saved, view.clones) == ([], [])
-    assert tell(scheduler, view, first, 3, 9) == CONTINUE
-    assert view.saved == ["t0"]
+        assert tell(scheduler, controller, first, iteration, 9) == CONTINUE
+        assert tell(scheduler, controller, second, iteration, 1) == CONTINUE
+    assert tell(scheduler, controller, second, 3, 1) == CONTINUE
+    assert (controller.saved, controller.clones) == ([], [])
+    assert tell(scheduler, controller, first, 3, 9) == CONTINUE
+    assert controller.saved == ["t0"]
 
 
 def test_nothing_is_decided_before_the_burn_in_period_has_passed() -> None:
     scheduler = make_pbt(perturbation_interval=1, burn_in_period=4)
-    view, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    controller, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
     for iteration in (1, 2, 3):
-        tell(scheduler, view, first, iteration, 1)
-        tell(scheduler, view, second, iteration, 2)
-    assert view.saved == []
-    tell(scheduler, view, first, 4, 1)
-    tell(scheduler, view, second, 4, 2)
-    assert view.saved == ["t1"]
+        tell(scheduler, controller, first, iteration, 1)
+        tell(scheduler, controller, second, iteration, 2)
+    assert controller.saved == []
+    tell(scheduler, controller, first, 4, 1)
+    tell(scheduler, controller, second, 4, 2)
+    assert controller.saved == ["t1"]
 
 
 def test_a_bad_trial_goes_on_as_a_good_one() -> None:
     scheduler = make_pbt(resample_probability=0)
-    view, (good, bad) = make_population(scheduler, {"lr": 3, "k": "g"}, {"lr": 1, "k": "b"})
-    assert tell(scheduler, view, good, 2, 10) == CONTINUE
+    controller, (good, bad) = make_population(scheduler, {"lr": 3, "k": "g"}, {"lr": 1, "k": "b"})
+    assert tell(scheduler, controller, good, 2, 10) == CONTINUE
     # It was alone when it was decided upon: neither good nor bad.
-    assert view.saved == []
-    assert tell(scheduler, view, good, 4, 20) == CONTINUE
-    assert tell(scheduler, view, bad, 2, 1) == CONTINUE, "nothing to go on from"
-    tell(scheduler, view, good, 6, 30)
-    assert view.saved == ["t0"]
-    view.saving.add("t0")
-    assert tell(scheduler, view, bad, 4, 2) == NOOP
-    [(target, donor, config, tag)] = view.clones
+    assert controller.saved == []
+    assert tell(scheduler, controller, good, 4, 20) == CONTINUE
+    assert tell(scheduler, controller, bad, 2, 1) == CONTINUE, "nothing to go on from"
+    tell(scheduler, controller, good, 6, 30)
+    assert controller.saved == ["t0"]
+    controller.saving.add("t0")
+    assert tell(scheduler, controller, bad, 4, 2) == NOOP
+    [(target, donor, config, tag)] = controller.clones
     assert (target, donor, config["k"]) == ("t1", "t0", "g")
     assert config["lr"] in (2, 4)
     assert tag == f"1@perturbed[lr={config['lr']}]"
     assert good.config == {"lr": 3, "k": "g"}
 
 
-def exploited(scheduler: PopulationBasedTraining) -> tuple[View, Trial, Trial]:
-    """A population in which t1 was told to go on as t0, which is at iteration 4."""
-    view, (good, bad) = make_population(scheduler, {"lr": 3}, {"lr": 1})
-    tell(scheduler, view, bad, 2, 1)
-    tell(scheduler, view, good, 4, 10)
+def exploited(scheduler: PopulationBasedTraining) -> tuple[RecordingController, Trial, Trial]:
+    """A population in which t1 shall go on from t0, which is at iteration 4."""
+    controller, (good, bad) = make_population(scheduler, {"lr": 3}, {"lr": 1})
+    tell(scheduler, controller, bad, 2, 1)
+    tell(scheduler, controller, good, 4, 10)
     save(good, 4)
-    assert tell(scheduler, view, bad, 4, 2) == NOOP
-    view.saved.clear()
-    return view, good, bad
+    assert tell(scheduler, controller, bad, 4, 2) == NOOP
+    controller.saved.clear()
+    return controller, good, bad
 
 
 def test_a_clone_has_the_time_and_the_score_of_its_donor() -> None:
     scheduler = make_pbt()
-    view, _, bad = exploited(scheduler)
-    view.carry_out()
+    controller, _, bad = exploited(scheduler)
+    controller.carry_out()
     assert scheduler.debug_string() == "PopulationBasedTraining: 0 exploits"
-    assert tell(scheduler, view, bad, 5, 11) == CONTINUE
+    assert tell(scheduler, controller, bad, 5, 11) == CONTINUE
     assert scheduler.debug_string() == "PopulationBasedTraining: 1 exploit"
     # Only now is it due again, and now it is the better one.
-    view.clones.clear()
-    tell(scheduler, view, bad, 6, 12)
-    assert view.saved == ["t1"]
+    controller.clones.clear()
+    tell(scheduler, controller, bad, 6, 12)
+    assert controller.saved == ["t1"]
 
 
 def test_a_clone_that_did_not_come_about_changes_nothing() -> None:
     scheduler = make_pbt()
-    view, _, bad = exploited(scheduler)
+    controller, _, bad = exploited(scheduler)
     # The donor turned out to have no checkpoint: the trial goes on as it was.
-    tell(scheduler, view, bad, 5, 3)
+    tell(scheduler, controller, bad, 5, 3)
     assert scheduler.debug_string() == "PopulationBasedTraining: 0 exploits"
-    view.clones.clear()
-    assert tell(scheduler, view, bad, 6, 3) == NOOP
+    controller.clones.clear()
+    assert tell(scheduler, controller, bad, 6, 3) == NOOP
 
 
 def test_a_clone_of_a_clone_has_one_tag() -> None:
     scheduler = make_pbt()
-    view, good, bad = exploited(scheduler)
-    view.carry_out()
-    tell(scheduler, view, good, 6, 11)
-    view.clones.clear()
+    controller, good, bad = exploited(scheduler)
+    controller.carry_out()
+    tell(scheduler, controller, good, 6, 11)
+    controller.clones.clear()
     bad.status = Status.RUNNING
-    tell(scheduler, view, bad, 6, 3)
-    assert [tag for *_, tag in view.clones] == [f"1@perturbed[lr={view.clones[0][2]['lr']}]"]
+    tell(scheduler, controller, bad, 6, 3)
+    assert [tag for *_, tag in controller.clones] == [
+        f"1@perturbed[lr={controller.clones[0][2]['lr']}]"
+    ]
 
 
 def test_a_trial_does_not_go_back_to_where_it_was_cloned() -> None:
     scheduler = make_pbt()
-    view, good, bad = exploited(scheduler)
-    view.carry_out()
-    view.clones.clear()
+    controller, good, bad = exploited(scheduler)
+    controller.carry_out()
+    controller.clones.clear()
     bad.status = Status.RUNNING
     for iteration in (6, 8):
-        assert tell(scheduler, view, bad, iteration, 3) == CONTINUE
+        assert tell(scheduler, controller, bad, iteration, 3) == CONTINUE
     save(good, 6)
-    tell(scheduler, view, good, 6, 11)
-    assert tell(scheduler, view, bad, 10, 3) == NOOP
-    assert view.clones[0][:2] == ("t1", "t0")
+    tell(scheduler, controller, good, 6, 11)
+    assert tell(scheduler, controller, bad, 10, 3) == NOOP
+    assert controller.clones[0][:2] == ("t1", "t0")
 
 
 def test_a_good_trial_without_a_checkpoint_is_no_donor(caplog: pytest.LogCaptureFixture) -> None:
     scheduler = make_pbt()
-    view, (good, bad) = make_population(scheduler, {"lr": 3}, {"lr": 1})
-    tell(scheduler, view, bad, 2, 1)
-    tell(scheduler, view, good, 2, 9)
-    assert view.saved == ["t0"]
+    controller, (good, bad) = make_population(scheduler, {"lr": 3}, {"lr": 1})
+    tell(scheduler, controller, bad, 2, 1)
+    tell(scheduler, controller, good, 2, 9)
+    assert controller.saved == ["t0"]
     for iteration in (4, 6):
-        assert tell(scheduler, view, bad, iteration, 1) == CONTINUE
-    assert view.clones == []
+        assert tell(scheduler, controller, bad, iteration, 1) == CONTINUE
+    assert controller.clones == []
     assert len(caplog.records) == 1 and "has no checkpoint" in caplog.text
 
 
 def test_a_checkpoint_from_before_the_latest_score_is_not_used() -> None:
     scheduler = make_pbt()
-    view, (good, bad) = make_population(scheduler, {"lr": 3}, {"lr": 1})
+    controller, (good, bad) = make_population(scheduler, {"lr": 3}, {"lr": 1})
     save(good, 1)
-    tell(scheduler, view, good, 2, 9)
-    assert tell(scheduler, view, bad, 2, 1) == CONTINUE
+    tell(scheduler, controller, good, 2, 9)
+    assert tell(scheduler, controller, bad, 2, 1) == CONTINUE
     save(good, 3)
-    assert tell(scheduler, view, bad, 4, 1) == NOOP
+    assert tell(scheduler, controller, bad, 4, 1) == NOOP
 
 
 def test_a_clone_keeps_its_rank_until_its_own_next_result() -> None:
     scheduler = make_pbt()
-    view, trials = make_population(scheduler, *({"lr": 1} for _ in range(8)))
+    controller, trials = make_population(scheduler, *({"lr": 1} for _ in range(8)))
     for number, trial in enumerate(trials):
         save(trial, 2)
-        tell(scheduler, view, trial, 2, number)
+        tell(scheduler, controller, trial, 2, number)
     for number, trial in enumerate(trials):
-        tell(scheduler, view, trial, 4, number)
-        view.carry_out()
+        tell(scheduler, controller, trial, 4, number)
+        controller.carry_out()
     # A quarter of eight: with the scores of their donors they would push others down.
-    assert [clone[0] for clone in view.clones] == ["t0", "t1"]
+    assert [clone[0] for clone in controller.clones] == ["t0", "t1"]
 
 
 def test_a_clone_waits_at_the_time_that_it_was_set_back_to() -> None:
     scheduler = make_pbt()
-    view, (good, bad, other) = make_population(scheduler, {"lr": 3}, {"lr": 1}, {"lr": 2})
-    tell(scheduler, view, good, 2, 9)
+    controller, (good, bad, other) = make_population(scheduler, {"lr": 3}, {"lr": 1}, {"lr": 2})
+    tell(scheduler, controller, good, 2, 9)
     save(good, 2)
-    tell(scheduler, view, other, 4, 5)
-    assert tell(scheduler, view, bad, 6, 1) == NOOP
-    view.carry_out()
+    tell(scheduler, controller, other, 4, 5)
+    assert tell(scheduler, controller, bad, 6, 1) == NOOP
+    controller.carry_out()
     good.status = other.status = Status.PAUSED
     good.status = Status.RUNNING
-    assert scheduler.choose_trial_to_run(view) is bad
+    assert scheduler.choose_trial_to_run(controller) is bad
 
 
 def test_a_trial_between_the_quantiles_is_left_alone() -> None:
     scheduler = make_pbt()
-    view, trials = make_population(scheduler, {"lr": 1}, {"lr": 2}, {"lr": 3})
+    controller, trials = make_population(scheduler, {"lr": 1}, {"lr": 2}, {"lr": 3})
     save(trials[2], 2)
     for trial, score in ((trials[0], 1), (trials[2], 3), (trials[1], 2)):
-        assert tell(scheduler, view, trial, 2, score) == CONTINUE
-    assert view.saved == ["t2"] and view.clones == []
+        assert tell(scheduler, controller, trial, 2, score) == CONTINUE
+    assert controller.saved == ["t2"] and controller.clones == []
 
 
 def test_a_smaller_value_is_better_in_mode_min() -> None:
     scheduler = PopulationBasedTraining(
         "training_iteration", "score", "min", 2, hyperparam_mutations={"lr": [1, 2]}
     )
-    view, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
-    tell(scheduler, view, first, 2, 9)
-    tell(scheduler, view, second, 2, 1)
-    assert view.saved == ["t1"]
+    controller, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    tell(scheduler, controller, first, 2, 9)
+    tell(scheduler, controller, second, 2, 1)
+    assert controller.saved == ["t1"]
 
 
 def test_nan_is_neither_good_nor_bad() -> None:
     scheduler = make_pbt()
-    view, trials = make_population(scheduler, {"lr": 1}, {"lr": 2}, {"lr": 3})
+    controller, trials = make_population(scheduler, {"lr": 1}, {"lr": 2}, {"lr": 3})
     for trial in trials:
         save(trial, 2)
-    tell(scheduler, view, trials[0], 2, 1)
-    tell(scheduler, view, trials[1], 2, 2)
-    assert tell(scheduler, view, trials[2], 2, math.nan) == CONTINUE
-    assert (view.saved, view.clones) == (["t1"], [])
-    assert tell(scheduler, view, trials[0], 4, 1) == NOOP
-    assert view.clones[0][1] == "t1"
+    tell(scheduler, controller, trials[0], 2, 1)
+    tell(scheduler, controller, trials[1], 2, 2)
+    assert tell(scheduler, controller, trials[2], 2, math.nan) == CONTINUE
+    assert (controller.saved, controller.clones) == (["t1"], [])
+    assert tell(scheduler, controller, trials[0], 4, 1) == NOOP
+    assert controller.clones[0][1] == "t1"
 
 
 def test_with_a_fraction_of_zero_no_trial_is_cloned() -> None:
     scheduler = make_pbt(quantile_fraction=0)
-    view, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    controller, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
     for trial in (first, second, first, second):
         save(trial, 2)
-        assert tell(scheduler, view, trial, 2, trial.config["lr"]) == CONTINUE
-    assert (view.saved, view.clones) == ([], [])
+        assert tell(scheduler, controller, trial, 2, trial.config["lr"]) == CONTINUE
+    assert (controller.saved, controller.clones) == ([], [])
 
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.PAUSED])
 def test_a_trial_that_was_decided_upon_makes_way_for_one_that_waits(status: Status) -> None:
     scheduler = make_pbt()
-    view, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    controller, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
     second.status = status
-    assert tell(scheduler, view, first, 1, 1) == CONTINUE
-    assert tell(scheduler, view, first, 2, 1) == PAUSE
+    assert tell(scheduler, controller, first, 1, 1) == CONTINUE
+    assert tell(scheduler, controller, first, 2, 1) == PAUSE
     first.status = Status.PAUSED
-    assert scheduler.choose_trial_to_run(view) is second
+    assert scheduler.choose_trial_to_run(controller) is second
     second.status = Status.TERMINATED
-    assert scheduler.choose_trial_to_run(view) is first
+    assert scheduler.choose_trial_to_run(controller) is first
 
 
 def test_the_trial_that_is_least_far_runs_next() -> None:
     scheduler = make_pbt()
-    view, trials = make_population(scheduler, *({"lr": 1} for _ in range(3)))
+    controller, trials = make_population(scheduler, *({"lr": 1} for _ in range(3)))
     for trial, iteration in zip(trials, (6, 2, 4), strict=True):
-        tell(scheduler, view, trial, iteration, 1)
+        tell(scheduler, controller, trial, iteration, 1)
         trial.status = Status.PAUSED
-    assert scheduler.choose_trial_to_run(view) is trials[1]
-    assert scheduler.choose_trial_to_run(view) is trials[1]
+    assert scheduler.choose_trial_to_run(controller) is trials[1]
+    assert scheduler.choose_trial_to_run(controller) is trials[1]
     trials[1].status = Status.RUNNING
-    assert scheduler.choose_trial_to_run(view) is trials[2]
+    assert scheduler.choose_trial_to_run(controller) is trials[2]
 
 
 # -- missing values -----------------------------------------------------------------------------
@@ -336,18 +338,18 @@ def test_the_trial_that_is_least_far_runs_next() -> None:
 )
 def test_a_result_without_metric_or_time_is_an_error(result: dict[str, Any], key: str) -> None:
     scheduler = make_pbt()
-    view, (trial,) = make_population(scheduler, {"lr": 1})
+    controller, (trial,) = make_population(scheduler, {"lr": 1})
     with pytest.raises(RuntimeError, match=f"needs '{key}'.*require_attrs=False"):
-        scheduler.on_trial_result(view, trial, result)
+        scheduler.on_trial_result(controller, trial, result)
 
 
 def test_a_result_without_metric_or_time_may_be_skipped(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     scheduler = make_pbt(require_attrs=False)
-    view, (trial,) = make_population(scheduler, {"lr": 1})
+    controller, (trial,) = make_population(scheduler, {"lr": 1})
     for _ in range(3):
-        assert scheduler.on_trial_result(view, trial, {"training_iteration": 2}) == CONTINUE
+        assert scheduler.on_trial_result(controller, trial, {"training_iteration": 2}) == CONTINUE
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "'score'" in caplog.text
 
@@ -355,12 +357,12 @@ def test_a_result_without_metric_or_time_may_be_skipped(
 def test_missing_keys_of_the_config_are_drawn_when_a_trial_is_added() -> None:
     mutations = {"lr": [1, 2], "opt": {"decay": tune.uniform(3, 4)}, "batch": lambda: 32}
     scheduler = make_pbt(hyperparam_mutations=mutations)
-    view, (trial,) = make_population(scheduler, {"lr": 7})
+    controller, (trial,) = make_population(scheduler, {"lr": 7})
     decay = trial.config["opt"]["decay"]
     assert trial.config == {"lr": 7, "opt": {"decay": decay}, "batch": 32} and 3 <= decay < 4
     assert trial.evaluated_params == {"opt/decay": decay, "batch": 32}
     revision = trial.revision
-    scheduler.on_trial_add(view, trial)
+    scheduler.on_trial_add(controller, trial)
     assert trial.revision == revision > 0
 
 
@@ -375,16 +377,16 @@ def test_a_custom_function_gets_the_configuration_of_the_step() -> None:
         return {**config, "lr": 99}
 
     scheduler = make_pbt(custom_explore_fn=note)
-    view, *_ = exploited(scheduler)
+    controller, *_ = exploited(scheduler)
     assert seen[0]["lr"] in (1, 2, 3, 4)
-    assert view.clones[0][2] == {"lr": 99}
-    assert view.clones[0][3] == "1@perturbed[lr=99]"
+    assert controller.clones[0][2] == {"lr": 99}
+    assert controller.clones[0][3] == "1@perturbed[lr=99]"
 
 
 def test_a_custom_function_is_enough() -> None:
     scheduler = make_pbt(hyperparam_mutations=None, custom_explore_fn=lambda config: {"new": 1})
-    view, *_ = exploited(scheduler)
-    assert view.clones[0][2:] == ({"new": 1}, "1@perturbed[]")
+    controller, *_ = exploited(scheduler)
+    assert controller.clones[0][2:] == ({"new": 1}, "1@perturbed[]")
 
 
 def test_a_custom_function_must_return_the_config() -> None:
@@ -398,103 +400,107 @@ def test_a_custom_function_must_return_the_config() -> None:
 
 def test_all_wait_for_the_last_one_when_synchronous() -> None:
     scheduler = make_pbt(synch=True)
-    view, trials = make_population(scheduler, *({"lr": 1} for _ in range(3)))
+    controller, trials = make_population(scheduler, *({"lr": 1} for _ in range(3)))
     for trial, score in zip(trials[:2], (1, 3), strict=True):
-        assert tell(scheduler, view, trial, 1, 0) == CONTINUE
-        assert tell(scheduler, view, trial, 2, score) == PAUSE
+        assert tell(scheduler, controller, trial, 1, 0) == CONTINUE
+        assert tell(scheduler, controller, trial, 2, score) == PAUSE
         trial.status = Status.PAUSED
         save(trial, 2)
-    assert view.clones == [] and scheduler.choose_trial_to_run(view) is None
-    assert tell(scheduler, view, trials[2], 2, 2) == CONTINUE
-    assert [clone[:2] for clone in view.clones] == [("t0", "t1")]
-    assert view.saved == []
-    view.carry_out()
-    assert scheduler.choose_trial_to_run(view) is trials[0]
+    assert controller.clones == [] and scheduler.choose_trial_to_run(controller) is None
+    assert tell(scheduler, controller, trials[2], 2, 2) == CONTINUE
+    assert [clone[:2] for clone in controller.clones] == [("t0", "t1")]
+    assert controller.saved == []
+    controller.carry_out()
+    assert scheduler.choose_trial_to_run(controller) is trials[0]
 
 
 @pytest.mark.parametrize(("score", "decision"), [(0, NOOP), (9, CONTINUE)])
 def test_the_last_one_to_come_is_decided_upon_too(score: float, decision: str) -> None:
     scheduler = make_pbt(synch=True)
-    view, (first, last) = make_population(scheduler, {"lr": 1}, {"lr": 2})
-    tell(scheduler, view, first, 2, 5)
+    controller, (first, last) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    tell(scheduler, controller, first, 2, 5)
     first.status = Status.PAUSED
     save(first, 2)
-    view.saving.add("t1")  # as soon as it is asked to
-    assert tell(scheduler, view, last, 2, score) == decision
+    controller.saving.add("t1")  # as soon as it is asked to
+    assert tell(scheduler, controller, last, 2, score) == decision
     expected = [("t1", "t0")] if decision == NOOP else [("t0", "t1")]
-    assert [clone[:2] for clone in view.clones] == expected
-    assert view.saved == ([] if decision == NOOP else ["t1"])
+    assert [clone[:2] for clone in controller.clones] == expected
+    assert controller.saved == ([] if decision == NOOP else ["t1"])
 
 
 def test_a_trial_does_not_start_while_its_donor_is_being_saved() -> None:
     scheduler = make_pbt(synch=True)
-    view, (first, last) = make_population(scheduler, {"lr": 1}, {"lr": 2})
-    tell(scheduler, view, first, 2, 5)
+    controller, (first, last) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    tell(scheduler, controller, first, 2, 5)
     first.status = Status.PAUSED
-    view.saving.add("t1")
-    tell(scheduler, view, last, 2, 9)
-    assert scheduler.choose_trial_to_run(view) is None
-    view.is_stuck = True
-    assert scheduler.choose_trial_to_run(view) is first
-    view.is_stuck = False
-    view.saving.clear()
-    assert scheduler.choose_trial_to_run(view) is first
+    controller.saving.add("t1")
+    tell(scheduler, controller, last, 2, 9)
+    assert scheduler.choose_trial_to_run(controller) is None
+    controller.is_stuck = True
+    assert scheduler.choose_trial_to_run(controller) is first
+    controller.is_stuck = False
+    controller.saving.clear()
+    assert scheduler.choose_trial_to_run(controller) is first
 
 
 def test_a_first_sync_waits_for_the_burn_in_period() -> None:
     scheduler = make_pbt(synch=True, burn_in_period=5)
-    view, (first, _) = make_population(scheduler, {"lr": 1}, {"lr": 2})
-    assert [tell(scheduler, view, first, at, 1) for at in (2, 4, 5)] == [CONTINUE, CONTINUE, PAUSE]
+    controller, (first, _) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    assert [tell(scheduler, controller, first, at, 1) for at in (2, 4, 5)] == [
+        CONTINUE,
+        CONTINUE,
+        PAUSE,
+    ]
 
 
 @pytest.mark.parametrize("how", ["complete", "error", "remove"])
 def test_no_trial_waits_for_a_trial_that_has_ended(how: str) -> None:
     scheduler = make_pbt(synch=True)
-    view, trials = make_population(scheduler, *({"lr": 1} for _ in range(3)))
+    controller, trials = make_population(scheduler, *({"lr": 1} for _ in range(3)))
     for trial, score in zip(trials[:2], (1, 3), strict=True):
-        tell(scheduler, view, trial, 2, score)
+        tell(scheduler, controller, trial, 2, score)
         trial.status = Status.PAUSED
         save(trial, 2)
     last = trials[2]
     if how == "error":
         last.num_failures = 1
-        scheduler.on_trial_error(view, last)
+        scheduler.on_trial_error(controller, last)
         last.status = Status.ERROR
     else:
         last.status = Status.TERMINATED
         if how == "complete":
-            scheduler.on_trial_complete(view, last, {})
+            scheduler.on_trial_complete(controller, last, {})
         else:
-            scheduler.on_trial_remove(view, last)
-    assert [clone[:2] for clone in view.clones] == [("t0", "t1")]
-    view.carry_out()
-    assert scheduler.choose_trial_to_run(view) is trials[0]
+            scheduler.on_trial_remove(controller, last)
+    assert [clone[:2] for clone in controller.clones] == [("t0", "t1")]
+    controller.carry_out()
+    assert scheduler.choose_trial_to_run(controller) is trials[0]
 
 
 def test_a_retried_trial_is_waited_for() -> None:
     scheduler = make_pbt(synch=True)
-    view, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
-    tell(scheduler, view, first, 2, 5)
+    controller, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    tell(scheduler, controller, first, 2, 5)
     first.status = Status.PAUSED
     # It dies while it is being saved.
     second.max_failures = 1
     second.num_failures = 1
-    scheduler.on_trial_error(view, second)
+    scheduler.on_trial_error(controller, second)
     second.status = Status.PENDING
-    scheduler.on_trial_add(view, second)
-    assert view.clones == []
-    assert scheduler.choose_trial_to_run(view) is second
+    scheduler.on_trial_add(controller, second)
+    assert controller.clones == []
+    assert scheduler.choose_trial_to_run(controller) is second
 
 
 def test_a_time_that_jumps_leaves_no_trial_waiting() -> None:
     scheduler = make_pbt(synch=True)
-    view, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
-    assert tell(scheduler, view, first, 50, 5) == PAUSE
+    controller, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
+    assert tell(scheduler, controller, first, 50, 5) == PAUSE
     first.status = Status.PAUSED
     save(first, 50)
-    assert tell(scheduler, view, second, 50, 4) == NOOP
-    view.carry_out()
-    assert scheduler.choose_trial_to_run(view) is not None
+    assert tell(scheduler, controller, second, 50, 4) == NOOP
+    controller.carry_out()
+    assert scheduler.choose_trial_to_run(controller) is not None
 
 
 # -- checks -------------------------------------------------------------------------------------
@@ -573,17 +579,17 @@ def test_a_metric_is_needed() -> None:
 
 def decisions(scheduler: PopulationBasedTraining, *, restores: bool) -> list[Any]:
     """What becomes of four trials over many results, with restores in between, or without."""
-    view, trials = make_population(scheduler, *({"lr": 1} for _ in range(4)))
+    controller, trials = make_population(scheduler, *({"lr": 1} for _ in range(4)))
     seen: list[Any] = []
     for iteration in range(1, 21):
         for number, trial in enumerate(trials):
             save(trial, iteration)
             score = (number * 7 + iteration * 5) % 11
-            seen.append(tell(scheduler, view, trial, iteration, score))
-            view.carry_out()
+            seen.append(tell(scheduler, controller, trial, iteration, score))
+            controller.carry_out()
             trial.status = Status.RUNNING
-            seen.extend(view.clones)
-            view.clones.clear()
+            seen.extend(controller.clones)
+            controller.clones.clear()
             if restores:
                 state = pickle.dumps(scheduler.get_state())
                 scheduler = make_pbt(seed=99)
@@ -611,10 +617,10 @@ def test_the_state_holds_nothing_of_the_user() -> None:
     scheduler = make_pbt(
         hyperparam_mutations={"lr": unpicklable}, custom_explore_fn=lambda config: config
     )
-    view, (good, bad) = make_population(scheduler, {"lr": 3, "f": unpicklable}, {"lr": 1})
-    tell(scheduler, view, good, 2, 10)
+    controller, (good, bad) = make_population(scheduler, {"lr": 3, "f": unpicklable}, {"lr": 1})
+    tell(scheduler, controller, good, 2, 10)
     save(good, 4)
-    assert tell(scheduler, view, bad, 2, 1) == NOOP
+    assert tell(scheduler, controller, bad, 2, 1) == NOOP
     pickle.dumps(scheduler.get_state())
 
 

@@ -15,7 +15,7 @@ from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.testing.scheduler_contract import SchedulerContract
 from localtune.testing.simulation import simulate
 from localtune.trial.trial import Trial
-from tests.schedulers.population_runs import Climbing, View, make_trials, save, tell
+from tests.schedulers.population_runs import Climbing, RecordingController, make_trials, save, tell
 
 CONTINUE, NOOP = TrialScheduler.CONTINUE, TrialScheduler.NOOP
 
@@ -37,12 +37,14 @@ def policy(tmp_path: Path) -> str:
     return write(tmp_path / "pbt_policy_t1.txt", LINES)
 
 
-def make_run(policy: str, **config: Any) -> tuple[PopulationBasedTrainingReplay, View, Trial]:
+def make_run(
+    policy: str, **config: Any
+) -> tuple[PopulationBasedTrainingReplay, RecordingController, Trial]:
     scheduler = PopulationBasedTrainingReplay(policy)
     (trial,) = make_trials({"lr": 7, **config})
-    view = View([trial])
-    scheduler.on_trial_add(view, trial)
-    return scheduler, view, trial
+    controller = RecordingController([trial])
+    scheduler.on_trial_add(controller, trial)
+    return scheduler, controller, trial
 
 
 def test_the_trial_begins_as_the_first_ancestor_did(policy: str) -> None:
@@ -51,15 +53,15 @@ def test_the_trial_begins_as_the_first_ancestor_did(policy: str) -> None:
 
 
 def test_the_config_changes_where_it_changed_for_the_ancestors(policy: str) -> None:
-    scheduler, view, trial = make_run(policy)
+    scheduler, controller, trial = make_run(policy)
     changes: list[tuple[Any, ...]] = []
     for iteration in range(1, 12):
-        decision = tell(scheduler, view, trial, iteration, 0)
-        assert decision == (NOOP if view.clones else CONTINUE)
-        assert view.saved == (["t0"] if view.clones else [])
-        changes.extend((iteration, *clone) for clone in view.clones)
-        view.carry_out()
-        view.clones.clear()
+        decision = tell(scheduler, controller, trial, iteration, 0)
+        assert decision == (NOOP if controller.clones else CONTINUE)
+        assert controller.saved == (["t0"] if controller.clones else [])
+        changes.extend((iteration, *clone) for clone in controller.clones)
+        controller.carry_out()
+        controller.clones.clear()
     assert changes == [
         (5, "t0", "t0", {"lr": 4}, "0@perturbed[lr=4]"),
         (8, "t0", "t0", {"lr": 8}, "0@perturbed[lr=8]"),
@@ -68,24 +70,24 @@ def test_the_config_changes_where_it_changed_for_the_ancestors(policy: str) -> N
 
 
 def test_changes_that_were_passed_over_are_made_up_for_at_once(policy: str) -> None:
-    scheduler, view, trial = make_run(policy)
-    assert tell(scheduler, view, trial, 20, 0) == NOOP
-    assert [clone[2] for clone in view.clones] == [{"lr": 8}]
-    view.carry_out()
-    assert tell(scheduler, view, trial, 21, 0) == CONTINUE
+    scheduler, controller, trial = make_run(policy)
+    assert tell(scheduler, controller, trial, 20, 0) == NOOP
+    assert [clone[2] for clone in controller.clones] == [{"lr": 8}]
+    controller.carry_out()
+    assert tell(scheduler, controller, trial, 21, 0) == CONTINUE
 
 
 def test_a_change_without_a_checkpoint_is_tried_again(
     policy: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    scheduler, view, trial = make_run(policy)
-    assert tell(scheduler, view, trial, 5, 0) == NOOP
-    view.clones.clear()
-    assert tell(scheduler, view, trial, 6, 0) == NOOP
+    scheduler, controller, trial = make_run(policy)
+    assert tell(scheduler, controller, trial, 5, 0) == NOOP
+    controller.clones.clear()
+    assert tell(scheduler, controller, trial, 6, 0) == NOOP
     assert "has no checkpoint" in caplog.text
     save(trial, 6)
-    view.carry_out()
-    assert tell(scheduler, view, trial, 7, 0) == CONTINUE
+    controller.carry_out()
+    assert tell(scheduler, controller, trial, 7, 0) == CONTINUE
 
 
 def test_values_that_json_cannot_hold_are_those_of_the_run(tmp_path: Path) -> None:
@@ -108,10 +110,10 @@ def test_values_that_json_cannot_hold_are_those_of_the_run(tmp_path: Path) -> No
 
 
 def test_there_must_be_one_trial(policy: str) -> None:
-    scheduler, view, trial = make_run(policy)
-    scheduler.on_trial_add(view, trial)
+    scheduler, controller, trial = make_run(policy)
+    scheduler.on_trial_add(controller, trial)
     with pytest.raises(ValueError, match="one trial"):
-        scheduler.on_trial_add(view, make_trials({}, {})[1])
+        scheduler.on_trial_add(controller, make_trials({}, {})[1])
     search = BasicVariantGenerator()
     search.setup({}, 2)
     with pytest.raises(ValueError, match="one trial, but the run would have 2"):
@@ -119,17 +121,17 @@ def test_there_must_be_one_trial(policy: str) -> None:
 
 
 def test_it_can_be_restored_in_the_middle(policy: str) -> None:
-    scheduler, view, trial = make_run(policy)
-    tell(scheduler, view, trial, 5, 0)
-    view.carry_out()
-    view.clones.clear()
+    scheduler, controller, trial = make_run(policy)
+    tell(scheduler, controller, trial, 5, 0)
+    controller.carry_out()
+    controller.clones.clear()
     state = pickle.dumps(scheduler.get_state())
     again = PopulationBasedTrainingReplay(policy)
     again.set_state(pickle.loads(state))
-    again.on_trial_add(view, trial)
+    again.on_trial_add(controller, trial)
     assert trial.config == {"lr": 4}
-    assert tell(again, view, trial, 6, 0) == CONTINUE
-    assert tell(again, view, trial, 8, 0) == NOOP
+    assert tell(again, controller, trial, 6, 0) == CONTINUE
+    assert tell(again, controller, trial, 8, 0) == NOOP
 
 
 @pytest.mark.parametrize("text", ["", "no json\n", "[1, 2]\n", '{"a": 1}\n'])

@@ -32,17 +32,19 @@ from localtune.testing.simulation import simulate
 from localtune.testing.simulation_result import SimulationResult
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
-from tests.schedulers.fakes import FakeView
+from tests.schedulers.fakes import FakeController
 
 ONE_CPU = PlacementGroupFactory([{"CPU": 1}])
 
 
 def make_trial(
-    view: FakeView, scheduler: ResourceChangingScheduler, resources: PlacementGroupFactory
+    controller: FakeController,
+    scheduler: ResourceChangingScheduler,
+    resources: PlacementGroupFactory,
 ) -> Trial:
-    trial = Trial("fake", trial_id=f"t{len(view.trials)}", placement_group_factory=resources)
-    view.trials.append(trial)
-    scheduler.on_trial_add(view, trial)
+    trial = Trial("fake", trial_id=f"t{len(controller.trials)}", placement_group_factory=resources)
+    controller.trials.append(trial)
+    scheduler.on_trial_add(controller, trial)
     return trial
 
 
@@ -65,33 +67,33 @@ class Machine:
     ) -> None:
         self.scheduler = ResourceChangingScheduler(None, function)
         self.scheduler.set_search_properties("score", "max")
-        self.view = FakeView(count)
-        self.view.total_resources = total
-        self.trials = [make_trial(self.view, self.scheduler, base) for _ in range(count)]
+        self.controller = FakeController(count)
+        self.controller.total_resources = total
+        self.trials = [make_trial(self.controller, self.scheduler, base) for _ in range(count)]
         for trial in self.trials:
             trial.status = Status.RUNNING
 
     def report(self, number: int, score: float = 0.0) -> str:
-        """One result of a trial, which goes on with what it gets; returns the decision."""
+        """Reports a result of a trial, sets its new resources, and returns the decision."""
         trial = self.trials[number]
-        decision = self.scheduler.on_trial_result(self.view, trial, {"score": score})
+        decision = self.scheduler.on_trial_result(self.controller, trial, {"score": score})
         trial.last_result = {"score": score}
         if decision == "PAUSE":
             trial.status = Status.PAUSED
-            assert self.scheduler.choose_trial_to_run(self.view) is trial
+            assert self.scheduler.choose_trial_to_run(self.controller) is trial
             trial.status = Status.RUNNING
-            assert self.scheduler.choose_trial_to_run(self.view) is not trial
+            assert self.scheduler.choose_trial_to_run(self.controller) is not trial
         return decision
 
     def end(self, number: int) -> None:
         trial = self.trials[number]
         trial.status = Status.TERMINATED
-        self.scheduler.on_trial_complete(self.view, trial, {})
+        self.scheduler.on_trial_complete(self.controller, trial, {})
 
     def held(self, name: str = "CPU") -> list[float]:
         """How much each trial has that has not ended."""
         amounts = []
-        for trial in self.view.get_live_trials():
+        for trial in self.controller.get_live_trials():
             assert trial.placement_group_factory is not None
             amounts.append(trial.placement_group_factory.required_resources.get(name, 0.0))
         return amounts
@@ -128,7 +130,7 @@ def test_a_trial_gives_back_units_for_a_new_trial_but_never_its_base() -> None:
     assert machine.held() == [4]
 
     for _ in range(3):
-        make_trial(machine.view, machine.scheduler, PlacementGroupFactory([{"CPU": 2}]))
+        make_trial(machine.controller, machine.scheduler, PlacementGroupFactory([{"CPU": 2}]))
     machine.report(0)
 
     assert machine.held()[0] == 2
@@ -139,7 +141,7 @@ def test_no_trial_waits_for_resources_that_another_one_still_holds() -> None:
     machine = Machine(DistributeResources(), 1, {"CPU": 8})
     machine.report(0)
     assert machine.held() == [8]
-    machine.trials.append(make_trial(machine.view, machine.scheduler, ONE_CPU))
+    machine.trials.append(make_trial(machine.controller, machine.scheduler, ONE_CPU))
     machine.trials[1].status = Status.RUNNING
 
     assert machine.report(1) == "CONTINUE"
@@ -237,7 +239,7 @@ def test_units_of_the_best_trial_go_to_trials_that_could_not_start() -> None:
     machine = Machine(DistributeResourcesToTopJob(metric="score", mode="max"), 1, {"CPU": 4})
     machine.report(0, score=0.9)
     assert machine.held() == [4]
-    make_trial(machine.view, machine.scheduler, ONE_CPU)
+    make_trial(machine.controller, machine.scheduler, ONE_CPU)
     machine.report(0, score=0.9)
 
     assert machine.held() == [3, 1]
@@ -303,7 +305,7 @@ def test_a_trial_goes_on_from_where_it_was() -> None:
 
 
 def test_a_trial_with_new_resources_runs_before_all_waiting_trials() -> None:
-    def two_from_the_second(view: Any, trial: Trial, result: Any, scheduler: Any) -> Any:
+    def two_from_the_second(controller: Any, trial: Trial, result: Any, scheduler: Any) -> Any:
         return PlacementGroupFactory([{"CPU": 2}]) if result["training_iteration"] >= 2 else None
 
     result = sweep(ResourceChangingScheduler(None, two_from_the_second), [4, 4, 4], cpus=2)
@@ -322,7 +324,7 @@ def test_the_base_scheduler_decides_which_trials_stop() -> None:
 def test_only_trials_that_go_on_get_other_resources() -> None:
     asked = []
 
-    def note(view: Any, trial: Trial, result: dict[str, Any], scheduler: Any) -> None:
+    def note(controller: Any, trial: Trial, result: dict[str, Any], scheduler: Any) -> None:
         asked.append(result["training_iteration"])
 
     sweep(ResourceChangingScheduler(ASHAScheduler(max_t=3), note), [20], cpus=1)
@@ -354,11 +356,11 @@ def test_an_answer_that_cannot_be_used_ends_the_run(answer: Any, text: str) -> N
 
 def test_trials_must_start_with_the_same() -> None:
     scheduler = ResourceChangingScheduler()
-    view = FakeView()
-    make_trial(view, scheduler, ONE_CPU)
+    controller = FakeController()
+    make_trial(controller, scheduler, ONE_CPU)
 
     with pytest.raises(RuntimeError, match="start with the same resources"):
-        make_trial(view, scheduler, PlacementGroupFactory([{"CPU": 2}]))
+        make_trial(controller, scheduler, PlacementGroupFactory([{"CPU": 2}]))
 
 
 def test_a_trial_that_is_taken_up_again_may_have_others() -> None:
@@ -370,7 +372,7 @@ def test_a_trial_that_is_taken_up_again_may_have_others() -> None:
     again = ResourceChangingScheduler()
     again.set_search_properties("score", "max")
     again.set_state(machine.scheduler.get_state())
-    again.on_trial_add(machine.view, trial)
+    again.on_trial_add(machine.controller, trial)
 
     assert again.base_resources == ONE_CPU
     assert again.resources_of(trial).required_resources == {"CPU": 4}
@@ -410,7 +412,7 @@ def test_clones_of_the_base_scheduler_start_in_workers_of_their_own() -> None:
 
 
 class Learner(tune.Trainable):
-    """Reports what it has, and how often it was started."""
+    """Reports its resources and its number of starts."""
 
     def setup(self, config: dict[str, Any]) -> None:
         self.starts = 1
@@ -428,7 +430,9 @@ class Learner(tune.Trainable):
 
 
 def test_a_worker_gets_the_current_resources_of_its_trial(tmp_path: Path) -> None:
-    def more_each_time(view: Any, trial: Trial, result: dict[str, Any], scheduler: Any) -> Any:
+    def more_each_time(
+        controller: Any, trial: Trial, result: dict[str, Any], scheduler: Any
+    ) -> Any:
         return PlacementGroupFactory([{"CPU": min(result["training_iteration"] + 1, 3)}])
 
     (result,) = tune.Tuner(

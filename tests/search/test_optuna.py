@@ -383,7 +383,7 @@ def test_a_run_with_real_workers(tmp_path: Path) -> None:
 
 
 class _Noted(OptunaSearch):
-    """Writes down what its study was told."""
+    """Records the calls of its study."""
 
     notes: Path
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from localtune.config.tune import check_num_samples
+from localtune.config.checks import check_num_samples
 from localtune.search import BasicVariantGenerator, SearchAlgorithm
 
 

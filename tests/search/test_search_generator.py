@@ -16,7 +16,7 @@ from localtune.search.searcher import Searcher
 
 
 class Listed(Searcher):
-    """Suggests what it was given, in its order; then nothing for now."""
+    """Suggests the given values in their order, and then None."""
 
     def __init__(self, *suggestions: Any, takes_space: bool = False) -> None:
         super().__init__()

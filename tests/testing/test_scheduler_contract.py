@@ -1,4 +1,4 @@
-"""The contract suite for schedulers finds what is wrong."""
+"""The contract suite for schedulers finds faults."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class DecidesNothing(FIFOScheduler):
 
 
 class ForgetsPaused(FIFOScheduler):
-    """Never takes up again whom it has paused."""
+    """Never lets a paused trial run again."""
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Any) -> str:
         return self.PAUSE
@@ -63,7 +63,7 @@ class StartsAnew(FIFOScheduler):
 
 
 class LosesFailed(FIFOScheduler):
-    """Lets nobody run once that a trial has failed."""
+    """Lets no trial run after one has failed."""
 
     def __init__(self) -> None:
         self._is_sad = False
@@ -130,7 +130,7 @@ def contract_of(make: type[TrialScheduler]) -> SchedulerContract:
         (TakesEveryMetric, "test_it_takes_the_metric_of_the_run_once", None),
     ],
 )
-def test_it_finds_what_is_wrong(make: Any, test: str, text: str) -> None:
+def test_it_finds_faults(make: Any, test: str, text: str) -> None:
     with pytest.raises(AssertionError, match=text):
         getattr(contract_of(make), test)()
 

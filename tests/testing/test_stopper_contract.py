@@ -1,4 +1,4 @@
-"""The contract suite for stoppers finds what is wrong."""
+"""The contract suite for stoppers finds faults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from localtune.testing.stopper_contract import StopperContract
 
 
 class Counts(Stopper):
-    """Stops at each fifth result, whoever's it is; forgets in a pickle how many there were."""
+    """Stops at each fifth result of any trial; its pickle loses the number of results."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -83,7 +83,7 @@ RESTORED = "test_a_restored_stopper_gives_the_same_answers"
         (WarnsAgain, "test_a_missing_key_is_warned_of_once", AssertionError),
     ],
 )
-def test_it_finds_what_is_wrong(make: Any, test: str, error: type[Exception]) -> None:
+def test_it_finds_faults(make: Any, test: str, error: type[Exception]) -> None:
     class Contract(StopperContract):
         def make_stopper(self) -> Stopper:
             stopper: Stopper = make()

@@ -50,7 +50,7 @@ def write_report(
     """
     from localtune.analysis.experiment_paths import find_experiment
     from localtune.analysis.trial_files import read_with_fallback
-    from localtune.config.tune import check_metric_and_mode
+    from localtune.config.checks import check_metric_and_mode
 
     check_metric_and_mode(metric, mode)
     experiment = read_with_fallback(
