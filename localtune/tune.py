@@ -244,7 +244,7 @@ def run_experiments(
 def _taking(
     resume: bool | str | None, resume_config: ResumeConfig | None, if_exists: str | None
 ) -> tuple[ResumeConfig | None, str]:
-    """How to go on with what is there, None for a new run; and what a taken name means."""
+    """How to go on with an earlier run (None begins a new one), and ``if_exists``."""
     given = resume_config or parse_resume(resume)
     if if_exists is None:
         return given, "add"
@@ -291,7 +291,7 @@ def _run_all(
 
 
 def _as_list(callbacks: Any) -> Any:
-    """Callbacks as a RunConfig has them; what is no sequence is refused with the others."""
+    """A tuple of callbacks as a list; other values are checked with the specification."""
     return list(callbacks) if isinstance(callbacks, tuple) else callbacks
 
 

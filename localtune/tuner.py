@@ -265,7 +265,7 @@ class _TakenUp:
 
     Attributes:
         spec: What it runs.
-        directory: Where it keeps that, and how it takes what is there.
+        directory: Where it keeps the results, and how it takes earlier ones.
         analysis: The results that are there; None if there are none yet.
     """
 

@@ -140,8 +140,8 @@ def resolve_storage_path(path: str | os.PathLike[str] | None, filesystem: Any = 
         filesystem: The ``storage_filesystem``.
 
     Raises:
-        ValueError: for what is no path, a relative path of this machine, or a ``filesystem`` that
-            is none.
+        ValueError: for an object that is no path, a relative path of this machine, or a
+            ``filesystem`` that is none.
         ExtraMissingError: for a ``filesystem`` without fsspec.
     """
     if not (path is None or isinstance(path, (str, os.PathLike))):

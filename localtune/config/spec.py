@@ -118,7 +118,7 @@ class RunSpec:
         reporter are left out if they cannot be pickled.
 
         Raises:
-            TypeError: if another part cannot be pickled; names what is to blame.
+            TypeError: if another part cannot be pickled; the error names the variable.
         """
         run_config = copy.copy(self.run_config)
         run_config.storage_filesystem = None

@@ -15,8 +15,7 @@ class SyncConfig:
         sync_timeout: Seconds that the end of a run waits for the rest to be uploaded.
         sync_artifacts: Whether all files in the trials' directories are uploaded, not just
             histories, errors and checkpoints.
-        sync_artifacts_on_checkpoint: Accepted for compatibility: artifacts are uploaded with
-            whatever else is.
+        sync_artifacts_on_checkpoint: Accepted for compatibility, without effect.
 
     Raises:
         ValueError: for a value that is no number of seconds.

@@ -22,7 +22,7 @@ class ExperimentDirectory:
     Attributes:
         path: The directory.
         remote: The experiment's place in its remote storage, None without one.
-        files: {name: content} of what is written there when a run begins.
+        files: {name: content} of files that a run writes there when it begins.
         resume: How to go on with the run that is there; None begins a new one.
         run: Number of the run that goes on, from 1; None is the latest.
         trust: Whether to read the directory though another user could have written it.

@@ -206,9 +206,9 @@ def spec_with(experiment: Experiment, tune_config: TuneConfig, run_config: RunCo
     """The specification of an experiment, with all that an Experiment has no argument for.
 
     Args:
-        experiment: Says what it has arguments for.
-        tune_config: Says the rest of its kind.
-        run_config: Says the rest of its kind.
+        experiment: Its values win where it has an argument.
+        tune_config: Has the other values.
+        run_config: Has the other values.
 
     Raises:
         ValueError: if both contradict each other.

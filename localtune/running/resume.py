@@ -1,4 +1,4 @@
-"""What a run that is taken up again finds in its directory: trials, states, the seed."""
+"""Resuming: the trials, the states and the seed of an earlier run."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Found:
         self.trials = db.load()
         state = db.get("searcher")
         if state is None and self.trials:
-            # It would begin anew, beside what it has proposed already.
+            # The searcher would begin anew, and propose the same trials again.
             raise db.damaged("it has trials, and nothing of the searcher that proposed them")
         if state is not None:
             try:
@@ -142,13 +142,13 @@ def renew(
     scheduler: TrialScheduler,
     before: Mapping[str, Any],
 ) -> None:
-    """Gives trials that go on what the run was given anew: constants, objects, resources.
+    """Gives trials that go on the constants, objects and resources of a new specification.
 
     Values that were drawn for a trial stay, and so do those that a scheduler has changed.
 
     Args:
         trials: Of the run that is taken up.
-        spec: What it was given.
+        spec: The new specification.
         scheduler: Of the run.
         before: :func:`~localtune.search.renewal.plain_constants` of the space it had before.
 
@@ -209,7 +209,7 @@ def resumed_stopper(
     try:
         as_given = dump(given)
     except Exception:
-        return given, {}  # Whoever keeps its state says so.
+        return given, {}  # A warning follows when its state is kept.
     state = db.get("stopper") if db is not None else None
     if db is not None and state is not None and db.get("stopper_as_given") == as_given:
         return cast("Stopper", _loaded(state, trials, "stop conditions")), {}

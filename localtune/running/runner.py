@@ -118,7 +118,7 @@ def _searching(parts: RunParts, executor: Executor) -> Iterator[None]:
 def _first_decisions(
     settings: RunSettings, parts: RunParts, found: Found, executor: Executor
 ) -> tuple[Controller, list[Instruction]]:
-    """The controller, and what it decides first: that may show that nothing can be carried out."""
+    """The controller and its first instructions; raises the error of a run that cannot begin."""
     state = Controller(
         settings,
         parts.searcher,
@@ -246,7 +246,7 @@ class _Run:
     def _end_output(self) -> None:
         state, loop = self.state, self.loop
         try:
-            # A run that has not begun has no trials, whatever was meant to be one.
+            # Before the loop begins, no trial is on record.
             self.callbacks.end(state.trials if loop is not None else [])
         except CallbackError as error:
             state.abort(error_of_callback(error))

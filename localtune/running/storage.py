@@ -1,10 +1,10 @@
 """RunStorage: the experiment's directory as one run uses it.
 
-enter   lock; look at what is there         nothing is written, all can be refused
+enter   lock; read the earlier run          nothing is written; the run can be refused
   |
-begin   marker, files, database             what says that there is a run
+begin   marker, files, database             the directory belongs to this run
   |
-exit    upload the rest, close, let go      without begin(), all is as it was
+exit    upload the rest, close, unlock      without begin(), nothing has changed
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Goal: TypeAlias = "tuple[str | None, str | None]"
 
 
 class RunStorage:
-    """Where a run reads what there is, and keeps what it does.
+    """Reads the earlier run of an experiment's directory, and keeps the state of a new one.
 
     Args:
         spec: Of the run.
@@ -60,7 +60,7 @@ class RunStorage:
                 experiment_claimed(path, trust=directory.trust)
             )
             if has_database(path):
-                # A copy: SQLite would mend what a killed run has left, and a run that is refused
+                # A copy: SQLite would repair the files of a killed run, and a run that is refused
                 # changes nothing.
                 self._db = stack.enter_context(copied(path, trust=directory.trust))
                 if directory.run is not None:
@@ -84,11 +84,11 @@ class RunStorage:
         return self._db if self._directory.resume is not None else None
 
     def begin(self, found: Found, goal: Goal, now: float) -> ExperimentDB:
-        """Begins to write: from here on the experiment is this run's.
+        """Begins to write: from now on the directory belongs to this run.
 
         Args:
             found: The trials that the run goes on with.
-            goal: Metric and mode of the run, None for what is not known.
+            goal: Metric and mode of the run; None for one that is not known.
             now: Unix time.
 
         Returns:
@@ -139,7 +139,7 @@ class RunStorage:
         return db
 
     def _remove_stale(self) -> None:
-        """Removes what an earlier run was started with, where this one brings nothing such."""
+        """Removes the files of an earlier run's start that this run has not replaced."""
         for name in {TUNER_FILE, COMMAND_FILE} - self._directory.files.keys():
             with contextlib.suppress(FileNotFoundError):
                 os.remove(os.path.join(self._directory.path, name))

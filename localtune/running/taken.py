@@ -1,7 +1,7 @@
-"""A name that is taken: what is there already, and whether a new run may join it.
+"""Names that are taken: an experiment is in the directory of a run that begins.
 
-    if_exists   the name is taken: an experiment is in the directory
-    "add"       a new run in the same directory; one warning says what is there, and how to go on
+    if_exists   what happens
+    "add"       a new run in the same directory; one warning describes the experiment
     "error"     refused
     "resume"    goes on with the latest run, if trainable and keys of the search space are the same;
                 one warning names settings that differ
@@ -30,7 +30,7 @@ from localtune.utils.text import count, format_number, one_line
 
 logger = get_logger(__name__)
 
-# Key of a run's state: what it has to have in common with who goes on with it.
+# Keys of a run's state: for comparison with a run that goes on with it.
 _IDENTITY = "identity"
 _CONSTANTS = "constants"
 _SHOWN_CHANGES = 5
@@ -86,7 +86,7 @@ def check_taken(spec: RunSpec, directory: ExperimentDirectory, db: ExperimentDB 
 
 
 def identity_of(spec: RunSpec) -> dict[str, Any]:
-    """What a run keeps, so that another one does not go on with it by mistake, or unnoticed."""
+    """{key: value} that a run keeps for comparison with a run that goes on with it."""
     identity = {
         "trainable": spec.trainable_name,
         "keys": keys_of(spec.param_space),
@@ -97,7 +97,7 @@ def identity_of(spec: RunSpec) -> dict[str, Any]:
 
 
 def warn_of_taken(directory: ExperimentDirectory, db: ExperimentDB | None) -> None:
-    """Says of a run that is added what is there already, and how to go on with that instead.
+    """Warns that a run is added to an experiment, and names ways to go on with that instead.
 
     Args:
         directory: Where the run is added.
@@ -129,7 +129,7 @@ def warn_of_changes(
     db: ExperimentDB,
     goal: tuple[str | None, str | None],
 ) -> None:
-    """Says which settings of a run that goes on differ from those that it had before.
+    """Warns of settings of a run that goes on, if they differ from those that it had before.
 
     Args:
         spec: Of the run.
@@ -161,7 +161,7 @@ def warn_of_changes(
 
 
 def _settings(notes: Mapping[str, Any], goal: tuple[str | None, str | None]) -> dict[str, Any]:
-    """{name: value} of what is compared; without what is not on record."""
+    """{name: value} of the settings that are compared, as far as they are on record."""
     identity = notes[_IDENTITY]
     known = {"num_samples": identity.get("num_samples"), "metric": goal[0], "mode": goal[1]}
     space = {**notes[_CONSTANTS], **identity.get("domains", {})}
