@@ -59,6 +59,11 @@ class TuneConfig:
         seconds_of(self.time_budget_s)
 
     @property
+    def trial_limit(self) -> int:
+        """``max_concurrent_trials`` as a number; 0 is no limit."""
+        return self.max_concurrent_trials or 0
+
+    @property
     def budget_s(self) -> float | None:
         """``time_budget_s`` in seconds, None for no budget."""
         return seconds_of(self.time_budget_s)

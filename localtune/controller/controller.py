@@ -75,11 +75,12 @@ class Controller:
         capacity: Capacity,
         clock: Clock,
     ) -> None:
+        spec = settings.spec
         workers = WorkerTable(capacity)
         record = RunRecord(workers, may_reuse_workers=settings.reuse_workers)
         out = InstructionList()
         commands = WorkerCommands(record, out, clock)
-        shutdown = Shutdown(record, out, commands, exports=bool(settings.export_formats))
+        shutdown = Shutdown(record, out, commands, exports=bool(spec.export_formats))
         view = SchedulerView(
             record.trials, record.live, searcher, capacity.resources, record.is_saving
         )
@@ -88,12 +89,12 @@ class Controller:
         ends = TrialEnds(record, out, deciders, commands, cloning)
         requests = Requests(record, view.requests, commands, cloning, ends)
         failures = Failures(
-            settings, record, out, commands, deciders, cloning, ends, shutdown, clock
+            spec.failure_config, record, out, commands, deciders, cloning, ends, shutdown, clock
         )
-        saves = Saves(record, out, cloning, settings.checkpoint_config)
-        decisions = Decisions(record, commands, cloning, saves, ends, settings.export_formats)
+        saves = Saves(record, out, cloning, spec.checkpoint_config)
+        decisions = Decisions(record, commands, cloning, saves, ends, spec.export_formats)
         metric_check = MetricCheck(
-            settings.metric,
+            spec.tune_config.metric,
             _single(scheduler.metric),
             _single(searcher.metric),
             numbers=[*stopper.number_keys(), *scheduler.number_keys()],
@@ -121,7 +122,7 @@ class Controller:
             shutdown,
             clock,
             capacity,
-            settings.max_concurrent_trials,
+            spec.tune_config.trial_limit,
         )
         self.record = record
         self._out = out
@@ -142,7 +143,7 @@ class Controller:
             requests,
             shutdown,
             clock,
-            time_budget_s=settings.time_budget_s,
+            time_budget_s=spec.tune_config.budget_s,
             can_save=settings.can_save,
         )
 

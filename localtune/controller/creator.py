@@ -52,7 +52,7 @@ class Creator:
 
     def can_create(self) -> bool:
         """Returns whether limits allow one more trial and the searcher has not finished."""
-        record, limit = self._record, self._settings.max_concurrent_trials
+        record, limit = self._record, self._settings.spec.tune_config.trial_limit
         return (
             record.counts[Status.PENDING] < self._lookahead()
             and (limit <= 0 or len(record.live) < limit)

@@ -10,12 +10,12 @@
 from __future__ import annotations
 
 from localtune.clock import Clock
-from localtune.controller import instructions, trial_errors
+from localtune.config.failure import FailureConfig
+from localtune.controller import instructions, limits, trial_errors
 from localtune.controller.cloning import Cloning
 from localtune.controller.commands import WorkerCommands
 from localtune.controller.deciders import Deciders
 from localtune.controller.record import RunRecord
-from localtune.controller.settings import RunSettings
 from localtune.controller.shutdown import Shutdown
 from localtune.controller.trial_ends import TrialEnds
 from localtune.controller.workers import Phase, Worker
@@ -30,7 +30,7 @@ class Failures:
     """Retries trials that fail, or gives them up.
 
     Args:
-        settings: How often and how long a trial is tried, and how many failures end the run.
+        config: How often and how long a trial is tried, and how many failures end the run.
         record: State of the run.
         out: Receives the instructions.
         commands: Stops workers.
@@ -43,7 +43,7 @@ class Failures:
 
     def __init__(
         self,
-        settings: RunSettings,
+        config: FailureConfig,
         record: RunRecord,
         out: instructions.InstructionList,
         commands: WorkerCommands,
@@ -53,7 +53,7 @@ class Failures:
         shutdown: Shutdown,
         clock: Clock,
     ) -> None:
-        self._settings = settings
+        self._config = config
         self._record = record
         self._out = out
         self._commands = commands
@@ -63,8 +63,8 @@ class Failures:
         self._shutdown = shutdown
         self._clock = clock
         self._failed_count = 0
-        limits = settings.limits
-        self._has_time_limits = (limits.iteration_timeout_s, limits.trial_timeout_s) != (None, None)
+        time_limits = (config.iteration_timeout_s, config.trial_timeout_s)
+        self._has_time_limits = time_limits != (None, None)
 
     def check(self) -> None:
         """Fails the trials that take too long, and retries those that have waited long enough."""
@@ -142,11 +142,10 @@ class Failures:
 
     def _fail_overdue(self) -> None:
         """Fails the trials that exceed a limit of time, and kills their workers."""
-        limits = self._settings.limits
         now = self._clock.monotonic()
         for worker in self._record.workers:
             trial = worker.trial
-            error = limits.overdue(worker, trial, now) if trial is not None else None
+            error = limits.overdue(self._config, worker, trial, now) if trial is not None else None
             if trial is not None and error is not None:
                 self._commands.dismiss(worker, "its trial takes too long", force=True)
                 self.fail(worker, trial, error)
@@ -179,7 +178,7 @@ class Failures:
             self._ends.end_well(trial)
         else:
             record.move(trial, Status.ERROR)
-            wait_s = self._settings.limits.retry_wait(trial.num_failures)
+            wait_s = limits.retry_wait(self._config, trial.num_failures)
             if wait_s:
                 record.retry_times[trial.trial_id] = self._clock.monotonic() + wait_s
             else:
@@ -203,12 +202,12 @@ class Failures:
         self._deciders.end(trial, error=True)
         self._out.append(instructions.Notify("on_trial_error", trial))
         self._out.append(instructions.Persist(trial))
-        if self._settings.raise_first_error:
+        if self._config.fail_fast == "raise":
             self._shutdown.abort(error)
-        elif self._settings.fail_fast and not self._record.is_ending:
+        elif self._config.fail_fast and not self._record.is_ending:
             self._shutdown.cut_short("a trial failed, and fail_fast is set")
-        why = self._settings.limits.why_too_many(
-            self._failed_count, has_result=self._record.has_result
+        why = limits.why_too_many(
+            self._config, self._failed_count, has_result=self._record.has_result
         )
         if why and not self._record.is_ending:
             self._out.append(

@@ -28,19 +28,20 @@ def make_trial(settings: RunSettings, suggestion: Suggestion, number: int) -> Tr
         TuneError: if the function that says which resources the trial needs fails.
         ValueError: for resources or names that cannot be used.
     """
+    spec = settings.spec
     trial = Trial(
-        settings.trainable_name,
+        spec.trainable_name,
         trial_id=suggestion.trial_id,
         config=suggestion.config,
         evaluated_params=suggestion.evaluated_params,
         experiment_tag=suggestion.experiment_tag,
         experiment_path=settings.experiment_path,
         placement_group_factory=_resources_of(settings, suggestion.config),
-        stopping_criterion=settings.stopping_criterion,
-        checkpoint_config=settings.checkpoint_config,
-        max_failures=settings.max_failures,
-        log_to_file=settings.log_to_file,
-        start_point=_start_point(settings.restore_path),
+        stopping_criterion=spec.stop_bounds,
+        checkpoint_config=spec.checkpoint_config,
+        max_failures=spec.failure_config.max_failures,
+        log_to_file=spec.run_config.output_files,
+        start_point=_start_point(spec.restore),
         seed=(
             trial_seed(settings.seed, number)
             if settings.repeat_seed is None
@@ -49,8 +50,8 @@ def make_trial(settings: RunSettings, suggestion: Suggestion, number: int) -> Tr
     )
     name_trial(
         trial,
-        name_creator=settings.trial_name_creator,
-        dirname_creator=settings.trial_dirname_creator,
+        name_creator=spec.tune_config.trial_name_creator,
+        dirname_creator=spec.tune_config.trial_dirname_creator,
         date_text=settings.date_text,
     )
     return trial

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localtune.callback import Callback
-from localtune.config.failure import FailureConfig
 from localtune.config.spec import RunSpec
 from localtune.controller.background_search import BackgroundSearch
-from localtune.controller.limits import Limits
 from localtune.controller.settings import RunSettings
 from localtune.error import ResourceRequestError, TuneError
 from localtune.execution.executor import Capacity, Executor
@@ -195,43 +193,19 @@ def make_settings(
     """
     trainable = get_trainable_cls(spec.trainable_name)
     own_methods = _own_methods(trainable)
-    tune_config, failure_config = spec.tune_config, spec.failure_config
     # A scheduler that clones trials changes their configs all the time. A worker whose trainable
     # has reset_config need not be started again for that.
     can_reset = "reset_config" in own_methods
     return RunSettings(
-        trainable_name=spec.trainable_name,
-        experiment_path=experiment_path,
-        resources_of=resources_function(spec),
-        metric=tune_config.metric,
-        checkpoint_config=spec.checkpoint_config,
-        stopping_criterion=spec.stop_bounds,
-        max_concurrent_trials=tune_config.max_concurrent_trials or 0,
-        time_budget_s=tune_config.budget_s,
-        max_failures=failure_config.max_failures,
-        fail_fast=bool(failure_config.fail_fast),
-        raise_first_error=failure_config.fail_fast == "raise",
-        limits=_limits_of(failure_config),
+        spec,
+        experiment_path,
+        resources_function(spec),
         can_save="save_checkpoint" in own_methods or issubclass(trainable, FunctionTrainable),
-        reuse_workers=tune_config.reuse_actors or (scheduler.clones_trials and can_reset),
-        lookahead=_lookahead(tune_config.num_samples),
-        log_to_file=spec.run_config.output_files,
-        export_formats=spec.export_formats,
-        restore_path=spec.restore,
-        trial_name_creator=tune_config.trial_name_creator,
-        trial_dirname_creator=tune_config.trial_dirname_creator,
+        reuse_workers=spec.tune_config.reuse_actors or (scheduler.clones_trials and can_reset),
+        lookahead=_lookahead(spec.tune_config.num_samples),
         date_text=date_str(),
         seed=seed,
         repeat_seed=_repeat_seed(),
-    )
-
-
-def _limits_of(config: FailureConfig) -> Limits:
-    return Limits(
-        config.iteration_timeout_s,
-        config.trial_timeout_s,
-        config.retry_wait_s,
-        config.max_failed_trials,
     )
 
 

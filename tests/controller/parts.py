@@ -11,7 +11,6 @@ from localtune.controller.deciders import Deciders
 from localtune.controller.instructions import Instruction, InstructionList
 from localtune.controller.record import RunRecord
 from localtune.controller.requests import Requests
-from localtune.controller.settings import RunSettings
 from localtune.controller.shutdown import Shutdown
 from localtune.controller.trial_ends import TrialEnds
 from localtune.controller.view import SchedulerView
@@ -32,15 +31,6 @@ CAPACITY = Capacity({"CPU": 2.0})
 
 def make_record(*, may_reuse_workers: bool = False) -> RunRecord:
     return RunRecord(WorkerTable(CAPACITY), may_reuse_workers=may_reuse_workers)
-
-
-def make_settings(**options: Any) -> RunSettings:
-    return RunSettings(
-        trainable_name="trainable",
-        experiment_path="/nowhere",
-        resources_of=lambda config: resource_dict_to_pg_factory({"cpu": 1}),
-        **options,
-    )
 
 
 class Parts:

@@ -10,9 +10,7 @@ from typing import Any
 
 from localtune.controller import instructions
 from localtune.controller.controller import Controller
-from localtune.controller.settings import RunSettings
 from localtune.execution.executor import Capacity, Exited, Replied, WorkerExit
-from localtune.resources import resource_dict_to_pg_factory
 from localtune.result import SHOULD_CHECKPOINT
 from localtune.schedulers import FIFOScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
@@ -22,6 +20,7 @@ from localtune.testing import ManualClock
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from localtune.worker import messages
+from tests.controller.settings import make_settings
 
 # How a worker can end that has been told to stop, or dies.
 FINISHES, KILLED, KILLED_LATE = "finishes", "killed", "killed late"
@@ -41,14 +40,8 @@ def make_controller(
 ) -> Controller:
     searcher = searcher or BasicVariantGenerator()
     searcher.setup({}, num_samples)
-    run_settings = RunSettings(
-        trainable_name="trainable",
-        experiment_path="/nowhere",
-        resources_of=lambda config: resource_dict_to_pg_factory(request or {"cpu": 1}),
-        **options,
-    )
     return Controller(
-        run_settings,
+        make_settings(request, **options),
         searcher,
         scheduler or FIFOScheduler(),
         stopper or NoopStopper(),

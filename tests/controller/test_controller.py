@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from localtune.config.checkpoint import CheckpointConfig
 from localtune.controller import instructions
 from localtune.controller.controller import Controller
-from localtune.controller.limits import Limits
 from localtune.error import (
     MissingMetricError,
     ResourceRequestError,
@@ -311,7 +310,7 @@ def test_whatever_happens_the_run_ends_and_its_record_is_what_lies_on_the_disk(
         max_failures=max_failures,
         fail_fast=end == "fail_fast" and max_failures == 0,
         time_budget_s=100.0 if end == "time" else None,
-        limits=Limits(retry_wait_s=1.0 if frequency == 1 else 0.0),
+        retry_wait_s=1.0 if frequency == 1 else 0.0,
         checkpoint_config=CheckpointConfig(checkpoint_frequency=frequency, num_to_keep=num_to_keep),
     )
     workers = Workers(controller, reports_checkpoints=reports_checkpoints)
@@ -502,8 +501,7 @@ def test_a_searcher_that_suggests_nothing_for_ever_ends_the_run() -> None:
 
 def test_a_step_that_does_not_come_back_is_a_failure_and_its_worker_is_killed() -> None:
     clock = ManualClock()
-    limits = Limits(iteration_timeout_s=10)
-    controller = make_controller(1, cpus=1, clock=clock, limits=limits, max_failures=1)
+    controller = make_controller(1, cpus=1, clock=clock, iteration_timeout_s=10, max_failures=1)
     workers = Workers(controller)
     workers.advance()
     (trial,) = controller.trials
@@ -522,7 +520,7 @@ def test_a_step_that_does_not_come_back_is_a_failure_and_its_worker_is_killed() 
 
 def test_a_trial_that_runs_too_long_is_not_retried() -> None:
     clock = ManualClock()
-    controller = make_controller(1, clock=clock, limits=Limits(trial_timeout_s=10), max_failures=-1)
+    controller = make_controller(1, clock=clock, trial_timeout_s=10, max_failures=-1)
     workers = Workers(controller)
     workers.advance()
     (trial,) = controller.trials
@@ -535,7 +533,7 @@ def test_a_trial_that_runs_too_long_is_not_retried() -> None:
 
 def test_retries_wait_twice_as_long_each_time() -> None:
     clock = ManualClock()
-    controller = make_controller(1, clock=clock, limits=Limits(retry_wait_s=4), max_failures=2)
+    controller = make_controller(1, clock=clock, retry_wait_s=4, max_failures=2)
     workers = Workers(controller)
     for wait_s in (4, 8):
         workers.advance()
@@ -568,7 +566,7 @@ def test_a_run_in_which_all_fails_ends_early() -> None:
 
 @pytest.mark.parametrize(("limit", "failures"), [(0, 1), (3, 4), (-1, 50)])
 def test_the_number_of_failed_trials_can_be_limited(limit: int, failures: int) -> None:
-    controller = make_controller(50, cpus=1, limits=Limits(max_failed_trials=limit))
+    controller = make_controller(50, cpus=1, max_failed_trials=limit)
     assert fail_all(controller) == failures
 
 

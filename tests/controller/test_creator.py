@@ -10,7 +10,8 @@ from localtune.controller.creator import Creator
 from localtune.error import ResourceRequestError
 from localtune.resources import resource_dict_to_pg_factory
 from localtune.trial.status import Status
-from tests.controller.parts import Parts, make_settings, make_trial
+from tests.controller.parts import Parts, make_trial
+from tests.controller.settings import make_settings
 
 
 def make_creator(parts: Parts, **options: Any) -> Creator:
@@ -51,9 +52,7 @@ def test_a_searcher_with_nothing_to_suggest_is_asked_again_later(
 
 def test_a_trial_that_can_never_run_ends_the_run() -> None:
     parts = Parts(6)
-    many = resource_dict_to_pg_factory({"cpu": 3})
-    creator = make_creator(parts)
-    creator._settings.resources_of = lambda config: many
+    creator = make_creator(parts, request={"cpu": 3})
     assert not creator.create()
     assert isinstance(parts.record.error, ResourceRequestError) and not parts.record.trials
 

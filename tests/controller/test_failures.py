@@ -6,20 +6,21 @@ from typing import Any
 
 import pytest
 
+from localtune.config.failure import FailureConfig
 from localtune.controller import instructions
 from localtune.controller.failures import Failures
-from localtune.controller.limits import HOPELESS_COUNT, Limits
+from localtune.controller.limits import HOPELESS_COUNT
 from localtune.controller.workers import Phase
 from localtune.error import TrialError, WorkerDiedError, WorkerStartError
 from localtune.execution.executor import WorkerExit
 from localtune.trial.status import Status
 from localtune.worker import messages
-from tests.controller.parts import Parts, make_settings
+from tests.controller.parts import Parts
 
 
 def make_failures(parts: Parts, **options: Any) -> Failures:
     return Failures(
-        make_settings(**options),
+        FailureConfig(**options),
         parts.record,
         parts.out,
         parts.commands,
@@ -53,7 +54,7 @@ def test_a_retry_may_wait() -> None:
     parts = Parts()
     worker, trial = parts.add_running()
     trial.max_failures = -1
-    failures = make_failures(parts, limits=Limits(retry_wait_s=4))
+    failures = make_failures(parts, retry_wait_s=4)
     reply = messages.Failed("Train", "ValueError", "bad lr", "traceback")
     failures.take_reply(worker, trial, reply)
     assert worker.phase is Phase.STOPPING
@@ -70,7 +71,7 @@ def test_a_retry_may_wait() -> None:
     [
         ({}, Status.RUNNING),
         ({"fail_fast": True}, Status.TERMINATED),
-        ({"raise_first_error": True}, Status.RUNNING),
+        ({"fail_fast": "raise"}, Status.RUNNING),
     ],
 )
 def test_a_trial_without_tries_left_ends_and_with_it_the_run_if_it_was_told_so(
@@ -84,7 +85,7 @@ def test_a_trial_without_tries_left_ends_and_with_it_the_run_if_it_was_told_so(
     make_failures(parts, **options).fail(worker, trial, error)
     assert trial.status is Status.ERROR and other.status is status
     assert parts.record.is_ending is bool(options)
-    assert parts.record.error is (error if "raise_first_error" in options else None)
+    assert parts.record.error is (error if options.get("fail_fast") == "raise" else None)
 
 
 @pytest.mark.parametrize("has_result", [False, True])
@@ -136,7 +137,7 @@ def test_memory_that_ran_short_limits_the_trials_at_once() -> None:
 def test_a_trial_that_takes_too_long_fails_and_its_worker_is_killed() -> None:
     parts = Parts()
     worker, trial = parts.add_running()
-    failures = make_failures(parts, limits=Limits(iteration_timeout_s=10))
+    failures = make_failures(parts, iteration_timeout_s=10)
     parts.clock.advance(10)
     failures.check()
     assert statuses(parts) == [Status.RUNNING]

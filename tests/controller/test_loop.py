@@ -12,14 +12,13 @@ import pytest
 
 import localtune as tune
 from localtune.controller.controller import Controller
-from localtune.controller.settings import RunSettings
 from localtune.error import TrialError, TuneError
 from localtune.execution.executor import Capacity
-from localtune.resources import resource_dict_to_pg_factory
 from localtune.schedulers import FIFOScheduler
 from localtune.search import BasicVariantGenerator
 from localtune.stopper import NoopStopper
 from localtune.testing import ManualClock
+from tests.controller.settings import make_settings
 from tests.small_runs import Counting, PauseAlways, fit, processes, rows, statuses
 
 
@@ -27,11 +26,7 @@ def test_a_searcher_that_waits_is_nothing_to_be_busy_with() -> None:
     searcher = BasicVariantGenerator(max_concurrent=1)
     searcher.setup({}, 3)
     state = Controller(
-        RunSettings(
-            trainable_name="trainable",
-            experiment_path="/nowhere",
-            resources_of=lambda config: resource_dict_to_pg_factory({"cpu": 1}),
-        ),
+        make_settings(),
         searcher,
         FIFOScheduler(),
         NoopStopper(),

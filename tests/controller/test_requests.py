@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from localtune.config.checkpoint import CheckpointConfig
-from localtune.controller.limits import Limits
 from localtune.schedulers import FIFOScheduler
 from localtune.testing import ManualClock
 from localtune.trial.status import Status
@@ -220,7 +219,7 @@ def leaving() -> Scene:
 
 
 def waiting_to_retry() -> Scene:
-    scene = make_scene(limits=Limits(retry_wait_s=100.0))
+    scene = make_scene(retry_wait_s=100.0)
     scene.until(messages.Train)
     worker = scene.controller.record.workers.of_trial(scene.trial)
     scene.workers.exit(worker.worker_id, -9)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from localtune.config.checkpoint import CheckpointConfig
+from localtune.config.failure import FailureConfig
 from localtune.controller import instructions
 from localtune.controller.decisions import Decisions
 from localtune.controller.failures import Failures
@@ -21,7 +22,7 @@ from localtune.stopper import MaximumIterationStopper
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from localtune.worker import messages
-from tests.controller.parts import Parts, make_settings
+from tests.controller.parts import Parts
 
 
 class Decides(FIFOScheduler):
@@ -49,7 +50,7 @@ def make_results(parts: Parts, metric: str | None = None, **options: Any) -> Res
         Decisions(parts.record, parts.commands, parts.cloning, saves, parts.ends, []),
         saves,
         Failures(
-            make_settings(),
+            FailureConfig(),
             parts.record,
             parts.out,
             parts.commands,

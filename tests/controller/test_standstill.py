@@ -12,7 +12,8 @@ from localtune.controller.starter import Starter
 from localtune.schedulers import FIFOScheduler
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
-from tests.controller.parts import CAPACITY, Parts, make_settings
+from tests.controller.parts import CAPACITY, Parts
+from tests.controller.settings import make_settings
 
 
 class Forgetful(FIFOScheduler):
