@@ -40,6 +40,7 @@ class Creator:
     ) -> None:
         self.searcher_waits = False
         self._settings = settings
+        self._limit = settings.spec.tune_config.trial_limit
         self._record = record
         self._out = out
         self._deciders = deciders
@@ -52,7 +53,7 @@ class Creator:
 
     def can_create(self) -> bool:
         """Returns whether limits allow one more trial and the searcher has not finished."""
-        record, limit = self._record, self._settings.spec.tune_config.trial_limit
+        record, limit = self._record, self._limit
         return (
             record.counts[Status.PENDING] < self._lookahead()
             and (limit <= 0 or len(record.live) < limit)
