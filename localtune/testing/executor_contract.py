@@ -285,7 +285,7 @@ class ExecutorContract:
     @needs("runs_user_code", "shares_storage")
     def test_output_goes_to_the_trial_files_at_descriptor_level(self, tmp_path: Path) -> None:
         with self.session(tmp_path, wrap_function(prints_in_three_ways)) as session:
-            worker = session.start(log_to_file=("stdout", "stderr"))
+            worker = session.start(output_files=("stdout", "stderr"))
             expect(session.answer(worker), messages.Ready)
             expect(session.ask(worker, messages.Train()), messages.Trained)
             session.end(worker)

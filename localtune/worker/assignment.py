@@ -40,7 +40,7 @@ def assignment_of(
         info,
         pickled_config(trial),
         StorageContext(trial.experiment_path, trial.path, trial.next_checkpoint_index),
-        log_to_file=trial.log_to_file,
+        output_files=trial.log_to_file,
         environment={**(environment or {}), TRIAL_SEED_VARIABLE: str(trial.try_seed)},
     )
 

@@ -189,7 +189,7 @@ class TrainableHost:
 
     def _enter(self, assignment: messages.Assignment) -> None:
         self._surroundings = Surroundings(
-            assignment.storage.trial_dir, assignment.log_to_file, assignment.environment
+            assignment.storage.trial_dir, assignment.output_files, assignment.environment
         )
         self._surroundings.enter()
 

@@ -49,14 +49,14 @@ class Assignment:
         trial: Who the trial is.
         config: The configuration, pickled by value (it may hold functions of ``__main__``).
         storage: Where its checkpoints go.
-        log_to_file: (stdout file, stderr file) relative to the trial's directory, or None.
+        output_files: (stdout file, stderr file) relative to the trial's directory, or None.
         environment: Environment variables to set; None unsets one.
     """
 
     trial: TrialInfo
     config: bytes
     storage: StorageContext
-    log_to_file: tuple[str | None, str | None] = (None, None)
+    output_files: tuple[str | None, str | None] = (None, None)
     environment: dict[str, str | None] = field(default_factory=dict)
 
 

@@ -37,18 +37,18 @@ class Surroundings:
 
     Args:
         trial_dir: Directory of the trial; must exist.
-        log_to_file: (stdout file, stderr file), relative to ``trial_dir``; None leaves one alone.
+        output_files: (stdout file, stderr file), relative to ``trial_dir``; None leaves one alone.
         environment: Variables to set; None unsets one.
     """
 
     def __init__(
         self,
         trial_dir: str,
-        log_to_file: tuple[str | None, str | None] = (None, None),
+        output_files: tuple[str | None, str | None] = (None, None),
         environment: Mapping[str, str | None] | None = None,
     ) -> None:
         self._trial_dir = trial_dir
-        self._log_to_file = log_to_file
+        self._output_files = output_files
         self._environment = dict(environment or {})
         self._saved_dir: str | int | None = None
         self._saved_fds: list[tuple[int, int]] = []
@@ -101,10 +101,10 @@ class Surroundings:
                 _close(saved_dir)
 
     def _redirect(self) -> None:
-        if not any(self._log_to_file):
+        if not any(self._output_files):
             return
         flush_output()
-        for fd, name in zip((1, 2), self._log_to_file, strict=True):
+        for fd, name in zip((1, 2), self._output_files, strict=True):
             if not name:
                 continue
             path = os.path.join(self._trial_dir, os.path.expanduser(name))

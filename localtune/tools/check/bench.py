@@ -230,7 +230,7 @@ class Worker:
             info,
             dumps(dict(config), "config"),
             StorageContext(directory, self._trial_dir),
-            log_to_file=("stdout", "stderr"),
+            output_files=("stdout", "stderr"),
             environment=self._environment(trial),
         )
 
