@@ -13,7 +13,8 @@ from localtune.controller.notices import error_of_callback
 from localtune.error import StorageError
 from localtune.logger.history_logger import HistoryLogger
 from localtune.result import CONFIG_PREFIX
-from localtune.running.build import RunParts, resources_function
+from localtune.running.build import RunParts
+from localtune.running.derive import resources_function
 from localtune.schedulers import TrialScheduler
 from localtune.search.renewal import with_new_space
 from localtune.search.search_algorithm import SearchAlgorithm

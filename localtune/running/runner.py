@@ -35,8 +35,8 @@ from localtune.running.build import (
     check_resources,
     in_background,
     make_executor,
-    make_settings,
 )
+from localtune.running.derive import make_settings
 from localtune.running.resume import Found, connect_histories, restore_callbacks, take_up
 from localtune.running.signals import signals_handled
 from localtune.running.storage import RunStorage

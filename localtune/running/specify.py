@@ -14,7 +14,8 @@ from localtune.config.run import RunConfig
 from localtune.config.spec import RunSpec
 from localtune.config.tune import TuneConfig
 from localtune.registry import get_trainable_cls, register_trainable, trainable_name
-from localtune.running.build import as_scheduler, check_environment
+from localtune.running.build import as_scheduler
+from localtune.running.derive import check_environment
 from localtune.search.rng import is_random_source
 from localtune.search.search_generator import as_search_algorithm
 from localtune.search.space import SearchSpace

@@ -22,7 +22,8 @@ from localtune.execution.simulated import SimulatedExecutor
 from localtune.execution.simulated_host import MakeTrainable
 from localtune.resources import PlacementGroupFactory
 from localtune.result import TIME_THIS_ITER_S, TRAINING_ITERATION
-from localtune.running.build import build, make_settings
+from localtune.running.build import build
+from localtune.running.derive import make_settings
 from localtune.running.specify import specify
 from localtune.search.basic_variant import PREFIX_VARIABLE
 from localtune.testing.simulation_result import SimulationEvent, SimulationResult, result_of
