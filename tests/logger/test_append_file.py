@@ -97,14 +97,14 @@ class TestOpenFiles:
         assert files.get("a") is files.get("a")
         assert log == ["open a"]
 
-    def test_the_one_that_was_used_least_recently_gives_way(self, log: list[str]) -> None:
+    def test_the_least_recently_used_file_is_closed(self, log: list[str]) -> None:
         files = OpenFiles(Noted, limit=2)
         for path in "abac":
             files.get(path)
 
         assert log == ["open a", "open b", "open c", "close b"]
 
-    def test_one_that_gave_way_is_opened_again(self, log: list[str]) -> None:
+    def test_a_closed_file_is_opened_again(self, log: list[str]) -> None:
         files = OpenFiles(Noted, limit=1)
         for path in "aba":
             files.get(path)
@@ -129,7 +129,7 @@ class TestOpenFiles:
         with pytest.raises(OSError):
             files.get("a")
 
-    def test_close_closes_one(self, log: list[str]) -> None:
+    def test_close_closes_one_file(self, log: list[str]) -> None:
         files = OpenFiles(Noted)
         files.get("a")
         files.get("b")
@@ -157,7 +157,7 @@ class TestOpenFiles:
 
         assert log == ["open a", "close a"]
 
-    def test_one_that_cannot_be_opened_leaves_the_others_open(self, tmp_path: Path) -> None:
+    def test_a_file_that_cannot_be_opened_leaves_the_others_open(self, tmp_path: Path) -> None:
         files = OpenFiles(AppendFile, limit=1)
         first = files.get(os.fspath(tmp_path / "log"))
 

@@ -42,7 +42,7 @@ def test_spread_puts_two_lines_at_both_edges() -> None:
     assert plain(justify([("left", "")], [("right", "")], 12)) == "left   right"
 
 
-def test_spread_leaves_out_the_right_one_where_there_is_no_room() -> None:
+def test_justify_leaves_out_the_right_line_without_room() -> None:
     assert plain(justify([("left", "")], [("right", "")], 10)) == "left"
 
 

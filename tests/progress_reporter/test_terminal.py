@@ -79,7 +79,7 @@ def test_a_closed_stream_ends_no_run() -> None:
     assert not stream.isatty()
 
 
-def test_a_terminal_is_one(terminal: io.TextIOWrapper) -> None:
+def test_a_terminal_is_recognised(terminal: io.TextIOWrapper) -> None:
     assert is_terminal(terminal)
     assert not is_terminal(io.StringIO())
 

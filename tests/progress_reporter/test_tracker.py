@@ -7,7 +7,7 @@ from localtune.trial.status import Status
 from tests.progress_reporter.runs import ended_trial, make_trial
 
 
-def test_a_trial_is_counted_where_it_is() -> None:
+def test_a_trial_is_counted_by_its_status() -> None:
     tracker = TrialTracker("loss", "min")
     trial = make_trial()
     assert tracker.counts(2) == Counts(running=0, pending=2, paused=0, finished=0, failed=0)

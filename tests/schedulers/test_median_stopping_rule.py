@@ -167,7 +167,7 @@ def test_a_trial_that_went_back_does_its_results_again() -> None:
 # -- pauses ---------------------------------------------------------------------------------------
 
 
-def test_with_too_few_peers_a_trial_gives_way_to_one_that_waits() -> None:
+def test_with_too_few_peers_a_trial_pauses_for_a_waiting_one() -> None:
     report = Reports(make(min_samples_required=3, min_time_slice=5), count=2)
     report.controller.trials[1].status = Status.PENDING
     assert [report(0, time, 1.0) for time in (4, 5, 6, 11, 12)] == [

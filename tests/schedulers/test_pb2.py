@@ -133,7 +133,7 @@ def test_a_custom_function_has_the_last_word() -> None:
     assert exploited(scheduler, {"lr": 3.0}, {"lr": 1.0})["lr"] == 0.25
 
 
-def test_gains_are_counted_per_unit_of_time_from_one_look_to_the_next() -> None:
+def test_gains_are_per_unit_of_time_between_two_due_results() -> None:
     scheduler = make_pb2(quantile_fraction=0)
     controller, (trial,) = make_population(scheduler, {"lr": 3.0})
     for iteration, score in ((2, 1.0), (3, 9.0), (4, 5.0), (8, 7.0)):

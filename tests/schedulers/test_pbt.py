@@ -179,7 +179,7 @@ def test_a_clone_has_the_time_and_the_score_of_its_donor() -> None:
     assert controller.saved == ["t1"]
 
 
-def test_a_clone_that_did_not_come_about_changes_nothing() -> None:
+def test_a_clone_request_that_fails_changes_nothing() -> None:
     scheduler = make_pbt()
     controller, _, bad = exploited(scheduler)
     # The donor turned out to have no checkpoint: the trial goes on as it was.
@@ -306,7 +306,7 @@ def test_with_a_fraction_of_zero_no_trial_is_cloned() -> None:
 
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.PAUSED])
-def test_a_trial_that_was_decided_upon_makes_way_for_one_that_waits(status: Status) -> None:
+def test_a_trial_pauses_after_a_decision_if_another_waits(status: Status) -> None:
     scheduler = make_pbt()
     controller, (first, second) = make_population(scheduler, {"lr": 1}, {"lr": 2})
     second.status = status
@@ -415,7 +415,7 @@ def test_all_wait_for_the_last_one_when_synchronous() -> None:
 
 
 @pytest.mark.parametrize(("score", "decision"), [(0, NOOP), (9, CONTINUE)])
-def test_the_last_one_to_come_is_decided_upon_too(score: float, decision: str) -> None:
+def test_the_last_trial_to_arrive_is_decided_on_too(score: float, decision: str) -> None:
     scheduler = make_pbt(synch=True)
     controller, (first, last) = make_population(scheduler, {"lr": 1}, {"lr": 2})
     tell(scheduler, controller, first, 2, 5)

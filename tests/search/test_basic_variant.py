@@ -225,7 +225,7 @@ def test_setup_makes_no_draw_and_runs_no_function() -> None:
 # -- the end --------------------------------------------------------------------------------
 
 
-def test_it_is_finished_as_soon_as_the_last_was_handed_out() -> None:
+def test_it_is_finished_after_the_last_suggestion() -> None:
     made = generator({"a": grid_search([1, 2])}, 2)
     states = []
     for _ in range(4):

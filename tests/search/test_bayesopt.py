@@ -66,7 +66,7 @@ def test_each_kind_of_utility_finds_the_best(kind: str, mode: str) -> None:
     assert min(abs(x - 0.7) for x in found[6:]) < 0.05
 
 
-def test_trials_side_by_side_differ_though_no_result_comes() -> None:
+def test_concurrent_trials_differ_before_the_first_result() -> None:
     search = search_with()
     xs(search, 6)
     configs: list[Any] = [search.suggest(f"later {number}") for number in range(4)]

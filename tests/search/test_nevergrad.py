@@ -123,7 +123,7 @@ def test_an_optimiser_that_waits_for_each_value_is_refused(optimizer: Any) -> No
         NevergradSearch(optimizer, space=["a", "b"] if hasattr(optimizer, "budget") else None)
 
 
-def test_one_that_would_choose_such_is_refused() -> None:
+def test_an_optimizer_that_may_choose_such_is_refused() -> None:
     search = search_with(
         space={"x": tune.uniform(0, 1)}, optimizer_kwargs={"num_workers": 1, "budget": 9}
     )

@@ -104,7 +104,7 @@ def test_ended_trials_of_an_earlier_run_are_taken_in() -> None:
     assert searcher.points == [({"x": 1}, 1.0, False), ({"x": 1}, 2.0, True)]
 
 
-def test_one_trial_is_taken_in() -> None:
+def test_a_single_trial_is_added() -> None:
     searcher = Counting()
     searcher.add_evaluated_trials(trial(Status.TERMINATED, {"loss": 1.0}), "loss")
 

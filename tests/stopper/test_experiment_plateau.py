@@ -76,7 +76,7 @@ def test_a_missing_metric_is_warned_of_once() -> None:
     assert stopper.missing_key_warnings({"loss": 1}) == []
 
 
-def test_a_pickled_one_goes_on() -> None:
+def test_a_pickled_stopper_goes_on() -> None:
     stopper = ExperimentPlateauStopper("loss", top=2)
     run(stopper, [1])
 

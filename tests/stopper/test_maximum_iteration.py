@@ -19,7 +19,7 @@ def test_each_trial_stops_after_so_many_results() -> None:
     assert not stopper.stop_all()
 
 
-def test_a_pickled_one_goes_on_counting() -> None:
+def test_a_pickled_stopper_goes_on_counting() -> None:
     stopper = MaximumIterationStopper(2)
     stopper("a", {})
 

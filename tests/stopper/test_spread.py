@@ -16,7 +16,7 @@ def test_it_is_the_deviation_of_a_whole_population(values: list[float]) -> None:
 
 
 @pytest.mark.parametrize("values", [[1, math.nan], [math.inf, math.inf], [math.inf, -math.inf]])
-def test_values_that_are_no_finite_numbers_make_it_nan(values: list[float]) -> None:
+def test_values_that_are_not_finite_make_the_deviation_nan(values: list[float]) -> None:
     assert math.isnan(standard_deviation(values))
 
 

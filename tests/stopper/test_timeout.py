@@ -65,7 +65,7 @@ def test_pickling_does_not_disturb_the_original(manual_clock: ManualClock) -> No
     assert stopper.stop_all()
 
 
-def test_one_pickled_before_its_start_has_all_its_time(manual_clock: ManualClock) -> None:
+def test_a_stopper_pickled_before_its_start_has_all_its_time(manual_clock: ManualClock) -> None:
     stopper, clock = pickle.loads(pickle.dumps((TimeoutStopper(10, manual_clock), manual_clock)))
 
     assert not stopper.stop_all()

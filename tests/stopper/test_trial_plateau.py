@@ -93,7 +93,7 @@ def test_nan_is_no_plateau() -> None:
     assert not any(run(TrialPlateauStopper("loss"), [math.nan] * 8))
 
 
-def test_a_pickled_one_goes_on() -> None:
+def test_a_pickled_stopper_goes_on() -> None:
     stopper = TrialPlateauStopper("loss", num_results=2, grace_period=2)
     run(stopper, [1])
 
