@@ -16,12 +16,20 @@ from __future__ import annotations
 
 import threading
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from localtune.error import LocaltuneInternalError, TrialStopped
 
-if TYPE_CHECKING:
-    from localtune.trainable.function_trainable import FunctionTrainable
+
+class DrivenFunction(Protocol):
+    """Describes the part of a function trainable that its driver needs."""
+
+    @property
+    def trial_id(self) -> str:
+        """Id of the trial."""
+
+    def run_function(self) -> dict[str, Any]:
+        """Runs the user's function and returns the closing reply."""
 
 
 class FunctionDriver(Protocol):
@@ -65,7 +73,7 @@ class ThreadDriver:
         trainable: Trainable whose ``run_function`` is run.
     """
 
-    def __init__(self, trainable: FunctionTrainable) -> None:
+    def __init__(self, trainable: DrivenFunction) -> None:
         self._trainable = trainable
         self._run: _Run | None = None
 
@@ -91,7 +99,7 @@ class ThreadDriver:
 class _Run:
     """Represents one run of a function from its beginning to its end."""
 
-    def __init__(self, trainable: FunctionTrainable) -> None:
+    def __init__(self, trainable: DrivenFunction) -> None:
         self._trainable = trainable
         self._may_continue: SimpleQueue[bool] = SimpleQueue()
         self._events: SimpleQueue[dict[str, Any] | _End] = SimpleQueue()
