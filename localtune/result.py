@@ -45,6 +45,9 @@ PID = "pid"
 HOSTNAME = "hostname"
 NODE_IP = "node_ip"
 
+# Format of dates in results and in names of files.
+DATE_FORMAT = "%Y-%m-%d_%H-%M-%S"
+
 CONFIG_PREFIX = "config"
 DEFAULT_EXPERIMENT_NAME = "default"
 

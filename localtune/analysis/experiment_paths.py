@@ -8,7 +8,7 @@ from localtune.config.run import DEFAULT_STORAGE_PATH
 from localtune.error import UsageError
 from localtune.result import EXPERIMENT_DB_FILE, STORAGE_MARKER_FILE, TUNER_FILE
 from localtune.utils.remote_store import is_uri, local_path
-from localtune.utils.text import count, near_miss
+from localtune.utils.text import count, did_you_mean
 
 
 def storage_directory(storage: str | None) -> str:
@@ -110,8 +110,7 @@ def find_experiment(experiment: str, storage: str | None) -> str:
             f"{experiment!r} is the start of {count(len(begun), 'experiment')} in {directory!r}: "
             f"{', '.join(begun[:5])}. Write more of it."
         )
-    guess = near_miss(experiment, known)
-    hint = f" Did you mean {guess!r}?" if guess else ""
+    hint = did_you_mean(experiment, known)
     looked = (
         f"{by_path!r} is none"
         if by_path == by_name

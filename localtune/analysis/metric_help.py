@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from localtune.result import NOT_METRICS
-from localtune.utils.text import near_miss
+from localtune.utils.text import did_you_mean
 
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial
@@ -41,8 +41,7 @@ def explain_no_best(trials: Sequence[Trial], metric: str, *, only_finite: bool) 
             f"There is no best trial by {metric!r}: its value is NaN or infinite in each trial "
             "that reported it. With filter_nan_and_inf=False such trials count, too."
         )
-    guess = near_miss(metric, sorted(known))
-    hint = f" Did you mean {guess!r}?" if guess else ""
+    hint = did_you_mean(metric, sorted(known))
     return (
         f"There is no best trial by {metric!r}: no trial has reported a number of that name.{hint} "
         f"Reported were: {_listed(known)}."

@@ -20,7 +20,7 @@ from localtune.storage.reading import others_text, read_experiment
 from localtune.storage.reading import read_files as read_files
 from localtune.storage.run_files import files_in
 from localtune.trial.status import Status
-from localtune.utils.text import count, near_miss
+from localtune.utils.text import count, did_you_mean
 from localtune.utils.trust import check_trusted
 
 if TYPE_CHECKING:
@@ -204,8 +204,7 @@ def find_trial(saved: SavedExperiment, text: str) -> Trial:
         raise UsageError(
             f"{text!r} is the start of {count(len(begun), 'trial')}: {ids}. Write more of it."
         )
-    guess = near_miss(wanted, [trial.trial_id for trial in saved.trials])
-    hint = f" Did you mean {guess!r}?" if guess else ""
+    hint = did_you_mean(wanted, [trial.trial_id for trial in saved.trials])
     raise UsageError(
         f"There is no trial {text!r} in {saved.path!r}, which has "
         f"{count(len(saved.trials), 'trial')}.{hint}"

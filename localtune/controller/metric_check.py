@@ -9,7 +9,7 @@ from typing import Any
 from localtune.error import MissingMetricError, TrialError
 from localtune.result import DEFAULT_METRIC, NOT_METRICS
 from localtune.trial.trial import Trial
-from localtune.utils.text import near_miss, one_line, shorten
+from localtune.utils.text import did_you_mean, one_line, shorten
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -82,8 +82,7 @@ def _error_of(
     ]
     if not reported:
         return None
-    guess = near_miss(metric, reported)
-    hint = f" Did you mean {guess!r}?" if guess else ""
+    hint = did_you_mean(metric, reported)
     return MissingMetricError(
         f"The run optimises the metric {metric!r}, but trial {trial} reported "
         f"{', '.join(map(repr, sorted(reported)))}.{hint} Report it with every result, name "

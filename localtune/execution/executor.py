@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from localtune.clock import AwakeClock, Clock
+from localtune.utils.signal_numbers import SIGKILL
 from localtune.worker import messages
 
 
@@ -51,14 +52,13 @@ class WorkerExit:
         """One sentence for a person: the exit by name, and the likely cause."""
         if self.exit_code is None and self.note:
             return f"The worker process ended: {self.note}"
-        if self.note and self.exit_code == -_SIGKILL:
+        if self.note and self.exit_code == -SIGKILL:
             # Whoever wrote the note knows, and need not guess.
             return f"The worker process was killed by SIGKILL: {self.note}"
         text = _describe_code(self.exit_code)
         return f"{text} ({self.note})" if self.note else text
 
 
-_SIGKILL = int(getattr(signal, "SIGKILL", signal.SIGTERM))
 _CAUSES = {
     "SIGKILL": "likely out of memory, or killed from outside",
     "SIGSEGV": "a crash in native code",

@@ -46,6 +46,7 @@ from localtune.execution.process.standard_output import StandardOutput
 from localtune.execution.process.waiter import Waiter
 from localtune.utils.messages import get_logger
 from localtune.utils.private_dir import PrivateDir
+from localtune.utils.signal_numbers import SIGKILL
 from localtune.utils.text import text_of
 from localtune.worker import messages
 from localtune.worker.crash import take_crash
@@ -354,7 +355,7 @@ class ProcessExecutor(Executor):
             "it closed its pipe and did not end" if worker.pipe.closed else "killed by localtune"
         )
         self._deadlines.set(worker.worker_id, _CLOSE_TIMEOUT_S, Step.GIVE_UP)
-        self._launcher.send_signal(worker.worker_id, _SIGKILL)
+        self._launcher.send_signal(worker.worker_id, SIGKILL)
 
     def _note_assignment(self, worker_id: int, assignment: messages.Assignment) -> None:
         if self._memory_watch is not None:
@@ -379,9 +380,6 @@ def _decode_reply(data: bytes) -> messages.Reply:
             "Does user code write to descriptors that are not its own?"
         )
         return messages.Failed("reply", type(error).__name__, message, traceback_text=message)
-
-
-_SIGKILL = int(getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 @dataclass(slots=True, eq=False)

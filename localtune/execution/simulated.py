@@ -40,9 +40,8 @@ from localtune.execution.simulated_host import (
     StatesInMemory,
     StateStore,
 )
+from localtune.utils.signal_numbers import SIGKILL
 from localtune.worker import messages
-
-_SIGKILL = 9
 
 
 class SimulatedExecutor(Executor):
@@ -172,7 +171,7 @@ class SimulatedExecutor(Executor):
         saved = [each for each in in_flight if _is_saved(each)]
         in_flight.clear()
         if force:
-            self._end(worker_id, 0.0, [], -_SIGKILL)
+            self._end(worker_id, 0.0, [], -SIGKILL)
         else:
             self._end(worker_id, 0.0, [*saved, Replied(worker_id, messages.Stopped())], 0)
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from localtune.clock import Clock
 from localtune.error import LocaltuneInternalError
 from localtune.result import (
+    DATE_FORMAT,
     DONE,
     EPISODES_THIS_ITER,
     EPISODES_TOTAL,
@@ -33,11 +34,11 @@ from localtune.trial.plain_data import sealed_result
 from localtune.trial.trial_info import StorageContext
 from localtune.utils.files import write_file
 from localtune.utils.serialization import dumps
+from localtune.utils.signal_numbers import SIGKILL
 from localtune.worker import messages
 from localtune.worker.host import failure_reply
 
 _STATE_FILE = "simulated.pkl"
-_SIGKILL = 9
 # What is summed up over iterations where results hold it.
 _SUMS = ((TIMESTEPS_THIS_ITER, TIMESTEPS_TOTAL), (EPISODES_THIS_ITER, EPISODES_TOTAL))
 
@@ -74,7 +75,7 @@ class SimulatedCrash(Exception):
         exit_code: The process's exit code; negative is the number of a signal.
     """
 
-    def __init__(self, exit_code: int = -_SIGKILL) -> None:
+    def __init__(self, exit_code: int = -SIGKILL) -> None:
         super().__init__(exit_code)
         self.exit_code = exit_code
 
@@ -266,6 +267,6 @@ def _date(seconds: float) -> dict[str, Any]:
     global _latest_date
     whole = int(seconds)
     if _latest_date[0] != whole:
-        text = time.strftime("%Y-%m-%d_%H-%M-%S", time.gmtime(whole))
+        text = time.strftime(DATE_FORMAT, time.gmtime(whole))
         _latest_date = (whole, {"date": text, TIMESTAMP: whole})
     return _latest_date[1]

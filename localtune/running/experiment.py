@@ -19,7 +19,7 @@ from localtune.registry import get_trainable_cls
 from localtune.running.directory import directory_of
 from localtune.running.specify import check_spec, specify
 from localtune.stopper.coerce import as_stopper
-from localtune.utils.text import near_miss
+from localtune.utils.text import did_you_mean
 
 if TYPE_CHECKING:
     from localtune.resources import PlacementGroupFactory
@@ -126,8 +126,7 @@ class Experiment:
         known = {"run", "env", *cls.__init__.__annotations__} - {"return", "name"}
         for key in arguments:
             if key not in known:
-                guess = near_miss(key, known)
-                hint = f" Did you mean {guess!r}?" if guess else ""
+                hint = did_you_mean(key, known)
                 raise TuneError(
                     f"The experiment {name!r} has an entry that is not known: {key!r}.{hint}"
                 )

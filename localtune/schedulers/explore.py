@@ -22,6 +22,7 @@ from localtune.error import TuneError
 from localtune.search.containers import CONTAINERS, Path, children, path_text, rebuilt
 from localtune.search.domains import Domain, is_same
 from localtune.search.space import SearchSpace
+from localtune.utils.numeric import is_real
 from localtune.utils.text import near_miss
 
 _GRID = "grid_search"
@@ -85,7 +86,7 @@ def scaled(value: Any, factor: float) -> Any:
         >>> scaled(0.5, 1.2), scaled(16, 1.2), scaled(True, 1.2), scaled("relu", 1.2)
         (0.6, 19, True, 'relu')
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if not is_real(value):
         return value
     return rounded_like(value, float(value) * factor)
 
@@ -102,8 +103,7 @@ def rounded_like(before: Any, value: Any) -> Any:
         (21, 20.7, 'auto')
     """
     is_whole = isinstance(before, numbers.Integral) and not isinstance(before, bool)
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if is_whole and is_number and math.isfinite(value):
+    if is_whole and is_real(value) and math.isfinite(value):
         return round(value)
     return value
 

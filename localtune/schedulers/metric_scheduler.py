@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from localtune.schedulers.fifo import FIFOScheduler
 from localtune.schedulers.trial_scheduler import TuneController
 from localtune.trial.status import Status
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.numeric import is_real
 
 if TYPE_CHECKING:
     from localtune.search.search_algorithm import SearchAlgorithm
@@ -141,8 +141,7 @@ def check_number(
     Raises:
         ValueError: if it is no number, NaN, or against the rule.
     """
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if is_number and is_right(value) and (may_be_infinite or math.isfinite(value)):
+    if is_real(value) and is_right(value) and (may_be_infinite or math.isfinite(value)):
         return
     raise ValueError(f"{name} must be a number {rule}, but got {value!r}.")
 

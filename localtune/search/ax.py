@@ -17,6 +17,7 @@ from localtune.search.native import NativeSpace, known_part, plain
 from localtune.search.sample import choice, lograndint, loguniform, randint, uniform
 from localtune.search.searcher import Searcher
 from localtune.search.shapes import Numbers, Options
+from localtune.utils.numeric import is_real
 
 __all__ = ["AxSearch"]
 
@@ -292,10 +293,7 @@ def _parameter(parameter: Parameter) -> Any:
 
 
 def _is_ordered(values: Sequence[Any]) -> bool:
-    are_numbers = all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) for value in values
-    )
-    return are_numbers and list(values) == sorted(values)
+    return all(map(is_real, values)) and list(values) == sorted(values)
 
 
 def _domains(parameters: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from localtune.config.checks import is_count
 from localtune.error import ExtraMissingError, SearchSpaceError
 from localtune.search.convert import ConvertedSpace, Parameter
 from localtune.search.library_searcher import LibrarySearcher
@@ -81,7 +82,7 @@ class ZOOptSearch(LibrarySearcher):
             ("budget", 1 if budget is None else budget),
             ("parallel_num", parallel_num),
         ):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if not is_count(value, least=1):
                 raise ValueError(f"{name} must be a whole number above 0, but got {value!r}.")
         self._budget = budget
         self._n_samples: int | None = None

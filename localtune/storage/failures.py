@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from localtune.result import EXPR_ERROR_FILE, EXPR_ERROR_PICKLE_FILE
+from localtune.result import DATE_FORMAT, EXPR_ERROR_FILE, EXPR_ERROR_PICKLE_FILE
 from localtune.trial.own_files import read_own, remove_own, write_own
 from localtune.trial.task_error import OpenedWhenLoaded
 from localtune.utils.files import no_link
@@ -30,7 +30,7 @@ def write_error(trial: Trial, failure_number: int, time_s: float, error: BaseExc
     Raises:
         OSError: if the files cannot be written.
     """
-    date = time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(time_s))
+    date = time.strftime(DATE_FORMAT, time.localtime(time_s))
     text = text_of(error).rstrip() or one_line(error)
     block = f"Failure # {failure_number} (occurred at {date})\n{text}\n"
     before = read_own(trial, EXPR_ERROR_FILE)

@@ -17,7 +17,6 @@ import functools
 import json
 import os
 import re
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +40,7 @@ from localtune.utils.remote_store import (
     is_uri,
     open_store,
 )
+from localtune.utils.timing import date_str
 from localtune.utils.trust import check_trusted
 
 logger = get_logger(__name__)
@@ -277,7 +277,7 @@ def _set_aside(directory: str, record: SyncRecord) -> str:
     if record.finished:
         os.rename(directory, unneeded)
         return unneeded
-    aside = f"{directory}.replaced_{time.strftime('%Y-%m-%d_%H-%M-%S')}_{os.urandom(2).hex()}"
+    aside = f"{directory}.replaced_{date_str()}_{os.urandom(2).hex()}"
     os.rename(directory, aside)
     logger.warning(
         "Another machine has continued this experiment. The files that were not uploaded from "

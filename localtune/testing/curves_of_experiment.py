@@ -11,6 +11,7 @@ from typing import Any
 from localtune.result import EXPR_RESULT_FILE, NOT_METRICS, TIME_THIS_ITER_S
 from localtune.testing.curves import Curves, Parameter
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.numeric import is_real
 from localtune.utils.remote_store import local_path
 
 # Keys that a simulation fills in or decides itself.
@@ -85,9 +86,7 @@ def _parameters(configs: list[dict[str, Any]], log: Collection[str] | None) -> d
 
 
 def _parameter(name: str, values: list[Any], log: Collection[str] | None) -> Parameter:
-    numbers = [
-        value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)
-    ]
+    numbers = [value for value in values if is_real(value)]
     is_log = name in log if log is not None else False
     if len(numbers) < len(values):
         if is_log:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-DATE_FORMAT = "%Y-%m-%d_%H-%M-%S"
+from localtune.result import DATE_FORMAT
+
 # Workers run on this machine, and none of them listens on a network.
 LOCAL_IP = "127.0.0.1"
 

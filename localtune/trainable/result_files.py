@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, Any
 
 from localtune.config.run import DEFAULT_STORAGE_PATH
@@ -14,6 +13,7 @@ from localtune.result import (
     EXPR_RESULT_FILE,
 )
 from localtune.utils.files import no_link
+from localtune.utils.timing import date_str
 
 if TYPE_CHECKING:
     import csv
@@ -34,7 +34,7 @@ class ResultFiles:
 
         parent = os.path.expanduser(DEFAULT_STORAGE_PATH)
         os.makedirs(parent, exist_ok=True)
-        self.logdir = tempfile.mkdtemp(prefix=time.strftime("%Y-%m-%d_%H-%M-%S"), dir=parent)
+        self.logdir = tempfile.mkdtemp(prefix=date_str(), dir=parent)
         self._write_params(config)
         self._json_file = self._open(EXPR_RESULT_FILE)
         self._csv_file: TextIO | None = None

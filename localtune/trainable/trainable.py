@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.checkpoint import Checkpoint, TrainingResult
 from localtune.result import (
+    DATE_FORMAT,
     DEBUG_METRICS,
     DONE,
     EPISODES_THIS_ITER,
@@ -36,7 +37,7 @@ from localtune.result import (
     TRIAL_ID,
     TRIAL_INFO,
 )
-from localtune.trainable.autofill import DATE_FORMAT, LOCAL_IP, date_of, hostname
+from localtune.trainable.autofill import LOCAL_IP, date_of, hostname
 from localtune.trainable.saving import CheckpointSource, read_state, save_state, split_source
 from localtune.trial.plain_data import clean_metrics
 from localtune.utils.messages import get_logger

@@ -6,6 +6,7 @@ import os
 import time
 from types import TracebackType
 
+from localtune.result import DATE_FORMAT
 from localtune.utils.messages import get_logger
 
 logger = get_logger(__name__)
@@ -13,7 +14,7 @@ logger = get_logger(__name__)
 
 def date_str() -> str:
     """Returns the local time in a form for names: ``2030-12-31_23-59-59``."""
-    return time.strftime("%Y-%m-%d_%H-%M-%S")
+    return time.strftime(DATE_FORMAT)
 
 
 class warn_if_slow:  # In lower case, since scripts import this name.

@@ -14,7 +14,6 @@ While no trial asks for memory and enough is left, a check reads what is left an
 from __future__ import annotations
 
 import itertools
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from localtune.execution import machine
 from localtune.execution.executor import WorkerExit
 from localtune.execution.process.memory_usage import tree_bytes
 from localtune.resources import request_of
+from localtune.utils.signal_numbers import SIGKILL
 from localtune.utils.text import format_bytes
 from localtune.worker import messages
 
@@ -53,7 +53,6 @@ _REMEDY = (
     "Run fewer trials at once (max_concurrent_trials, or a request for memory), or let them use "
     "less."
 )
-_SIGKILL = int(getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 @dataclass(slots=True, eq=False)
@@ -136,7 +135,7 @@ class MemoryWatch:
         if tenant.verdict is not None and exit.exit_code != 0:
             note, is_shortage = tenant.verdict.note, tenant.verdict.is_shortage
             return replace(exit, note=note, out_of_memory=is_shortage)
-        if exit.exit_code != -_SIGKILL:
+        if exit.exit_code != -SIGKILL:
             return exit
         count, self._oom_kill_count = self._oom_kill_count, machine.oom_kill_count()
         if exit.note or self._oom_kill_count <= count:

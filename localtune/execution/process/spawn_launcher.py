@@ -24,6 +24,7 @@ from localtune.execution.process.mark import end_marked, environment_with, new_m
 from localtune.execution.process.outbox import Outbox, make_outbox
 from localtune.execution.process.spawn_guard import kill_tree
 from localtune.execution.process.waiter import Waiter
+from localtune.utils.signal_numbers import SIGKILL
 from localtune.worker.lifeline import LAST_BREATH_S
 
 
@@ -83,7 +84,7 @@ class SpawnLauncher(Launcher):
         process = self._processes.get(worker_id)
         if process is None or process.returncode is not None:
             return
-        if signum == getattr(signal, "SIGKILL", signal.SIGTERM):
+        if signum == SIGKILL:
             kill_tree(process.pid, group=self._use_process_groups)
         else:
             process.send_signal(signum)

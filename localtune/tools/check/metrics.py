@@ -11,7 +11,7 @@ from localtune.tools.check.compare import metrics_of
 from localtune.tools.check.report import Finding, failure, passed, warning
 from localtune.trial.pickled_object import PickledObject
 from localtune.utils.dicts import flatten_dict
-from localtune.utils.text import near_miss, one_line
+from localtune.utils.text import did_you_mean, one_line
 
 
 def check_metrics(results: Sequence[Mapping[str, Any]], metric: str | None) -> Iterator[Finding]:
@@ -92,8 +92,7 @@ def _check_searched(results: Sequence[Mapping[str, Any]], metric: str) -> Findin
         flat = {str(key): value for key, value in flatten_dict(dict(result)).items()}
         if metric not in flat:
             reported = sorted(metrics_of(result))
-            guess = near_miss(metric, reported)
-            hint = f" Did you mean {guess!r}?" if guess else ""
+            hint = did_you_mean(metric, reported)
             names = ", ".join(map(repr, reported)) or "nothing"
             return failure(
                 "metric",

@@ -19,7 +19,7 @@ from localtune.tools.commands.exit_codes import FAILED, INTERRUPTED, USAGE
 from localtune.tools.commands.registry import COMMANDS, make_parser, module_of
 from localtune.utils.files import current_directory
 from localtune.utils.messages import say
-from localtune.utils.text import near_miss
+from localtune.utils.text import did_you_mean
 
 _OPTIONS = ("-h", "--help", "--version")
 
@@ -79,8 +79,7 @@ def _parsed(arguments: list[str], command: str) -> argparse.Namespace:
         return make_parser(COMMANDS).parse_args([command])
     if command not in COMMANDS:
         known = _OPTIONS if command.startswith("-") else COMMANDS
-        guess = near_miss(command, known)
-        hint = f" Did you mean {guess!r}?" if guess else ""
+        hint = did_you_mean(command, known)
         raise UsageError(f"there is no such command.{hint} There are: {', '.join(COMMANDS)}.")
     # The others need not be imported.
     return make_parser([command]).parse_args(arguments)

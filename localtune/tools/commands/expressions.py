@@ -14,7 +14,8 @@ from typing import Any
 
 from localtune.error import SearchSpaceError, UsageError
 from localtune.search import sample
-from localtune.utils.text import near_miss, shorten
+from localtune.utils.numeric import is_real
+from localtune.utils.text import did_you_mean, shorten
 
 # A function of Python has no place in a text.
 _NEEDS_PYTHON = "sample_from"
@@ -106,8 +107,7 @@ def key_and_value(text: str, example: str) -> tuple[str, str]:
 
 def unknown_text(name: str, known: Mapping[str, Any] | list[str], what: str) -> str:
     """What to say of a name that is not known."""
-    guess = near_miss(name, known)
-    hint = f" Did you mean {guess!r}?" if guess else ""
+    hint = did_you_mean(name, known)
     return f"There is no {what} {name!r}.{hint} There are: {', '.join(sorted(known))}."
 
 
@@ -144,7 +144,7 @@ def _evaluate(tree: ast.expr, text: str) -> Any:
         return dict(zip(keys, (_evaluate(each, text) for each in tree.values), strict=True))
     if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, (ast.USub, ast.UAdd)):
         value = _evaluate(tree.operand, text)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if is_real(value):
             return -value if isinstance(tree.op, ast.USub) else value
     if isinstance(tree, ast.Call):
         return _call(tree, text)

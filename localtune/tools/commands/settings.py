@@ -16,7 +16,7 @@ from localtune.tools.commands.expressions import (
     value_of,
     with_calls,
 )
-from localtune.utils.text import near_miss
+from localtune.utils.text import did_you_mean
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)$")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -123,8 +123,7 @@ def one_of(*known: str) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         if value in known:
             return str(value)
-        guess = near_miss(str(value), known)
-        hint = f" Did you mean {guess!r}?" if guess else ""
+        hint = did_you_mean(value, known)
         raise UsageError(f"must be one of {', '.join(known)}, but got {value!r}.{hint}")
 
     return check

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localtune.error import ExtraMissingError, UsageError
-from localtune.utils.text import near_miss
+from localtune.utils.text import did_you_mean
 
 SUFFIXES = (".toml", ".yaml", ".yml")
 
@@ -65,10 +65,9 @@ class SweepFile:
         """Raises UsageError for a key that means nothing."""
         for key in self.values:
             if key not in known:
-                guess = near_miss(key, known)
-                hint = f"Did you mean {guess!r}? " if guess else ""
+                hint = did_you_mean(key, known)
                 raise self.problem(
-                    key, f"there is no such setting. {hint}There are: {', '.join(known)}."
+                    key, f"there is no such setting.{hint} There are: {', '.join(known)}."
                 )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from localtune.error import UsageError
 from localtune.utils.messages import say
-from localtune.utils.text import near_miss
+from localtune.utils.text import did_you_mean
 
 
 def load_trainable(target: str, directory: str) -> Any:
@@ -39,8 +39,7 @@ def load_trainable(target: str, directory: str) -> Any:
     for part in name.split("."):
         if not hasattr(found, part):
             known = [each for each in vars(found) if not each.startswith("_")]
-            guess = near_miss(part, known)
-            hint = f" Did you mean {guess!r}?" if guess else ""
+            hint = did_you_mean(part, known)
             raise UsageError(f"{place!r} has no {part!r}.{hint}")
         found = getattr(found, part)
     if not callable(found):

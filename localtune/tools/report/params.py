@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.numeric import is_real
 from localtune.utils.text import one_line
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def flat_config(config: dict[str, Any]) -> dict[str, Any]:
 
 def as_number(value: Any) -> float | None:
     """The value as a finite float, None if it is none."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if not is_real(value):
         return None
     try:
         number = float(value)

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from localtune.result import EXPR_ERROR_FILE, PID, TIMESTAMP
+from localtune.result import DATE_FORMAT, EXPR_ERROR_FILE, PID, TIMESTAMP
 from localtune.tools.report.params import as_number
 from localtune.utils.files import no_link
 
@@ -30,7 +30,6 @@ TOLERANCE_S = 1.0
 _SINCE_RESTORE = "time_since_restore"
 _ITERATIONS_SINCE_RESTORE = "iterations_since_restore"
 _FAILURE = re.compile(r"^Failure # \d+ \(occurred at (\d+-\d+-\d+_\d+-\d+-\d+)\)$", re.MULTILINE)
-_DATE_FORMAT = "%Y-%m-%d_%H-%M-%S"
 
 
 @dataclass
@@ -148,7 +147,7 @@ def _failure_times(trial: Trial) -> list[float]:
         path = os.path.join(trial.path, EXPR_ERROR_FILE)
         with open(path, encoding="utf-8", opener=no_link) as file:
             dates = _FAILURE.findall(file.read())
-        return [time.mktime(time.strptime(date, _DATE_FORMAT)) for date in dates]
+        return [time.mktime(time.strptime(date, DATE_FORMAT)) for date in dates]
     except (OSError, ValueError, OverflowError):
         return []
 
