@@ -140,25 +140,25 @@ def resource_dict_to_pg_factory(
 
 
 def request_of(factory: PlacementGroupFactory) -> dict[str, float]:
-    """Amounts that a trial with this factory takes from a :class:`ResourcePool`.
+    """Returns the amounts that a trial takes from a :class:`ResourcePool`.
 
     Args:
         factory: Resources of the trial.
 
     Returns:
-        Amount by resource name.
+        {resource name: amount}.
     """
     return factory.required_resources
 
 
 @dataclass(slots=True)
 class Allocation:
-    """What an owner holds of a pool.
+    """Holds the resources that an owner has taken from a pool.
 
     Attributes:
-        owner: Who holds it.
-        resources: Amount by resource name.
-        gpu_ids: The GPUs that the owner may use; several owners of fractions share one.
+        owner: Name of the owner.
+        resources: {resource name: amount}.
+        gpu_ids: GPUs that the owner may use. Owners of fractions share one.
     """
 
     owner: str
@@ -166,20 +166,20 @@ class Allocation:
     gpu_ids: tuple[str, ...] = ()
 
 
-# Amounts are counted in ten-thousandths, so that 0.1 + 0.2 + 0.7 is exactly one.
+# Amounts are counted in ten-thousandths, so that 0.1 + 0.2 + 0.7 is exactly 1.
 _UNITS = 10_000
 
 
 class ResourcePool:
-    """Counts what is free and what is taken of a machine's resources.
+    """Counts the free and the taken resources of a machine.
 
     Args:
-        total: Amount by resource name; what is not named is not there.
-        gpu_ids: Ids of the GPUs, as ``CUDA_VISIBLE_DEVICES`` takes them; as many as ``total``
-            has. None for ``"0"``, ``"1"``, ...
+        total: {resource name: amount}; other resources do not exist.
+        gpu_ids: Ids of the GPUs, as ``CUDA_VISIBLE_DEVICES`` lists them; as many as ``total``
+            counts. None for ``"0"``, ``"1"``, ...
 
     Raises:
-        ValueError: The number of GPUs is not whole, or not the number of ids.
+        ValueError: if the number of GPUs is not whole, or differs from the number of ids.
 
     Example:
         >>> pool = ResourcePool({"CPU": 4, "GPU": 1})
@@ -205,19 +205,19 @@ class ResourcePool:
 
     @property
     def total(self) -> dict[str, float]:
-        """All there is, free or not, by resource name."""
+        """All resources, free or taken, as {resource name: amount}."""
         return _from_units(self._total)
 
     @property
     def used(self) -> dict[str, float]:
-        """What is taken, by resource name."""
+        """The taken resources as {resource name: amount}."""
         return _from_units({name: self._total[name] - free for name, free in self._free.items()})
 
     def fits(self, request: Mapping[str, float]) -> bool:
-        """Whether a request can be met now.
+        """Tells whether the pool can grant a request now.
 
         Args:
-            request: Amount by resource name.
+            request: {resource name: amount}.
 
         Returns:
             Whether :meth:`acquire` would succeed.
@@ -228,46 +228,46 @@ class ResourcePool:
         return self._choose_gpus(needed.get("GPU", 0)) is not None
 
     def can_ever_fit(self, request: Mapping[str, float]) -> bool:
-        """Whether a request can be met by an empty pool.
+        """Tells whether the empty pool could grant a request.
 
         Args:
-            request: Amount by resource name.
+            request: {resource name: amount}.
 
         Returns:
-            False if the trial that asks for it could wait for ever.
+            False if a trial with this request would wait for ever.
         """
         return not self._misfits(request)
 
     def explain_misfit(self, request: Mapping[str, float]) -> str:
-        """Say why a request can never be met.
+        """Explains why the pool can never grant a request.
 
         Args:
-            request: Amount by resource name.
+            request: {resource name: amount}.
 
         Returns:
-            A sentence or more for the user; empty if the request can be met.
+            One or more sentences for the user; empty if the pool can grant it.
         """
         misfits = self._misfits(request)
         if not misfits:
             return ""
         return (
-            f"The trial {'; it '.join(misfits)}. Ask for less (tune.with_resources), or for a "
-            "resource that there is."
+            f"The trial {'; it '.join(misfits)}. Ask for less (tune.with_resources), or for an "
+            "existing resource."
         )
 
     def acquire(self, owner: str, request: Mapping[str, float]) -> Allocation:
-        """Take a request out of the pool.
+        """Takes resources out of the pool.
 
         Args:
-            owner: Who gets it; holds nothing yet.
-            request: Amount by resource name.
+            owner: Name of the owner, which must hold nothing yet.
+            request: {resource name: amount}.
 
         Returns:
-            What the owner holds now.
+            The owner's resources.
 
         Raises:
-            ResourceRequestError: The request can never be met.
-            LocaltuneInternalError: It does not fit now, or the owner holds something already.
+            ResourceRequestError: if the pool can never grant the request.
+            LocaltuneInternalError: if it cannot grant it now, or the owner holds resources already.
         """
         if not self.can_ever_fit(request):
             raise ResourceRequestError(self.explain_misfit(request))
@@ -287,13 +287,13 @@ class ResourcePool:
         return allocation
 
     def release(self, owner: str) -> None:
-        """Give back all that an owner holds.
+        """Returns all resources of an owner to the pool.
 
         Args:
-            owner: Who gives back.
+            owner: Name of the owner.
 
         Raises:
-            LocaltuneInternalError: The owner holds nothing.
+            LocaltuneInternalError: if the owner holds nothing.
         """
         if owner not in self._held:
             raise LocaltuneInternalError(f"{owner!r} holds no resources.")
@@ -304,11 +304,11 @@ class ResourcePool:
             self._free_of_gpu[gpu_id] += min(needed["GPU"], _UNITS)
 
     def _choose_gpus(self, units: int) -> tuple[str, ...] | None:
-        """Ids for an amount of GPU; None if there are not enough with room."""
+        """Returns the ids for an amount of GPUs; None if there are not enough free ones."""
         if units == 0:
             return ()
         if units < _UNITS:
-            # The fullest one that still has room, so that whole ones stay free.
+            # The fullest GPU with enough room, so that unused ones stay free.
             room = [gpu_id for gpu_id, free in self._free_of_gpu.items() if free >= units]
             return (min(room, key=self._free_of_gpu.__getitem__),) if room else None
         unused = [gpu_id for gpu_id, free in self._free_of_gpu.items() if free == _UNITS]
@@ -318,11 +318,11 @@ class ResourcePool:
     def _misfits(self, request: Mapping[str, float]) -> list[str]:
         misfits = []
         for name, amount in _to_units(request).items():
-            there_is = self._total.get(name, 0)
-            if amount > there_is:
+            existing = self._total.get(name, 0)
+            if amount > existing:
                 misfits.append(
-                    f"asks for {_show(amount)} {name}, but this machine has {_show(there_is)}"
-                    + (self._known() if not there_is else "")
+                    f"asks for {_show(amount)} {name}, but this machine has {_show(existing)}"
+                    + (self._known() if not existing else "")
                 )
             elif name == "GPU" and amount > _UNITS and amount % _UNITS:
                 misfits.append(

@@ -225,10 +225,10 @@ class Trial:
 
     @property
     def error(self) -> BaseException | None:
-        """What the last failure was; None when the trial ended well.
+        """The last failure; None if the trial ended well.
 
-        It is an instance of the class that user code raised, too, which is loaded when this is
-        asked for.
+        It is also an instance of the class that user code raised. Reading this property loads the
+        class.
         """
         if self._opened_error is None and self.kept_error is not None:
             self._opened_error = opened_error(self.kept_error)
@@ -236,11 +236,6 @@ class Trial:
 
     @error.setter
     def error(self, error: BaseException | None) -> None:
-        """The last failure; None if the trial ended well.
-
-        It is also an instance of the class that user code raised. Reading this property loads the
-        class.
-        """
         if error is not self.kept_error:
             self.kept_error = error
             self._opened_error = None
@@ -297,13 +292,12 @@ class Trial:
 
     @property
     def metric_stats(self) -> dict[str, MetricStats]:
-        """{flat metric: statistics}."""
+        """The statistics as {flat metric: statistics}."""
         stats = self._metric_stats
         return stats if isinstance(stats, dict) else stats.unpack()
 
     @metric_stats.setter
     def metric_stats(self, stats: dict[str, MetricStats]) -> None:
-        """The statistics as {flat metric: statistics}."""
         self._metric_stats = stats
 
     @property

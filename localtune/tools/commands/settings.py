@@ -170,7 +170,7 @@ def scheduler(value: Any) -> str:
     """The name of a scheduler, maybe with arguments: ``asha(max_t=100)``."""
     from localtune import create_scheduler
 
-    made_by_name(text(value), "scheduler", create_scheduler)
+    made_by_name(text(value), create_scheduler)
     return str(value)
 
 
@@ -178,11 +178,11 @@ def search(value: Any) -> str:
     """The name of a search algorithm, maybe with arguments."""
     from localtune import create_searcher
 
-    made_by_name(text(value), "search_alg", create_searcher)
+    made_by_name(text(value), create_searcher)
     return str(value)
 
 
-def made_by_name(value: str, argument: str, create: Callable[..., Any]) -> Any:
+def made_by_name(value: str, create: Callable[..., Any]) -> Any:
     """The scheduler or search algorithm that a text means.
 
     Raises:

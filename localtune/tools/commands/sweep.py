@@ -87,8 +87,8 @@ def make_tuner(sweep: Sweep) -> Tuner:
                 metric=sweep.metric,
                 mode=sweep.mode,
                 num_samples=sweep.samples,
-                scheduler=_made(sweep.scheduler, "scheduler", create_scheduler),
-                search_alg=_made(sweep.search, "search_alg", create_searcher),
+                scheduler=_made(sweep.scheduler, create_scheduler),
+                search_alg=_made(sweep.search, create_searcher),
                 max_concurrent_trials=sweep.max_concurrent,
                 time_budget_s=sweep.time_budget,
                 seed=sweep.seed,
@@ -188,5 +188,5 @@ def _trainable(sweep: Sweep, resources: dict[str, float]) -> Any:
         raise UsageError(str(error)) from None
 
 
-def _made(value: str | None, argument: str, create: Any) -> Any:
-    return made_by_name(value, argument, create) if value is not None else None
+def _made(value: str | None, create: Any) -> Any:
+    return made_by_name(value, create) if value is not None else None
