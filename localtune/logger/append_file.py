@@ -61,10 +61,6 @@ class AppendFile:
         """Returns the result of ``os.fstat`` on the file."""
         return os.fstat(self._fd)
 
-    def is_empty(self) -> bool:
-        """Returns whether the file is empty."""
-        return os.fstat(self._fd).st_size == 0
-
     def close(self) -> None:
         """Closes the file."""
         os.close(self._fd)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 HistoryOf: TypeAlias = "Callable[[Trial], Iterable[dict[str, Any]]]"
-_MakeFile: TypeAlias = "Callable[[str, str, History, OpenFiles[AppendFile]], HistoryFile]"
 
 
 class HistoryLogger(LoggerCallback):

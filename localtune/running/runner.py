@@ -27,6 +27,7 @@ from localtune.controller.ports import Ports
 from localtune.controller.recorder import Recorder
 from localtune.execution.executor import Executor
 from localtune.progress_reporter import create_output
+from localtune.progress_reporter.facts import RunFacts
 from localtune.registry import get_trainable_cls
 from localtune.running.build import (
     RunParts,
@@ -137,17 +138,20 @@ def _first_decisions(
 def _output_of(
     spec: RunSpec, directory: ExperimentDirectory, parts: RunParts, executor: Executor
 ) -> Output:
-    return create_output(
-        verbose=int(spec.run_config.verbose or 0),
+    facts = RunFacts(
+        directory.path,
         metric=parts.metric,
         mode=parts.mode,
         total_samples=parts.searcher.total_samples,
-        experiment_path=directory.path,
-        reporter=spec.run_config.progress_reporter,
         resources=executor.capacity().resources,
         max_iterations=parts.scheduler.max_iterations,
         searcher_name=parts.searcher_name,
         scheduler_name=parts.scheduler.debug_string(),
+    )
+    return create_output(
+        int(spec.run_config.verbose or 0),
+        facts,
+        reporter=spec.run_config.progress_reporter,
         live=executor.abilities.live_view,
     )
 

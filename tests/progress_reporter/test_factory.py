@@ -6,6 +6,7 @@ import pytest
 
 from localtune.config.run import Verbosity
 from localtune.progress_reporter import CLIReporter, ConsoleOutput, create_output
+from localtune.progress_reporter.facts import RunFacts
 from localtune.progress_reporter.reporter_callback import ReporterCallback
 from tests.progress_reporter.runs import make_trial
 
@@ -14,11 +15,13 @@ def test_without_a_reporter_there_is_the_built_in_output() -> None:
     stream = io.StringIO()
     output = create_output(
         1,
-        experiment_path="/results/sweep",
-        total_samples=3,
-        resources={"CPU": 4},
-        searcher_name="S",
-        scheduler_name="A",
+        RunFacts(
+            "/results/sweep",
+            total_samples=3,
+            resources={"CPU": 4},
+            searcher_name="S",
+            scheduler_name="A",
+        ),
         stream=stream,
     )
     output.setup()
@@ -30,11 +33,8 @@ def test_without_a_reporter_there_is_the_built_in_output() -> None:
 def test_a_reporter_takes_its_place(capsys: pytest.CaptureFixture[str]) -> None:
     output = create_output(
         1,
+        RunFacts("/results/sweep", resources={"CPU": 4}, searcher_name="S", scheduler_name="A"),
         reporter=CLIReporter(),
-        experiment_path="/results/sweep",
-        resources={"CPU": 4},
-        searcher_name="S",
-        scheduler_name="A",
     )
     output.on_experiment_end([make_trial()])
 
@@ -44,7 +44,7 @@ def test_a_reporter_takes_its_place(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_silent_run_is_silent_with_a_reporter_too(capsys: pytest.CaptureFixture[str]) -> None:
-    output = create_output(0, reporter=CLIReporter(), experiment_path="/results/sweep")
+    output = create_output(0, RunFacts("/results/sweep"), reporter=CLIReporter())
     output.tick()
     output.on_experiment_end([make_trial()])
 
@@ -53,7 +53,7 @@ def test_a_silent_run_is_silent_with_a_reporter_too(capsys: pytest.CaptureFixtur
 
 def test_levels_can_be_members_of_the_enum() -> None:
     stream = io.StringIO()
-    output = create_output(Verbosity.V0_MINIMAL, experiment_path="/x", stream=stream)
+    output = create_output(Verbosity.V0_MINIMAL, RunFacts("/x"), stream=stream)
     output.setup()
     output.log("text")
 
@@ -61,6 +61,6 @@ def test_levels_can_be_members_of_the_enum() -> None:
 
 
 def test_the_standard_output_is_that_of_the_moment(capsys: pytest.CaptureFixture[str]) -> None:
-    create_output(1, experiment_path="/results/sweep").log("text")
+    create_output(1, RunFacts("/results/sweep")).log("text")
 
     assert capsys.readouterr().out == "00:00:00 text\n"
