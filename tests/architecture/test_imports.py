@@ -69,7 +69,6 @@ NOT_YET: dict[str, set[str]] = {
 # Circles of imports that are still there, each by one of its modules.
 CIRCLES_NOT_YET = {
     "localtune.execution.process.launcher",
-    "localtune.trainable.drivers",
 }
 
 
