@@ -67,10 +67,42 @@ def test_no_part_of_the_controller_inherits_from_another() -> None:
     assert found == []
 
 
-def test_no_part_knows_the_controller_as_a_whole() -> None:
+def levels() -> dict[str, int]:
+    """{part: its line in the page about the controller, counted from below}."""
+    page = (ROOT / "docs" / "controller.md").read_text(encoding="utf-8")
+    block = page.partition("```text\nController\n")[2].partition("```")[0]
+    lines = ["Controller", *block.splitlines()]
+    return {name: -number for number, line in enumerate(lines) for name in line.split()}
+
+
+LEVELS = levels()
+
+
+def test_the_page_names_classes_of_the_controller() -> None:
+    assert len(LEVELS) > 15 and LEVELS.keys() <= NAMES
+
+
+@pytest.mark.parametrize("part", LEVELS)
+def test_a_part_knows_only_parts_on_lower_lines(part: str) -> None:
+    (path,) = [path for path, node in CLASSES if node.name == part]
+    imported = {
+        alias.name
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    known = imported & LEVELS.keys()
+    assert {name for name in known if LEVELS[name] >= LEVELS[part]} == set()
+
+
+def test_only_the_loop_knows_the_controller_as_a_whole() -> None:
     users = [
         path.name
         for path in sorted(CONTROLLER.glob("*.py"))
         if "localtune.controller.controller" in path.read_text(encoding="utf-8")
     ]
     assert users == ["dispatcher.py", "loop.py", "preparation.py"]
+
+
+def test_the_classes_that_may_be_larger_exist() -> None:
+    assert LARGER.keys() <= NAMES
