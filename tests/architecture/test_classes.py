@@ -14,7 +14,6 @@ MOST_ATTRIBUTES = 12
 # {class: number of its attributes} of the classes that may have more.
 LARGER = {
     "BackgroundSearch": 16,
-    "ExperimentLoop": 15,
 }
 
 
