@@ -22,7 +22,7 @@ from localtune.running.runner import run_experiment
 from localtune.running.saved_spec import load_saved, read_saved
 from localtune.running.specify import as_param_space, check_spec, register, specify
 from localtune.running.taken import check_taken_early, keys_of
-from localtune.storage.experiment_db import has_database
+from localtune.storage.reader import has_database
 from localtune.storage.remote import attach_path, has_experiment, needs_store, split_path
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.utils.messages import get_logger

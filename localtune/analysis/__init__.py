@@ -1,4 +1,4 @@
-"""Reading what an experiment came to."""
+"""Reads saved experiments, and answers questions about their trials."""
 
 from __future__ import annotations
 

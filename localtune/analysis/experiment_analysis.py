@@ -1,4 +1,4 @@
-"""ExperimentAnalysis: the trials of an experiment, and which one is best."""
+"""ExperimentAnalysis: the trials of an experiment, and the best of them."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class ExperimentAnalysis:
         experiment_checkpoint_path: Directory of the experiment, or a file in it; or its URI.
         storage_filesystem: See :class:`~localtune.RunConfig`.
         trials: Its trials; None reads them from the directory.
-        default_metric: Flat name of the metric that questions without one mean. None with a mode
-            is the metric of trainables that report bare numbers.
+        default_metric: Flat name of the metric for methods that are called without one. None
+            with a mode is the metric of trainables that report bare numbers.
         default_mode: ``"min"`` or ``"max"``, likewise.
         trust: Read the experiment though another user could have written it.
-        run: Number of the run that is read, from 1; None is the latest, and a line in the log
-            says so if there are others.
+        run: Number of the run that is read, from 1; None is the latest. If there are others, a
+            line in the log says so.
 
     Attributes:
         run: Number of the run; None if the trials were given.
@@ -90,7 +90,7 @@ class ExperimentAnalysis:
         self.default_mode = default_mode
         self._path = _directory_of(experiment_checkpoint_path, storage_filesystem)
         self.run: int | None = None
-        # Held once histories are asked for: they have copies of the databases then.
+        # Held from the first reading of histories on: readers keep copies of the databases.
         self._readers: dict[str, DatabaseReader] = {}
         if trials is None:
             self.trials = self._read(run, trust)
@@ -98,7 +98,7 @@ class ExperimentAnalysis:
             self.trials = list(trials)
 
     def _read(self, run: int | None, trust: bool) -> list[Trial]:
-        from localtune.storage.experiment_db import has_database
+        from localtune.storage.reader import has_database
         from localtune.storage.reading import others_text, read_experiment
 
         path = self._path
@@ -125,7 +125,7 @@ class ExperimentAnalysis:
         return {trial.trial_id: opened_result(trial.last_result) for trial in self.trials}
 
     def get_all_configs(self, prefix: bool = False) -> dict[str, dict[str, Any]]:
-        """{trial id: config}; with ``prefix``, flat and with ``config/`` before each key."""
+        """Returns {trial id: config}; with ``prefix``, flat with ``config/`` before each key."""
         if not prefix:
             return {trial.trial_id: trial.config for trial in self.trials}
         return {trial.trial_id: _flat_config(trial) for trial in self.trials}
@@ -139,7 +139,7 @@ class ExperimentAnalysis:
         scope: str = "last",
         filter_nan_and_inf: bool = True,
     ) -> Trial | None:
-        """The trial with the best value of a metric; of equal ones the first.
+        """Returns the trial with the best value of a metric; of equal ones the first.
 
         Args:
             metric: Flat name of the metric; None is the default metric.
@@ -163,12 +163,22 @@ class ExperimentAnalysis:
     def get_best_config(
         self, metric: str | None = None, mode: str | None = None, scope: str = "last"
     ) -> dict[str, Any] | None:
-        """Configuration of :meth:`get_best_trial`, None if there is none."""
+        """Returns the configuration of :meth:`get_best_trial`, None if there is none.
+
+        Args:
+            metric: See :meth:`get_best_trial`.
+            mode: See :meth:`get_best_trial`.
+            scope: See :meth:`get_best_trial`.
+        """
         best = self.get_best_trial(metric, mode, scope)
         return best.config if best is not None else None
 
     def metric_and_mode(self, metric: str | None, mode: str | None) -> tuple[str, str]:
-        """Metric and mode of a question, completed from the defaults.
+        """Completes metric and mode from the defaults.
+
+        Args:
+            metric: Flat name of the metric; None is the default metric.
+            mode: ``"min"`` or ``"max"``; None is the default mode.
 
         Raises:
             ValueError: if one of them is missing, or the mode does not exist.
@@ -193,7 +203,14 @@ class ExperimentAnalysis:
     def find_best_trial(
         self, metric: str, mode: str, scope: str, filter_nan_and_inf: bool
     ) -> Trial | None:
-        """As :meth:`get_best_trial`, without defaults and without a warning."""
+        """Finds the trial of :meth:`get_best_trial`, without defaults and without a warning.
+
+        Args:
+            metric: Flat name of the metric.
+            mode: ``"min"`` or ``"max"``.
+            scope: See :meth:`get_best_trial`.
+            filter_nan_and_inf: See :meth:`get_best_trial`.
+        """
         if scope not in SCOPES:
             raise ValueError(f"scope must be one of {', '.join(SCOPES)}, but got {scope!r}.")
         values = (
@@ -210,12 +227,12 @@ class ExperimentAnalysis:
     def get_best_checkpoint(
         self, trial: Trial, metric: str | None = None, mode: str | None = None
     ) -> Checkpoint | None:
-        """The best checkpoint of a trial; of equal ones the oldest.
+        """Returns the best checkpoint of a trial; of equal ones the oldest.
 
         Args:
             trial: The trial.
-            metric: Name of the metric, nested keys joined by ``/``; None is the default metric,
-                or without one the iteration: the newest is the best.
+            metric: Name of the metric, nested keys joined by ``/``; None is the default metric. If
+                there is no default metric either, the newest checkpoint is the best.
             mode: ``"min"`` or ``"max"``; None is the default mode.
 
         Returns:
@@ -232,11 +249,11 @@ class ExperimentAnalysis:
     def get_last_checkpoint(
         self, trial: Trial | None = None, metric: str = TRAINING_ITERATION, mode: str = "max"
     ) -> Checkpoint | None:
-        """The checkpoint of the highest iteration; of equal ones the newest.
+        """Returns the checkpoint of the highest iteration; of equal ones the newest.
 
         Args:
-            trial: Whose; None is the best trial by metric and mode: if they are not given, the
-                one that came furthest.
+            trial: The trial. None is the best trial by metric and mode; with their defaults, it is
+                the trial with the most iterations.
             metric: See ``trial``.
             mode: See ``trial``.
 
@@ -307,11 +324,13 @@ class ExperimentAnalysis:
     def _histories(self, trials: Sequence[Trial]) -> Iterator[tuple[Trial, list[dict[str, Any]]]]:
         for path in {trial.experiment_path for trial in trials} - self._readers.keys():
             self._readers[path] = reader_of(path)
-        # The trials have been read: whoever did it trusts the experiment.
+        # The trials were read, so the caller trusts the experiment.
         return histories(trials, trust=True)
 
     def dataframe(self, metric: str | None = None, mode: str | None = None) -> pandas.DataFrame:
-        """One row per trial that has results, with its config and its id as ``logdir``.
+        """Returns a table of one row per trial, with its config and its id as ``logdir``.
+
+        Trials without results are left out.
 
         Args:
             metric: With a mode, takes the row with the best value of this metric; else the last
@@ -374,7 +393,7 @@ def _last_results(trials: Sequence[Trial]) -> pandas.DataFrame:
 def _best_checkpoint(
     checkpoints: Iterable[TrackedCheckpoint], metric: str, mode: str
 ) -> Checkpoint | None:
-    """The best of them by a metric; of equal ones the first."""
+    """Returns the best checkpoint by a metric; of equal ones the first."""
     return best_of(
         (
             (tracked.checkpoint, value)

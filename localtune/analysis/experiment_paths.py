@@ -1,4 +1,4 @@
-"""Where experiments are, and what is one."""
+"""Finds the directories of experiments."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from localtune.utils.text import count, did_you_mean
 
 
 def storage_directory(storage: str | None) -> str:
-    """The directory that holds experiments.
+    """Returns the absolute path of the directory that holds experiments.
 
     Args:
-        storage: What was given, None for the default.
+        storage: The directory, None for the default.
 
     Raises:
         UsageError: for a URI.
@@ -29,7 +29,7 @@ def storage_directory(storage: str | None) -> str:
 
 
 def experiments_in(storage: str) -> list[str]:
-    """Paths of the experiments in a storage directory, sorted.
+    """Returns the paths of the experiments in a storage directory, sorted.
 
     Raises:
         UsageError: if there is no such directory.
@@ -42,7 +42,9 @@ def experiments_in(storage: str) -> list[str]:
 
 
 def folders_with_experiments(storage: str) -> list[str]:
-    """Folders of a storage directory that hold experiments themselves, sorted; links are left out.
+    """Returns the folders of a storage directory that hold experiments themselves, sorted.
+
+    Links are left out.
 
     Args:
         storage: The directory; it need not exist.
@@ -63,14 +65,14 @@ def folders_with_experiments(storage: str) -> list[str]:
 
 
 def is_experiment(path: str) -> bool:
-    """Whether a directory is that of an experiment, be it one that has not come far."""
+    """Tells whether a directory is that of an experiment, even of one without trials."""
     return any(
         os.path.isfile(os.path.join(path, name)) for name in (EXPERIMENT_DB_FILE, TUNER_FILE)
     )
 
 
 def is_complete_experiment(path: str) -> bool:
-    """Whether a directory, and no link to one, has all that an experiment has."""
+    """Tells whether a directory, which is not a link, has all files of an experiment."""
     files = (os.path.join(path, name) for name in (EXPERIMENT_DB_FILE, STORAGE_MARKER_FILE))
     return not os.path.islink(path) and all(
         os.path.isfile(each) and not os.path.islink(each) for each in files
@@ -78,15 +80,14 @@ def is_complete_experiment(path: str) -> bool:
 
 
 def find_experiment(experiment: str, storage: str | None) -> str:
-    """The directory of an experiment.
+    """Finds the directory of an experiment.
 
     Args:
         experiment: Its name in the storage or the start of it, its path, or its URI.
         storage: Directory of experiments, None for the default.
 
     Raises:
-        UsageError: if there is none, or more than one name starts so; names those that were
-            probably meant.
+        UsageError: if there is none, or more than one name starts so. The message suggests a name.
     """
     if is_uri(experiment):
         from localtune.storage.remote import attach_path

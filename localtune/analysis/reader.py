@@ -1,4 +1,10 @@
-"""Reads experiments for commands: running, half-written and empty ones, too."""
+"""Reads saved experiments for programs: running, half-written and empty ones, too.
+
+::
+
+    path -- read_saved --> SavedExperiment     the trials of one run, and its state
+            read_or_explain                    the same; an error becomes its ``problem``
+"""
 
 from __future__ import annotations
 
@@ -12,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.error import StorageError, UntrustedDirectoryError, UsageError
 from localtune.result import TUNER_FILE
-from localtune.storage.experiment_db import RunRecord, has_database
 from localtune.storage.histories import histories
 from localtune.storage.owner import Owner as Owner
 from localtune.storage.owner import find_owner as find_owner
+from localtune.storage.reader import RunRecord, has_database
 from localtune.storage.reading import others_text, read_experiment
 from localtune.storage.reading import read_files as read_files
 from localtune.storage.run_files import files_in
@@ -30,9 +36,9 @@ if TYPE_CHECKING:
 
 
 class ExperimentState(str, Enum):
-    """How an experiment is.
+    """The state of an experiment.
 
-    EMPTY has no trials yet, INTERRUPTED has unfinished ones that nobody works on.
+    EMPTY has no trials yet. INTERRUPTED has unfinished trials, and no process works on it.
     """
 
     EMPTY = "empty"
@@ -45,20 +51,20 @@ class ExperimentState(str, Enum):
 
 @dataclass
 class SavedExperiment:
-    """What is known of an experiment.
+    """A run of an experiment, as it is saved.
 
     Attributes:
-        path: Its directory.
-        state: How it is.
-        owner: Who works on it, None for nobody.
-        trials: Its trials: those of one run.
-        run: Number of that run.
-        runs: All runs, the latest last; none are known of one that cannot be read.
-        metric: Metric that it optimises, None if it is not known.
+        path: Directory of the experiment.
+        state: Its state.
+        owner: The process that works on the run, None if there is none.
+        trials: The trials of the run.
+        run: Number of the run.
+        runs: All runs, the latest last; empty if the experiment cannot be read.
+        metric: Metric that the run optimises, None if it is not known.
         mode: ``"min"`` or ``"max"``, likewise.
-        files: {name: content} of what the run was started with.
-        tune_config: What its Tuner was told, None if it is not known.
-        problem: Why it cannot be read, "" if it can.
+        files: {name: content} of the files that the run was started with.
+        tune_config: TuneConfig of its Tuner, None if it is not known.
+        problem: Reason why the experiment cannot be read, "" if it can.
     """
 
     path: str
@@ -79,14 +85,25 @@ class SavedExperiment:
         return os.path.basename(self.path)
 
     def others(self, how: str = "--run ") -> str:
-        """Says that there are other runs, and how they are read; "" without any."""
+        """Explains how to read other runs; returns "" if there are none."""
         return others_text(self.runs, self.run, how)
 
+    def take_files(self, files: Mapping[str, bytes]) -> None:
+        """Takes the files that the run was started with, and a goal that only they know."""
+        self.files = files
+        self.tune_config = tune_config_of(files)
+        if self.tune_config is not None and (self.metric, self.mode) == (None, None):
+            self.metric, self.mode = self.tune_config.metric, self.tune_config.mode
+
     def set_goal(self, metric: str | None, mode: str | None) -> None:
-        """Takes what is asked for in the place of what the run optimises.
+        """Compares trials by another metric or mode than those of the run.
+
+        Args:
+            metric: Flat name of the metric; None keeps that of the run.
+            mode: ``"min"`` or ``"max"``; None keeps that of the run.
 
         Raises:
-            UsageError: for a metric without a mode, if the run's mode is that of another one.
+            UsageError: for a metric without a mode, if the run's mode belongs to another metric.
         """
         is_another = metric is not None and metric != self.metric and self.metric is not None
         # Of a name that no trial has reported, something else is to be said.
@@ -107,12 +124,12 @@ class SavedExperiment:
         return histories(self.trials, trust=True)
 
     def counts(self) -> dict[str, int]:
-        """{status: how many trials have it}, without those that none has."""
+        """Returns {status: number of trials that have it}, without statuses that no trial has."""
         found = Counter(trial.status.value for trial in self.trials)
         return {each.value: found[each.value] for each in Status if found[each.value]}
 
     def analysis(self) -> ExperimentAnalysis:
-        """Questions about its trials."""
+        """Returns an analysis of the trials."""
         from localtune.analysis.experiment_analysis import ExperimentAnalysis
 
         return ExperimentAnalysis(
@@ -120,7 +137,7 @@ class SavedExperiment:
         )
 
     def best(self) -> tuple[Trial, float] | None:
-        """The best trial and its value; None if there is none, or it is not known what is best."""
+        """Returns the best trial and its value; None without a goal, or without a value."""
         if self.metric is None or self.mode is None:
             return None
         trial = self.analysis().find_best_trial(self.metric, self.mode, "last", True)
@@ -144,32 +161,38 @@ def read_saved(path: str, run: int | None = None, *, trust: bool = False) -> Sav
     check_trusted(path, trust=trust)
     if not has_database(path):
         owner = find_owner(path)
-        files = files_in(path, trust=trust)
-        saved = SavedExperiment(path, _state_of([], owner), owner, files=files)
+        saved = SavedExperiment(path, _state_of([], owner), owner)
         if run not in (None, saved.run):
             raise UsageError(f"The experiment {path!r} has no run {run}: it has not begun yet.")
-    else:
-        found = read_experiment(path, run, trust=trust)
-        owner = found.owner if found.is_running else None
-        saved = SavedExperiment(
-            path,
-            _state_of(found.trials, owner),
-            owner,
-            found.trials,
-            found.run.number,
-            found.runs,
-            found.run.metric,
-            found.run.mode,
-            found.files,
-        )
-    saved.tune_config = tune_config_of(saved.files)
-    if saved.tune_config is not None and (saved.metric, saved.mode) == (None, None):
-        saved.metric, saved.mode = saved.tune_config.metric, saved.tune_config.mode
+        saved.take_files(files_in(path, trust=trust))
+        return saved
+    found = read_experiment(path, run, trust=trust)
+    owner = found.owner if found.is_running else None
+    saved = SavedExperiment(
+        path,
+        _state_of(found.trials, owner),
+        owner,
+        found.trials,
+        found.run.number,
+        found.runs,
+        found.run.metric,
+        found.run.mode,
+    )
+    saved.take_files(found.files)
     return saved
 
 
 def read_or_explain(path: str, run: int | None = None, *, trust: bool = False) -> SavedExperiment:
-    """As :func:`read_saved`, with what is wrong in the saved."""
+    """Reads an experiment as :func:`read_saved` does; an error becomes its ``problem``.
+
+    Args:
+        path: Its directory.
+        run: Number of the run that is read, from 1; None is the latest.
+        trust: Read it though another user could have written it.
+
+    Raises:
+        UsageError: if there is no such run.
+    """
     try:
         return read_saved(path, run, trust=trust)
     except UntrustedDirectoryError as error:
@@ -179,10 +202,14 @@ def read_or_explain(path: str, run: int | None = None, *, trust: bool = False) -
 
 
 def find_trial(saved: SavedExperiment, text: str) -> Trial:
-    """The trial that a text means: its id, its number, its name, its directory, or their start.
+    """Finds the trial that a text names.
+
+    Args:
+        saved: The experiment.
+        text: Id, number, name or directory of the trial, or the start of one of these.
 
     Raises:
-        UsageError: if there is none, or more than one.
+        UsageError: if there is no such trial, or more than one.
     """
     wanted = os.path.basename(os.path.normpath(text))
     names = {trial.trial_id: (trial.trial_id, str(trial), trial.dirname) for trial in saved.trials}
@@ -222,10 +249,10 @@ def _state_of(trials: list[Trial], owner: Owner | None) -> ExperimentState:
 
 
 def tune_config_of(files: Mapping[str, bytes]) -> TuneConfig | None:
-    """What a Tuner was told to optimise, and how; nothing is known of runs without one.
+    """Returns the TuneConfig of a run; None for a run without a Tuner, or if it cannot be loaded.
 
     Args:
-        files: What the run was started with.
+        files: Files that the run was started with.
     """
     try:
         from localtune.config.checks import check_metric_and_mode

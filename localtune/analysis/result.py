@@ -1,4 +1,4 @@
-"""Result: what one trial came to."""
+"""Result: the metrics, checkpoints and error of one trial."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from localtune.result import (
     CONFIG_PREFIX,
 )
 from localtune.storage import failures
-from localtune.storage.experiment_db import has_database
 from localtune.storage.histories import results_in
+from localtune.storage.reader import has_database
 from localtune.storage.remote import attach_path, needs_store, split_path
 from localtune.storage.shared_copy import DatabaseReader, reader_of
 from localtune.trial import history_files
@@ -42,15 +42,15 @@ logger = get_logger(__name__)
 
 @dataclass
 class Result:
-    """What one trial came to.
+    """The result of one trial.
 
     Attributes:
         metrics: Its last result, nested; with what was filled in automatically, and its config.
         checkpoint: Its latest checkpoint, None without one.
-        error: What it failed with, None if it ended well. Text where the exception itself could
-            not be kept.
+        error: The exception that it failed with, None if it ended well. Text if the exception
+            could not be kept.
         path: Directory of the trial.
-        best_checkpoints: (checkpoint, metrics) of those that retention keeps.
+        best_checkpoints: (checkpoint, metrics) of each checkpoint that retention keeps.
     """
 
     metrics: dict[str, Any] | None
@@ -59,12 +59,12 @@ class Result:
     path: str | None = None
     best_checkpoints: list[tuple[Checkpoint, dict[str, Any]]] = field(default_factory=list)
 
-    # No field: whether the experiment is read though another user could have written it.
+    # Whether the experiment is read though another user could have written it. No field.
     _trust = False
 
     @classmethod
     def from_trial(cls, trial: Trial) -> Result:
-        """The result of a trial's record."""
+        """Makes the result of a trial's record."""
         result = cls(
             metrics=opened_result(trial.last_result),
             checkpoint=trial.checkpoint,
@@ -86,11 +86,11 @@ class Result:
         *,
         trust: bool = False,
     ) -> Result:
-        """The result of a trial, by its directory.
+        """Reads the result of a trial from its directory.
 
-        If the directory lies in that of its experiment, the experiment's own record helps: it
-        knows the metrics of every checkpoint, and whether a failed trial recovered. A directory
-        that was taken out of there will do, too.
+        In the directory of its experiment, the experiment's record is read, too: it has the
+        metrics of every checkpoint, and tells whether a failed trial recovered. A directory that
+        was moved out of there is enough.
 
         Args:
             path: Directory of the trial; or its URI, in that of its experiment.
@@ -151,15 +151,15 @@ class Result:
 
     @cached_property
     def _reader(self) -> DatabaseReader:
-        """Held: it may have a copy of the database, for all results of the experiment."""
+        """Reader of the database. Holding it keeps a copy for all results of the experiment."""
         return reader_of(os.path.dirname(self.path or ""))
 
     @cached_property
     def metrics_dataframe(self) -> pandas.DataFrame | None:
-        """All results of the trial, one row each, with flat columns; None without a directory.
+        """Table of all results of the trial, with flat columns; None without a directory.
 
-        They are read from the experiment's database when this is asked for first. Results of one
-        experiment that are kept, as those of a grid are, share a copy of it.
+        The first access reads them from the experiment's database. Results of one experiment share
+        a copy of it while they are kept, as those of a grid are.
 
         Raises:
             ExtraMissingError: if pandas is not installed.
@@ -171,7 +171,7 @@ class Result:
         return data_frame(results_in(self.path, trust=self._trust))
 
     def get_best_checkpoint(self, metric: str, mode: str) -> Checkpoint | None:
-        """The checkpoint whose metrics have the best value; of equal ones the oldest.
+        """Returns the checkpoint whose metrics have the best value; of equal ones the oldest.
 
         Args:
             metric: Name of the metric, nested keys joined by ``/``.
@@ -229,7 +229,7 @@ def _recorded_trial(trial_dir: str, *, trust: bool) -> Trial | None:
 def _checkpoints_in(
     trial_dir: str, results: list[dict[str, Any]], trial: Trial | None
 ) -> list[tuple[Checkpoint, dict[str, Any]]]:
-    """The checkpoints that a directory holds, oldest first, with the results they belong to."""
+    """Returns the checkpoints in a directory, oldest first, with the results they belong to."""
     metrics_of = {result.get(CHECKPOINT_DIR_NAME): result for result in results}
     if trial is not None:
         for tracked in trial.checkpoints.kept:

@@ -44,17 +44,17 @@ class ResultGrid:
 
     @property
     def errors(self) -> list[BaseException | str]:
-        """What the failed trials failed with."""
+        """The errors of the failed trials."""
         return [result.error for result in self._results if result.error is not None]
 
     @property
     def num_errors(self) -> int:
-        """How many trials failed."""
+        """Number of trials that failed."""
         return self._count(Status.ERROR)
 
     @property
     def num_terminated(self) -> int:
-        """How many trials ended well."""
+        """Number of trials that ended well."""
         return self._count(Status.TERMINATED)
 
     def get_best_result(
@@ -64,7 +64,7 @@ class ResultGrid:
         scope: str = "last",
         filter_nan_and_inf: bool = True,
     ) -> Result:
-        """The result of the best trial. A single trial is the best one in any case.
+        """Returns the result of the best trial. A single trial is always the best one.
 
         Args:
             metric: Flat name of the metric; None is that of the TuneConfig.
@@ -90,7 +90,7 @@ class ResultGrid:
     def get_dataframe(
         self, filter_metric: str | None = None, filter_mode: str | None = None
     ) -> pandas.DataFrame:
-        """One row per trial that has results.
+        """Returns a table of one row per trial that has results.
 
         Args:
             filter_metric: With a mode, takes each trial's row with the best value of this metric;

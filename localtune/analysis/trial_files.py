@@ -1,4 +1,4 @@
-"""Reads an experiment for a report: if the database is damaged, from the trials' files."""
+"""Reads an experiment whose database is damaged, from the files of its trials."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from localtune.analysis.reader import ExperimentState, SavedExperiment, read_saved, tune_config_of
+from localtune.analysis.reader import ExperimentState, SavedExperiment, read_saved
 from localtune.error import StorageError, TrialError, UntrustedDirectoryError
 from localtune.result import (
     CONFIG_PREFIX,
@@ -29,7 +29,7 @@ from localtune.utils.files import no_link
 def read_with_fallback(
     path: str, run: int | None = None, *, trust: bool = False
 ) -> SavedExperiment:
-    """Reads an experiment, as far as it can be read.
+    """Reads an experiment; if its database is damaged, from the files of its trials.
 
     Args:
         path: Its directory.
@@ -54,20 +54,9 @@ def read_with_fallback(
         problem = f"{error} Shown is what the trials' files hold."
         owner = find_owner(path)
         state = ExperimentState.UNREADABLE if owner is None else ExperimentState.RUNNING
-        files = files_in(path, trust=trust)
-        config = tune_config_of(files)
-        metric, mode = (config.metric, config.mode) if config is not None else (None, None)
-        return SavedExperiment(
-            path,
-            state,
-            owner,
-            trials,
-            metric=metric,
-            mode=mode,
-            files=files,
-            tune_config=config,
-            problem=problem,
-        )
+        saved = SavedExperiment(path, state, owner, trials, problem=problem)
+        saved.take_files(files_in(path, trust=trust))
+        return saved
 
 
 def _is_trial(path: str) -> bool:
@@ -93,7 +82,7 @@ def _take_results(trial: Trial, results: list[dict[str, Any]]) -> None:
 
 
 def _trial_in(experiment_path: str, name: str) -> Trial:
-    """The record of a trial, as far as its files tell it."""
+    """Returns the record of a trial, as far as its files tell it."""
     directory = os.path.join(experiment_path, name)
     results = _results_in(directory)
     last = results[-1] if results else {}

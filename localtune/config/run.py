@@ -21,12 +21,13 @@ from localtune.utils.remote_store import (
 )
 
 if TYPE_CHECKING:
-    from localtune.callback import Callback
-    from localtune.progress_reporter import ProgressReporter
-    from localtune.stopper import Stopper
+    from localtune.config.protocols import CallbackLike, ReporterLike, StopperLike
 
     StopCondition = (
-        Mapping[str, Any] | Stopper | Callable[[str, Mapping[str, Any]], bool] | Sequence[Stopper]
+        Mapping[str, Any]
+        | StopperLike
+        | Callable[[str, Mapping[str, Any]], bool]
+        | Sequence[StopperLike]
     )
 
 
@@ -74,8 +75,8 @@ class RunConfig:
     sync_config: SyncConfig | None = None
     verbose: int | Verbosity | None = None
     stop: StopCondition | None = None
-    callbacks: list[Callback] | None = None
-    progress_reporter: ProgressReporter | None = None
+    callbacks: Sequence[CallbackLike] | None = None
+    progress_reporter: ReporterLike | None = None
     log_to_file: bool | str | tuple[str | None, str | None] = False
     local_dir: str | None = None
     if_exists: str = "add"

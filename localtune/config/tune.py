@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from localtune.config.checks import check_metric_and_mode, check_num_samples, is_count
 
 if TYPE_CHECKING:
-    from localtune.schedulers import TrialScheduler
+    from localtune.config.protocols import SchedulerLike
     from localtune.trial.trial import Trial
 
 
@@ -43,7 +43,7 @@ class TuneConfig:
     mode: str | None = None
     metric: str | None = None
     search_alg: Any = None
-    scheduler: TrialScheduler | str | None = None
+    scheduler: SchedulerLike | str | None = None
     num_samples: int = 1
     max_concurrent_trials: int | None = None
     time_budget_s: float | datetime.timedelta | None = None

@@ -10,7 +10,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from functools import partial
 
 from localtune.execution.capacity import declared_capacity
 from localtune.execution.executor import (
@@ -25,9 +25,6 @@ from localtune.execution.executor import (
 from localtune.worker import messages
 from localtune.worker.host import TrainableHost, failure_reply
 from localtune.worker.program import load_program_bytes
-
-if TYPE_CHECKING:
-    from localtune.trainable.trainable import Trainable
 
 
 class InProcessExecutor(Executor):
@@ -66,7 +63,7 @@ class InProcessExecutor(Executor):
         self._program = program
 
     def start_worker(self, worker_id: int, command: messages.Construct, cpus: float) -> None:
-        self._hosts[worker_id] = InProcessHost(self._load)
+        self._hosts[worker_id] = InProcessHost(partial(load_program_bytes, self._program))
         self._commands.append((worker_id, command))
 
     def send(self, worker_id: int, command: messages.Command) -> None:
@@ -104,9 +101,6 @@ class InProcessExecutor(Executor):
 
     def process_ids(self) -> dict[int, int]:
         return {worker_id: os.getpid() for worker_id in self._hosts}
-
-    def _load(self) -> type[Trainable]:
-        return load_program_bytes(self._program)
 
     def _carry_out(self, worker_id: int, command: messages.Command) -> None:
         reply = self._hosts[worker_id].handle(command)

@@ -38,11 +38,12 @@ from localtune.execution.executor import (
 )
 from localtune.execution.process.deadlines import Deadlines, Step
 from localtune.execution.process.descriptors import Descriptors
-from localtune.execution.process.launcher import START_METHODS, Launcher, Program, make_launcher
+from localtune.execution.process.launcher import Launcher, Program
 from localtune.execution.process.memory_watch import MemoryWatch, check_settings
 from localtune.execution.process.outbox import Outbox, make_outbox
 from localtune.execution.process.output_pipe import OutputPipe
 from localtune.execution.process.standard_output import StandardOutput
+from localtune.execution.process.start_methods import START_METHODS, make_launcher
 from localtune.execution.process.waiter import Waiter
 from localtune.utils.messages import get_logger
 from localtune.utils.private_dir import PrivateDir

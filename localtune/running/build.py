@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from localtune.callback import Callback
+from localtune.config.protocols import CallbackLike
 from localtune.config.spec import RunSpec
 from localtune.controller.background_search import BackgroundSearch
 from localtune.error import ResourceRequestError
@@ -165,7 +166,7 @@ def in_background(
     return background, background.close
 
 
-def all_callbacks(callbacks: Sequence[Callback] | None, output: Callback) -> list[Callback]:
+def all_callbacks(callbacks: Sequence[CallbackLike] | None, output: Callback) -> list[Callback]:
     """The user's callbacks, the output, and the loggers that the user did not pass.
 
     Args:
@@ -174,7 +175,8 @@ def all_callbacks(callbacks: Sequence[Callback] | None, output: Callback) -> lis
     """
     from localtune.logger import CSVLoggerCallback, JsonLoggerCallback
 
-    given = list(callbacks or ())
+    # They were checked when the run was specified.
+    given = cast("list[Callback]", list(callbacks or ()))
     loggers: list[Callback] = []
     if os.environ.get("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS") != "1":
         loggers = [

@@ -20,6 +20,7 @@ from localtune.search.renewal import with_new_space
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.histories import recorded_history
+from localtune.storage.reader import ExperimentReader
 from localtune.storage.reading import results_ahead
 from localtune.storage.trial_files import TrialFiles
 from localtune.storage.trial_record import take_result
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def take_up(
-    spec: RunSpec, parts: RunParts, db: ExperimentDB | None, resume: ResumeConfig | None
+    spec: RunSpec, parts: RunParts, db: ExperimentReader | None, resume: ResumeConfig | None
 ) -> Found:
     """Brings the parts of a run to where they were, and loads its trials; writes nothing.
 
@@ -74,7 +75,7 @@ class Found:
 
     def __init__(
         self,
-        db: ExperimentDB | None = None,
+        db: ExperimentReader | None = None,
         resume: ResumeConfig | None = None,
         searcher: SearchAlgorithm | None = None,
     ) -> None:
@@ -181,7 +182,7 @@ def connect_histories(callbacks: CallbackList, db: ExperimentDB, to_mend: list[T
                 each.mend(trial)
 
 
-def restore_scheduler(db: ExperimentDB, trials: list[Trial], scheduler: TrialScheduler) -> None:
+def restore_scheduler(db: ExperimentReader, trials: list[Trial], scheduler: TrialScheduler) -> None:
     """Brings the scheduler to where it was."""
     state = db.get("scheduler")
     if state is not None:
@@ -193,7 +194,7 @@ def restore_scheduler(db: ExperimentDB, trials: list[Trial], scheduler: TrialSch
 
 
 def resumed_stopper(
-    db: ExperimentDB | None, trials: list[Trial], given: Stopper
+    db: ExperimentReader | None, trials: list[Trial], given: Stopper
 ) -> tuple[Stopper, dict[str, Any]]:
     """The stop conditions: as far as they were, if a resumed run is given the same ones again.
 
@@ -231,7 +232,7 @@ def _unreadable(whose: str, error: Exception) -> StorageError:
     )
 
 
-def restore_callbacks(callbacks: CallbackList, db: ExperimentDB) -> None:
+def restore_callbacks(callbacks: CallbackList, db: ExperimentReader) -> None:
     """Brings the callbacks to where they were."""
     states = db.get("callbacks", list)
     if states is None:

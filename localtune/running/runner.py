@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from localtune.callback import CallbackError, CallbackList
 from localtune.controller.controller import Controller
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from localtune.controller.instructions import Instruction
     from localtune.controller.settings import RunSettings
     from localtune.progress_reporter.output import Output
+    from localtune.progress_reporter.reporter import ProgressReporter
     from localtune.running.directory import ExperimentDirectory
     from localtune.storage.experiment_db import ExperimentDB
     from localtune.trial.trial import Trial
@@ -151,7 +152,7 @@ def _output_of(
     return create_output(
         int(spec.run_config.verbose or 0),
         facts,
-        reporter=spec.run_config.progress_reporter,
+        reporter=cast("ProgressReporter | None", spec.run_config.progress_reporter),
         live=executor.abilities.live_view,
     )
 

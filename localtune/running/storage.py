@@ -20,10 +20,11 @@ from localtune.running.directory import ExperimentDirectory
 from localtune.running.resume import Found
 from localtune.running.taken import check_taken, identity_of, warn_of_changes, warn_of_taken
 from localtune.storage.claim import Claim, experiment_claimed
-from localtune.storage.experiment_db import ExperimentDB, has_database
+from localtune.storage.experiment_db import ExperimentDB
+from localtune.storage.reader import ExperimentReader, has_database
 from localtune.storage.remote import prove_writable, publish_files
 from localtune.storage.run_files import FILES_KEY, files_of
-from localtune.storage.shared_copy import copied
+from localtune.storage.shared_copy import opened
 from localtune.storage.trial_files import TrialFiles
 from localtune.utils.remote_fetch import remember_store
 
@@ -47,7 +48,7 @@ class RunStorage:
         self._spec = spec
         self._directory = directory
         self._stack = contextlib.ExitStack()
-        self._db: ExperimentDB | None = None
+        self._db: ExperimentReader | None = None
         self._sync: ExperimentSync | None = None
         self._is_latest = True
 
@@ -62,7 +63,7 @@ class RunStorage:
             if has_database(path):
                 # A copy: SQLite would repair the files of a killed run, and a run that is refused
                 # changes nothing.
-                self._db = stack.enter_context(copied(path, trust=directory.trust))
+                self._db = stack.enter_context(opened(path, trust=directory.trust))
                 if directory.run is not None:
                     self._is_latest = directory.run == self._db.run
                     self._db.select_run(directory.run)
@@ -79,7 +80,7 @@ class RunStorage:
         self._stack.__exit__(kind, error, trace)
 
     @property
-    def earlier(self) -> ExperimentDB | None:
+    def earlier(self) -> ExperimentReader | None:
         """What the run goes on with; None if it begins anew, or if there is nothing."""
         return self._db if self._directory.resume is not None else None
 

@@ -20,9 +20,9 @@ from localtune.error import ExperimentExistsError, StorageError
 from localtune.result import COMMAND_FILE, CONFIG_PREFIX, TUNER_FILE
 from localtune.running.directory import ExperimentDirectory
 from localtune.search.renewal import domain_texts, plain_constants
-from localtune.storage.experiment_db import ExperimentDB, RunRecord, has_database
-from localtune.storage.reading import opened
+from localtune.storage.reader import ExperimentReader, RunRecord, has_database
 from localtune.storage.remote import has_experiment
+from localtune.storage.shared_copy import opened
 from localtune.trial.status import Status
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.messages import get_logger
@@ -62,7 +62,7 @@ def check_taken_early(spec: RunSpec, directory: ExperimentDirectory) -> None:
         check_taken(spec, directory, None)
 
 
-def check_taken(spec: RunSpec, directory: ExperimentDirectory, db: ExperimentDB | None) -> None:
+def check_taken(spec: RunSpec, directory: ExperimentDirectory, db: ExperimentReader | None) -> None:
     """Refuses a run in a directory that is not for it.
 
     Args:
@@ -96,7 +96,7 @@ def identity_of(spec: RunSpec) -> dict[str, Any]:
     return {_IDENTITY: identity, _CONSTANTS: plain_constants(spec.param_space)}
 
 
-def warn_of_taken(directory: ExperimentDirectory, db: ExperimentDB | None) -> None:
+def warn_of_taken(directory: ExperimentDirectory, db: ExperimentReader | None) -> None:
     """Warns that a run is added to an experiment, and names ways to go on with that instead.
 
     Args:
@@ -126,7 +126,7 @@ def warn_of_taken(directory: ExperimentDirectory, db: ExperimentDB | None) -> No
 def warn_of_changes(
     spec: RunSpec,
     directory: ExperimentDirectory,
-    db: ExperimentDB,
+    db: ExperimentReader,
     goal: tuple[str | None, str | None],
 ) -> None:
     """Warns of settings of a run that goes on, if they differ from those that it had before.
@@ -176,7 +176,7 @@ def _same(before: Any, now: Any) -> bool:
     return type(before) is type(now) and (before == now or repr(before) == repr(now))
 
 
-def what_is_there(db: ExperimentDB) -> str:
+def what_is_there(db: ExperimentReader) -> str:
     """Runs, trials and the best value of an experiment, "" if it has no trials."""
     runs = [each for each in db.runs() if each.counts]
     if not runs:
@@ -191,7 +191,7 @@ def what_is_there(db: ExperimentDB) -> str:
     return f"{count(len(runs), 'run')}, {which} {trials}{_best_text(db, latest)}"
 
 
-def _best_text(db: ExperimentDB, run: RunRecord) -> str:
+def _best_text(db: ExperimentReader, run: RunRecord) -> str:
     from localtune.analysis.experiment_analysis import ExperimentAnalysis
 
     if run.metric is None or run.mode is None:

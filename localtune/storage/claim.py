@@ -14,9 +14,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from localtune.storage.experiment_db import DATABASE_FILES
 from localtune.storage.locks import Hold, experiment_locked
 from localtune.storage.paths import make_experiment_dir, prove_dir_writable, remove_empty_dirs
+from localtune.storage.reader import DATABASE_FILES
 from localtune.utils.trust import GuardedDirectory
 
 

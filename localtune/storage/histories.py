@@ -14,8 +14,8 @@ from typing import Any
 
 from localtune.error import StorageError
 from localtune.result import TRIAL_ID
-from localtune.storage.experiment_db import ExperimentDB, has_database
-from localtune.storage.reading import opened
+from localtune.storage.reader import ExperimentReader, has_database
+from localtune.storage.shared_copy import opened
 from localtune.trial.history_files import iter_results, read_results
 from localtune.trial.trial import Trial
 from localtune.utils.messages import get_logger
@@ -67,7 +67,7 @@ def results_in(trial_dir: str, *, trust: bool = False) -> list[dict[str, Any]]:
     return read_results(trial_dir)
 
 
-def recorded_history(db: ExperimentDB, trial: Trial) -> Iterator[dict[str, Any]]:
+def recorded_history(db: ExperimentReader, trial: Trial) -> Iterator[dict[str, Any]]:
     """Yields the results of a trial; those that the database has lost come from the trial's files.
 
     Args:
@@ -84,7 +84,7 @@ def recorded_history(db: ExperimentDB, trial: Trial) -> Iterator[dict[str, Any]]
         yield from itertools.islice(_of_files(trial), number, trial.result_count)
 
 
-def _history(trial: Trial, db: ExperimentDB | None) -> list[dict[str, Any]]:
+def _history(trial: Trial, db: ExperimentReader | None) -> list[dict[str, Any]]:
     if db is None:
         return read_results(trial.path) if trial.dirname else []
     return list(recorded_history(db, trial))

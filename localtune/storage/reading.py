@@ -7,19 +7,18 @@ running, and that no process works on, is an interrupted one.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from localtune.result import EXPR_RESULT_FILE, TRIAL_ID
-from localtune.storage.experiment_db import ExperimentDB, RunRecord, has_database
 from localtune.storage.owner import Owner, find_owner
+from localtune.storage.reader import RunRecord, has_database
 from localtune.storage.run_files import files_in, files_of
-from localtune.storage.shared_copy import reader_of
+from localtune.storage.shared_copy import opened
 from localtune.storage.trial_record import take_result
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
@@ -35,9 +34,9 @@ class ExperimentRecord:
         run: The run.
         runs: All runs of the experiment, the latest last.
         trials: The trials of the run, in the order of their creation.
-        files: {name: content} of what the run was started with.
-        owner: Who works on the experiment, None for nobody.
-        is_running: Whether it is this run that the owner works on.
+        files: {name: content} of the files that the run was started with.
+        owner: The process that works on the experiment, None if there is none.
+        is_running: Whether the owner works on this run.
     """
 
     run: RunRecord
@@ -101,7 +100,16 @@ def read_experiment(
 def read_files(
     experiment_path: str, run: int | None = None, *, trust: bool = False
 ) -> dict[str, bytes]:
-    """{name: content} of what a run was started with; see :func:`read_experiment`."""
+    """Returns {name: content} of the files that a run was started with.
+
+    Args:
+        experiment_path: Directory of the experiment.
+        run: Number of the run, from 1; None is the latest.
+        trust: Read it though another user could have written it.
+
+    Raises:
+        Exception: as :func:`read_experiment`.
+    """
     if not has_database(experiment_path):
         return files_in(experiment_path, trust=trust)
     with opened(experiment_path, trust=trust) as db:
@@ -113,7 +121,13 @@ def read_files(
 def load_trials(
     experiment_path: str, run: int | None = None, *, trust: bool = False
 ) -> list[Trial]:
-    """The trials that :func:`read_experiment` finds."""
+    """Returns the trials that :func:`read_experiment` finds.
+
+    Args:
+        experiment_path: Directory of the experiment.
+        run: Number of the run, from 1; None is the latest.
+        trust: Read it though another user could have written it.
+    """
     return read_experiment(experiment_path, run, trust=trust).trials
 
 
@@ -154,22 +168,6 @@ def read_state(experiment_path: str, key: str, *, trust: bool = False) -> Any:
     """
     with opened(experiment_path, trust=trust) as db:
         return db.get(key)
-
-
-@contextlib.contextmanager
-def opened(experiment_path: str, *, trust: bool = False) -> Iterator[ExperimentDB]:
-    """An experiment's database, to look at: what is written to it is lost.
-
-    Args:
-        experiment_path: Directory of the experiment.
-        trust: Read it though another user could have written it.
-
-    Raises:
-        UntrustedDirectoryError: if another user could have written it.
-        StorageError: if there is none, or it cannot be read.
-    """
-    with reader_of(experiment_path).opened(trust=trust) as db:
-        yield db
 
 
 def mark_interrupted(trials: list[Trial]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 
 from localtune.result import COMMAND_FILE, TUNER_FILE
-from localtune.storage.experiment_db import ExperimentDB
+from localtune.storage.reader import ExperimentReader
 from localtune.utils.trust import GuardedDirectory
 
 # Key of the copies in the state of the run.
@@ -38,7 +38,9 @@ def files_in(experiment_path: str, *, trust: bool = False) -> dict[str, bytes]:
     return files
 
 
-def files_of(db: ExperimentDB, experiment_path: str, *, trust: bool = False) -> dict[str, bytes]:
+def files_of(
+    db: ExperimentReader, experiment_path: str, *, trust: bool = False
+) -> dict[str, bytes]:
     """Returns {name: content} of the files of the run that is selected in a database.
 
     Args:

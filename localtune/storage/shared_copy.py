@@ -24,7 +24,7 @@ from typing import Any
 
 from localtune.error import StorageError
 from localtune.result import EXPERIMENT_DB_FILE
-from localtune.storage.experiment_db import DATABASE_FILES, ExperimentDB, has_database
+from localtune.storage.reader import DATABASE_FILES, ExperimentReader, has_database
 from localtune.storage.schema import damaged
 from localtune.storage.snapshot import copy_database, state_of
 from localtune.utils.private_dir import COPY_PREFIX, PrivateDir
@@ -51,24 +51,19 @@ def reader_of(experiment_path: str) -> DatabaseReader:
 
 
 @contextlib.contextmanager
-def copied(experiment_path: str, *, trust: bool = False) -> Iterator[ExperimentDB]:
-    """An experiment's database from a copy that nobody else reads, and that goes afterwards.
+def opened(experiment_path: str, *, trust: bool = False) -> Iterator[ExperimentReader]:
+    """Opens an experiment's database for reading, in a copy.
 
     Args:
         experiment_path: Directory of the experiment.
-        trust: Read it though another user could have written it.
+        trust: Whether to read an experiment that other users could have written.
 
     Raises:
         UntrustedDirectoryError: if another user could have written it.
         StorageError: if there is none, or it cannot be read.
     """
-    reader = DatabaseReader(experiment_path)
-    try:
-        with reader.opened(trust=trust) as db:
-            yield db
-    finally:
-        # Whoever holds a traceback of what was raised meanwhile holds the reader.
-        reader.close()
+    with reader_of(experiment_path).opened(trust=trust) as db:
+        yield db
 
 
 class DatabaseReader:
@@ -84,7 +79,7 @@ class DatabaseReader:
         self._copy: _Copy | None = None
 
     @contextlib.contextmanager
-    def opened(self, *, trust: bool = False) -> Iterator[ExperimentDB]:
+    def opened(self, *, trust: bool = False) -> Iterator[ExperimentReader]:
         """The database as it is now, to look at: what is written to it is lost.
 
         Args:
@@ -98,15 +93,12 @@ class DatabaseReader:
         if not has_database(path):
             raise StorageError(f"{path!r} is no experiment: it has no {EXPERIMENT_DB_FILE}.")
         copy = self._current(trust)
-        with contextlib.closing(ExperimentDB(path, copy.path)) as db:
-            yield db
-
-    def close(self) -> None:
-        """Removes the copy."""
-        with self._lock:
-            if self._copy is not None:
-                self._copy.remove()
-                self._copy = None
+        try:
+            with contextlib.closing(ExperimentReader(path, copy.path)) as db:
+                yield db
+        finally:
+            # A traceback of an error in the block holds this frame, and must not hold a copy.
+            del copy, self
 
     def _current(self, trust: bool) -> _Copy:
         source = os.path.join(self._experiment_path, EXPERIMENT_DB_FILE)

@@ -34,44 +34,6 @@ DISTRIBUTION_OF = {
 }
 
 
-# Imports that still break a rule, {importer: targets}. The list only gets shorter.
-NOT_YET: dict[str, set[str]] = {
-    "localtune.config.run": {
-        "localtune.callback",
-        "localtune.progress_reporter",
-        "localtune.stopper",
-    },
-    "localtune.config.tune": {"localtune.schedulers"},
-    "localtune.execution.in_process": {"localtune.trainable.trainable"},
-    "localtune.tools.check.bench": {
-        "localtune.execution.executor",
-        "localtune.execution.local_process",
-        "localtune.execution.process.memory_usage",
-        "localtune.worker.messages",
-    },
-    "localtune.tools.check.check": {
-        "localtune.search.variant_generator",
-        "localtune.trainable.parameters",
-        "localtune.trainable.trainable",
-        "localtune.trainable.util",
-    },
-    "localtune.tools.check.checkpoints": {"localtune.worker.messages"},
-    "localtune.tools.check.concurrency": {"localtune.execution.executor"},
-    "localtune.tools.check.examination": {
-        "localtune.execution.machine",
-        "localtune.trainable.trainable",
-        "localtune.trainable.util",
-        "localtune.worker.messages",
-    },
-    "localtune.tools.check.life": {"localtune.worker.messages"},
-    "localtune.tools.check.probe": {"localtune.trainable.trainable"},
-}
-# Circles of imports that are still there, each by one of its modules.
-CIRCLES_NOT_YET = {
-    "localtune.execution.process.launcher",
-}
-
-
 def lines(found: list[Import]) -> str:
     return "\n".join(str(each) for each in found)
 
@@ -94,18 +56,8 @@ def test_each_module_named_by_the_tables_exists() -> None:
 
 def test_each_layer_imports_only_what_it_may() -> None:
     found = [each for each in IMPORTS if each.is_own and not is_allowed(each.importer, each.target)]
-    new = [each for each in found if each.target not in NOT_YET.get(each.importer, set())]
 
-    assert not new, lines(new)
-
-
-def test_the_list_of_imports_that_break_a_rule_is_up_to_date() -> None:
-    found: dict[str, set[str]] = {}
-    for each in IMPORTS:
-        if each.is_own and not is_allowed(each.importer, each.target):
-            found.setdefault(each.importer, set()).add(each.target)
-
-    assert found == NOT_YET
+    assert not found, lines(found)
 
 
 def test_each_import_of_the_package_finds_a_module() -> None:
@@ -177,10 +129,8 @@ def test_there_is_no_circle_of_imports_of_any_kind() -> None:
         if each.is_own and each.target != each.importer:
             graph[each.importer].add(each.target)
     found = circles(graph)
-    new = [each for each in found if not CIRCLES_NOT_YET.intersection(each)]
 
-    assert not new, "\n".join(", ".join(each) for each in new)
-    assert len(found) == len(CIRCLES_NOT_YET), "shorten the list of circles that are still there"
+    assert not found, "\n".join(", ".join(each) for each in found)
 
 
 def loaded_by(found: Import) -> set[str]:

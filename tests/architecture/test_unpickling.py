@@ -39,7 +39,7 @@ ALLOWED = {
     "localtune.execution.simulated_host.SimulatedHost._begin": _OWN,
     "localtune.execution.simulated_host.SimulatedHost._restore": "a checkpoint of a simulation, "
     "in an experiment that the gate let pass",
-    "localtune.storage.experiment_db.ExperimentDB._unpickled": _DATABASE,
+    "localtune.storage.reader.ExperimentReader._unpickled": _DATABASE,
     "localtune.storage.schema._version": _DATABASE,
     "localtune.storage.trial_record._error_of": _DATABASE,
     "localtune.controller.kept_state._Unpickler": _DATABASE,

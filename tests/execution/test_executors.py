@@ -10,7 +10,7 @@ import pytest
 from localtune.execution.executor import Executor
 from localtune.execution.in_process import InProcessExecutor
 from localtune.execution.local_process import ProcessExecutor
-from localtune.execution.process import launcher
+from localtune.execution.process import start_methods
 from localtune.execution.simulated import SimulatedExecutor
 from localtune.testing.chaos import strike
 from localtune.testing.executor_contract import ExecutorContract
@@ -36,7 +36,7 @@ class TestSpawnWithoutTemplates(ExecutorContract):
 
     @pytest.fixture(autouse=True)
     def _no_templates(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(launcher, "why_no_templates", lambda: "this is a test")
+        monkeypatch.setattr(start_methods, "why_no_templates", lambda: "this is a test")
 
     def make_executor(self) -> Executor:
         return ProcessExecutor(num_cpus=2, start_method="spawn")

@@ -18,7 +18,8 @@ from localtune.config.checkpoint import CheckpointConfig
 from localtune.error import StorageError, TrialError, UsageError
 from localtune.resources import resource_dict_to_pg_factory
 from localtune.result import EXPERIMENT_DB_FILE
-from localtune.storage.experiment_db import ExperimentDB, RunRecord, has_database
+from localtune.storage.experiment_db import ExperimentDB
+from localtune.storage.reader import RunRecord, has_database
 from localtune.storage.reading import load_trial, load_trials
 from localtune.storage.schema import SCHEMA_VERSION
 from localtune.trial.checkpoint_dirs import commit_checkpoint, unrecorded_checkpoints

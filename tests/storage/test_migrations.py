@@ -12,7 +12,8 @@ import pytest
 from localtune.error import StorageError
 from localtune.result import EXPERIMENT_DB_FILE
 from localtune.storage import migrations, schema
-from localtune.storage.experiment_db import ExperimentDB, RunRecord
+from localtune.storage.experiment_db import ExperimentDB
+from localtune.storage.reader import RunRecord
 from localtune.storage.reading import load_trials
 from localtune.trial.status import Status
 from tests.storage import stored_database

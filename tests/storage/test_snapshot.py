@@ -127,7 +127,7 @@ def test_a_copy_of_a_killed_reader_goes_when_another_one_reads(tmp_path: Path) -
     fit(reporting, tmp_path, {"steps": 1})
     code = (
         "import os, signal, sys\n"
-        "from localtune.storage.reading import opened\n"
+        "from localtune.storage.shared_copy import opened\n"
         "with opened(sys.argv[1]):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -47,10 +47,6 @@ class Program:
     outputs: tuple[int, int] | None = None
 
 
-# template: forked from a warm process (Linux). spawn: a fresh interpreter. portable: the same with
-# nothing but what every platform has (no process groups, no adoption of orphans).
-START_METHODS = ("template", "spawn", "portable")
-
 HAS_GROUPS = hasattr(os, "killpg")
 
 ExitHandler = Callable[[int, WorkerExit], None]
@@ -125,52 +121,3 @@ class Launcher(ABC):
             "argv": list(sys.argv),
             "open_files": users_limit(),
         }
-
-
-def make_launcher(
-    start_method: str | None, program: Program, waiter: Waiter, on_exit: ExitHandler
-) -> Launcher:
-    """The launcher for a start method.
-
-    Args:
-        start_method: One of :data:`START_METHODS`, or None for the best that works here.
-        program: What workers run.
-        waiter: See :class:`Launcher`.
-        on_exit: See :class:`Launcher`.
-
-    Raises:
-        ValueError: for one that does not work here.
-    """
-    reason = why_no_templates()
-    if start_method == "template" and reason:
-        raise ValueError(f"start_method='template' does not work here: {reason}. Use 'spawn'.")
-    # Each platform pays for its own way only.
-    if start_method == "portable" or reason:
-        from localtune.execution.process.spawn_launcher import SpawnLauncher
-
-        return SpawnLauncher(
-            program, waiter, on_exit, use_process_groups=start_method != "portable" and HAS_GROUPS
-        )
-    from localtune.execution.process.fork_launcher import ForkLauncher
-
-    return ForkLauncher(program, waiter, on_exit, is_warm=start_method != "spawn")
-
-
-def why_no_templates() -> str:
-    """What this machine lacks for templates; "" if nothing."""
-    if not sys.platform.startswith("linux"):
-        return f"it needs Linux, and this is {sys.platform}"
-    if not _has_pidfd():
-        return "the kernel offers no process descriptors (pidfd_open)"
-    return ""
-
-
-def _has_pidfd() -> bool:
-    """Whether the platform offers process descriptors."""
-    if not hasattr(os, "pidfd_open"):
-        return False
-    try:
-        os.close(os.pidfd_open(os.getpid()))
-    except OSError:
-        return False
-    return True

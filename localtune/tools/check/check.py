@@ -1,14 +1,12 @@
-"""The entry: a trainable in, a report out."""
+"""check_trainable: tries a trainable, and returns a report."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from itertools import chain, islice
 from typing import Any
 
 from localtune.tools.check.report import CheckReport, Finding, failure, passed
-from localtune.trainable.trainable import Trainable
 
 DEFAULT_TIMEOUT_S = 50.0
 
@@ -50,6 +48,7 @@ def check_trainable(
         True
     """
     from localtune.registry import get_trainable_cls, trainable_name
+    from localtune.running.bench import two_configs
 
     if not timeout_s > 0:
         raise ValueError(f"timeout_s must be above 0, but got {timeout_s!r}.")
@@ -68,57 +67,29 @@ def check_trainable(
     return CheckReport(trainable_name(trainable), findings, time.monotonic() - started)
 
 
-def two_configs(space: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Two configurations of a search space, different ones if it has some.
-
-    Raises:
-        SearchSpaceError: for a space that cannot be sampled.
-    """
-    from localtune.search.variant_generator import generate_variants
-
-    grids = islice(generate_variants(space, random_state=0), 8)
-    samples = (next(generate_variants(space, random_state=seed)) for seed in range(1, 8))
-    variants = chain(grids, samples)
-    first = next(variants)
-    if not first.evaluated:
-        return first.config, next(samples).config
-    shown = repr(first.evaluated)
-    second = next((each for each in variants if repr(each.evaluated) != shown), first)
-    return first.config, second.config
-
-
 def _findings(
     trainable: Any,
     configs: tuple[dict[str, Any], dict[str, Any]],
     metric: str | None,
     timeout_s: float,
 ) -> Iterator[Finding]:
+    from localtune.running.bench import NotTrainableError, subject_of
     from localtune.tools.check.examination import Examination
-    from localtune.tools.check.probe import probed
-    from localtune.trainable.parameters import dumps_with_parameters
-    from localtune.trainable.util import wrap_function
     from localtune.utils.serialization import dumps
 
-    if isinstance(trainable, type):
-        if not issubclass(trainable, Trainable):
-            yield failure(
-                "signature",
-                f"The class {trainable.__name__} does not derive from Trainable.",
-                "Derive it from localtune.Trainable, or pass a function of one argument, config.",
-            )
-            return
-        trainable_cls = trainable
-    else:
-        try:
-            trainable_cls = wrap_function(trainable)
-        except ValueError as error:
-            yield failure("signature", str(error), "Give it one positional argument, the config.")
-            return
     try:
-        dumps_with_parameters(trainable_cls)
-        program = dumps_with_parameters(probed(trainable_cls))
+        subject = subject_of(trainable)
         for each in configs:
             dumps(each, "config")
+    except NotTrainableError as error:
+        yield failure(
+            "signature",
+            str(error),
+            "Derive it from localtune.Trainable, or pass a function of one argument, config."
+            if isinstance(trainable, type)
+            else "Give it one positional argument, the config.",
+        )
+        return
     except TypeError as error:
         yield failure(
             "pickle",
@@ -127,6 +98,6 @@ def _findings(
             "it can be pickled and is only large.",
         )
         return
-    size = len(program)
+    size = len(subject.program)
     yield passed("pickle", f"Can be sent to a worker ({size:,} bytes), and so can its config.")
-    yield from Examination(trainable_cls, program, configs, metric, timeout_s).run()
+    yield from Examination(subject, configs, metric, timeout_s).run()

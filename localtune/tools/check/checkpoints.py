@@ -1,4 +1,4 @@
-"""Checks of what is in a checkpoint."""
+"""Checks the content of a checkpoint."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from localtune.result import DICT_CHECKPOINT_FILE
+from localtune.running.bench import SavedCheckpoint
 from localtune.tools.check.report import Finding, failure, passed, warning
 from localtune.utils.files import STAGING_PREFIX
 from localtune.utils.text import count, format_bytes
 from localtune.utils.trust import load_own
-from localtune.worker import messages
 
 
-def check_content(saved: messages.Saved, *, is_function: bool) -> Finding:
-    """Looks into a checkpoint.
+def check_content(saved: SavedCheckpoint, *, is_function: bool) -> Finding:
+    """Checks the content of a checkpoint.
 
     Args:
-        saved: What the worker said of it; it has a path.
+        saved: The checkpoint; it has a path.
         is_function: Whether a function reported it.
     """
     assert saved.path is not None

@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 from localtune.tools.commands.exit_codes import FAILED, OK
-from localtune.tools.commands.options import add_command, add_json, checked
-from localtune.tools.commands.settings import CHECKS, parameter
+from localtune.tools.commands.options import add_command, add_json, add_target, checked
+from localtune.tools.commands.settings import CHECKS
 from localtune.utils.messages import show_lines
 
 
@@ -23,18 +23,7 @@ def add_parser(subparsers: Any) -> None:
             "localtune check sweep.toml",
         ],
     )
-    parser.add_argument(
-        "target", metavar="TARGET", help="module:function, file.py:function, .toml, .yaml"
-    )
-    parser.add_argument(
-        "--param",
-        dest="params",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        type=checked(parameter),
-        help="a value, or a domain such as uniform(0,1)",
-    )
+    add_target(parser)
     parser.add_argument(
         "--metric", metavar="NAME", type=checked(CHECKS["metric"]), help="what the sweep optimises"
     )

@@ -1,4 +1,4 @@
-"""Whether two results say the same, apart from times and from who computed them."""
+"""Compares the results of two trials, without times and without what tells the processes apart."""
 
 from __future__ import annotations
 
@@ -24,13 +24,18 @@ _SHOWN = 3
 
 
 def metrics_of(result: Mapping[str, Any]) -> dict[str, Any]:
-    """What user code itself reported, flat: ``{"nested/key": value}``."""
+    """Returns the metrics that user code reported, flat: ``{"nested/key": value}``."""
     reported = {key: value for key, value in result.items() if key not in _NOT_COMPARED}
     return {str(key): value for key, value in flatten_dict(reported).items()}
 
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Names of the metrics that two results do not agree on; times do not count."""
+    """Returns the names of the metrics that differ between two results; times do not count.
+
+    Args:
+        one: A result.
+        other: Another one.
+    """
     first, second = _comparable(one), _comparable(other)
     missing = object()
     return [
@@ -41,14 +46,22 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 
 def has_comparable(result: Mapping[str, Any]) -> bool:
-    """Whether a result has metrics other than times."""
+    """Tells whether a result has metrics other than times."""
     return bool(_comparable(result))
 
 
 def difference_text(
     names: list[str], one: Mapping[str, Any], other: Mapping[str, Any], label: str, other_label: str
 ) -> str:
-    """The differing metrics of two results in words."""
+    """Describes the metrics that differ between two results.
+
+    Args:
+        names: Names of these metrics.
+        one: A result.
+        other: Another one.
+        label: Words that say where the first result comes from, such as "in one".
+        other_label: Likewise for the other one.
+    """
     first, second = metrics_of(one), metrics_of(other)
     parts = [
         f"{name} is {_shown(first, name)} {label} and {_shown(second, name)} {other_label}"

@@ -1,19 +1,19 @@
-"""How many trials fit this machine at a time."""
+"""Checks how many trials fit this machine at a time."""
 
 from __future__ import annotations
 
-from localtune.execution.executor import Capacity
 from localtune.resources import PlacementGroupFactory, ResourcePool, request_of
+from localtune.running.bench import Capacity
 from localtune.tools.check.report import Finding, failure, passed, warning
 from localtune.utils.text import count, format_bytes, format_duration, format_number
 
 
 def check_request(resources: PlacementGroupFactory, capacity: Capacity) -> Finding | None:
-    """What is wrong with a request for resources; None if trials can start.
+    """Checks whether the machine can ever meet a request; returns None if it can.
 
     Args:
-        resources: What each trial asks for.
-        capacity: What the machine has.
+        resources: Request of each trial.
+        capacity: Resources of the machine.
     """
     pool = ResourcePool(capacity.resources, capacity.gpu_ids)
     request = request_of(resources)
@@ -33,14 +33,14 @@ def check_concurrency(
     peak_bytes: int,
     memory_left_bytes: int,
 ) -> Finding:
-    """How many trials run at a time, and whether their memory suffices.
+    """Checks how many trials run at a time, and whether the memory is enough for them.
 
     Args:
         resources: What each trial asks for.
         capacity: What the machine has.
         iteration_s: Seconds of the longest iteration that was seen.
         peak_bytes: The most memory that a trial was seen to hold; 0 is not known.
-        memory_left_bytes: What trials may still take.
+        memory_left_bytes: Memory that trials may still take.
     """
     request = request_of(resources)
     asked = request.get("memory", 0.0)
@@ -70,9 +70,9 @@ def check_concurrency(
 
 
 def _fitting(request: dict[str, float], capacity: Capacity) -> int:
-    """How many trials the resources are enough for, at least 1."""
+    """Returns how many trials the resources are enough for, at least 1."""
     shares = [
-        # 0.1 + 0.2 + 0.7 is one, whatever floats say.
+        # Rounding errors: 0.1 + 0.2 + 0.7 is below 1 as floats.
         int(capacity.resources.get(name, 0.0) / amount + 1e-9)
         for name, amount in request.items()
         if amount > 0

@@ -1,4 +1,4 @@
-"""The order in which a trainable is tried, and what each observation means.
+"""Tries a trainable step by step, and interprets each observation.
 
 ::
 
@@ -19,10 +19,18 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from localtune.execution.machine import memory_left_bytes
-from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_factory
+from localtune.resources import PlacementGroupFactory
 from localtune.result import RESULT_DUPLICATE
-from localtune.tools.check.bench import STOP_TIMEOUT_S, Bench, Fault, OutOfTime, Unanswered, Worker
+from localtune.running.bench import (
+    STOP_TIMEOUT_S,
+    Bench,
+    Fault,
+    OutOfTime,
+    SavedCheckpoint,
+    Subject,
+    Unanswered,
+    Worker,
+)
 from localtune.tools.check.checkpoints import check_content
 from localtune.tools.check.compare import difference_text, differing, has_comparable
 from localtune.tools.check.concurrency import check_concurrency, check_request
@@ -31,10 +39,7 @@ from localtune.tools.check.leftovers import check_directory, check_leftovers, sn
 from localtune.tools.check.life import ITERATIONS, Life
 from localtune.tools.check.metrics import check_metrics
 from localtune.tools.check.report import Finding, failure, passed, warning
-from localtune.trainable.trainable import Trainable
-from localtune.trainable.util import is_function_trainable
 from localtune.utils.text import count, format_duration
-from localtune.worker import messages
 
 _REPEATABLE_REMEDY = (
     "Seed all random numbers from the trial's seed: tune.get_context().get_trial_seed() in a "
@@ -47,36 +52,33 @@ class Examination:
     """One trainable, tried once.
 
     Args:
-        trainable: The class.
-        program: Its pickle, as workers get it.
+        subject: The trainable.
         configs: Two configurations, maybe equal.
-        metric: What the sweep will optimise.
+        metric: Metric that the sweep will optimise.
         timeout_s: Seconds for everything.
     """
 
     def __init__(
         self,
-        trainable: type[Trainable],
-        program: bytes,
+        subject: Subject,
         configs: tuple[dict[str, Any], dict[str, Any]],
         metric: str | None,
         timeout_s: float,
     ) -> None:
-        self._trainable = trainable
-        self._is_function = is_function_trainable(trainable)
-        self._program = program
+        self._subject = subject
+        self._is_function = subject.is_function
         self._configs = configs
         self._metric = metric
         self._timeout_s = timeout_s
         self._life = Life(self._is_function)
-        # Whether the first worker is as a sweep would go on with: nothing failed in it.
+        # Whether a sweep would go on with the first worker: nothing failed in it.
         self._is_usable = True
 
     def run(self) -> Iterator[Finding]:
-        """All findings, in the order in which they are made."""
+        """Yields all findings, in the order in which they are made."""
         here = os.getcwd()
         before = snapshot(here)
-        with Bench(self._program, self._timeout_s) as bench:
+        with Bench(self._subject, self._timeout_s) as bench:
             try:
                 yield from self._examine(bench)
             except OutOfTime as error:
@@ -126,12 +128,11 @@ class Examination:
             yield from self._check_end(bench, worker)
         peak = worker.peak_bytes
         yield check_concurrency(
-            resources, bench.capacity, self._life.iteration_s, peak, memory_left_bytes()
+            resources, bench.capacity, self._life.iteration_s, peak, bench.memory_left_bytes()
         )
 
     def _resources(self, number: int) -> PlacementGroupFactory:
-        request = self._trainable.default_resource_request(self._configs[number])
-        return resource_dict_to_pg_factory(request)
+        return self._subject.resources_of(self._configs[number])
 
     # -- steps and what they report -------------------------------------------------------------
 
@@ -178,7 +179,7 @@ class Examination:
                 "and retries that go on where they were, need it.",
             )
 
-    def _check_restore(self, bench: Bench, saved: messages.Saved) -> Iterator[Finding]:
+    def _check_restore(self, bench: Bench, saved: SavedCheckpoint) -> Iterator[Finding]:
         assert saved.path is not None
         # As on another machine: only what is in the checkpoint itself is there.
         copy = os.path.join(bench.directory, "checkpoint")
@@ -250,7 +251,7 @@ class Examination:
         )
 
     def _unlike_at_second_try(self, bench: Bench) -> str:
-        """How a second trial of the first config differs from the first one; "" if not."""
+        """Describes how a second trial of the first config differs from the first; "" if not."""
         worker = bench.start("first", self._configs[0], self._resources(0))
         try:
             for expected in self._life.results[: self._life.saved_after + 1]:
@@ -318,18 +319,19 @@ class Examination:
     # -- the end --------------------------------------------------------------------------------
 
     def _check_end(self, bench: Bench, worker: Worker) -> Iterator[Finding]:
-        reply, exit = worker.end(force=False)
-        if isinstance(reply, messages.Failed):
+        ending = worker.end(force=False)
+        fault = ending.fault
+        if fault is not None:
             yield failure(
                 "stop",
-                f"{'Ending' if self._is_function else 'cleanup'} raised {reply.type_name}: "
-                f"{reply.message}",
+                f"{'Ending' if self._is_function else 'cleanup'} raised {fault.type_name}: "
+                f"{fault.message}",
                 "It must work at any time, also after a failure and when it is called early.",
-                reply.traceback_text,
+                fault.details,
             )
             return
-        if exit.exit_code != 0:
-            yield self._does_not_end(f"{exit.describe()}.")
+        if ending.exit_code != 0:
+            yield self._does_not_end(f"{ending.text}.")
             return
         yield passed("stop", "It ends when it is told to.")
         yield from check_leftovers(bench, worker, is_function=self._is_function)

@@ -1,17 +1,17 @@
-"""What to say of a worker that failed."""
+"""Makes findings of failures of workers."""
 
 from __future__ import annotations
 
-from localtune.tools.check.bench import Fault
+from localtune.running.bench import Fault
 from localtune.tools.check.report import Finding, failure
 
 
 def fault_finding(fault: Fault, check: str) -> Finding:
-    """The finding for a fault.
+    """Makes the finding for a fault.
 
     Args:
-        fault: What happened.
-        check: Name of the check in which it did.
+        fault: The fault.
+        check: Name of the check in which it happened.
     """
     if "relative path" in fault.hint:
         return failure("paths", fault.text, fault.hint, fault.details)

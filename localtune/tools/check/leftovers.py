@@ -1,4 +1,4 @@
-"""What a trial leaves: processes, threads, and files outside its own directory."""
+"""Finds what a trial leaves: processes, threads, and files outside its own directory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import os
 from collections.abc import Iterator
 
-from localtune.tools.check.bench import Bench, Worker
-from localtune.tools.check.probe import leftovers_path
+from localtune.running.bench import Bench, Worker
+from localtune.running.probe import leftovers_path
 from localtune.tools.check.report import Finding, passed, warning
 from localtune.utils.text import one_line
 
@@ -16,7 +16,7 @@ _NOT_OURS = frozenset({"__pycache__", ".pytest_cache", ".coverage"})
 
 
 def snapshot(directory: str) -> dict[str, tuple[int, int]]:
-    """{name: (time of the last change, size)} of what lies in a directory."""
+    """Returns {name: (time of the last change, size)} of the entries of a directory."""
     found = {}
     try:
         with os.scandir(directory) as entries:
@@ -30,7 +30,13 @@ def snapshot(directory: str) -> dict[str, tuple[int, int]]:
 
 
 def check_leftovers(bench: Bench, worker: Worker, *, is_function: bool) -> Iterator[Finding]:
-    """What a worker that was stopped has left running, and its temporary files."""
+    """Checks which processes, threads and temporary files a stopped worker has left.
+
+    Args:
+        bench: Started the worker.
+        worker: The worker, which has ended.
+        is_function: Whether it ran a function.
+    """
     left: dict[str, list[str]] = {}
     if worker.pid is not None:
         try:
@@ -67,7 +73,12 @@ def check_leftovers(bench: Bench, worker: Worker, *, is_function: bool) -> Itera
 
 
 def check_directory(directory: str, before: dict[str, tuple[int, int]]) -> Iterator[Finding]:
-    """What has changed in a directory since a snapshot of it."""
+    """Checks which entries of a directory have changed since a snapshot of it.
+
+    Args:
+        directory: The directory.
+        before: From :func:`snapshot`.
+    """
     names = _changed(before, directory)
     if names:
         yield warning(

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from localtune.result import DONE, RESULT_DUPLICATE
-from localtune.tools.check.bench import Fault, Worker
-from localtune.worker import messages
+from localtune.running.bench import Fault, SavedCheckpoint, Worker
 
 ITERATIONS = 2
 # How long a function may go on to report, so that its end is seen.
@@ -18,7 +17,7 @@ _MAX_REPORTS = 1000
 
 @dataclass
 class Life:
-    """What the first worker showed.
+    """Observations of the first worker.
 
     Attributes:
         is_function: Whether a function runs.
@@ -33,7 +32,7 @@ class Life:
     is_function: bool
     results: list[dict[str, Any]] = field(default_factory=list)
     has_ended: bool = False
-    saved: messages.Saved | None = None
+    saved: SavedCheckpoint | None = None
     saved_after: int = 0
     save_fault: Fault | None = None
     iteration_s: float = 0.0
@@ -45,7 +44,7 @@ class Life:
         return self.results[self.saved_after] if has_one else None
 
     def live(self, worker: Worker) -> None:
-        """Lets the worker do all that the first life has: steps, and one checkpoint.
+        """Runs some steps in the worker, and saves one checkpoint.
 
         Raises:
             Fault: if a step fails.

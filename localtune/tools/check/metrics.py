@@ -1,4 +1,4 @@
-"""Checks of what a trainable reports."""
+"""Checks the metrics that a trainable reports."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from localtune.utils.text import did_you_mean, one_line
 
 
 def check_metrics(results: Sequence[Mapping[str, Any]], metric: str | None) -> Iterator[Finding]:
-    """Looks at the metrics of some results.
+    """Checks the metrics of some results.
 
     Args:
         results: Results of one trial, at least one.
-        metric: Flat name of what the sweep will optimise; None if it optimises nothing.
+        metric: Flat name of the metric that the sweep will optimise; None if there is none.
     """
     yield from _check_values(results, metric)
     if metric is not None:

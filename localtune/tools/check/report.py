@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The findings of a check."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DETAIL_LINES = 12
 
 
 class Verdict(enum.Enum):
-    """How a check ended."""
+    """The result of one check."""
 
     PASS = "pass"
     WARNING = "warning"
@@ -27,13 +27,13 @@ _LABELS = {Verdict.PASS: "ok", Verdict.WARNING: "WARNING", Verdict.FAILURE: "FAI
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
         check: Name of the check, such as ``"restore"``.
         verdict: How it ended.
-        text: What was seen.
-        remedy: What to do about it; "" where nothing needs to be done.
+        text: The observation.
+        remedy: Advice, "" if nothing needs to be done.
         details: Traceback, or other long text; "" if there is none.
     """
 
@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """All findings about one trainable. ``str()`` of it is for a terminal.
+    """All findings about one trainable. Its ``str()`` is for a terminal.
 
     Attributes:
         trainable: Name of the trainable.
@@ -60,7 +60,7 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed; warnings count as well."""
+        """Whether no check failed. Warnings do not count."""
         return not self.failures
 
     @property
@@ -70,7 +70,7 @@ class CheckReport:
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """The findings that may be meant so, or matter to some sweeps only."""
+        """The findings that may be intended, or matter to some sweeps only."""
         return self._with(Verdict.WARNING)
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,17 +104,36 @@ class CheckReport:
 
 
 def passed(check: str, text: str) -> Finding:
-    """A finding that asks for nothing."""
+    """Makes a finding that asks for nothing.
+
+    Args:
+        check: Name of the check.
+        text: What was seen.
+    """
     return Finding(check, Verdict.PASS, text)
 
 
 def warning(check: str, text: str, remedy: str, details: str = "") -> Finding:
-    """A finding that may be meant so."""
+    """Makes a finding that may be intended.
+
+    Args:
+        check: Name of the check.
+        text: What was seen.
+        remedy: What to do about it.
+        details: Traceback, or other long text.
+    """
     return Finding(check, Verdict.WARNING, text, remedy, details)
 
 
 def failure(check: str, text: str, remedy: str, details: str = "") -> Finding:
-    """A finding that spoils a sweep."""
+    """Makes a finding that would make a sweep fail, or its results wrong.
+
+    Args:
+        check: Name of the check.
+        text: What was seen.
+        remedy: What to do about it.
+        details: Traceback, or other long text.
+    """
     return Finding(check, Verdict.FAILURE, text, remedy, details)
 
 

@@ -9,12 +9,13 @@ from localtune.tools.commands.exit_codes import FAILED, OK
 from localtune.tools.commands.options import (
     add_command,
     add_experiment,
+    add_goal,
     add_json,
     add_run,
     add_trust,
     checked,
 )
-from localtune.tools.commands.settings import CHECKS, one_of
+from localtune.tools.commands.settings import one_of
 from localtune.utils.messages import say, show
 
 # The values of localtune.trial.metric_analysis.SCOPES; that module is not needed for help.
@@ -34,10 +35,7 @@ def add_parser(subparsers: Any) -> None:
         ],
     )
     add_experiment(parser)
-    parser.add_argument("--metric", metavar="NAME", help="default: that of the run")
-    parser.add_argument(
-        "--mode", metavar="min|max", type=checked(CHECKS["mode"]), help="default: that of the run"
-    )
+    add_goal(parser)
     parser.add_argument(
         "--scope",
         metavar="SCOPE",

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def script(shell: str, parsers: dict[str, argparse.ArgumentParser]) -> str:
-    """The script for a shell.
+    """Makes the script for a shell.
 
     Args:
         shell: ``"bash"`` or ``"zsh"``.

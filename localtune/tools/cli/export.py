@@ -14,6 +14,7 @@ from localtune.tools.commands.options import (
     add_run,
     add_trust,
     checked,
+    output_path,
 )
 from localtune.tools.commands.settings import CHECKS, one_of
 from localtune.utils.messages import say
@@ -70,9 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from localtune.tools.commands.json_text import show_json
     from localtune.utils.text import count
 
-    output = os.path.abspath(os.path.expanduser(args.output))
-    if os.path.isdir(output) or not os.path.isdir(os.path.dirname(output)):
-        raise UsageError(f"--output must be a file in a directory that exists, but got {output!r}.")
+    output = output_path(args.output)
     # A study may stand beside others in a file.
     if os.path.exists(output) and not args.force and args.to != "optuna":
         raise UsageError(f"{output!r} exists: choose another file, or replace it with --force.")

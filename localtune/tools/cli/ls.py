@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from localtune.tools.commands.json_text import show_json
 
     storage = storage_directory(args.storage)
-    # The default place is made by the first run: before that there is just nothing in it.
+    # The first run makes the default directory: before that there are no experiments.
     is_there = args.storage is not None or os.path.isdir(storage)
     paths = experiments_in(storage) if is_there else []
     experiments = []
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def record_of(saved: Any) -> dict[str, Any]:
-    """What programs are told of an experiment."""
+    """Returns an experiment as JSON shows it."""
     best = saved.best()
     return {
         "name": saved.name,
@@ -112,7 +112,7 @@ def _print(experiments: list[Any]) -> None:
 
 
 def _changed(path: str) -> str:
-    """When anything was last recorded."""
+    """Returns the time of the latest record, as text."""
     from localtune.result import EXPERIMENT_DB_FILE
 
     times = []

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read has read enough; the interpreter must not stumble over the rest.
+        # The reader has gone: the interpreter must not fail over the unwritten rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except UsageError as error:
@@ -59,13 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"localtune {command}: {in_options(str(error))}")
         return FAILED
     except Exception:
-        # A fault of ours, or of a user's callback. The interpreter would print it as it is.
+        # An internal error, or one of a user's callback; say() makes its text printable.
         say(traceback.format_exc().rstrip("\n"))
         return FAILED
 
 
 def _replace_missing_streams() -> None:
-    """Lets what is printed go nowhere where whoever started this process has closed its output."""
+    """Opens the null device in the place of an output that was closed at the start."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115

@@ -1,4 +1,4 @@
-"""Runs a Tuner for a command, and says how that went."""
+"""Runs a Tuner for a command, and reports the outcome."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def carry_out(
     """Makes a Tuner and runs it.
 
     Args:
-        make_tuner: Makes it; imports the user's code.
-        as_json: Print what came of it as JSON. All other output goes to stderr then.
+        make_tuner: Makes the Tuner; imports the user's code.
+        as_json: Print the outcome as JSON. All other output goes to stderr then.
         is_smoke: Whether nothing is kept: errors are shown here, and a trial without any result
             has failed.
 
@@ -35,7 +35,7 @@ def carry_out(
         The exit code.
 
     Raises:
-        UsageError: for what cannot be run.
+        UsageError: for a sweep that cannot be run.
         TuneError: if the run itself failed.
     """
     with _stdout_to_stderr() if as_json else contextlib.nullcontext():
@@ -70,7 +70,12 @@ def _judge_smoke(grid: ResultGrid) -> int:
 
 
 def summary(grid: ResultGrid, was_interrupted: bool) -> dict[str, Any]:
-    """What programs are told of a run."""
+    """Returns the outcome of a run as JSON shows it.
+
+    Args:
+        grid: Results of the run.
+        was_interrupted: Whether the user ended the run early.
+    """
     analysis = grid._experiment_analysis
     metric, mode = analysis.default_metric, analysis.default_mode
     best = None
@@ -90,7 +95,7 @@ def summary(grid: ResultGrid, was_interrupted: bool) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _stdout_to_stderr() -> Iterator[None]:
-    """What this process and its workers print goes to stderr: stdout is for JSON alone."""
+    """Sends what this process and its workers print to stderr: stdout holds JSON alone."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)

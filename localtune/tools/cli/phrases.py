@@ -1,10 +1,10 @@
-"""Remedies of the Python API, as the options of the command line that do the same."""
+"""Translates remedies of the Python API into options of the command line."""
 
 from __future__ import annotations
 
 import re
 
-# {what an error of the package says: what it says on the command line}
+# {pattern in an error of the package: its text on the command line}
 _OPTIONS = {
     r"""TuneConfig\(metric=['"]([^'"]*)['"], mode=['"]([^'"]*)['"]\)""": r"--metric \1 --mode \2",
     r", or to \w+ itself": "",
@@ -30,7 +30,7 @@ _OPTIONS = {
 
 
 def in_options(message: str) -> str:
-    """An error message for people at a command line.
+    """Translates an error message for users of the command line.
 
     Args:
         message: Of an exception of the package, written for callers of its functions.

@@ -1,4 +1,4 @@
-"""What ``localtune resume`` and ``localtune retry`` have in common."""
+"""The common parts of ``localtune resume`` and ``localtune retry``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def go_on(
     args: argparse.Namespace, *, resume_errored: bool = False, restart_errored: bool = False
 ) -> int:
-    """Takes up an experiment; returns the exit code.
+    """Resumes an experiment; returns the exit code.
 
     Args:
         args: Arguments of the command.
@@ -48,7 +48,7 @@ def go_on(
     from localtune.tools.cli.outcome import carry_out
 
     path = args.experiment
-    if not is_uri(path):  # What is in a store must stay connected with it.
+    if not is_uri(path):  # An experiment in a store must stay connected with the store.
         path = find_experiment(path, args.storage)
 
     def make_tuner() -> Tuner:
@@ -59,7 +59,7 @@ def go_on(
 
         target = args.target
         if target is None and not is_uri(path):
-            # It names code to import: whoever could write it could have that run.
+            # The file names code that is imported, so only trusted files are read.
             target = command_of(read_files(path, args.run, trust=args.trust))
         if target is None:
             raise UsageError(

@@ -6,8 +6,8 @@ import argparse
 import tempfile
 from typing import Any
 
-from localtune.tools.commands.options import add_command, checked
-from localtune.tools.commands.settings import CHECKS, parameter
+from localtune.tools.commands.options import add_command, add_target, checked
+from localtune.tools.commands.settings import CHECKS
 
 
 def add_parser(subparsers: Any) -> None:
@@ -22,18 +22,7 @@ def add_parser(subparsers: Any) -> None:
             "localtune run sweep.toml --smoke",
         ],
     )
-    parser.add_argument(
-        "target", metavar="TARGET", help="module:function, file.py:function, .toml, .yaml"
-    )
-    parser.add_argument(
-        "--param",
-        dest="params",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        type=checked(parameter),
-        help="a value, or a domain such as uniform(0,1)",
-    )
+    add_target(parser)
     _add(parser, "samples", "N", "how often the space is sampled; -1: no end")
     # Two options in one row of the help: it must fit the screen.
     _add(parser, "metric", "NAME, --mode min|max", "what to optimise")

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def trial_record(trial: Trial) -> dict[str, Any]:
-    """What programs are told of a trial."""
+    """Returns a trial as JSON shows it."""
     error = trial.get_error()
     latest = trial.checkpoint
     return {
@@ -124,7 +124,7 @@ def _print_trials(saved: SavedExperiment) -> None:
 
 
 def print_trial(trial: Trial) -> None:
-    """Prints all that is known of a trial."""
+    """Prints the record of a trial."""
     from localtune.result import CONFIG_PREFIX
     from localtune.utils.dicts import flatten_dict
     from localtune.utils.text import count, format_duration

@@ -1,4 +1,4 @@
-"""``localtune tail``: what a trial printed, or its results if that was not kept."""
+"""``localtune tail``: the output of a trial, or its results if the output was not kept."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 class _Tail:
-    """A file that may grow, or come to be.
+    """A file that may grow, or that does not exist yet.
 
     Args:
         path: The file.
@@ -117,7 +117,7 @@ class _Tail:
         _print(b"".join(last) + end)
 
     def show_new(self) -> bool:
-        """Prints what is new; returns whether there was anything."""
+        """Prints the new content; returns whether there was any."""
         try:
             with open(self._path, "rb", opener=no_link) as file:
                 if os.fstat(file.fileno()).st_size < self._position:
@@ -138,7 +138,7 @@ def _print(content: bytes) -> None:
 
 
 def _started(path: str, trial: Trial, look: Callable[[], SavedExperiment]) -> Trial:
-    """The trial once it has a directory, or once it is known that it will not get one."""
+    """Waits until the trial has a directory, or has ended without one; returns the trial."""
     for latest, is_over in _changes(path, trial, look):
         if latest.dirname or is_over:
             return latest
@@ -148,9 +148,9 @@ def _started(path: str, trial: Trial, look: Callable[[], SavedExperiment]) -> Tr
 def _follow(
     path: str, trial: Trial, files: list[_Tail], look: Callable[[], SavedExperiment]
 ) -> None:
-    """Prints what comes until the trial has ended, or nobody runs it any more."""
+    """Prints new content until the trial has ended, or no process runs it."""
     for _, is_over in _changes(path, trial, look):
-        # What was written before the end is there now.
+        # All that was written before the end can be read now.
         for each in files:
             while each.show_new():
                 pass
@@ -161,7 +161,7 @@ def _follow(
 def _changes(
     path: str, trial: Trial, look: Callable[[], SavedExperiment]
 ) -> Iterator[tuple[Trial, bool]]:
-    """Again and again: the trial as it is recorded, and whether nothing more will come of it."""
+    """Yields the recorded trial again and again, and whether no more output will come."""
     from localtune.analysis.reader import ExperimentState
 
     seen: object = None
@@ -172,7 +172,7 @@ def _changes(
         now = time.monotonic()
         if stamp != seen and now >= next_look:
             saved = look()
-            # While a run writes without end, looking at it is no full-time work.
+            # A run may write all the time; reading it must not take all the time.
             next_look = now + _REST_FACTOR * (time.monotonic() - now)
             trial = next((each for each in saved.trials if each.trial_id == trial.trial_id), trial)
             is_over = trial.is_finished() or saved.state is not ExperimentState.RUNNING
@@ -182,7 +182,7 @@ def _changes(
 
 
 def _stamp(path: str) -> object:
-    """Changes when something is recorded, or when the run ends."""
+    """Returns a value that changes with each record, and when the run ends."""
     from localtune.analysis.reader import find_owner
     from localtune.result import EXPERIMENT_DB_FILE
 

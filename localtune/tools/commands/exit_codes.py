@@ -1,4 +1,4 @@
-"""What the exit codes of ``localtune`` mean."""
+"""The exit codes of ``localtune``."""
 
 from __future__ import annotations
 

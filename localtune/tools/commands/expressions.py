@@ -34,10 +34,10 @@ _PACKAGES = frozenset({"tune", "localtune"})
 
 
 def value_of(text: str) -> Any:
-    """The value that a text means.
+    """Evaluates a text: a literal, a call of a search space's function, or plain text.
 
     Raises:
-        UsageError: for a call that cannot be made; names the function that was probably meant.
+        UsageError: for a call that cannot be made. The message suggests a function.
 
     Example:
         >>> value_of("uniform(0, 1)"), value_of("[1, 2]"), value_of("relu"), value_of("true")
@@ -94,7 +94,11 @@ def named_call(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def key_and_value(text: str, example: str) -> tuple[str, str]:
-    """The two sides of ``key=value``.
+    """Splits ``key=value``.
+
+    Args:
+        text: The text.
+        example: A correct text, for the error.
 
     Raises:
         UsageError: if there is no key.
@@ -106,7 +110,13 @@ def key_and_value(text: str, example: str) -> tuple[str, str]:
 
 
 def unknown_text(name: str, known: Mapping[str, Any] | list[str], what: str) -> str:
-    """What to say of a name that is not known."""
+    """Describes a name that is not known; suggests the nearest one.
+
+    Args:
+        name: The name.
+        known: All names.
+        what: What the name is meant to name, such as "function".
+    """
     hint = did_you_mean(name, known)
     return f"There is no {what} {name!r}.{hint} There are: {', '.join(sorted(known))}."
 

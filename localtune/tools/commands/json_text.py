@@ -1,4 +1,4 @@
-"""JSON that every program reads."""
+"""Writes JSON that every program reads."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from localtune.utils.text import json_escaped
 
 
 def show_json(value: Any) -> None:
-    """Prints a value as :func:`json_text` has it."""
+    """Prints a value as :func:`json_text` writes it."""
     show_lines(json_text(value))
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON, indented; NaN and the infinities are null, which strict readers need.
+    r"""Returns a value as indented JSON; NaN and the infinities are null, as strict readers need.
 
-    Characters that steer a terminal are escapes, wherever the text ends up.
+    Characters that steer a terminal are escapes, wherever the text is shown.
 
     Example:
         >>> json_text([float("nan")])
-        '[\\n  null\\n]'
+        '[\n  null\n]'
     """
     plain = json.loads(dumps(value), parse_constant=lambda _: None)
     return json_escaped(json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=False))

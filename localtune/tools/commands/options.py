@@ -1,13 +1,14 @@
-"""What the parsers of all commands have in common: short help, near misses, checked values."""
+"""Parts of the parsers of all commands: short help, near misses, checked values."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from localtune.error import UsageError
-from localtune.tools.commands.settings import positive
+from localtune.tools.commands.settings import CHECKS, parameter, positive
 from localtune.utils.text import near_miss, printable_lines
 
 # Stands for the name of a command.
@@ -44,7 +45,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors name what was probably meant."""
+    """A parser whose errors suggest the nearest option."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("formatter_class", Formatter)
@@ -74,7 +75,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def checked(check: Callable[[str], Any]) -> Callable[[str], Any]:
-    """A check as the ``type`` of an option: what it raises becomes the parser's error."""
+    """Makes the ``type`` of an option from a check: its UsageError becomes the parser's error."""
 
     def convert(value: str) -> Any:
         try:
@@ -114,6 +115,42 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
         "experiment", metavar="EXPERIMENT", help="its path, or its name in --storage (or the start)"
     )
     add_storage(parser)
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Adds ``TARGET`` and ``--param``: a trainable, or a sweep file, and its search space."""
+    parser.add_argument(
+        "target", metavar="TARGET", help="module:function, file.py:function, .toml, .yaml"
+    )
+    parser.add_argument(
+        "--param",
+        dest="params",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        type=checked(parameter),
+        help="a value, or a domain such as uniform(0,1)",
+    )
+
+
+def add_goal(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--metric`` and ``--mode``, which replace those of the run."""
+    parser.add_argument("--metric", metavar="NAME", help="default: that of the run")
+    parser.add_argument(
+        "--mode", metavar="min|max", type=checked(CHECKS["mode"]), help="default: that of the run"
+    )
+
+
+def output_path(text: str) -> str:
+    """Returns the absolute path of a file to write.
+
+    Raises:
+        UsageError: for a directory, or a file in a directory that does not exist.
+    """
+    path = os.path.abspath(os.path.expanduser(text))
+    if os.path.isdir(path) or not os.path.isdir(os.path.dirname(path)):
+        raise UsageError(f"--output must be a file in a directory that exists, but got {path!r}.")
+    return path
 
 
 def add_storage(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""The settings of a sweep: each has one check, whether it comes from an option or from a file."""
+"""The settings of a sweep: each has one check, for the option and for the key of a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @dataclass
 class Sweep:
-    """What to run and how.
+    """A sweep: what to run and how.
 
     Attributes:
         trainable: ``module:trainable`` or ``file.py:trainable``.
@@ -45,7 +45,7 @@ class Sweep:
         time_budget: Seconds; None is no budget.
         log_to_file: Whether each trial's output goes to files.
         verbose: How much is shown, from 0 to 3.
-        if_exists: What becomes of a name that is taken: ``"add"``, ``"error"`` or ``"resume"``.
+        if_exists: What to do if the name is taken: ``"add"``, ``"error"`` or ``"resume"``.
     """
 
     trainable: str = ""
@@ -70,14 +70,14 @@ class Sweep:
 
 
 def text(value: Any) -> str:
-    """A text that is not empty."""
+    """Checks for a text that is not empty."""
     if not isinstance(value, str) or not value.strip():
         raise UsageError(f"must be a text, but got {value!r}.")
     return value
 
 
 def whole_number(value: Any) -> int:
-    """A whole number, or the text of one."""
+    """Checks for a whole number, or the text of one."""
     if isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d+\s*", value):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
@@ -86,7 +86,7 @@ def whole_number(value: Any) -> int:
 
 
 def samples(value: Any) -> int:
-    """How many times the search space is sampled."""
+    """Checks how many times the search space is sampled."""
     number = whole_number(value)
     if number < 1 and number != -1:
         raise UsageError(f"must be at least 1, or -1 (no end), but got {number}.")
@@ -94,7 +94,7 @@ def samples(value: Any) -> int:
 
 
 def positive(value: Any) -> int:
-    """A whole number of at least 1."""
+    """Checks for a whole number of at least 1."""
     number = whole_number(value)
     if number < 1:
         raise UsageError(f"must be at least 1, but got {number}.")
@@ -102,7 +102,7 @@ def positive(value: Any) -> int:
 
 
 def retries(value: Any) -> int:
-    """A number of retries."""
+    """Checks a number of retries."""
     number = whole_number(value)
     if number < -1:
         raise UsageError(f"must be at least 0, or -1 (no end), but got {number}.")
@@ -110,7 +110,7 @@ def retries(value: Any) -> int:
 
 
 def verbosity(value: Any) -> int:
-    """A level of output."""
+    """Checks a level of output."""
     number = whole_number(value)
     if not 0 <= number <= 3:
         raise UsageError(f"must be 0, 1, 2 or 3, but got {number}.")
@@ -118,7 +118,7 @@ def verbosity(value: Any) -> int:
 
 
 def one_of(*known: str) -> Callable[[Any], str]:
-    """A check for one of some words; what is no word of them gets the near miss."""
+    """Makes a check for one of some words; its error suggests the nearest word."""
 
     def check(value: Any) -> str:
         if value in known:
@@ -130,7 +130,7 @@ def one_of(*known: str) -> Callable[[Any], str]:
 
 
 def duration(value: Any) -> float:
-    """Seconds: a number, or a text such as ``90``, ``30m``, ``2h``, ``1d``.
+    """Reads seconds: a number, or a text such as ``90``, ``30m``, ``2h``, ``1d``.
 
     Example:
         >>> duration("1.5h"), duration(90)
@@ -143,19 +143,19 @@ def duration(value: Any) -> float:
 
 
 def flag(value: Any) -> bool:
-    """True or false."""
+    """Checks for true or false."""
     if not isinstance(value, bool):
         raise UsageError(f"must be true or false, but got {value!r}.")
     return value
 
 
 def bounds(value: Any) -> dict[str, float]:
-    """Stop conditions: a table, or ``metric=bound`` with commas in between."""
+    """Reads stop conditions: a table, or ``metric=bound`` with commas in between."""
     return _amounts(_pairs(value, "training_iteration=100"))
 
 
 def resources(value: Any) -> dict[str, float]:
-    """Resources of a trial: a table, or ``cpu=2,gpu=0.5``."""
+    """Reads resources of a trial: a table, or ``cpu=2,gpu=0.5``."""
     found = _amounts(_pairs(value, "cpu=2,gpu=0.5"))
     for name, amount in found.items():
         if amount < 0:
@@ -167,7 +167,7 @@ def resources(value: Any) -> dict[str, float]:
 
 
 def scheduler(value: Any) -> str:
-    """The name of a scheduler, maybe with arguments: ``asha(max_t=100)``."""
+    """Checks the name of a scheduler, maybe with arguments: ``asha(max_t=100)``."""
     from localtune import create_scheduler
 
     made_by_name(text(value), create_scheduler)
@@ -175,7 +175,7 @@ def scheduler(value: Any) -> str:
 
 
 def search(value: Any) -> str:
-    """The name of a search algorithm, maybe with arguments."""
+    """Checks the name of a search algorithm, maybe with arguments."""
     from localtune import create_searcher
 
     made_by_name(text(value), create_searcher)
@@ -183,10 +183,14 @@ def search(value: Any) -> str:
 
 
 def made_by_name(value: str, create: Callable[..., Any]) -> Any:
-    """The scheduler or search algorithm that a text means.
+    """Makes the scheduler or search algorithm that a text names.
+
+    Args:
+        value: Its name, maybe with arguments: ``asha(max_t=100)``.
+        create: Makes it from name and arguments.
 
     Raises:
-        UsageError: for a name, or an argument, that is not known, or a value that makes no sense.
+        UsageError: for an unknown name or argument, or a value out of its range.
     """
     from localtune.utils.calls import accepted
 
@@ -205,14 +209,14 @@ def made_by_name(value: str, create: Callable[..., Any]) -> Any:
 
 
 def param_space(value: Any) -> dict[str, Any]:
-    """A search space of a sweep file."""
+    """Checks the search space of a sweep file, and makes its calls."""
     if not isinstance(value, Mapping):
         raise UsageError(f"must be a table of parameters, but got {value!r}.")
     return {str(key): with_calls(item) for key, item in value.items()}
 
 
 def parameter(value: str) -> tuple[list[str], Any]:
-    """``key=value`` of a search space: the path of the key, and the value."""
+    """Reads ``key=value`` of a search space; returns the path of the key, and the value."""
     key, right = key_and_value(value, "lr=loguniform(1e-4,1e-1)")
     return key.split("/"), value_of(right)
 
@@ -222,7 +226,7 @@ def put(space: dict[str, Any], path: list[str], value: Any) -> None:
 
     Args:
         space: The dict.
-        path: Keys on the way; what is missing is made.
+        path: Keys from the outermost to the innermost; missing dicts are made.
         value: The value.
     """
     for key in path[:-1]:

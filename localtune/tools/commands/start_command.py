@@ -1,4 +1,4 @@
-"""What ``localtune run`` was started with, kept in the experiment to go on with it."""
+"""Keeps the command line of ``localtune run`` in the experiment, so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from localtune.result import COMMAND_FILE
 
 @dataclass(frozen=True)
 class Command:
-    """What a run of ``localtune run`` was started with.
+    """The parts of a command line ``localtune run`` that resuming needs.
 
     Attributes:
         target: ``module:trainable`` or ``file.py:trainable``.
-        directory: Where it was looked for.
+        directory: Where the target was looked for.
         resources: {name: amount} of each trial, empty for the default.
     """
 
@@ -26,7 +26,7 @@ class Command:
 
 
 def command_file(command: Command) -> bytes:
-    """The content of the file in which an experiment notes what it was started with."""
+    """Returns the content of the file that keeps a command."""
     record = {
         "target": command.target,
         "directory": os.path.abspath(command.directory),
@@ -36,10 +36,10 @@ def command_file(command: Command) -> bytes:
 
 
 def command_of(files: Mapping[str, bytes]) -> Command | None:
-    """The command that started a run, None if that is not known.
+    """Returns the command that started a run, None if that is not known.
 
     Args:
-        files: What the run was started with.
+        files: Files that the run was started with.
     """
     try:
         record = json.loads(files[COMMAND_FILE])

@@ -1,8 +1,10 @@
-"""From a command line, and maybe a sweep file, to a Tuner.
+"""Makes a Tuner from a command line, and maybe a sweep file.
 
-sweep file --+
-             +--> Sweep --> Tuner
-options   ---+    (options win)
+::
+
+    sweep file --+
+                 +--> Sweep --> Tuner
+    options   ---+    (options win)
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ _SMOKE_TRIALS = 2
 
 
 def sweep_of(args: argparse.Namespace) -> Sweep:
-    """The sweep that the arguments of ``localtune run`` mean.
+    """Makes the sweep of the arguments of ``localtune run``.
 
     Raises:
         UsageError: for a sweep file that cannot be used.
@@ -50,7 +52,12 @@ def sweep_of(args: argparse.Namespace) -> Sweep:
 
 
 def trainable_of(target: str | Command, resources: dict[str, float] | None) -> Any:
-    """The trainable of a target, which may be a sweep file, with its resources.
+    """Imports the trainable of a target.
+
+    Args:
+        target: ``module:trainable``, ``file.py:trainable``, a sweep file, or the command that
+            started a run.
+        resources: {name: amount} of each trial; None takes those of the target.
 
     Raises:
         UsageError: if there is none.
@@ -64,7 +71,7 @@ def trainable_of(target: str | Command, resources: dict[str, float] | None) -> A
 
 
 def make_tuner(sweep: Sweep) -> Tuner:
-    """The Tuner that carries out a sweep.
+    """Makes the Tuner that carries out a sweep.
 
     Raises:
         UsageError: for a setting, or a trainable, that cannot be used.
@@ -151,7 +158,7 @@ def _from_target(target: str) -> Sweep:
 
 
 def _culprit(key: str, value: Any) -> str:
-    """The key, of keys of keys, whose value does not pass its check."""
+    """Returns the key, or the key of keys, whose value does not pass its check."""
     check, path = CHECKS[key], [key]
     while isinstance(value, dict):
         wrong = next(

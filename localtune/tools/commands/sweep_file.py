@@ -33,7 +33,7 @@ _TABLE_IN_LINE = re.compile(r"""\s*\[+\s*["']?([\w./-]+)""")
 
 @dataclass
 class SweepFile:
-    """What a sweep file says.
+    """The content of a sweep file.
 
     Attributes:
         path: Absolute path of the file.
@@ -47,22 +47,22 @@ class SweepFile:
 
     @property
     def directory(self) -> str:
-        """Where paths in the file start."""
+        """Directory that paths in the file start from."""
         return os.path.dirname(self.path)
 
     def problem(self, key: str, text: str) -> UsageError:
-        """The error that says what is wrong with a key, and where it stands.
+        """Makes the error for a key; the error names the line.
 
         Args:
             key: The key; keys of keys are joined by ``/``.
-            text: What is wrong.
+            text: The problem.
         """
         line = line_of(self.text, key)
         where = f", line {line}" if line else ""
         return UsageError(f"{self.path}{where}, key {key!r}: {text}")
 
     def check_keys(self, known: Mapping[str, Any]) -> None:
-        """Raises UsageError for a key that means nothing."""
+        """Raises UsageError for an unknown key."""
         for key in self.values:
             if key not in known:
                 hint = did_you_mean(key, known)
@@ -99,7 +99,7 @@ def read_sweep_file(path: str) -> SweepFile:
 
 
 def line_of(text: str, key: str) -> int | None:
-    """The line, from 1, that a key of a file probably stands in; None if it is not found.
+    """Returns the line, from 1, in which a key probably stands; None if it is not found.
 
     Args:
         text: The file.
@@ -172,7 +172,7 @@ def _read_yaml(path: str, text: str) -> Any:
 
 
 def _broken(path: str, text: str, line: int, reason: str) -> UsageError:
-    """The error for a file that is no TOML or YAML: with the line, and the key that is near."""
+    """Makes the error for a file that is no TOML or YAML; it names the line and a near key."""
     lines = text.splitlines()
     key = next(
         (

@@ -1,4 +1,4 @@
-"""What ``module:trainable`` and ``file.py:trainable`` mean."""
+"""Imports the trainable that ``module:trainable`` or ``file.py:trainable`` names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from localtune.utils.text import did_you_mean
 
 
 def load_trainable(target: str, directory: str) -> Any:
-    """The trainable that a target names; imports its module.
+    """Imports the module of a target, and returns its trainable.
 
     Args:
         target: ``module:trainable`` or ``file.py:trainable``; after the colon, names may be
@@ -25,8 +25,8 @@ def load_trainable(target: str, directory: str) -> Any:
         directory: Where files, and modules besides those that are installed, are looked for.
 
     Raises:
-        UsageError: if there is no such module, it cannot be imported (its traceback is printed
-            then), or nothing of that name is in it.
+        UsageError: if there is no such module or trainable, or the module cannot be imported. In
+            the last case its traceback is printed.
     """
     place, _, name = target.rpartition(":")
     if not place or not name:
@@ -100,7 +100,7 @@ def _imported(name: str) -> ModuleType:
 
 
 def _broken(name: str, error: BaseException) -> UsageError:
-    """The error for a module that fails; prints where, as only its traceback says."""
+    """Makes the error for a module that fails; prints the traceback, which shows the place."""
     frames = error.__traceback__
     own = ("importlib", os.path.basename(__file__))
     while frames is not None and any(each in frames.tb_frame.f_code.co_filename for each in own):
@@ -127,7 +127,7 @@ def _no_target_text(target: str, directory: str) -> str:
 
 
 def _names_in(path: str) -> list[str]:
-    """Functions and classes at the top of a file, without running it."""
+    """Returns functions and classes at the top of a file, without running it."""
     try:
         with open(path, encoding="utf-8") as file:
             tree = ast.parse(file.read())

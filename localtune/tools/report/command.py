@@ -10,12 +10,12 @@ from localtune.tools.commands.exit_codes import OK
 from localtune.tools.commands.options import (
     add_command,
     add_experiment,
+    add_goal,
     add_json,
     add_run,
     add_trust,
-    checked,
+    output_path,
 )
-from localtune.tools.commands.settings import CHECKS
 from localtune.utils.messages import say
 
 _DEFAULT_FILE = "report.html"
@@ -41,10 +41,7 @@ def add_parser(subparsers: Any) -> None:
         default=_DEFAULT_FILE,
         help=f"default: {_DEFAULT_FILE}; replaced if it exists",
     )
-    parser.add_argument("--metric", metavar="NAME", help="default: that of the run")
-    parser.add_argument(
-        "--mode", metavar="min|max", type=checked(CHECKS["mode"]), help="default: that of the run"
-    )
+    add_goal(parser)
     parser.add_argument("--open", action="store_true", help="show it in the browser")
     add_run(parser)
     add_trust(parser)
@@ -55,14 +52,11 @@ def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
     from localtune.analysis.experiment_paths import find_experiment
     from localtune.analysis.trial_files import read_with_fallback
-    from localtune.error import UsageError
     from localtune.tools.commands.json_text import show_json
     from localtune.tools.report.write import check_metric, write_experiment
     from localtune.utils.text import format_bytes
 
-    output = os.path.abspath(os.path.expanduser(args.output))
-    if os.path.isdir(output) or not os.path.isdir(os.path.dirname(output)):
-        raise UsageError(f"--output must be a file in a directory that exists, but got {output!r}.")
+    output = output_path(args.output)
     path = find_experiment(args.experiment, args.storage)
     experiment = read_with_fallback(path, args.run, trust=args.trust)
     experiment.set_goal(args.metric, args.mode)

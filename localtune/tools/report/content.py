@@ -1,4 +1,4 @@
-"""All that a report says, before it is put into words and charts."""
+"""The content of a report, before it becomes words and charts."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from localtune.utils.files import no_link
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial
 
-# The end of a traceback says what happened.
+# The end of a traceback names the error.
 _MAX_ERROR_CHARS = 20_000
 
 
 @dataclass
 class Failure:
-    """Trials that failed with the same words.
+    """Trials that failed with the same error text.
 
     Attributes:
         headline: Last line of the error.
-        text: All of it, of the first of them.
+        text: Whole error text of the first of them.
         numbers: Of the trials.
-        are_over: Whether they ended with it; else they were retried.
+        are_over: Whether the trials ended with it; otherwise they were retried.
     """
 
     headline: str
@@ -54,7 +54,7 @@ class Failure:
 
 @dataclass
 class Content:
-    """What a report says.
+    """The content of a report.
 
     Attributes:
         experiment: The experiment.
@@ -66,14 +66,14 @@ class Content:
         parameters: Those that vary.
         importances: Of the parameters.
         curves: Learning curves.
-        stretches: Who ran when.
+        stretches: When each trial ran.
         slots: How many trials ran at once.
         busy: Which share of the slots' time was used.
         failures: Grouped.
         recipe: How to run the best trial again.
-        problems: What could not be read.
+        problems: Errors while reading.
         started: Unix time of the first start.
-        ended: Unix time of the last sign of life.
+        ended: Unix time of the latest result or end.
         hosts: Machines that trials ran on.
         made_at: Unix time of the report.
     """
@@ -110,12 +110,12 @@ class Content:
 
     @property
     def is_running(self) -> bool:
-        """Whether the experiment goes on."""
+        """Whether the experiment runs."""
         return self.experiment.state is ExperimentState.RUNNING
 
 
 def content_of(experiment: SavedExperiment) -> Content:
-    """Gathers what a report says of an experiment."""
+    """Gathers the content of the report of an experiment."""
     trials = experiment.trials
     own = user_metrics(trials)
     metric = experiment.metric or (own[0] if own else None)
@@ -201,13 +201,13 @@ def _history(content: Content, number: int, trial: Trial) -> list[dict[str, Any]
         for result in iter_results(trial.path):
             results.append(result)
     except (StorageError, OSError) as error:
-        # What was read before that is as good as ever.
+        # The results before the damage are valid.
         content.problems.append(f"Trial {number}: {error}")
     return results
 
 
 def _failures(trials: list[Trial]) -> list[Failure]:
-    """The failures, those of one kind together, the most frequent first."""
+    """Groups the failures by their error, the most frequent first."""
     groups: dict[tuple[str, bool], Failure] = {}
     for number, text, is_over in _errors(trials):
         lines = [line for line in text.splitlines() if line.strip()]

@@ -10,7 +10,7 @@ from localtune.result import TIME_TOTAL_S, TRAINING_ITERATION
 from localtune.tools.report.params import as_number
 from localtune.utils.dicts import unflattened_lookup
 
-# How much a page holds: more makes it slow, and no screen shows it.
+# Limits of a page: more makes it slow, and no screen shows it.
 MAX_CURVES = 1000
 MAX_POINTS = 60_000
 MAX_METRICS = 8
@@ -20,7 +20,7 @@ _DIGITS = 6
 
 @dataclass
 class Curve:
-    """The results of one trial, with what is drawn of them.
+    """The points of one trial that are drawn.
 
     Attributes:
         number: Of the trial.
@@ -38,14 +38,14 @@ class Curve:
 
 
 def points_per_curve(curves: int) -> int:
-    """How many points each of some curves may have."""
+    """Returns how many points each of some curves may have."""
     return max(_MIN_POINTS_PER_CURVE, MAX_POINTS // max(curves, 1))
 
 
 def make_curve(
     number: int, results: Sequence[dict[str, Any]], metrics: Sequence[str], limit: int
 ) -> Curve:
-    """The curve of a trial.
+    """Makes the curve of a trial.
 
     Args:
         number: Of the trial.
@@ -65,9 +65,13 @@ def make_curve(
 
 
 def thinned(values: Sequence[float | None], limit: int) -> list[int]:
-    """Places of the values that stay, so that a line through them looks the same.
+    """Returns the indices of the values to keep, so that a line through them looks the same.
 
-    The first and the last stay, and the lowest and the highest of each stretch.
+    The first and the last are kept, and the lowest and the highest of each stretch.
+
+    Args:
+        values: The values, None where there is none.
+        limit: How many indices are kept at most.
 
     Example:
         >>> thinned([0, 9, 0, 0, 0, -9, 0, 0], 6)

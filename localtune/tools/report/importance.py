@@ -1,4 +1,4 @@
-"""How much of the metric one parameter alone explains.
+"""Computes how much of the metric one parameter alone explains.
 
 The measure is epsilon squared of the Kruskal-Wallis test: trials are ranked by the metric and put
 into groups of (nearly) equal values of the parameter; the share of the ranks' variance that lies
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from localtune.tools.report.params import Parameter
 
-# Below this, what looks like importance is mostly chance.
+# With fewer trials, a seeming importance is mostly chance.
 MIN_TRIALS = 10
 _MAX_GROUPS = 5
 _MIN_GROUP = 4
@@ -28,7 +28,7 @@ _MIN_GROUP = 4
 
 @dataclass(frozen=True)
 class Importance:
-    """What one parameter explains.
+    """The importance of one parameter.
 
     Attributes:
         name: Flat name of the parameter.
@@ -45,7 +45,7 @@ class Importance:
 def importances(
     parameters: Sequence[Parameter], values: Sequence[float | None]
 ) -> list[Importance]:
-    """The importance of each parameter, the largest first.
+    """Computes the importance of each parameter; returns the largest first.
 
     Args:
         parameters: With their values in each trial.
@@ -73,7 +73,7 @@ def importances(
 
 
 def ranks_of(values: Sequence[float]) -> list[float]:
-    """Ranks from 1; equal values share the mean of theirs.
+    """Returns ranks from 1; equal values share the mean of their ranks.
 
     Example:
         >>> ranks_of([0.5, 0.1, 0.5])
@@ -93,7 +93,7 @@ def ranks_of(values: Sequence[float]) -> list[float]:
 
 
 def epsilon_squared(groups: Sequence[Sequence[float]]) -> float:
-    """The share of variance between groups, corrected for chance; see above.
+    """Returns the share of variance between groups, corrected for chance; see above.
 
     Example:
         >>> epsilon_squared([[1, 2, 3], [10, 11, 12]]) > 0.9
@@ -114,7 +114,7 @@ def epsilon_squared(groups: Sequence[Sequence[float]]) -> float:
 def _groups(
     settings: Sequence[float | str], ranks: Sequence[float], is_number: bool
 ) -> list[list[float]]:
-    """The ranks, by the parameter: by its value if there are few, else by ranges of equal size."""
+    """Groups the ranks by the parameter's value, or by ranges of equal size if it has many."""
     by_value: dict[float | str, list[float]] = {}
     for setting, rank in zip(settings, ranks, strict=True):
         by_value.setdefault(setting, []).append(rank)

@@ -50,7 +50,14 @@ def joined(*children: Any) -> Html:
 
 
 def data_script(element_id: str, value: Any) -> Html:
-    """Data for scripts, as JSON that nothing in it can end; NaN and the infinities are null."""
+    """Makes an element with data for scripts.
+
+    The data is JSON in which no text can end the element; NaN and the infinities are null.
+
+    Args:
+        element_id: Id of the element.
+        value: The data.
+    """
     plain = json.dumps(finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     safe = plain.translate(_UNSAFE_IN_SCRIPT)
     return Html(f'<script type="application/json" id="{element_id}">{safe}</script>')

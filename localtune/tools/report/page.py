@@ -1,4 +1,4 @@
-"""Puts the page together: text, data, scripts and styles in one file."""
+"""Assembles the page: text, data, scripts and styles in one file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from localtune.tools.report.trial_table import trial_table
 from localtune.trial.status import Status
 from localtune.utils.text import count
 
-# More axes or charts than these help nobody.
+# More axes or charts than these are hard to read.
 _MAX_AXES = 8
 _MAX_SCATTERS = 12
 # More of these make a browser slow.
@@ -43,10 +43,10 @@ _CHART_SCRIPTS = (
 
 
 def render(content: Content, plotly_source: str) -> str:
-    """The page.
+    """Renders the page.
 
     Args:
-        content: What it says.
+        content: Content of the page.
         plotly_source: The library that draws its charts, in JavaScript.
     """
     has_charts = bool(content.stretches or content.curves or content.ranking)
@@ -211,7 +211,7 @@ def _parallel(content: Content) -> Html | None:
 
 
 def _left_out(content: Content, parameters: int) -> str:
-    """What a chart of parameters does not show."""
+    """Describes what a chart of parameters leaves out."""
     text = ""
     if len(content.parameters) > parameters:
         text += f" Shown are {parameters} of {len(content.parameters)} parameters."
@@ -267,7 +267,7 @@ def _shown_parameters(content: Content) -> list[Parameter]:
 
 
 def _data(content: Content) -> dict[str, Any]:
-    """What the scripts draw."""
+    """Returns the data that the scripts draw."""
     trials = content.trials
     return {
         "metric": content.metric,

@@ -1,4 +1,4 @@
-"""The parameters that differ between trials."""
+"""Finds the parameters that differ between trials."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Parameter:
 
 
 def varying_parameters(trials: Sequence[Trial]) -> list[Parameter]:
-    """The parameters with more than one value, in the order in which they come up in configs."""
+    """Returns the parameters with more than one value, in the order of the configs."""
     configs = [flat_config(trial.config) for trial in trials]
     names = dict.fromkeys(key for config in configs for key in config)
     found = []
@@ -50,7 +50,7 @@ def varying_parameters(trials: Sequence[Trial]) -> list[Parameter]:
 
 
 def flat_config(config: dict[str, Any]) -> dict[str, Any]:
-    """A config with flat names; as it is if it cannot be flattened."""
+    """Returns a config with flat names; unchanged if it cannot be flattened."""
     try:
         return {str(key): value for key, value in flatten_dict(config).items()}
     except TypeError:
@@ -58,7 +58,7 @@ def flat_config(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_number(value: Any) -> float | None:
-    """The value as a finite float, None if it is none."""
+    """Returns the value as a finite float, None if it is none."""
     if not is_real(value):
         return None
     try:

@@ -1,4 +1,4 @@
-"""How to run the best trial again: as a script and, if it came from there, on the command line."""
+"""Makes recipes for running a trial again: a script, and a command line where possible."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _PLAIN = (str, bytes, int, float, complex, bool, type(None))
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to run a trial again.
+    """A recipe for running a trial again.
 
     Attributes:
         python: A script.
-        command: A command line, None if it cannot be told.
-        notes: What to know about it.
+        command: A command line, None if there is none.
+        notes: Remarks for the reader.
     """
 
     python: str
@@ -42,11 +42,11 @@ class Recipe:
 def recipe_of(
     trial: Trial, command: Command | None, metric: str | None, mode: str | None
 ) -> Recipe:
-    """How to run a trial again.
+    """Makes the recipe for running a trial again.
 
     Args:
         trial: The trial.
-        command: What its run was started with, if that is known.
+        command: Command that started its run, None if it is not known.
         metric: Flat name of the metric, None for none.
         mode: ``"min"`` or ``"max"``, None for none.
     """
@@ -124,7 +124,7 @@ def _command_line(
         except UsageError:
             return None
         words += ["--param", text]
-    # What the command line would take for another config is not written.
+    # A command line that would mean another config is left out.
     if understood != trial.config:
         return None
     for bound in _bounds(trial):
@@ -154,7 +154,7 @@ def _place_of(trial: Trial, command: Command | None) -> tuple[str, str]:
 
 
 def _bounds(trial: Trial) -> list[dict[str, int]]:
-    """It ran so far, whatever ended it."""
+    """Returns the stop conditions that end the trial where it ended before."""
     iteration = trial.last_result.get(TRAINING_ITERATION)
     return [{TRAINING_ITERATION: iteration}] if isinstance(iteration, int) else []
 

@@ -1,4 +1,4 @@
-"""The parts of the page that are text: they are there without scripts, too."""
+"""The parts of the page that are text; they need no scripts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def header(content: Content) -> Html:
 
 
 def warnings(content: Content) -> Html | None:
-    """What is missing, and why."""
+    """Makes the notes: what is missing, and why."""
     notes = [content.experiment.problem] if content.experiment.problem else []
     state = content.experiment.state
     if state is ExperimentState.EMPTY:
@@ -83,7 +83,7 @@ def warnings(content: Content) -> Html | None:
 
 
 def summary(content: Content) -> Html:
-    """The figures."""
+    """Makes the section of figures."""
     experiment, trials = content.experiment, content.trials
     counts = experiment.counts()
     by_status = ", ".join(
@@ -135,7 +135,7 @@ def summary(content: Content) -> Html:
 
 
 def best_configuration(content: Content) -> Html | None:
-    """The configuration of the best trial, and how to run it again."""
+    """Makes the section of the best trial: its configuration, and how to run it again."""
     if content.best is None or content.recipe is None:
         return None
     trial = content.trials[content.best]
@@ -175,7 +175,7 @@ def best_configuration(content: Content) -> Html | None:
 
 
 def failures(content: Content) -> Html | None:
-    """Failed trials, those with the same error together."""
+    """Makes the section of failed trials, grouped by their error."""
     if not content.failures:
         return None
     more = len(content.failures) - _MAX_FAILURES
@@ -220,7 +220,13 @@ def chart(
 
 
 def section(element_id: str, title: str, *children: Any) -> Html:
-    """A part of the page with a heading."""
+    """Makes a part of the page with a heading.
+
+    Args:
+        element_id: Id of the part.
+        title: The heading.
+        children: Its content.
+    """
     heading = f"{element_id}-title"
     return tag(
         "section",

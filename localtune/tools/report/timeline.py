@@ -1,12 +1,12 @@
-"""Who ran when: stretches of work, and slots that they fit into.
+"""The timeline of an experiment: stretches of work, and the slots that they are drawn in.
 
-Neither the ends of runs nor slots are recorded. Both are told from what is:
+Neither the ends of stretches nor slots are recorded. Both are computed:
 
 - A stretch of work is a series of results whose ``iterations_since_restore`` counts on in one
   process. It starts ``time_since_restore`` seconds of training before its end, or at the recorded
-  start of the trial. It ends with its last result, or when the trial failed. Results carry whole
-  seconds.
-- Slots are the fewest rows into which the stretches go without overlapping.
+  start of the trial. It ends with its last result, or when the trial failed. Times of results are
+  whole seconds.
+- Slots are the fewest rows that hold the stretches without an overlap.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Stretch:
 def stretches_of(
     number: int, trial: Trial, results: Sequence[dict[str, Any]], now: float | None
 ) -> list[Stretch]:
-    """When a trial ran.
+    """Computes when a trial ran.
 
     Args:
         number: Of the trial.
@@ -79,9 +79,9 @@ def stretches_of(
 
 
 def put_into_slots(stretches: Iterable[Stretch]) -> int:
-    """Gives each stretch a slot; returns how many there are.
+    """Gives each stretch a slot; returns how many slots there are.
 
-    A start that was told from results gives way to the end of the stretch before it.
+    A computed start gives way to the end of the stretch before it.
     """
     last: list[Stretch] = []  # of each slot
     for stretch in sorted(stretches, key=lambda each: (each.start, each.end)):
@@ -98,7 +98,12 @@ def put_into_slots(stretches: Iterable[Stretch]) -> int:
 
 
 def busy_share(stretches: Sequence[Stretch], slots: int) -> float | None:
-    """Which part of the slots' time was used, None if there was none."""
+    """Returns the share of the slots' time in which trials ran, None if there was no time.
+
+    Args:
+        stretches: All stretches.
+        slots: How many slots there are.
+    """
     if not stretches:
         return None
     span_s = max(each.end for each in stretches) - min(each.start for each in stretches)
@@ -153,7 +158,7 @@ def _failure_times(trial: Trial) -> list[float]:
 
 
 def _add_failure(found: list[Stretch], number: int, trial: Trial, failed_at: float) -> None:
-    """Says of the stretch that a failure ended that it did; adds one that had no results."""
+    """Marks the stretch that a failure ended; adds a stretch if there was no result before."""
     before = [each for each in found if each.start <= failed_at + TOLERANCE_S]
     if before and not before[-1].has_failed:
         before[-1].end = max(before[-1].end, failed_at)

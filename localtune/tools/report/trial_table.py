@@ -18,7 +18,7 @@ _MAX_CELL = 60
 
 
 def trial_table(content: Content) -> Html | None:
-    """All trials."""
+    """Makes the table of all trials."""
     if not content.trials:
         return None
     metrics = [name for name in content.metrics if name != content.metric][:_MAX_METRIC_COLUMNS]

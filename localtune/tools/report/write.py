@@ -1,4 +1,4 @@
-"""write_report: from a directory to a file."""
+"""Writes the report of an experiment."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def write_report(
     run: int | None = None,
     trust: bool = False,
 ) -> str:
-    """Writes one HTML file that shows an experiment, and needs no network to be looked at.
+    """Writes one HTML file that shows an experiment; the file needs no network.
 
-    The experiment may still run, or hold no trial yet: the report shows what is there.
+    The experiment may still run, or hold no trial yet: the report shows what there is.
 
     Args:
         experiment_path: Directory of the experiment, or its URI.
@@ -72,7 +72,12 @@ def check_metric(experiment: SavedExperiment) -> None:
 
 
 def write_experiment(experiment: SavedExperiment, path: str | os.PathLike[str]) -> str:
-    """As :func:`write_report`, of an experiment that has been read."""
+    """Writes the report of an experiment that has been read.
+
+    Args:
+        experiment: The experiment.
+        path: See :func:`write_report`.
+    """
     from localtune.tools.report.content import content_of
     from localtune.tools.report.page import render
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import localtune as tune
+from localtune.running.bench import two_configs
 from localtune.tools.check import CheckReport, Finding, Verdict, check_trainable
-from localtune.tools.check.check import two_configs
 from tests.tools.check import trainables as t
 
 pytestmark = pytest.mark.slow

@@ -1,5 +1,6 @@
-"""Workers for a check, asked one thing at a time and never waited for without end.
+"""Workers that try a trainable outside of a run: each is asked one thing at a time, and in time.
 
+Subject (the trainable, pickled)
 Bench (executor, temporary directory, deadline)
   +-- Worker --construct, train, save, restore, reset--> reply
                                                     |--> Fault       it failed, or ended
@@ -14,14 +15,28 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
+from localtune.execution import machine
+from localtune.execution.executor import Capacity as Capacity
 from localtune.execution.executor import Exited, Replied, WorkerExit
 from localtune.execution.local_process import ProcessExecutor
 from localtune.execution.process.memory_usage import tree_bytes
-from localtune.resources import PlacementGroupFactory, ResourcePool, request_of
+from localtune.resources import (
+    PlacementGroupFactory,
+    ResourcePool,
+    request_of,
+    resource_dict_to_pg_factory,
+)
 from localtune.result import TRIAL_SEED_VARIABLE
+from localtune.running.probe import probed
+from localtune.search.variant_generator import generate_variants
+from localtune.trainable.parameters import dumps_with_parameters
+from localtune.trainable.trainable import Trainable
+from localtune.trainable.util import is_function_trainable, wrap_function
 from localtune.trial.trial_info import StorageContext, TrialInfo
 from localtune.utils.serialization import dumps
 from localtune.worker import messages
@@ -36,11 +51,105 @@ _KILL_TIMEOUT_S = 2.0
 _LAST_OUTPUT_BYTES = 2000
 
 
+@dataclass(frozen=True)
+class Subject:
+    """A trainable that a bench can try; made by :func:`subject_of`.
+
+    Attributes:
+        trainable: Its class.
+        program: Its pickle, as workers get it.
+        is_function: Whether it is a function in a class of localtune.
+    """
+
+    trainable: type[Trainable]
+    program: bytes
+    is_function: bool
+
+    def resources_of(self, config: dict[str, Any]) -> PlacementGroupFactory:
+        """Returns the resources that a trial asks for; calls code of the user."""
+        return resource_dict_to_pg_factory(self.trainable.default_resource_request(config))
+
+
+def subject_of(trainable: Callable[..., Any]) -> Subject:
+    """Prepares a trainable for a bench.
+
+    Args:
+        trainable: Function or class.
+
+    Raises:
+        NotTrainableError: for a class that does not derive from Trainable, or a function with
+            other arguments than a config.
+        TypeError: if it cannot be pickled.
+    """
+    if not isinstance(trainable, type):
+        try:
+            trainable = wrap_function(trainable)
+        except ValueError as error:
+            raise NotTrainableError(str(error)) from error
+    elif not issubclass(trainable, Trainable):
+        raise NotTrainableError(f"The class {trainable.__name__} does not derive from Trainable.")
+    # An error is to name the trainable itself, not its probe.
+    dumps_with_parameters(trainable)
+    program = dumps_with_parameters(probed(trainable))
+    return Subject(trainable, program, is_function_trainable(trainable))
+
+
+def two_configs(space: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Draws two configurations of a search space; they differ if the space has different ones.
+
+    Raises:
+        SearchSpaceError: for a space that cannot be sampled.
+    """
+    grids = islice(generate_variants(space, random_state=0), 8)
+    samples = (next(generate_variants(space, random_state=seed)) for seed in range(1, 8))
+    variants = chain(grids, samples)
+    first = next(variants)
+    if not first.evaluated:
+        return first.config, next(samples).config
+    shown = repr(first.evaluated)
+    second = next((each for each in variants if repr(each.evaluated) != shown), first)
+    return first.config, second.config
+
+
+@dataclass(frozen=True)
+class SavedCheckpoint:
+    """A checkpoint that a worker has saved.
+
+    Attributes:
+        path: Its directory, None if there was nothing to save.
+        metrics: The result that it belongs to.
+        files: {name: size in bytes} of what is in the directory.
+    """
+
+    path: str | None
+    metrics: dict[str, Any]
+    files: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of a worker.
+
+    Attributes:
+        fault: The failure of its cleanup, None without one.
+        exit_code: Of its process; None if that is not known.
+        text: How it ended, in a clause.
+    """
+
+    fault: Fault | None
+    exit_code: int | None
+    text: str
+
+
+class NotTrainableError(Exception):
+    """A class or a function is no trainable."""
+
+
 class OutOfTime(Exception):
     """The time for the whole check is over.
 
     Attributes:
-        command: What the worker was about to do.
+        command: Name of the command that was not answered.
     """
 
     def __init__(self, command: str) -> None:
@@ -56,15 +165,24 @@ class Fault(Exception):
     """A worker failed to carry out a command.
 
     Attributes:
-        type_name: Class of what user code raised; "" if the process ended.
-        text: What happened, in a sentence.
-        hint: What the worker advises; "" if it knows nothing.
-        details: Traceback, or what the process left.
+        type_name: Class of the exception of user code; "" if the process ended.
+        text: The failure, in a sentence.
+        message: Text of the exception of user code; "" if the process ended.
+        hint: Advice of the worker, "" if it has none.
+        details: Traceback, or the last output of the process.
     """
 
-    def __init__(self, text: str, type_name: str = "", hint: str = "", details: str = "") -> None:
+    def __init__(
+        self,
+        text: str,
+        type_name: str = "",
+        hint: str = "",
+        details: str = "",
+        message: str = "",
+    ) -> None:
         super().__init__(text)
         self.text = text
+        self.message = message
         self.type_name = type_name
         self.hint = hint
         self.details = details
@@ -74,12 +192,16 @@ class Bench:
     """Starts workers for one trainable; a context manager.
 
     Args:
-        program: The pickled trainable class.
+        subject: The trainable.
         timeout_s: Seconds for all that is done here.
+
+    Attributes:
+        capacity: Resources of the machine.
+        directory: Temporary directory of all workers.
     """
 
-    def __init__(self, program: bytes, timeout_s: float) -> None:
-        self._program = program
+    def __init__(self, subject: Subject, timeout_s: float) -> None:
+        self._program = subject.program
         self._deadline = time.monotonic() + timeout_s
         self._executor = ProcessExecutor(
             stop_timeout_s=STOP_TIMEOUT_S, kill_timeout_s=_KILL_TIMEOUT_S
@@ -94,7 +216,7 @@ class Bench:
         # Short: paths of sockets below it must not become too long.
         self.directory = os.path.realpath(tempfile.mkdtemp(prefix="lt-check-"))
         try:
-            # What the module of the trainable prints when it is imported belongs into no report.
+            # Output of the trainable's module while it is imported belongs into no report.
             self._executor.open(self._program, lambda text, trial_id: None)
         except BaseException:
             self._remove()
@@ -115,7 +237,7 @@ class Bench:
         Args:
             trial: Id of the trial; workers that serve one after the other may have the same.
             config: Its configuration.
-            resources: What it asks for.
+            resources: Resources that it asks for.
 
         Raises:
             Fault: if the trainable cannot be set up.
@@ -132,7 +254,17 @@ class Bench:
     def ask(
         self, worker: Worker, command: messages.Command, name: str, limit_s: float = math.inf
     ) -> messages.Reply:
-        """Sends a command and waits for its reply. Raises as :meth:`answer`."""
+        """Sends a command and waits for its reply.
+
+        Args:
+            worker: The worker.
+            command: The command.
+            name: Name of the command in errors.
+            limit_s: How many seconds it may take.
+
+        Raises:
+            Exception: as :meth:`answer`.
+        """
         self._executor.send(worker.worker_id, command)
         return self.answer(worker, name, limit_s)
 
@@ -140,8 +272,8 @@ class Bench:
         """Waits for a reply.
 
         Args:
-            worker: Of whom.
-            name: What it was asked to do.
+            worker: The worker that was asked.
+            name: Name of the command in errors.
             limit_s: How many seconds this command may take.
 
         Raises:
@@ -167,8 +299,18 @@ class Bench:
             raise _fault_of(name, reply)
         return reply
 
-    def end(self, worker: Worker, *, force: bool) -> tuple[messages.Reply | None, WorkerExit]:
-        """Stops a worker; its last reply, and how it ended. The executor's limits hold."""
+    @staticmethod
+    def memory_left_bytes() -> int:
+        """Returns how much memory trials may still take."""
+        return machine.memory_left_bytes()
+
+    def end(self, worker: Worker, *, force: bool) -> Ending:
+        """Stops a worker within the time limits of the executor.
+
+        Args:
+            worker: The worker.
+            force: Whether its process is killed, without a cleanup.
+        """
         worker_id = worker.worker_id
         if worker_id not in self._exits:
             self._executor.stop_worker(worker_id, "the check is done with it", force=force)
@@ -176,8 +318,10 @@ class Bench:
         while worker_id not in self._exits and time.monotonic() < give_up_at:
             self._take_in(_LOOK_S)
         replies = self._replies.get(worker_id)
-        note = WorkerExit(None, "it cannot be ended")
-        return (replies[-1] if replies else None), self._exits.get(worker_id, note)
+        last = replies[-1] if replies else None
+        fault = _fault_of("cleanup", last) if isinstance(last, messages.Failed) else None
+        exit = self._exits.get(worker_id, WorkerExit(None, "it cannot be ended"))
+        return Ending(fault, exit.exit_code, exit.describe())
 
     def _take_in(self, timeout_s: float) -> None:
         for event in self._executor.wait(timeout_s):
@@ -212,7 +356,12 @@ class Worker:
         self._trials = 0
 
     def assignment(self, trial: str, config: Mapping[str, Any]) -> messages.Assignment:
-        """What the worker needs to serve a trial, in a directory of its own."""
+        """Makes the assignment of a trial, with a directory of its own.
+
+        Args:
+            trial: Id of the trial.
+            config: Its configuration.
+        """
         self._trials += 1
         directory = self._bench.directory
         self._trial_dir = os.path.join(directory, f"trial_{self.worker_id}_{self._trials}")
@@ -244,35 +393,46 @@ class Worker:
         assert isinstance(reply, messages.Trained)
         return reply.result
 
-    def save(self) -> messages.Saved:
+    def save(self) -> SavedCheckpoint:
         """Saves a checkpoint."""
         reply = self._bench.ask(self, messages.Save(), "save")
         assert isinstance(reply, messages.Saved)
-        return reply
+        return SavedCheckpoint(reply.path, reply.metrics, reply.files)
 
     def restore(self, path: str, metrics: dict[str, Any]) -> None:
-        """Restores a checkpoint."""
+        """Restores a checkpoint.
+
+        Args:
+            path: Directory of the checkpoint.
+            metrics: The result that it belongs to.
+        """
         self._bench.ask(self, messages.Restore(path, metrics), "restore")
 
     def reset(self, trial: str, config: Mapping[str, Any], limit_s: float) -> bool:
-        """Serves another trial from now on; False if the trainable cannot do that."""
+        """Gives the worker another trial; returns False if the trainable cannot do that.
+
+        Args:
+            trial: Id of the trial.
+            config: Its configuration.
+            limit_s: How many seconds it may take.
+        """
         command = messages.Reset(self.assignment(trial, config))
         reply = self._bench.ask(self, command, "reset_config", limit_s)
         assert isinstance(reply, messages.ResetDone)
         return reply.accepted
 
-    def end(self, *, force: bool = True) -> tuple[messages.Reply | None, WorkerExit]:
+    def end(self, *, force: bool = True) -> Ending:
         """Ends the process; see :meth:`Bench.end`."""
         return self._bench.end(self, force=force)
 
     def look(self, pid: int | None) -> None:
-        """Takes note of the memory that the worker holds."""
+        """Notes how much memory the worker holds now."""
         if pid is not None:
             self.pid = pid
             self.peak_bytes = max(self.peak_bytes, tree_bytes(pid))
 
     def last_output(self) -> str:
-        """The end of what the worker wrote to stderr."""
+        """Returns the end of what the worker wrote to stderr."""
         try:
             with open(os.path.join(self._trial_dir, "stderr"), errors="replace") as file:
                 return file.read()[-_LAST_OUTPUT_BYTES:]
@@ -298,4 +458,5 @@ def _fault_of(name: str, reply: messages.Failed) -> Fault:
         reply.type_name,
         reply.hint,
         reply.traceback_text,
+        reply.message,
     )
