@@ -26,6 +26,8 @@ from tests.small_runs import (
     statuses,
 )
 
+pytestmark = pytest.mark.slow
+
 # -- before fit ---------------------------------------------------------------------------------
 
 

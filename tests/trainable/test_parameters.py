@@ -24,6 +24,8 @@ from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import with_parameters, with_resources, wrap_function
 from localtune.trial.trial_info import StorageContext
 
+pytestmark = pytest.mark.slow
+
 BIG = np.ones(2 * 1024 * 1024)
 SMALL_BYTES = 100 * 1024
 

@@ -15,6 +15,8 @@ from localtune.trainable.trainable import Trainable
 from localtune.worker.workdir import Surroundings, explain_missing_file, wants_trial_dir
 from tests.runs.lifecycle.programs import START_METHODS
 
+pytestmark = pytest.mark.slow
+
 EVERYWHERE = [*START_METHODS, "inprocess"]
 
 
