@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+from localtune.config.failure import FailureConfig
+from localtune.config.run import RunConfig
+from localtune.config.tune import TuneConfig
 from localtune.error import UsageError
 from localtune.tools.commands.expressions import (
     key_and_value,
@@ -20,6 +23,11 @@ from localtune.utils.text import did_you_mean
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)$")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _of(config: type, argument: str, default: Any = None) -> Any:
+    """A setting that is an argument of a config."""
+    return field(default=default, metadata={"config": config, "argument": argument})
 
 
 @dataclass
@@ -51,22 +59,30 @@ class Sweep:
     trainable: str = ""
     directory: str = field(default_factory=os.getcwd)
     param_space: dict[str, Any] = field(default_factory=dict)
-    metric: str | None = None
-    mode: str | None = None
-    samples: int = 1
+    metric: str | None = _of(TuneConfig, "metric")
+    mode: str | None = _of(TuneConfig, "mode")
+    samples: int = _of(TuneConfig, "num_samples", 1)
     scheduler: str | None = None
     search: str | None = None
     stop: dict[str, float] = field(default_factory=dict)
     resources: dict[str, float] = field(default_factory=dict)
-    storage: str | None = None
-    name: str | None = None
-    seed: int | None = None
-    max_concurrent: int | None = None
-    max_failures: int = 0
-    time_budget: float | None = None
-    log_to_file: bool = False
-    verbose: int = 1
-    if_exists: str = "error"
+    storage: str | None = _of(RunConfig, "storage_path")
+    name: str | None = _of(RunConfig, "name")
+    seed: int | None = _of(TuneConfig, "seed")
+    max_concurrent: int | None = _of(TuneConfig, "max_concurrent_trials")
+    max_failures: int = _of(FailureConfig, "max_failures", 0)
+    time_budget: float | None = _of(TuneConfig, "time_budget_s")
+    log_to_file: bool = _of(RunConfig, "log_to_file", False)
+    verbose: int = _of(RunConfig, "verbose", 1)
+    if_exists: str = _of(RunConfig, "if_exists", "error")
+
+    def arguments_of(self, config: type) -> dict[str, Any]:
+        """Returns {argument: value} of a config, as far as a setting is its argument unchanged."""
+        return {
+            each.metadata["argument"]: getattr(self, each.name)
+            for each in fields(self)
+            if each.metadata.get("config") is config
+        }
 
 
 def text(value: Any) -> str:

@@ -91,23 +91,14 @@ def make_tuner(sweep: Sweep) -> Tuner:
             trainable,
             param_space=sweep.param_space,
             tune_config=TuneConfig(
-                metric=sweep.metric,
-                mode=sweep.mode,
-                num_samples=sweep.samples,
                 scheduler=_made(sweep.scheduler, create_scheduler),
                 search_alg=_made(sweep.search, create_searcher),
-                max_concurrent_trials=sweep.max_concurrent,
-                time_budget_s=sweep.time_budget,
-                seed=sweep.seed,
+                **sweep.arguments_of(TuneConfig),
             ),
             run_config=RunConfig(
-                name=sweep.name,
-                storage_path=sweep.storage,
                 stop=sweep.stop or None,
-                failure_config=FailureConfig(max_failures=sweep.max_failures),
-                log_to_file=sweep.log_to_file,
-                verbose=sweep.verbose,
-                if_exists=sweep.if_exists,
+                failure_config=FailureConfig(**sweep.arguments_of(FailureConfig)),
+                **sweep.arguments_of(RunConfig),
             ),
         )
     except ExperimentExistsError as error:
