@@ -236,7 +236,7 @@ def test_a_lock_that_is_none_is_refused_with_advice(storage: Path, kind: str) ->
     else:
         lock.symlink_to(storage / "file.txt")
     before = sorted(path.name for path in (storage / "taken").iterdir())
-    with pytest.raises(StorageError, match=r"\.lock.*cannot be used.*remove it"):
+    with pytest.raises(StorageError, match=r"\.lock.*cannot be used.*remove the file"):
         run_api(storage, "taken")
     assert sorted(path.name for path in (storage / "taken").iterdir()) == before
     assert (storage / "file.txt").read_text() == "a file"
