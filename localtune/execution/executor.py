@@ -8,25 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from localtune.clock import AwakeClock, Clock
+from localtune.execution.slots import Slot
+from localtune.resources import PlacementGroupFactory
 from localtune.utils.signal_numbers import SIGKILL
 from localtune.worker import messages
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """What there is to share among trials.
-
-    Attributes:
-        resources: {name: amount}; ``CPU`` and ``GPU`` in pieces, ``memory`` in bytes.
-        gpu_ids: Names of the GPUs, as ``CUDA_VISIBLE_DEVICES`` takes them.
-        max_workers: How many workers can run at once, whatever they ask for; None is any number.
-        why_no_more: What limits them, as a clause for a person, with the remedy.
-    """
-
-    resources: Mapping[str, float]
-    gpu_ids: tuple[str, ...] = ()
-    max_workers: int | None = None
-    why_no_more: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +38,7 @@ class WorkerExit:
         if self.exit_code is None and self.note:
             return f"The worker process ended: {self.note}"
         if self.note and self.exit_code == -SIGKILL:
-            # Whoever wrote the note knows, and need not guess.
+            # The note names the cause: there is no need to guess one.
             return f"The worker process was killed by SIGKILL: {self.note}"
         text = _describe_code(self.exit_code)
         return f"{text} ({self.note})" if self.note else text
@@ -86,7 +71,11 @@ def _describe_code(exit_code: int | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WorkerEvent:
-    """Something that a worker did. ``worker_id`` says which one."""
+    """Something that a worker did.
+
+    Attributes:
+        worker_id: Which worker.
+    """
 
     worker_id: int
 
@@ -159,9 +148,47 @@ class Executor(ABC):
         """The time as the workers see it."""
         return _CLOCK
 
+    # -- placement: see localtune.execution.slots.Placement ---------------------------------------
+
     @abstractmethod
-    def capacity(self) -> Capacity:
-        """What there is to share. May be called before :meth:`open`."""
+    def resources(self) -> Mapping[str, float]:
+        """All that there is to share now, free or not. May be called before :meth:`open`.
+
+        Returns:
+            {name: amount}; ``CPU`` and ``GPU`` in pieces, ``memory`` in bytes.
+        """
+
+    @abstractmethod
+    def reserve(self, request: PlacementGroupFactory) -> Slot | None:
+        """Sets aside what a trial asks for. It counts, and waits for nothing.
+
+        Args:
+            request: All bundles. A slot is one place: bundles beyond the first are for processes
+                that the trial starts, wherever the executor can place them.
+
+        Returns:
+            The slot; None if there is no room now.
+        """
+
+    @abstractmethod
+    def release(self, slot: Slot) -> None:
+        """Takes back a slot whose worker has gone, or never started."""
+
+    @abstractmethod
+    def why_never(self, request: PlacementGroupFactory) -> str:
+        """Why a request can never be met, for the user; "" if it may be some day.
+
+        May be called before :meth:`open`. The answer may change while a run goes on.
+        """
+
+    def why_no_more(self, request: PlacementGroupFactory) -> str:
+        """What keeps a request from a slot although its resources are free; "" if nothing does.
+
+        The answer is a sentence for the user, which names the remedy.
+        """
+        return ""
+
+    # -- workers ----------------------------------------------------------------------------------
 
     @abstractmethod
     def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
@@ -177,13 +204,13 @@ class Executor(ABC):
         """
 
     @abstractmethod
-    def start_worker(self, worker_id: int, command: messages.Construct, cpus: float) -> None:
+    def start_worker(self, worker_id: int, command: messages.Construct, slot: Slot) -> None:
         """Starts a worker and sends its first command.
 
         Args:
             worker_id: Never used before in this run.
-            command: Says which trial it serves.
-            cpus: How many CPUs its trial may use.
+            command: Says which trial it serves. Its assignment has the variables of the slot.
+            slot: Where it runs: what :meth:`reserve` returned.
 
         Raises:
             WorkerStartError: if that is impossible.
@@ -215,7 +242,7 @@ class Executor(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Kills what still runs and gives everything back. The executor may be opened again."""
+        """Ends all workers and takes back all slots. The executor may be opened again."""
 
     def process_ids(self) -> dict[int, int]:
         """{worker id: process id} of the running workers."""

@@ -12,22 +12,15 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from localtune.execution.capacity import declared_capacity
-from localtune.execution.executor import (
-    Abilities,
-    Capacity,
-    Executor,
-    Exited,
-    Replied,
-    WorkerEvent,
-    WorkerExit,
-)
+from localtune.execution.executor import Abilities, Exited, Replied, WorkerEvent, WorkerExit
+from localtune.execution.local_slots import LocalExecutor
+from localtune.execution.slots import Slot
 from localtune.worker import messages
 from localtune.worker.host import TrainableHost, failure_reply
 from localtune.worker.program import load_program_bytes
 
 
-class InProcessExecutor(Executor):
+class InProcessExecutor(LocalExecutor):
     """Runs trials in the calling process and thread, one command after the other.
 
     A function trainable runs in a thread of its own that computes only while the caller waits
@@ -49,20 +42,17 @@ class InProcessExecutor(Executor):
         num_gpus: float | None = None,
         resources: Mapping[str, float] | None = None,
     ) -> None:
-        self._capacity = declared_capacity(num_cpus, num_gpus, resources)
+        super().__init__(num_cpus, num_gpus, resources)
         self._program = b""
         self._hosts: dict[int, InProcessHost] = {}
         self._commands: deque[tuple[int, messages.Command]] = deque()
         self._events: list[WorkerEvent] = []
         self._woken = threading.Event()
 
-    def capacity(self) -> Capacity:
-        return self._capacity
-
     def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
         self._program = program
 
-    def start_worker(self, worker_id: int, command: messages.Construct, cpus: float) -> None:
+    def start_worker(self, worker_id: int, command: messages.Construct, slot: Slot) -> None:
         self._hosts[worker_id] = InProcessHost(partial(load_program_bytes, self._program))
         self._commands.append((worker_id, command))
 
@@ -73,7 +63,7 @@ class InProcessExecutor(Executor):
     def stop_worker(self, worker_id: int, reason: str, *, force: bool = False) -> None:
         if worker_id not in self._hosts:
             return
-        # What it has not begun is not begun any more, but for a save.
+        # Commands that wait are dropped, except a save.
         self._commands = deque(
             each
             for each in self._commands
@@ -98,6 +88,7 @@ class InProcessExecutor(Executor):
             self._carry_out(worker_id, messages.Stop())
         self._commands.clear()
         self._events.clear()
+        self.slots.clear()
 
     def process_ids(self) -> dict[int, int]:
         return {worker_id: os.getpid() for worker_id in self._hosts}

@@ -27,15 +27,8 @@ from dataclasses import dataclass, replace
 
 from localtune.error import WorkerStartError
 from localtune.execution import machine
-from localtune.execution.capacity import declared_capacity
-from localtune.execution.executor import (
-    Capacity,
-    Executor,
-    Exited,
-    Replied,
-    WorkerEvent,
-    WorkerExit,
-)
+from localtune.execution.executor import Exited, Replied, WorkerEvent, WorkerExit
+from localtune.execution.local_slots import LocalExecutor
 from localtune.execution.process.deadlines import Deadlines, Step
 from localtune.execution.process.descriptors import Descriptors
 from localtune.execution.process.launcher import Launcher, Program
@@ -45,10 +38,10 @@ from localtune.execution.process.output_pipe import OutputPipe
 from localtune.execution.process.standard_output import StandardOutput
 from localtune.execution.process.start_methods import START_METHODS, make_launcher
 from localtune.execution.process.waiter import Waiter
+from localtune.execution.slots import Slot
 from localtune.utils.messages import get_logger
 from localtune.utils.private_dir import PrivateDir
 from localtune.utils.signal_numbers import SIGKILL
-from localtune.utils.text import text_of
 from localtune.worker import messages
 from localtune.worker.crash import take_crash
 from localtune.worker.pipe import MessagePipe, message_pipe
@@ -70,7 +63,7 @@ _SHORTAGES = (
 )
 
 
-class ProcessExecutor(Executor):
+class ProcessExecutor(LocalExecutor):
     """Runs each worker in a process of its own.
 
     Args:
@@ -115,7 +108,7 @@ class ProcessExecutor(Executor):
         memory_check_s: float | None = 1.0,
         memory_reserve_bytes: float | None = None,
     ) -> None:
-        self._capacity = declared_capacity(num_cpus, num_gpus, resources)
+        super().__init__(num_cpus, num_gpus, resources)
         if start_method is not None and start_method not in START_METHODS:
             raise ValueError(
                 f"start_method must be None or one of {', '.join(map(repr, START_METHODS))}, "
@@ -142,10 +135,6 @@ class ProcessExecutor(Executor):
         self._output_pipe: OutputPipe | None = None  # of processes that serve no trial yet
         self._standard_output: StandardOutput | None = None
 
-    def capacity(self) -> Capacity:
-        count, why = Descriptors().most_workers()
-        return replace(self._capacity, max_workers=count, why_no_more=why)
-
     def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
         if self._waiter is not None:
             raise RuntimeError(
@@ -153,6 +142,7 @@ class ProcessExecutor(Executor):
             )
         self._private_dir = PrivateDir()
         self._descriptors = Descriptors()
+        self.slots.limit(*self._descriptors.most_workers())
         if self._memory_check_s is not None:
             self._memory_watch = MemoryWatch(self._memory_check_s, self._memory_reserve_bytes)
         use_poll = self._start_method != "portable" and hasattr(select, "poll")
@@ -184,10 +174,10 @@ class ProcessExecutor(Executor):
         self._standard_output = StandardOutput()
         return self._standard_output.fds
 
-    def start_worker(self, worker_id: int, command: messages.Construct, cpus: float) -> None:
+    def start_worker(self, worker_id: int, command: messages.Construct, slot: Slot) -> None:
         assert self._launcher is not None and self._waiter is not None
-        self._descriptors.set_foreign_aside(len(self._workers) + 1)
-        environment = machine.thread_environment(cpus)
+        self._descriptors.make_room(len(self._workers) + 1)
+        environment = machine.thread_environment(slot.cpus)
         output: OutputPipe | None = None
         try:
             if self._on_output is not None:
@@ -276,6 +266,7 @@ class ProcessExecutor(Executor):
         waiter.close()
         self._descriptors.close()
         self._events = []
+        self.slots.clear()
         if self._private_dir is not None:
             self._private_dir.remove()
             self._private_dir = None
@@ -299,7 +290,9 @@ class ProcessExecutor(Executor):
         self._take_in(worker, replies)
 
     def _take_in(self, worker: _Worker, replies: list[bytes]) -> None:
-        self._events.extend(Replied(worker.worker_id, _decode_reply(each)) for each in replies)
+        self._events.extend(
+            Replied(worker.worker_id, messages.read_reply(each)) for each in replies
+        )
 
     def _close_pipe(self, worker: _Worker) -> None:
         assert self._waiter is not None
@@ -371,16 +364,6 @@ class ProcessExecutor(Executor):
             self._kill(self._workers[verdict.worker_id])
 
 
-def _decode_reply(data: bytes) -> messages.Reply:
-    """The reply; a failure in its place if it is none."""
-    try:
-        return messages.decode_reply(data)
-    except Exception as error:
-        message = (
-            f"an answer of the worker cannot be read ({type(error).__name__}: {text_of(error)}). "
-            "Does user code write to descriptors that are not its own?"
-        )
-        return messages.Failed("reply", type(error).__name__, message, traceback_text=message)
 
 
 @dataclass(slots=True, eq=False)

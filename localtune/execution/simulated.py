@@ -22,16 +22,8 @@ from dataclasses import replace
 
 from localtune.clock import Clock, ManualClock
 from localtune.error import LocaltuneInternalError
-from localtune.execution.capacity import declared_capacity
-from localtune.execution.executor import (
-    Abilities,
-    Capacity,
-    Executor,
-    Exited,
-    Replied,
-    WorkerEvent,
-    WorkerExit,
-)
+from localtune.execution.executor import Abilities, Exited, Replied, WorkerEvent, WorkerExit
+from localtune.execution.local_slots import LocalExecutor
 from localtune.execution.simulated_host import (
     MakeTrainable,
     SimulatedCrash,
@@ -40,15 +32,16 @@ from localtune.execution.simulated_host import (
     StatesInMemory,
     StateStore,
 )
+from localtune.execution.slots import Slot
 from localtune.utils.signal_numbers import SIGKILL
 from localtune.worker import messages
 
 
-class SimulatedExecutor(Executor):
+class SimulatedExecutor(LocalExecutor):
     """Runs trials in virtual time.
 
-    The trainable of the run itself is not run: whatever ``make`` returns takes its place. A run
-    with the same seed and the same trainables goes through the same events.
+    The trainable of the run itself is not run: the object that ``make`` returns takes its place.
+    A run with the same seed and the same trainables goes through the same events.
 
     Args:
         make: Makes a simulated trainable of a configuration: a class or a function.
@@ -80,7 +73,7 @@ class SimulatedExecutor(Executor):
         ...         return self.loss
         ...     def set_state(self, state):
         ...         self.loss = state
-        >>> SimulatedExecutor(Decay, num_cpus=2).capacity().resources["CPU"]
+        >>> SimulatedExecutor(Decay, num_cpus=2).resources()["CPU"]
         2.0
     """
 
@@ -117,7 +110,7 @@ class SimulatedExecutor(Executor):
                     f"The seconds that {name.__name__} takes must be a finite number, at least 0, "
                     f"but got {value!r}."
                 )
-        self._capacity = declared_capacity(num_cpus, num_gpus, resources)
+        super().__init__(num_cpus, num_gpus, resources)
         self._make = make
         self._durations_s = durations_s
         self._clock = clock if clock is not None else ManualClock()
@@ -136,13 +129,10 @@ class SimulatedExecutor(Executor):
     def clock(self) -> Clock:
         return self._clock
 
-    def capacity(self) -> Capacity:
-        return self._capacity
-
     def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
         self._woken = False
 
-    def start_worker(self, worker_id: int, command: messages.Construct, cpus: float) -> None:
+    def start_worker(self, worker_id: int, command: messages.Construct, slot: Slot) -> None:
         self._hosts[worker_id] = SimulatedHost(
             self._make, self._states, self._clock, self._durations_s[messages.Train]
         )
@@ -202,9 +192,10 @@ class SimulatedExecutor(Executor):
         self._hosts.clear()
         self._in_flight.clear()
         self._timeline.clear()
+        self.slots.clear()
 
     def forget_checkpoint(self, path: str) -> None:
-        """Gives up a checkpoint that is kept in memory and that nobody needs any more.
+        """Gives up a checkpoint that is kept in memory and no longer needed.
 
         Args:
             path: Its path, as ``Saved`` named it.

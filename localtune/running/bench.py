@@ -21,16 +21,12 @@ from itertools import chain, islice
 from typing import Any
 
 from localtune.execution import machine
-from localtune.execution.executor import Capacity as Capacity
 from localtune.execution.executor import Exited, Replied, WorkerExit
 from localtune.execution.local_process import ProcessExecutor
+from localtune.execution.local_slots import LocalSlots
 from localtune.execution.process.memory_usage import tree_bytes
-from localtune.resources import (
-    PlacementGroupFactory,
-    ResourcePool,
-    request_of,
-    resource_dict_to_pg_factory,
-)
+from localtune.execution.slots import Placement as Placement
+from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_factory
 from localtune.result import TRIAL_SEED_VARIABLE
 from localtune.running.probe import probed
 from localtune.search.variant_generator import generate_variants
@@ -196,7 +192,7 @@ class Bench:
         timeout_s: Seconds for all that is done here.
 
     Attributes:
-        capacity: Resources of the machine.
+        slots: Resources of the machine.
         directory: Temporary directory of all workers.
     """
 
@@ -209,7 +205,7 @@ class Bench:
         self._replies: dict[int, list[messages.Reply]] = {}
         self._exits: dict[int, WorkerExit] = {}
         self._count = 0
-        self.capacity = self._executor.capacity()
+        self.slots = LocalSlots()
         self.directory = ""
 
     def __enter__(self) -> Bench:
@@ -246,8 +242,7 @@ class Bench:
         self._count += 1
         worker = Worker(self, self._count, resources)
         assignment = worker.assignment(trial, config)
-        cpus = request_of(resources).get("CPU", 0.0)
-        self._executor.start_worker(worker.worker_id, messages.Construct(assignment), cpus)
+        self._executor.start_worker(worker.worker_id, messages.Construct(assignment), worker.slot)
         worker.answer("setup")
         return worker
 
@@ -339,6 +334,7 @@ class Worker:
 
     Attributes:
         worker_id: Its number.
+        slot: What it may use.
         pid: Its process id, once it is known.
         peak_bytes: The most memory that it and its children were seen to hold.
         temporary_dir: Where its trials' temporary files go.
@@ -352,6 +348,11 @@ class Worker:
         os.mkdir(self.temporary_dir)
         self._bench = bench
         self._resources = resources
+        # Each worker may have the whole machine: the one before it may still be ending.
+        bench.slots.clear()
+        slot = bench.slots.reserve(resources)
+        assert slot is not None, "check_request has found that it fits"
+        self.slot = slot
         self._trial_dir = ""
         self._trials = 0
 
@@ -380,7 +381,11 @@ class Worker:
             dumps(dict(config), "config"),
             StorageContext(directory, self._trial_dir),
             output_files=("stdout", "stderr"),
-            environment=self._environment(trial),
+            environment={
+                **self.slot.environment,
+                TRIAL_SEED_VARIABLE: str(SEED),
+                "TMPDIR": self.temporary_dir,
+            },
         )
 
     def answer(self, name: str) -> messages.Reply:
@@ -438,18 +443,6 @@ class Worker:
                 return file.read()[-_LAST_OUTPUT_BYTES:]
         except OSError:
             return ""
-
-    def _environment(self, trial: str) -> dict[str, str | None]:
-        environment: dict[str, str | None] = {
-            TRIAL_SEED_VARIABLE: str(SEED),
-            "TMPDIR": self.temporary_dir,
-        }
-        capacity = self._bench.capacity
-        if capacity.gpu_ids:
-            pool = ResourcePool(capacity.resources, capacity.gpu_ids)
-            ids = pool.acquire(trial, request_of(self._resources)).gpu_ids
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(ids)
-        return environment
 
 
 def _fault_of(name: str, reply: messages.Failed) -> Fault:

@@ -20,7 +20,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from localtune.error import WorkerStartError
 from localtune.execution.executor import Abilities, Executor, Exited, Replied, WorkerExit
+from localtune.execution.slots import Slot
+from localtune.resources import PlacementGroupFactory
 from localtune.testing.chaos import EXIT_CODE, ChaosTrainable, chaos_function
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.util import wrap_function
@@ -29,6 +32,7 @@ from localtune.utils.serialization import dumps
 from localtune.worker import messages
 
 DEADLINE_S = 60.0
+_ONE_CPU = PlacementGroupFactory([{"CPU": 1}])
 
 
 class ExecutorSession:
@@ -46,6 +50,7 @@ class ExecutorSession:
         self._directory = directory
         self._replies: dict[int, list[messages.Reply]] = {}
         self._exits: dict[int, WorkerExit] = {}
+        self._slots: dict[int, Slot] = {}
         self._next_id = 0
 
     def __enter__(self) -> ExecutorSession:
@@ -54,6 +59,7 @@ class ExecutorSession:
 
     def __exit__(self, *_: object) -> None:
         self.executor.close()
+        self._slots.clear()
 
     def assignment(
         self, worker_id: int, config: dict[str, Any], **options: Any
@@ -74,9 +80,16 @@ class ExecutorSession:
 
     def start(self, config: dict[str, Any] | None = None, **options: Any) -> int:
         """Starts a worker; returns its id."""
+        slot = self.executor.reserve(_ONE_CPU)
+        assert slot is not None, "the executor has no CPU left"
         self._next_id += 1
         command = messages.Construct(self.assignment(self._next_id, config or {}, **options))
-        self.executor.start_worker(self._next_id, command, 1.0)
+        try:
+            self.executor.start_worker(self._next_id, command, slot)
+        except WorkerStartError:
+            self.executor.release(slot)
+            raise
+        self._slots[self._next_id] = slot
         return self._next_id
 
     def ask(self, worker_id: int, command: messages.Command) -> messages.Reply | WorkerExit:
@@ -120,6 +133,7 @@ class ExecutorSession:
             elif isinstance(event, Exited):
                 assert event.worker_id not in self._exits, "two ends"
                 self._exits[event.worker_id] = event.exit
+                self.executor.release(self._slots.pop(event.worker_id))
 
 
 def expect(reply: object, kind: type[Any]) -> Any:
@@ -151,6 +165,8 @@ _NEEDS: dict[str, tuple[str, ...]] = {}  # {name of a test: the abilities that i
 
 class ExecutorContract:
     """The suite. Each test gets pytest's ``tmp_path``.
+
+    The tests start two workers at a time, with one CPU each.
 
     Attributes:
         abilities: What the class of the executor declares.
@@ -200,6 +216,36 @@ class ExecutorContract:
     def test_the_executor_declares_what_the_suite_asks_for(self) -> None:
         declared = self.make_executor().abilities
         assert declared == self.abilities, "set the suite's `abilities` to those of the executor"
+
+    def test_a_slot_is_taken_until_it_is_released(self, tmp_path: Path) -> None:
+        with self.session(tmp_path) as session:
+            executor = session.executor
+            taken = []
+            while (slot := executor.reserve(_ONE_CPU)) is not None:
+                taken.append(slot)
+                assert len(taken) <= executor.resources()["CPU"], "more slots than CPUs"
+            assert len(taken) >= 2
+            assert not executor.why_never(_ONE_CPU)
+            executor.release(taken.pop())
+            slot = executor.reserve(_ONE_CPU)
+            assert slot is not None
+            assert slot.request == _ONE_CPU
+            for each in [*taken, slot]:
+                executor.release(each)
+
+    def test_what_is_more_than_there_is_gets_no_slot(self, tmp_path: Path) -> None:
+        with self.session(tmp_path) as session:
+            too_much = PlacementGroupFactory([{"CPU": session.executor.resources()["CPU"] + 1}])
+            assert session.executor.reserve(too_much) is None
+
+    def test_closing_takes_back_all_slots(self, tmp_path: Path) -> None:
+        session = self.session(tmp_path)
+        for _ in range(2):
+            with session:
+                while session.executor.reserve(_ONE_CPU) is not None:
+                    pass
+        with session:
+            assert session.executor.reserve(_ONE_CPU) is not None
 
     @needs("runs_user_code")
     def test_a_model_is_exported(self, tmp_path: Path) -> None:

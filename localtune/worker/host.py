@@ -281,26 +281,13 @@ class ProcessHost(TrainableHost):
             if self._answered:
                 # User code swallowed TrialStopped and came to an end in a way of its own.
                 continue
-            reply = self._answer_or_explain(command, reply)
+            self.answer(reply)
             if isinstance(reply, messages.Stopped):
                 return 0
             if isinstance(reply, messages.Failed) and (
                 reply.fatal or isinstance(command, messages.Stop)
             ):
                 return 1
-
-    def _answer_or_explain(
-        self, command: messages.Command, reply: messages.Reply
-    ) -> messages.Reply:
-        """Sends the reply; where it cannot travel, sends the reason instead."""
-        try:
-            self.answer(reply)
-        except OSError:
-            raise
-        except Exception as error:
-            reply = failure_reply(type(command).__name__, error)
-            self.answer(reply)
-        return reply
 
     def next_command(self) -> messages.Command:
         """The kept command, or the next one of the parent."""

@@ -69,7 +69,7 @@ class PipeChannel:
 
     def send(self, reply: messages.Reply) -> None:
         self._end_a_copy()
-        data = _encode_reply(reply)
+        data = messages.encode_reply(reply)
         try:
             self._pipe.send(data)
         except OSError as error:
@@ -93,16 +93,6 @@ class PipeChannel:
         )
         flush_output()
         os._exit(1)
-
-
-def _encode_reply(reply: messages.Reply) -> bytes:
-    data = messages.encode(reply)
-    if len(data) > messages.MAX_REPLY_BYTES:
-        raise ValueError(
-            f"A result or answer of {len(data):,} bytes is refused (the limit is "
-            f"{messages.MAX_REPLY_BYTES:,} bytes). Write large data to a file or a checkpoint."
-        )
-    return data
 
 
 def serve(connection: Any, load: Callable[[], type[Trainable]], crash_file: str) -> int:

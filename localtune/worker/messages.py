@@ -1,4 +1,4 @@
-"""What parent and worker say to each other.
+"""The messages between the parent and a worker.
 
 ::
 
@@ -22,7 +22,7 @@
             |                                                        |  the process ends
 
 One reply per command, one command in flight per worker. The only message that may come unasked
-is the end of the pipe. A ``Failed`` with ``fatal`` is the worker's last word.
+is the end of the pipe. A ``Failed`` with ``fatal`` is the last reply of a worker.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ from typing import Any
 
 from localtune.trial.pickled_object import PickledObject
 from localtune.trial.trial_info import StorageContext, TrialInfo
+from localtune.utils.text import text_of
 
 PROTOCOL_VERSION = 1
 
-# Larger replies are refused by the worker, so that one trial cannot stall the parent.
+# The worker sends no larger replies, so that one trial cannot stall the parent.
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 
 
@@ -46,7 +47,7 @@ class Assignment:
     """What a worker needs to know to serve one trial.
 
     Attributes:
-        trial: Who the trial is.
+        trial: The trial: its name, its directory, its seed.
         config: The configuration, pickled by value (it may hold functions of ``__main__``).
         storage: Where its checkpoints go.
         output_files: (stdout file, stderr file) relative to the trial's directory, or None.
@@ -224,21 +225,53 @@ class Failed(Reply):
 
 
 def encode(message: Command | Reply) -> bytes:
-    """Bytes of a message.
+    """Returns the bytes of a message.
 
     Raises:
-        Exception: whatever a part of it raises that cannot be pickled.
+        Exception: as a part of the message raises it that cannot be pickled.
     """
     return pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def decode(data: bytes) -> Any:
-    """The command that ``data`` holds; for workers."""
+    """Returns the command that ``data`` holds; for workers."""
     return pickle.loads(data)
 
 
+def encode_reply(reply: Reply) -> bytes:
+    """Returns the bytes of a reply; those of a ``Failed`` where the reply cannot be sent."""
+    try:
+        data = encode(reply)
+    except Exception as error:
+        message = f"an answer cannot be sent ({type(error).__name__}: {text_of(error)})"
+        return encode(_unsent(type(error).__name__, message))
+    if len(data) > MAX_REPLY_BYTES:
+        message = (
+            f"A result or answer of {len(data):,} bytes is refused (the limit is "
+            f"{MAX_REPLY_BYTES:,} bytes). Write large data to a file or a checkpoint."
+        )
+        return encode(_unsent("ValueError", message))
+    return data
+
+
+def read_reply(data: bytes) -> Reply:
+    """Returns the reply that ``data`` holds; a ``Failed`` where it holds none. For the parent."""
+    try:
+        return decode_reply(data)
+    except Exception as error:
+        message = (
+            f"an answer of the worker cannot be read ({type(error).__name__}: {text_of(error)}). "
+            "Does user code write to descriptors that are not its own?"
+        )
+        return _unsent(type(error).__name__, message)
+
+
+def _unsent(type_name: str, message: str) -> Failed:
+    return Failed("reply", type_name, message, traceback_text=message)
+
+
 def decode_reply(data: bytes) -> Reply:
-    """The reply that ``data`` holds; for the parent, where no class of user code is made.
+    """Returns the reply that ``data`` holds. No class of user code is made.
 
     Raises:
         pickle.UnpicklingError: if it holds anything but plain data.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from localtune.execution import machine
-from localtune.execution.capacity import declared_capacity
+from localtune.execution.local_slots import declared_resources
 from tests.runs.lifecycle.programs import run_for_json
 
 
@@ -17,7 +17,7 @@ def test_affinity_limits_the_cpus(tmp_path: Path) -> None:
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
         "import localtune as tune; from localtune.execution import machine\n"
-        "print([machine.cpu_count(), tune.ProcessExecutor().capacity().resources['CPU']])"
+        "print([machine.cpu_count(), tune.ProcessExecutor().resources()['CPU']])"
     )
     assert run_for_json(["-c", code], tmp_path) == [1, 1.0]
 
@@ -105,21 +105,21 @@ def test_thread_variables_of_the_user_are_left_alone() -> None:
     assert limits["MKL_NUM_THREADS"] == "2"
 
 
-def test_a_capacity_is_what_the_user_says() -> None:
-    capacity = declared_capacity(3, 1.5, {"licence": 2, "memory": 1000})
-    assert capacity.resources == {"CPU": 3.0, "GPU": 1.5, "licence": 2.0, "memory": 1000.0}
-    assert len(capacity.gpu_ids) == 2
+def test_the_resources_are_what_the_user_says() -> None:
+    resources, gpu_ids = declared_resources(3, 1.5, {"licence": 2, "memory": 1000})
+    assert resources == {"CPU": 3.0, "GPU": 1.5, "licence": 2.0, "memory": 1000.0}
+    assert len(gpu_ids) == 2
 
 
 def test_gpus_that_nobody_sees_get_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
-    assert declared_capacity(1, None, None).gpu_ids == ("5",)
-    assert declared_capacity(1, 0, None).gpu_ids == ()
-    assert len(set(declared_capacity(1, 3, None).gpu_ids)) == 3
+    assert declared_resources(1, None, None)[1] == ("5",)
+    assert declared_resources(1, 0, None)[1] == ()
+    assert len(set(declared_resources(1, 3, None)[1])) == 3
 
 
 def test_the_memory_is_the_machines_unless_given() -> None:
-    assert declared_capacity(1, 0, None).resources["memory"] == machine.memory_bytes()
+    assert declared_resources(1, 0, None)[0]["memory"] == machine.memory_bytes()
 
 
 @pytest.mark.parametrize(
@@ -142,5 +142,5 @@ def test_an_amount_that_makes_no_sense_is_refused(
     arguments: tuple[float, float, dict[str, float]], text: str
 ) -> None:
     with pytest.raises(ValueError) as caught:
-        declared_capacity(*arguments)
+        declared_resources(*arguments)
     assert text in str(caught.value)

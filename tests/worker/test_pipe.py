@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import threading
 from collections.abc import Iterator
 from multiprocessing import Pipe
@@ -90,8 +91,23 @@ def test_an_oversized_reply_is_refused_with_both_sizes(
     ends: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(messages, "MAX_REPLY_BYTES", 1000)
-    with pytest.raises(ValueError, match=r"of 5,\d\d\d bytes is refused \(the limit is 1,000"):
-        PipeChannel(ends[1]).send(messages.Trained({"text": "x" * 5000}))
+    PipeChannel(ends[1]).send(messages.Trained({"text": "x" * 5000}))
+    reply = messages.read_reply(MessagePipe(ends[0]).receive())
+    assert isinstance(reply, messages.Failed)
+    assert re.search(r"of 5,\d\d\d bytes is refused \(the limit is 1,000", reply.message)
+
+
+def test_a_reply_that_cannot_be_pickled_becomes_a_failure() -> None:
+    reply = messages.read_reply(messages.encode_reply(messages.Trained({"x": lambda: None})))
+    assert isinstance(reply, messages.Failed)
+    assert "an answer cannot be sent" in reply.message
+    assert not reply.fatal
+
+
+def test_bytes_that_hold_no_reply_are_a_failure() -> None:
+    reply = messages.read_reply(b"no pickle")
+    assert isinstance(reply, messages.Failed)
+    assert "cannot be read" in reply.message
 
 
 @pytest.mark.parametrize("size", [0, 1, 70_000, 5_000_000])

@@ -91,7 +91,7 @@ class Descriptors:
         )
         return count, why
 
-    def set_foreign_aside(self, workers: int) -> None:
+    def make_room(self, workers: int) -> None:
         """Raises the soft limit if so many workers need it to be higher."""
         _raised.raise_to(self, self._open_before + _RESERVE + workers * _PER_WORKER)
 

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from localtune.resources import PlacementGroupFactory, ResourcePool, request_of
-from localtune.running.bench import Capacity
+from collections.abc import Mapping
+
+from localtune.resources import PlacementGroupFactory, request_of
+from localtune.running.bench import Placement
 from localtune.tools.check.report import Finding, failure, passed, warning
 from localtune.utils.text import count, format_bytes, format_duration, format_number
 
 
-def check_request(resources: PlacementGroupFactory, capacity: Capacity) -> Finding | None:
+def check_request(resources: PlacementGroupFactory, placement: Placement) -> Finding | None:
     """Checks whether the machine can ever meet a request; returns None if it can.
 
     Args:
         resources: Request of each trial.
-        capacity: Resources of the machine.
+        placement: Resources of the machine.
     """
-    pool = ResourcePool(capacity.resources, capacity.gpu_ids)
-    request = request_of(resources)
-    if pool.can_ever_fit(request):
+    why_never = placement.why_never(resources)
+    if not why_never:
         return None
     return failure(
         "resources",
-        f"No trial can ever start: {pool.explain_misfit(request)}",
+        f"No trial can ever start: {why_never}",
         "Ask for less in tune.with_resources (in default_resource_request for a class).",
     )
 
 
 def check_concurrency(
     resources: PlacementGroupFactory,
-    capacity: Capacity,
+    placement: Placement,
     iteration_s: float,
     peak_bytes: int,
     memory_left_bytes: int,
@@ -37,7 +38,7 @@ def check_concurrency(
 
     Args:
         resources: What each trial asks for.
-        capacity: What the machine has.
+        placement: What the machine has.
         iteration_s: Seconds of the longest iteration that was seen.
         peak_bytes: The most memory that a trial was seen to hold; 0 is not known.
         memory_left_bytes: Memory that trials may still take.
@@ -51,9 +52,9 @@ def check_concurrency(
             f"{seen} It asks for {format_bytes(asked)} only, and would be killed.",
             f"Ask for more memory: tune.with_resources(trainable, {{'memory': {2 * peak_bytes}}}).",
         )
-    by_request = _fitting(request, capacity)
+    by_request = _fitting(request, placement.resources())
     by_memory = max(memory_left_bytes // peak_bytes, 1) if peak_bytes else by_request
-    cpus = format_number(capacity.resources.get("CPU", 0.0))
+    cpus = format_number(placement.resources().get("CPU", 0.0))
     if by_memory < by_request:
         return warning(
             "concurrency",
@@ -69,11 +70,11 @@ def check_concurrency(
     )
 
 
-def _fitting(request: dict[str, float], capacity: Capacity) -> int:
+def _fitting(request: Mapping[str, float], available: Mapping[str, float]) -> int:
     """Returns how many trials the resources are enough for, at least 1."""
     shares = [
         # Rounding errors: 0.1 + 0.2 + 0.7 is below 1 as floats.
-        int(capacity.resources.get(name, 0.0) / amount + 1e-9)
+        int(available.get(name, 0.0) / amount + 1e-9)
         for name, amount in request.items()
         if amount > 0
     ]

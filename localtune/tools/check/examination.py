@@ -102,7 +102,7 @@ class Examination:
                 "It must return a dict, a PlacementGroupFactory or None for each config.",
             )
             return
-        misfit = check_request(resources, bench.capacity)
+        misfit = check_request(resources, bench.slots)
         if misfit is not None:
             yield misfit
             return
@@ -128,7 +128,7 @@ class Examination:
             yield from self._check_end(bench, worker)
         peak = worker.peak_bytes
         yield check_concurrency(
-            resources, bench.capacity, self._life.iteration_s, peak, bench.memory_left_bytes()
+            resources, bench.slots, self._life.iteration_s, peak, bench.memory_left_bytes()
         )
 
     def _resources(self, number: int) -> PlacementGroupFactory:
