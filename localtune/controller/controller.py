@@ -44,7 +44,8 @@ from localtune.controller.trial_ends import TrialEnds
 from localtune.controller.view import SchedulerView
 from localtune.controller.workers import WorkerTable
 from localtune.error import LocaltuneInternalError, TrialError, TuneError
-from localtune.execution.executor import Capacity, Exited, Replied, WorkerEvent
+from localtune.execution.executor import Exited, Replied, WorkerEvent
+from localtune.execution.slots import Placement
 from localtune.schedulers.trial_scheduler import TrialScheduler
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.stopper.stopper import Stopper
@@ -59,7 +60,7 @@ class Controller:
         searcher: Suggests configurations.
         scheduler: Decides after each result, and chooses the trials to run.
         stopper: The stop conditions of the run.
-        capacity: The resources that workers share.
+        placement: Has the slots of the workers.
         clock: For all times.
 
     Attributes:
@@ -72,17 +73,17 @@ class Controller:
         searcher: SearchAlgorithm,
         scheduler: TrialScheduler,
         stopper: Stopper,
-        capacity: Capacity,
+        placement: Placement,
         clock: Clock,
     ) -> None:
         spec = settings.spec
-        workers = WorkerTable(capacity)
+        workers = WorkerTable(placement)
         record = RunRecord(workers, may_reuse_workers=settings.reuse_workers)
         out = InstructionList()
         commands = WorkerCommands(record, out, clock)
         shutdown = Shutdown(record, out, commands, exports=bool(spec.export_formats))
         view = SchedulerView(
-            record.trials, record.live, searcher, capacity.resources, record.is_saving
+            record.trials, record.live, searcher, placement.resources, record.is_saving
         )
         deciders = Deciders(searcher, scheduler, stopper, view, shutdown)
         cloning = Cloning(record, out, commands)
@@ -121,7 +122,6 @@ class Controller:
             requests,
             shutdown,
             clock,
-            capacity,
             spec.tune_config.trial_limit,
         )
         self.record = record

@@ -8,7 +8,7 @@ from localtune.controller.record import RunRecord
 from localtune.controller.settings import RunSettings
 from localtune.controller.shutdown import Shutdown
 from localtune.controller.trial_factory import make_trial
-from localtune.error import ResourceRequestError, TuneError
+from localtune.error import TuneError
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 
@@ -100,9 +100,9 @@ class Creator:
                 self._deciders.add(trial)
 
     def _check_can_run(self, trial: Trial) -> None:
-        reason = self._record.workers.why_never(trial)
-        if reason:
-            raise ResourceRequestError(f"{trial} can never run. {reason}")
+        refusal = self._record.workers.refusal_of(trial)
+        if refusal is not None:
+            raise refusal
 
     def _lookahead(self) -> int:
         """How many trials may wait to run."""

@@ -166,9 +166,9 @@ class Dispatcher:
         elif not self._is_refused(instruction):
             try:
                 command = messages.Construct(
-                    assignment_of(instruction.trial, instruction.environment)
+                    assignment_of(instruction.trial, instruction.slot.environment)
                 )
-                self._executor.start_worker(instruction.worker_id, command, instruction.cpus)
+                self._executor.start_worker(instruction.worker_id, command, instruction.slot)
             except (WorkerStartError, UnpicklableConfigError) as error:
                 self.carry_out(self._state.fail_start(instruction.worker_id, error))
 
@@ -176,7 +176,7 @@ class Dispatcher:
         if self._state.is_ending or self._is_refused(instruction):
             return
         try:
-            assignment = assignment_of(instruction.trial, instruction.environment)
+            assignment = assignment_of(instruction.trial, instruction.slot.environment)
         except UnpicklableConfigError as error:
             self.carry_out(self._state.fail_start(instruction.worker_id, error))
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from localtune.execution.slots import Slot
 from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.trial import Trial
 from localtune.worker import messages
@@ -38,14 +39,12 @@ class StartWorker(Instruction):
     Attributes:
         worker_id: Its id from now on.
         trial: The trial that it serves.
-        cpus: How many CPUs the trial may use.
-        environment: Variables to set in the worker.
+        slot: The place of the worker.
     """
 
     worker_id: int
     trial: Trial
-    cpus: float
-    environment: dict[str, str | None]
+    slot: Slot
 
 
 @dataclass(slots=True)
@@ -54,7 +53,7 @@ class ResetWorker(Instruction):
 
     worker_id: int
     trial: Trial
-    environment: dict[str, str | None]
+    slot: Slot
 
 
 @dataclass(slots=True)

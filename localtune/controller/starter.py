@@ -11,7 +11,6 @@ from localtune.controller.requests import Requests
 from localtune.controller.shutdown import Shutdown
 from localtune.controller.workers import Phase, Worker
 from localtune.error import TuneError
-from localtune.execution.executor import Capacity
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 
@@ -27,7 +26,6 @@ class Starter:
         requests: Carries out what the scheduler asks for while it chooses.
         shutdown: Ends the run when the scheduler chooses a trial that cannot start.
         clock: For times of starts.
-        capacity: Explains a limit on the number of workers.
         max_concurrent_trials: How many trials may run at once; 0 is no limit.
 
     Attributes:
@@ -43,7 +41,6 @@ class Starter:
         requests: Requests,
         shutdown: Shutdown,
         clock: Clock,
-        capacity: Capacity,
         max_concurrent_trials: int = 0,
     ) -> None:
         self.scheduler_waits = False
@@ -54,7 +51,6 @@ class Starter:
         self._requests = requests
         self._shutdown = shutdown
         self._clock = clock
-        self._capacity = capacity
         self._max_concurrent_trials = max_concurrent_trials
 
     def start_chosen(self) -> None:
@@ -119,18 +115,25 @@ class Starter:
             return idle
         worker = workers.hire(trial)
         if worker is None:
-            self._make_room()
+            self._make_room(trial)
         return worker
 
-    def _make_room(self) -> None:
-        """Stops an idle worker whose resources are needed; warns of a limit on workers."""
+    def _make_room(self, trial: Trial) -> None:
+        """Stops an idle worker whose slot is needed; warns of a limit on the number of workers.
+
+        Args:
+            trial: A trial for which there is no slot. If no worker holds any, and there will be no
+                slot for it later, the run ends.
+        """
         workers = self._record.workers
-        if workers.is_full:
-            number = self._capacity.max_workers
-            most = "1 trial runs" if number == 1 else f"{number} trials run"
-            self._out.warn_once(f"No more than {most} at once: {self._capacity.why_no_more}.")
+        reason = workers.why_no_more(trial)
+        if reason:
+            self._out.warn_once(reason)
         for idle in workers.idle()[:1]:
             self._commands.dismiss(idle, "its resources are needed")
+        refusal = workers.refusal_of(trial) if not len(workers) else None
+        if refusal is not None:
+            self._shutdown.abort(refusal)
 
     def _begin(self, worker: Worker, trial: Trial) -> None:
         record = self._record
@@ -146,11 +149,9 @@ class Starter:
         record.started_ids.add(trial.trial_id)
         self._out.append(instructions.PrepareTrial(trial, is_first, is_known))
         self._out.append(instructions.Persist(trial))
-        environment: dict[str, str | None] = {}
-        if record.workers.gpu_ids:
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(worker.allocation.gpu_ids)
-        if worker.phase is Phase.RESETTING:
-            self._out.append(instructions.ResetWorker(worker.worker_id, trial, environment))
-        else:
-            cpus = worker.request.get("CPU", 0.0)
-            self._out.append(instructions.StartWorker(worker.worker_id, trial, cpus, environment))
+        kind = (
+            instructions.ResetWorker
+            if worker.phase is Phase.RESETTING
+            else instructions.StartWorker
+        )
+        self._out.append(kind(worker.worker_id, trial, worker.slot))

@@ -36,7 +36,7 @@ class SchedulerView:
         trials: All trials; grows while the run goes on.
         live_trials: {id: trial} of those that have not ended.
         search_alg: The searcher that suggests the trials.
-        total_resources: {resource: amount} of the machine.
+        resources: Returns the {resource: amount} that trials share.
         is_saving: Tells whether a save of a trial is in flight or due.
 
     Attributes:
@@ -51,7 +51,7 @@ class SchedulerView:
         trials: list[Trial],
         live_trials: dict[str, Trial],
         search_alg: SearchAlgorithm,
-        total_resources: Mapping[str, float],
+        resources: Callable[[], Mapping[str, float]],
         is_saving: Callable[[Trial], bool],
     ) -> None:
         self._trials = trials
@@ -59,8 +59,12 @@ class SchedulerView:
         self.requests: list[Request | Clone] = []
         self._is_saving = is_saving
         self.search_alg = search_alg
-        self.total_resources = total_resources
+        self._resources = resources
         self.is_stuck = False
+
+    @property
+    def total_resources(self) -> Mapping[str, float]:
+        return self._resources()
 
     def get_trials(self) -> list[Trial]:
         return self._trials

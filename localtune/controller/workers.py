@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from localtune.controller.clone_table import Clone
-from localtune.execution.executor import Capacity
-from localtune.resources import Allocation, PlacementGroupFactory, ResourcePool, request_of
+from localtune.error import ResourceRequestError
+from localtune.execution.slots import Placement, Slot
+from localtune.resources import PlacementGroupFactory
 from localtune.trial.trial import Trial
 
 # Values of Worker.decision.
@@ -62,8 +63,7 @@ class Worker:
         worker_id: Unique within the run.
         trial: The trial that it serves; None while IDLE or STOPPING.
         former: The trial that it served last; None unless IDLE or STOPPING.
-        request: {resource: amount} that it holds.
-        allocation: The same, with the ids of its GPUs.
+        slot: Its place, with the resources that it holds.
         phase: Its phase.
         decision: The decision about the trial, carried out when the save in flight is done; "" if
             there is none.
@@ -80,8 +80,7 @@ class Worker:
 
     worker_id: int
     trial: Trial | None
-    request: dict[str, float]
-    allocation: Allocation
+    slot: Slot
     phase: Phase = Phase.STARTING
     former: Trial | None = None
     decision: str = ""
@@ -104,26 +103,16 @@ class WorkerTable:
     """All workers that have not ended. It keeps books and decides nothing.
 
     Args:
-        capacity: The resources that they share.
-
-    Attributes:
-        gpu_ids: Names of all GPUs.
-        is_full: Whether a worker was not hired although its resources were free.
+        placement: Has the slots of the workers.
     """
 
-    def __init__(self, capacity: Capacity) -> None:
-        self._pool = ResourcePool(capacity.resources, gpu_ids=capacity.gpu_ids)
-        self.gpu_ids = capacity.gpu_ids
-        self._max_workers = capacity.max_workers
-        self.is_full = False
+    def __init__(self, placement: Placement) -> None:
+        self._placement = placement
         self._workers: dict[int, Worker] = {}
         self._by_trial: dict[str, Worker] = {}
         self._former: dict[str, Worker] = {}  # {id of the trial that it served last: worker}
         self._idle: dict[int, Worker] = {}  # the longest idle one first
         self._next_id = 1
-        self._turned_away: dict[str, float] | None = None  # a request that does not fit at present
-        # Most trials share one object that says what they ask for.
-        self._known: tuple[PlacementGroupFactory | None, dict[str, float]] = (None, {})
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -152,10 +141,14 @@ class WorkerTable:
         """Returns the idle workers, the longest idle one first."""
         return list(self._idle.values())
 
-    def why_never(self, trial: Trial) -> str:
-        """Returns why a trial's request can never be met; "" if it can."""
-        request = self._request(trial)
-        return "" if self._pool.can_ever_fit(request) else self._pool.explain_misfit(request)
+    def refusal_of(self, trial: Trial) -> ResourceRequestError | None:
+        """Returns the error for a trial that can never get a slot; None if it may get one."""
+        reason = self._placement.why_never(_request_of(trial))
+        return ResourceRequestError(f"{trial} can never run. {reason}") if reason else None
+
+    def why_no_more(self, trial: Trial) -> str:
+        """Returns what keeps a trial from a slot although its resources are free; or ""."""
+        return self._placement.why_no_more(_request_of(trial))
 
     def find_idle(self, trial: Trial) -> Worker | None:
         """Returns an idle worker that holds exactly what a trial asks for, or None."""
@@ -168,25 +161,16 @@ class WorkerTable:
             worker: The worker.
             trial: The trial.
         """
-        return worker.request == self._request(trial)
+        return worker.slot.request == _request_of(trial)
 
     def hire(self, trial: Trial) -> Worker | None:
-        """Returns a new worker for a trial; None if its resources are not free."""
-        request = self._request(trial)
-        # The same trial is tried again after each event.
-        if request == self._turned_away:
-            return None
-        if not self._pool.fits(request):
-            self._turned_away = request
-            return None
-        if self._max_workers is not None and len(self._workers) >= self._max_workers:
-            self._turned_away = request
-            self.is_full = True
+        """Returns a new worker for a trial; None if there is no slot for it now."""
+        slot = self._placement.reserve(_request_of(trial))
+        if slot is None:
             return None
         worker_id = self._next_id
         self._next_id += 1
-        allocation = self._pool.acquire(str(worker_id), request)
-        worker = Worker(worker_id, trial, request, allocation)
+        worker = Worker(worker_id, trial, slot)
         self._workers[worker_id] = worker
         self._by_trial[trial.trial_id] = worker
         return worker
@@ -228,24 +212,20 @@ class WorkerTable:
         worker.save_wanted = False
 
     def remove(self, worker: Worker) -> None:
-        """Removes a worker that has ended, and frees its resources."""
+        """Removes a worker that has ended, and releases its slot."""
         if worker.trial is not None:
             del self._by_trial[worker.trial.trial_id]
         self._forget_former(worker)
         del self._workers[worker.worker_id]
         self._idle.pop(worker.worker_id, None)
-        self._pool.release(str(worker.worker_id))
-        self._turned_away = None
+        self._placement.release(worker.slot)
 
     def _forget_former(self, worker: Worker) -> None:
         if worker.former is not None:
             del self._former[worker.former.trial_id]
             worker.former = None
 
-    def _request(self, trial: Trial) -> dict[str, float]:
-        """Returns {resource: amount} that a trial asks for; not to be changed."""
-        factory = trial.placement_group_factory
-        assert factory is not None
-        if factory is not self._known[0]:
-            self._known = (factory, request_of(factory))
-        return self._known[1]
+
+def _request_of(trial: Trial) -> PlacementGroupFactory:
+    assert trial.placement_group_factory is not None
+    return trial.placement_group_factory

@@ -12,8 +12,7 @@ from localtune.config.protocols import CallbackLike
 from localtune.config.spec import RunSpec
 from localtune.controller.background_search import BackgroundSearch
 from localtune.error import ResourceRequestError
-from localtune.execution.executor import Capacity, Executor
-from localtune.resources import ResourcePool, request_of
+from localtune.execution.executor import Executor
 from localtune.running.derive import resources_function
 from localtune.schedulers import FIFOScheduler, TrialScheduler, create_scheduler
 from localtune.search.rng import derive_seed
@@ -187,7 +186,7 @@ def all_callbacks(callbacks: Sequence[CallbackLike] | None, output: Callback) ->
     return [*given, output, *loggers]
 
 
-def check_resources(spec: RunSpec, capacity: Capacity) -> None:
+def check_resources(spec: RunSpec, executor: Executor) -> None:
     """Refuses what each trial of a run asks for, if that can never be given.
 
     What depends on a trial's configuration is not known before there is one.
@@ -204,9 +203,9 @@ def check_resources(spec: RunSpec, capacity: Capacity) -> None:
         request = resources_function(spec)(_NoConfig())
     except _NotKnownYetError:
         return
-    misfit = ResourcePool(capacity.resources, capacity.gpu_ids).explain_misfit(request_of(request))
-    if misfit:
-        raise ResourceRequestError(f"The trials can never run. {misfit}")
+    reason = executor.why_never(request)
+    if reason:
+        raise ResourceRequestError(f"The trials can never run. {reason}")
 
 
 class _NotKnownYetError(Exception):

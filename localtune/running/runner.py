@@ -92,19 +92,26 @@ def run_experiment(
     """
     parts = build(spec)
     executor = make_executor(executor)
-    check_resources(spec, executor.capacity())
+    check_resources(spec, executor)
     program = dumps_with_parameters(get_trainable_cls(spec.trainable_name))
     started = executor.clock.monotonic()
     with RunStorage(spec, directory) as storage, _searching(parts, executor):
         found = take_up(spec, parts, storage.earlier, directory.resume)
         settings = make_settings(spec, directory.path, parts.scheduler, parts.seed)
-        state, first = _first_decisions(settings, parts, found, executor)
+        state = Controller(
+            settings,
+            parts.searcher,
+            parts.scheduler,
+            parts.stopper,
+            executor,
+            executor.clock,
+        )
         output = _output_of(spec, directory, parts, executor)
         callbacks = CallbackList(all_callbacks(spec.run_config.callbacks, output))
         if storage.earlier is not None:
             restore_callbacks(callbacks, storage.earlier)
         run = _Run(spec, parts, executor, state, callbacks, output, started)
-        db = run.carry_out(first, program, storage, found)
+        db = run.carry_out(program, storage, found)
         return run.conclude(db)
 
 
@@ -117,25 +124,6 @@ def _searching(parts: RunParts, executor: Executor) -> Iterator[None]:
         stop_searching()
 
 
-def _first_decisions(
-    settings: RunSettings, parts: RunParts, found: Found, executor: Executor
-) -> tuple[Controller, list[Instruction]]:
-    """The controller and its first instructions; raises the error of a run that cannot begin."""
-    state = Controller(
-        settings,
-        parts.searcher,
-        parts.scheduler,
-        parts.stopper,
-        executor.capacity(),
-        executor.clock,
-    )
-    state.adopt(found.trials)
-    first = state.advance()
-    if state.error is not None:
-        raise state.error
-    return state, first
-
-
 def _output_of(
     spec: RunSpec, directory: ExperimentDirectory, parts: RunParts, executor: Executor
 ) -> Output:
@@ -144,7 +132,7 @@ def _output_of(
         metric=parts.metric,
         mode=parts.mode,
         total_samples=parts.searcher.total_samples,
-        resources=executor.capacity().resources,
+        resources=executor.resources(),
         max_iterations=parts.scheduler.max_iterations,
         searcher_name=parts.searcher_name,
         scheduler_name=parts.scheduler.debug_string(),
@@ -171,13 +159,10 @@ class _Run:
     loop: ExperimentLoop | None = None
     end_signals: list[int] = field(default_factory=list)
 
-    def carry_out(
-        self, first: list[Instruction], program: bytes, storage: RunStorage, found: Found
-    ) -> ExperimentDB:
+    def carry_out(self, program: bytes, storage: RunStorage, found: Found) -> ExperimentDB:
         """Carries out what the controller decides, until nothing is left.
 
         Args:
-            first: What it has decided.
             program: The pickled trainable.
             storage: Not begun yet.
             found: The trials that the run goes on with.
@@ -187,8 +172,11 @@ class _Run:
         """
         parts, clock = self.parts, self.executor.clock
         kept = KeptState(parts.searcher, parts.scheduler, parts.stopper, self.callbacks)
+        is_accepted = False
         try:
             with self._executor_open(program):
+                first = self._first_decisions(found)
+                is_accepted = True
                 self._set_up_callbacks()
                 db = storage.begin(found, (parts.metric, parts.mode), clock.time())
                 connect_histories(self.callbacks, db, found.to_mend)
@@ -204,8 +192,21 @@ class _Run:
                 with signals_handled(self.loop) as self.end_signals:
                     self.loop.run(first)
         finally:
-            self._end_output()
+            if is_accepted:
+                self._end_output()
         return db
+
+    def _first_decisions(self, found: Found) -> list[Instruction]:
+        """Returns the first instructions. Nothing has been written when it raises.
+
+        Raises:
+            TuneError: if the run cannot be carried out.
+        """
+        self.state.adopt(found.trials)
+        first = self.state.advance()
+        if self.state.error is not None:
+            raise self.state.error
+        return first
 
     def conclude(self, db: ExperimentDB) -> RunOutcome:
         """Notes how the run ended.

@@ -21,15 +21,17 @@ class TuneController(Protocol):
 
     Attributes:
         search_alg: The search algorithm that creates the trials.
-        total_resources: {resource: amount} of the machine.
         is_stuck: Whether no trial runs, no trial can be created now, and the scheduler's last
             choice was None. If the scheduler again chooses None, the controller runs the first
             waiting trial.
     """
 
     search_alg: SearchAlgorithm
-    total_resources: Mapping[str, float]
     is_stuck: bool
+
+    @property
+    def total_resources(self) -> Mapping[str, float]:
+        """{resource: amount} that the trials share; may change while the run goes on."""
 
     def get_trials(self) -> Sequence[Trial]:
         """Returns all trials, in the order of their creation."""

@@ -150,7 +150,7 @@ def simulate(
             parts.searcher,
             parts.scheduler,
             parts.stopper,
-            executor.capacity(),
+            executor,
             executor.clock,
         )
         log = SimulationLog(executor, metric, state.validate if validate else None)

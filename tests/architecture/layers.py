@@ -85,6 +85,7 @@ MAY_IMPORT = {
         # The base classes of what it drives, never an implementation.
         "localtune.callback",
         "localtune.execution.executor",
+        "localtune.execution.slots",
         "localtune.schedulers.trial_scheduler",
         "localtune.search.search_algorithm",
         "localtune.search.suggestion",

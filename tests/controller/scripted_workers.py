@@ -10,7 +10,8 @@ from typing import Any
 
 from localtune.controller import instructions
 from localtune.controller.controller import Controller
-from localtune.execution.executor import Capacity, Exited, Replied, WorkerExit
+from localtune.execution.executor import Exited, Replied, WorkerExit
+from localtune.execution.local_slots import LocalSlots
 from localtune.result import SHOULD_CHECKPOINT
 from localtune.schedulers import FIFOScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
@@ -45,7 +46,7 @@ def make_controller(
         searcher,
         scheduler or FIFOScheduler(),
         stopper or NoopStopper(),
-        Capacity({"CPU": cpus}),
+        LocalSlots(cpus, 0),
         clock or ManualClock(),
     )
 

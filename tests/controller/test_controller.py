@@ -20,6 +20,7 @@ from localtune.error import (
     WorkerStartError,
 )
 from localtune.execution.executor import Exited, Replied, WorkerExit
+from localtune.resources import PlacementGroupFactory
 from localtune.schedulers import FIFOScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.stopper.stopper import Stopper
@@ -349,7 +350,8 @@ def test_whatever_happens_the_run_ends_and_its_record_is_what_lies_on_the_disk(
     assert len(ended) == len(set(ended)), "a trial completed twice"
     for trial in controller.trials:
         assert trial.cut_short is None or trial.trial_id not in ended
-    assert not controller.record.workers._pool.used.get("CPU")
+    slots = controller.record.workers._placement
+    assert slots.reserve(PlacementGroupFactory([{"CPU": slots.resources()["CPU"]}])) is not None
 
 
 # -- clones, saves and standstills -----------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 import localtune as tune
 from localtune.controller.controller import Controller
 from localtune.error import TrialError, TuneError
-from localtune.execution.executor import Capacity
+from localtune.execution.local_slots import LocalSlots
 from localtune.schedulers import FIFOScheduler
 from localtune.search import BasicVariantGenerator
 from localtune.stopper import NoopStopper
@@ -30,7 +30,7 @@ def test_a_searcher_that_waits_is_nothing_to_be_busy_with() -> None:
         searcher,
         FIFOScheduler(),
         NoopStopper(),
-        Capacity({"CPU": 2}),
+        LocalSlots(2, 0),
         ManualClock(),
     )
     assert state.has_work

@@ -313,7 +313,7 @@ def test_other_resources_are_for_trials_that_wait_and_hold_at_their_next_start(
             if scene.controller.record.workers.of_trial(scene.donor) is not None:
                 scene.step(scene.donor)
             scene.workers.advance()
-        assert worker is not None and worker.request == {"CPU": 0.5}
+        assert worker is not None and worker.slot.cpus == 0.5
     run_to_the_end(scene, FINISHES)
     assert statuses(scene.controller) == [Status.TERMINATED] * 2
 

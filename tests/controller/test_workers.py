@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from localtune.controller.workers import Phase, WorkerTable
-from localtune.execution.executor import Capacity
+from localtune.execution.local_slots import LocalSlots
 from localtune.resources import resource_dict_to_pg_factory
 from localtune.trial.trial import Trial
 
@@ -18,8 +18,7 @@ def make_trial(number: int = 0, request: dict[str, float] | None = None) -> Tria
 
 
 def table(**resources: Any) -> WorkerTable:
-    gpu_ids = resources.pop("gpu_ids", ())
-    return WorkerTable(Capacity({"CPU": 2.0, **resources}, gpu_ids))
+    return WorkerTable(LocalSlots(2, **resources))
 
 
 def test_workers_are_hired_as_long_as_resources_are_free() -> None:
@@ -38,12 +37,16 @@ def test_workers_are_hired_as_long_as_resources_are_free() -> None:
 
 
 def test_no_more_workers_are_hired_than_can_be_served() -> None:
-    workers = WorkerTable(Capacity({"CPU": 8.0}, max_workers=2))
+    slots = LocalSlots(8, 0)
+    slots.limit(2, "the test says so. Change it")
+    workers = WorkerTable(slots)
     first, _ = (workers.hire(make_trial(number)) for number in range(2))
-    assert first is not None and not workers.is_full
+    assert first is not None
     assert workers.hire(make_trial(2)) is None
-    assert workers.is_full
+    text = "No more than 2 trials run at once: the test says so. Change it."
+    assert workers.why_no_more(make_trial(2)) == text
     workers.remove(first)
+    assert workers.why_no_more(make_trial(2)) == ""
     assert workers.hire(make_trial(2)) is not None
 
 
@@ -85,15 +88,16 @@ def test_detaching_forgets_what_was_decided_for_the_trial() -> None:
     assert (worker.trial, worker.decision, worker.pause_wanted) == (None, "", False)
 
 
-def test_each_worker_has_gpus_of_its_own() -> None:
-    workers = table(GPU=2.0, gpu_ids=("4", "7"))
+def test_each_worker_has_gpus_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    workers = table()
     ids = []
     for number in range(2):
         worker = workers.hire(make_trial(number, {"cpu": 1, "gpu": 1}))
         assert worker is not None
-        ids.append(worker.allocation.gpu_ids)
+        ids.append(worker.slot.gpu_ids)
+        assert worker.slot.environment == {"CUDA_VISIBLE_DEVICES": ids[-1][0]}
     assert sorted(ids) == [("4",), ("7",)]
-    assert workers.gpu_ids == ("4", "7")
 
 
 @pytest.mark.parametrize(
@@ -101,6 +105,6 @@ def test_each_worker_has_gpus_of_its_own() -> None:
     [({"cpu": 2}, ""), ({"cpu": 3}, "CPU"), ({"cpu": 1, "gpu": 1}, "GPU"), ({"tpu": 1}, "tpu")],
 )
 def test_what_can_never_fit_is_explained(request_: dict[str, float], problem: str) -> None:
-    reason = table().why_never(make_trial(0, request_))
+    reason = str(table(num_gpus=0).refusal_of(make_trial(0, request_)) or "")
     assert bool(reason) is bool(problem)
     assert problem in reason

@@ -129,9 +129,9 @@ def soft_now() -> int:
 
 def test_the_limit_is_raised_only_when_workers_need_it(soft_limit: int) -> None:
     held = Descriptors()
-    held.set_foreign_aside(2)
+    held.make_room(2)
     assert soft_now() == soft_limit
-    held.set_foreign_aside(50)
+    held.make_room(50)
     assert soft_now() > soft_limit
     assert users_limit() == soft_limit
     held.close()
@@ -140,8 +140,8 @@ def test_the_limit_is_raised_only_when_workers_need_it(soft_limit: int) -> None:
 
 def test_the_limit_is_put_back_when_the_last_of_several_runs_has_ended(soft_limit: int) -> None:
     first, second = Descriptors(), Descriptors()
-    first.set_foreign_aside(50)
-    second.set_foreign_aside(200)
+    first.make_room(50)
+    second.make_room(200)
     first.close()
     assert soft_now() > soft_limit
     second.close()
@@ -150,7 +150,7 @@ def test_the_limit_is_put_back_when_the_last_of_several_runs_has_ended(soft_limi
 
 def test_a_limit_that_somebody_else_has_set_meanwhile_stays(soft_limit: int) -> None:
     held = Descriptors()
-    held.set_foreign_aside(50)
+    held.make_room(50)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft_limit + 7, hard))
     held.close()
