@@ -15,7 +15,7 @@ from localtune.controller.shutdown import Shutdown
 from localtune.controller.trial_ends import TrialEnds
 from localtune.controller.view import SchedulerView
 from localtune.controller.workers import Phase, Worker, WorkerTable
-from localtune.execution.executor import Capacity
+from localtune.execution.local_slots import LocalSlots
 from localtune.resources import resource_dict_to_pg_factory
 from localtune.schedulers import FIFOScheduler
 from localtune.search import BasicVariantGenerator
@@ -26,11 +26,10 @@ from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 
-CAPACITY = Capacity({"CPU": 2.0})
 
-
-def make_record(*, may_reuse_workers: bool = False) -> RunRecord:
-    return RunRecord(WorkerTable(CAPACITY), may_reuse_workers=may_reuse_workers)
+def make_record(*, may_reuse_workers: bool = False, slots: LocalSlots | None = None) -> RunRecord:
+    workers = WorkerTable(slots or LocalSlots(2, 0))
+    return RunRecord(workers, may_reuse_workers=may_reuse_workers)
 
 
 class Parts:
@@ -41,6 +40,7 @@ class Parts:
         scheduler: Decides; FIFO by default.
         stopper: Stops; never by default.
         may_reuse_workers: Whether workers serve several trials.
+        slots: The slots of the workers; two CPUs by default.
     """
 
     def __init__(
@@ -50,16 +50,17 @@ class Parts:
         scheduler: FIFOScheduler | None = None,
         stopper: Stopper | None = None,
         may_reuse_workers: bool = False,
+        slots: LocalSlots | None = None,
     ) -> None:
         self.searcher = BasicVariantGenerator()
         self.searcher.setup({}, num_samples)
         self.clock = ManualClock()
-        self.record = make_record(may_reuse_workers=may_reuse_workers)
+        self.record = make_record(may_reuse_workers=may_reuse_workers, slots=slots)
         self.out = InstructionList()
         self.commands = WorkerCommands(self.record, self.out, self.clock)
         self.shutdown = Shutdown(self.record, self.out, self.commands)
         self.view = SchedulerView(
-            self.record.trials, self.record.live, self.searcher, {}, self.record.is_saving
+            self.record.trials, self.record.live, self.searcher, dict, self.record.is_saving
         )
         self.deciders = Deciders(
             self.searcher,

@@ -12,7 +12,7 @@ from localtune.controller.starter import Starter
 from localtune.schedulers import FIFOScheduler
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
-from tests.controller.parts import CAPACITY, Parts
+from tests.controller.parts import Parts
 from tests.controller.settings import make_settings
 
 
@@ -41,7 +41,6 @@ class Scene:
             parts.requests,
             parts.shutdown,
             parts.clock,
-            CAPACITY,
         )
         self.standstill = Standstill(
             parts.record,

@@ -9,9 +9,11 @@ import pytest
 from localtune.controller import instructions
 from localtune.controller.starter import Starter
 from localtune.controller.workers import Phase
+from localtune.error import ResourceRequestError
+from localtune.execution.local_slots import LocalSlots
 from localtune.schedulers import FIFOScheduler
 from localtune.trial.status import Status
-from tests.controller.parts import CAPACITY, Parts, save
+from tests.controller.parts import Parts, save
 
 
 def make_starter(parts: Parts, max_concurrent_trials: int = 0) -> Starter:
@@ -23,7 +25,6 @@ def make_starter(parts: Parts, max_concurrent_trials: int = 0) -> Starter:
         parts.requests,
         parts.shutdown,
         parts.clock,
-        CAPACITY,
         max_concurrent_trials,
     )
 
@@ -102,3 +103,34 @@ def test_idle_workers_end_when_no_trial_is_left_for_them() -> None:
     parts.ends.remove(waiting)
     make_starter(parts).release_idle()
     assert worker.phase is Phase.STOPPING
+
+
+class Shrinking(LocalSlots):
+    """A machine that loses its CPUs while a run goes on."""
+
+    def lose_all(self) -> None:
+        self._total = {"CPU": 0.0}
+        self.clear()
+
+
+def test_a_trial_that_can_run_no_more_ends_the_run_when_no_worker_is_left() -> None:
+    slots = Shrinking(1, 0)
+    parts = Parts(slots=slots)
+    trial = parts.add_trial()
+    slots.lose_all()
+    assert not make_starter(parts).start(trial)
+    assert isinstance(parts.record.error, ResourceRequestError)
+    assert "can never run" in str(parts.record.error)
+
+
+def test_a_trial_waits_where_a_slot_may_come_later() -> None:
+    slots = LocalSlots(1, 0)
+    parts = Parts(slots=slots)
+    trial = parts.add_trial()
+    slots.limit(0, "nothing is up yet")
+    starter = make_starter(parts)
+    assert not starter.start(trial)
+    assert parts.record.error is None
+    slots.limit(None)
+    slots.clear()
+    assert starter.start(trial)
