@@ -193,7 +193,7 @@ def check_resources(spec: RunSpec, executor: Executor) -> None:
 
     Args:
         spec: Of the run.
-        capacity: What there is.
+        executor: Has the resources.
 
     Raises:
         ResourceRequestError: if there is less than a trial asks for.

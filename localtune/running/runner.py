@@ -49,7 +49,6 @@ from localtune.utils.standard_fds import standard_fds_taken
 if TYPE_CHECKING:
     from localtune.config.spec import RunSpec
     from localtune.controller.instructions import Instruction
-    from localtune.controller.settings import RunSettings
     from localtune.progress_reporter.output import Output
     from localtune.progress_reporter.reporter import ProgressReporter
     from localtune.running.directory import ExperimentDirectory

@@ -360,6 +360,15 @@ class ExecutorContract:
             session.exit_of(worker)
 
     @needs("runs_user_code")
+    def test_a_result_names_the_machine_and_the_process_of_the_worker(self, tmp_path: Path) -> None:
+        with self.session(tmp_path, wrap_function(tells_its_process)) as session:
+            worker = session.start(environment={"LOCALTUNE_NODE_IP": "10.0.0.7"})
+            expect(session.answer(worker), messages.Ready)
+            result = expect(session.ask(worker, messages.Train()), messages.Trained).result
+            assert (result["hostname"], result["pid"]) == (result["own_name"], result["own_pid"])
+            assert result["node_ip"] == "10.0.0.7"
+
+    @needs("runs_user_code")
     def test_a_result_that_cannot_be_pickled_is_a_failure(self, tmp_path: Path) -> None:
         with self.session(tmp_path, wrap_function(reports_a_generator)) as session:
             worker = session.start()
@@ -507,6 +516,13 @@ def reports_a_generator(config: dict[str, Any]) -> None:
     from localtune.trainable.session import report
 
     report({"unpicklable": (number for number in range(3))})
+
+
+def tells_its_process(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns the name of the machine and the id of the process that run it."""
+    import platform
+
+    return {"own_name": platform.node(), "own_pid": os.getpid()}
 
 
 def meets_another(config: dict[str, Any]) -> dict[str, Any]:

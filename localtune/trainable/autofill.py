@@ -7,8 +7,8 @@ import time
 
 from localtune.result import DATE_FORMAT
 
-# Workers run on this machine, and none of them listens on a network.
-LOCAL_IP = "127.0.0.1"
+# Set in the environment of a worker whose machine is known by another address.
+NODE_IP_VARIABLE = "LOCALTUNE_NODE_IP"
 
 # (second, its date) of the latest result. Formatting a date costs more than all other entries.
 _latest_date: tuple[int, str] = (0, "")
@@ -30,6 +30,11 @@ def date_of(seconds: int) -> str:
         date = time.strftime(DATE_FORMAT, time.localtime(seconds))
         _latest_date = (seconds, date)
     return date
+
+
+def node_ip() -> str:
+    """Returns the address of this machine: the local one unless an executor has set another."""
+    return os.environ.get(NODE_IP_VARIABLE, "127.0.0.1")
 
 
 def hostname() -> str:

@@ -37,7 +37,7 @@ from localtune.result import (
     TRIAL_ID,
     TRIAL_INFO,
 )
-from localtune.trainable.autofill import LOCAL_IP, date_of, hostname
+from localtune.trainable.autofill import date_of, hostname, node_ip
 from localtune.trainable.saving import CheckpointSource, read_state, save_state, split_source
 from localtune.trial.plain_data import clean_metrics
 from localtune.utils.messages import get_logger
@@ -98,6 +98,7 @@ class Trainable:
         self._adopt_config({} if config is None else config)
         self._open_outputs(logger_creator, storage)
         self._pid = os.getpid()
+        self._node_ip = node_ip()
         self._reset_counters()
         self._set_up()
         self._monitor = self._start_monitor()
@@ -393,8 +394,8 @@ class Trainable:
         return filled
 
     def get_current_ip_pid(self) -> tuple[str, int]:
-        """Returns the loopback address and the id of this process."""
-        return LOCAL_IP, self._pid
+        """Returns the address of the machine and the id of this process."""
+        return self._node_ip, self._pid
 
     def is_actor(self) -> bool:
         """Tells whether this trainable serves a trial; False if it stands alone."""
@@ -509,7 +510,7 @@ class Trainable:
             TIME_TOTAL_S: self._time_total,
             PID: self._pid,
             HOSTNAME: hostname(),
-            NODE_IP: LOCAL_IP,
+            NODE_IP: self._node_ip,
             "config": self.config,
             "time_since_restore": self._time_since_restore,
             "iterations_since_restore": self._iterations_since_restore,

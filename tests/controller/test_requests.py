@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from localtune.config.checkpoint import CheckpointConfig
+from localtune.resources import PlacementGroupFactory
 from localtune.schedulers import FIFOScheduler
 from localtune.testing import ManualClock
 from localtune.trial.status import Status
@@ -361,7 +362,8 @@ def run_to_the_end(scene: Scene, fate: str) -> None:
     """All goes on; the disk is compared with the records whenever no worker runs."""
     scene.scheduler.is_patient = False
     scene.workers.run_well(fate=fate, last_iteration=LAST)
-    assert not scene.controller.record.workers._pool.used.get("CPU")
+    slots = scene.controller.record.workers._placement
+    assert slots.reserve(PlacementGroupFactory([{"CPU": slots.resources()["CPU"]}])) is not None
     for trial in scene.controller.trials:
         scene.workers.disk.check(trial)
 
