@@ -1,7 +1,8 @@
 """InProcessExecutor: all trials in this process, one command at a time.
 
-For debuggers (``breakpoint()`` in ``step`` works) and for fast tests. Working directory, output
-and environment are changed for each command and put back after it.
+For debuggers (``breakpoint()`` in ``step`` works) and for fast tests. A process may hold only one
+host that stays in the surroundings of its trial. Here it holds many, so each host enters its
+working directory, output and environment for one command and leaves them after it.
 """
 
 from __future__ import annotations

@@ -315,7 +315,7 @@ class ProcessExecutor(LocalExecutor):
         self._events.append(Exited(worker_id, exit))
 
     def _drain(self, worker: _Worker) -> None:
-        """Takes in what the worker said before it ended."""
+        """Takes in the replies that the worker sent before it ended."""
         with contextlib.suppress(EOFError, OSError):
             while not worker.pipe.closed and worker.pipe.is_ready():
                 self._take_in(worker, worker.pipe.receive_ready())
@@ -368,10 +368,10 @@ class ProcessExecutor(LocalExecutor):
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    """What the executor knows of one worker.
+    """The state of one worker in the executor.
 
     Attributes:
-        worker_id: Which one.
+        worker_id: Its id.
         pipe: The parent's end, for reading.
         outbox: Writes to the same end.
         output: What it prints; None where that goes to the parent's own output.

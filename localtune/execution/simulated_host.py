@@ -54,7 +54,7 @@ class SimulatedTrainable(Protocol):
             ends the trial.
 
         Raises:
-            SimulatedCrash: if the worker's process shall die.
+            SimulatedCrash: to let the worker's process die.
             Exception: anything else is a failure of the user's code.
         """
 

@@ -2,6 +2,11 @@
 
 The same host serves a worker process and the in-process executor.
 
+A process holds one host at a time: a host changes the working directory, the environment and the
+standard streams for its trial, and these belong to the whole process. ``InProcessHost`` is the
+exception: it enters these surroundings for one command only, and the commands of all hosts are
+carried out one after the other.
+
 A class trainable is driven from outside: each command is one call. A function trainable runs in
 the worker's main thread and is driven from inside, because user code must find itself in a plain
 script's surroundings (signals, event loops, plotting)::
@@ -82,7 +87,7 @@ class TrainableHost:
 
         Raises:
             TrialStopped: through a function trainable that is told to end.
-            BaseException: whatever else user code raises that is no ``Exception``.
+            BaseException: any other exception of user code that is no ``Exception``.
         """
         try:
             reply = self._dispatch(command)
@@ -408,7 +413,7 @@ def _explain_missing_method(error: BaseException) -> str:
 
 
 def _shortened(text: str) -> str:
-    """The text, without its middle if nobody could read it all."""
+    """Returns the text, without its middle if it is too long to be read."""
     if len(text) <= _MAX_TEXT:
         return text
     half = _MAX_TEXT // 2

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-# A process that was killed, or that has lost its parent, ends within this time.
-LAST_BREATH_S = 5.0
+# Seconds within which a process ends that was killed, or that has lost its parent.
+END_TIMEOUT_S = 5.0
 # Of 1000: as if the process held half of the machine's memory on top of its own.
 _OOM_SCORE = 500
 
@@ -66,7 +66,7 @@ def be_ended_first() -> None:
 
 
 def children_of(pid: int) -> list[int]:
-    """Ids of the direct children of a process, ended ones that nobody waited for included."""
+    """Returns the ids of the direct children of a process, with those that were not waited for."""
     children: list[int] = []
     try:
         # Each thread has its own.
@@ -109,7 +109,7 @@ def end_children(spare: Collection[int] = ()) -> None:
 
 
 def kill_descendants() -> None:
-    """Ends whatever this process has started, and what that has started in turn."""
+    """Ends all processes that this process has started, and those that they have started."""
     if not children_of(os.getpid()):
         return
     import psutil

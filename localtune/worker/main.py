@@ -139,7 +139,7 @@ def exit_worker(code: int, *, with_descendants: bool = False) -> NoReturn:
                 kill_descendants()
         finally:
             if code < 0:
-                # Whoever looks shall see what it was.
+                # The exit status of the process names the signal.
                 signal.signal(-code, signal.SIG_DFL)
                 os.kill(os.getpid(), -code)
             os._exit(code)
@@ -191,13 +191,17 @@ def open_connection(fd_or_handle: int) -> Any:
         from multiprocessing.connection import PipeConnection
 
         return PipeConnection(fd_or_handle)
-    # What user code starts shall not keep the pipe open.
+    # Processes that user code starts must not keep the pipe open.
     os.set_inheritable(fd_or_handle, False)
     return Descriptor(fd_or_handle)
 
 
 def restore_open_files(soft_limit: int | None) -> None:
-    """Lets user code have as many files open as the user wants, whatever a run needs itself."""
+    """Restores the user's limit on open files, which a run may have raised for itself.
+
+    Args:
+        soft_limit: The user's limit; None leaves the present one.
+    """
     limits = open_files.limits()
     if soft_limit is not None and limits is not None and limits[0] != soft_limit:
         open_files.set_soft_limit(soft_limit)

@@ -13,7 +13,7 @@ from localtune.utils.spin import poll_briefly
 _HEADER = struct.Struct("!I")
 _CHUNK_BYTES = 64 * 1024
 _LARGE_CHUNK_BYTES = 1024 * 1024
-# Nobody sends larger messages; a length beyond it is no length.
+# No message is larger: a length beyond this one is no length.
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 
 
@@ -31,7 +31,8 @@ class MessagePipe:
         self._connection = connection
         self._fd: int = connection.fileno()
         self._buffer = b""
-        # What has come of a message that is not whole, after what the buffer holds; what lacks.
+        # Parts of a message that has not arrived as a whole, and the number of missing bytes. The
+        # parts follow on the content of the buffer.
         self._parts: list[bytes] = []
         self._missing = 0
         self._poll: select.poll | None = None
@@ -91,7 +92,7 @@ class MessagePipe:
     def receive_ready(self) -> list[bytes]:
         """The whole messages that one read brings, maybe none: it waits for nothing.
 
-        Who calls it must know that something can be read, and must not call :meth:`receive`.
+        The caller knows that something can be read, and does not call :meth:`receive`.
 
         Raises:
             EOFError: if the other end has gone.
@@ -146,7 +147,9 @@ class MessagePipe:
             return None
         (length,) = _HEADER.unpack_from(buffer)
         if length > MAX_MESSAGE_BYTES:
-            raise OSError(f"a message of {length:,} bytes: somebody else writes to the pipe")
+            raise OSError(
+                f"a message of {length:,} bytes: another process or thread writes to the pipe"
+            )
         end = _HEADER.size + length
         if len(buffer) < end:
             self._missing = end - len(buffer)

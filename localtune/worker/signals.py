@@ -1,4 +1,4 @@
-"""What signals mean to the processes of a run, whatever they meant to whoever started it."""
+"""The meaning of signals in the processes of a run, whatever the parent had made of them."""
 
 from __future__ import annotations
 

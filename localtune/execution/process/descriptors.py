@@ -19,7 +19,7 @@ from localtune.utils import open_files
 # The parent's and, until the start, the worker's end of the pipe; a process descriptor; both ends
 # of the pipe for what it prints; a file of a logger.
 _PER_WORKER = 6
-# History files, the database, templates, files of callbacks and of whatever else the program does.
+# History files, the database, templates, files of callbacks and of the rest of the program.
 _RESERVE = 64
 
 
@@ -49,7 +49,7 @@ class _RaisedLimit:
             if self._holders or self._before is None:
                 return
             limits = open_files.limits()
-            # Unless somebody else has set it meanwhile.
+            # Unless other code has set it meanwhile.
             if limits is not None and limits[0] == self._raised_to:
                 open_files.set_soft_limit(self._before)
             self._before = None

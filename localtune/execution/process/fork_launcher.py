@@ -141,7 +141,7 @@ class ForkLauncher(Launcher):
         # They have seen it, too, and end what is below them.
         for client in clients:
             client.wait_for_end()
-        guard.bury()
+        guard.close_lost()
         for client in clients:
             if client in self._templates.values():
                 note = "its guard process was killed, and it with it"

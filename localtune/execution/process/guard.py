@@ -12,8 +12,8 @@
        dies - - - - - - - - - ->|  kills and reaps all, exits
 
 A process that loses its parent comes to the nearest ancestor that adopts orphans: to its worker,
-else to its template, else to the guard. So nothing slips away, whatever session it is in, as long
-as one of them lives:
+else to its template, else to the guard. So no process escapes, in any session, as long as one of
+them lives:
 
 - The template is killed: the guard ends what it leaves.
 - The guard is killed: each template ends what is below it, and then itself.
@@ -107,7 +107,7 @@ class Guard:
                 else:
                     self._kill_template(packet.id)
             else:
-                self._bury(fd)
+                self._on_template_exit(fd)
         return True
 
     def _receive(self) -> pk.Packet | None:
@@ -154,7 +154,7 @@ class Guard:
             if each == template_id:
                 os.kill(pid, signal.SIGKILL)
 
-    def _bury(self, pidfd: int) -> None:
+    def _on_template_exit(self, pidfd: int) -> None:
         """Ends what a template has left, then reports its end."""
         pid, template_id = self._templates.pop(pidfd)
         self._poll.unregister(pidfd)

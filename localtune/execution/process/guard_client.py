@@ -15,7 +15,7 @@ from localtune.execution.process.interpreter import bootstrap, popen
 from localtune.execution.process.launcher import Program
 from localtune.execution.process.mark import end_marked, environment_with, new_mark
 from localtune.execution.process.waiter import Waiter
-from localtune.worker.lifeline import LAST_BREATH_S
+from localtune.worker.lifeline import END_TIMEOUT_S
 
 
 class GuardClient:
@@ -89,7 +89,7 @@ class GuardClient:
 
     def kill_template(self, template_id: int) -> None:
         """Kills a template that does not report any more; its end is told."""
-        # It may be the guard that somebody has stopped.
+        # The guard itself may have been stopped (SIGSTOP).
         self._process.send_signal(signal.SIGCONT)
         with contextlib.suppress(BlockingIOError):
             self._send(pk.Packet(pk.KILL_TEMPLATE, template_id))
@@ -103,11 +103,11 @@ class GuardClient:
         """Ends the guard with all that is below it."""
         self._waiter.unregister(self._control)
         self._control.close()
-        # Somebody may have stopped it.
+        # It may have been stopped (SIGSTOP).
         self._process.send_signal(signal.SIGCONT)
         try:
             # The closed socket tells it to end.
-            self._process.wait(timeout=LAST_BREATH_S)
+            self._process.wait(timeout=END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -127,7 +127,7 @@ class GuardClient:
         else:
             self._on_template_ended(packet.id, packet.number, packet.text)
 
-    def bury(self) -> None:
-        """Ends what a guard has left that was killed."""
+    def close_lost(self) -> None:
+        """Closes the client of a guard that was killed, and ends the processes that it left."""
         self.close()
         end_marked(self._mark)

@@ -68,7 +68,7 @@ def popen(
     """
     if sys.platform != "win32":
         options.setdefault("start_new_session", True)
-    # Nobody types into a worker, and the parent's own input may be its script.
+    # A worker has no input from a keyboard, and the parent's own input may be its script.
     options.setdefault("stdin", subprocess.DEVNULL)
     if outputs is not None:
         options["stdout"], options["stderr"] = outputs

@@ -1,4 +1,4 @@
-"""How worker processes come to life and end. Others do not know start methods.
+"""Launcher: starts, signals and ends worker processes.
 
 ::
 
@@ -53,7 +53,7 @@ ExitHandler = Callable[[int, WorkerExit], None]
 
 
 class Launcher(ABC):
-    """Starts, signals and buries worker processes.
+    """Starts and signals worker processes, and reports their ends.
 
     Args:
         program: What workers run.

@@ -1,6 +1,6 @@
 """A mark in the environment of processes, by which those of a run are found when all else fails.
 
-What a marked process starts inherits the mark, whatever becomes of its parents and sessions. Only
+Processes that a marked process starts inherit the mark, also when they leave its session. Only
 the processes of a run carry its mark, never this one, nor what the user's program starts.
 """
 
@@ -12,7 +12,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
-from localtune.worker.lifeline import LAST_BREATH_S
+from localtune.worker.lifeline import END_TIMEOUT_S
 
 if TYPE_CHECKING:
     import psutil
@@ -38,7 +38,7 @@ def end_marked(mark: str) -> None:
     """Kills all processes that carry a mark, this one excepted, and waits until they have ended."""
     import psutil
 
-    give_up_at = time.monotonic() + LAST_BREATH_S
+    give_up_at = time.monotonic() + END_TIMEOUT_S
     while (found := _marked(mark)) and time.monotonic() < give_up_at:
         for process in found:
             with contextlib.suppress(psutil.Error):

@@ -35,8 +35,8 @@ _LEAST_RESERVE_BYTES = 200 * _MIB
 _MOST_RESERVE_BYTES = 2048 * _MIB
 _MOST_RESERVE_SHARE = 0.1
 
-# Ending a worker that holds less than this, or than this share of what the largest one holds,
-# would help nobody.
+# Ending a worker that holds less than this, or than this share of the memory of the largest one,
+# would not relieve the machine.
 _RELEVANT_BYTES = 64 * _MIB
 _RELEVANT_SHARE = 0.25
 
@@ -61,7 +61,7 @@ class _Tenant:
 
     Attributes:
         worker_id: Which worker.
-        trial_name: Whom it serves.
+        trial_name: Name of the trial that it serves.
         limit_bytes: What its trial asked for; None is nothing.
         since: Grows with each trial that is given to a worker: the youngest has the largest.
         pid: Its process.
@@ -92,7 +92,7 @@ class Verdict:
 
 
 class MemoryWatch:
-    """Decides which worker must go for want of memory.
+    """Decides which worker is killed when memory runs short.
 
     Args:
         check_s: Seconds between two looks.
@@ -148,7 +148,7 @@ class MemoryWatch:
         return max(self._next_at - time.monotonic(), 0.0) if self._tenants else None
 
     def look(self, process_ids: Mapping[int, int]) -> list[Verdict]:
-        """Whom to kill now.
+        """Returns the workers that are to be killed now, with the reasons.
 
         Args:
             process_ids: {worker id: process id} of the workers that run.

@@ -1,4 +1,4 @@
-"""OutputPipe: what a worker prints, for somebody who shows it in a place of his choice."""
+"""OutputPipe: passes the output of a worker to a function that shows it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from localtune.execution.process.waiter import Waiter
 _CHUNK_BYTES = 64 * 1024
 # Characters that a line without an end may have before it is passed on all the same.
 _MAX_LINE = 64 * 1024
-# A pipe holds 64 KiB, and a MiB where somebody has enlarged it.
+# A pipe holds 64 KiB, and a MiB where a process has enlarged it.
 _MAX_PIECES = 32
 
 
@@ -54,7 +54,7 @@ class OutputPipe:
         os.close(self.write_fd)
 
     def _take_in_rest(self) -> None:
-        # No more than a pipe holds: whoever has taken the pipe along may write without end.
+        # No more than a pipe holds: a process that has inherited the pipe may write without end.
         for _ in range(_MAX_PIECES):
             if not self._read():
                 break
@@ -72,7 +72,7 @@ class OutputPipe:
             data = os.read(self._read_fd, _CHUNK_BYTES)
         lines, end, rest = (self._rest + self._decoder.decode(data)).rpartition("\n")
         if len(rest) > _MAX_LINE:
-            # Somebody prints without line ends: it must not pile up here.
+            # Output without line ends must not pile up here.
             lines, end, rest = lines + end + rest, "\n", ""
         self._rest = rest
         if end:

@@ -2,7 +2,7 @@
 
 A small process beside the workers that were started as fresh interpreters. It reads lines
 ``+g123`` (a worker that leads process group 123), ``+p123`` (one without a group) and ``-g123``
-(ended) from its input. When the input ends, it kills whoever is left.
+(ended) from its input. When the input ends, it kills the workers that are left.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main(input_fd: int, settings: dict[str, Any]) -> None:
     Args:
         input_fd: Where the lines come from.
         settings: ``workers`` that there are already, ``{pid: whether it leads a group}``;
-            ``private_dir`` is removed in the end, and who carries the ``mark`` is killed.
+            ``private_dir`` is removed in the end, and processes that carry the ``mark`` are killed.
     """
     reset_signals()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):

@@ -25,7 +25,7 @@ from localtune.execution.process.outbox import Outbox, make_outbox
 from localtune.execution.process.spawn_guard import kill_tree
 from localtune.execution.process.waiter import Waiter
 from localtune.utils.signal_numbers import SIGKILL
-from localtune.worker.lifeline import LAST_BREATH_S
+from localtune.worker.lifeline import END_TIMEOUT_S
 
 
 class SpawnLauncher(Launcher):
@@ -68,7 +68,7 @@ class SpawnLauncher(Launcher):
                 process = self._spawn(worker_id, theirs, environment, output_fd)
             self._tell_guard("+", process.pid)
             try:
-                self._watch(process, lambda: self._bury(worker_id, process))
+                self._watch(process, lambda: self._on_process_exit(worker_id, process))
             except BaseException:
                 process.kill()
                 process.wait()
@@ -122,7 +122,7 @@ class SpawnLauncher(Launcher):
         with contextlib.suppress(OSError):
             guard.stdin.close()
         try:
-            guard.wait(LAST_BREATH_S)
+            guard.wait(END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             guard.kill()
             guard.wait()
@@ -194,7 +194,7 @@ class SpawnLauncher(Launcher):
         self.waiter.register(source, tell)
         return forget
 
-    def _bury(self, worker_id: int, process: subprocess.Popen[bytes]) -> None:
+    def _on_process_exit(self, worker_id: int, process: subprocess.Popen[bytes]) -> None:
         if self._use_process_groups:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-r"""Where processes of a run print to: through this process to wherever it prints itself.
+r"""StandardOutput: passes the output of the processes of a run to that of this process.
 
 ::
 
@@ -6,7 +6,7 @@ r"""Where processes of a run print to: through this process to wherever it print
                                              \--> nowhere, once that has gone
 
 The reader of this process's output may go (``| head``, a terminal that is closed), the disk of its
-log may be full. Whoever wrote to it directly would fail for it, or die of SIGPIPE; the pipe in
+log may be full. A process that wrote to it directly would fail, or die of SIGPIPE. The pipe in
 between has a reader as long as the run goes on. It lets colours through, and no other code that
 steers a terminal: this output may lead to one, through other programs, too.
 """
@@ -21,7 +21,7 @@ import threading
 from typing import Any
 
 from localtune.utils.text import PrintableOutput
-from localtune.worker.lifeline import LAST_BREATH_S
+from localtune.worker.lifeline import END_TIMEOUT_S
 
 _CHUNK_BYTES = 64 * 1024
 # How often is asked, in the end, whether there is still something on its way.
@@ -47,7 +47,7 @@ class StandardOutput:
             raise
 
     def close(self) -> None:
-        """Waits until what was printed has been written, as long as somebody takes it."""
+        """Waits until the output has been written, as long as its reader takes it."""
         for relay in self._relays:
             relay.close()
         self._relays = []
@@ -58,7 +58,7 @@ class StandardOutput:
     def _fd_for(self, stream: Any, fd: int, known: dict[tuple[int, int] | None, int]) -> int:
         identity = _identity(fd)
         if stream is None or stream.closed or identity is None:
-            # Whatever has this number now is something else.
+            # The descriptor of this number is no standard stream any more.
             if self._nowhere < 0:
                 self._nowhere = os.open(os.devnull, os.O_WRONLY)
             return self._nowhere
@@ -78,7 +78,7 @@ def _identity(fd: int) -> tuple[int, int] | None:
 
 
 class _Relay:
-    """Takes whatever is written to a pipe, and writes it elsewhere as far as that is possible."""
+    """Reads from a pipe and writes to another descriptor, as far as that is possible."""
 
     def __init__(self, fd: int) -> None:
         self._target = os.dup(fd)
@@ -94,8 +94,8 @@ class _Relay:
     def close(self) -> None:
         os.close(self.write_fd)
         waited_s, seen = 0.0, self._count
-        # Somebody may have slipped away with the other end, or reads no more.
-        while self._thread.is_alive() and waited_s < LAST_BREATH_S:
+        # A process may hold the other end open, or the reader may have stopped to read.
+        while self._thread.is_alive() and waited_s < END_TIMEOUT_S:
             self._thread.join(_CHECK_S)
             waited_s = waited_s + _CHECK_S if self._count == seen else 0.0
             seen = self._count
@@ -113,7 +113,7 @@ class _Relay:
             os.close(self._target)
 
     def _pass_on(self, data: bytes) -> None:
-        # What nobody takes is dropped: trials must not fail, nor wait, for that.
+        # Output without a reader is dropped: trials must neither fail nor wait for it.
         with contextlib.suppress(OSError):
             self._write(memoryview(data))
 
@@ -123,5 +123,5 @@ class _Relay:
                 data = data[os.write(self._target, data) :]
                 self._count += 1
             except BlockingIOError:
-                # Whoever started this process has made it so.
+                # The program that started this process has made it non-blocking.
                 select.select([], [self._target], [])

@@ -21,7 +21,7 @@ is not warm become fresh interpreters.
 
 Workers are killed by the kernel if the template dies. Descendants of a worker that lose their
 parents stay below the worker while it lives and come to the template when it has ended: so
-whatever the template finds among its children that is no worker belongs to no trial any more.
+a child of the template that is no worker belongs to no trial any more.
 The template itself is a child of the guard, and ends when the guard does.
 """
 
@@ -43,7 +43,7 @@ from localtune.utils import open_files
 from localtune.utils.messages import say
 from localtune.worker.crash import write_crashes_to
 from localtune.worker.lifeline import (
-    LAST_BREATH_S,
+    END_TIMEOUT_S,
     adopt_orphans,
     children_of,
     die_with_parent,
@@ -178,7 +178,7 @@ class Template:
         # What the guard would do, had it not died with the parent. A parent that lives notices
         # the closed socket, and ends this process.
         self._control.close()
-        if _ends_within(self._superiors[0], 0) and _ends_within(self._superiors[1], LAST_BREATH_S):
+        if _ends_within(self._superiors[0], 0) and _ends_within(self._superiors[1], END_TIMEOUT_S):
             shutil.rmtree(self._private_dir, ignore_errors=True)
 
     def _serve_once(self) -> bool:
@@ -190,7 +190,7 @@ class Template:
                 if not self._serve_parent():
                     return False
             else:
-                self._bury(fd)
+                self._on_worker_exit(fd)
         return True
 
     def _serve_parent(self) -> bool:
@@ -284,7 +284,7 @@ class Template:
 
     # -- ends -----------------------------------------------------------------------------------
 
-    def _bury(self, pidfd: int) -> None:
+    def _on_worker_exit(self, pidfd: int) -> None:
         """Cleans up after a worker that has ended, then reports its status."""
         pid = self._pidfds.pop(pidfd)
         self._poll.unregister(pidfd)

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from localtune.execution.executor import WorkerExit
 from localtune.execution.process import packets as pk
 from localtune.execution.process.waiter import Waiter
-from localtune.worker.lifeline import LAST_BREATH_S
+from localtune.worker.lifeline import END_TIMEOUT_S
 
 # As many are asked for at a time: enough to keep a template busy, and few enough for any limit on
 # descriptors that are on their way.
@@ -82,7 +82,7 @@ class TemplateClient:
         self.exit_code: int | None = None
         self._pidfds: dict[int, int] = {}
         self._asked: set[int] = set()  # workers that it has not answered for
-        self._cancelled: set[int] = set()  # of these, those that nobody wants any more
+        self._cancelled: set[int] = set()  # of these, the cancelled ones
         self._heard_at = time.monotonic()
         control.setblocking(False)
         waiter.register(control, self._on_readable)
@@ -153,7 +153,7 @@ class TemplateClient:
         elif self.withdraw(worker_id) or worker_id not in self.waiting:
             return
         elif signum == signal.SIGKILL and not self.was_loaded:
-            # Nobody knows whether the template, which may hang in an import, ever forks it.
+            # The template may hang in an import, and never fork it.
             self._cancelled.add(worker_id)
             self._drop(worker_id)
         else:
@@ -186,7 +186,7 @@ class TemplateClient:
         if self.was_loaded and self._is_watched:
             ended = select.poll()
             ended.register(self._control, 0)
-            ended.poll(LAST_BREATH_S * 1000)
+            ended.poll(END_TIMEOUT_S * 1000)
 
     def _stop_watching(self) -> None:
         if self._is_watched:

@@ -22,7 +22,7 @@ from localtune.utils.spin import poll_briefly
 _SPIN_S = 30e-6
 
 
-# A source with one of these and not the other has ended or failed: whoever is asked finds out.
+# A source with other events than these has ended or failed, which its handlers find out.
 _READABLE = getattr(select, "POLLIN", 1)
 _HAS_ROOM = getattr(select, "POLLOUT", 4)
 

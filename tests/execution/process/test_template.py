@@ -275,7 +275,7 @@ def test_a_template_that_does_not_report_any_more_does_not_stall_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_process, "_CLOSE_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(guard_client, "LAST_BREATH_S", 0.1)
+    monkeypatch.setattr(guard_client, "END_TIMEOUT_S", 0.1)
     opened = session(tmp_path)
     with opened:
         worker = opened.start()
