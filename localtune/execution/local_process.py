@@ -364,8 +364,6 @@ class ProcessExecutor(LocalExecutor):
             self._kill(self._workers[verdict.worker_id])
 
 
-
-
 @dataclass(slots=True, eq=False)
 class _Worker:
     """The state of one worker in the executor.
