@@ -23,7 +23,6 @@ from typing import Any
 from localtune.execution import machine
 from localtune.execution.executor import Exited, Replied, WorkerExit
 from localtune.execution.local_process import ProcessExecutor
-from localtune.execution.local_slots import LocalSlots
 from localtune.execution.process.memory_usage import tree_bytes
 from localtune.execution.slots import Placement as Placement
 from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_factory
@@ -205,7 +204,7 @@ class Bench:
         self._replies: dict[int, list[messages.Reply]] = {}
         self._exits: dict[int, WorkerExit] = {}
         self._count = 0
-        self.slots = LocalSlots()
+        self.slots = self._executor.slots
         self.directory = ""
 
     def __enter__(self) -> Bench:
