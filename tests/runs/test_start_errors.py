@@ -41,7 +41,7 @@ def room_for_files(number: int) -> Iterator[None]:
 def test_too_many_open_files_are_an_error_of_the_start(
     tmp_path: Path, start_method: str, room: int
 ) -> None:
-    executor = tune.ProcessExecutor(num_cpus=1, start_method=start_method)
+    executor = tune.ProcessExecutor(num_cpus=4, start_method=start_method)
     with ExecutorSession(executor, ChaosTrainable, tmp_path) as session:
         with room_for_files(room), contextlib.suppress(WorkerStartError):
             # Depending on the room it may work; it must not fail in another way.
@@ -51,7 +51,7 @@ def test_too_many_open_files_are_an_error_of_the_start(
 
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_without_any_room_the_error_says_why(tmp_path: Path, start_method: str) -> None:
-    executor = tune.ProcessExecutor(num_cpus=1, start_method=start_method)
+    executor = tune.ProcessExecutor(num_cpus=4, start_method=start_method)
     with (
         ExecutorSession(executor, ChaosTrainable, tmp_path) as session,
         room_for_files(0),

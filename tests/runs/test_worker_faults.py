@@ -393,7 +393,7 @@ def prints_much(config: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("end", ["\n", "x"])
 def test_what_a_worker_prints_does_not_pile_up_in_the_parent(tmp_path: Path, end: str) -> None:
     sizes: list[int] = []
-    executor = tune.ProcessExecutor(num_cpus=1)
+    executor = tune.ProcessExecutor(num_cpus=2)
     session = ExecutorSession(executor, wrap_function(prints_much), tmp_path)
     program = dumps_with_parameters(wrap_function(prints_much))
     executor.open(program, lambda text, _: sizes.append(len(text)))

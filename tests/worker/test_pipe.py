@@ -155,7 +155,7 @@ def test_nothing_to_read_is_no_message(ends: tuple[Any, Any]) -> None:
 
 def test_a_length_that_nobody_sends_is_an_error(ends: tuple[Any, Any]) -> None:
     os.write(ends[0].fileno(), b"garbage that somebody wrote")
-    with pytest.raises(OSError, match="somebody else writes to the pipe"):
+    with pytest.raises(OSError, match="another process or thread writes to the pipe"):
         MessagePipe(ends[1]).receive_ready()
 
 

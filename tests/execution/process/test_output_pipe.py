@@ -54,7 +54,7 @@ def prints(config: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("start_method", ["template", "spawn"])
 def test_prints_of_workers_come_to_the_parent(tmp_path: Path, start_method: str) -> None:
     texts: list[tuple[str, str]] = []
-    executor = tune.ProcessExecutor(start_method=start_method)
+    executor = tune.ProcessExecutor(num_cpus=2, start_method=start_method)
     session = ExecutorSession(executor, wrap_function(prints), tmp_path)
     executor.open(dumps_with_parameters(wrap_function(prints)), lambda *text: texts.append(text))
     try:

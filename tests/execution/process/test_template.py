@@ -241,7 +241,8 @@ def test_trials_survive_the_death_of_their_template(tmp_path: Path) -> None:
 
 
 def session(tmp_path: Path, trainable: type = ChaosTrainable) -> ExecutorSession:
-    return ExecutorSession(tune.ProcessExecutor(start_method="template"), trainable, tmp_path)
+    executor = tune.ProcessExecutor(num_cpus=1000, start_method="template")
+    return ExecutorSession(executor, trainable, tmp_path)
 
 
 def test_a_new_template_serves_after_the_old_one_was_killed(tmp_path: Path) -> None:

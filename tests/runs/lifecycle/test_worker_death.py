@@ -35,7 +35,7 @@ def start_method(request: pytest.FixtureRequest) -> str:
 def session(
     tmp_path: Path, start_method: str, function: Callable[..., Any] | None = None, **options: Any
 ) -> ExecutorSession:
-    executor = tune.ProcessExecutor(num_cpus=1, start_method=start_method, **options)
+    executor = tune.ProcessExecutor(num_cpus=4, start_method=start_method, **options)
     trainable = ChaosTrainable if function is None else wrap_function(function)
     return ExecutorSession(executor, trainable, tmp_path)
 
