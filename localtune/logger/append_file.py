@@ -39,14 +39,18 @@ class AppendFile:
     def __init__(self, path: str) -> None:
         self._fd = no_link(path, _FLAGS)
 
-    def append(self, text: str) -> None:
-        """Adds text to the end of the file.
+    def append(self, text: str) -> int:
+        """Adds text to the end of the file; returns its length in bytes.
 
         Raises:
             OSError: if the write fails; the file may then hold a part of the text.
         """
         # Text may hold characters that UTF-8 cannot encode, such as half a surrogate pair.
-        self.append_bytes(text.encode("utf-8", "backslashreplace"))
+        data = text.encode("utf-8", "backslashreplace")
+        written = os.write(self._fd, data)
+        if written < len(data):
+            self.append_bytes(data[written:])
+        return len(data)
 
     def append_bytes(self, data: bytes) -> None:
         """Adds bytes to the end of the file.
@@ -56,10 +60,6 @@ class AppendFile:
         """
         while data:
             data = data[os.write(self._fd, data) :]
-
-    def status(self) -> os.stat_result:
-        """Returns the result of ``os.fstat`` on the file."""
-        return os.fstat(self._fd)
 
     def close(self) -> None:
         """Closes the file."""

@@ -31,54 +31,55 @@ class CSVLoggerCallback(HistoryLogger):
 class ProgressFile(HistoryFile):
     """Holds each result as a row below a header, which is written with the first row."""
 
-    _columns: tuple[str, ...] = ()  # columns in the file
+    _rows: _Rows | None = None  # makes the rows of the file; None while it has no header
     _known: Mapping[str, None] = MappingProxyType({})  # columns that the file should have
 
     def _is_own(self) -> bool:
-        return is_own_csv(self._path, self._trial_id)
+        return is_own_csv(self.path, self._trial_id)
 
     def _whole(self, results: Callable[[], Iterator[dict[str, Any]]]) -> Iterator[str]:
         columns = dict.fromkeys(key for result in results() for key in csv_row(result))
         # Columns that only the next result has come last.
         self._known = {**columns, **self._known}
-        self._columns = tuple(self._known) if columns else ()
+        self._rows = None
         if columns:
-            yield _header(self._columns)
-            rows = _Rows(self._columns)
-            yield from (rows.text_of(csv_row(result)) for result in results())
+            self._rows = _Rows(tuple(self._known))
+            yield self._rows.header()
+            yield from (self._rows.text_of(csv_row(result)) for result in results())
 
     def _forget(self) -> None:
         self._known = {}
 
-    def _prepared(self, result: dict[str, Any]) -> dict[str, Any]:
-        return csv_row(result)
-
-    def _must_grow(self, prepared: dict[str, Any]) -> bool:
-        self._know(prepared)
-        return 0 < 2 * len(self._columns) <= len(self._known)
-
-    def _next(self, prepared: dict[str, Any]) -> str:
-        self._know(prepared)
-        header = ""
-        if not self._columns:
-            self._columns = tuple(self._known)
-            header = _header(self._columns)
-        return header + _Rows(self._columns).text_of(prepared)
-
-    def _is_complete(self) -> bool:
-        return len(self._known) == len(self._columns)
-
-    def _know(self, row: dict[str, Any]) -> None:
+    def _addition(self, result: dict[str, Any]) -> str | None:
+        row = csv_row(result)
         if not row.keys() <= self._known.keys():
             self._known = {**self._known, **dict.fromkeys(row)}
+        if self._rows is None:
+            self._rows = _Rows(tuple(self._known))
+            return self._rows.header() + self._rows.text_of(row)
+        if 2 * len(self._rows.columns) <= len(self._known):
+            return None
+        return self._rows.text_of(row)
+
+    def _is_complete(self) -> bool:
+        return len(self._known) == (len(self._rows.columns) if self._rows is not None else 0)
 
 
 class _Rows:
-    """Formats rows as text."""
+    """Formats rows as text.
+
+    Attributes:
+        columns: Names in the order of the file.
+    """
 
     def __init__(self, columns: tuple[str, ...]) -> None:
+        self.columns = columns
         self._text = io.StringIO(newline="")
         self._writer = row_writer(self._text, columns)
+
+    def header(self) -> str:
+        """Returns the line with the names of the columns."""
+        return self.text_of({name: name for name in self.columns})
 
     def text_of(self, row: dict[str, Any]) -> str:
         self._text.seek(0)
@@ -89,10 +90,6 @@ class _Rows:
             # Python 3.10 refuses to write NUL.
             self._writer.writerow({key: _without_nul(value) for key, value in row.items()})
         return self._text.getvalue()
-
-
-def _header(columns: tuple[str, ...]) -> str:
-    return _Rows(columns).text_of(dict(zip(columns, columns, strict=True)))
 
 
 def _without_nul(value: Any) -> Any:

@@ -39,12 +39,15 @@ class HistoryFile:
         trial_id: Id of the trial.
         history: The results on record.
         open_files: Keeps descriptors, of not too many files at once.
+
+    Attributes:
+        path: The file.
     """
 
     def __init__(
         self, path: str, trial_id: str, history: History, open_files: OpenFiles[AppendFile]
     ) -> None:
-        self._path = path
+        self.path = path
         self._trial_id = trial_id
         self._history = history
         self._open = open_files
@@ -67,16 +70,8 @@ class HistoryFile:
         """The pieces of a file that holds these results."""
         raise NotImplementedError
 
-    def _prepared(self, result: dict[str, Any]) -> Any:
-        """A result that is to be added, in the form in which the next two want it."""
-        raise NotImplementedError
-
-    def _must_grow(self, prepared: Any) -> bool:
-        """Whether the file must be written anew before a result is added."""
-        return False
-
-    def _next(self, prepared: Any) -> str:
-        """What a result adds to the file."""
+    def _addition(self, result: dict[str, Any]) -> str | None:
+        """Returns the text that a result adds to the file, None if it needs a new file first."""
         raise NotImplementedError
 
     def _forget(self) -> None:
@@ -120,7 +115,6 @@ class HistoryFile:
         self._number = number
         if self._is_given_up:
             return
-        prepared = self._prepared(result)
         if self._look is None or self._look != self._found():
             if self._was_lost:
                 # Whoever does this does so again: no more of it than there are tries.
@@ -129,15 +123,17 @@ class HistoryFile:
                 return
             self._was_lost = self._look is not None
             self._write(number - 1)
-        elif self._must_grow(prepared):
+        text = self._addition(result)
+        if text is None:
             self._write(number - 1)
-        file = self._open.get(self._path)
-        try:
-            file.append(self._next(prepared))
-        except OSError:
-            self._look = None
-            raise
-        self._look = _look_of(file.status())
+            text = self._addition(result)
+            assert text is not None
+        assert self._look is not None
+        device, inode, size = self._look
+        # If the file cannot be written, how much of the text it holds is not known.
+        self._look = None
+        size += self._open.get(self.path).append(text)
+        self._look = (device, inode, size)
         self._count += 1
 
     def finish(self) -> None:
@@ -154,36 +150,33 @@ class HistoryFile:
 
     def close(self) -> None:
         """Gives the descriptor back."""
-        self._open.close(self._path)
+        self._open.close(self.path)
 
     def _write(self, count: int) -> None:
         """Writes the file anew; what is there and not localtune's is set aside."""
         found = self._found()
         is_known = self._look is not None and found == self._look
         if not is_known and not (self._look is None and self._can_be_own()):
-            set_foreign_aside(self._path)
+            set_foreign_aside(self.path)
         self.close()
-        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
         pieces = self._whole(lambda: itertools.islice(iter(self._history()), count))
-        write_file(self._path, (_encoded(piece) for piece in pieces), sync=False)
+        write_file(self.path, (_encoded(piece) for piece in pieces), sync=False)
         self._look = self._found()
         self._count = count
 
     def _can_be_own(self) -> bool:
         try:
-            return stat.S_ISREG(os.lstat(self._path).st_mode) and self._is_own()
+            return stat.S_ISREG(os.lstat(self.path).st_mode) and self._is_own()
         except FileNotFoundError:
             return True
 
     def _found(self) -> _Look | None:
         try:
-            return _look_of(os.lstat(self._path))
+            found = os.lstat(self.path)
         except OSError:
             return None
-
-
-def _look_of(status: os.stat_result) -> _Look:
-    return status.st_dev, status.st_ino, status.st_size
+        return found.st_dev, found.st_ino, found.st_size
 
 
 def _encoded(text: str) -> bytes:

@@ -38,7 +38,7 @@ class HistoryLogger(LoggerCallback):
         self._make_file = make_file
         self._history_of: HistoryOf = _nothing
         self._open_files = OpenFiles(AppendFile)
-        self._files: dict[str, HistoryFile] = {}  # by path
+        self._files: dict[str, HistoryFile] = {}  # {trial id: its file}
 
     def connect(self, history_of: HistoryOf) -> None:
         """Tells where the results on record are.
@@ -61,7 +61,8 @@ class HistoryLogger(LoggerCallback):
         self._file_of(trial).start(trial.result_count)
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
-        self._file_of(trial).append(result, trial.result_count)
+        file = self._files.get(trial.trial_id) or self._file_of(trial)
+        file.append(result, trial.result_count)
 
     def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
         try:
@@ -76,27 +77,24 @@ class HistoryLogger(LoggerCallback):
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         files, self._files = self._files, {}
-        for path, file in files.items():
+        for file in files.values():
             try:
                 file.finish()
             except OSError as error:
-                logger.warning("%s is not complete, only the database is: %s", path, error)
+                logger.warning("%s is not complete, only the database is: %s", file.path, error)
         self._open_files.close_all()
 
     def _file_of(self, trial: Trial) -> HistoryFile:
-        path = self._path(trial)
-        file = self._files.get(path)
+        file = self._files.get(trial.trial_id)
         if file is None:
-            file = self._files[path] = self._make_file(
+            path = os.path.join(trial.path, self._name)
+            file = self._files[trial.trial_id] = self._make_file(
                 path, trial.trial_id, lambda: self._history_of(trial), self._open_files
             )
         return file
 
     def _let_go(self, trial: Trial) -> None:
-        self._files.pop(self._path(trial)).close()
-
-    def _path(self, trial: Trial) -> str:
-        return os.path.join(trial.path, self._name)
+        self._files.pop(trial.trial_id).close()
 
     def __getstate__(self) -> dict[str, Any]:
         # Descriptors and databases mean nothing in a copy, nor what was seen through them.

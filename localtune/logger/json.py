@@ -25,16 +25,13 @@ class JsonFile(HistoryFile):
     exists_from_start = True
 
     def _is_own(self) -> bool:
-        return is_own_json(self._path, self._trial_id)
+        return is_own_json(self.path, self._trial_id)
 
     def _whole(self, results: Callable[[], Iterator[dict[str, Any]]]) -> Iterator[str]:
-        return map(self._prepared, results())
+        return map(self._addition, results())
 
-    def _prepared(self, result: dict[str, Any]) -> str:
+    def _addition(self, result: dict[str, Any]) -> str:
         return dumps(result) + "\n"
-
-    def _next(self, prepared: str) -> str:
-        return prepared
 
 
 class JsonLoggerCallback(HistoryLogger):
