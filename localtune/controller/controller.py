@@ -163,9 +163,9 @@ class Controller:
     def is_done(self) -> bool:
         """Whether no work and no worker is left."""
         record = self.record
-        if len(record.workers):
+        if (record.live and not record.is_ending) or len(record.workers):
             return False
-        return record.is_ending or (not record.live and self._deciders.searcher.is_finished())
+        return record.is_ending or self._deciders.searcher.is_finished()
 
     @property
     def is_ending(self) -> bool:
@@ -180,19 +180,19 @@ class Controller:
     @property
     def has_work(self) -> bool:
         """Whether :meth:`advance` can go on at once, without waiting for an event."""
-        return self._creator.has_work
+        return self._creator.has_work and not self.record.is_ending
 
     def seconds_left(self) -> float | None:
         """Returns the time until :meth:`advance` has work without an event; None is never."""
         if self.record.is_ending:
             return None
-        now = self._clock.monotonic()
-        left = [max(time - now, 0.0) for time in self.record.retry_times.values()]
+        times = list(self.record.retry_times.values())
         if self._endings.deadline is not None:
-            left.append(max(self._endings.deadline - now, 0.0))
-        if self._standstill.polled_since is not None:
-            left.append(POLL_S)
-        return min(left, default=None)
+            times.append(self._endings.deadline)
+        if not times:
+            return POLL_S if self._standstill.polled_since is not None else None
+        left = max(min(times) - self._clock.monotonic(), 0.0)
+        return min(left, POLL_S) if self._standstill.polled_since is not None else left
 
     def trial_of(self, worker_id: int) -> Trial | None:
         """Returns the trial that a worker serves; None if it serves none or has ended."""

@@ -28,6 +28,7 @@ class Creator:
 
     Attributes:
         searcher_waits: Whether the searcher had nothing to suggest when it was last asked.
+        has_work: Whether :meth:`create` can go on at once, without waiting for an event.
     """
 
     def __init__(
@@ -39,17 +40,13 @@ class Creator:
         shutdown: Shutdown,
     ) -> None:
         self.searcher_waits = False
+        self.has_work = True
         self._settings = settings
         self._limit = settings.spec.tune_config.trial_limit
         self._record = record
         self._out = out
         self._deciders = deciders
         self._shutdown = shutdown
-
-    @property
-    def has_work(self) -> bool:
-        """Whether :meth:`create` can go on at once, without waiting for an event."""
-        return not self._record.is_ending and not self.searcher_waits and self.can_create()
 
     def can_create(self) -> bool:
         """Returns whether limits allow one more trial and the searcher has not finished."""
@@ -66,7 +63,7 @@ class Creator:
         Returns:
             Whether it has created any.
         """
-        self.searcher_waits = False
+        self.searcher_waits = self.has_work = False
         for number in range(_CREATED_AT_ONCE):
             if self._record.is_ending or not self.can_create():
                 return number > 0
@@ -83,6 +80,7 @@ class Creator:
             self._record.add(trial)
             self._deciders.add(trial)
             self._out.append(instructions.Persist(trial))
+        self.has_work = self.can_create()
         return True
 
     def adopt(self, trials: list[Trial]) -> None:

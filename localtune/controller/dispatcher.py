@@ -39,6 +39,8 @@ class Dispatcher:
     def __init__(self, state: Controller, ports: Ports) -> None:
         self.iteration = 0
         self._state = state
+        self._trials = state.trials  # Grows while the run goes on.
+        self._trial_of_worker = state.record.trial_of
         self._records = ports.records
         self._notices = ports.notices
         self._files = ports.files
@@ -90,7 +92,7 @@ class Dispatcher:
             hook: ``"on_step_begin"`` or ``"on_step_end"``.
         """
         try:
-            self._notices.notify(hook, iteration=self.iteration, trials=self._state.trials)
+            self._notices.notify(hook, iteration=self.iteration, trials=self._trials)
         except CallbackError as error:
             self._end_run(error)
 
@@ -125,7 +127,7 @@ class Dispatcher:
 
     def _trial_of(self, instruction: instructions.Instruction) -> Trial | None:
         if isinstance(instruction, instructions.Send):
-            return self._state.trial_of(instruction.worker_id)
+            return self._trial_of_worker(instruction.worker_id)
         trial = getattr(instruction, "trial", None)
         return trial if isinstance(trial, Trial) else None
 
@@ -156,7 +158,7 @@ class Dispatcher:
 
     def _send(self, instruction: instructions.Send) -> None:
         # An earlier instruction of the same batch may have failed its trial, or ended the run.
-        if self._state.trial_of(instruction.worker_id) is not None:
+        if self._trial_of_worker(instruction.worker_id) is not None:
             self._executor.send(instruction.worker_id, instruction.command)
 
     def _start_worker(self, instruction: instructions.StartWorker) -> None:
@@ -201,7 +203,7 @@ class Dispatcher:
         self._notices.notify(
             instruction.hook,
             iteration=self.iteration,
-            trials=self._state.trials,
+            trials=self._trials,
             trial=instruction.trial,
             **instruction.extra,
         )

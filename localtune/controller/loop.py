@@ -39,6 +39,7 @@ class ExperimentLoop:
 
     def __init__(self, state: Controller, ports: Ports) -> None:
         self._state = state
+        self._trials = state.trials  # Grows while the run goes on.
         self._records = ports.records
         self._notices = ports.notices
         self._executor = ports.executor
@@ -62,7 +63,13 @@ class ExperimentLoop:
         try:
             self._dispatcher.carry_out(first)
             self._dispatcher.write()
-            while self._begin_turn():
+            while True:
+                if self._hears_begin:
+                    self._dispatcher.tell_turn("on_step_begin")
+                if self._interrupt_asked or self._end_asked:
+                    self._serve_signals()
+                if self._state.is_done:
+                    break
                 self._turn()
             self._dispatcher.write_all()
             self._state.close()
@@ -70,24 +77,17 @@ class ExperimentLoop:
             self._records.rescue_results()
             raise
 
-    def _begin_turn(self) -> bool:
-        """Does what is asked for from outside; returns whether anything is left to do."""
-        if self._hears_begin:
-            self._dispatcher.tell_turn("on_step_begin")
-        if self._interrupt_asked or self._end_asked:
-            self._serve_signals()
-        return not self._state.is_done
-
     def _turn(self) -> None:
         state, dispatcher = self._state, self._dispatcher
         for event in self._executor.wait(self._timeout_s()):
             dispatcher.carry_out(state.handle(event))
-        dispatcher.carry_out(state.advance())
+        if wanted := state.advance():
+            dispatcher.carry_out(wanted)
         dispatcher.write()
         dispatcher.iteration += 1
         if self._hears_end:
             dispatcher.tell_turn("on_step_end")
-        self._notices.tick()
+        self._notices.tick(self._trials)
 
     def _timeout_s(self) -> float | None:
         if self._state.has_work:

@@ -7,13 +7,14 @@ from typing import Protocol
 from localtune.callback import CallbackError, CallbackList
 from localtune.error import TuneError
 from localtune.trial.task_error import run_error
+from localtune.trial.trial import Trial
 
 
 class Output(Protocol):
     """The part of a run's output that the loop calls."""
 
-    def tick(self) -> None:
-        """Time may have passed. Called after each turn."""
+    def tick(self, trials: list[Trial]) -> None:
+        """Time may have passed. Called after each turn with all trials."""
 
     def warn(self, message: str) -> None:
         """Tells the user something to look at."""

@@ -98,8 +98,8 @@ class Notices(Protocol):
             CallbackError: if a callback raises.
         """
 
-    def tick(self) -> None:
-        """Tells that time may have passed. Called after each turn."""
+    def tick(self, trials: list[Trial]) -> None:
+        """Tells that time may have passed. Called after each turn with all trials."""
 
     def warn(self, message: str) -> None:
         """Tells the user something to look at."""

@@ -143,7 +143,11 @@ class Recorder:
             # Not before: whoever relies on the record would take a failed writing for done.
             self._unsaved = {}
             self._note_writing()
-        elif self.seconds_left() == 0.0:
+        elif (
+            self._has_results
+            and self._has_deadline
+            and self._clock.monotonic() >= self._next_writing
+        ):
             # Should that fail, it is not tried again in each turn.
             self._next_writing = self._clock.monotonic() + self._interval_s
             self._db.save(())

@@ -89,7 +89,8 @@ class Results:
         if is_duplicate:
             result = {**trial.last_result, DONE: True}
         else:
-            result[CONFIG_PREFIX] = _config_of(trial, reply)
+            is_changed = reply.changed_config or reply.removed_config
+            result[CONFIG_PREFIX] = _changed_config(trial, reply) if is_changed else trial.config
         result[TRIAL_ID] = trial.trial_id
         flat = flatten_dict(result)
         if not is_duplicate and not self._is_usable(worker, trial, flat, result):
@@ -162,10 +163,8 @@ class Results:
         worker.pause_wanted = False
 
 
-def _config_of(trial: Trial, reply: messages.Trained) -> dict[str, Any]:
-    """The config that a result was made with: user code may have changed its own copy."""
-    if not reply.changed_config and not reply.removed_config:
-        return trial.config
+def _changed_config(trial: Trial, reply: messages.Trained) -> dict[str, Any]:
+    """Returns the config that a result was made with: user code has changed its own copy."""
     config = {**trial.config, **reply.changed_config}
     for key in reply.removed_config:
         config.pop(key, None)

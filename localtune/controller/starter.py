@@ -88,9 +88,10 @@ class Starter:
 
     def release_idle(self) -> None:
         """Stops the idle workers when no trial will need them any more."""
-        if self._record.has_startable or not self._deciders.searcher.is_finished():
+        idle = self._record.workers.idle()
+        if not idle or self._record.has_startable or not self._deciders.searcher.is_finished():
             return
-        for worker in self._record.workers.idle():
+        for worker in idle:
             self._commands.dismiss(worker, "no trial is left for it")
 
     def _is_limit_reached(self) -> bool:

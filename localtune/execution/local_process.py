@@ -24,6 +24,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from localtune.error import WorkerStartError
 from localtune.execution import machine
@@ -196,7 +197,7 @@ class ProcessExecutor(LocalExecutor):
         worker = _Worker(worker_id, pipe, outbox, output)
         self._note_assignment(worker_id, command.assignment)
         self._workers[worker_id] = worker
-        self._waiter.register(worker.pipe, lambda: self._on_readable(worker))
+        self._waiter.register(worker.pipe, partial(self._on_readable, worker))
         self._send(worker, command)
 
     def send(self, worker_id: int, command: messages.Command) -> None:
@@ -225,10 +226,13 @@ class ProcessExecutor(LocalExecutor):
 
     def wait(self, timeout_s: float | None) -> list[WorkerEvent]:
         assert self._waiter is not None
+        check_s = self._watch_memory()
         if not self._events:
-            self._waiter.wait(self._time_left(timeout_s))
-            self._enforce_deadlines()
-        self._watch_memory()
+            due_s = self._deadlines.seconds_left()
+            limits = [each for each in (check_s, timeout_s, due_s) if each is not None]
+            self._waiter.wait(min(limits, default=None))
+            if due_s is not None:
+                self._enforce_deadlines()
         events, self._events = self._events, []
         return events
 
@@ -322,11 +326,6 @@ class ProcessExecutor(LocalExecutor):
 
     # -- deadlines ------------------------------------------------------------------------------
 
-    def _time_left(self, timeout_s: float | None) -> float | None:
-        check_s = self._memory_watch.seconds_left() if self._memory_watch is not None else None
-        limits = (check_s, timeout_s, self._deadlines.seconds_left())
-        return min((each for each in limits if each is not None), default=None)
-
     def _enforce_deadlines(self) -> None:
         assert self._launcher is not None
         for worker_id, step in self._deadlines.take_due():
@@ -355,13 +354,18 @@ class ProcessExecutor(LocalExecutor):
         if self._memory_watch is not None:
             self._memory_watch.assign(worker_id, assignment)
 
-    def _watch_memory(self) -> None:
+    def _watch_memory(self) -> float | None:
+        """Looks at the memory of the workers when it is time; returns the seconds until then."""
         watch = self._memory_watch
-        if watch is None or watch.seconds_left() != 0.0:
-            return
+        if watch is None:
+            return None
+        left_s = watch.seconds_left()
+        if left_s != 0.0:
+            return left_s
         for verdict in watch.look(self.process_ids()):
             logger.info("Worker %d is killed: %s", verdict.worker_id, verdict.note)
             self._kill(self._workers[verdict.worker_id])
+        return watch.seconds_left()
 
 
 @dataclass(slots=True, eq=False)

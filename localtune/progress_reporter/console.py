@@ -172,19 +172,19 @@ class ConsoleOutput(Output):
     ) -> None:
         self._end(trials, trial, EventKind.FAILED, Status.ERROR)
 
-    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        self._update_trials(trials)
-
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         self._update_trials(trials)
         self._close()
 
     # -- further methods of Output ------------------------------------------------------------
 
-    def tick(self) -> None:
+    def tick(self, trials: list[Trial]) -> None:
+        if not self._verbose:
+            return
         now_s = self._clock.monotonic()
-        if now_s >= self._next_refresh_s and self._verbose:
+        if now_s >= self._next_refresh_s:
             self._next_refresh_s = now_s + REFRESH_S
+            self._update_trials(trials)
             self._refresh(now_s)
 
     @property

@@ -21,8 +21,12 @@ class Output(Callback, ABC):
     fails_only_its_trial = True
 
     @abstractmethod
-    def tick(self) -> None:
-        """Updates the output; called after each step, and a few times per second if idle."""
+    def tick(self, trials: list[Trial]) -> None:
+        """Updates the output; called after each turn of the loop, at least four times a second.
+
+        Args:
+            trials: All trials.
+        """
 
     @property
     def wants_worker_output(self) -> bool:

@@ -53,14 +53,12 @@ class ReporterCallback(Output):
             mode=facts.mode,
         )
 
-    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        self._trials = trials
-
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         self._trials = trials
         self._report(done=True)
 
-    def tick(self) -> None:
+    def tick(self, trials: list[Trial]) -> None:
+        self._trials = trials
         self._report(done=False)
 
     def summary(self, trials: Sequence[Trial], *, interrupted: bool, elapsed_s: float) -> None:

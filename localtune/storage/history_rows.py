@@ -56,21 +56,23 @@ class HistoryRows:
     def __init__(self) -> None:
         self._configs: dict[str, Any] = {}  # {trial id: config of its last result}
 
-    def put(self, trial: Trial, number: int, result: dict[str, Any]) -> Iterator[Statement]:
-        """Yields the statements that add a result.
+    def put(self, trial: Trial, number: int, result: dict[str, Any]) -> list[Statement]:
+        """Returns the statements that add a result.
 
         Args:
             trial: The trial.
             number: Number of the result in the history, from 1.
             result: The result.
         """
-        yield _PUT_RESULT, (trial.trial_id, number, dump(without_config(result)))
+        record = dump(without_config(result))
+        statements: list[Statement] = [(_PUT_RESULT, (trial.trial_id, number, record))]
         config = result.get(CONFIG_PREFIX, trial.config)
         if self._configs.get(trial.trial_id) is not config:
             self._configs[trial.trial_id] = config
             if number > 1 or config is not trial.config:
                 record = dump({CONFIG_PREFIX: config})
-                yield _PUT_CONFIG, (trial.trial_id, number, record)
+                statements.append((_PUT_CONFIG, (trial.trial_id, number, record)))
+        return statements
 
     def cut(self, trial: Trial, count: int) -> Iterator[Statement]:
         """Yields the statements that cut a history back.

@@ -257,7 +257,7 @@ class SimulationLog:
             value = flatten_dict(result).get(self._metric)
         self._note(trial_id, what, result[TRAINING_ITERATION], value)
 
-    def tick(self) -> None:
+    def tick(self, trials: list[Trial]) -> None:
         """Checks the controller's invariants, if that is wanted."""
         if self._validate is not None:
             self._validate()

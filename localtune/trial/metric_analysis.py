@@ -17,6 +17,7 @@ _SKIPPED = frozenset(DEBUG_METRICS)
 _CONFIG_PATH = CONFIG_PREFIX + "/"
 _MAX_FLOAT = sys.float_info.max
 _MIN_FLOAT = -_MAX_FLOAT
+_NUMBERS = (float, int)
 
 
 class MetricStats:
@@ -170,20 +171,16 @@ def update_metric_stats(stats: dict[str, MetricStats], flat_result: Mapping[str,
         flat_result: A result with nested keys joined by ``/``.
     """
     for key, value in flat_result.items():
-        if value.__class__ is not float and not _has_mean(value):
+        if not isinstance(value, _NUMBERS):
+            continue
+        # No mean can be taken of an integer that is too large for a float.
+        if isinstance(value, int) and not _MIN_FLOAT <= value <= _MAX_FLOAT:
             continue
         known = stats.get(key)
         if known is not None:
             known.add(value)
         elif key not in _SKIPPED and not str(key).startswith(_CONFIG_PATH):
             stats[key] = MetricStats(value)
-
-
-def _has_mean(value: Any) -> bool:
-    """Tells whether a value has a mean: it is a float, or an integer in the range of floats."""
-    if isinstance(value, int):
-        return _MIN_FLOAT <= value <= _MAX_FLOAT
-    return isinstance(value, float)
 
 
 def metric_stats_of(flat_results: Iterable[Mapping[str, Any]]) -> dict[str, MetricStats]:

@@ -111,7 +111,10 @@ class MessagePipe:
         self._buffer = b"".join((self._buffer, *self._parts, chunk))
         self._parts.clear()
         self._missing = 0
-        return list(iter(self._take_whole, None))
+        messages = []
+        while self._buffer and (message := self._take_whole()) is not None:
+            messages.append(message)
+        return messages
 
     def wait_briefly(self, duration_s: float) -> None:
         """Waits a moment for the next message without sleeping."""

@@ -1,8 +1,9 @@
 """Python calls that one result costs the parent of a run, and over how many files they spread.
 
 Subject: a function that reports in a loop. Both result files are written. Calls of Python
-functions of localtune are counted between two results in the middle of the run; calls of built-in
-functions and of the standard library are not. The count does not depend on the machine.
+functions of localtune are counted between two results in the middle of the run. Calls of built-in
+functions and of the standard library are not counted, nor are comprehensions: newer versions of
+Python run them without a call. The count does not depend on the machine.
 
 ``--list 1`` prints the calls of the median result.
 """
@@ -42,7 +43,8 @@ class CallCounter(tune.Callback):
 
     def _count(self, frame: FrameType, event: str, argument: object) -> None:
         code = frame.f_code
-        if event == "call" and code.co_filename.startswith(_PACKAGE):
+        is_function = not code.co_name.startswith("<") or code.co_name == "<lambda>"
+        if event == "call" and is_function and code.co_filename.startswith(_PACKAGE):
             self.counts[-1][code.co_filename.removeprefix(_PACKAGE), code.co_name] += 1
 
 

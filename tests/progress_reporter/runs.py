@@ -128,8 +128,7 @@ class Run:
 
     def step(self, duration_s: float = 0.0) -> None:
         self.clock.advance(duration_s)
-        self.output.on_step_end(0, self.trials)
-        self.output.tick()
+        self.output.tick(self.trials)
 
     def end(self, *, interrupted: bool = False) -> None:
         self.output.on_experiment_end(self.trials)

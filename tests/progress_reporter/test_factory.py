@@ -45,7 +45,7 @@ def test_a_reporter_takes_its_place(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_silent_run_is_silent_with_a_reporter_too(capsys: pytest.CaptureFixture[str]) -> None:
     output = create_output(0, RunFacts("/results/sweep"), reporter=CLIReporter())
-    output.tick()
+    output.tick([])
     output.on_experiment_end([make_trial()])
 
     assert capsys.readouterr().out == ""

@@ -149,7 +149,7 @@ def test_an_idle_run_is_redrawn_by_ticks_alone() -> None:
     run.setup()
     for _ in range(3):
         run.clock.advance(1)
-        run.output.tick()
+        run.output.tick(run.trials)
 
     assert run.screen.lines[0].endswith("00:00:03")
 

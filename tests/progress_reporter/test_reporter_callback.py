@@ -73,10 +73,9 @@ def test_it_is_asked_at_each_tick_and_reports_if_it_wants() -> None:
     trials = [make_trial()]
     reporter.calls.clear()
 
-    output.on_step_end(1, trials)
-    output.tick()
+    output.tick(trials)
     reporter.due = False
-    output.tick()
+    output.tick(trials)
 
     assert reporter.calls == [
         ("should_report", trials, False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from types import FrameType
@@ -72,3 +73,15 @@ def test_packed_statistics_come_back_whatever_their_number(whole: bool) -> None:
         for name, each in list(again.items())[-3:]:
             assert each.numbers() == stats[name].numbers()
             assert [type(value) for value in each.numbers()[:3]] == [int if whole else float] * 3
+
+
+def test_a_result_costs_the_parent_no_more_calls_than_the_benchmark_allows() -> None:
+    benchmark = Path(PACKAGE).parent / "scripts" / "bench" / "calls_per_result.py"
+    done = subprocess.run(
+        [sys.executable, os.fspath(benchmark), "--iterations", "60", "--list", "1"],
+        env={**os.environ, "PYTHONPATH": os.path.dirname(PACKAGE)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "PASS" in done.stdout, done.stdout
