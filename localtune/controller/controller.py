@@ -180,7 +180,8 @@ class Controller:
     @property
     def has_work(self) -> bool:
         """Whether :meth:`advance` can go on at once, without waiting for an event."""
-        return self._creator.has_work and not self.record.is_ending
+        is_over = self.record.is_ending or self._endings.is_winding_down
+        return self._creator.has_work and not is_over
 
     def seconds_left(self) -> float | None:
         """Returns the time until :meth:`advance` has work without an event; None is never."""

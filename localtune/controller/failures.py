@@ -39,9 +39,6 @@ class Failures:
         ends: Ends trials.
         shutdown: Ends the run.
         clock: For times of retries and limits.
-
-    Attributes:
-        has_time_limits: Whether a step or a trial has a limit of time.
     """
 
     def __init__(
