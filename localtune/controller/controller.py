@@ -242,7 +242,7 @@ class Controller:
                 self._starter.start_chosen()
             self._standstill.check()
             self._starter.release_idle()
-        return self._out.take()
+        return self._out.take() if self._out else []
 
     def interrupt(self) -> list[Instruction]:
         """Ends the run early; unfinished trials keep their status, so that it can be resumed."""
