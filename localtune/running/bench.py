@@ -26,15 +26,14 @@ from localtune.execution.local_process import ProcessExecutor
 from localtune.execution.process.memory_usage import tree_bytes
 from localtune.execution.slots import Placement as Placement
 from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_factory
-from localtune.result import TRIAL_SEED_VARIABLE
 from localtune.running.probe import probed
 from localtune.search.variant_generator import generate_variants
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import is_function_trainable, wrap_function
-from localtune.trial.trial_info import StorageContext, TrialInfo
-from localtune.utils.serialization import dumps
+from localtune.trial.trial import Trial
 from localtune.worker import messages
+from localtune.worker.assignment import assignment_of
 
 # Equal seeds: what two trials draw at random is no difference between them.
 SEED = 1
@@ -366,26 +365,17 @@ class Worker:
         directory = self._bench.directory
         self._trial_dir = os.path.join(directory, f"trial_{self.worker_id}_{self._trials}")
         os.mkdir(self._trial_dir)
-        info = TrialInfo(
+        served = Trial(
+            "check",
             trial_id=trial,
-            trial_name=f"check_{trial}",
-            experiment_name="check",
-            trial_dir=self._trial_dir,
-            experiment_dir=directory,
-            resources=self._resources,
+            config=dict(config),
+            experiment_path=directory,
+            placement_group_factory=self._resources,
+            log_to_file=("stdout", "stderr"),
             seed=SEED,
         )
-        return messages.Assignment(
-            info,
-            dumps(dict(config), "config"),
-            StorageContext(directory, self._trial_dir),
-            output_files=("stdout", "stderr"),
-            environment={
-                **self.slot.environment,
-                TRIAL_SEED_VARIABLE: str(SEED),
-                "TMPDIR": self.temporary_dir,
-            },
-        )
+        served.dirname = os.path.basename(self._trial_dir)
+        return assignment_of(served, {**self.slot.environment, "TMPDIR": self.temporary_dir})
 
     def answer(self, name: str) -> messages.Reply:
         """Waits for a reply; see :meth:`Bench.answer`."""

@@ -27,9 +27,9 @@ from localtune.resources import PlacementGroupFactory
 from localtune.testing.chaos import EXIT_CODE, ChaosTrainable, chaos_function
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.util import wrap_function
-from localtune.trial.trial_info import StorageContext, TrialInfo
-from localtune.utils.serialization import dumps
+from localtune.trial.trial import Trial
 from localtune.worker import messages
+from localtune.worker.assignment import assignment_of
 
 DEADLINE_S = 60.0
 _ONE_CPU = PlacementGroupFactory([{"CPU": 1}])
@@ -62,21 +62,28 @@ class ExecutorSession:
         self._slots.clear()
 
     def assignment(
-        self, worker_id: int, config: dict[str, Any], **options: Any
+        self,
+        number: int,
+        config: dict[str, Any],
+        *,
+        environment: dict[str, str | None] | None = None,
+        **options: Any,
     ) -> messages.Assignment:
-        """What a worker needs to serve the trial of this number."""
-        trial_dir = self._directory / f"trial_{worker_id}"
-        trial_dir.mkdir(exist_ok=True)
-        info = TrialInfo(
-            trial_id=f"id{worker_id}",
-            trial_name=f"trial_{worker_id}",
-            experiment_name=self._directory.name,
-            trial_dir=str(trial_dir),
-            experiment_dir=str(self._directory),
-            resources=None,
+        """Returns the assignment of a trial.
+
+        Args:
+            number: Number of the trial.
+            config: Its config.
+            environment: Environment variables to set in the worker.
+            **options: Further arguments of :class:`~localtune.trial.trial.Trial`.
+        """
+        path = str(self._directory)
+        trial = Trial(
+            "trial", trial_id=f"id{number}", config=config, experiment_path=path, **options
         )
-        storage = StorageContext(str(self._directory), str(trial_dir))
-        return messages.Assignment(info, dumps(config, "config"), storage, **options)
+        trial.dirname = trial.custom_trial_name = f"trial_{number}"
+        os.makedirs(trial.path, exist_ok=True)
+        return assignment_of(trial, environment)
 
     def start(self, config: dict[str, Any] | None = None, **options: Any) -> int:
         """Starts a worker; returns its id."""
@@ -331,7 +338,7 @@ class ExecutorContract:
     @needs("runs_user_code", "shares_storage")
     def test_output_goes_to_the_trial_files_at_descriptor_level(self, tmp_path: Path) -> None:
         with self.session(tmp_path, wrap_function(prints_in_three_ways)) as session:
-            worker = session.start(output_files=("stdout", "stderr"))
+            worker = session.start(log_to_file=("stdout", "stderr"))
             expect(session.answer(worker), messages.Ready)
             expect(session.ask(worker, messages.Train()), messages.Trained)
             session.end(worker)

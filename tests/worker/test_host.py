@@ -14,9 +14,9 @@ from localtune.error import TrialStopped
 from localtune.testing.chaos import ChaosTrainable
 from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import wrap_function
-from localtune.trial.trial_info import StorageContext, TrialInfo
-from localtune.utils.serialization import dumps
+from localtune.trial.trial import Trial
 from localtune.worker import messages
+from localtune.worker.assignment import assignment_of
 from localtune.worker.host import ProcessHost, TrainableHost, failure_reply
 
 
@@ -127,11 +127,12 @@ def test_an_object_that_only_workers_can_load_stays_closed(
 def construct(
     tmp_path: Path, config: dict[str, Any] | None = None, **options: Any
 ) -> messages.Construct:
-    info = TrialInfo("id", "name", "experiment", str(tmp_path), str(tmp_path), None)
-    storage = StorageContext(str(tmp_path), str(tmp_path))
-    return messages.Construct(
-        messages.Assignment(info, dumps(config or {}, "config"), storage), **options
-    )
+    trial = Trial("name", trial_id="id", config=config, experiment_path=str(tmp_path.parent))
+    trial.dirname = tmp_path.name
+    assignment = assignment_of(trial)
+    # A host that ends early does not put back the environment of this process.
+    assignment.environment = {}
+    return messages.Construct(assignment, **options)
 
 
 def test_another_version_of_the_protocol_is_refused(tmp_path: Path) -> None:

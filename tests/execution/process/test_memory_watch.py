@@ -24,8 +24,9 @@ from localtune.execution.process.memory_watch import MemoryWatch, default_reserv
 from localtune.resources import resource_dict_to_pg_factory
 from localtune.testing.executor_contract import ExecutorSession, expect
 from localtune.trainable.util import wrap_function
-from localtune.trial.trial_info import StorageContext, TrialInfo
+from localtune.trial.trial import Trial
 from localtune.worker import messages
+from localtune.worker.assignment import assignment_of
 from tests.runs.lifecycle.programs import START_METHODS, wait_until
 from tests.small_runs import fit, rows, statuses
 
@@ -51,16 +52,13 @@ class Scene:
 
     def add(self, worker_id: int, held: int, request: float | None = None) -> None:
         resources = {"cpu": 1.0} if request is None else {"cpu": 1.0, "memory": request}
-        info = TrialInfo(
-            trial_id=f"id{worker_id}",
-            trial_name=f"trial_{worker_id}",
-            experiment_name="e",
-            trial_dir="/nowhere",
-            experiment_dir="/nowhere",
-            resources=resource_dict_to_pg_factory(resources),
+        trial = Trial(
+            "trial",
+            trial_id=f"{worker_id}",
+            experiment_path="/nowhere",
+            placement_group_factory=resource_dict_to_pg_factory(resources),
         )
-        assignment = messages.Assignment(info, b"", StorageContext("/nowhere", "/nowhere"))
-        self.watch.assign(worker_id, assignment)
+        self.watch.assign(worker_id, assignment_of(trial))
         self.held[worker_id] = held
 
     def look(self) -> list[int]:
