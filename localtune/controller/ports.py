@@ -109,7 +109,12 @@ class Files(Protocol):
     """The directories of trials; see :class:`localtune.storage.trial_files.TrialFiles`."""
 
     def make(self, trial: Trial, *, is_resumed: bool) -> None:
-        """Makes the directory of a trial that starts for the first time."""
+        """Makes the directory of a trial that starts for the first time.
+
+        Args:
+            trial: The trial. Its ``dirname`` may be another one afterwards.
+            is_resumed: Whether an earlier session may have made the directory already.
+        """
 
     def prepare(self, trial: Trial) -> None:
         """Prepares the directory of a trial that starts again."""
@@ -118,13 +123,23 @@ class Files(Protocol):
         """Returns one clause about what is wrong with a checkpoint, "" if nothing is."""
 
     def remove_leftovers(self, trial: Trial, recorded: Iterable[str]) -> None:
-        """Removes half-written files and unrecorded checkpoints from a trial's directory."""
+        """Removes half-written files and unrecorded checkpoints from a trial's directory.
+
+        Args:
+            trial: A trial that no worker serves.
+            recorded: Paths of the checkpoints that are on record, or are about to be.
+        """
 
     def remove_checkpoint(self, path: str) -> None:
         """Removes a checkpoint that is on record no more."""
 
     def write_error(self, trial: Trial, time_s: float) -> None:
-        """Adds the latest error of a trial to its ``error.txt``."""
+        """Adds the latest error of a trial to its ``error.txt``.
+
+        Args:
+            trial: The failed trial.
+            time_s: Time of the failure, in seconds since the Unix epoch.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,10 +58,14 @@ def make_trial(settings: RunSettings, suggestion: Suggestion, number: int) -> Tr
 
 
 def trial_seed(run_seed: int, number: int) -> int:
-    """Seed of a trial: depends on the run's seed and on the trial's number alone.
+    """Returns the seed of a trial, which depends on the arguments alone.
+
+    Args:
+        run_seed: Seed of the run.
+        number: Number of the trial in its run.
 
     Returns:
-        At least 0 and below 2**32, which every library takes.
+        A number from 0 to 2**32 - 1, which every library accepts.
     """
     digest = hashlib.sha256(f"{run_seed}/{number}".encode()).digest()
     return int.from_bytes(digest[:4], "little")

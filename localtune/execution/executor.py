@@ -218,7 +218,12 @@ class Executor(ABC):
 
     @abstractmethod
     def send(self, worker_id: int, command: messages.Command) -> None:
-        """Sends a command to a worker that has none in flight."""
+        """Sends a command to a worker.
+
+        Args:
+            worker_id: A worker that has no command in flight.
+            command: The command.
+        """
 
     @abstractmethod
     def stop_worker(self, worker_id: int, reason: str, *, force: bool = False) -> None:

@@ -99,7 +99,12 @@ def gpu_ids(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
 
 
 def thread_environment(cpus: float, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Variables that keep numerical libraries to the CPUs of a trial, unless the user set them."""
+    """Returns the variables that limit numerical libraries to the CPUs of a trial.
+
+    Args:
+        cpus: Number of CPUs of the trial.
+        environ: Environment whose variables are left as they are; None is this process's own.
+    """
     environ = os.environ if environ is None else environ
     threads = str(max(int(cpus), 1))
     return {name: threads for name in THREAD_VARIABLES if name not in environ}

@@ -84,7 +84,12 @@ class StateStore(Protocol):
     """Where the checkpoints of simulated trials are."""
 
     def save(self, path: str, state: bytes) -> None:
-        """Keeps a state under the path of its checkpoint."""
+        """Keeps the state of a checkpoint.
+
+        Args:
+            path: Path of the checkpoint.
+            state: The pickled state.
+        """
 
     def load(self, path: str) -> bytes:
         """The state of a checkpoint. Raises OSError or KeyError if there is none."""

@@ -38,7 +38,12 @@ def line_width(line: Line) -> int:
 
 
 def crop(line: Line, width: int) -> Line:
-    """Returns a line of at most ``width`` columns; an ellipsis marks a cut."""
+    """Returns a line that is cut to a width; an ellipsis marks the cut.
+
+    Args:
+        line: The line.
+        width: Maximum width, in columns of a terminal.
+    """
     if line_width(line) <= width:
         return line
     left = width

@@ -39,16 +39,21 @@ def probed(trainable: type[Trainable]) -> type[Trainable]:
 
 
 def leftovers_path(directory: str, pid: int) -> str:
-    """The file that a worker writes."""
+    """Returns the path of the file that a worker writes.
+
+    Args:
+        directory: Directory of the experiment.
+        pid: Process id of the worker.
+    """
     return os.path.join(directory, f"left_by_{pid}.json")
 
 
 def write_leftovers(directory: str, threads_before: set[int | None]) -> None:
-    """Writes which processes and threads user code has left running.
+    """Writes a file that names the processes and threads that user code has left running.
 
     Args:
-        directory: Where to.
-        threads_before: Identifiers of the threads that were there first.
+        directory: Directory of the experiment.
+        threads_before: Identifiers of the threads that ran before user code did.
     """
     left = {
         "processes": _processes(),

@@ -183,7 +183,16 @@ def connect_histories(callbacks: CallbackList, db: ExperimentDB, to_mend: list[T
 
 
 def restore_scheduler(db: ExperimentReader, trials: list[Trial], scheduler: TrialScheduler) -> None:
-    """Brings the scheduler to where it was."""
+    """Restores the state of the scheduler.
+
+    Args:
+        db: Has the state.
+        trials: The trials that the state refers to.
+        scheduler: The scheduler, set up already.
+
+    Raises:
+        StorageError: if the state cannot be read.
+    """
     state = db.get("scheduler")
     if state is not None:
         loaded = _loaded(state, trials, "scheduler")
@@ -233,7 +242,12 @@ def _unreadable(whose: str, error: Exception) -> StorageError:
 
 
 def restore_callbacks(callbacks: CallbackList, db: ExperimentReader) -> None:
-    """Brings the callbacks to where they were."""
+    """Restores the states of the callbacks.
+
+    Args:
+        callbacks: The callbacks.
+        db: Has the states.
+    """
     states = db.get("callbacks", list)
     if states is None:
         return

@@ -102,7 +102,7 @@ class Repeater(SearcherWrapper):
         return config
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Does nothing: the searcher gets only the mean over all repetitions."""
+        return  # The searcher gets only the mean over all repetitions.
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -23,7 +23,13 @@ class SampledDomain(Protocol):
         """Draws one value with log-uniform probability."""
 
     def draw_quantized(self, sampler: Sampler, q: float, rng: random.Random) -> Any:
-        """Draws a value with a sampler, and rounds it to a multiple of ``q``."""
+        """Draws a value and rounds it to a multiple of ``q``.
+
+        Args:
+            sampler: Draws the value.
+            q: Step between the values.
+            rng: Source of random numbers.
+        """
 
 
 class Sampler:

@@ -86,7 +86,15 @@ class ExecutorSession:
         return assignment_of(trial, environment)
 
     def start(self, config: dict[str, Any] | None = None, **options: Any) -> int:
-        """Starts a worker; returns its id."""
+        """Starts a worker for a new trial.
+
+        Args:
+            config: The trial's config; None is an empty one.
+            **options: See :meth:`assignment`.
+
+        Returns:
+            The worker's id.
+        """
         slot = self.executor.reserve(_ONE_CPU)
         assert slot is not None, "the executor has no CPU left"
         self._next_id += 1
@@ -100,7 +108,12 @@ class ExecutorSession:
         return self._next_id
 
     def ask(self, worker_id: int, command: messages.Command) -> messages.Reply | WorkerExit:
-        """Sends a command and waits for its reply, or for the worker's end."""
+        """Sends a command and waits for its reply, or for the worker's end.
+
+        Args:
+            worker_id: A worker that has no command in flight.
+            command: The command.
+        """
         self.executor.send(worker_id, command)
         return self.answer(worker_id)
 
@@ -113,7 +126,12 @@ class ExecutorSession:
         return replies.pop(0) if replies else self._exits[worker_id]
 
     def end(self, worker_id: int, *, force: bool = False) -> WorkerExit:
-        """Stops a worker and waits until it has ended."""
+        """Stops a worker and waits until it has ended.
+
+        Args:
+            worker_id: The worker.
+            force: Whether to kill it.
+        """
         self.executor.stop_worker(worker_id, "the test is over", force=force)
         return self.exit_of(worker_id)
 
@@ -144,7 +162,12 @@ class ExecutorSession:
 
 
 def expect(reply: object, kind: type[Any]) -> Any:
-    """Returns the reply if it is of this kind; fails with what it says instead."""
+    """Returns a reply whose type was checked.
+
+    Args:
+        reply: A reply, or the exit of a worker.
+        kind: The type that the reply must have.
+    """
     assert isinstance(reply, kind), f"expected {kind.__name__}, got {reply!r}"
     return reply
 

@@ -17,7 +17,7 @@ from localtune.config.run import RunConfig
 from localtune.config.tune import TuneConfig
 from localtune.controller.controller import Controller
 from localtune.controller.loop import ExperimentLoop
-from localtune.controller.ports import Ports
+from localtune.controller.ports import Files, Notices, Ports, Records
 from localtune.execution.simulated import SimulatedExecutor
 from localtune.execution.simulated_host import MakeTrainable
 from localtune.resources import PlacementGroupFactory
@@ -168,12 +168,12 @@ def simulate(
     )
 
 
-class SimulationLog:
-    """The records, notices and files of a simulated run: writes down what happens.
+class SimulationLog(Records, Notices, Files):
+    """The records, notices and files of a simulated run. Keeps the events in memory.
 
     Args:
         executor: Keeps the checkpoints in memory.
-        metric: Name of the metric whose value events tell.
+        metric: Name of the metric whose values the events hold.
         validate: Called after each turn of the loop; None calls nothing.
 
     Attributes:
@@ -194,11 +194,10 @@ class SimulationLog:
     # -- records ----------------------------------------------------------------------------------
 
     def is_from_before(self, trial: Trial) -> bool:
-        """Returns False: no session came before this one."""
-        return False
+        return False  # No session came before this one.
 
     def persist(self, trial: Trial) -> None:
-        """Notes the changes that no hook tells: a new trial, a pause, another config."""
+        # No hook tells of a new trial, a pause or another config.
         known = self._known.get(trial.trial_id)
         self._known[trial.trial_id] = (trial.status, trial.config)
         if known is None:
@@ -210,39 +209,35 @@ class SimulationLog:
             self._note(trial.trial_id, "paused")
 
     def add_result(self, trial: Trial, number: int, result: dict[str, Any]) -> None:
-        """Does nothing: the hook has told the result."""
+        return  # The hook has told the result.
 
     def checkpoint_paths(self, trial: Trial) -> tuple[str, ...]:
-        """Returns nothing: no record is kept."""
         return ()
 
     def seconds_left(self) -> float | None:
-        """Returns None: nothing waits to be written."""
-        return None
+        return None  # Nothing waits to be written.
 
     def secure(self, trial: Trial) -> None:
-        """Does nothing: nothing is written."""
+        return  # Nothing is written.
 
     def cut(self, trial: Trial) -> None:
-        """Does nothing: nothing is written."""
+        return  # Nothing is written.
 
     def write(self) -> None:
-        """Does nothing: nothing is written."""
+        return  # Nothing is written.
 
     def write_all(self) -> None:
-        """Does nothing: nothing is written."""
+        return  # Nothing is written.
 
     def rescue_results(self) -> None:
-        """Does nothing: nothing is written."""
+        return  # Nothing is written.
 
     # -- notices ----------------------------------------------------------------------------------
 
     def wants(self, hook: str) -> bool:
-        """Returns whether a hook leads to an event."""
         return hook in _WHAT
 
     def notify(self, hook: str, **arguments: Any) -> None:
-        """Notes the event of a hook."""
         what = _WHAT.get(hook)
         if what is None:
             return
@@ -258,36 +253,31 @@ class SimulationLog:
         self._note(trial_id, what, result[TRAINING_ITERATION], value)
 
     def tick(self, trials: list[Trial]) -> None:
-        """Checks the controller's invariants, if that is wanted."""
         if self._validate is not None:
             self._validate()
 
     def warn(self, message: str) -> None:
-        """Notes a warning."""
         self._note("", "warning: " + message)
 
     # -- files ------------------------------------------------------------------------------------
 
     def make(self, trial: Trial, *, is_resumed: bool) -> None:
-        """Names the directory of a trial; it is never made."""
-        trial.dirname = trial.trial_id
+        trial.dirname = trial.trial_id  # The directory is never made.
 
     def damage(self, tracked: TrackedCheckpoint) -> str:
-        """Returns "": memory is not damaged."""
-        return ""
+        return ""  # Memory is not damaged.
 
     def remove_checkpoint(self, path: str) -> None:
-        """Gives up the state that is kept in memory."""
         self._executor.forget_checkpoint(path)
 
     def prepare(self, trial: Trial) -> None:
-        """Does nothing: there is no directory."""
+        return  # There is no directory.
 
     def remove_leftovers(self, trial: Trial, recorded: Iterable[str]) -> None:
-        """Does nothing: there is no directory."""
+        return  # There is no directory.
 
     def write_error(self, trial: Trial, time_s: float) -> None:
-        """Does nothing: there is no directory."""
+        return  # There is no directory.
 
     def _note(
         self, trial_id: str, what: str, iteration: int | None = None, value: Any = None

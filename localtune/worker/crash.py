@@ -8,7 +8,7 @@ import os
 _MAX_BYTES = 64 * 1024
 _CRASHED_THREAD = "Current thread "
 _PACKAGE_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# What calls user code; elsewhere in the package there is code that trials run, such as examples.
+# These packages call user code. Others hold code that trials run, for example the examples.
 _CALLERS = tuple(
     f'  File "{os.path.join(_PACKAGE_DIR, name)}{os.sep}'
     for name in ("worker", "trainable", "execution")
@@ -17,10 +17,14 @@ _OWN_FRAMES = (*_CALLERS, '  File "<string>"')
 
 
 def write_crashes_to(private_dir: str, worker_id: int) -> str:
-    """Lets a fatal signal leave the Python stack in a file.
+    """Has Python write its stack to a file when a fatal signal ends this process.
+
+    Args:
+        private_dir: Directory of the file.
+        worker_id: The worker that this process is.
 
     Returns:
-        Its path; "" where it cannot be made, and the stack goes to the standard error.
+        Path of the file; "" if it cannot be made. Then the stack goes to the standard error.
     """
     import faulthandler
 
@@ -35,7 +39,16 @@ def write_crashes_to(private_dir: str, worker_id: int) -> str:
 
 
 def take_crash(private_dir: str, worker_id: int, exit_code: int | None) -> str:
-    """What a worker has left in its file, which is removed; "" if it ended well."""
+    """Returns the stack that a worker has written when it crashed, and removes the file.
+
+    Args:
+        private_dir: Directory of the file.
+        worker_id: A worker that has ended.
+        exit_code: Its exit code; None is not known.
+
+    Returns:
+        The stack; "" if the worker ended well or wrote none.
+    """
     path = _crash_path(private_dir, worker_id)
     text = ""
     with contextlib.suppress(OSError):

@@ -380,7 +380,12 @@ class MainThreadDriver:
 
 
 def failure_reply(command: str, error: BaseException) -> messages.Failed:
-    """Describes an exception of user code for the parent."""
+    """Returns the reply that describes an exception of user code.
+
+    Args:
+        command: Name of the command that failed.
+        error: The exception.
+    """
     import traceback
 
     if isinstance(error, SystemExit):

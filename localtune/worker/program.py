@@ -63,10 +63,14 @@ def children_main(program_path: str) -> str:
 
 
 def find_in_main(name: str, program_path: str) -> Any:
-    """The value of a name that the ``__main__`` of a spawned process lacks; loads the program.
+    """Returns the value of a name that is missing from ``__main__``; loads the program first.
+
+    Args:
+        name: The name.
+        program_path: File with the pickled trainable.
 
     Raises:
-        AttributeError: if the trainable refers to no such name.
+        AttributeError: if the trainable does not refer to such a name.
     """
     main = sys.modules["__main__"]
     if name.startswith("__"):

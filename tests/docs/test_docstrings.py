@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.docs.definitions import definitions
 from tests.docs.reference import documented_modules, names_of
 
 EVERYTHING = sorted(
@@ -73,3 +74,23 @@ def test_arguments_are_found_in_docstrings() -> None:
     text = "\n".join(["Does.", "", "Args:", *arguments, "", "End: no."])
 
     assert documented_arguments(text) == ["first", "rest", "x", "y"]
+
+
+def test_a_docstring_of_several_arguments_describes_them() -> None:
+    # An override has the docstring of its base class. A docstring may refer to another method.
+    undescribed = [
+        each.name
+        for each in definitions()
+        if each.docstring and len(each.arguments) > 1 and not each.is_override
+        if "\nArgs:\n" not in each.docstring and not each.docstring.startswith("See :meth:")
+    ]
+    assert undescribed == []
+
+
+def test_the_first_line_of_a_docstring_is_a_sentence() -> None:
+    unended = [
+        each.name
+        for each in definitions()
+        if each.docstring and not each.docstring.partition("\n")[0].endswith(".")
+    ]
+    assert unended == []

@@ -21,7 +21,13 @@ class Deadlines:
         self._due: dict[int, tuple[float, Step]] = {}  # {worker id: (when, what)}
 
     def set(self, worker_id: int, after_s: float, step: Step) -> None:
-        """Lets ``step`` be due in so many seconds, and nothing else for this worker."""
+        """Sets the deadline of a worker, in place of an earlier one.
+
+        Args:
+            worker_id: The worker.
+            after_s: Seconds from now.
+            step: The step that is due then.
+        """
         self._due[worker_id] = (time.monotonic() + after_s, step)
 
     def drop(self, worker_id: int) -> None:

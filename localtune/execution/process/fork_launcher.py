@@ -13,14 +13,14 @@ from typing import Any
 from localtune.execution.executor import WorkerExit
 from localtune.execution.process.guard_client import GuardClient
 from localtune.execution.process.launcher import ExitHandler, Launcher, Program
-from localtune.execution.process.template_client import TemplateClient, not_started
+from localtune.execution.process.template_client import Observer, TemplateClient, not_started
 from localtune.execution.process.waiter import Waiter
 from localtune.utils.messages import get_logger
 
 logger = get_logger(__name__)
 
 
-class ForkLauncher(Launcher):
+class ForkLauncher(Launcher, Observer):
     """Starts workers through templates.
 
     Args:
@@ -107,12 +107,11 @@ class ForkLauncher(Launcher):
         return client
 
     def on_worker_exit(self, worker_id: int, exit: WorkerExit) -> None:
-        """Called by a template's client when a worker has ended."""
         del self._owners[worker_id]
         self.on_exit(worker_id, exit)
 
     def on_refusal(self, client: TemplateClient, reason: str) -> None:
-        """Called by a client whose template must not fork: one that preloads nothing takes over."""
+        # A template that preloads nothing takes over.
         if self._preload != ():
             self._preload = ()
             logger.warning(

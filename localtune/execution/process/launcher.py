@@ -88,7 +88,12 @@ class Launcher(ABC):
 
     @abstractmethod
     def send_signal(self, worker_id: int, signum: int) -> None:
-        """Signals a worker (SIGKILL: with all that it started). Nothing if it has ended."""
+        """Sends a signal to a worker; does nothing if the worker has ended.
+
+        Args:
+            worker_id: The worker.
+            signum: Number of the signal. SIGKILL also goes to all processes that it started.
+        """
 
     def withdraw(self, worker_id: int) -> bool:
         """Takes back a launch that has not begun, if it has not; its exit is told then.

@@ -123,14 +123,27 @@ class MemoryWatch:
         self._oom_kill_count = machine.oom_kill_count()
 
     def assign(self, worker_id: int, assignment: messages.Assignment) -> None:
-        """Takes in which trial a worker serves from now on."""
+        """Notes the trial that a worker serves from now on.
+
+        Args:
+            worker_id: The worker.
+            assignment: Names the trial, and the memory that it asks for.
+        """
         trial = assignment.trial
         limit = request_of(trial.resources).get("memory") if trial.resources is not None else None
         tenant = _Tenant(worker_id, trial.trial_name, limit, next(self._numbers))
         self._tenants[worker_id] = tenant
 
     def release(self, worker_id: int, exit: WorkerExit) -> WorkerExit:
-        """Takes in that a worker has ended; says so if want of memory was the cause."""
+        """Notes that a worker has ended.
+
+        Args:
+            worker_id: The worker.
+            exit: How it ended, as far as its launcher knows.
+
+        Returns:
+            The exit, with a note if a lack of memory was the cause.
+        """
         tenant = self._tenants.pop(worker_id)
         if tenant.verdict is not None and exit.exit_code != 0:
             note, is_shortage = tenant.verdict.note, tenant.verdict.is_shortage
@@ -236,7 +249,15 @@ class MemoryWatch:
 
 
 def check_settings(check_s: float | None, reserve_bytes: float | None) -> None:
-    """Raises ValueError for settings of :class:`ProcessExecutor` that make no sense."""
+    """Checks settings of :class:`ProcessExecutor`.
+
+    Args:
+        check_s: ``memory_check_s``.
+        reserve_bytes: ``memory_reserve_bytes``.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
     if check_s is not None and not check_s > 0:
         raise ValueError(
             f"memory_check_s must be more than 0 seconds, or None to never look, but got {check_s}."

@@ -38,7 +38,11 @@ class Packet(NamedTuple):
 
 
 def send(control: socket.socket, packet: Packet) -> None:
-    """Sends a packet; the end of a payload that is too long is left out.
+    """Sends a packet.
+
+    Args:
+        control: Socket to the other side.
+        packet: The packet. The end of a payload that is too long is left out.
 
     Raises:
         OSError: if the other side has gone.

@@ -45,7 +45,12 @@ def main(input_fd: int, settings: dict[str, Any]) -> None:
 
 
 def kill_tree(pid: int, *, group: bool) -> None:
-    """Kills a process, its descendants, and its process group if it leads one."""
+    """Kills a process and its descendants.
+
+    Args:
+        pid: The process.
+        group: Whether it leads a process group, which is killed too.
+    """
     import psutil
 
     family: list[psutil.Process] = []

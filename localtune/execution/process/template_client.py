@@ -37,13 +37,23 @@ def not_started(reason: str) -> WorkerExit:
 
 
 class Observer(Protocol):
-    """Is told what a template reports."""
+    """Handles the reports of a template."""
 
     def on_worker_exit(self, worker_id: int, exit: WorkerExit) -> None:
-        """A worker has ended, or will never start."""
+        """Handles the end of a worker.
+
+        Args:
+            worker_id: A worker that has ended, or will never start.
+            exit: How it ended.
+        """
 
     def on_refusal(self, client: TemplateClient, reason: str) -> None:
-        """The template must not fork."""
+        """Handles the report of a template that must not fork.
+
+        Args:
+            client: The client of the template.
+            reason: One clause for the user.
+        """
 
 
 class TemplateClient:
@@ -88,7 +98,12 @@ class TemplateClient:
         waiter.register(control, self._on_readable)
 
     def fork(self, worker_id: int, theirs: Any, output_fd: int | None) -> None:
-        """Asks for a worker that talks through ``theirs`` and prints to ``output_fd``.
+        """Asks the template for a worker.
+
+        Args:
+            worker_id: Never used before.
+            theirs: The worker's end of its pipe; owned from now on.
+            output_fd: Descriptor that the worker prints to; None is the template's own output.
 
         Raises:
             OSError: if the system refuses to pass descriptors on.
@@ -145,7 +160,12 @@ class TemplateClient:
         self._observer.on_worker_exit(worker_id, WorkerExit(-signal.SIGKILL))
 
     def send_signal(self, worker_id: int, signum: int) -> None:
-        """Signals a worker, or takes it back if it has not started."""
+        """Sends a signal to a worker, or withdraws the worker if it has not started.
+
+        Args:
+            worker_id: The worker; one that has ended gets no signal.
+            signum: Number of the signal.
+        """
         pidfd = self._pidfds.get(worker_id)
         if pidfd is not None:
             with contextlib.suppress(ProcessLookupError):

@@ -53,7 +53,13 @@ class Waiter:
         return self._poll is not None
 
     def register(self, source: Any, handler: Callable[[], None]) -> None:
-        """Calls ``handler`` whenever ``source`` is readable (or, a process, has ended)."""
+        """Calls a handler whenever a source is readable.
+
+        Args:
+            source: A pipe, a socket, a descriptor, or the handle of a process, which is readable
+                when the process has ended.
+            handler: Called by :meth:`wait`.
+        """
         if self._poll is not None:
             fd = _descriptor(source)
             self._watch(fd, _READABLE | (_HAS_ROOM if fd in self._room_handlers else 0))
@@ -71,7 +77,12 @@ class Waiter:
             del self._handlers[source]
 
     def await_room(self, fd: int, handler: Callable[[], None]) -> None:
-        """Calls ``handler`` whenever ``fd`` has room for more, or cannot be written any more."""
+        """Calls a handler whenever a descriptor can be written, or has failed.
+
+        Args:
+            fd: The descriptor.
+            handler: Called by :meth:`wait`.
+        """
         self._watch(fd, _HAS_ROOM | (_READABLE if fd in self._handlers else 0))
         self._room_handlers[fd] = handler
 

@@ -1,4 +1,4 @@
-"""``localtune check``: is a trainable right, before a sweep is paid for?"""
+"""``localtune check``: checks a trainable before a sweep."""
 
 from __future__ import annotations
 
