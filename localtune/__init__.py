@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from localtune._version import __version__
 
-# Type checkers take it for true. The module `typing` would be most of what an import costs.
+# Type checkers assume that it is true. The module `typing` would be most of the import time.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -107,7 +107,7 @@ _NAMES = {
     "config.tune": ("TuneConfig",),
     "tuner": ("Tuner",),
 }
-# What scripts reach as attributes: `tune.schedulers.FIFOScheduler`.
+# Modules that scripts use as attributes: `tune.schedulers.FIFOScheduler`.
 _SUBPACKAGES = frozenset(
     {
         "analysis",

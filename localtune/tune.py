@@ -107,11 +107,11 @@ def run(
         fail_fast: See :class:`~localtune.FailureConfig`.
         restore: Checkpoint directory that each trial starts from.
         resume: True or ``"AUTO"`` goes on with the experiment ``name``; suffixes ``+ERRORED``,
-            ``+RESTART_ERRORED``, ``+ERRORED_ONLY``, ``+RESTART_ERRORED_ONLY`` say what becomes
-            of failed trials.
+            ``+RESTART_ERRORED``, ``+ERRORED_ONLY``, ``+RESTART_ERRORED_ONLY`` say whether failed
+            trials go on or start anew.
         resume_config: The same in detail.
-        if_exists: See :class:`~localtune.RunConfig`; the default is ``"add"``. ``resume`` means
-            ``"resume"``, and goes with no other one.
+        if_exists: See :class:`~localtune.RunConfig`; the default is ``"add"``, with ``resume`` it
+            is ``"resume"``.
         reuse_actors: See :class:`~localtune.TuneConfig`.
         raise_on_failed_trial: Whether to raise if a trial did not end well.
         callbacks: See :class:`~localtune.RunConfig`.
@@ -129,7 +129,7 @@ def run(
         The trials and their results.
 
     Raises:
-        TuneError: if the run failed; if a trial did and ``raise_on_failed_trial`` is set.
+        TuneError: if the run failed, or a trial failed and ``raise_on_failed_trial`` is set.
         ValueError: for a value that makes no sense.
     """
     _refuse_removed(chdir_to_trial_dir, local_dir)
@@ -228,7 +228,7 @@ def run_experiments(
         All trials.
 
     Raises:
-        TuneError: for a spec that is none, a failed run, or failed trials.
+        TuneError: for an invalid spec, a failed run, or failed trials.
     """
     tune_config = TuneConfig(scheduler=scheduler, reuse_actors=reuse_actors)
     run_config = RunConfig(
@@ -244,7 +244,7 @@ def run_experiments(
 def _taking(
     resume: bool | str | None, resume_config: ResumeConfig | None, if_exists: str | None
 ) -> tuple[ResumeConfig | None, str]:
-    """How to go on with an earlier run (None begins a new one), and ``if_exists``."""
+    """Returns the config for going on with an earlier run, or None, and ``if_exists``."""
     given = resume_config or parse_resume(resume)
     if if_exists is None:
         return given, "add"
@@ -268,7 +268,7 @@ def _run_all(
     check_executor(executor)
     directories = []
     for spec in specs:
-        # Before the first one begins: what cannot be sent to a worker cannot be run.
+        # Checks all configs before the first run begins.
         dumps(spec.param_space, "config")
         directory = directory_of(spec.run_config)
         directory.resume = resume
@@ -291,7 +291,7 @@ def _run_all(
 
 
 def _as_list(callbacks: Any) -> Any:
-    """A tuple of callbacks as a list; other values are checked with the specification."""
+    """Returns a tuple of callbacks as a list. The specification checks other values."""
     return list(callbacks) if isinstance(callbacks, tuple) else callbacks
 
 
@@ -326,11 +326,11 @@ _RESUME_SUFFIXES: dict[str, dict[str, ResumeConfig.ResumeType]] = {
 
 
 def parse_resume(resume: bool | str | None) -> ResumeConfig | None:
-    """What the ``resume`` argument of :func:`run` means; None is not to resume.
+    """Returns the config for the ``resume`` argument of :func:`run`; None does not resume.
 
     Raises:
-        ValueError: for a word that is not known.
-        DeprecationWarning: for a word of old versions.
+        ValueError: for an unknown value.
+        DeprecationWarning: for a value of old versions.
     """
     if not resume:
         return None

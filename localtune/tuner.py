@@ -1,4 +1,4 @@
-"""Tuner: the main entry."""
+"""Tuner: the main entry point."""
 
 from __future__ import annotations
 
@@ -45,11 +45,12 @@ class Tuner:
             (``tune.grid_search([...])``) and dicts of these.
         tune_config: What to optimise, with how many trials.
         run_config: Where to keep the run, when to stop it.
-        executor: Where trials run: None is one process each, ``"inprocess"`` is this process
-            (for debuggers), or an instance such as ``ProcessExecutor(num_cpus=4)``.
+        executor: Where trials run: None runs each in a process of its own, ``"inprocess"`` runs
+            them in this process (for debuggers). Or an instance such as
+            ``ProcessExecutor(num_cpus=4)``.
 
     Raises:
-        TuneError: without a trainable, or for one that is none.
+        TuneError: without a trainable, or for an object that is no trainable.
         ValueError: for a value that makes no sense.
         TypeError: for a trainable that cannot be sent to workers; names the variable to blame.
         StorageError: if the experiment's directory could not be written. Nothing is written
@@ -82,7 +83,7 @@ class Tuner:
             raise TuneError("A Tuner needs a trainable: a function, a Trainable class, or a name.")
         if _taken_up is None:
             spec = specify(trainable, param_space, tune_config, run_config, saves_at_end=True)
-            # Whatever can be known to be wrong is told now. Nothing is written before fit().
+            # Errors that can be found now are raised now. Nothing is written before fit().
             dumps_with_parameters(get_trainable_cls(spec.trainable_name), name="The trainable")
             directory = directory_of(spec.run_config)
             directory.files[TUNER_FILE] = spec.save()
@@ -108,8 +109,7 @@ class Tuner:
             The results of all trials, failed ones included.
 
         Raises:
-            TuneError: if the run itself failed (not: a trial), or a trial did with
-                ``fail_fast="raise"``.
+            TuneError: if the run itself failed, or a trial failed with ``fail_fast="raise"``.
             ValueError: for a search space or a setting that cannot be used.
         """
         if self._is_used:
@@ -130,10 +130,10 @@ class Tuner:
         return ResultGrid(self._analysis)
 
     def get_results(self) -> ResultGrid:
-        """The results of the last :meth:`fit`, or those found by :meth:`restore`.
+        """Returns the results of the last :meth:`fit`, else those that :meth:`restore` found.
 
         Raises:
-            RuntimeError: before either.
+            RuntimeError: if there are no results yet.
         """
         if self._analysis is None:
             raise RuntimeError("There are no results yet: call fit() first.")
@@ -153,9 +153,9 @@ class Tuner:
 
     @classmethod
     def can_restore(cls, path: str | os.PathLike[str], storage_filesystem: Any = None) -> bool:
-        """Whether a directory holds an experiment that :meth:`restore` can take up.
+        """Returns whether a directory holds an experiment that :meth:`restore` can take up.
 
-        There is none before :meth:`fit`: making a Tuner writes nothing.
+        A Tuner writes nothing before :meth:`fit`.
 
         Args:
             path: Directory of the experiment, or its URI.
@@ -187,17 +187,17 @@ class Tuner:
         """Takes up an experiment that was interrupted, or whose trials failed.
 
         Args:
-            path: Directory of the experiment; it may have been moved. Or its URI.
+            path: Directory of the experiment, or its URI. The directory may have been moved.
             trainable: The trainable of the experiment, as it was given to the Tuner.
             resume_unfinished: Whether trials that did not end go on from their checkpoints.
             resume_errored: Whether failed trials go on from their checkpoints.
             restart_errored: Whether failed trials start anew.
-            param_space: The search space again, if it holds objects that do not survive a
-                restart; must have the same keys.
+            param_space: The search space again, with the same keys; needed if it holds objects
+                that cannot be saved.
             storage_filesystem: See :class:`~localtune.RunConfig`.
             executor: See :class:`Tuner`.
-            trust: Read the experiment though another user could have written it.
-            run: Number of the run that is taken up, from 1; None is the latest.
+            trust: Whether to read an experiment that another user could have written.
+            run: Number of the run to take up, from 1; None is the latest.
 
         Returns:
             A Tuner; call :meth:`fit` to go on.
@@ -261,12 +261,12 @@ class Tuner:
 
 @dataclasses.dataclass
 class _TakenUp:
-    """What a Tuner runs, and where.
+    """A prepared run of a Tuner.
 
     Attributes:
-        spec: What it runs.
-        directory: Where it keeps the results, and how it takes earlier ones.
-        analysis: The results that are there; None if there are none yet.
+        spec: The specification of the run.
+        directory: The directory of the experiment, and how the run uses earlier results.
+        analysis: The earlier results; None without any.
     """
 
     spec: RunSpec
@@ -275,11 +275,12 @@ class _TakenUp:
 
 
 def _with_new_deciders(spec: RunSpec, content: bytes) -> RunSpec:
-    """The specification with all deciders as they were before the last run.
+    """Returns a specification whose deciders have no state of a run.
 
     Args:
-        spec: Its searcher, scheduler and stop conditions carry the state of that run.
-        content: As it was saved.
+        spec: The specification of the last run; its searcher, scheduler and stop conditions hold
+            the state of that run.
+        content: The specification as it was saved before that run.
     """
     saved = RunSpec.load(content)
     tune_config = dataclasses.replace(

@@ -1,4 +1,4 @@
-"""CheckpointConfig: when checkpoints are made, and which are kept."""
+"""CheckpointConfig: when checkpoints are made and which are kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class CheckpointConfig:
 
     Args:
         num_to_keep: How many checkpoints of a trial to keep (plus the newest); None keeps all.
-        checkpoint_score_attribute: Metric that ranks them; None ranks by time.
+        checkpoint_score_attribute: Metric that ranks the checkpoints; None ranks them by time.
         checkpoint_score_order: ``"max"`` or ``"min"``.
         checkpoint_frequency: Save every so many iterations; 0 is never. Classes only.
         checkpoint_at_end: Save when a trial ends. None is True for classes in a

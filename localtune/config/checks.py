@@ -8,11 +8,11 @@ Config = TypeVar("Config")
 
 
 def config_of(kind: type[Config], name: str, given: Any) -> Config:
-    """The config that was given, or the default one in place of None.
+    """Returns a config, the default one in place of None.
 
     Args:
-        kind: Its class.
-        name: The argument that it was given as.
+        kind: Class of the config.
+        name: Name of the argument, for the error.
         given: The config, or None.
 
     Raises:
@@ -40,7 +40,7 @@ def check_metric_and_mode(metric: Any, mode: Any) -> None:
         mode: ``"min"`` or ``"max"``.
 
     Raises:
-        ValueError: for another mode, or a metric that is no name.
+        ValueError: for another mode, or a metric that is no text.
     """
     if mode is not None and mode not in ("min", "max"):
         raise ValueError(f"mode must be 'min' or 'max', but got {mode!r}.")

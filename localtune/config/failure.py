@@ -1,4 +1,4 @@
-"""FailureConfig: what happens when trials fail."""
+"""FailureConfig: how a run handles failed trials."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from typing import Any
 
 @dataclass
 class FailureConfig:
-    """What happens when trials fail.
+    """How a run handles failed trials.
 
     Args:
         max_failures: How often one trial is restarted from its latest checkpoint; -1 is
             without end.
         fail_fast: True ends the run at the first failure; ``"raise"`` also raises the error.
-        iteration_timeout_s: Seconds after which a step (or a setup, save, restore) that has not
-            come back is a failure of its trial; None is no limit.
-        trial_timeout_s: Seconds of running, over its whole life, after which a trial has failed;
-            it is not retried. None is no limit.
-        retry_wait_s: Seconds from a failure to the next try; doubles with each failure of the
+        iteration_timeout_s: Most seconds that a step (or a setup, save, restore) may take; then
+            the trial has failed. None is no limit.
+        trial_timeout_s: Most seconds that a trial may run over its whole life; then it has failed
+            and is not retried. None is no limit.
+        retry_wait_s: Seconds from a failure to the next try. They double with each failure of the
             trial, up to 300.
         max_failed_trials: How many trials may fail for good before the run ends early; -1 is
-            without end. None ends it when 20 trials have failed and none has given a result.
+            without end. None ends the run when 20 trials have failed and no trial has reported a
+            result.
 
     Raises:
         ValueError: for another value, or for ``fail_fast`` and ``max_failures`` at once.

@@ -1,4 +1,4 @@
-"""ResumeConfig: what happens to each kind of trial when a run is taken up again."""
+"""ResumeConfig: which trials go on when a run is taken up again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 
 @dataclass
 class ResumeConfig:
-    """What happens to each kind of trial when a run is taken up again.
+    """Which trials go on when a run is taken up again.
 
     Args:
         finished: Trials that ended well.
@@ -17,7 +17,7 @@ class ResumeConfig:
     """
 
     class ResumeType(Enum):
-        """RESUME goes on from the latest checkpoint, RESTART anew, SKIP leaves it as it is."""
+        """RESUME continues from the latest checkpoint, RESTART from scratch, SKIP does nothing."""
 
         RESUME = "resume"
         RESTART = "restart"

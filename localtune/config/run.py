@@ -1,4 +1,4 @@
-"""How a run is carried out and kept: RunConfig and the configs inside it."""
+"""RunConfig: how a run is carried out and stored."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ _MAX_NAME_BYTES = 255
 
 @dataclass
 class RunConfig:
-    """Where a run is kept, when it stops, how failures and checkpoints are treated.
+    """How a run is carried out and stored.
 
     Args:
         name: Name of the experiment's directory. None makes one of the trainable's name,
             the time and a random ending.
-        storage_path: Absolute directory, or one that starts with ``~``; None is
-            ``~/localtune_results``. Or the URI of remote storage (``s3://bucket/sweeps``).
+        storage_path: Absolute directory, or one that starts with ``~``, or the URI of remote
+            storage (``s3://bucket/sweeps``). None is ``~/localtune_results``.
         storage_filesystem: A file system object of fsspec or pyarrow that ``storage_path`` is in;
             None finds it by the URI.
         failure_config: See :class:`FailureConfig`.
@@ -56,9 +56,8 @@ class RunConfig:
             a :class:`~localtune.Stopper`, or a list of stoppers.
         callbacks: Called at each step of a trial's life.
         progress_reporter: Shows progress instead of the built-in output.
-        if_exists: What happens if an experiment of that name is there already: ``"add"`` adds a run
-            to it, and a warning says what is there; ``"error"`` refuses; ``"resume"`` goes on with
-            its latest run, or starts if there is none.
+        if_exists: What to do if there is an experiment of that name: ``"add"`` adds a run to it
+            and warns, ``"error"`` raises an error, ``"resume"`` goes on with its latest run.
         log_to_file: Send each trial's output to files in its directory: True (``stdout`` and
             ``stderr``), one name for both, or a pair of names.
 
@@ -123,10 +122,10 @@ def check_verbosity(verbose: int) -> None:
 
 
 def check_if_exists(if_exists: Any) -> str:
-    """Returns ``if_exists`` if it says what to do with a name that is taken.
+    """Returns ``if_exists`` after a check.
 
     Raises:
-        ValueError: if it does not.
+        ValueError: for an unknown value.
     """
     if if_exists not in ("add", "error", "resume"):
         raise ValueError(f"if_exists must be 'add', 'error' or 'resume', but got {if_exists!r}.")
@@ -134,7 +133,7 @@ def check_if_exists(if_exists: Any) -> str:
 
 
 def resolve_storage_path(path: str | os.PathLike[str] | None, filesystem: Any = None) -> str:
-    """The absolute directory, or the place in a store, that a ``storage_path`` means.
+    """Returns the absolute directory, or the URI, for a ``storage_path``.
 
     Args:
         path: The ``storage_path``.
@@ -166,7 +165,7 @@ def resolve_storage_path(path: str | os.PathLike[str] | None, filesystem: Any = 
 
 
 def check_experiment_name(name: str) -> str:
-    """Returns the name if it can be that of an experiment's directory.
+    """Returns a name that an experiment's directory can have.
 
     Raises:
         ValueError: if it is empty, leads out of the storage path, or is too long.
@@ -186,7 +185,7 @@ def check_experiment_name(name: str) -> str:
 
 
 def log_files(log_to_file: Any) -> tuple[str | None, str | None]:
-    """(stdout file, stderr file) that ``log_to_file`` means.
+    """Returns (stdout file, stderr file) for ``log_to_file``.
 
     Raises:
         ValueError: if it is neither a bool, a name, nor a pair of names.

@@ -1,4 +1,4 @@
-"""RunSpec: all that a run was asked for, in one value.
+"""RunSpec: the complete specification of a run, in one value.
 
     Tuner(...), tune.run(...), Experiment(...), a sweep file
         --> RunSpec --save--> tuner.pkl --load--> RunSpec
@@ -28,10 +28,9 @@ from localtune.utils.serialization import dumps
 
 @dataclass(frozen=True)
 class RunSpec:
-    """All that a run was asked for.
+    """The complete specification of a run.
 
-    :func:`localtune.running.specify.specify` makes it from arguments, and checks what the values
-    alone do not tell.
+    :func:`localtune.running.specify.specify` makes it from arguments, with all checks.
 
     Attributes:
         trainable_name: Name that the trainable is registered under.
@@ -78,7 +77,7 @@ class RunSpec:
 
     @property
     def failure_config(self) -> FailureConfig:
-        """What happens when trials fail."""
+        """How the run handles failed trials."""
         assert self.run_config.failure_config is not None
         return self.run_config.failure_config
 
@@ -112,7 +111,7 @@ class RunSpec:
     # -- saving -----------------------------------------------------------------------------------
 
     def save(self) -> bytes:
-        """The specification as bytes: a pickled dict with a pickle of each field.
+        """Returns the specification as bytes: a pickled dict with a pickle of each field.
 
         The file system object is left out: it may hold credentials. Callbacks and the progress
         reporter are left out if they cannot be pickled.
@@ -128,14 +127,14 @@ class RunSpec:
         try:
             pickles["run_config"] = dumps(run_config, "run_config")
         except TypeError:
-            # A callback may hold what cannot be kept, an open connection for instance.
+            # A callback may hold an object that cannot be pickled, an open connection for instance.
             run_config.callbacks = run_config.progress_reporter = None
             pickles["run_config"] = dumps(run_config, "run_config")
         return pickle.dumps(pickles)
 
     @classmethod
     def load(cls, content: bytes) -> RunSpec:
-        """The specification that :meth:`save` has made bytes of.
+        """Returns the specification that :meth:`save` has returned as bytes.
 
         Raises:
             Exception: any, if ``content`` is damaged or names code that is not there.
@@ -145,13 +144,13 @@ class RunSpec:
 
 
 def is_saved_space(content: bytes, space: dict[str, Any]) -> bool:
-    """Whether a saved specification has a search space, with all objects in it.
+    """Returns whether a saved specification has exactly this search space.
 
     Args:
         content: What :meth:`RunSpec.save` returned.
         space: The search space.
     """
-    # Of what has been loaded, the pickle may be another one.
+    # A space that was loaded may have another pickle.
     is_same: bool = pickle.loads(content)["param_space"] == dumps(space, "param_space")
     return is_same
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass
 class SyncConfig:
-    """How an experiment with remote storage is uploaded. Without, trials write to their place.
+    """How an experiment with remote storage is uploaded.
 
     Args:
-        sync_period: Seconds between two uploads of histories; new checkpoints, and trials that
+        sync_period: Seconds between two uploads of histories. New checkpoints, and trials that
             end, are uploaded soon in any case.
-        sync_timeout: Seconds that the end of a run waits for the rest to be uploaded.
+        sync_timeout: Most seconds that a run waits at its end for the last uploads.
         sync_artifacts: Whether all files in the trials' directories are uploaded, not just
             histories, errors and checkpoints.
         sync_artifacts_on_checkpoint: Accepted for compatibility, without effect.

@@ -1,4 +1,4 @@
-"""What a run searches for and how: TuneConfig."""
+"""TuneConfig: the goal and the method of a search."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class TuneConfig:
-    """What to optimise, with how many trials.
+    """The goal and the method of a search.
 
     Args:
         mode: ``"min"`` or ``"max"``.
@@ -31,9 +31,9 @@ class TuneConfig:
             class).
         trial_name_creator: ``trial -> str``, the trial's name.
         trial_dirname_creator: ``trial -> str``, the name of the trial's directory.
-        seed: Makes the run repeatable: the configurations, wherever the search algorithm allows
-            it, the draws of the scheduler, and the seeds of the trials depend on it. None takes
-            one from NumPy's global generator if NumPy is imported, else from Python's.
+        seed: Makes the run repeatable. The configurations (if the search algorithm allows it), the
+            draws of the scheduler and the seeds of the trials depend on it. None takes one from
+            NumPy's global generator if NumPy is imported, else from Python's.
 
     Raises:
         ValueError: for a value that makes no sense. The search algorithm, the scheduler and the
@@ -70,7 +70,7 @@ class TuneConfig:
 
 
 def check_max_concurrent(limit: Any) -> None:
-    """Raises ValueError if ``max_concurrent_trials`` is neither None nor a whole number from 0."""
+    """Raises ValueError if ``max_concurrent_trials`` is neither None nor a whole number >= 0."""
     if not (limit is None or is_count(limit, 0)):
         raise ValueError(
             "max_concurrent_trials must be at least 1, or None or 0 for no limit, but got "
@@ -79,7 +79,7 @@ def check_max_concurrent(limit: Any) -> None:
 
 
 def seconds_of(budget: Any) -> float | None:
-    """The seconds of a ``time_budget_s``, None for no budget.
+    """Returns the seconds of a ``time_budget_s``, None for no budget.
 
     Raises:
         ValueError: if it is negative or no duration.

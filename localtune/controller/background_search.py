@@ -1,7 +1,7 @@
-"""BackgroundSearch: a search algorithm that thinks in a thread of its own.
+"""BackgroundSearch: runs a search algorithm in a thread of its own.
 
-A model may take a second for a suggestion. Meanwhile the run must go on: results come in, trials
-start and end. So the loop never waits for the algorithm::
+A model may take a second for a suggestion. The loop does not wait for it: results come in, trials
+start and end meanwhile::
 
       loop's thread                              searcher's thread
       next_suggestion() -- "suggest" ----------> next_suggestion()
@@ -10,7 +10,7 @@ start and end. So the loop never waits for the algorithm::
       <------------------- wake() ------------- the suggestion, and the state with it
       next_suggestion(): the suggestion
 
-The algorithm is called by one thread only, in the order in which the loop asked and told.
+One thread calls the algorithm, in the order of the loop's calls.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ logger = get_logger(__name__)
 # A suggestion that takes longer should be there before it is needed.
 _SLOW_S = 0.02
 
-# How long the end of a run waits for a suggestion that nobody wants any more.
-_LAST_THOUGHT_S = 10.0
+# How long the end of a run waits for a suggestion that is not needed any more.
+_CLOSE_TIMEOUT_S = 10.0
 
 # (trial id, result, whether it failed; None if the trial goes on)
 _Told: TypeAlias = "tuple[str, dict[str, Any] | None, bool | None]"
@@ -41,10 +41,10 @@ class BackgroundSearch(SearchAlgorithm):
     """Runs a search algorithm in a thread.
 
     Args:
-        inner: The algorithm; set up already.
-        wake: Called, from the thread, when a suggestion is there.
+        inner: The algorithm, set up already.
+        wake: Called by the thread when a suggestion is ready.
 
-    It must be closed.
+    Call :meth:`close` at the end.
     """
 
     learns = True
@@ -53,15 +53,15 @@ class BackgroundSearch(SearchAlgorithm):
         self._inner = inner
         self._metric, self._mode = inner.metric, inner.mode
         self._wake = wake
-        self._lock = threading.Lock()  # guards what follows
+        self._lock = threading.Lock()  # guards the attributes below
         self._suggestion: Suggestion | None = None
         self._is_thinking = False
-        self._said_none = False  # whether it had nothing, and nobody has heard of it yet
+        self._said_none = False  # it had no suggestion; next_suggestion() has not returned that yet
         self._is_finished = inner.is_finished()
         self._error: BaseException | None = None
         self._state = inner.get_state()
-        self._told: list[_Told] = []  # what the state does not know yet
-        self._told_count = 0  # how much of that the algorithm has taken in
+        self._told: list[_Told] = []  # what _state does not include yet
+        self._told_count = 0  # how many of these the algorithm has got
         self._duration_s = 0.0  # of the last suggestion
         self._work: queue.SimpleQueue[_Told | bool | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -76,7 +76,7 @@ class BackgroundSearch(SearchAlgorithm):
 
     @property
     def searcher(self) -> Any:
-        """The searcher within it, for schedulers that talk to theirs."""
+        """The searcher of the algorithm, for schedulers that call it."""
         return getattr(self._inner, "searcher", self._inner)
 
     @property
@@ -132,16 +132,16 @@ class BackgroundSearch(SearchAlgorithm):
             self._tell(told)
 
     def close(self) -> None:
-        """Ends the thread; waits, but not for ever, for a suggestion that is being made."""
+        """Ends the thread; waits some seconds for a suggestion that is being computed."""
         if self._thread is not None:
             self._work.put(None)
-            self._thread.join(_LAST_THOUGHT_S)
+            self._thread.join(_CLOSE_TIMEOUT_S)
             if self._thread.is_alive():
                 logger.warning(
                     "The searcher %s has not come back for %g s after the end of the run, and is "
                     "left alone.",
                     searcher_name(self),
-                    _LAST_THOUGHT_S,
+                    _CLOSE_TIMEOUT_S,
                 )
             self._thread = None
 
@@ -195,7 +195,7 @@ class BackgroundSearch(SearchAlgorithm):
 
 
 def _tell(algorithm: SearchAlgorithm, told: _Told) -> None:
-    """Tells an algorithm what a record says."""
+    """Passes a record on to an algorithm."""
     trial_id, result, error = told
     if error is None:
         algorithm.on_trial_result(trial_id, result or {})

@@ -1,4 +1,4 @@
-"""Ports: what the loop needs of the world around it.
+"""Ports: the interfaces through which the loop acts.
 
 ::
 
@@ -28,7 +28,7 @@ class Records(Protocol):
         """Returns whether a trial was on record when this session began."""
 
     def persist(self, trial: Trial) -> None:
-        """Has the record of a trial written by the next :meth:`write`.
+        """Marks the record of a trial to be written by the next :meth:`write`.
 
         Raises:
             UnpicklableConfigError: if the trial is new and its config cannot be sent to a worker.
@@ -42,7 +42,7 @@ class Records(Protocol):
         """
 
     def add_result(self, trial: Trial, number: int, result: dict[str, Any]) -> None:
-        """Has a result written when it is due.
+        """Stores a result, to be written when it is due.
 
         Args:
             trial: The trial that reported the result.
@@ -64,31 +64,31 @@ class Records(Protocol):
         """Returns the paths of a trial's checkpoints that are on record."""
 
     def write(self) -> None:
-        """Writes records of trials with all that waits, or results that are due.
+        """Writes all that waits if a record of a trial does, else the results that are due.
 
         Raises:
             StorageError: if the disk is full or gone.
-            CallbackError: if a callback cannot tell its state.
+            CallbackError: if a callback cannot return its state.
         """
 
     def write_all(self) -> None:
-        """Writes all that waits, because the run is over. Raises as :meth:`write`."""
+        """Writes all that waits, at the end of the run. Raises as :meth:`write`."""
 
     def rescue_results(self) -> None:
-        """Writes the results that wait, if it can be done, because the run breaks off."""
+        """Writes the results that wait, if possible, because the run breaks off."""
 
     def seconds_left(self) -> float | None:
-        """Returns the seconds until results that wait must be written, None without any."""
+        """Returns the seconds until waiting results must be written, None without any."""
 
 
 class Notices(Protocol):
-    """Everything that is told about a run while it goes on."""
+    """The callbacks and the output of a run."""
 
     def wants(self, hook: str) -> bool:
-        """Returns whether a hook is listened to."""
+        """Returns whether a callback or the output implements a hook."""
 
     def notify(self, hook: str, **arguments: Any) -> None:
-        """Tells what happened.
+        """Calls a hook.
 
         Args:
             hook: Name of the hook of :class:`~localtune.callback.Callback`.
@@ -102,7 +102,7 @@ class Notices(Protocol):
         """Tells that time may have passed. Called after each turn with all trials."""
 
     def warn(self, message: str) -> None:
-        """Tells the user something to look at."""
+        """Warns the user."""
 
 
 class Files(Protocol):

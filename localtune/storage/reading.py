@@ -1,8 +1,8 @@
-"""Reads an experiment without changing anything in it, whoever writes it at the same time.
+"""Reads an experiment without changing it, also while a run writes it.
 
-The database is read from a copy. Of a run that a killed process left behind, the last second may
-be in the trials' ``result.json`` only: readers take it from there. A trial that is on record as
-running, and that no process works on, is an interrupted one.
+The database is read from a copy. If the process of a run was killed, the results of the last second
+may be in the trials' ``result.json`` only; they are read from there. A trial that is recorded as
+running, but that no process works on, was interrupted.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ class ExperimentRecord:
 
 
 def others_text(runs: Sequence[RunRecord], number: int, how: str) -> str:
-    """Says of an experiment with several runs which one is read; "" if there is but one.
+    """Returns a sentence on the other runs of an experiment, "" if there are none.
 
     Args:
         runs: All runs.
-        number: The one that is read.
-        how: How another one is read, for instance ``"--run"``.
+        number: Number of the run that is read.
+        how: The option that selects another run, for instance ``"--run"``.
     """
     if len(runs) == 1:
         return ""
@@ -81,7 +81,7 @@ def read_experiment(
         UsageError: if there is no such run.
     """
     check_trusted(experiment_path, trust=trust)
-    # Who ends between the two has written all by then.
+    # An owner that ends between the two calls has written all its results by then.
     owner = find_owner(experiment_path)
     with opened(experiment_path, trust=trust) as db:
         if run is not None:
@@ -132,7 +132,7 @@ def load_trials(
 
 
 def load_trial(trial_dir: str, *, trust: bool = False) -> Trial | None:
-    """The trial whose directory this is, of any run; None if no experiment around it knows it.
+    """Returns the trial of a directory, of any run; None if no experiment has recorded it.
 
     Args:
         trial_dir: The directory.
@@ -155,11 +155,11 @@ def load_trial(trial_dir: str, *, trust: bool = False) -> Trial | None:
 
 
 def read_state(experiment_path: str, key: str, *, trust: bool = False) -> Any:
-    """What a run kept under a key, the latest run's; None if it kept nothing.
+    """Returns a part of the latest run's state; None if the run has stored none.
 
     Args:
         experiment_path: Directory of the experiment.
-        key: ``"searcher"``, for instance.
+        key: Name of the part, ``"searcher"`` for instance.
         trust: Read it though another user could have written it.
 
     Raises:
@@ -171,16 +171,16 @@ def read_state(experiment_path: str, key: str, *, trust: bool = False) -> Any:
 
 
 def mark_interrupted(trials: list[Trial]) -> None:
-    """Says of trials that were running that they are not any more; nobody works on them."""
+    """Marks running trials as interrupted, because no process works on them."""
     for trial in trials:
         if trial.status is Status.RUNNING:
             trial.status = Status.INTERRUPTED
 
 
 def results_ahead(trial: Trial) -> list[dict[str, Any]]:
-    """The results in a trial's ``result.json`` that its record does not have yet.
+    """Returns the results in a trial's ``result.json`` that its record does not have yet.
 
-    Only lines that the trial's own results can be are taken, and none behind another one.
+    Reading ends at the first line that cannot be a result of this trial.
     """
     found: list[dict[str, Any]] = []
     try:
@@ -191,7 +191,7 @@ def results_ahead(trial: Trial) -> list[dict[str, Any]]:
                     break
                 found.append(result)
     except OSError:
-        pass  # The trial has not come so far, or its directory is gone.
+        pass  # The trial has no result yet, or its directory is gone.
     return found
 
 

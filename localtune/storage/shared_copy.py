@@ -1,4 +1,4 @@
-"""Copies of experiments' databases, each made once for all who read it meanwhile.
+"""Copies of experiments' databases, which several readers share.
 
 ::
 
@@ -6,8 +6,8 @@
     another one ----------+-- DatabaseReader -- copy, made anew when the database has changed
     the analysis ---------'
 
-A reader lives as long as somebody holds it. There is one for each experiment, so whoever asks for
-the histories of 1,000 trials one by one copies a large database once, not 1,000 times.
+There is one reader for each experiment; it lives as long as an object refers to it. A program that
+asks for the histories of 1,000 trials one by one copies a large database once, not 1,000 times.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _guard = threading.Lock()
 
 
 def reader_of(experiment_path: str) -> DatabaseReader:
-    """The reader of an experiment's database.
+    """Returns the reader of an experiment's database.
 
     Args:
         experiment_path: Directory of the experiment; there need be no database yet.
 
     Returns:
-        The one that others hold, if there is one.
+        The existing reader, if there is one.
     """
     with _guard:
         reader = _readers.get(experiment_path)
@@ -80,7 +80,7 @@ class DatabaseReader:
 
     @contextlib.contextmanager
     def opened(self, *, trust: bool = False) -> Iterator[ExperimentReader]:
-        """The database as it is now, to look at: what is written to it is lost.
+        """Opens a copy of the database as it is now. Changes to the copy are lost.
 
         Args:
             trust: Read it though another user could have written it.
@@ -104,14 +104,14 @@ class DatabaseReader:
         source = os.path.join(self._experiment_path, EXPERIMENT_DB_FILE)
         try:
             with self._lock, GuardedDirectory(self._experiment_path, trust=trust) as guarded:
-                # Also if there is a copy: it holds what is here, and that is judged now.
+                # Also if there is a copy: its content comes from these files.
                 guarded.check_files(DATABASE_FILES)
                 state = state_of(source)
                 if self._copy is None or not self._copy.is_of(state):
                     self._copy = None
                     copy = _Copy(state)
                     copy_database(source, copy.path)
-                    # It was copied by its path: nothing is unpickled unless this still holds.
+                    # Checked again, because the database was copied by its path.
                     guarded.check_files(DATABASE_FILES)
                     self._copy = copy
                 return self._copy
@@ -126,15 +126,15 @@ class DatabaseReader:
             raise damaged(source, error) from error
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A copy of who holds it reads the same database.
+        # A pickled reader reads the same database.
         return reader_of, (self._experiment_path,)
 
 
 class _Copy:
-    """A copy in a directory of its own, which goes with it.
+    """A copy in a directory of its own, which is removed with it.
 
     Args:
-        state: Of the database before it is copied; None if that is not known.
+        state: State of the database before it is copied; None if it is not known.
     """
 
     def __init__(self, state: object) -> None:
@@ -142,12 +142,12 @@ class _Copy:
         self.path = os.path.join(directory.path, EXPERIMENT_DB_FILE)
         self._state = state
         self._pid = os.getpid()
-        # Also called when this is not used any more.
+        # Also called when the object is collected.
         self.remove = weakref.finalize(self, _remove, directory, self._pid)
 
     def is_of(self, state: object) -> bool:
-        """Whether the database has still the state that was copied."""
-        # That of a parent process may be gone at any time.
+        """Returns whether the database still has the state that was copied."""
+        # The parent process may remove its copy at any time.
         return state is not None and state == self._state and self._pid == os.getpid()
 
 

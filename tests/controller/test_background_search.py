@@ -174,7 +174,7 @@ def test_the_state_holds_what_was_told_and_what_was_not_handed_out_yet(
 def test_a_search_that_does_not_come_back_does_not_hold_up_the_end(
     inner: Gated, woken: threading.Event, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("localtune.controller.background_search._LAST_THOUGHT_S", 0.01)
+    monkeypatch.setattr("localtune.controller.background_search._CLOSE_TIMEOUT_S", 0.01)
     search = BackgroundSearch(inner, woken.set)
     search.next_suggestion()
     thread = search._thread
