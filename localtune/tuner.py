@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.analysis.experiment_analysis import ExperimentAnalysis
 from localtune.analysis.result_grid import ResultGrid
+from localtune.config.checks import config_of
 from localtune.config.resume import ResumeConfig
-from localtune.config.run import RunConfig
+from localtune.config.run import RunConfig, copy_of
 from localtune.config.spec import RunSpec, is_saved_space
 from localtune.config.tune import TuneConfig
 from localtune.error import TuneError
@@ -20,7 +21,7 @@ from localtune.running.build import check_executor
 from localtune.running.directory import ExperimentDirectory, directory_of
 from localtune.running.runner import run_experiment
 from localtune.running.saved_spec import load_saved, read_saved
-from localtune.running.specify import as_param_space, check_spec, register, specify
+from localtune.running.specify import as_param_space, check_spec, register, saves_at_end, specify
 from localtune.running.taken import check_taken_early, keys_of
 from localtune.storage.reader import has_database
 from localtune.storage.remote import attach_path, has_experiment, needs_store, split_path
@@ -82,14 +83,15 @@ class Tuner:
         if trainable is None:
             raise TuneError("A Tuner needs a trainable: a function, a Trainable class, or a name.")
         if _taken_up is None:
-            spec = specify(trainable, param_space, tune_config, run_config, saves_at_end=True)
+            given = copy_of(config_of(RunConfig, "run_config", run_config))
+            spec = specify(trainable, param_space, tune_config, given)
             # Errors that can be found now are raised now. Nothing is written before fit().
             dumps_with_parameters(get_trainable_cls(spec.trainable_name), name="The trainable")
             directory = directory_of(spec.run_config)
             directory.files[TUNER_FILE] = spec.save()
             directory.check()
             check_taken_early(spec, directory)
-            _taken_up = _TakenUp(spec, directory)
+            _taken_up = _TakenUp(saves_at_end(spec), directory)
         check_executor(executor)
         self._spec = _taken_up.spec
         self._directory = _taken_up.directory
@@ -116,9 +118,13 @@ class Tuner:
             self._spec = _with_new_deciders(self._spec, self._directory.files[TUNER_FILE])
         self._is_used = True
         directory = self._directory
+        resume = directory.resume
         if self._spec.run_config.if_exists == "resume" and not directory.is_own:
             directory.resume = ResumeConfig()
-        outcome = run_experiment(self._spec, directory, self._executor)
+        try:
+            outcome = run_experiment(self._spec, directory, self._executor)
+        finally:
+            directory.resume = resume
         directory.resume = directory.run = None
         self._was_interrupted = outcome.was_interrupted
         self._analysis = ExperimentAnalysis(
@@ -235,6 +241,7 @@ class Tuner:
                 storage_filesystem=storage_filesystem,
             ),
         )
+        spec = saves_at_end(spec)
         check_spec(spec)
         found = directory_of(spec.run_config)
         found.files[TUNER_FILE] = content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -104,6 +105,25 @@ class RunConfig:
     def output_files(self) -> tuple[str | None, str | None]:
         """(stdout file, stderr file) of each trial, None where output is not redirected."""
         return log_files(self.log_to_file)
+
+
+def copy_of(config: RunConfig) -> RunConfig:
+    """A copy that shares no config, no stop bounds and no list of callbacks with the original."""
+    config = dataclasses.replace(config)
+    config.failure_config = dataclasses.replace(
+        config_of(FailureConfig, "failure_config", config.failure_config)
+    )
+    config.checkpoint_config = dataclasses.replace(
+        config_of(CheckpointConfig, "checkpoint_config", config.checkpoint_config)
+    )
+    config.sync_config = dataclasses.replace(
+        config_of(SyncConfig, "sync_config", config.sync_config)
+    )
+    if isinstance(config.stop, Mapping):
+        config.stop = dict(config.stop)
+    if isinstance(config.callbacks, list):
+        config.callbacks = list(config.callbacks)
+    return config
 
 
 class Verbosity(int, Enum):

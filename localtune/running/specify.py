@@ -40,9 +40,11 @@ def specify(
     resources_per_trial: Mapping[str, Any] | PlacementGroupFactory | None = None,
     export_formats: str | list[str] | None = None,
     restore: str | os.PathLike[str] | None = None,
-    saves_at_end: bool = False,
 ) -> RunSpec:
     """Makes the specification of a run; changes to the arguments do not change it afterwards.
+
+    The configs inside ``run_config`` are shared with the caller; see
+    :func:`~localtune.config.run.copy_of`.
 
     Args:
         trainable: A function, a Trainable class, or a registered name. It is registered.
@@ -52,8 +54,6 @@ def specify(
         resources_per_trial: Resource request, if the trainable has none of its own.
         export_formats: Formats that the trainable exports at the end of a trial.
         restore: Checkpoint directory, or its URI, that all trials start from.
-        saves_at_end: Whether a class that can save does so at the end of its trials, if
-            ``checkpoint_at_end`` is None.
 
     Raises:
         TuneError: for a trainable that is none, or an export format that does not exist.
@@ -64,8 +64,6 @@ def specify(
     run_config = dataclasses.replace(config_of(RunConfig, "run_config", run_config))
     if run_config.name is None:
         run_config.name = default_name(name)
-    if saves_at_end:
-        run_config.checkpoint_config = _resolved(run_config.checkpoint_config, name)
     spec = RunSpec(
         name,
         as_param_space(param_space),
@@ -144,7 +142,7 @@ def as_param_space(param_space: Mapping[str, Any] | None) -> dict[str, Any]:
         raise ValueError(
             f"param_space must be a dict, but got {type(param_space).__name__}: {param_space!r}."
         )
-    return dict(param_space)
+    return {name: _copy_of_dicts(each) for name, each in param_space.items()}
 
 
 def check_callbacks(callbacks: Any) -> None:
@@ -168,14 +166,26 @@ def can_save(trainable: type[Trainable]) -> bool:
     return trainable.save_checkpoint is not Trainable.save_checkpoint
 
 
-def _resolved(config: CheckpointConfig | None, name: str) -> CheckpointConfig:
-    """The config with ``checkpoint_at_end`` decided: on for classes that can save."""
-    config = config_of(CheckpointConfig, "checkpoint_config", config)
+def saves_at_end(spec: RunSpec) -> RunSpec:
+    """The specification with ``checkpoint_at_end`` decided: on for classes that can save.
+
+    It is decided anew when a run goes on: the class may be another one by then.
+    """
+    config = spec.checkpoint_config
     if config.checkpoint_at_end is not None:
-        return config
-    trainable = get_trainable_cls(name)
+        return spec
+    trainable = get_trainable_cls(spec.trainable_name)
     is_able = not is_function_trainable(trainable) and can_save(trainable)
-    return dataclasses.replace(config, checkpoint_at_end=is_able)
+    config = dataclasses.replace(config, checkpoint_at_end=is_able)
+    run_config = dataclasses.replace(spec.run_config, checkpoint_config=config)
+    return dataclasses.replace(spec, run_config=run_config)
+
+
+def _copy_of_dicts(value: Any) -> Any:
+    """A search space whose dicts are its own; other objects are shared."""
+    if type(value) is dict:
+        return {name: _copy_of_dicts(each) for name, each in value.items()}
+    return value
 
 
 def _check_checkpoints(config: CheckpointConfig, trainable: type[Trainable]) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 import localtune as tune
+from localtune.config.run import copy_of
 from localtune.error import TuneError
 from localtune.running.experiment import spec_with
-from localtune.running.specify import specify
+from localtune.running.specify import saves_at_end, specify
 from tests.small_runs import CannotSave, Counting, reporting
 
 
@@ -21,6 +22,37 @@ def test_changes_to_the_arguments_do_not_change_it() -> None:
     space["y"] = 2
     tune_config.num_samples, run_config.name = 3, "other"
     assert (spec.param_space, spec.tune_config.num_samples, spec.name) == ({"x": 1}, 2, "mine")
+
+
+def test_changes_inside_the_arguments_do_not_change_it() -> None:
+    space: dict[str, Any] = {"inner": {"x": 1}, "grid": tune.grid_search([1, 2])}
+    stop: dict[str, Any] = {"loss": 1}
+    callbacks: list[tune.Callback] = []
+    failure_config = tune.FailureConfig()
+    checkpoint_config = tune.CheckpointConfig()
+    sync_config = tune.SyncConfig()
+    run_config = tune.RunConfig(
+        stop=stop,
+        callbacks=callbacks,
+        failure_config=failure_config,
+        checkpoint_config=checkpoint_config,
+        sync_config=sync_config,
+    )
+    spec = specify(reporting, space, run_config=copy_of(run_config))
+
+    space["inner"]["x"] = stop["loss"] = 2
+    callbacks.append(tune.Callback())
+    failure_config.max_failures = 3
+    checkpoint_config.num_to_keep = 4
+    sync_config.sync_period = 5
+
+    assert spec.param_space == {"inner": {"x": 1}, "grid": {"grid_search": [1, 2]}}
+    assert (spec.stop_bounds, spec.run_config.callbacks) == ({"loss": 1}, [])
+    assert (spec.failure_config, spec.checkpoint_config, spec.sync_config) == (
+        tune.FailureConfig(),
+        tune.CheckpointConfig(),
+        tune.SyncConfig(),
+    )
 
 
 def test_a_run_without_a_name_gets_one() -> None:
@@ -41,9 +73,11 @@ def test_classes_that_can_save_do_so_at_the_end(
 ) -> None:
     config = tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=given)
     run_config = tune.RunConfig(checkpoint_config=config)
-    spec = specify(trainable, run_config=run_config, saves_at_end=True)
-    assert spec.checkpoint_config == dataclasses.replace(config, checkpoint_at_end=resolved)
-    assert config.checkpoint_at_end is given
+    spec = specify(trainable, run_config=run_config)
+    assert saves_at_end(spec).checkpoint_config == dataclasses.replace(
+        config, checkpoint_at_end=resolved
+    )
+    assert (spec.checkpoint_config.checkpoint_at_end, config.checkpoint_at_end) == (given, given)
 
 
 @pytest.mark.parametrize("trainable", [CannotSave, reporting])

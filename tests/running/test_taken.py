@@ -13,7 +13,7 @@ import localtune as tune
 from localtune.error import ExperimentExistsError
 from localtune.tools.cli.main import main
 from tests.runs.test_refused_runs import SCRIPT, left_alone
-from tests.small_runs import Counting, begin_only, fit, make_tuner, reporting
+from tests.small_runs import Counting, begin_only, fit, make_tuner, reporting, statuses
 from tests.storage.stores import faulty_store
 
 TWO = {"x": tune.grid_search([1, 2])}
@@ -284,3 +284,13 @@ def test_the_command_refuses_a_taken_name_unless_told(
     assert tune.ExperimentAnalysis(storage / "sweep").run == 1
     assert main([*words, "--add"]) == 0
     assert tune.ExperimentAnalysis(storage / "sweep").run == 2
+
+
+def test_after_a_failure_fit_runs_again_though_the_name_was_to_be_resumed(tmp_path: Path) -> None:
+    space = {"steps": 1, "fail_at": 1, "once": str(tmp_path / "once")}
+    tuner = make_tuner(Counting, tmp_path, space, if_exists="resume", fail_fast="raise")
+    with pytest.raises(ValueError, match="step 1 failed"):
+        tuner.fit()
+
+    assert statuses(tuner.fit()) == ["TERMINATED"]
+    assert tune.ExperimentAnalysis(tmp_path / "run").run == 2

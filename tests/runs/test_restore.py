@@ -17,6 +17,7 @@ from localtune.error import StorageError, TuneError
 from localtune.search import BasicVariantGenerator
 from tests.runs.test_stopping import StopAll
 from tests.small_runs import (
+    CannotSave,
     Counting,
     Program,
     Recorder,
@@ -374,3 +375,13 @@ def test_a_run_of_which_no_tuner_is_on_record_cannot_be_taken_up(tmp_path: Path)
         tune.Tuner.restore(str(tmp_path / "run"), Counting, run=1)
     with pytest.raises(ValueError, match="has no run 3"):
         tune.Tuner.restore(str(tmp_path / "run"), Counting, run=3)
+
+
+def test_whether_trials_save_at_their_end_is_decided_anew(tmp_path: Path) -> None:
+    fit(Counting, tmp_path, {"steps": 1})
+    # As if the class had lost its methods since.
+    cannot_save = type("Counting", (CannotSave,), {})
+
+    tuner = tune.Tuner.restore(str(tmp_path / "run"), cannot_save, executor="inprocess")
+
+    assert statuses(tuner.fit()) == ["TERMINATED"]
