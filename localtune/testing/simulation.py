@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from localtune.clock import Clock
 from localtune.config.checkpoint import CheckpointConfig
 from localtune.config.failure import FailureConfig
 from localtune.config.run import RunConfig
@@ -153,7 +154,8 @@ def simulate(
             executor,
             executor.clock,
         )
-        log = SimulationLog(executor, metric, state.validate if validate else None)
+        check = state.validate if validate else None
+        log = SimulationLog(executor.clock, executor.forget_checkpoint, metric, check)
         executor.open(b"")
         ExperimentLoop(state, Ports(log, log, log, executor)).run(state.advance())
         executor.close()
@@ -172,7 +174,8 @@ class SimulationLog(Records, Notices, Files):
     """The records, notices and files of a simulated run. Keeps the events in memory.
 
     Args:
-        executor: Keeps the checkpoints in memory.
+        clock: For the times of events.
+        forget: Gives up a checkpoint, by its path.
         metric: Name of the metric whose values the events hold.
         validate: Called after each turn of the loop; None calls nothing.
 
@@ -182,11 +185,16 @@ class SimulationLog(Records, Notices, Files):
     """
 
     def __init__(
-        self, executor: SimulatedExecutor, metric: str, validate: Callable[[], None] | None
+        self,
+        clock: Clock,
+        forget: Callable[[str], None],
+        metric: str,
+        validate: Callable[[], None] | None,
     ) -> None:
         self.events: list[SimulationEvent] = []
         self.trained_s = 0.0
-        self._executor = executor
+        self._clock = clock
+        self._forget = forget
         self._metric = metric
         self._validate = validate
         self._known: dict[str, tuple[Status, Any]] = {}  # {trial id: its status and config}
@@ -268,7 +276,7 @@ class SimulationLog(Records, Notices, Files):
         return ""  # Memory is not damaged.
 
     def remove_checkpoint(self, path: str) -> None:
-        self._executor.forget_checkpoint(path)
+        self._forget(path)
 
     def prepare(self, trial: Trial) -> None:
         return  # There is no directory.
@@ -282,7 +290,7 @@ class SimulationLog(Records, Notices, Files):
     def _note(
         self, trial_id: str, what: str, iteration: int | None = None, value: Any = None
     ) -> None:
-        now = self._executor.clock.monotonic()
+        now = self._clock.monotonic()
         self.events.append(SimulationEvent(now, trial_id, what, iteration, value))
 
 

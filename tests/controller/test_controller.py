@@ -578,7 +578,7 @@ def test_when_memory_has_run_short_fewer_trials_run_at_once() -> None:
     workers.advance()
     assert len(workers.in_flight) == 4
     worker_id = next(iter(workers.in_flight))
-    trial = workers.trial_of[worker_id]
+    trial = workers.trial_of(worker_id)
     del workers.in_flight[worker_id]
     exit = WorkerExit(-9, "memory ran short: 1 of 2 was left", out_of_memory=True)
     wanted = controller.handle(Exited(worker_id, exit))
