@@ -1,4 +1,4 @@
-"""Workers that try a trainable outside of a run: each is asked one thing at a time, and in time.
+"""Workers that try a trainable outside of a run, one command at a time, with a time limit.
 
 Subject (the trainable, pickled)
 Bench (executor, temporary directory, deadline)
@@ -35,7 +35,7 @@ from localtune.trial.trial import Trial
 from localtune.worker import messages
 from localtune.worker.assignment import assignment_of
 
-# Equal seeds: what two trials draw at random is no difference between them.
+# Equal seeds, so that two trials draw the same random numbers.
 SEED = 1
 # Between two looks at the memory of a worker.
 _LOOK_S = 0.05
@@ -112,7 +112,7 @@ class SavedCheckpoint:
     Attributes:
         path: Its directory, None if there was nothing to save.
         metrics: The result that it belongs to.
-        files: {name: size in bytes} of what is in the directory.
+        files: {name: size in bytes} of the files in the directory.
     """
 
     path: str | None
@@ -136,11 +136,11 @@ class Ending:
 
 
 class NotTrainableError(Exception):
-    """A class or a function is no trainable."""
+    """Raised for a class or a function that is no trainable."""
 
 
 class OutOfTime(Exception):
-    """The time for the whole check is over.
+    """Raised when the time for the whole check is over.
 
     Attributes:
         command: Name of the command that was not answered.
@@ -152,11 +152,11 @@ class OutOfTime(Exception):
 
 
 class Unanswered(Exception):
-    """One command took longer than it may."""
+    """Raised when one command takes longer than it may."""
 
 
 class Fault(Exception):
-    """A worker failed to carry out a command.
+    """Raised when a worker fails to carry out a command.
 
     Attributes:
         type_name: Class of the exception of user code; "" if the process ended.
@@ -187,7 +187,7 @@ class Bench:
 
     Args:
         subject: The trainable.
-        timeout_s: Seconds for all that is done here.
+        timeout_s: Seconds for the whole check.
 
     Attributes:
         slots: Resources of the machine.
@@ -210,7 +210,7 @@ class Bench:
         # Short: paths of sockets below it must not become too long.
         self.directory = os.path.realpath(tempfile.mkdtemp(prefix="lt-check-"))
         try:
-            # Output of the trainable's module while it is imported belongs into no report.
+            # The report leaves out what the trainable's module prints while it is imported.
             self._executor.open(self._program, lambda text, trial_id: None)
         except BaseException:
             self._remove()
@@ -253,7 +253,7 @@ class Bench:
             worker: The worker.
             command: The command.
             name: Name of the command in errors.
-            limit_s: How many seconds it may take.
+            limit_s: Most seconds that it may take.
 
         Raises:
             Exception: as :meth:`answer`.
@@ -294,7 +294,7 @@ class Bench:
 
     @staticmethod
     def memory_left_bytes() -> int:
-        """Returns how much memory trials may still take."""
+        """Returns the bytes of memory that trials may still take."""
         return machine.memory_left_bytes()
 
     def end(self, worker: Worker, *, force: bool) -> Ending:
@@ -332,10 +332,10 @@ class Worker:
 
     Attributes:
         worker_id: Its number.
-        slot: What it may use.
+        slot: The resources that it may use.
         pid: Its process id, once it is known.
         peak_bytes: The most memory that it and its children were seen to hold.
-        temporary_dir: Where its trials' temporary files go.
+        temporary_dir: Directory of the temporary files of its trials.
     """
 
     def __init__(self, bench: Bench, worker_id: int, resources: PlacementGroupFactory) -> None:
@@ -346,7 +346,7 @@ class Worker:
         os.mkdir(self.temporary_dir)
         self._bench = bench
         self._resources = resources
-        # Each worker may have the whole machine: the one before it may still be ending.
+        # Each worker may use the whole machine, because the one before it may still be ending.
         bench.slots.clear()
         slot = bench.slots.reserve(resources)
         assert slot is not None, "check_request has found that it fits"
@@ -382,7 +382,7 @@ class Worker:
         return self._bench.answer(self, name)
 
     def train(self) -> dict[str, Any]:
-        """The result of one iteration."""
+        """Trains for one iteration; returns the result."""
         reply = self._bench.ask(self, messages.Train(), "step")
         assert isinstance(reply, messages.Trained)
         return reply.result
@@ -426,7 +426,7 @@ class Worker:
             self.peak_bytes = max(self.peak_bytes, tree_bytes(pid))
 
     def last_output(self) -> str:
-        """Returns the end of what the worker wrote to stderr."""
+        """Returns the end of the worker's standard error."""
         try:
             with open(os.path.join(self._trial_dir, "stderr"), errors="replace") as file:
                 return file.read()[-_LAST_OUTPUT_BYTES:]

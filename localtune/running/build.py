@@ -24,13 +24,13 @@ from localtune.stopper.stopper import Stopper
 
 @dataclass
 class RunParts:
-    """What works together in one run.
+    """The parts of one run.
 
     Attributes:
         searcher: Hands out the trials.
-        scheduler: Decides which of them stop, pause or go on.
+        scheduler: Decides which trials stop, pause or go on.
         stopper: The stop conditions, as they were given.
-        seed: What everything drawn at random depends on.
+        seed: Seed of all random numbers.
         metric: The metric that the run, its scheduler or its searcher optimises; None for none.
         mode: ``"min"``, ``"max"`` or None; goes with ``metric``.
         searcher_name: Name of the searcher's class, as the user knows it.
@@ -60,10 +60,10 @@ def build(spec: RunSpec) -> RunParts:
 
 
 def make_executor(executor: Executor | str | None) -> Executor:
-    """The executor that an ``executor=`` argument means.
+    """Returns the executor for an ``executor=`` argument.
 
     Raises:
-        ValueError: if it means none.
+        ValueError: for an unknown value.
     """
     check_executor(executor)
     if isinstance(executor, Executor):
@@ -78,7 +78,7 @@ def make_executor(executor: Executor | str | None) -> Executor:
 
 
 def check_executor(executor: Any) -> None:
-    """Raises ValueError if an ``executor=`` argument means none."""
+    """Raises ValueError for an unknown ``executor=`` argument."""
     if not (executor is None or executor == "inprocess" or isinstance(executor, Executor)):
         raise ValueError(
             "executor must be None (processes), 'inprocess', or an Executor such as "
@@ -122,7 +122,7 @@ def _given_twice(spec: RunSpec, decider: SearchAlgorithm | TrialScheduler) -> Va
 
 
 def _goal_of(*each_in_turn: Any) -> tuple[str | None, str | None]:
-    """Metric and mode of the first that has both; else those of the first."""
+    """Returns metric and mode of the first part that has both, else those of the first part."""
     for each in each_in_turn:
         if each.metric is not None and each.mode is not None:
             return each.metric, each.mode
@@ -130,10 +130,10 @@ def _goal_of(*each_in_turn: Any) -> tuple[str | None, str | None]:
 
 
 def as_scheduler(scheduler: Any) -> TrialScheduler:
-    """The scheduler that a ``scheduler=`` argument means.
+    """Returns the scheduler for a ``scheduler=`` argument.
 
     Raises:
-        ValueError: if it means none.
+        ValueError: for an unknown value.
     """
     if scheduler is None:
         return FIFOScheduler()
@@ -150,11 +150,11 @@ def as_scheduler(scheduler: Any) -> TrialScheduler:
 def in_background(
     searcher: SearchAlgorithm, executor: Executor
 ) -> tuple[SearchAlgorithm, Callable[[], None]]:
-    """Lets a search that learns think in a thread, where time is real.
+    """Runs a search that learns in a thread, if the executor has real time.
 
     Args:
         searcher: The search.
-        executor: Of the run.
+        executor: The executor of the run.
 
     Returns:
         The search for the controller, and a function that ends the thread.
@@ -166,11 +166,11 @@ def in_background(
 
 
 def all_callbacks(callbacks: Sequence[CallbackLike] | None, output: Callback) -> list[Callback]:
-    """The user's callbacks, the output, and the loggers that the user did not pass.
+    """Returns the user's callbacks, the output, and the loggers that the user did not pass.
 
     Args:
-        callbacks: The user's; None is none.
-        output: Shows the run.
+        callbacks: The user's callbacks, or None.
+        output: The output of the run.
     """
     from localtune.logger import CSVLoggerCallback, JsonLoggerCallback
 
@@ -187,17 +187,17 @@ def all_callbacks(callbacks: Sequence[CallbackLike] | None, output: Callback) ->
 
 
 def check_resources(spec: RunSpec, executor: Executor) -> None:
-    """Refuses what each trial of a run asks for, if that can never be given.
+    """Checks that the executor can meet the resource requests of the run's trials.
 
-    What depends on a trial's configuration is not known before there is one.
+    A request that depends on a trial's configuration is checked when the trial exists.
 
     Args:
-        spec: Of the run.
-        executor: Has the resources.
+        spec: The specification of the run.
+        executor: The executor of the run.
 
     Raises:
-        ResourceRequestError: if there is less than a trial asks for.
-        TuneError: if resources are asked for twice.
+        ResourceRequestError: if the executor can never meet a request.
+        TuneError: if resources are requested twice.
     """
     try:
         request = resources_function(spec)(_NoConfig())
@@ -209,7 +209,7 @@ def check_resources(spec: RunSpec, executor: Executor) -> None:
 
 
 class _NotKnownYetError(Exception):
-    """A configuration was asked for a value before there was one."""
+    """Raised when a function reads the configuration of a trial that does not exist yet."""
 
 
 class _NoConfig(dict[str, Any]):

@@ -20,26 +20,25 @@ if TYPE_CHECKING:
     from localtune.resources import PlacementGroupFactory
     from localtune.trainable.trainable import Trainable
 
-# Trials of a space that costs nothing to sample may wait in numbers: schedulers that fill groups
-# see more of them.
+# Most trials that may wait if sampling is cheap. Schedulers that fill groups need many.
 _LOOKAHEAD = 200
 
 
 def make_settings(
     spec: RunSpec, experiment_path: str, scheduler: TrialScheduler, seed: int
 ) -> RunSettings:
-    """The settings of the controller: the specification, and the values derived from it.
+    """Returns the settings of the controller: the specification, and values derived from it.
 
     Args:
-        spec: Of the run.
+        spec: The specification of the run.
         experiment_path: Directory of the experiment.
-        scheduler: Of the run.
+        scheduler: The scheduler of the run.
         seed: Number that the seeds of the trials depend on.
     """
     trainable = get_trainable_cls(spec.trainable_name)
     own_methods = _own_methods(trainable)
-    # A scheduler that clones trials changes their configs all the time. A worker whose trainable
-    # has reset_config need not be started again for that.
+    # A scheduler that clones trials changes their configs often. A worker whose trainable has
+    # reset_config can take another config without a restart.
     can_reset = "reset_config" in own_methods
     return RunSettings(
         spec,
@@ -55,7 +54,7 @@ def make_settings(
 
 
 def _own_methods(trainable: type[Trainable]) -> set[str]:
-    """Names that the user's classes define: those above localtune's own."""
+    """Returns the names that the user's classes define, which derive from localtune's."""
     return {
         name
         for each in trainable.__mro__
@@ -65,7 +64,7 @@ def _own_methods(trainable: type[Trainable]) -> set[str]:
 
 
 def resources_function(spec: RunSpec) -> Callable[[dict[str, Any]], PlacementGroupFactory]:
-    """How the request of a trial is found: the trainable's own, else the run's, else 1 CPU."""
+    """Returns the function that finds a trial's request: the trainable's, the run's, or 1 CPU."""
     trainable = get_trainable_cls(spec.trainable_name)
     of_run = resource_dict_to_pg_factory(spec.resources_per_trial)
 
@@ -85,22 +84,22 @@ def resources_function(spec: RunSpec) -> Callable[[dict[str, Any]], PlacementGro
 
 
 def check_environment() -> None:
-    """Raises ValueError if a variable of the environment that a run reads makes no sense."""
+    """Raises ValueError for an invalid value of an environment variable that a run reads."""
     _max_pending_trials()
     _repeat_seed()
 
 
 def _lookahead(num_samples: int) -> int:
-    """How many trials may wait to run."""
+    """Returns how many trials may wait to run."""
     given = _max_pending_trials()
     if given is not None:
         return given
-    # A run without end is ended by its time budget: what waits then has been made in vain.
+    # The time budget ends a run without end; trials that wait then were made in vain.
     return 1 if num_samples == -1 else _LOOKAHEAD
 
 
 def _max_pending_trials() -> int | None:
-    """How many trials may wait to run, if the user says so."""
+    """Returns how many trials may wait to run, if the user has set it."""
     text = os.environ.get(MAX_PENDING_VARIABLE, "auto")
     if text == "auto":
         return None
@@ -113,7 +112,7 @@ def _max_pending_trials() -> int | None:
 
 
 def _repeat_seed() -> int | None:
-    """The seed that all trials get, if the user repeats one trial."""
+    """Returns the seed that all trials get, if the user repeats one trial."""
     text = os.environ.get(REPEAT_SEED_VARIABLE)
     if not text:
         return None

@@ -1,4 +1,4 @@
-"""ExperimentDirectory: where one experiment is kept, and how one call takes it."""
+"""ExperimentDirectory: the directory of an experiment, and how a run uses it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,17 @@ from localtune.utils.remote_store import RemoteStore, open_store
 
 @dataclass
 class ExperimentDirectory:
-    """Where one experiment is kept, and how one call takes it.
-
-    The specification of the run says how a name that is taken is treated (``if_exists``).
+    """The directory of an experiment, and how a run uses it.
 
     Attributes:
         path: The directory.
         remote: The experiment's place in its remote storage, None without one.
-        files: {name: content} of files that a run writes there when it begins.
-        resume: How to go on with the run that is there; None begins a new one.
+        files: {name: content} of files that a run writes to it when it begins.
+        resume: How to go on with an earlier run; None begins a new run.
         run: Number of the run that goes on, from 1; None is the latest.
-        trust: Whether to read the directory though another user could have written it.
-        is_own: Whether an experiment that is there is the caller's own: then the name is not
-            taken. Set by a run that begins; one that is refused does not.
+        trust: Whether to read a directory that another user could have written.
+        is_own: Whether the existing experiment belongs to the caller. Then the name is not taken.
+            A run sets it when it begins.
     """
 
     path: str
@@ -44,10 +42,10 @@ class ExperimentDirectory:
         return self.remote.uri if self.remote is not None else self.path
 
     def check(self) -> None:
-        """Finds out whether the directory could be written; writes nothing.
+        """Checks that the directory can be written; writes nothing.
 
         Raises:
-            StorageError: if it could not, or if the remote storage cannot be reached.
+            StorageError: if it cannot be written, or if the remote storage cannot be reached.
         """
         check_experiment_dir(self.path)
         remote = self.remote
@@ -55,7 +53,7 @@ class ExperimentDirectory:
             with_retries(lambda: remote_version(remote), remote)
 
     def attach(self) -> None:
-        """Brings what the remote storage has of the experiment, if it has one, to the directory.
+        """Downloads the experiment from its remote storage, if there is one, to the directory.
 
         Raises:
             StorageError: if the remote storage cannot be reached.
@@ -65,14 +63,14 @@ class ExperimentDirectory:
 
 
 def directory_of(config: RunConfig) -> ExperimentDirectory:
-    """The directory of a named experiment.
+    """Returns the directory of a named experiment.
 
     Args:
-        config: Says where; has a name.
+        config: The config of the run, with a name.
 
     Raises:
-        StorageError: for a kind of remote storage that does not exist.
-        ExtraMissingError: for one whose package is not installed.
+        StorageError: for an unknown kind of remote storage.
+        ExtraMissingError: for remote storage whose package is not installed.
     """
     assert config.name is not None and isinstance(config.storage_path, str)
     path, filesystem = config.storage_path, config.storage_filesystem

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Experiment:
-    """What one experiment consists of.
+    """The arguments of :func:`~localtune.run` for one trainable.
 
     Args:
         name: Name of the experiment's directory; None makes one of the trainable's name, the
@@ -51,11 +51,11 @@ class Experiment:
         restore: Checkpoint directory, or its URI, that all trials start from.
 
     Attributes:
-        run_spec: The specification of its run.
+        run_spec: The specification of the run.
         stopper: The stop conditions.
 
     Raises:
-        TuneError: for a trainable that is none.
+        TuneError: for an object that is no trainable.
         ValueError: for a value that makes no sense.
     """
 
@@ -118,7 +118,7 @@ class Experiment:
             spec: Arguments of the constructor, and ``run``; ``env`` goes into the config.
 
         Raises:
-            TuneError: if ``run`` is missing, a key is not known, or a value makes no sense.
+            TuneError: if ``run`` is missing, for an unknown key, or a value that makes no sense.
         """
         arguments = dict(spec)
         if "run" not in arguments:
@@ -197,20 +197,20 @@ class Experiment:
 
     @property
     def public_spec(self) -> dict[str, Any]:
-        """The part of the spec that searchers and schedulers are told."""
+        """The part of the spec that searchers and schedulers get."""
         return self.run_spec.public
 
 
 def spec_with(experiment: Experiment, tune_config: TuneConfig, run_config: RunConfig) -> RunSpec:
-    """The specification of an experiment, with all that an Experiment has no argument for.
+    """Returns the specification of an experiment, completed from two configs.
 
     Args:
-        experiment: Its values win where it has an argument.
-        tune_config: Has the other values.
-        run_config: Has the other values.
+        experiment: Its values take precedence.
+        tune_config: Has values that an Experiment has no argument for.
+        run_config: Has values that an Experiment has no argument for.
 
     Raises:
-        ValueError: if both contradict each other.
+        ValueError: if values contradict each other.
     """
     spec = experiment.run_spec
     assert run_config.failure_config is not None
@@ -229,7 +229,7 @@ def spec_with(experiment: Experiment, tune_config: TuneConfig, run_config: RunCo
 
 
 def _own(config: TuneConfig | RunConfig) -> dict[str, Any]:
-    """{field: value} of a config, as far as an Experiment has an argument for it."""
+    """Returns {field: value} of the fields of a config that an Experiment has arguments for."""
     arguments = Experiment.__init__.__annotations__
     names = (each.name for each in dataclasses.fields(config))
     return {name: getattr(config, name) for name in names if name in arguments}

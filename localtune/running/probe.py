@@ -1,4 +1,4 @@
-"""A trainable that tells, in its worker, what it leaves behind when it has stopped."""
+"""A trainable that reports the processes and threads that it leaves in its worker."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _HELPERS = ("resource_tracker", "forkserver")
 
 
 def probed(trainable: type[Trainable]) -> type[Trainable]:
-    """A subclass of the same name that writes :func:`leftovers_path` at the end of ``stop``.
+    """Returns a subclass of the same name that writes :func:`leftovers_path` in ``stop``.
 
     Args:
-        trainable: The class; left as it is.
+        trainable: The class; it is not changed.
     """
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        # The template may have looked the directory up before this trial got one of its own.
+        # The template may have cached the directory before this trial got one of its own.
         tempfile.tempdir = None
         self._threads_before = {thread.ident for thread in threading.enumerate()}
         trainable.__init__(self, *args, **kwargs)
@@ -77,5 +77,5 @@ def _processes() -> list[str]:
             if process.status() != psutil.STATUS_ZOMBIE and not any(h in line for h in _HELPERS):
                 found.append(line)
         except psutil.Error:
-            continue  # Ended just now.
+            continue  # It has just ended.
     return found

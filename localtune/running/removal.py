@@ -1,9 +1,8 @@
 """Removes an experiment, and nothing else.
 
-An experiment that is removed is a directory, not a link. It has the database and the marker of an
-experiment, belongs to this user, holds no other experiment, and no process runs it. The directory
-is renamed while its lock is held, and removed afterwards: a process that opens it in between finds
-all of it or nothing.
+The directory of an experiment is removed if it is not a link, has the database and the marker of an
+experiment, belongs to this user, holds no other experiment, and no process runs it. It is renamed
+while its lock is held, and removed afterwards. So another process sees all of it or nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class RemovalCandidate:
         path: Its directory.
         size_bytes: Size of all its files.
         changed: Unix time of the latest change of any of its files.
-        problem: Reason why it must stay, "" if it may go.
+        problem: Reason why it must not be removed, "" if it may be.
     """
 
     path: str
@@ -37,10 +36,10 @@ class RemovalCandidate:
 
 
 def examine(path: str) -> RemovalCandidate:
-    """Finds out how large an experiment is, and whether it may be removed; changes nothing."""
+    """Returns the size of an experiment and whether it may be removed; changes nothing."""
     size, changed, problem = 0, 0.0, ""
     if not is_complete_experiment(path):
-        problem = "it lacks files that an experiment has, or is a link"
+        problem = "it does not have the files of an experiment, or is a link"
         return RemovalCandidate(path, size, changed, problem)
     for directory, folders, files in os.walk(path):
         if directory != path and is_experiment(directory):
@@ -67,7 +66,7 @@ def remove_experiment(path: str) -> str:
     """Removes an experiment.
 
     Args:
-        path: Its directory, which :func:`examine` found no problem with.
+        path: Its directory, in which :func:`examine` has found no problem.
 
     Returns:
         Reason why it could not be removed, "" if it was.

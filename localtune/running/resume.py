@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 def take_up(
     spec: RunSpec, parts: RunParts, db: ExperimentReader | None, resume: ResumeConfig | None
 ) -> Found:
-    """Brings the parts of a run to where they were, and loads its trials; writes nothing.
+    """Restores the state of a run's parts and loads its trials; writes nothing.
 
     Args:
-        spec: Of the run.
-        parts: Are changed.
-        db: What the run goes on with; None if it begins anew.
-        resume: What becomes of which trials.
+        spec: The specification of the run.
+        parts: The parts of the run, which are changed.
+        db: The record of the earlier run; None for a new run.
+        resume: Which trials go on.
 
     Raises:
-        StorageError: if the experiment is damaged, or names code that is not there.
-        TuneError: if resources are asked for twice.
+        StorageError: if the experiment is damaged, or names code that cannot be imported.
+        TuneError: if resources are requested twice.
     """
     found = Found(db, resume, parts.searcher)
     if db is not None:
@@ -58,19 +58,19 @@ def take_up(
 
 
 class Found:
-    """The trials of an experiment as a run finds them and goes on with them.
+    """The trials of an earlier run, with which a run goes on.
 
     Nothing is written before :meth:`mend`.
 
     Args:
-        db: What the run goes on with; None if it begins anew, and has no trials yet.
-        resume: What becomes of which trials.
-        searcher: Brought to where it was.
+        db: The record of the earlier run; None for a new run, which has no trials yet.
+        resume: Which trials go on.
+        searcher: Its state is restored.
 
     Attributes:
-        trials: In the order of their creation.
-        to_mend: Those whose histories a crash may have left behind the record, or damaged.
-        notes: {key: value} of what the run keeps with its state.
+        trials: The trials, in the order of their creation.
+        to_mend: Trials whose histories may be damaged, or behind the record, after a crash.
+        notes: {key: value} that the run stores with its state.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Found:
         self.trials = db.load()
         state = db.get("searcher")
         if state is None and self.trials:
-            # The searcher would begin anew, and propose the same trials again.
+            # A new searcher would propose the same trials again.
             raise db.damaged("it has trials, and nothing of the searcher that proposed them")
         if state is not None:
             try:
@@ -98,13 +98,13 @@ class Found:
         if not db.get("ended_well"):
             torn = [each for each in self.trials if TrialFiles().exists(each)]
             self._torn = [_Torn(each) for each in torn]
-            # The directory of one that has not started must stay empty.
+            # The directory of a trial that has not started must stay empty.
             self.to_mend = [each for each in torn if each.start_time is not None]
         for trial in self.trials:
             _revive(trial, resume, searcher)
 
     def mend(self, db: ExperimentDB, files: TrialFiles) -> None:
-        """Brings the files of the trials and their records together.
+        """Makes the files of the trials and their records agree.
 
         Args:
             db: Gets the results that only the files have.
@@ -115,7 +115,7 @@ class Found:
 
 
 class _Torn:
-    """A trial whose files and record a crash may have left apart."""
+    """A trial whose files and record may disagree after a crash."""
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
@@ -125,7 +125,7 @@ class _Torn:
             for result in results_ahead(trial):
                 take_result(trial, result)
                 self._ahead.append((trial.result_count, result))
-        # As they are on record: what becomes of the trial is decided afterwards.
+        # As recorded: whether the trial goes on is decided afterwards.
         self._checkpoints = [each.checkpoint.path for each in trial.checkpoints]
 
     def mend(self, db: ExperimentDB, files: TrialFiles) -> None:
@@ -146,13 +146,13 @@ def renew(
 ) -> None:
     """Gives trials that go on the constants, objects and resources of a new specification.
 
-    Values that were drawn for a trial stay, and so do those that a scheduler has changed.
+    Values that were drawn for a trial, or changed by a scheduler, stay.
 
     Args:
-        trials: Of the run that is taken up.
+        trials: The trials of the run that is taken up.
         spec: The new specification.
-        scheduler: Of the run.
-        before: :func:`~localtune.search.renewal.plain_constants` of the space it had before.
+        scheduler: The scheduler of the run.
+        before: :func:`~localtune.search.renewal.plain_constants` of the earlier search space.
 
     Raises:
         TuneError: if resources are asked for twice.
@@ -168,12 +168,12 @@ def renew(
 
 
 def connect_histories(callbacks: CallbackList, db: ExperimentDB, to_mend: list[Trial]) -> None:
-    """Tells the loggers that write histories where the record is.
+    """Connects the loggers that write histories with the record.
 
     Args:
-        callbacks: The loggers are among them.
-        db: Has the record.
-        to_mend: Trials whose files a crash may have left behind the record, or damaged.
+        callbacks: The callbacks, loggers included.
+        db: The record.
+        to_mend: Trials whose histories may be damaged, or behind the record, after a crash.
     """
     for each in callbacks.callbacks:
         if isinstance(each, HistoryLogger):
@@ -205,15 +205,15 @@ def restore_scheduler(db: ExperimentReader, trials: list[Trial], scheduler: Tria
 def resumed_stopper(
     db: ExperimentReader | None, trials: list[Trial], given: Stopper
 ) -> tuple[Stopper, dict[str, Any]]:
-    """The stop conditions: as far as they were, if a resumed run is given the same ones again.
+    """Returns the stop conditions, with their state if a resumed run gets the same ones again.
 
     Args:
-        db: What the run goes on with, None if it begins anew.
-        trials: Its trials.
-        given: The stop conditions that it was given.
+        db: The record of the earlier run; None for a new run.
+        trials: The trials of the run.
+        given: The stop conditions of the run, without a state.
 
     Returns:
-        The stop conditions, and what to note of them.
+        The stop conditions, and {key: value} to store with the state of the run.
     """
     if not given.has_state:
         return given, {}
@@ -262,7 +262,7 @@ def _revive(trial: Trial, resume: ResumeConfig, searcher: SearchAlgorithm) -> No
     from localtune.trial.status import Status
 
     if trial.cut_short is not None:
-        # It would have gone on, had the run not ended.
+        # It was stopped only because the run ended.
         trial.status, trial.cut_short = trial.cut_short, None
     if trial.status is Status.TERMINATED:
         wanted = resume.finished

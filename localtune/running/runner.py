@@ -1,4 +1,4 @@
-"""Runs one experiment: puts the layers together, and takes them apart again.
+"""Runs one experiment, from the building of its parts to its outcome.
 
 build        searcher, scheduler, executor       nothing is read or written
   |
@@ -75,11 +75,11 @@ def run_experiment(
 ) -> RunOutcome:
     """Runs an experiment to its end.
 
-    Whatever is refused, is refused before the experiment's directory is changed.
+    All checks are made before the experiment's directory is changed.
 
     Args:
-        spec: What to run.
-        directory: Where to keep it.
+        spec: The specification of the run.
+        directory: The directory of the experiment.
         executor: See :class:`~localtune.Tuner`.
 
     Returns:
@@ -159,15 +159,15 @@ class _Run:
     end_signals: list[int] = field(default_factory=list)
 
     def carry_out(self, program: bytes, storage: RunStorage, found: Found) -> ExperimentDB:
-        """Carries out what the controller decides, until nothing is left.
+        """Carries out the controller's instructions until the run has ended.
 
         Args:
             program: The pickled trainable.
-            storage: Not begun yet.
+            storage: The storage of the run, not begun yet.
             found: The trials that the run goes on with.
 
         Returns:
-            Where the state of the run is kept.
+            The database that has the state of the run.
         """
         parts, clock = self.parts, self.executor.clock
         kept = KeptState(parts.searcher, parts.scheduler, parts.stopper, self.callbacks)
@@ -211,7 +211,7 @@ class _Run:
         """Notes how the run ended.
 
         Args:
-            db: Where its state is kept.
+            db: The database that has its state.
 
         Raises:
             TuneError: if the run failed.
@@ -222,11 +222,11 @@ class _Run:
         if state.error is not None:
             raise opened_error(state.error) or state.error
         if state.is_stopper_spent:
-            # A run that is taken up again goes on: its stop conditions begin anew.
+            # A run that is taken up again starts with new stop conditions.
             db.put("stopper", None)
         db.put("ended_well", True)
         if self.end_signals:
-            # As a program that ends by itself when it is told to.
+            # The exit code of a program that a signal has ended.
             raise SystemExit(128 + self.end_signals[0])
         mark_interrupted(state.trials)
         return RunOutcome(state.trials, self.loop.was_interrupted)

@@ -1,4 +1,4 @@
-"""The specification that a run was started with, as its directory keeps it."""
+"""Loads the specification of a run from its directory."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from localtune.utils.trust import GuardedDirectory
 
 
 def read_saved(directory: str, run: int | None = None, *, trust: bool = False) -> bytes:
-    """What :meth:`RunSpec.save` returned for a run.
+    """Returns the saved specification of a run: the bytes of :meth:`RunSpec.save`.
 
-    The database has it, if it knows the run: the file in the directory may be that of a run which
-    was killed before it had begun.
+    They are in the database if it has the run. The file in the directory may belong to a run that
+    was killed before it began.
 
     Args:
-        directory: Of the experiment.
+        directory: Directory of the experiment.
         run: Number of the run, from 1; None is the latest.
-        trust: Read it though another user could have written it.
+        trust: Whether to read an experiment that another user could have written.
 
     Raises:
         FileNotFoundError: if there is no experiment.
@@ -32,7 +32,7 @@ def read_saved(directory: str, run: int | None = None, *, trust: bool = False) -
             f"There is no experiment to restore at {directory!r}: it has no {TUNER_FILE}."
         )
     if run is None:
-        # It is not passed over when it is damaged: something is wrong with the directory.
+        # A damaged database is an error, not a reason to read the file.
         with GuardedDirectory(directory, trust=trust) as guarded:
             load_saved(directory, guarded.read(TUNER_FILE))
     content = read_files(directory, run, trust=trust).get(TUNER_FILE)
@@ -46,15 +46,15 @@ def read_saved(directory: str, run: int | None = None, *, trust: bool = False) -
 
 
 def load_saved(directory: str, content: bytes) -> RunSpec:
-    """The specification that was read from a directory.
+    """Loads a saved specification.
 
     Args:
-        directory: Named in the error.
-        content: What :func:`read_saved` returned.
+        directory: Directory of the experiment, for the error.
+        content: The bytes that :func:`read_saved` returned.
 
     Raises:
-        StorageError: if it is damaged.
-        ImportError: if it names a module that is not here.
+        StorageError: if they are damaged.
+        ImportError: if they name a module that cannot be imported.
     """
     try:
         return RunSpec.load(content)

@@ -13,11 +13,11 @@ from localtune.controller.loop import ExperimentLoop
 
 @contextlib.contextmanager
 def signals_handled(loop: ExperimentLoop) -> Iterator[list[int]]:
-    """Signals end the run in good order; a second Ctrl-C at once. In the main thread only.
+    """Lets signals end the run in good order; a second Ctrl-C ends it at once.
 
-    SIGTERM and SIGHUP, unless the program has said what they do, let running trials write a
-    checkpoint first, and the second one does not wait for that. Yields a list to which they are
-    added.
+    SIGTERM and SIGHUP, unless the program handles them, let running trials write a checkpoint
+    first; the second one does not wait for it. Only the main thread handles signals. Yields a list
+    to which received signals are added.
     """
     disabled = os.environ.get("TUNE_DISABLE_SIGINT_HANDLER") == "1"
     end_signals: list[int] = []
@@ -45,7 +45,7 @@ def signals_handled(loop: ExperimentLoop) -> Iterator[list[int]]:
     before = {}
     for name in names:
         number = getattr(signal, name, None)
-        # A shell starts its background jobs with Ctrl-C ignored: it is meant for others.
+        # A shell starts its background jobs with Ctrl-C ignored.
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             before[number] = signal.signal(number, on_signal)
     for name in ("SIGTERM", "SIGHUP"):

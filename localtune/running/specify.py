@@ -1,4 +1,4 @@
-"""From arguments to a RunSpec: registers the trainable, fills in, and checks all of it."""
+"""Makes a RunSpec from arguments: registers the trainable, adds defaults, checks all values."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def specify(
     export_formats: str | list[str] | None = None,
     restore: str | os.PathLike[str] | None = None,
 ) -> RunSpec:
-    """Makes the specification of a run; changes to the arguments do not change it afterwards.
+    """Makes the specification of a run. Later changes to the arguments do not change it.
 
     The configs inside ``run_config`` are shared with the caller; see
     :func:`~localtune.config.run.copy_of`.
@@ -56,7 +56,7 @@ def specify(
         restore: Checkpoint directory, or its URI, that all trials start from.
 
     Raises:
-        TuneError: for a trainable that is none, or an export format that does not exist.
+        TuneError: for an object that is no trainable, or an unknown export format.
         ValueError: for a value that makes no sense.
     """
     name = register(trainable)
@@ -79,12 +79,12 @@ def specify(
 
 
 def check_spec(spec: RunSpec) -> None:
-    """Checks what the values of a specification alone do not tell; writes nothing.
+    """Checks the values of a specification that :class:`RunSpec` does not check itself.
 
     Raises:
-        TuneError: for an export format that does not exist.
-        ValueError: for a search space, stop conditions, a search algorithm, a scheduler, a seed
-            or callbacks that are none; for checkpoints that the trainable cannot make.
+        TuneError: for an unknown export format.
+        ValueError: for an invalid search space, stop condition, search algorithm, scheduler, seed
+            or callback; for checkpoints that the trainable cannot make.
     """
     trainable = get_trainable_cls(spec.trainable_name)
     tune_config, run_config = spec.tune_config, spec.run_config
@@ -107,7 +107,7 @@ def register(trainable: Any) -> str:
     """Registers a trainable under its own name, unless it is a registered name already.
 
     Raises:
-        TuneError: if it is neither a function, nor a Trainable class, nor a registered name.
+        TuneError: if it is not a function, a Trainable class or a registered name.
     """
     if isinstance(trainable, str):
         get_trainable_cls(trainable)
@@ -118,9 +118,9 @@ def register(trainable: Any) -> str:
 
 
 def default_name(trainable_name: str) -> str:
-    """``<trainable>_<date>_<random ending>``; the trainable alone if the environment says so.
+    """Returns ``<trainable>_<date>_<random ending>``; the trainable alone if the environment says so.
 
-    No directory is made for the name: its ending is what keeps it from being given twice.
+    No directory is made for the name; the random ending makes it unique.
     """
     name = trainable_name.replace("/", "_")
     if os.environ.get("TUNE_DISABLE_DATED_SUBDIR") == "1":
@@ -129,10 +129,10 @@ def default_name(trainable_name: str) -> str:
 
 
 def as_param_space(param_space: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The search space as a dict.
+    """Returns the search space as a dict.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if it is no mapping.
     """
     if param_space is None:
         return {}
@@ -146,7 +146,7 @@ def as_param_space(param_space: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def check_callbacks(callbacks: Any) -> None:
-    """Raises ValueError for callbacks that are neither None nor a list of such objects."""
+    """Raises ValueError if ``callbacks`` is neither None nor a list of callbacks."""
     from localtune.callback import Callback
 
     if callbacks is None:
@@ -162,14 +162,14 @@ def check_callbacks(callbacks: Any) -> None:
 
 
 def can_save(trainable: type[Trainable]) -> bool:
-    """Whether a class implements ``save_checkpoint``."""
+    """Returns whether a class implements ``save_checkpoint``."""
     return trainable.save_checkpoint is not Trainable.save_checkpoint
 
 
 def saves_at_end(spec: RunSpec) -> RunSpec:
-    """The specification with ``checkpoint_at_end`` decided: on for classes that can save.
+    """Returns the specification with a value for ``checkpoint_at_end``: True if the class can save.
 
-    It is decided anew when a run goes on: the class may be another one by then.
+    The value is computed again when a run goes on, because the class may have changed.
     """
     config = spec.checkpoint_config
     if config.checkpoint_at_end is not None:
@@ -204,7 +204,7 @@ def _check_checkpoints(config: CheckpointConfig, trainable: type[Trainable]) -> 
 
 
 def _checkpoint_directory(path: str | os.PathLike[str] | None) -> str | None:
-    """The absolute path of a checkpoint to start from.
+    """Returns the absolute path of a checkpoint to start from.
 
     Raises:
         ValueError: if it does not exist.

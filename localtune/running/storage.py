@@ -1,4 +1,4 @@
-"""RunStorage: the experiment's directory as one run uses it.
+"""RunStorage: one run's use of the experiment's directory.
 
 enter   lock; read the earlier run          nothing is written; the run can be refused
   |
@@ -35,11 +35,11 @@ Goal: TypeAlias = "tuple[str | None, str | None]"
 
 
 class RunStorage:
-    """Reads the earlier run of an experiment's directory, and keeps the state of a new one.
+    """Reads the earlier run of an experiment's directory, and stores a new one.
 
     Args:
-        spec: Of the run.
-        directory: The directory, and how the run takes it.
+        spec: The specification of the run.
+        directory: The directory, and how the run uses it.
 
     A context manager; holds the experiment's lock.
     """
@@ -81,22 +81,22 @@ class RunStorage:
 
     @property
     def earlier(self) -> ExperimentReader | None:
-        """What the run goes on with; None if it begins anew, or if there is nothing."""
+        """The record of the run that this one goes on with; None for a new run."""
         return self._db if self._directory.resume is not None else None
 
     def begin(self, found: Found, goal: Goal, now: float) -> ExperimentDB:
-        """Begins to write: from now on the directory belongs to this run.
+        """Begins to write. From now on the directory belongs to this run.
 
         Args:
             found: The trials that the run goes on with.
-            goal: Metric and mode of the run; None for one that is not known.
+            goal: Metric and mode of the run; None for an unknown one.
             now: Unix time.
 
         Returns:
-            Where the run keeps its state.
+            The database for the state of the run.
 
         Raises:
-            StorageError: if it cannot be written.
+            StorageError: if the directory cannot be written.
         """
         spec, directory = self._spec, self._directory
         path, remote = directory.path, directory.remote
@@ -105,7 +105,7 @@ class RunStorage:
         self._claim.keep()
         if remote is not None:
             remember_store(path, remote)
-        # Those in the directory are the latest run's.
+        # The files in the directory belong to the latest run.
         files = directory.files if self._is_latest else {}
         for name, content in files.items():
             self._claim.write(name, content)
@@ -149,11 +149,11 @@ class RunStorage:
 
     @property
     def files(self) -> TrialFiles:
-        """The directories of the trials; checkpoints also go from the remote store, if any."""
+        """The directories of the trials. Checkpoints are also removed from the remote store."""
         return TrialFiles(self._sync.remove_checkpoint) if self._sync is not None else TrialFiles()
 
     def _start_sync(self) -> None:
-        """Uploads what the run writes from now on."""
+        """Starts the upload of the files that the run writes."""
         from localtune.storage.sync import ExperimentSync, SyncSettings
 
         config, remote = self._spec.sync_config, self._directory.remote

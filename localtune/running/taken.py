@@ -1,4 +1,4 @@
-"""Names that are taken: an experiment is in the directory of a run that begins.
+"""Names that are taken: the directory of a new run has an experiment already.
 
     if_exists   what happens
     "add"       a new run in the same directory; one warning describes the experiment
@@ -39,15 +39,15 @@ _FINISHED, _FAILED = Status.TERMINATED.value, Status.ERROR.value
 
 
 def check_taken_early(spec: RunSpec, directory: ExperimentDirectory) -> None:
-    """Refuses, when a run is prepared, what :func:`check_taken` would refuse when it begins.
+    """Makes the checks of :func:`check_taken` when a run is prepared.
 
     Args:
-        spec: Of the run.
-        directory: Where it is to run.
+        spec: The specification of the run.
+        directory: The directory of the run.
 
     Raises:
-        ExperimentExistsError: if the name is taken and must not be.
-        ValueError: if a run is to go on that is another one.
+        ExperimentExistsError: if the name is taken and ``if_exists`` is ``"error"``.
+        ValueError: if the run cannot go on with the earlier one.
     """
     if_exists = spec.run_config.if_exists
     if directory.is_own or if_exists == "add":
@@ -63,22 +63,22 @@ def check_taken_early(spec: RunSpec, directory: ExperimentDirectory) -> None:
 
 
 def check_taken(spec: RunSpec, directory: ExperimentDirectory, db: ExperimentReader | None) -> None:
-    """Refuses a run in a directory that is not for it.
+    """Checks that a run may use a directory.
 
     Args:
-        spec: Of the run.
-        directory: Where it is to run.
-        db: The database that is there, None without one.
+        spec: The specification of the run.
+        directory: The directory of the run.
+        db: The database of the experiment, None without one.
 
     Raises:
-        ExperimentExistsError: if the name is taken and must not be.
-        ValueError: if a run is to go on that is another one.
+        ExperimentExistsError: if the name is taken and ``if_exists`` is ``"error"``.
+        ValueError: if the run cannot go on with the earlier one.
     """
     if directory.is_own:
         return
     if_exists = spec.run_config.if_exists
     if if_exists == "error":
-        # Without a database, a run was killed before its first trial.
+        # Without a database: a run was killed before its first trial.
         if db is not None or os.path.isfile(os.path.join(directory.path, TUNER_FILE)):
             raise _exists(directory, what_is_there(db) if db is not None else "")
     elif if_exists == "resume" and db is not None:
@@ -86,7 +86,7 @@ def check_taken(spec: RunSpec, directory: ExperimentDirectory, db: ExperimentRea
 
 
 def identity_of(spec: RunSpec) -> dict[str, Any]:
-    """{key: value} that a run keeps for comparison with a run that goes on with it."""
+    """Returns the {key: value} by which a later run checks that it may go on with this one."""
     identity = {
         "trainable": spec.trainable_name,
         "keys": keys_of(spec.param_space),
@@ -97,11 +97,11 @@ def identity_of(spec: RunSpec) -> dict[str, Any]:
 
 
 def warn_of_taken(directory: ExperimentDirectory, db: ExperimentReader | None) -> None:
-    """Warns that a run is added to an experiment, and names ways to go on with that instead.
+    """Warns that a run is added to an experiment, and names ways to resume that instead.
 
     Args:
-        directory: Where the run is added.
-        db: The database that is there, None without one.
+        directory: The directory of the run.
+        db: The database of the experiment, None without one.
     """
     if directory.is_own or db is None:
         return
@@ -129,12 +129,12 @@ def warn_of_changes(
     db: ExperimentReader,
     goal: tuple[str | None, str | None],
 ) -> None:
-    """Warns of settings of a run that goes on, if they differ from those that it had before.
+    """Warns of settings of a resumed run that differ from its earlier ones.
 
     Args:
-        spec: Of the run.
-        directory: Where it goes on.
-        db: The database that is there; the run is selected in it.
+        spec: The specification of the run.
+        directory: The directory of the run.
+        db: The database of the experiment, in which the run is selected.
         goal: Metric and mode of the run.
     """
     if directory.is_own:
@@ -161,7 +161,7 @@ def warn_of_changes(
 
 
 def _settings(notes: Mapping[str, Any], goal: tuple[str | None, str | None]) -> dict[str, Any]:
-    """{name: value} of the settings that are compared, as far as they are on record."""
+    """Returns {name: value} of the settings that are compared, as far as they are recorded."""
     identity = notes[_IDENTITY]
     known = {"num_samples": identity.get("num_samples"), "metric": goal[0], "mode": goal[1]}
     space = {**notes[_CONSTANTS], **identity.get("domains", {})}
@@ -177,7 +177,7 @@ def _same(before: Any, now: Any) -> bool:
 
 
 def what_is_there(db: ExperimentReader) -> str:
-    """Runs, trials and the best value of an experiment, "" if it has no trials."""
+    """Returns a text on the runs, trials and best value of an experiment, "" without trials."""
     runs = [each for each in db.runs() if each.counts]
     if not runs:
         return ""
@@ -201,7 +201,7 @@ def _best_text(db: ExperimentReader, run: RunRecord) -> str:
         db.select_run(run.number)
         trials = db.load()
     except StorageError:
-        return ""  # With objects whose modules are not here; others read it.
+        return ""  # Its objects may need modules that cannot be imported here.
     finally:
         db.select_run(current)
     best = ExperimentAnalysis(trials=trials).find_best_trial(run.metric, run.mode, "last", True)
@@ -224,7 +224,7 @@ def _exists(directory: ExperimentDirectory, there: str) -> ExperimentExistsError
 
 
 def keys_of(space: dict[str, Any]) -> list[str]:
-    """Flat names of the parameters of a search space; a grid is one, as any domain is."""
+    """Returns the flat names of the parameters of a search space; a grid is one parameter."""
     return sorted(key.removesuffix(_GRID) for key in flatten_dict(space))
 
 

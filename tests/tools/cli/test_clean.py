@@ -61,7 +61,7 @@ def test_programs_are_told_what_went_and_what_stays(
     assert [each["removed"] for each in before] == [False, False]
     assert (one["path"], one["removed"], one["problem"]) == (str(storage / "one"), True, None)
     assert one["size_bytes"] == before[0]["size_bytes"] > 0
-    assert (two["removed"], "lacks files" in two["problem"]) == (False, True)
+    assert (two["removed"], "does not have the files" in two["problem"]) == (False, True)
 
 
 def test_a_name_and_an_age_choose(storage: Path) -> None:
