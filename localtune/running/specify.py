@@ -118,9 +118,10 @@ def register(trainable: Any) -> str:
 
 
 def default_name(trainable_name: str) -> str:
-    """Returns ``<trainable>_<date>_<random ending>``; the trainable alone if the environment says so.
+    """Returns ``<trainable>_<date>_<random ending>``.
 
-    No directory is made for the name; the random ending makes it unique.
+    The environment can reduce it to the trainable. No directory is made for the name; the random
+    ending makes it unique.
     """
     name = trainable_name.replace("/", "_")
     if os.environ.get("TUNE_DISABLE_DATED_SUBDIR") == "1":

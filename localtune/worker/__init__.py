@@ -1,1 +1,1 @@
-"""What runs inside a worker, and what parent and worker say to each other."""
+"""The code of a worker, and the messages between parent and worker."""

@@ -1,4 +1,4 @@
-"""The assignment of a trial: all that a worker needs to know to serve it."""
+"""The assignment of a trial: the data with which a worker serves it."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def _crash_path(private_dir: str, worker_id: int) -> str:
 
 
 def _crashed_first(text: str) -> str:
-    """The stack of the thread that crashed before those of others, without localtune's own part."""
+    """Puts the stack of the crashed thread first, and removes localtune's own frames from it."""
     head, *stacks = text.split("\n\n")
     for index, stack in enumerate(stacks):
         if stack.startswith(_CRASHED_THREAD):

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from localtune.trainable.trainable import Trainable
 
 
-# Characters of an error's text and of its traceback that travel.
+# Most characters of an error's text, and of its traceback, in a reply.
 _MAX_TEXT = 256 * 1024
 
 
@@ -87,7 +87,7 @@ class TrainableHost:
 
         Raises:
             TrialStopped: through a function trainable that is told to end.
-            BaseException: any other exception of user code that is no ``Exception``.
+            BaseException: any other exception of user code that does not derive from ``Exception``.
         """
         try:
             reply = self._dispatch(command)
@@ -137,10 +137,10 @@ class TrainableHost:
         return messages.Ready(self._debug_metrics())
 
     def _install_driver(self) -> None:
-        """Hook for hosts that run function trainables in a way of their own."""
+        """Hook: prepares the trainable for the way in which a subclass runs functions."""
 
     def _seed(self, seed: int) -> None:
-        """Hook for hosts whose process belongs to the trial: seeds what is global in it."""
+        """Hook: seeds the global random generators, if the process belongs to the trial."""
 
     def _restore(self, command: messages.Restore) -> messages.Reply:
         from localtune.checkpoint import Checkpoint, TrainingResult
@@ -156,7 +156,7 @@ class TrainableHost:
 
         trainable = self._require()
         if isinstance(trainable, FunctionTrainable):
-            # Its `finally` blocks belong into the old trial's surroundings.
+            # Its `finally` blocks run in the old trial's surroundings.
             trainable.end_function()
         flush_output()
         self._leave()
@@ -212,10 +212,10 @@ class TrainableHost:
         self._known_config = dict(self._require().config)
 
     def trained(self, result: dict[str, Any]) -> messages.Trained:
-        """The answer to Train.
+        """Returns the reply to Train.
 
-        The config is in every result, and the parent has it already: what travels is what user
-        code changed in it.
+        Every result has the config, which the parent knows. The reply has only the changes that
+        user code has made to it.
         """
         config = result.get(CONFIG_PREFIX)
         if config is None:
@@ -284,7 +284,7 @@ class ProcessHost(TrainableHost):
             except BaseException as error:
                 reply = failure_reply(type(command).__name__, error)
             if self._answered:
-                # User code swallowed TrialStopped and came to an end in a way of its own.
+                # User code caught TrialStopped and then returned or raised another exception.
                 continue
             self.answer(reply)
             if isinstance(reply, messages.Stopped):
@@ -295,7 +295,7 @@ class ProcessHost(TrainableHost):
                 return 1
 
     def next_command(self) -> messages.Command:
-        """The kept command, or the next one of the parent."""
+        """Returns the kept command, else waits for the parent's next one."""
         command, self._kept = self._kept, None
         if command is not None:
             return command
@@ -325,7 +325,7 @@ class ProcessHost(TrainableHost):
 
     def _seed(self, seed: int) -> None:
         random.seed(seed)
-        # Workers that are forked would all draw the same numbers from NumPy.
+        # Otherwise all forked workers draw the same numbers from NumPy.
         numpy_random = sys.modules.get("numpy.random")
         if numpy_random is not None and (self._seeds_numpy or not _is_seeded(numpy_random)):
             self._seeds_numpy = True
@@ -339,7 +339,7 @@ class ProcessHost(TrainableHost):
 
 
 def _is_seeded(numpy_random: Any) -> bool:
-    """Whether user code has fixed the seed of NumPy's global generator."""
+    """Returns whether user code has set the seed of NumPy's global generator."""
     generator = numpy_random.mtrand._rand._bit_generator
     # NumPy drops the seed sequence of a generator that was seeded by np.random.seed().
     return getattr(generator, "_seed_seq", None) is None
@@ -376,7 +376,7 @@ class MainThreadDriver:
             host.answer(host.handle(command))
 
     def stop(self) -> None:
-        """Nothing to do: the function has unwound before any command that ends it is served."""
+        """Does nothing: the function has returned before the host serves a command that ends it."""
 
 
 def failure_reply(command: str, error: BaseException) -> messages.Failed:
@@ -426,7 +426,7 @@ def _shortened(text: str) -> str:
 
 
 def _without_own_frames(error: BaseException) -> Any:
-    """The traceback from the first frame of user code on."""
+    """Returns the traceback from the first frame of user code on."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     frame = error.__traceback__
     while frame is not None and frame.tb_frame.f_code.co_filename.startswith(package):
@@ -435,7 +435,7 @@ def _without_own_frames(error: BaseException) -> Any:
 
 
 def _pickled(error: BaseException) -> bytes | None:
-    """The exception without its traceback, None if it does not survive the way back."""
+    """Returns the pickled exception, None if it cannot be pickled and unpickled."""
     try:
         import cloudpickle
 

@@ -1,4 +1,4 @@
-"""Ties between a worker process and those it must not outlive. Linux; no-ops elsewhere."""
+"""Makes processes end with their parents. On Linux; without effect elsewhere."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-# Seconds within which a process ends that was killed, or that has lost its parent.
+# Seconds within which a process ends after it was killed, or after its parent has ended.
 END_TIMEOUT_S = 5.0
-# Of 1000: as if the process held half of the machine's memory on top of its own.
+# Of 1000: the kernel adds half of the machine's memory to that of the process.
 _OOM_SCORE = 500
 
 
@@ -44,7 +44,7 @@ def signal_when_parent_dies(signum: int) -> bool:
 def adopt_orphans() -> bool:
     """Makes this process the parent of its descendants whose own parents end.
 
-    Without it, what a worker started and left behind would slip out of the process tree.
+    Without it, processes that a worker has left behind would not be found in the process tree.
 
     Returns:
         Whether this platform can do it.
@@ -55,7 +55,7 @@ def adopt_orphans() -> bool:
 def be_ended_first() -> None:
     """Lets the kernel, if memory runs out, end this process before the parent of the run.
 
-    What it starts inherits that. A score that is higher already stays.
+    Processes that it starts inherit that. A higher score is not lowered.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -69,7 +69,7 @@ def children_of(pid: int) -> list[int]:
     """Returns the ids of the direct children of a process, with those that were not waited for."""
     children: list[int] = []
     try:
-        # Each thread has its own.
+        # Each thread has its own children.
         for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
                 children += map(int, file.read().split())
@@ -82,12 +82,12 @@ def children_of(pid: int) -> list[int]:
 
 
 def end_children(spare: Collection[int] = ()) -> None:
-    """Kills and reaps the children of this process, and what these leave behind in turn.
+    """Kills and reaps the children of this process, and their descendants.
 
-    This process must adopt orphans: then nothing below it is left.
+    This process must adopt orphans.
 
     Args:
-        spare: Ids of children that go on.
+        spare: Ids of children that are not killed.
     """
     spared = set(spare)
     while True:
@@ -100,7 +100,7 @@ def end_children(spare: Collection[int] = ()) -> None:
             except ProcessLookupError:
                 pass
             except PermissionError:
-                # It has become another user, by sudo for instance.
+                # It runs as another user, by sudo for instance.
                 spared.add(pid)
         for pid in children:
             if pid not in spared:
@@ -109,7 +109,7 @@ def end_children(spare: Collection[int] = ()) -> None:
 
 
 def kill_descendants() -> None:
-    """Ends all processes that this process has started, and those that they have started."""
+    """Kills all descendants of this process."""
     if not children_of(os.getpid()):
         return
     import psutil

@@ -1,4 +1,4 @@
-"""What runs in a worker process, from its first instruction to its exit."""
+"""The main program of a worker process."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # The parent answers a result within about this time, unless it has much to do.
 _SPIN_S = 50e-6
-# What a descriptor says that was closed, or closed and used again for something else.
+# Errors of a descriptor that was closed, or closed and used again for another file.
 _NO_PIPE = (errno.EBADF, errno.EINVAL, errno.EISDIR, errno.ENOTSOCK)
 _PIPE_CLOSED = (
     "User code closed its pipe to the run, a descriptor that is not its own. Does it call "
@@ -48,7 +48,7 @@ class PipeChannel:
 
     Args:
         connection: An end of ``multiprocessing.Pipe()``.
-        crash_file: Where to write why the pipe cannot be used any more; "" is nowhere.
+        crash_file: File for the reason if the pipe cannot be used any more; "" is none.
     """
 
     def __init__(self, connection: Any, crash_file: str = "") -> None:
@@ -77,13 +77,13 @@ class PipeChannel:
             raise
 
     def _explain(self, error: OSError) -> None:
-        """Leaves a note for the parent, which has not gone, if user code took the pipe away."""
+        """Writes a note for the parent, if it is user code that has closed the pipe."""
         if error.errno in _NO_PIPE and self._crash_file:
             with contextlib.suppress(OSError), open(self._crash_file, "a") as file:
                 file.write(_PIPE_CLOSED)
 
     def _end_a_copy(self) -> None:
-        """Ends a process that user code forked and that came back here: one worker is enough."""
+        """Ends a process that user code has forked and that has returned to the worker's loop."""
         if os.getpid() == self._owner_pid:
             return
         sys.stderr.write(
@@ -96,7 +96,7 @@ class PipeChannel:
 
 
 def serve(connection: Any, load: Callable[[], type[Trainable]], crash_file: str) -> int:
-    """Serves the parent until the trial, or the parent, is done.
+    """Serves the parent until the trial or the parent has ended.
 
     Args:
         connection: The worker's end of the pipe.
@@ -104,7 +104,7 @@ def serve(connection: Any, load: Callable[[], type[Trainable]], crash_file: str)
         crash_file: What :func:`localtune.worker.crash.write_crashes_to` returned.
 
     Returns:
-        The exit code for the process; negative to die of that signal.
+        The exit code for the process; a negative one is the number of a signal to die of.
     """
     unwind_on_sigterm()
     be_ended_first()
@@ -121,12 +121,12 @@ def exit_worker(code: int, *, with_descendants: bool = False) -> NoReturn:
     """Ends this process as a script would end, but without waiting for its threads.
 
     Args:
-        code: Exit code; negative to die of that signal.
+        code: Exit code; a negative one is the number of a signal to die of.
         with_descendants: Whether to kill what user code started and left running.
     """
     import atexit
 
-    # From here on SIGTERM is not for user code to unwind.
+    # From here on SIGTERM does not unwind user code.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         _run_threading_exits()
@@ -146,10 +146,10 @@ def exit_worker(code: int, *, with_descendants: bool = False) -> NoReturn:
 
 
 def _run_threading_exits() -> None:
-    """What an interpreter does before it waits for its threads.
+    """Runs the functions that an interpreter runs before it waits for its threads.
 
-    Executors of ``concurrent.futures`` (and of joblib) end their processes there. Without it
-    ``multiprocessing`` would wait for these processes, and they for work, without end.
+    Executors of ``concurrent.futures`` (and of joblib) end their processes in such a function.
+    Otherwise ``multiprocessing`` would wait for these processes without end.
     """
     for function in reversed(getattr(threading, "_threading_atexits", [])):
         with contextlib.suppress(Exception):
@@ -170,11 +170,11 @@ def main_spawned(fd_or_handle: int, settings: dict[str, Any]) -> NoReturn:
         connection = open_connection(fd_or_handle)
         adopt_interpreter(settings)
         restore_open_files(settings["open_files"])
-        # What user code starts stays below this process, and can be found and ended with it.
+        # Processes that user code starts stay descendants of this process, and are ended with it.
         adopt_orphans()
         crash_file = write_crashes_to(settings["private_dir"], settings["worker_id"])
         if not settings["own_group"]:
-            # Ctrl-C in the terminal reaches this process too; the parent decides what it means.
+            # Ctrl-C in the terminal reaches this process, too. The parent handles it.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = serve(connection, lambda: load_program(settings["program"]), crash_file)
     except BaseException:
@@ -186,7 +186,7 @@ def main_spawned(fd_or_handle: int, settings: dict[str, Any]) -> NoReturn:
 
 
 def open_connection(fd_or_handle: int) -> Any:
-    """The pipe behind an inherited descriptor (a handle on Windows)."""
+    """Returns the pipe of an inherited descriptor (a handle on Windows)."""
     if sys.platform == "win32":
         from multiprocessing.connection import PipeConnection
 
@@ -197,10 +197,10 @@ def open_connection(fd_or_handle: int) -> Any:
 
 
 def restore_open_files(soft_limit: int | None) -> None:
-    """Restores the user's limit on open files, which a run may have raised for itself.
+    """Restores the user's limit on open files, which the parent may have raised.
 
     Args:
-        soft_limit: The user's limit; None leaves the present one.
+        soft_limit: The user's limit; None does not change the limit.
     """
     limits = open_files.limits()
     if soft_limit is not None and limits is not None and limits[0] != soft_limit:
@@ -208,9 +208,9 @@ def restore_open_files(soft_limit: int | None) -> None:
 
 
 def adopt_interpreter(settings: dict[str, Any]) -> None:
-    """Makes this interpreter look like the parent's: module search path and arguments."""
+    """Sets the module search path and the arguments of this interpreter to the parent's."""
     sys.path[:] = settings["sys_path"]
     sys.argv[:] = settings["argv"]
-    # Where output goes to a file or to the parent, it would be held back until a buffer is full.
+    # Output to a file or to the parent is passed on line by line, not when a buffer is full.
     if sys.stdout is not None:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]

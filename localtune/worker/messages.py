@@ -44,7 +44,7 @@ MAX_REPLY_BYTES = 64 * 1024 * 1024
 
 @dataclass(slots=True)
 class Assignment:
-    """What a worker needs to know to serve one trial.
+    """The data with which a worker serves one trial.
 
     Attributes:
         trial: The trial: its name, its directory, its seed.
@@ -66,7 +66,7 @@ class Assignment:
 
 @dataclass(slots=True)
 class Command:
-    """Base of what the parent asks."""
+    """Base class of the messages of the parent."""
 
 
 @dataclass(slots=True)
@@ -124,7 +124,7 @@ class Stop(Command):
 
 @dataclass(slots=True)
 class Reply:
-    """Base of what a worker answers."""
+    """Base class of the messages of a worker."""
 
 
 @dataclass(slots=True)
@@ -132,7 +132,7 @@ class Ready(Reply):
     """The trainable exists.
 
     Attributes:
-        metrics: What is known before the first iteration.
+        metrics: The metrics that are known before the first iteration.
     """
 
     metrics: dict[str, Any]
@@ -144,9 +144,9 @@ class Trained(Reply):
 
     Attributes:
         result: The result without ``config``, as plain data.
-        changed_config: {key: value} of what the trainable's config has, and the one that it was
-            given has not; to be shown.
-        removed_config: Keys that it has not any more.
+        changed_config: {key: value} of the entries of the config that user code has added or
+            changed, to be shown.
+        removed_config: Keys that user code has removed from the config.
     """
 
     result: dict[str, Any]
@@ -162,7 +162,7 @@ class Saved(Reply):
         path: Directory of the committed checkpoint; None if there is none.
         metrics: Result that it belongs to.
         next_index: Number that the trial's next checkpoint will get.
-        files: {path within the directory: size in bytes}; what is damaged later is known by it.
+        files: {path within the directory: size in bytes}; shows later whether a file is damaged.
     """
 
     path: str | None
@@ -191,26 +191,26 @@ class ResetDone(Reply):
 
 @dataclass(slots=True)
 class Exported(Reply):
-    """Where the exported models are: {format: path}."""
+    """The models are exported."""
 
     paths: dict[str, str]
 
 
 @dataclass(slots=True)
 class Stopped(Reply):
-    """Cleaned up; the process ends now."""
+    """The cleanup is done; the process ends now."""
 
 
 @dataclass(slots=True)
 class Failed(Reply):
-    """User code, or the worker itself, raised while it served a command.
+    """A command failed: user code, or the worker itself, has raised an exception.
 
     Attributes:
         command: Name of the command.
         type_name: Class of the exception.
         message: Its text.
         traceback_text: Full traceback.
-        hint: What the user can do about it; "" if nothing is known.
+        hint: Advice for the user; "" without one.
         pickled_error: The exception itself, None where it cannot be pickled.
         fatal: Whether the worker ends itself after this reply.
     """
@@ -228,7 +228,7 @@ def encode(message: Command | Reply) -> bytes:
     """Returns the bytes of a message.
 
     Raises:
-        Exception: as a part of the message raises it that cannot be pickled.
+        Exception: if a part of the message cannot be pickled.
     """
     return pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
 
@@ -239,7 +239,7 @@ def decode(data: bytes) -> Any:
 
 
 def encode_reply(reply: Reply) -> bytes:
-    """Returns the bytes of a reply; those of a ``Failed`` where the reply cannot be sent."""
+    """Returns the bytes of a reply, or of a ``Failed`` if the reply cannot be sent."""
     try:
         data = encode(reply)
     except Exception as error:
@@ -255,7 +255,7 @@ def encode_reply(reply: Reply) -> bytes:
 
 
 def read_reply(data: bytes) -> Reply:
-    """Returns the reply that ``data`` holds; a ``Failed`` where it holds none. For the parent."""
+    """Returns the reply that ``data`` holds, or a ``Failed`` if it holds none. For the parent."""
     try:
         return decode_reply(data)
     except Exception as error:
@@ -271,7 +271,7 @@ def _unsent(type_name: str, message: str) -> Failed:
 
 
 def decode_reply(data: bytes) -> Reply:
-    """Returns the reply that ``data`` holds. No class of user code is made.
+    """Returns the reply that ``data`` holds. No code of the user runs.
 
     Raises:
         pickle.UnpicklingError: if it holds anything but plain data.
@@ -283,7 +283,7 @@ def decode_reply(data: bytes) -> Reply:
 
 
 class _ReplyUnpickler(pickle.Unpickler):
-    """Makes replies, and what plain data is made of, and nothing else."""
+    """Makes objects of the types of replies and of plain data only."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module == __name__ and isinstance(kind := globals().get(name), type):
@@ -294,7 +294,7 @@ class _ReplyUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it holds a {module}.{name}, which is no plain data")
 
 
-# Arrays of NumPy 1 and 2, and objects that stay closed.
+# Arrays of NumPy 1 and 2, and objects that stay pickled.
 _PARTS_OF_REPLIES = frozenset(
     {
         (PickledObject.__module__, PickledObject.__name__),

@@ -1,4 +1,4 @@
-"""Whole messages over a pipe, with as few system calls as can be."""
+"""Sends whole messages over a pipe, with few system calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from localtune.utils.spin import poll_briefly
 _HEADER = struct.Struct("!I")
 _CHUNK_BYTES = 64 * 1024
 _LARGE_CHUNK_BYTES = 1024 * 1024
-# No message is larger: a length beyond this one is no length.
+# No message is larger. A larger length means that the data is damaged.
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 
 
@@ -59,7 +59,7 @@ class MessagePipe:
         self.write(self.frame(message))
 
     def frame(self, message: bytes) -> bytes:
-        """What :meth:`write` takes for a message."""
+        """Returns a message in the form that :meth:`write` takes."""
         return _HEADER.pack(len(message)) + message
 
     def write(self, data: bytes) -> None:
@@ -86,17 +86,17 @@ class MessagePipe:
             self._read()
 
     def is_ready(self) -> bool:
-        """Whether something, or the end of the pipe, can be read."""
+        """Returns whether data, or the end of the pipe, can be read."""
         return bool(self._connection.poll())
 
     def receive_ready(self) -> list[bytes]:
-        """The whole messages that one read brings, maybe none: it waits for nothing.
+        """Reads once and returns the messages that are complete, maybe none.
 
-        The caller knows that something can be read, and does not call :meth:`receive`.
+        The caller knows that data can be read, and does not call :meth:`receive`.
 
         Raises:
             EOFError: if the other end has gone.
-            OSError: if this end cannot be read, or what it brings is no message.
+            OSError: if this end cannot be read, or the data is no message.
         """
         try:
             chunk = os.read(self._fd, max(_CHUNK_BYTES, min(self._missing, _LARGE_CHUNK_BYTES)))
@@ -131,7 +131,7 @@ class MessagePipe:
         self._buffer = self._buffer + chunk if self._buffer else chunk
 
     def _take(self) -> bytes | None:
-        """The first message of the buffer, None if it is not whole."""
+        """Removes the first message from the buffer; returns None if it is not complete."""
         buffer = self._buffer
         if len(buffer) < _HEADER.size:
             return None
@@ -144,7 +144,7 @@ class MessagePipe:
         return buffer[_HEADER.size : end]
 
     def _take_whole(self) -> bytes | None:
-        """The first message of the buffer; None, and how much is missing, if it is not whole."""
+        """Removes the first message; returns None and the missing bytes if it is not complete."""
         buffer = self._buffer
         if len(buffer) < _HEADER.size:
             return None
@@ -174,7 +174,7 @@ class MessagePipe:
 
 
 class HandlePipe(MessagePipe):
-    """The same where pipes are handles, not descriptors (Windows): they carry whole messages."""
+    """A pipe on Windows, where pipes are handles and carry whole messages."""
 
     def frame(self, message: bytes) -> bytes:
         return message
@@ -190,14 +190,14 @@ class HandlePipe(MessagePipe):
         return [self.receive()]
 
     def wait_briefly(self, duration_s: float) -> None:
-        """Does nothing: a handle cannot be asked."""
+        return  # A handle cannot be polled without a wait.
 
 
 class Descriptor:
     """An inherited descriptor as the end of a pipe.
 
-    It is as much of ``multiprocessing``'s connection as a worker needs: that module would bring
-    a dozen others into every worker.
+    It has the methods of ``multiprocessing``'s connection that a worker needs. That module would
+    load a dozen others into every worker.
 
     Args:
         fd: Owned from now on.
@@ -219,5 +219,5 @@ class Descriptor:
 
 
 def message_pipe(connection: Any) -> MessagePipe:
-    """The pipe for an end of ``multiprocessing.Pipe()``."""
+    """Returns the pipe for an end of ``multiprocessing.Pipe()``."""
     return HandlePipe(connection) if sys.platform == "win32" else MessagePipe(connection)

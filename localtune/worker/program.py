@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 
 def load_program(path: str) -> type[Trainable]:
-    """The trainable class that the parent wrote to ``path``.
+    """Loads the trainable class that the parent wrote to ``path``.
 
-    What came from the user's ``__main__`` is put into this process's ``__main__`` too: then user
-    code can pickle its own classes, and hand its own functions to a process pool.
+    Objects of the user's ``__main__`` are put into this process's ``__main__``, too. Then user code
+    can pickle its own classes, and pass its own functions to a process pool.
     """
     with open(path, "rb") as file:
         trainable = load_program_bytes(file.read())
     numpy = sys.modules.get("numpy")
     if numpy is not None:
-        # Imported when it is first asked for; each trial seeds it.
+        # NumPy imports it at the first use, and each trial seeds it.
         numpy.random  # noqa: B018
     if publish_main(trainable):
         sys.modules["__main__"].__file__ = children_main_path(path)
@@ -46,14 +46,14 @@ def load_program(path: str) -> type[Trainable]:
 
 
 def children_main_path(program_path: str) -> str:
-    """Where the ``__main__`` stands of processes that user code spawns."""
+    """Returns the path of the ``__main__`` of processes that user code spawns."""
     return os.path.join(os.path.dirname(program_path), "children_main.py")
 
 
 def children_main(program_path: str) -> str:
-    """Source of the ``__main__`` of processes that user code spawns.
+    """Returns the source of the ``__main__`` of processes that user code spawns.
 
-    The program may be large, so it is loaded when a name of ``__main__`` is first asked for.
+    The program may be large, so it is loaded at the first use of a name of ``__main__``.
     """
     return (
         "def __getattr__(name):\n"
@@ -75,21 +75,21 @@ def find_in_main(name: str, program_path: str) -> Any:
     main = sys.modules["__main__"]
     if name.startswith("__"):
         raise AttributeError(name)
-    # From here on the module answers by itself, also for names that it does not have.
+    # From here on the module has no __getattr__, also for names that it does not have.
     vars(main).pop("__getattr__", None)
     load_program(program_path)
     return getattr(main, name)
 
 
 def warm_up() -> None:
-    """Imports what every worker will need, so that those forked from here need not."""
+    """Imports the modules that every worker needs, before workers are forked."""
     import localtune.resources
     import localtune.trainable.function_trainable
     import localtune.trainable.session  # noqa: F401
 
 
 def load_program_bytes(data: bytes) -> type[Trainable]:
-    """The trainable class that ``data`` holds."""
+    """Loads the trainable class that ``data`` holds."""
     from localtune.trainable.parameters import loads_with_parameters
 
     trainable: type[Trainable] = loads_with_parameters(data)
@@ -100,9 +100,9 @@ def publish_main(trainable: type) -> bool:
     """Makes by-value code of ``__main__`` findable in this process's ``__main__``.
 
     Returns:
-        Whether the trainable has any.
+        Whether the trainable has such code.
     """
-    # A sweep that was started in a spawned process calls its script by the second name.
+    # In a sweep that was started in a spawned process, the script has the second name.
     module = sys.modules["__main__"]
     sys.modules.update(dict.fromkeys(MAIN_NAMES, module))
     main = module.__dict__
@@ -120,7 +120,7 @@ def publish_main(trainable: type) -> bool:
 
 
 def _code_of(root: object) -> Iterator[Any]:
-    """The functions and classes that an object consists of, itself included."""
+    """Yields the functions and classes that an object consists of, itself included."""
     waiting, seen = [root], {id(root)}
     while waiting:
         each = waiting.pop()
@@ -134,7 +134,7 @@ def _code_of(root: object) -> Iterator[Any]:
 
 def _parts_of(value: Any) -> Iterator[Any]:
     if isinstance(value, type):
-        # Modules hold the rest, and are imported as they are.
+        # Other classes are imported from their modules.
         if _is_by_value(value):
             yield from value.__mro__
             yield from vars(value).values()
@@ -159,7 +159,7 @@ def _parts_of(value: Any) -> Iterator[Any]:
 
 
 def _is_by_value(cls: type) -> bool:
-    """Whether a class travelled by value: no module has it under its name."""
+    """Returns whether a class was pickled by value: no module has it under its name."""
     if cls.__module__ in MAIN_NAMES:
         return True
     found: Any = sys.modules.get(cls.__module__)

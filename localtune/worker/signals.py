@@ -1,19 +1,19 @@
-"""The meaning of signals in the processes of a run, whatever the parent had made of them."""
+"""Resets the signal handlers that processes of a run inherit from the parent."""
 
 from __future__ import annotations
 
 import signal
 
-# What the interpreter itself ignores, so that a write to a closed pipe or a file that grows too
-# large is an error rather than the end.
+# Python ignores these, so that a write to a closed pipe, or to a file that grows too large, raises
+# an exception and does not end the process.
 _IGNORED_BY_PYTHON = ("SIGPIPE", "SIGXFSZ", "SIGXFZ")
 
 
 def reset_signals() -> None:
-    """Gives all signals of this process the meaning that they have in a fresh interpreter.
+    """Sets the handlers of all signals to those of a fresh interpreter, and blocks none.
 
-    A process inherits which signals are ignored and which are blocked: one that ignores SIGCHLD
-    cannot learn how its children end, and one that blocks SIGTERM does not end when it is told to.
+    A process inherits ignored and blocked signals. One that ignores SIGCHLD cannot find out how its
+    children end, and one that blocks SIGTERM does not end when it should.
     """
     kept = {getattr(signal, name, None) for name in _IGNORED_BY_PYTHON}
     for signum in signal.valid_signals() - kept:
@@ -25,7 +25,7 @@ def reset_signals() -> None:
 
 
 def be_deaf() -> set[int]:
-    """Lets no signal end this process but those that none can refuse.
+    """Blocks all signals that can be blocked.
 
     Returns:
         The signals that were blocked before.

@@ -1,4 +1,4 @@
-"""What SIGTERM means to a worker, and to what user code forks from it."""
+"""Handles SIGTERM in a worker, and in processes that user code forks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from localtune.error import TrialStopped
 
 
 def unwind_on_sigterm() -> None:
-    """Lets SIGTERM unwind user code of this process; forked children die of it as usual.
+    """Makes SIGTERM raise TrialStopped in this process; it ends forked children as usual.
 
-    A handler of Python's must not be inherited: a child that is about to block in native code,
-    like a process of a pool that waits for work, notes the signal and then waits for ever, and
-    with it waits who joins it.
+    Children must not inherit a handler of Python. A child that is about to block in native code, as
+    a process of a pool that waits for work, would note the signal and then wait for ever. A process
+    that joins the child would wait, too.
     """
     signal.signal(signal.SIGTERM, _unwind)
     if hasattr(os, "register_at_fork"):
@@ -39,7 +39,7 @@ _mask = _Mask()
 
 
 def _hold_sigterm() -> None:
-    # The interpreter forgets what a child has received before it is fully made.
+    # The interpreter drops signals that arrive while a child is being made.
     _mask.before = frozenset(signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}))
 
 

@@ -14,7 +14,7 @@ ORIGINAL_DIR_VARIABLE = "TUNE_ORIG_WORKING_DIR"
 
 
 def wants_trial_dir(environ: Mapping[str, str]) -> bool:
-    """Whether workers change into the trial's directory.
+    """Returns whether workers change into the trial's directory.
 
     Raises:
         ValueError: if the variable that decides it is no whole number.
@@ -30,10 +30,10 @@ def wants_trial_dir(environ: Mapping[str, str]) -> bool:
 
 
 class Surroundings:
-    """Puts a process into the surroundings of a trial, and back.
+    """Gives a process the surroundings of a trial, and takes them back.
 
-    Output is redirected at the level of file descriptors, so that what C code and subprocesses
-    print goes to the files too.
+    File descriptors are redirected, so that the output of C code and of subprocesses goes to the
+    files, too.
 
     Args:
         trial_dir: Directory of the trial; must exist.
@@ -74,7 +74,7 @@ class Surroundings:
             environment[ORIGINAL_DIR_VARIABLE] = here
         self._saved_environ = _set_variables(environment)
         if wants_trial_dir(os.environ):
-            # A directory that was removed has no path, but can be gone back to all the same.
+            # A removed directory has no path, but its descriptor leads back to it.
             before = here if here is not None else os.open(".", os.O_RDONLY)
             try:
                 os.chdir(self._trial_dir)
@@ -109,7 +109,7 @@ class Surroundings:
                 continue
             path = os.path.join(self._trial_dir, os.path.expanduser(name))
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            # Elsewhere, such as /dev/stderr, a link is what the user named.
+            # The user may name a link elsewhere, such as /dev/stderr.
             is_own = os.path.dirname(path) == self._trial_dir
             target = no_link(path, flags) if is_own else os.open(path, flags | _CLOEXEC, 0o666)
             try:
@@ -128,7 +128,7 @@ def _close(directory: str | int) -> None:
 
 
 def _set_variables(variables: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Sets (or with None unsets) environment variables; returns what they were."""
+    """Sets environment variables, or unsets them with None; returns their earlier values."""
     before: dict[str, str | None] = {}
     for name, value in variables.items():
         before[name] = os.environ.get(name)
@@ -140,18 +140,18 @@ def _set_variables(variables: Mapping[str, str | None]) -> dict[str, str | None]
 
 
 def flush_output() -> None:
-    """Writes out what Python has buffered for stdout and stderr."""
+    """Flushes Python's buffers of stdout and stderr."""
     for stream in (sys.stdout, sys.stderr):
-        # A user may have closed or replaced a stream; there is nothing to flush then.
+        # User code may have closed or replaced a stream.
         with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.flush()
 
 
 def explain_missing_file(error: BaseException) -> str:
-    """Advice for a relative path that exists in the original working directory only.
+    """Returns advice on a relative path that exists in the original working directory only.
 
     Args:
-        error: What user code raised; its causes are looked at too.
+        error: An exception of user code; its causes are examined, too.
 
     Returns:
         The advice, or "" if this is another problem.
