@@ -1,1 +1,1 @@
-"""Where trials run: executors and what they are made of."""
+"""Executors, which run the workers of trials, and their parts."""

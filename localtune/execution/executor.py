@@ -19,12 +19,12 @@ class WorkerExit:
     """How a worker ended.
 
     Attributes:
-        exit_code: Negative is a signal's number; None is not known.
-        note: Why, where the executor knows more.
-        crash_text: Python stack that native code left when it crashed.
-        out_of_memory: Whether the machine had too little memory for all that ran: fewer workers
-            at a time may do better.
-        no_room: Whether the system refused to start it: it may start when fewer run.
+        exit_code: A negative one is the number of a signal; None is not known.
+        note: The cause, if the executor knows it.
+        crash_text: Python stack at a crash of native code.
+        out_of_memory: Whether the machine had too little memory for all workers. Fewer workers at
+            a time may succeed.
+        no_room: Whether the system refused to start the worker. It may start when fewer run.
     """
 
     exit_code: int | None
@@ -34,7 +34,7 @@ class WorkerExit:
     no_room: bool = False
 
     def describe(self) -> str:
-        """One sentence for a person: the exit by name, and the likely cause."""
+        """Returns a sentence for the user: the exit by name, and the likely cause."""
         if self.exit_code is None and self.note:
             return f"The worker process ended: {self.note}"
         if self.note and self.exit_code == -SIGKILL:
@@ -71,10 +71,10 @@ def _describe_code(exit_code: int | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WorkerEvent:
-    """Something that a worker did.
+    """An event of a worker.
 
     Attributes:
-        worker_id: Which worker.
+        worker_id: The worker.
     """
 
     worker_id: int
@@ -82,21 +82,21 @@ class WorkerEvent:
 
 @dataclass(frozen=True, slots=True)
 class Replied(WorkerEvent):
-    """A worker answered the command in flight."""
+    """A worker has answered the command in flight."""
 
     reply: messages.Reply
 
 
 @dataclass(frozen=True, slots=True)
 class Exited(WorkerEvent):
-    """A worker has ended, with all that it started. The last event of each worker."""
+    """A worker has ended, with all processes that it started. The last event of each worker."""
 
     exit: WorkerExit = field(default_factory=lambda: WorkerExit(None))
 
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What an executor can do. Its class declares it; no other part of the package guesses.
+    """The abilities that the class of an executor declares.
 
     The defaults describe an executor with one local process per worker.
 
@@ -138,7 +138,7 @@ class Executor(ABC):
     which belong to the whole process.
 
     Attributes:
-        abilities: What this executor can do.
+        abilities: The abilities of this executor.
     """
 
     abilities: Abilities = Abilities()
@@ -152,19 +152,19 @@ class Executor(ABC):
 
     @abstractmethod
     def resources(self) -> Mapping[str, float]:
-        """All that there is to share now, free or not. May be called before :meth:`open`.
+        """Returns all resources, free or not. May be called before :meth:`open`.
 
         Returns:
-            {name: amount}; ``CPU`` and ``GPU`` in pieces, ``memory`` in bytes.
+            {name: amount}; ``memory`` is in bytes.
         """
 
     @abstractmethod
     def reserve(self, request: PlacementGroupFactory) -> Slot | None:
-        """Sets aside what a trial asks for. It counts, and waits for nothing.
+        """Reserves the resources of a request. Returns at once.
 
         Args:
-            request: All bundles. A slot is one place: bundles beyond the first are for processes
-                that the trial starts, wherever the executor can place them.
+            request: All bundles. A slot is one place. Bundles beyond the first are for processes
+                that the trial starts; the executor may place them anywhere.
 
         Returns:
             The slot; None if there is no room now.
@@ -172,19 +172,19 @@ class Executor(ABC):
 
     @abstractmethod
     def release(self, slot: Slot) -> None:
-        """Takes back a slot whose worker has gone, or never started."""
+        """Takes back a slot whose worker has ended, or was never started."""
 
     @abstractmethod
     def why_never(self, request: PlacementGroupFactory) -> str:
-        """Why a request can never be met, for the user; "" if it may be some day.
+        """Returns why a request can never be met, for the user; "" if it can be some day.
 
-        May be called before :meth:`open`. The answer may change while a run goes on.
+        May be called before :meth:`open`. The answer may change during a run.
         """
 
     def why_no_more(self, request: PlacementGroupFactory) -> str:
-        """What keeps a request from a slot although its resources are free; "" if nothing does.
+        """Returns why a request gets no slot although its resources are free; "" without a reason.
 
-        The answer is a sentence for the user, which names the remedy.
+        The answer is a sentence for the user, with the remedy.
         """
         return ""
 
@@ -197,10 +197,10 @@ class Executor(ABC):
         Args:
             program: The trainable class, as
                 :func:`localtune.trainable.parameters.dumps_with_parameters` wrote it.
-            on_output: Called, within :meth:`wait` and :meth:`close`, with whole lines that
-                workers print, and the id of the trial whose worker it was; "" for what is
-                printed before there is a trial. None, and platforms that cannot do it, leave
-                workers the output of this process.
+            on_output: Called by :meth:`wait` and :meth:`close` as ``on_output(lines, trial_id)``
+                with whole lines that workers print. The id is "" for lines that are printed
+                before there is a trial. With None, and on platforms that cannot do this, workers
+                print to the output of this process.
         """
 
     @abstractmethod
@@ -208,12 +208,12 @@ class Executor(ABC):
         """Starts a worker and sends its first command.
 
         Args:
-            worker_id: Never used before in this run.
-            command: Says which trial it serves. Its assignment has the variables of the slot.
-            slot: Where it runs: what :meth:`reserve` returned.
+            worker_id: An id that was never used in this run.
+            command: Names the trial. Its assignment has the variables of the slot.
+            slot: The slot that :meth:`reserve` returned.
 
         Raises:
-            WorkerStartError: if that is impossible.
+            WorkerStartError: if the worker cannot be started.
         """
 
     @abstractmethod
@@ -232,9 +232,9 @@ class Executor(ABC):
         A save in flight is done and answered first, unless the worker is killed.
 
         Args:
-            worker_id: Which worker; it may have a command in flight.
-            reason: For the log.
-            force: Kill it at once; else ask it to clean up first, within limits.
+            worker_id: The worker, which may have a command in flight.
+            reason: The reason, for the log.
+            force: Whether to kill it at once, or to let it clean up first, within time limits.
         """
 
     @abstractmethod
@@ -250,5 +250,5 @@ class Executor(ABC):
         """Ends all workers and takes back all slots. The executor may be opened again."""
 
     def process_ids(self) -> dict[int, int]:
-        """{worker id: process id} of the running workers."""
+        """Returns {worker id: process id} of the running workers."""
         return {}

@@ -30,7 +30,7 @@ class InProcessExecutor(LocalExecutor):
     Args:
         num_cpus: CPUs to share; the default lets one trial after the other run.
         num_gpus: GPUs to share; None is what ``CUDA_VISIBLE_DEVICES`` or the driver shows.
-        resources: More to share, ``{name: amount}``.
+        resources: Further resources, ``{name: amount}``.
     """
 
     abilities = Abilities(
@@ -113,7 +113,7 @@ class InProcessHost(TrainableHost):
                 try:
                     self._surroundings.enter()
                 except OSError:
-                    # Its directory is gone, for instance. A function is to be ended all the same.
+                    # Its directory is gone, for instance. Stop must end a function nevertheless.
                     if not isinstance(command, messages.Stop):
                         raise
             return super().handle(command)

@@ -50,11 +50,11 @@ from localtune.worker.program import children_main, children_main_path
 
 logger = get_logger(__name__)
 
-# A worker that has closed its pipe and still lives after this long cannot be talked to any more.
+# A worker that still lives so long after it has closed its pipe is killed.
 _SILENT_EXIT_S = 1.0
-# A killed worker is reported within this time, unless what reports it is stopped itself.
+# The end of a killed worker is reported within this time, unless its launcher hangs.
 _CLOSE_TIMEOUT_S = 10.0
-# What the system says that refuses one process or descriptor more.
+# Errors of a system that refuses one more process or descriptor.
 _SHORTAGES = (
     errno.EMFILE,
     errno.ENFILE,
@@ -71,21 +71,21 @@ class ProcessExecutor(LocalExecutor):
         num_cpus: CPUs to share; None is what this process may use (affinity and cgroup quota
             counted in).
         num_gpus: GPUs to share; None is what ``CUDA_VISIBLE_DEVICES`` or the driver shows.
-        resources: More to share, ``{name: amount}``. ``memory`` (bytes) is the machine's unless
-            given.
+        resources: Further resources, ``{name: amount}``. The default of ``memory`` (bytes) is the
+            machine's.
         start_method: ``"template"`` forks workers from a warm process (Linux), ``"spawn"``
-            starts fresh interpreters, ``"portable"`` does so with nothing but what every
-            platform has; None takes the best that works here.
+            starts fresh interpreters, ``"portable"`` does so with functions that every platform
+            has; None takes the best method that works here.
         preload: Modules that the template imports in place of the trainable's own. ``[]``
             imports nothing: each worker loads the trainable by itself.
-        stop_timeout_s: How long a worker may take to finish its step and to clean up when it is
-            asked to stop; then it gets SIGTERM, and after ``kill_timeout_s`` SIGKILL.
+        stop_timeout_s: Most seconds in which a stopped worker may finish its step and clean up;
+            then it gets SIGTERM, and after ``kill_timeout_s`` SIGKILL.
         kill_timeout_s: See ``stop_timeout_s``.
-        memory_check_s: Seconds between two looks at memory; None never looks. A worker that
-            holds more than its trial asked for (``resources={"memory": bytes}``) is killed, and
-            so is, one after the other, the youngest large one while the machine is short.
-        memory_reserve_bytes: The machine is short when less than this is left; 0 is never. None
-            is 3 % of its memory, at least 200 MiB (or 10 %) and at most 2 GiB.
+        memory_check_s: Seconds between two checks of memory; None makes none. A worker that holds
+            more than its trial has requested (``resources={"memory": bytes}``) is killed. While
+            the machine is short of memory, the youngest large worker is killed, one at a time.
+        memory_reserve_bytes: The machine is short of memory when fewer bytes are left; 0 is never.
+            None is 3 % of its memory, at least 200 MiB (or 10 %) and at most 2 GiB.
 
     Raises:
         ValueError: for an amount that makes no sense or an unknown start method.
@@ -164,7 +164,7 @@ class ProcessExecutor(LocalExecutor):
             raise
 
     def _open_outputs(self, on_output: Callable[[str, str], None] | None) -> tuple[int, int] | None:
-        """Descriptors for what is printed by processes that serve no trial, or by all."""
+        """Opens descriptors for the output of processes that serve no trial, or of all."""
         assert self._waiter is not None
         if on_output is not None:
             self._on_output = on_output
@@ -250,7 +250,7 @@ class ProcessExecutor(LocalExecutor):
             self._waiter.wait(max(give_up_at - time.monotonic(), 0.0))
             if len(self._workers) < left:
                 left, give_up_at = len(self._workers), time.monotonic() + _CLOSE_TIMEOUT_S
-        # A launcher that does not report any more, stopped by a debugger for instance, is killed.
+        # A launcher that hangs, stopped by a debugger for instance, is killed.
         if self._launcher is not None:
             self._launcher.close()
         for worker in self._workers.values():
@@ -288,7 +288,7 @@ class ProcessExecutor(LocalExecutor):
             replies = worker.pipe.receive_ready()
         except (EOFError, OSError):
             self._close_pipe(worker)
-            # The kernel closes the pipe of a dying process a moment before it tells its end.
+            # The kernel closes the pipe of a dying process a moment before it reports its end.
             self._deadlines.set(worker.worker_id, _SILENT_EXIT_S, Step.KILL)
             return
         self._take_in(worker, replies)
@@ -355,7 +355,7 @@ class ProcessExecutor(LocalExecutor):
             self._memory_watch.assign(worker_id, assignment)
 
     def _watch_memory(self) -> float | None:
-        """Looks at the memory of the workers when it is time; returns the seconds until then."""
+        """Checks the memory of the workers when it is due; returns seconds to the next check."""
         watch = self._memory_watch
         if watch is None:
             return None
@@ -376,9 +376,9 @@ class _Worker:
         worker_id: Its id.
         pipe: The parent's end, for reading.
         outbox: Writes to the same end.
-        output: What it prints; None where that goes to the parent's own output.
-        is_stopping: Whether it was asked to stop.
-        kill_note: Why it was killed, "" if it was not.
+        output: The pipe for its output; None if it prints to the parent's own output.
+        is_stopping: Whether it was told to stop.
+        kill_note: The reason why it was killed, "" if it was not.
     """
 
     worker_id: int

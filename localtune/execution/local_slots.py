@@ -14,15 +14,15 @@ from localtune.resources import PlacementGroupFactory, ResourcePool, request_of
 
 
 class LocalSlots:
-    """Counts what the trials of one machine hold. It is a :class:`~.slots.Placement`.
+    """Counts the resources of one machine. It is a :class:`~.slots.Placement`.
 
-    The bundles of a request are summed up: on one machine only their sum matters.
+    The bundles of a request are summed up, because they are all on one machine.
 
     Args:
-        num_cpus: CPUs to share; None is what this process may use.
-        num_gpus: GPUs to share; None is what ``CUDA_VISIBLE_DEVICES`` or the driver shows.
-        resources: More to share, ``{name: amount}``. ``memory`` (bytes) is the machine's unless
-            given.
+        num_cpus: Number of CPUs; None is all that this process may use.
+        num_gpus: Number of GPUs; None is all that ``CUDA_VISIBLE_DEVICES`` or the driver shows.
+        resources: Further resources, ``{name: amount}``. The default of ``memory`` (bytes) is the
+            machine's.
 
     Raises:
         ValueError: for a negative amount, or CPUs and GPUs under the name of other resources.
@@ -58,11 +58,11 @@ class LocalSlots:
         self._refused: PlacementGroupFactory | None = None  # does not fit as long as all stay
 
     def limit(self, most_slots: int | None, why: str = "") -> None:
-        """Limits how many slots there are at once, whatever they hold.
+        """Limits the number of slots at one time.
 
         Args:
-            most_slots: The limit; None is any number.
-            why: What sets it, as a clause for the user, with the remedy.
+            most_slots: The limit; None is no limit.
+            why: The reason of the limit, as a clause for the user, with the remedy.
         """
         self._most_slots = most_slots
         self._why_no_more = why
@@ -71,8 +71,7 @@ class LocalSlots:
         return self._total
 
     def reserve(self, request: PlacementGroupFactory) -> Slot | None:
-        # A run asks again after each event, and most trials share one object that says what they
-        # ask for.
+        # A run asks again after each event, and most trials share one request object.
         if request is self._refused:
             return None
         needed = request_of(request)
@@ -114,7 +113,7 @@ class LocalExecutor(Executor):
         resources: See :class:`LocalSlots`.
 
     Attributes:
-        slots: What is free and what is taken.
+        slots: The free and the taken resources.
     """
 
     def __init__(
@@ -144,7 +143,7 @@ class LocalExecutor(Executor):
 def declared_resources(
     num_cpus: float | None, num_gpus: float | None, resources: Mapping[str, float] | None
 ) -> tuple[dict[str, float], tuple[str, ...]]:
-    """All that there is to share, and the names of the GPUs: as declared, or as the machine shows.
+    """Returns all resources and the names of the GPUs, as declared or as the machine shows.
 
     Args:
         num_cpus: See :class:`LocalSlots`.

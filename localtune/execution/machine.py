@@ -1,4 +1,4 @@
-"""What this machine, or the part of it that this process may use, has to offer."""
+"""The resources of this machine, as far as this process may use them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 
 
 def cpu_count(cgroup: Cgroup | None = None) -> int:
-    """How many CPUs this process may use: affinity and cgroup quota counted in; at least 1.
+    """Returns how many CPUs affinity and cgroup quota let this process use, at least 1.
 
     Args:
-        cgroup: The control groups to heed; None is this process's own.
+        cgroup: The control groups; None is this process's own.
     """
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
@@ -38,10 +38,10 @@ def cpu_count(cgroup: Cgroup | None = None) -> int:
 
 
 def memory_bytes(cgroup: Cgroup | None = None) -> int:
-    """Memory that this process may use: the machine's, or the cgroup's limit if that is lower.
+    """Returns the memory of the machine, or the cgroup's limit if that is lower.
 
     Args:
-        cgroup: The control groups to heed; None is this process's own.
+        cgroup: The control groups; None is this process's own.
     """
     import psutil
 
@@ -51,10 +51,10 @@ def memory_bytes(cgroup: Cgroup | None = None) -> int:
 
 
 def memory_left_bytes(cgroup: Cgroup | None = None) -> int:
-    """Memory that this process may still take: of the machine, or of the cgroup if that is less.
+    """Returns the memory that is left on the machine, or in the cgroup if that is less.
 
     Args:
-        cgroup: The control groups to heed; None is this process's own.
+        cgroup: The control groups; None is this process's own.
     """
     import psutil
 
@@ -64,10 +64,10 @@ def memory_left_bytes(cgroup: Cgroup | None = None) -> int:
 
 
 def oom_kill_count(cgroup: Cgroup | None = None) -> int:
-    """How many processes the kernel has ended so far for want of memory; 0 if it does not say.
+    """Returns how many processes the kernel has killed for lack of memory; 0 if it is not known.
 
     Args:
-        cgroup: The control groups to ask; None is this process's own.
+        cgroup: The control groups; None is this process's own.
     """
     count = (cgroup or Cgroup()).oom_kill_count()
     if count is not None:
@@ -81,13 +81,13 @@ def oom_kill_count(cgroup: Cgroup | None = None) -> int:
 
 
 def gpu_ids(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Names of the GPUs that this process may use, () if there are none.
+    """Returns the names of the GPUs that this process may use.
 
-    Asks the variables that hide GPUs first, then the drivers' own tools; no GPU library is
+    They come from the variables that hide GPUs, else from the drivers' tools. No GPU library is
     imported.
 
     Args:
-        environ: Where the variables are; None is this process's environment.
+        environ: Environment that has the variables; None is this process's own.
     """
     environ = os.environ if environ is None else environ
     for variable in GPU_VARIABLES:
@@ -111,15 +111,15 @@ def thread_environment(cpus: float, environ: Mapping[str, str] | None = None) ->
 
 
 def _names_a_gpu(name: str) -> bool:
-    """Whether an entry names a GPU; one that does not hides itself and what follows."""
+    """Returns whether an entry names a GPU; any other hides itself and all after it."""
     return not name.startswith("-") and name != "NoDevFiles"
 
 
 def nvidia_ids(driver_dir: str = "/proc/driver/nvidia/gpus") -> tuple[str, ...]:
-    """Names of all GPUs that NVIDIA's driver shows.
+    """Returns the names of all GPUs that NVIDIA's driver shows.
 
     Args:
-        driver_dir: Where the driver lists them; without it, ``nvidia-smi`` is asked.
+        driver_dir: Directory in which the driver lists them; without it, ``nvidia-smi`` is asked.
     """
     if os.path.isdir(driver_dir):
         return tuple(str(number) for number in range(len(os.listdir(driver_dir))))

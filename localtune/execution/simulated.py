@@ -40,24 +40,24 @@ from localtune.worker import messages
 class SimulatedExecutor(LocalExecutor):
     """Runs trials in virtual time.
 
-    The trainable of the run itself is not run: the object that ``make`` returns takes its place.
+    The object that ``make`` returns takes the place of the trainable.
     A run with the same seed and the same trainables goes through the same events.
 
     Args:
         make: Makes a simulated trainable of a configuration: a class or a function.
-        num_cpus: CPUs to share. Not those of this machine, so that a simulation is the same
-            everywhere.
-        num_gpus: GPUs to share.
-        resources: More to share, ``{name: amount}``.
-        step_s: Virtual seconds of a step whose result has no ``time_this_iter_s``, and of one
-            that fails.
+        num_cpus: Number of CPUs. The default does not depend on this machine, so that a simulation
+            is the same everywhere.
+        num_gpus: Number of GPUs.
+        resources: Further resources, ``{name: amount}``.
+        step_s: Virtual seconds of a step that fails, or whose result has no
+            ``time_this_iter_s``.
         start_s: Virtual seconds until a worker is ready.
         save_s: Virtual seconds that a checkpoint takes.
-        restore_s: Virtual seconds to go back to one.
+        restore_s: Virtual seconds to load a checkpoint.
         keep_in_memory: Whether checkpoints are kept in memory, in place of the directories of
             their trials. Then a run cannot be resumed by another process.
-        clock: The virtual clock; it is moved on in :meth:`wait`. None makes one that starts with
-            the Unix epoch.
+        clock: The virtual clock, which :meth:`wait` moves on. None makes one that starts at the
+            Unix epoch.
 
     Raises:
         ValueError: for a negative amount or duration.
@@ -175,7 +175,7 @@ class SimulatedExecutor(LocalExecutor):
             self._clock.advance_to(due_s)
             events = heapq.heappop(self._timeline)[2]
             told = list(events)
-            # A stop must not find, and tell once more, what has been told.
+            # A stop must not return these events a second time.
             events.clear()
             return told
         if end_s == math.inf:
@@ -195,10 +195,10 @@ class SimulatedExecutor(LocalExecutor):
         self.slots.clear()
 
     def forget_checkpoint(self, path: str) -> None:
-        """Gives up a checkpoint that is kept in memory and no longer needed.
+        """Removes a checkpoint from memory.
 
         Args:
-            path: Its path, as ``Saved`` named it.
+            path: Its path, as in ``Saved``.
         """
         self._states.forget(path)
 

@@ -39,30 +39,30 @@ from localtune.worker import messages
 from localtune.worker.host import failure_reply
 
 _STATE_FILE = "simulated.pkl"
-# What is summed up over iterations where results hold it.
+# Metrics that are summed up over iterations, if results have them.
 _SUMS = ((TIMESTEPS_THIS_ITER, TIMESTEPS_TOTAL), (EPISODES_THIS_ITER, EPISODES_TOTAL))
 
 
 class SimulatedTrainable(Protocol):
-    """What stands for a training. Made from a configuration, by a class or a function."""
+    """A simulated training. A class or a function makes it from a configuration."""
 
     def step(self) -> dict[str, Any]:
-        """One iteration.
+        """Simulates one iteration.
 
         Returns:
-            Its metrics. ``time_this_iter_s`` is how many virtual seconds it took; ``done=True``
-            ends the trial.
+            The metrics. ``time_this_iter_s`` is the virtual time that it took; ``done=True`` ends
+            the trial.
 
         Raises:
-            SimulatedCrash: to let the worker's process die.
-            Exception: anything else is a failure of the user's code.
+            SimulatedCrash: to simulate the death of the worker's process.
+            Exception: any other, to simulate a failure of user code.
         """
 
     def get_state(self) -> Any:
-        """What a checkpoint holds; it must be picklable."""
+        """Returns the state for a checkpoint, which must be picklable."""
 
     def set_state(self, state: Any) -> None:
-        """Goes on from what ``get_state`` returned, maybe that of another configuration."""
+        """Restores a state that ``get_state`` returned, maybe with another configuration."""
 
 
 MakeTrainable = Callable[[dict[str, Any]], SimulatedTrainable]
@@ -81,7 +81,7 @@ class SimulatedCrash(Exception):
 
 
 class StateStore(Protocol):
-    """Where the checkpoints of simulated trials are."""
+    """Keeps the checkpoints of simulated trials."""
 
     def save(self, path: str, state: bytes) -> None:
         """Keeps the state of a checkpoint.
@@ -92,14 +92,14 @@ class StateStore(Protocol):
         """
 
     def load(self, path: str) -> bytes:
-        """The state of a checkpoint. Raises OSError or KeyError if there is none."""
+        """Returns the state of a checkpoint. Raises OSError or KeyError if there is none."""
 
     def forget(self, path: str) -> None:
-        """Gives up what is kept in memory."""
+        """Removes a checkpoint from memory."""
 
 
 class StatesInMemory:
-    """Keeps checkpoints in memory: no directory is made."""
+    """Keeps checkpoints in memory."""
 
     def __init__(self) -> None:
         self._states: dict[str, bytes] = {}  # {path: state}
@@ -126,7 +126,7 @@ class StatesInFiles:
             return file.read()
 
     def forget(self, path: str) -> None:
-        """Nothing: the directory belongs to the run."""
+        """Does nothing: the directory belongs to the run."""
 
 
 class SimulatedHost:
@@ -134,9 +134,9 @@ class SimulatedHost:
 
     Args:
         make: Makes a simulated trainable of a configuration.
-        states: Where checkpoints go.
-        clock: For time stamps.
-        default_step_s: Seconds of a step that does not say how many it took.
+        states: Keeps the checkpoints.
+        clock: The clock for time stamps.
+        default_step_s: Seconds of a step whose result has no ``time_this_iter_s``.
 
     Attributes:
         step_s: Virtual seconds of the latest step.
@@ -159,7 +159,7 @@ class SimulatedHost:
         """Carries out one command.
 
         Raises:
-            SimulatedCrash: where the trainable does.
+            SimulatedCrash: if the trainable raises it.
         """
         try:
             return self._dispatch(command)
@@ -184,7 +184,7 @@ class SimulatedHost:
         raise LocaltuneInternalError(f"A simulated worker does not know the command {command!r}.")
 
     def _begin(self, assignment: messages.Assignment) -> dict[str, Any]:
-        """Serves a trial from now on; returns what is known before its first iteration."""
+        """Starts to serve a trial; returns the metrics that are known already."""
         self._storage = assignment.storage
         self._facts = {
             TRIAL_ID: assignment.trial.trial_id,
@@ -268,7 +268,7 @@ _latest_date: tuple[int, dict[str, Any]] = (-1, {})
 
 
 def _date(seconds: float) -> dict[str, Any]:
-    """Time stamp and date, in universal time: a simulation is the same everywhere."""
+    """Returns time stamp and date, in UTC, so that a simulation is the same everywhere."""
     global _latest_date
     whole = int(seconds)
     if _latest_date[0] != whole:

@@ -27,7 +27,7 @@ class Slot:
 
     Attributes:
         number: Tells the slots of one executor apart.
-        request: What the trial asked for, bundle by bundle.
+        request: The request of the trial, with its bundles.
         cpus: How many CPUs the worker may use.
         gpu_ids: The GPUs that it may use, as ``CUDA_VISIBLE_DEVICES`` takes them.
         environment: Environment variables that each trial in this slot gets.
@@ -43,28 +43,28 @@ class Slot:
 
 
 class Placement(Protocol):
-    """What the controller asks an executor about room for trials.
+    """The part of an executor that places workers.
 
-    All methods return at once: they count, and wait for no machine.
+    All methods return at once.
     """
 
     def resources(self) -> Mapping[str, float]:
-        """All that there is to share now, free or not: {resource: amount}, for people to see."""
+        """Returns {resource: amount} of all resources, free or not."""
 
     def reserve(self, request: PlacementGroupFactory) -> Slot | None:
-        """Sets aside what a trial asks for; None if that is not free now."""
+        """Reserves the resources of a request; returns None if they are not free now."""
 
     def release(self, slot: Slot) -> None:
-        """Takes back a slot whose worker has gone, or never started."""
+        """Takes back a slot whose worker has ended, or was never started."""
 
     def why_never(self, request: PlacementGroupFactory) -> str:
-        """Why a request can never be met, in a sentence or more; "" if it may be some day.
+        """Returns why a request can never be met, for the user; "" if it can be some day.
 
-        The answer may change while a run goes on, for example when a cluster grows.
+        The answer may change during a run, for example when a cluster grows.
         """
 
     def why_no_more(self, request: PlacementGroupFactory) -> str:
-        """What keeps a request from a slot although the resources are free; "" if nothing does.
+        """Returns why a request gets no slot although its resources are free; "" without a reason.
 
-        The answer is a sentence for the user, which names the remedy.
+        The answer is a sentence for the user, with the remedy.
         """
