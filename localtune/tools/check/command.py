@@ -16,7 +16,7 @@ def add_parser(subparsers: Any) -> None:
     parser = add_command(
         subparsers,
         "check",
-        "try a trainable before a sweep",
+        "find mistakes in a trainable before a sweep",
         "TARGET [options]",
         [
             "localtune check train.py:train --param 'lr=uniform(0,1)' --metric loss",
@@ -25,13 +25,13 @@ def add_parser(subparsers: Any) -> None:
     )
     add_target(parser)
     parser.add_argument(
-        "--metric", metavar="NAME", type=checked(CHECKS["metric"]), help="what the sweep optimises"
+        "--metric", metavar="NAME", type=checked(CHECKS["metric"]), help="the metric that the sweep optimises"
     )
     parser.add_argument(
         "--timeout",
         metavar="TIME",
         type=checked(CHECKS["time_budget"]),
-        help="of the whole check: seconds (50), 2m",
+        help="limit of the whole check: seconds (50), 2m",
     )
     add_json(parser)
     parser.set_defaults(storage=None, bounds=[])

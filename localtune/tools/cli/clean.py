@@ -22,7 +22,7 @@ def add_parser(subparsers: Any) -> None:
     parser = add_command(
         subparsers,
         "clean",
-        "remove experiments; without --yes it only says which",
+        "remove experiments; without --yes, only list them",
         "[STORAGE] [options]",
         [
             "localtune clean --older-than 30d",
@@ -33,16 +33,16 @@ def add_parser(subparsers: Any) -> None:
         "storage", metavar="STORAGE", nargs="?", help="directory; default: ~/localtune_results"
     )
     parser.add_argument(
-        "--name", metavar="PATTERN", default="*", help="only these; * stands for anything"
+        "--name", metavar="PATTERN", default="*", help="only experiments with such a name, as try_*"
     )
     parser.add_argument(
         "--older-than",
         metavar="TIME",
         type=checked(duration),
         default=0.0,
-        help="only those unchanged for so long: 12h, 30d",
+        help="only if unchanged for this time: 12h, 30d",
     )
-    parser.add_argument("--yes", action="store_true", help="do it")
+    parser.add_argument("--yes", action="store_true", help="remove them; without it, only list them")
     add_json(parser)
 
 

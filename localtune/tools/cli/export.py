@@ -43,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
         type=checked(one_of(*_FORMATS)),
         help="csv, json, parquet, optuna (SQLite)",
     )
-    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="where to write it")
+    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="the file to write")
     parser.add_argument(
         "--rows",
         metavar="trials|results",
@@ -52,7 +52,7 @@ def add_parser(subparsers: Any) -> None:
         help="one row per trial, or one per result",
     )
     parser.add_argument(
-        "--metric", metavar="NAME, --mode min|max", help="of the study; default: those of the run"
+        "--metric", metavar="NAME, --mode min|max", help="of the study; default: as in the run"
     )
     parser.add_argument(
         "--mode", metavar="min|max", type=checked(CHECKS["mode"]), help=argparse.SUPPRESS

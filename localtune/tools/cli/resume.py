@@ -14,7 +14,7 @@ def add_parser(subparsers: Any) -> None:
     parser = add_command(
         subparsers,
         "resume",
-        "go on with a run that was interrupted",
+        "resume a run that was interrupted",
         "EXPERIMENT [TARGET] [options]",
         ["localtune resume sweep", "localtune resume sweep train.py:train"],
     )

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of both."""
+    """Adds the arguments of ``resume`` and ``retry``."""
     add_experiment(parser)
     parser.add_argument(
         "target",
         metavar="TARGET",
         nargs="?",
-        help="what to run; default: what 'localtune run' started it with",
+        help="the trainable; default: that of 'localtune run'",
     )
     parser.add_argument(
         "--resources",
         metavar="cpu=N,gpu=N",
         type=checked(resources),
-        help="of new trials, if the run was given them",
+        help="resources of new trials, if the run set them",
     )
     add_run(parser)
     add_trust(parser)
@@ -41,8 +41,8 @@ def go_on(
 
     Args:
         args: Arguments of the command.
-        resume_errored: Whether failed trials go on from their checkpoints.
-        restart_errored: Whether failed trials start anew.
+        resume_errored: Whether failed trials continue from their checkpoints.
+        restart_errored: Whether failed trials start again from the beginning.
     """
     from localtune.analysis.experiment_paths import find_experiment
     from localtune.tools.cli.outcome import carry_out

@@ -14,7 +14,7 @@ def add_parser(subparsers: Any) -> None:
     parser = add_command(
         subparsers,
         "retry",
-        "try the failed trials of a run again",
+        "run the failed trials of a run again",
         "EXPERIMENT [TARGET] [options]",
         ["localtune retry sweep", "localtune retry sweep train.py:train --restart"],
     )
@@ -22,7 +22,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--restart",
         action="store_true",
-        help="failed trials start anew; else they go on from checkpoints",
+        help="start failed trials again, without their checkpoints",
     )
 
 

@@ -23,9 +23,9 @@ def add_parser(subparsers: Any) -> None:
         ],
     )
     add_target(parser)
-    _add(parser, "samples", "N", "how often the space is sampled; -1: no end")
+    _add(parser, "samples", "N", "number of samples of the space; -1: no limit")
     # Two options in one row of the help: it must fit the screen.
-    _add(parser, "metric", "NAME, --mode min|max", "what to optimise")
+    _add(parser, "metric", "NAME, --mode min|max", "the metric to optimise")
     _add(parser, "mode", "min|max")
     _add(parser, "scheduler", "NAME, --search NAME", "such as 'asha(max_t=9)', optuna")
     _add(parser, "search", "NAME")
@@ -38,7 +38,7 @@ def add_parser(subparsers: Any) -> None:
         type=checked(CHECKS["stop"]),
         help="ends a trial: training_iteration=9",
     )
-    _add(parser, "resources", "cpu=N,gpu=N", "of each trial; default: cpu=1")
+    _add(parser, "resources", "cpu=N,gpu=N", "resources of each trial; default: cpu=1")
     _add(parser, "storage", "DIR, --name NAME", "default: ~/localtune_results, and the time")
     _add(parser, "name", "NAME")
     taken = parser.add_mutually_exclusive_group()
@@ -47,7 +47,7 @@ def add_parser(subparsers: Any) -> None:
         dest="if_exists",
         action="store_const",
         const="add",
-        help="to what is there; --resume: go on with it",
+        help="add a run to NAME; --resume: resume its run",
     )
     taken.add_argument(
         "--resume",
@@ -56,19 +56,19 @@ def add_parser(subparsers: Any) -> None:
         const="resume",
         help=argparse.SUPPRESS,
     )
-    _add(parser, "seed", "N, --max-concurrent N", "repeatable; how many trials run at once")
+    _add(parser, "seed", "N, --max-concurrent N", "random seed; limit of trials at once")
     _add(parser, "max_concurrent", "N")
-    _add(parser, "max_failures", "N", "how often a trial is retried; -1: no end")
-    _add(parser, "time_budget", "TIME", "of the whole run: seconds, 30m, 2h, 1d")
+    _add(parser, "max_failures", "N", "retries of each trial; -1: no limit")
+    _add(parser, "time_budget", "TIME", "limit of the run: seconds, 30m, 2h, 1d")
     parser.add_argument(
         "--log-to-file",
         action="store_true",
         default=None,
-        help="keep what trials print, for 'localtune tail'",
+        help="keep output of trials, for 'localtune tail'",
     )
-    _add(parser, "verbose", "0-3, --json", "how much is shown (1); JSON, for programs")
+    _add(parser, "verbose", "0-3, --json", "amount of output (1); JSON, for programs")
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--smoke", action="store_true", help="2 trials, 1 iteration, nothing kept")
+    parser.add_argument("--smoke", action="store_true", help="2 trials of 1 iteration, keep no files")
 
 
 def run(args: argparse.Namespace) -> int:

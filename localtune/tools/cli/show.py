@@ -32,7 +32,7 @@ def add_parser(subparsers: Any) -> None:
     )
     add_experiment(parser)
     parser.add_argument(
-        "trial", metavar="TRIAL", nargs="?", help="its id, number or directory, or their start"
+        "trial", metavar="TRIAL", nargs="?", help="its id, number or directory, or the start"
     )
     add_run(parser)
     add_trust(parser)

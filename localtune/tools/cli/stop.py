@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> None:
         "--timeout",
         metavar="TIME",
         type=checked(duration),
-        help="how long to wait for the end; default: as long as it takes",
+        help="longest wait for the end; default: no limit",
     )
     add_trust(parser)
 

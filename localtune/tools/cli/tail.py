@@ -45,10 +45,10 @@ def add_parser(subparsers: Any) -> None:
     )
     add_experiment(parser)
     parser.add_argument(
-        "trial", metavar="TRIAL", help="its id, number or directory, or their start"
+        "trial", metavar="TRIAL", help="its id, number or directory, or the start"
     )
     parser.add_argument(
-        "-f", "--follow", action="store_true", help="go on as it grows, until the trial ends"
+        "-f", "--follow", action="store_true", help="print new lines until the trial ends"
     )
     parser.add_argument(
         "-n",
@@ -56,7 +56,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         type=checked(positive),
         default=20,
-        help="how many lines of each file; default: 20",
+        help="number of lines of each file; default: 20",
     )
     add_run(parser)
     add_trust(parser)

@@ -112,7 +112,7 @@ def add_command(
 def add_experiment(parser: argparse.ArgumentParser) -> None:
     """Adds ``EXPERIMENT`` and what goes with reading one."""
     parser.add_argument(
-        "experiment", metavar="EXPERIMENT", help="its path, or its name in --storage (or the start)"
+        "experiment", metavar="EXPERIMENT", help="its path, its name in --storage, or the start"
     )
     add_storage(parser)
 
@@ -135,9 +135,9 @@ def add_target(parser: argparse.ArgumentParser) -> None:
 
 def add_goal(parser: argparse.ArgumentParser) -> None:
     """Adds ``--metric`` and ``--mode``, which replace those of the run."""
-    parser.add_argument("--metric", metavar="NAME", help="default: that of the run")
+    parser.add_argument("--metric", metavar="NAME", help="default: as in the run")
     parser.add_argument(
-        "--mode", metavar="min|max", type=checked(CHECKS["mode"]), help="default: that of the run"
+        "--mode", metavar="min|max", type=checked(CHECKS["mode"]), help="default: as in the run"
     )
 
 
@@ -161,14 +161,14 @@ def add_storage(parser: argparse.ArgumentParser) -> None:
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Adds ``--run``."""
     parser.add_argument(
-        "--run", metavar="N", type=checked(positive), help="an earlier run, from 1; else the latest"
+        "--run", metavar="N", type=checked(positive), help="number of the run, from 1; default: the latest"
     )
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
     """Adds ``--trust``."""
     parser.add_argument(
-        "--trust", action="store_true", help="read what another user could have written"
+        "--trust", action="store_true", help="read files that another user could have written"
     )
 
 

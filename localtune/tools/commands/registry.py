@@ -74,7 +74,7 @@ _EPILOG = """\
 examples:
   localtune run train.py:train --param 'lr=loguniform(1e-4,1e-1)' --samples 20
   localtune ls
-exit codes: 0 all well, 1 trials failed, 2 usage, 130 interrupted"""
+exit codes: 0 success, 1 trials failed, 2 usage, 130 interrupted"""
 
 
 def module_of(command: str) -> ModuleType:
@@ -86,7 +86,7 @@ def make_parser(commands: Iterable[str]) -> argparse.ArgumentParser:
     """Makes the parser of some commands; imports their modules."""
     parser = Parser(
         prog="localtune",
-        description="Hyperparameter sweeps on one machine.",
+        description="Runs hyperparameter sweeps on one machine.",
         usage="localtune COMMAND ...",
         epilog=_EPILOG,
     )

@@ -42,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
         help=f"default: {_DEFAULT_FILE}; replaced if it exists",
     )
     add_goal(parser)
-    parser.add_argument("--open", action="store_true", help="show it in the browser")
+    parser.add_argument("--open", action="store_true", help="open the report in the browser")
     add_run(parser)
     add_trust(parser)
     add_json(parser)
