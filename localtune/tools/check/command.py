@@ -25,7 +25,10 @@ def add_parser(subparsers: Any) -> None:
     )
     add_target(parser)
     parser.add_argument(
-        "--metric", metavar="NAME", type=checked(CHECKS["metric"]), help="the metric that the sweep optimises"
+        "--metric",
+        metavar="NAME",
+        type=checked(CHECKS["metric"]),
+        help="the metric that the sweep optimises",
     )
     parser.add_argument(
         "--timeout",

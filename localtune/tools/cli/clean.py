@@ -42,7 +42,9 @@ def add_parser(subparsers: Any) -> None:
         default=0.0,
         help="only if unchanged for this time: 12h, 30d",
     )
-    parser.add_argument("--yes", action="store_true", help="remove them; without it, only list them")
+    parser.add_argument(
+        "--yes", action="store_true", help="remove them; without it, only list them"
+    )
     add_json(parser)
 
 

@@ -68,7 +68,9 @@ def add_parser(subparsers: Any) -> None:
     )
     _add(parser, "verbose", "0-3, --json", "amount of output (1); JSON, for programs")
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--smoke", action="store_true", help="2 trials of 1 iteration, keep no files")
+    parser.add_argument(
+        "--smoke", action="store_true", help="2 trials of 1 iteration, keep no files"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -44,9 +44,7 @@ def add_parser(subparsers: Any) -> None:
         ["localtune tail sweep 3", "localtune tail sweep a1b2c_00003 -f -n 100"],
     )
     add_experiment(parser)
-    parser.add_argument(
-        "trial", metavar="TRIAL", help="its id, number or directory, or the start"
-    )
+    parser.add_argument("trial", metavar="TRIAL", help="its id, number or directory, or the start")
     parser.add_argument(
         "-f", "--follow", action="store_true", help="print new lines until the trial ends"
     )

@@ -161,7 +161,10 @@ def add_storage(parser: argparse.ArgumentParser) -> None:
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Adds ``--run``."""
     parser.add_argument(
-        "--run", metavar="N", type=checked(positive), help="number of the run, from 1; default: the latest"
+        "--run",
+        metavar="N",
+        type=checked(positive),
+        help="number of the run, from 1; default: the latest",
     )
 
 
