@@ -79,6 +79,7 @@ class Tuner:
         run_config: RunConfig | None = None,
         executor: Executor | str | None = None,
         _taken_up: _TakenUp | None = None,
+        _files: Mapping[str, bytes] | None = None,
     ) -> None:
         if trainable is None:
             raise TuneError("A Tuner needs a trainable: a function, a Trainable class, or a name.")
@@ -88,7 +89,7 @@ class Tuner:
             # Errors that can be found now are raised now. Nothing is written before fit().
             dumps_with_parameters(get_trainable_cls(spec.trainable_name), name="The trainable")
             directory = directory_of(spec.run_config)
-            directory.files[TUNER_FILE] = spec.save()
+            directory.files |= {**(_files or {}), TUNER_FILE: spec.save()}
             directory.check()
             check_taken_early(spec, directory)
             _taken_up = _TakenUp(saves_at_end(spec), directory)

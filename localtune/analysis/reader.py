@@ -9,13 +9,13 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from localtune.config.spec import RunSpec
 from localtune.error import StorageError, UntrustedDirectoryError, UsageError
 from localtune.result import TUNER_FILE
 from localtune.storage.histories import histories
@@ -257,7 +257,7 @@ def tune_config_of(files: Mapping[str, bytes]) -> TuneConfig | None:
     try:
         from localtune.config.checks import check_metric_and_mode
 
-        config: TuneConfig = pickle.loads(pickle.loads(files[TUNER_FILE])["tune_config"])
+        config: TuneConfig = RunSpec.load_field(files[TUNER_FILE], "tune_config")
         # Of another version, it could lack them.
         check_metric_and_mode(config.metric, config.mode)
         return config

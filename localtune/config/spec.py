@@ -22,8 +22,9 @@ from localtune.config.failure import FailureConfig
 from localtune.config.run import RunConfig
 from localtune.config.sync import SyncConfig
 from localtune.config.tune import TuneConfig
+from localtune.error import StorageError
 from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_factory
-from localtune.utils.serialization import dumps
+from localtune.utils.serialization import dumps, lacks_own_module, other_version
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,36 @@ class RunSpec:
             Exception: any, if ``content`` is damaged or names code that is not there.
         """
         pickles = pickle.loads(content)
-        return cls(**{each.name: pickle.loads(pickles[each.name]) for each in fields(cls)})
+        return cls(**{each.name: _loaded(pickles, each.name) for each in fields(cls)})
+
+    @classmethod
+    def load_field(cls, content: bytes, name: str) -> Any:
+        """One field of a saved specification; others may name code that is not there.
+
+        Args:
+            content: What :meth:`save` returned.
+            name: The field.
+
+        Raises:
+            Exception: any, if ``content`` is damaged or names code that is not there.
+        """
+        return _loaded(pickle.loads(content), name)
+
+
+def _loaded(pickles: Any, name: str) -> Any:
+    """One field of what a file holds.
+
+    Raises:
+        StorageError: for a file of another version of localtune.
+    """
+    if not isinstance(pickles[name], bytes):
+        raise StorageError(other_version(f"its {name} is not a pickle"))
+    try:
+        return pickle.loads(pickles[name])
+    except Exception as error:
+        if lacks_own_module(error):
+            raise StorageError(other_version(error)) from error
+        raise
 
 
 def is_saved_space(content: bytes, space: dict[str, Any]) -> bool:

@@ -6,10 +6,10 @@ import contextlib
 import datetime
 import math
 import os
-import pickle
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from localtune.config.spec import RunSpec
 from localtune.error import ExtraMissingError, UsageError
 from localtune.result import CONFIG_PREFIX, TRAINING_ITERATION, TUNER_FILE
 from localtune.trial.status import Status
@@ -169,7 +169,7 @@ def _distributions(saved: SavedExperiment) -> dict[str, BaseDistribution]:
     found = _distributions_of_values(saved.trials)
     with contextlib.suppress(Exception):
         # If Optuna cannot express the space, or its modules are missing, the values are used.
-        space = pickle.loads(pickle.loads(saved.files[TUNER_FILE])["param_space"])
+        space = RunSpec.load_field(saved.files[TUNER_FILE], "param_space")
         from localtune.search.convert import ConvertedSpace
         from localtune.search.optuna.spaces import distribution
         from localtune.search.sample import without_grids

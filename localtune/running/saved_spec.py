@@ -53,15 +53,18 @@ def load_saved(directory: str, content: bytes) -> RunSpec:
         content: The bytes that :func:`read_saved` returned.
 
     Raises:
-        StorageError: if they are damaged.
+        StorageError: if they are damaged, or if another version of localtune wrote them.
         ImportError: if they name a module that cannot be imported.
     """
+    path = os.path.join(directory, TUNER_FILE)
     try:
         return RunSpec.load(content)
+    except StorageError as error:
+        raise StorageError(f"{path!r} cannot be read: {error}") from error
     except (OSError, ImportError):
         raise
     except Exception as error:
         raise StorageError(
-            f"{os.path.join(directory, TUNER_FILE)!r} is damaged: {error!r}. Put back a copy of "
+            f"{path!r} is damaged: {error!r}. Put back a copy of "
             "it, or go on with tune.run(..., resume=True), which needs none."
         ) from error

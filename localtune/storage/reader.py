@@ -23,6 +23,7 @@ from localtune.storage.schema import damaged, prepare
 from localtune.storage.trial_record import absolute_path, take_result, trial_of
 from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.trial import Trial
+from localtune.utils.serialization import lacks_own_module, other_version
 
 # The files that SQLite may open or make for the database.
 DATABASE_FILES = tuple(f"{EXPERIMENT_DB_FILE}{end}" for end in ("", "-wal", "-shm", "-journal"))
@@ -207,6 +208,10 @@ class ExperimentReader:
         """Returns the error for a database that cannot be used."""
         return damaged(self._path, reason)
 
+    def _other_version(self, reason: Exception) -> StorageError:
+        text = other_version(reason)
+        return StorageError(f"The database {self._path!r} cannot be read: {text}")
+
     def _dict(self, data: bytes) -> dict[str, Any]:
         found: dict[str, Any] = self._unpickled(data, dict)
         return found
@@ -215,11 +220,15 @@ class ExperimentReader:
         try:
             found = pickle.loads(data)
         except ImportError as error:
+            if lacks_own_module(error):
+                raise self._other_version(error) from error
             raise StorageError(
                 f"The database {self._path!r} contains an object of a module that is missing here: "
                 f"{error}. Make the module importable."
             ) from error
         except Exception as error:
+            if lacks_own_module(error):
+                raise self._other_version(error) from error
             raise self.damaged(error) from error
         if not isinstance(found, kinds):
             raise self.damaged(f"it contains an unexpected {type(found).__name__}")

@@ -41,6 +41,29 @@ class _Culprit:
     error: Exception
 
 
+def lacks_own_module(error: Exception) -> bool:
+    """Whether a pickle could not be loaded since it names code that this localtune does not have.
+
+    Args:
+        error: What loading the pickle raised.
+    """
+    if isinstance(error, ImportError):
+        return (error.name or "").split(".")[0] == "localtune"
+    return isinstance(error, AttributeError) and "on <module 'localtune" in str(error)
+
+
+def other_version(reason: object) -> str:
+    """Returns the message for a file of another version of localtune.
+
+    Args:
+        reason: The first part of the file that cannot be read.
+    """
+    return (
+        f"another version of localtune wrote it ({reason}). Read it with that version, or run the "
+        "experiment again."
+    )
+
+
 def dumps_by_value(obj: Any) -> bytes:
     """Pickles an object so that any process can load it: code of ``__main__`` is pickled by value.
 

@@ -47,9 +47,9 @@ ALLOWED = {
     "localtune.search.searcher.inner_snapshot": _DATABASE,
     "localtune.search.optuna.optuna_search.OptunaSearch.set_state": _DATABASE,
     "localtune.config.spec.RunSpec.load": _TUNER,
+    "localtune.config.spec.RunSpec.load_field": _TUNER,
+    "localtune.config.spec._loaded": _TUNER,
     "localtune.config.spec.is_saved_space": _TUNER,
-    "localtune.analysis.reader.tune_config_of": _TUNER,
-    "localtune.integration.optuna_study._distributions": _TUNER,
     "localtune.testing.searcher_contract.SearcherContract."
     "test_a_restored_searcher_suggests_the_same": _OWN,
     "localtune.examples.population.Network.load_checkpoint": "user code: its own checkpoint",

@@ -12,6 +12,7 @@ import pytest
 
 import localtune as tune
 from localtune.config.spec import RunSpec, is_saved_space
+from localtune.error import StorageError
 from localtune.stopper import MaximumIterationStopper
 
 
@@ -64,9 +65,27 @@ def test_what_was_saved_is_loaded() -> None:
 
 
 def test_each_part_that_was_saved_can_be_read_alone() -> None:
-    parts = pickle.loads(spec_of(param_space={"x": 1}).save())
+    content = spec_of(param_space={"x": 1}).save()
+    parts = pickle.loads(content)
     assert parts.keys() == {each.name for each in dataclasses.fields(RunSpec)}
-    assert pickle.loads(parts["param_space"]) == {"x": 1}
+    broken = pickle.dumps({**parts, "run_config": b"cmissing_module\nThing\n."})
+    assert RunSpec.load_field(broken, "param_space") == {"x": 1}
+    with pytest.raises(ImportError):
+        RunSpec.load(broken)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"trainable_name": "not pickled"},
+        {"run_config": b"clocaltune.gone\nThing\n."},
+        {"run_config": b"clocaltune.config.run\nThing\n."},
+    ],
+)
+def test_what_another_version_wrote_is_said_to_be_that(part: dict[str, Any]) -> None:
+    content = pickle.dumps({**pickle.loads(spec_of().save()), **part})
+    with pytest.raises(StorageError, match="another version of localtune wrote it"):
+        RunSpec.load(content)
 
 
 def test_what_may_hold_credentials_is_not_saved() -> None:

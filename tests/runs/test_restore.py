@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pickle
 import shutil
 import signal
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -385,3 +388,21 @@ def test_whether_trials_save_at_their_end_is_decided_anew(tmp_path: Path) -> Non
     tuner = tune.Tuner.restore(str(tmp_path / "run"), cannot_save, executor="inprocess")
 
     assert statuses(tuner.fit()) == ["TERMINATED"]
+
+
+def test_an_experiment_of_another_version_is_said_to_be_that(tmp_path: Path) -> None:
+    fit(Counting, tmp_path, {"steps": 1})
+    path = tmp_path / "run"
+    gone = b"clocaltune.gone\nThing\n."
+    with contextlib.closing(sqlite3.connect(path / "experiment.db")) as connection:
+        connection.execute("UPDATE trials SET origin = ?", (gone,))
+        connection.commit()
+    with pytest.raises(
+        StorageError, match=r"experiment\.db.*another version of localtune wrote it"
+    ):
+        tune.ExperimentAnalysis(path)
+
+    parts = pickle.loads((path / "tuner.pkl").read_bytes())
+    (path / "tuner.pkl").write_bytes(pickle.dumps({**parts, "tune_config": gone}))
+    with pytest.raises(StorageError, match=r"tuner\.pkl.*another version of localtune wrote it"):
+        tune.Tuner.restore(str(path), Counting)

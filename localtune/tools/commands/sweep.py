@@ -86,8 +86,10 @@ def make_tuner(sweep: Sweep) -> Tuner:
     )
 
     trainable = _trainable(sweep, sweep.resources)
+    # So that a report can say how to run it again, and it can go on.
+    command = Command(sweep.trainable, sweep.directory, sweep.resources)
     try:
-        tuner = Tuner(
+        return Tuner(
             trainable,
             param_space=sweep.param_space,
             tune_config=TuneConfig(
@@ -100,6 +102,7 @@ def make_tuner(sweep: Sweep) -> Tuner:
                 failure_config=FailureConfig(**sweep.arguments_of(FailureConfig)),
                 **sweep.arguments_of(RunConfig),
             ),
+            _files={COMMAND_FILE: command_file(command)},
         )
     except ExperimentExistsError as error:
         raise UsageError(
@@ -108,10 +111,6 @@ def make_tuner(sweep: Sweep) -> Tuner:
         ) from error
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
-    # So that a report can say how to run it again, and it can go on.
-    command = Command(sweep.trainable, sweep.directory, sweep.resources)
-    tuner._directory.files[COMMAND_FILE] = command_file(command)
-    return tuner
 
 
 def make_small(sweep: Sweep, storage: str) -> None:
