@@ -1,1 +1,1 @@
-"""Worker processes: how they start, how they are watched, how they end."""
+"""Starts, watches and ends worker processes."""

@@ -1,4 +1,4 @@
-"""What the control groups of Linux allow this process.
+"""The limits that the control groups of Linux set for this process.
 
 ::
 
@@ -8,8 +8,8 @@
                             /user/cpu.max                  /memory/user/memory.limit_in_bytes
                             /cpu.max                       /memory/memory.limit_in_bytes
 
-The limits of all groups on the way up hold; the lowest counts. In a container the process may be
-told a path of the host, which is not there: then the top is the container's own group.
+The lowest limit of the process's group and all groups above it counts. In a container the path may
+be one of the host, which does not exist there: then the top is the container's own group.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import PurePosixPath
 
 # Larger limits mean "none" in version 1.
 _NO_LIMIT_BYTES = 1 << 60
-# Controller, file with the limit, file with the usage; of version 2 and of version 1.
+# (controller, file with the limit, file with the usage), for version 2 and version 1.
 _MEMORY_FILES = (
     ("", "memory.max", "memory.current"),
     ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
@@ -31,7 +31,7 @@ class Cgroup:
     """The control groups that a process is in.
 
     Args:
-        root: Where the groups are mounted.
+        root: Directory in which the groups are mounted.
         membership: File that names the groups of the process.
     """
 
@@ -44,7 +44,7 @@ class Cgroup:
                 self._paths[controller] = path
 
     def cpu_limit(self) -> float | None:
-        """How many CPUs the groups allow, None without a limit."""
+        """Returns the number of CPUs that the groups allow, None without a limit."""
         limits = [_quota(*text.split()[:2]) for text in self._texts("", "cpu.max")]
         quotas = self._texts("cpu", "cpu.cfs_quota_us")
         periods = self._texts("cpu", "cpu.cfs_period_us")
@@ -52,15 +52,15 @@ class Cgroup:
         return min((limit for limit in limits if limit is not None), default=None)
 
     def memory_limit(self) -> int | None:
-        """How many bytes the groups allow, None without a limit."""
+        """Returns the bytes of memory that the groups allow, None without a limit."""
         texts = [*self._texts("", "memory.max"), *self._texts("memory", "memory.limit_in_bytes")]
         limits = [int(text) for text in texts if text.isdigit()]
         return min((limit for limit in limits if limit < _NO_LIMIT_BYTES), default=None)
 
     def memory_left(self) -> int | None:
-        """How many bytes the groups still allow, None without a limit.
+        """Returns the bytes of memory that are left in the groups, None without a limit.
 
-        Pages of files count as left: the kernel takes them back before it ends a process.
+        Pages of files count as left, because the kernel takes them back before it ends a process.
         """
         left: list[int] = []
         for controller, limit_name, usage_name in _MEMORY_FILES:
@@ -73,7 +73,7 @@ class Cgroup:
         return min(left, default=None)
 
     def oom_kill_count(self) -> int | None:
-        """How many processes of the group the kernel has ended for want of memory.
+        """Returns how many processes of the group the kernel has killed for lack of memory.
 
         None if it does not count them.
         """
@@ -85,14 +85,14 @@ class Cgroup:
         return None
 
     def _texts(self, controller: str, name: str) -> Iterator[str]:
-        """The contents of a file in the process's group and in each group above it."""
+        """Yields the contents of a file in the process's group and in each group above it."""
         for group in self._groups(controller):
             text = _read(os.path.join(group, name))
             if text:
                 yield text
 
     def _groups(self, controller: str) -> Iterator[str]:
-        """The directories of the process's group and of each group above it."""
+        """Yields the directories of the process's group and of each group above it."""
         path = PurePosixPath("/", self._paths.get(controller, "/"))
         for group in (path, *path.parents):
             yield os.path.join(self._root, controller, str(group).lstrip("/"))
@@ -108,15 +108,15 @@ def _number(path: str) -> int | None:
 
 
 def _bytes_of_files(path: str) -> int:
-    """How much of a group's usage are pages of files, by its ``memory.stat``."""
+    """Returns the bytes of pages of files in a group's usage, by its ``memory.stat``."""
     stat = _table(path)
-    # Version 1 counts the groups below under names of their own.
+    # Version 1 has other names for the sums that include the groups below.
     prefix = "total_" if "total_inactive_file" in stat else ""
     return sum(stat.get(f"{prefix}{kind}_file", 0) for kind in ("active", "inactive"))
 
 
 def _table(path: str) -> dict[str, int]:
-    """{name: number} of a file with one pair in each line."""
+    """Returns {name: number} of a file with one pair in each line."""
     pairs = (line.split() for line in (_read(path) or "").splitlines())
     return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 

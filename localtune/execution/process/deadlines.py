@@ -1,4 +1,4 @@
-"""Deadlines: what is due when for which worker."""
+"""Deadlines: the next step against each worker that takes too long."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import time
 
 
 class Step(enum.Enum):
-    """What is done to a worker that has had its time, one after the other."""
+    """The steps against a worker that takes too long, in their order."""
 
     TERMINATE = "terminate"  # SIGTERM
     KILL = "kill"  # SIGKILL
-    GIVE_UP = "give up"  # it was killed, and its end has not been told
+    GIVE_UP = "give up"  # it was killed, but its end was not reported
 
 
 class Deadlines:
     """At most one deadline per worker, by the monotonic clock."""
 
     def __init__(self) -> None:
-        self._due: dict[int, tuple[float, Step]] = {}  # {worker id: (when, what)}
+        self._due: dict[int, tuple[float, Step]] = {}  # {worker id: (time, step)}
 
     def set(self, worker_id: int, after_s: float, step: Step) -> None:
         """Sets the deadline of a worker, in place of an earlier one.
@@ -31,17 +31,17 @@ class Deadlines:
         self._due[worker_id] = (time.monotonic() + after_s, step)
 
     def drop(self, worker_id: int) -> None:
-        """Lets nothing be due for a worker."""
+        """Removes the deadline of a worker."""
         self._due.pop(worker_id, None)
 
     def seconds_left(self) -> float | None:
-        """Seconds to the first deadline, 0 if it has passed; None if there is none."""
+        """Returns the seconds to the first deadline, 0 if it has passed; None without one."""
         if not self._due:
             return None
         return max(min(when for when, _ in self._due.values()) - time.monotonic(), 0.0)
 
     def take_due(self) -> list[tuple[int, Step]]:
-        """(worker id, step) of what is due now; each is taken once."""
+        """Removes the deadlines that have passed; returns (worker id, step) of each."""
         if not self._due:
             return []
         now = time.monotonic()

@@ -5,9 +5,8 @@
       open files now | kept free for everything else | so many for each worker
       -----------------------------------------------------------------------> soft limit --> hard
 
-The soft limit is raised when the workers come to need it, as far as the hard one allows; beyond
-that fewer run at once. It is the user's process: when the last run has ended, the limit is what it
-was. Workers start with what it was, too.
+The soft limit is raised when the workers need it, up to the hard limit, which bounds the number of
+workers. The limit is reset when the last run has ended. Workers start with the user's limit.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _RESERVE = 64
 
 
 class _RaisedLimit:
-    """The soft limit of this process, which several runs in it may need to be higher."""
+    """The soft limit of this process, which several runs may raise."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -49,13 +48,13 @@ class _RaisedLimit:
             if self._holders or self._before is None:
                 return
             limits = open_files.limits()
-            # Unless other code has set it meanwhile.
+            # Other code may have set it meanwhile.
             if limits is not None and limits[0] == self._raised_to:
                 open_files.set_soft_limit(self._before)
             self._before = None
 
     def before(self) -> int | None:
-        """The soft limit as the user has set it; None where there is none."""
+        """Returns the user's soft limit; None on platforms without one."""
         with self._lock:
             limits = open_files.limits()
             if self._before is not None:
@@ -67,18 +66,18 @@ _raised = _RaisedLimit()
 
 
 def users_limit() -> int | None:
-    """The soft limit that workers get: that of this process before any run raised it."""
+    """Returns the soft limit of this process before a run raised it. Workers get it."""
     return _raised.before()
 
 
 class Descriptors:
-    """What one run takes of the process's descriptors."""
+    """The descriptors of the process that one run takes."""
 
     def __init__(self) -> None:
         self._open_before = open_files.open_count()
 
     def most_workers(self) -> tuple[int | None, str]:
-        """How many workers can run at once, at least 1, and why no more; None is any number."""
+        """Returns the most workers at one time (None is no limit), and the reason for the limit."""
         limits = open_files.limits()
         if limits is None:
             return None, ""
@@ -92,7 +91,7 @@ class Descriptors:
         return count, why
 
     def make_room(self, workers: int) -> None:
-        """Raises the soft limit if so many workers need it to be higher."""
+        """Raises the soft limit if so many workers need that."""
         _raised.raise_to(self, self._open_before + _RESERVE + workers * _PER_WORKER)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """ForkLauncher: starts workers through templates, and templates through a guard. Linux.
 
-A template serves the trials that ask for the same number of CPUs: numerical libraries read their
-number of threads when they are loaded, which a warm template does.
+There is a template for each number of CPUs that trials request, because numerical libraries read
+their number of threads when the template loads them.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class ForkLauncher(Launcher, Observer):
     def _on_template_ended(self, template_id: int, exit_code: int, text: str) -> None:
         for client in self._templates.values():
             if client.id == template_id:
-                client.take_in_last_words()
+                client.handle_remaining()
                 # It may have refused, and another one has taken over.
                 if client in self._templates.values():
                     client.exit_code = exit_code
@@ -137,7 +137,7 @@ class ForkLauncher(Launcher, Observer):
         assert self._guard is not None
         guard, self._guard = self._guard, None
         clients = list(self._templates.values())
-        # They have seen it, too, and end what is below them.
+        # They have noticed it, too, and end their descendants.
         for client in clients:
             client.wait_for_end()
         guard.close_lost()
@@ -147,7 +147,7 @@ class ForkLauncher(Launcher, Observer):
                 self._lost(client, note, may_go_on=True)
 
     def _lost(self, client: TemplateClient, note: str, *, may_go_on: bool) -> None:
-        """A template has ended, with all that was below it."""
+        """Handles the end of a template and its descendants."""
         worker_ids = list(client.pids)
         client.pids.clear()
         for worker_id in worker_ids:
@@ -155,7 +155,7 @@ class ForkLauncher(Launcher, Observer):
         self._take_over(client, may_go_on=may_go_on)
 
     def _take_over(self, old: TemplateClient, *, may_go_on: bool) -> None:
-        """Lets a new template fork what the old one had not forked yet."""
+        """Lets a new template fork the workers that the old one had not forked yet."""
         waiting, old.waiting = old.waiting, {}
         unsent, old.unsent = old.unsent, {}
         self._templates = {key: each for key, each in self._templates.items() if each is not old}
@@ -167,7 +167,7 @@ class ForkLauncher(Launcher, Observer):
                     self._retried.add(worker_id)
                 self._move(worker_id, theirs, output_fd, old)
             else:
-                # It died while it was starting, or again: the next one would, too.
+                # It died during its start, or a second time: the next one would die, too.
                 theirs.close()
                 note = old.problem or "the template process ended before it started the worker"
                 exit_code = None if old.problem else old.exit_code

@@ -1,4 +1,4 @@
-"""The guard: the ancestor of all processes of a run. It ends those that lose their reason. Linux.
+"""The guard: the ancestor of all processes of a run, which ends orphans. Linux.
 
 ::
 
@@ -11,14 +11,13 @@
         |                       |
        dies - - - - - - - - - ->|  kills and reaps all, exits
 
-A process that loses its parent comes to the nearest ancestor that adopts orphans: to its worker,
-else to its template, else to the guard. So no process escapes, in any session, as long as one of
-them lives:
+The nearest ancestor that adopts orphans becomes the parent of an orphan: its worker, else its
+template, else the guard. So no process escapes, in any session, as long as one of them lives:
 
-- The template is killed: the guard ends what it leaves.
-- The guard is killed: each template ends what is below it, and then itself.
-- The parent is killed: guard and templates do so, each for itself.
-- One of them is stopped (SIGSTOP): the kernel lets it go on when its parent dies.
+- The template is killed: the guard ends its descendants.
+- The guard is killed: each template ends its descendants, and then itself.
+- The parent is killed: guard and templates end their descendants, and then themselves.
+- One of them is stopped (SIGSTOP): the kernel continues it when its parent dies.
 """
 
 from __future__ import annotations
@@ -42,18 +41,18 @@ def main(control_fd: int, settings: dict[str, Any]) -> NoReturn:
 
     Args:
         control_fd: Inherited end of the socket to the parent.
-        settings: ``private_dir``, ``parent_pid``, and what a template needs.
+        settings: ``private_dir``, ``parent_pid``, and the settings of a template.
     """
     try:
         reset_signals()
         be_deaf()
-        # Open until this process ends: its end of the socket tells the parent so.
+        # Stays open to the end: by its closing the parent notices that this process has ended.
         control = socket.socket(fileno=control_fd)
         Guard(control, settings).run()
         end_children()
-        import shutil  # What only the end needs is loaded there: the guard is to be small.
+        import shutil  # Modules for the end are imported late, to keep the guard small.
 
-        # A parent that lives is done with it, too.
+        # A living parent does not need it any more.
         shutil.rmtree(settings["private_dir"], ignore_errors=True)
     except BaseException:
         _tell_error()
@@ -63,7 +62,7 @@ def main(control_fd: int, settings: dict[str, Any]) -> NoReturn:
 
 
 class Guard:
-    """Starts templates, and ends what they leave.
+    """Starts templates, and ends the processes that they leave.
 
     Args:
         control: Socket to the parent.
@@ -76,25 +75,25 @@ class Guard:
         self._templates: dict[int, tuple[int, int]] = {}  # {pidfd: (pid, template id)}
         self._own_pidfd = os.pidfd_open(os.getpid())
         self._parent_pidfd = os.pidfd_open(settings["parent_pid"])
-        # Templates share what is loaded here: the collector must not touch, and so copy, it.
+        # Templates share these objects; the collector must not touch them, which would copy them.
         gc.freeze()
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
         self._poll.register(self._parent_pidfd, select.POLLIN)
         adopt_orphans()
-        # A guard that was stopped must see that the parent has died.
+        # A stopped guard must notice that the parent has died.
         signal_when_parent_dies(signal.SIGCONT)
 
     def run(self) -> None:
         """Serves the parent until it has gone."""
         if os.getppid() != self._settings["parent_pid"]:
-            # It died before this process could watch it.
+            # The parent died before this process could watch it.
             return
         while self._serve_once():
             pass
 
     def _serve_once(self) -> bool:
-        """Waits for something to happen and handles it; False when the parent has gone."""
+        """Waits for an event and handles it; returns False when the parent has gone."""
         for fd, _ in self._poll.poll():
             if fd == self._parent_pidfd:
                 return False
@@ -138,7 +137,7 @@ class Guard:
             reset_signals()
             options = pickle.loads(packet.payload)
             os.environ.update(options["environment"])
-            # A template that was stopped must see that the guard has died.
+            # A stopped template must notice that the guard has died.
             signal_when_parent_dies(signal.SIGCONT)
             from localtune.execution.process.template import main as template_main
 
@@ -155,7 +154,7 @@ class Guard:
                 os.kill(pid, signal.SIGKILL)
 
     def _on_template_exit(self, pidfd: int) -> None:
-        """Ends what a template has left, then reports its end."""
+        """Ends the processes that a template has left, then reports its end."""
         pid, template_id = self._templates.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
@@ -164,7 +163,7 @@ class Guard:
         self._report(template_id, os.waitstatus_to_exitcode(status))
 
     def _report(self, template_id: int, exit_code: int, text: str = "") -> None:
-        # If the parent has gone, the loop will see it.
+        # The loop notices it if the parent has gone.
         with contextlib.suppress(OSError):
             packet = pk.Packet(pk.TEMPLATE_ENDED, template_id, exit_code, text.encode())
             pk.send(self._control, packet)

@@ -22,9 +22,9 @@ class GuardClient:
     """Starts a guard, and templates through it.
 
     Args:
-        program: What workers run.
+        program: The program of the workers.
         settings: For :func:`localtune.execution.process.guard.main`.
-        waiter: Where the socket to the guard is watched.
+        waiter: Watches the socket to the guard.
         on_template_ended: Called as ``on_template_ended(template_id, exit_code, text)`` when a
             template and all that it left behind have ended.
         on_lost: Called when the guard itself has ended.
@@ -88,25 +88,25 @@ class GuardClient:
         return self._next_id, ours
 
     def kill_template(self, template_id: int) -> None:
-        """Kills a template that does not report any more; its end is told."""
+        """Kills a template that does not report any more; its end is reported."""
         # The guard itself may have been stopped (SIGSTOP).
         self._process.send_signal(signal.SIGCONT)
         with contextlib.suppress(BlockingIOError):
             self._send(pk.Packet(pk.KILL_TEMPLATE, template_id))
 
     def _send(self, packet: pk.Packet) -> None:
-        # A guard that has just died is noticed by the reader.
+        # The reader notices that the guard has died.
         with contextlib.suppress(ConnectionError):
             pk.send(self._control, packet)
 
     def close(self) -> None:
-        """Ends the guard with all that is below it."""
+        """Ends the guard with all its descendants."""
         self._waiter.unregister(self._control)
         self._control.close()
         # It may have been stopped (SIGSTOP).
         self._process.send_signal(signal.SIGCONT)
         try:
-            # The closed socket tells it to end.
+            # It ends because the socket is closed.
             self._process.wait(timeout=END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()

@@ -1,4 +1,4 @@
-"""How a fresh interpreter is started, and how it finds its way into the package."""
+"""Starts fresh interpreters that import the package from the parent's path."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-# The namespace of its own keeps the new process's __main__ free for names of the user's. Modules
-# come from where the parent's come from, and never from the directory that `-c` puts first.
+# A namespace of its own keeps the __main__ of the new process free for names of the user. Modules
+# come from the parent's path, and never from the directory that `-c` puts first.
 _BOOTSTRAP = """
 import sys
 sys.path[:] = [entry for entry in sys.path if entry]
@@ -25,10 +25,10 @@ from {module} import {function}
 
 
 def bootstrap(entry: str, number: int, settings: dict[str, Any]) -> str:
-    """Code that calls ``entry`` ("module:function") with a descriptor and settings.
+    """Returns code that calls a function with a descriptor and settings.
 
     Args:
-        entry: What to call.
+        entry: The function, as "module:function".
         number: Descriptor (handle on Windows), its first argument.
         settings: Its second argument; must hold ``private_dir`` and ``sys_path``.
     """
@@ -36,7 +36,7 @@ def bootstrap(entry: str, number: int, settings: dict[str, Any]) -> str:
     fd, path = tempfile.mkstemp(prefix="settings-", dir=settings["private_dir"])
     with open(fd, "wb") as file:
         pickle.dump(settings, file)
-    # The package may be importable only through the parent's sys.path as it was before.
+    # The package may be importable only through the parent's original sys.path.
     home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     module, function = entry.split(":")
     code = _BOOTSTRAP.format(path=path, home=home, module=module, function=function, number=number)
@@ -44,7 +44,7 @@ def bootstrap(entry: str, number: int, settings: dict[str, Any]) -> str:
 
 
 def command_line(code: str) -> list[str]:
-    """Command line of a fresh interpreter like this one that runs ``code``."""
+    """Returns the command line of a fresh interpreter like this one that runs ``code``."""
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     return [sys.executable, *flags, "-c", code]
 
@@ -58,7 +58,7 @@ def popen(
     """Starts an interpreter that runs ``code``, in a session of its own unless told otherwise.
 
     Args:
-        code: What :func:`bootstrap` made.
+        code: The code that :func:`bootstrap` returned.
         environment: Variables on top of this process's.
         outputs: Descriptors for its output and its errors; None is this process's own.
         **options: For ``subprocess.Popen``.
@@ -68,7 +68,7 @@ def popen(
     """
     if sys.platform != "win32":
         options.setdefault("start_new_session", True)
-    # A worker has no input from a keyboard, and the parent's own input may be its script.
+    # Workers do not read from the keyboard, and the parent's input may be its script.
     options.setdefault("stdin", subprocess.DEVNULL)
     if outputs is not None:
         options["stdout"], options["stderr"] = outputs

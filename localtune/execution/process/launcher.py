@@ -30,15 +30,15 @@ from localtune.utils.files import current_directory
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What workers run.
+    """The program of the workers.
 
     Attributes:
         path: File with the pickled trainable, in ``private_dir``.
         private_dir: Directory that only this user can read.
         preload: Modules for the template to import in place of the trainable; None is the
             trainable itself.
-        outputs: Descriptors for the output and the errors of processes that have none of their own;
-            None is this process's.
+        outputs: Descriptors for the output and the errors of processes without their own; None is
+            this process's output.
     """
 
     path: str
@@ -56,10 +56,10 @@ class Launcher(ABC):
     """Starts and signals worker processes, and reports their ends.
 
     Args:
-        program: What workers run.
-        waiter: Where the launcher registers what it needs to watch.
+        program: The program of the workers.
+        waiter: Watches the sources that the launcher registers.
         on_exit: Called as ``on_exit(worker_id, exit)``, once per launched worker, when its process
-            and all that it left behind have ended.
+            and all its descendants have ended.
     """
 
     def __init__(self, program: Program, waiter: Waiter, on_exit: ExitHandler) -> None:
@@ -76,8 +76,8 @@ class Launcher(ABC):
         Args:
             worker_id: Never used before.
             environment: Variables that must be set before libraries are loaded.
-            output_fd: Descriptor that what it prints goes to, open until it has ended; None is
-                this process's own output.
+            output_fd: Descriptor for its output, open until it has ended; None is this process's
+                own output.
 
         Returns:
             The parent's end of the pipe.
@@ -96,24 +96,24 @@ class Launcher(ABC):
         """
 
     def withdraw(self, worker_id: int) -> bool:
-        """Takes back a launch that has not begun, if it has not; its exit is told then.
+        """Cancels a launch that has not begun; its exit is reported.
 
         Returns:
-            Whether it has not begun, and never will.
+            Whether the launch was cancelled.
         """
         return False
 
     def give_up(self, worker_id: int) -> None:
-        """Called for a worker whose end was not told long after SIGKILL: ends what keeps it."""
+        """Ends the process that does not report the end of a worker long after SIGKILL."""
         return
 
     @abstractmethod
     def process_ids(self) -> dict[int, int]:
-        """{worker id: process id} of the workers that have started and not ended."""
+        """Returns {worker id: process id} of the workers that have started and not ended."""
 
     @abstractmethod
     def close(self) -> None:
-        """Ends what the launcher itself runs. All workers must have ended."""
+        """Ends the processes of the launcher itself. All workers must have ended."""
 
     def _settings(self) -> dict[str, Any]:
         here = current_directory() or os.sep

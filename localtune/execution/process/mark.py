@@ -1,7 +1,7 @@
-"""A mark in the environment of processes, by which those of a run are found when all else fails.
+"""A mark in the environment of a run's processes, by which they are found when other ways fail.
 
-Processes that a marked process starts inherit the mark, also when they leave its session. Only
-the processes of a run carry its mark, never this one, nor what the user's program starts.
+The descendants of a marked process inherit the mark, also if they leave its session. Neither this
+process nor a process that the user's program starts has the mark.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _PAUSE_S = 0.005
 
 
 def new_mark() -> str:
-    """A mark that no other run has."""
+    """Returns a mark that no other run has."""
     return secrets.token_hex(8)
 
 
 def environment_with(mark: str) -> dict[str, str]:
-    """The variable for processes that are to carry a mark.
+    """Returns the environment variable that marks a process.
 
     A run within a trial adds its mark to that of the run around it.
     """
@@ -35,7 +35,7 @@ def environment_with(mark: str) -> dict[str, str]:
 
 
 def end_marked(mark: str) -> None:
-    """Kills all processes that carry a mark, this one excepted, and waits until they have ended."""
+    """Kills all processes with a mark, except this one, and waits until they have ended."""
     import psutil
 
     give_up_at = time.monotonic() + END_TIMEOUT_S
@@ -51,7 +51,7 @@ def _marked(mark: str) -> list[psutil.Process]:
 
     found = []
     for process in psutil.process_iter():
-        # Processes of others are none of ours, and one that has ended has no environment.
+        # The process belongs to another user, or has ended and has no environment.
         with contextlib.suppress(psutil.Error, OSError):
             marks = process.environ().get(VARIABLE, "").split()
             if mark in marks and process.pid != os.getpid():

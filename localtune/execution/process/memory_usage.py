@@ -1,8 +1,8 @@
-"""How much memory processes hold.
+"""Measures the memory of processes.
 
-Counted is what only the end of a process gives back: anonymous and shared memory. Pages of files
-(a data set that is mapped into memory) are the kernel's to take back. Where the system does not
-tell them apart, the resident set counts.
+Anonymous and shared memory count, which become free when the process ends. Pages of files (a data
+set that is mapped into memory) do not count, because the kernel can take them back. On systems that
+do not distinguish them, the resident set counts.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from localtune.worker.lifeline import children_of
 
 
 def tree_bytes(pid: int, exact: bool = False) -> int:
-    """Memory that a process and its descendants hold, without pages of files where that is known.
+    """Returns the memory of a process and its descendants, without pages of files if possible.
 
     Args:
-        pid: The process; one that has ended holds nothing.
-        exact: Whether memory that several processes share is divided among them. Takes longer:
+        pid: The process; one that has ended has no memory.
+        exact: Whether memory that several processes share is divided among them. It takes longer:
             about 50 ms per GB.
     """
     return sum(_process_bytes(each, exact=exact) for each in _family(pid))
@@ -33,7 +33,7 @@ def _family(root: int) -> Iterator[int]:
 
 
 def _process_bytes(pid: int, *, exact: bool) -> int:
-    """Anonymous and shared memory on Linux; elsewhere the resident set, or what is its own."""
+    """Returns anonymous and shared memory on Linux, elsewhere the resident or unique set."""
     name, prefix = ("smaps_rollup", "Pss_") if exact else ("status", "Rss")
     found = []
     with contextlib.suppress(OSError), open(f"/proc/{pid}/{name}", errors="replace") as file:

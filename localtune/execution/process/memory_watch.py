@@ -1,4 +1,4 @@
-"""MemoryWatch: ends a worker in good time, before the kernel ends anything.
+"""MemoryWatch: kills a worker before the machine runs out of memory.
 
 ::
 
@@ -8,7 +8,7 @@
                                                                       holds enough to matter goes,
                                                                       one after the other
 
-While no trial asks for memory and enough is left, a check reads what is left and nothing else.
+A check reads only the memory that is left, as long as that is enough and no trial requests memory.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from localtune.worker import messages
 
 _MIB = 1024 * 1024
 
-# The reserve: this share of the memory, but at least so much and at most so much, and on the
-# smallest machines no more than this share.
+# The reserve: this share of the memory, within these bounds, and on the smallest machines no more
+# than this share.
 _RESERVE_SHARE = 0.03
 _LEAST_RESERVE_BYTES = 200 * _MIB
 _MOST_RESERVE_BYTES = 2048 * _MIB
@@ -40,12 +40,12 @@ _MOST_RESERVE_SHARE = 0.1
 _RELEVANT_BYTES = 64 * _MIB
 _RELEVANT_SHARE = 0.25
 
-# When less than so many reserves is left, memory is looked at more often by this factor.
+# Below so many reserves, memory is checked more often by this factor.
 _NEAR_RESERVES = 4
 _NEAR_FACTOR = 10
-# Looking may take this share of the parent's time.
+# Checks may take this share of the parent's time.
 _MOST_TIME_SHARE = 0.02
-# As many neighbours are named; the rest is summed up.
+# So many other workers are named; the rest is summed up.
 _NAMED_COUNT = 5
 
 
@@ -60,12 +60,12 @@ class _Tenant:
     """A worker, as the watch sees it.
 
     Attributes:
-        worker_id: Which worker.
+        worker_id: The worker.
         trial_name: Name of the trial that it serves.
-        limit_bytes: What its trial asked for; None is nothing.
-        since: Grows with each trial that is given to a worker: the youngest has the largest.
+        limit_bytes: Memory that its trial has requested; None without a request.
+        since: Grows with each trial that a worker gets: the youngest worker has the largest.
         pid: Its process.
-        verdict: Why it is being killed, None if it is not.
+        verdict: The reason why it is being killed, None if it is not.
     """
 
     worker_id: int
@@ -81,9 +81,9 @@ class Verdict:
     """A worker that is to be killed.
 
     Attributes:
-        worker_id: Which one.
-        note: Why, with the figures.
-        is_shortage: Whether the machine is short of memory, and not the trial over its request.
+        worker_id: The worker.
+        note: The reason, with the figures.
+        is_shortage: Whether the reason is the machine's lack of memory, not the trial's request.
     """
 
     worker_id: int
@@ -95,12 +95,12 @@ class MemoryWatch:
     """Decides which worker is killed when memory runs short.
 
     Args:
-        check_s: Seconds between two looks.
-        reserve_bytes: What must stay free; None is 3 % of the memory, at least 200 MiB (but no
-            more than 10 %) and at most 2 GiB. 0 never ends a worker for what the machine lacks.
-        left: Says how many bytes are left on the machine.
-        held_by: Says how many bytes a process and those below it hold. The second argument tells
-            whether to be exact about what they share with others.
+        check_s: Seconds between two checks.
+        reserve_bytes: Memory that must stay free. None is 3 % of the memory, at least 200 MiB (but
+            no more than 10 %) and at most 2 GiB. With 0 no worker is killed for a lack of memory.
+        left: Returns the bytes that are left on the machine.
+        held_by: Returns the bytes that a process and its descendants hold. The second argument says
+            whether to divide memory that they share with others.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class MemoryWatch:
         return replace(exit, note=note, out_of_memory=True)
 
     def seconds_left(self) -> float | None:
-        """Seconds until the next look; None while there is nothing to look at."""
+        """Returns the seconds until the next check; None without workers."""
         return max(self._next_at - time.monotonic(), 0.0) if self._tenants else None
 
     def look(self, process_ids: Mapping[int, int]) -> list[Verdict]:
@@ -175,7 +175,7 @@ class MemoryWatch:
                 running.append(tenant)
         held: dict[int, int] = {}
         verdicts = self._over_request(running, left, held)
-        # What is being killed will give memory back: one at a time.
+        # One at a time, because a worker that is being killed gives its memory back.
         is_freeing = any(each.verdict is not None for each in self._tenants.values())
         if not verdicts and not is_freeing and left < self._reserve_bytes:
             verdicts = self._shortage(running, left, held)
@@ -195,7 +195,7 @@ class MemoryWatch:
             limit = tenant.limit_bytes
             if limit is None or self._measure(tenant, held) <= limit:
                 continue
-            # What is shared with others costs nothing more; to count it right takes longer.
+            # Shared memory is divided now, which takes longer.
             exact = self._held_by(tenant.pid, True)
             if exact > limit:
                 held[tenant.worker_id] = exact
@@ -230,7 +230,7 @@ class MemoryWatch:
         return [Verdict(victim.worker_id, note, is_shortage=True)]
 
     def _scene(self, victim: _Tenant, tenants: Sequence[_Tenant], held: dict[int, int]) -> str:
-        """What else ran, and with how much."""
+        """Returns a sentence on the other workers and their memory."""
         others = [each for each in tenants if each is not victim]
         if not others:
             return "Nothing else ran."
@@ -270,6 +270,6 @@ def check_settings(check_s: float | None, reserve_bytes: float | None) -> None:
 
 
 def default_reserve_bytes(total_bytes: float) -> float:
-    """How much of so much memory must stay free."""
+    """Returns how many of ``total_bytes`` must stay free."""
     reserve = min(max(_RESERVE_SHARE * total_bytes, _LEAST_RESERVE_BYTES), _MOST_RESERVE_BYTES)
     return min(reserve, _MOST_RESERVE_SHARE * total_bytes)

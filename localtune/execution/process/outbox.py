@@ -1,14 +1,14 @@
-"""Outbox: what the parent has to say to one peer, which may be slow to read, or never read again.
+"""Outbox: the messages to one peer, which may read slowly or not at all.
 
 ::
 
       send --+--> the peer takes it at once
              +--> waits here --> the Waiter sees that the peer has read --> goes on
 
-The parent serves many peers, and signals: it must not wait in a write for one of them. Where a
-pipe cannot be watched for room (Windows), a thread per peer waits in its place.
+The parent serves many peers and signals, so it must not wait until one peer reads. If a pipe cannot
+be watched for room (Windows), a thread per peer waits in its place.
 
-A peer has at most one command in flight, and one to stop: what waits here stays small.
+A peer has at most one command in flight and one Stop, so few messages wait here.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from collections.abc import Callable
 
 from localtune.execution.process.waiter import Waiter
 
-# A thread that writes to a process that has ended comes back at once.
+# A write to a process that has ended returns at once.
 _CLOSE_TIMEOUT_S = 1.0
 
 
 class Outbox(ABC):
-    """Sends to one peer without ever waiting for it.
+    """Sends messages to one peer without waiting for it.
 
-    What is sent to a peer that has gone is dropped: its end is noticed elsewhere.
+    Messages to a peer that has gone are dropped.
     """
 
     @abstractmethod
     def send(self, data: bytes) -> None:
-        """Sends all of ``data``, after what was sent before."""
+        """Sends all of ``data``, after earlier messages."""
 
     @abstractmethod
     def close(self) -> None:
-        """Drops what has not been sent; call it before closing the pipe."""
+        """Drops messages that wait; call it before the pipe is closed."""
 
 
 def make_outbox(waiter: Waiter, fd: int, write: Callable[[bytes], object]) -> Outbox:
-    """The outbox for one end of a pipe.
+    """Returns the outbox for one end of a pipe.
 
     Args:
-        waiter: Where the end is watched.
+        waiter: Watches the end.
         fd: Descriptor (handle on Windows) of the end; it does not block from now on if the waiter
             can watch it for room.
         write: Writes all of its argument, for as long as that takes.
@@ -55,10 +55,10 @@ def make_outbox(waiter: Waiter, fd: int, write: Callable[[bytes], object]) -> Ou
 
 
 class PolledOutbox(Outbox):
-    """Writes as much as there is room for, and the rest when the waiter says that there is more.
+    """Writes as much as the pipe has room for, and the rest when the waiter reports more room.
 
     Args:
-        waiter: Where the end is watched.
+        waiter: Watches the end.
         fd: Descriptor of the end; it does not block from now on.
     """
 
@@ -92,7 +92,7 @@ class PolledOutbox(Outbox):
         self._waiter.forget_room(self._fd)
 
     def _write(self, data: bytes | memoryview) -> bytes | memoryview:
-        """Writes what there is room for; returns the rest."""
+        """Writes as much as the pipe has room for; returns the rest."""
         try:
             count = os.write(self._fd, data)
         except BlockingIOError:
@@ -103,7 +103,7 @@ class PolledOutbox(Outbox):
 
 
 class ThreadedOutbox(Outbox):
-    """Lets a thread wait until the peer has read.
+    """Writes in a thread, which waits until the peer reads.
 
     Args:
         write: Writes all of its argument, for as long as that takes.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from localtune.execution.process.waiter import Waiter
 
 _CHUNK_BYTES = 64 * 1024
-# Characters that a line without an end may have before it is passed on all the same.
+# A line that becomes longer is passed on before its end.
 _MAX_LINE = 64 * 1024
 # A pipe holds 64 KiB, and a MiB where a process has enlarged it.
 _MAX_PIECES = 32
@@ -20,10 +20,10 @@ class OutputPipe:
     """A pipe that takes the place of a worker's standard streams.
 
     Args:
-        waiter: Where the reading end is watched.
-        on_text: Called as ``on_text(lines, source)`` with whole lines; very long ones come in
-            pieces.
-        source: Id of the trial that prints; a worker may serve one after the other.
+        waiter: Watches the reading end.
+        on_text: Called as ``on_text(lines, source)`` with whole lines, or pieces of very long
+            lines.
+        source: Id of the first trial of the worker.
 
     Attributes:
         write_fd: The end for the worker.
@@ -42,19 +42,19 @@ class OutputPipe:
         waiter.register(self._read_fd, self._on_readable)
 
     def next_source(self, source: str) -> None:
-        """What comes from now on is of another trial."""
+        """Sets the trial that prints from now on."""
         self._take_in_rest()
         self._source = source
 
     def close(self) -> None:
-        """Takes in what is left; the worker must have ended."""
+        """Passes the rest on; the worker must have ended."""
         self._take_in_rest()
         self._waiter.unregister(self._read_fd)
         os.close(self._read_fd)
         os.close(self.write_fd)
 
     def _take_in_rest(self) -> None:
-        # No more than a pipe holds: a process that has inherited the pipe may write without end.
+        # Not more than a pipe holds, because a process that has inherited it may write without end.
         for _ in range(_MAX_PIECES):
             if not self._read():
                 break
@@ -66,13 +66,13 @@ class OutputPipe:
         self._read()
 
     def _read(self) -> bool:
-        """Takes in one piece; False if there is none."""
+        """Reads one piece and passes its lines on; returns False if there is none."""
         data = b""
         with contextlib.suppress(BlockingIOError):
             data = os.read(self._read_fd, _CHUNK_BYTES)
         lines, end, rest = (self._rest + self._decoder.decode(data)).rpartition("\n")
         if len(rest) > _MAX_LINE:
-            # Output without line ends must not pile up here.
+            # Output without line ends must not fill the memory.
             lines, end, rest = lines + end + rest, "\n", ""
         self._rest = rest
         if end:

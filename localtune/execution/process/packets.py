@@ -1,4 +1,4 @@
-"""What parent, guard and template say to each other: packets over unix sockets."""
+"""The packets that parent, guard and template exchange over unix sockets."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _MAX_FDS = 2
 
 # To a template: fork a worker. From it: the worker has started, has ended; it has loaded.
 FORK, STARTED, EXITED, LOADED = b"F", b"S", b"X", b"L"
-# With a text that says why: this template must not fork; it cannot load what it was told to;
-# the system refuses to start the worker.
+# With a reason: this template must not fork; it cannot load its modules; the system refuses to
+# start the worker.
 REFUSED, BROKEN, NOT_STARTED = b"R", b"B", b"N"
-# To the guard: start a template, kill it. From it: the template and all that it left have ended.
+# To the guard: start a template, kill it. From it: the template and its descendants have ended.
 START_TEMPLATE, KILL_TEMPLATE, TEMPLATE_ENDED = b"T", b"K", b"E"
 
 
 class Packet(NamedTuple):
-    """One packet. Who receives it owns its descriptors."""
+    """One packet. The receiver owns its descriptors."""
 
     kind: bytes
     id: int = 0
@@ -52,11 +52,12 @@ def send(control: socket.socket, packet: Packet) -> None:
 
 
 def receive(control: socket.socket) -> Packet | None:
-    """The next packet; None if the other side has gone.
+    """Returns the next packet; None if the other side has gone.
 
     Raises:
-        OSError: if the socket cannot be read. ConnectionResetError: the other side has ended
-            without reading all; this is told once, and what it had to say comes after it.
+        ConnectionResetError: if the other side has ended before it has read all packets. This is
+            raised once; its own packets can be received afterwards.
+        OSError: if the socket cannot be read.
     """
     data, fds, _, _ = socket.recv_fds(control, _MAX_PACKET_BYTES, _MAX_FDS)
     if not data:

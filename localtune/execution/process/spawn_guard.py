@@ -20,9 +20,10 @@ def main(input_fd: int, settings: dict[str, Any]) -> None:
     """Entry of the guard process.
 
     Args:
-        input_fd: Where the lines come from.
-        settings: ``workers`` that there are already, ``{pid: whether it leads a group}``;
-            ``private_dir`` is removed in the end, and processes that carry the ``mark`` are killed.
+        input_fd: Descriptor of the input.
+        settings: ``workers`` are those that have started already, ``{pid: whether it leads a
+            group}``. At the end, processes with the ``mark`` are killed and ``private_dir`` is
+            removed.
     """
     reset_signals()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):

@@ -1,4 +1,4 @@
-"""SpawnLauncher: starts each worker as a fresh interpreter. On every platform."""
+"""SpawnLauncher: starts each worker as a fresh interpreter, on every platform."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from localtune.worker.lifeline import END_TIMEOUT_S
 
 
 class SpawnLauncher(Launcher):
-    """Starts each worker as a fresh interpreter, the same way on every platform.
+    """Starts each worker as a fresh interpreter.
 
-    Processes that trials leave behind are found by their ancestors, as long as these live, by
-    their process group, and by a mark in their environment.
+    Processes that trials leave behind are found by their living ancestors, by their process group,
+    and by a mark in their environment.
 
     Args:
         program: See :class:`Launcher`.
@@ -103,7 +103,7 @@ class SpawnLauncher(Launcher):
             "workers": dict.fromkeys(pids, self._use_process_groups),
         }
         code = bootstrap("localtune.execution.process.spawn_guard:main", 0, settings)
-        # Unbuffered: what is written has gone.
+        # Unbuffered, so that each line is sent at once.
         self._guard = popen(code, {}, self.program.outputs, stdin=subprocess.PIPE, bufsize=0)
         guarded = self._guard.stdin
         assert guarded is not None
@@ -174,7 +174,7 @@ class SpawnLauncher(Launcher):
         """Calls ``on_end`` within a wait when a process has ended.
 
         Returns:
-            Gives it up.
+            A function that ends the watch.
         """
         source, ended = Pipe(duplex=False)
 
@@ -201,8 +201,8 @@ class SpawnLauncher(Launcher):
         exit_code: int | None = process.wait()
         if _cannot_see_ends():
             exit_code = None
-        # A worker that ends by itself ends what it has started; what has left its tree is found
-        # by the mark.
+        # A worker that ends by itself ends its descendants. A process that has left its tree is
+        # found by the mark.
         end_marked(self._mark_of(worker_id))
         del self._processes[worker_id]
         self._tell_guard("-", process.pid)
@@ -216,6 +216,6 @@ class SpawnLauncher(Launcher):
 
 
 def _cannot_see_ends() -> bool:
-    """Whether the system does not tell this process how its children end."""
+    """Returns whether this process cannot find out how its children end."""
     of_children = getattr(signal, "SIGCHLD", None)
     return of_children is not None and signal.getsignal(of_children) is signal.SIG_IGN

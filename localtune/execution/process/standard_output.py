@@ -5,10 +5,10 @@ r"""StandardOutput: passes the output of the processes of a run to that of this 
     worker, what it starts --> pipe --> thread --> standard output of this process
                                              \--> nowhere, once that has gone
 
-The reader of this process's output may go (``| head``, a terminal that is closed), the disk of its
-log may be full. A process that wrote to it directly would fail, or die of SIGPIPE. The pipe in
-between has a reader as long as the run goes on. It lets colours through, and no other code that
-steers a terminal: this output may lead to one, through other programs, too.
+The reader of this process's output may end (``| head``, a closed terminal), or the disk of its log
+may be full. A process that wrote to it directly would fail, or die of SIGPIPE. The pipe has a
+reader as long as the run goes on. Of the codes that control a terminal, only colours pass, because
+the output may go to a terminal through other programs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from localtune.utils.text import PrintableOutput
 from localtune.worker.lifeline import END_TIMEOUT_S
 
 _CHUNK_BYTES = 64 * 1024
-# How often is asked, in the end, whether there is still something on its way.
+# Seconds between two checks, at the end, whether output is still on its way.
 _CHECK_S = 0.05
 
 
@@ -32,7 +32,7 @@ class StandardOutput:
     """Pipes to the standard output and the standard error of this process.
 
     Attributes:
-        fds: Their ends for other processes: for output, and for errors.
+        fds: The writing ends for output and for errors.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class StandardOutput:
             raise
 
     def close(self) -> None:
-        """Waits until the output has been written, as long as its reader takes it."""
+        """Waits until the output has been written, as long as its reader reads."""
         for relay in self._relays:
             relay.close()
         self._relays = []
@@ -58,12 +58,12 @@ class StandardOutput:
     def _fd_for(self, stream: Any, fd: int, known: dict[tuple[int, int] | None, int]) -> int:
         identity = _identity(fd)
         if stream is None or stream.closed or identity is None:
-            # The descriptor of this number is no standard stream any more.
+            # The descriptor of this number is not a standard stream any more.
             if self._nowhere < 0:
                 self._nowhere = os.open(os.devnull, os.O_WRONLY)
             return self._nowhere
         if identity not in known:
-            # Where both are the same, one pipe keeps the order.
+            # If both are the same file, one pipe keeps the order.
             self._relays.append(_Relay(fd))
             return self._relays[-1].write_fd
         return known[identity]
@@ -78,7 +78,7 @@ def _identity(fd: int) -> tuple[int, int] | None:
 
 
 class _Relay:
-    """Reads from a pipe and writes to another descriptor, as far as that is possible."""
+    """Copies data from a pipe to another descriptor as long as that can be written."""
 
     def __init__(self, fd: int) -> None:
         self._target = os.dup(fd)
@@ -94,7 +94,7 @@ class _Relay:
     def close(self) -> None:
         os.close(self.write_fd)
         waited_s, seen = 0.0, self._count
-        # A process may hold the other end open, or the reader may have stopped to read.
+        # A process may hold the other end open, or the reader may not read.
         while self._thread.is_alive() and waited_s < END_TIMEOUT_S:
             self._thread.join(_CHECK_S)
             waited_s = waited_s + _CHECK_S if self._count == seen else 0.0
@@ -113,7 +113,7 @@ class _Relay:
             os.close(self._target)
 
     def _pass_on(self, data: bytes) -> None:
-        # Output without a reader is dropped: trials must neither fail nor wait for it.
+        # Output without a reader is dropped, so that trials neither fail nor wait.
         with contextlib.suppress(OSError):
             self._write(memoryview(data))
 

@@ -19,18 +19,18 @@ def make_launcher(
     """Makes the launcher for a start method.
 
     Args:
-        start_method: One of :data:`START_METHODS`, or None for the best that works here.
-        program: What workers run.
+        start_method: One of :data:`START_METHODS`; None is the best that works on this machine.
+        program: The program of the workers.
         waiter: See :class:`Launcher`.
         on_exit: See :class:`Launcher`.
 
     Raises:
-        ValueError: for one that does not work here.
+        ValueError: for a start method that does not work on this machine.
     """
     reason = why_no_templates()
     if start_method == "template" and reason:
         raise ValueError(f"start_method='template' does not work here: {reason}. Use 'spawn'.")
-    # Each platform pays for its own way only.
+    # Only the launcher in use is imported.
     if start_method == "portable" or reason:
         from localtune.execution.process.spawn_launcher import SpawnLauncher
 
@@ -43,7 +43,7 @@ def make_launcher(
 
 
 def why_no_templates() -> str:
-    """Returns what this machine lacks for templates, "" if it lacks nothing."""
+    """Returns why templates do not work on this machine, "" if they do."""
     if not sys.platform.startswith("linux"):
         return f"it needs Linux, and this is {sys.platform}"
     if not _has_pidfd():
@@ -52,7 +52,7 @@ def why_no_templates() -> str:
 
 
 def _has_pidfd() -> bool:
-    """Tells whether the platform offers process descriptors."""
+    """Returns whether the platform has process descriptors."""
     if not hasattr(os, "pidfd_open"):
         return False
     try:

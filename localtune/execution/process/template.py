@@ -16,13 +16,12 @@
         |                               |                                 |
        dies - - - - - - - - - - - - - ->|  kills all workers, exits
 
-A warm template has loaded the trainable, and its workers go on from there. The workers of one that
-is not warm become fresh interpreters.
+A warm template has loaded the trainable, so its workers need not load it. The workers of a template
+that is not warm become fresh interpreters.
 
-Workers are killed by the kernel if the template dies. Descendants of a worker that lose their
-parents stay below the worker while it lives and come to the template when it has ended: so
-a child of the template that is no worker belongs to no trial any more.
-The template itself is a child of the guard, and ends when the guard does.
+The kernel kills the workers if the template dies. Orphans become children of their worker while it
+lives, and of the template when it has ended. So a child of the template that is no worker belongs
+to no trial any more. The template itself is a child of the guard, and ends when the guard does.
 """
 
 from __future__ import annotations
@@ -62,13 +61,13 @@ from localtune.worker.workdir import flush_output
 
 
 def main(control_fd: int, superiors: tuple[int, int], settings: dict[str, Any]) -> NoReturn:
-    """What a process does that the guard has forked to be a template.
+    """Entry of a template process, which the guard has forked.
 
     Args:
         control_fd: Inherited end of the socket to the parent.
         superiors: Process descriptors of the guard and of the parent.
-        settings: ``program``, ``preload``, ``private_dir``, ``is_warm``, and what
-            :func:`~localtune.worker.main.adopt_interpreter` needs.
+        settings: ``program``, ``preload``, ``private_dir``, ``is_warm``, and the settings of
+            :func:`~localtune.worker.main.adopt_interpreter`.
     """
     code = 1
     try:
@@ -81,7 +80,7 @@ def main(control_fd: int, superiors: tuple[int, int], settings: dict[str, Any]) 
 
         say(traceback.format_exc())
     finally:
-        # Threads that an import has started would keep the interpreter from ending.
+        # The interpreter would wait for threads that an import has started.
         flush_output()
         os._exit(code)
 
@@ -120,7 +119,7 @@ class Template:
     # -- loading --------------------------------------------------------------------------------
 
     def _load(self) -> bool:
-        """Imports what the trainable needs; tells the parent, and returns, whether to go on."""
+        """Imports the modules of the trainable; returns, and tells the parent, whether to go on."""
         if not self._settings["is_warm"]:
             self._send(pk.LOADED)
             return True
@@ -133,15 +132,15 @@ class Template:
             self._send(pk.BROKEN, text=problem)
             return False
         if self._preload is None:
-            # A trainable that cannot be loaded is the workers' failure to report: there it has
+            # The workers report that the trainable cannot be loaded, because they have
             # a trial, a directory and a traceback.
             try:
                 self._trainable = load_program(self._program)
             except BaseException:
                 self._trainable = None
         problem = why_unsafe_to_fork()
-        # What is loaded by now is shared by all workers: keep the collector from touching (and
-        # so from copying) it.
+        # All workers share the objects that exist now. The collector must not touch them, which
+        # would copy them.
         gc.collect()
         gc.freeze()
         if problem:
@@ -151,9 +150,9 @@ class Template:
         return True
 
     def _shut_out_signals(self) -> None:
-        """Lets no signal end this process, or hide from it how its children end.
+        """Blocks signals that would end this process, or hide from it how its children end.
 
-        What the user's modules want signals to mean is kept for the workers.
+        Handlers that the user's modules have installed are kept for the workers.
         """
         of_children = signal.getsignal(signal.SIGCHLD)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -168,21 +167,21 @@ class Template:
     # -- the loop -------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Serves the parent until it has gone, and then leaves nothing behind."""
+        """Serves the parent until it has gone, then ends all descendants."""
         serves = self._load()
         self._shut_out_signals()
         if serves:
             while self._serve_once():
                 pass
         end_children()
-        # What the guard would do, had it not died with the parent. A parent that lives notices
+        # The guard would do this, but has died with the parent. A living parent notices
         # the closed socket, and ends this process.
         self._control.close()
         if _ends_within(self._superiors[0], 0) and _ends_within(self._superiors[1], END_TIMEOUT_S):
             shutil.rmtree(self._private_dir, ignore_errors=True)
 
     def _serve_once(self) -> bool:
-        """Waits for something to happen and handles it; False when a superior has gone."""
+        """Waits for an event and handles it; returns False when a superior has gone."""
         for fd, _ in self._poll.poll():
             if fd in self._superiors:
                 return False
@@ -194,7 +193,7 @@ class Template:
         return True
 
     def _serve_parent(self) -> bool:
-        """Handles one packet; False when the parent has gone."""
+        """Handles one packet; returns False when the parent has gone."""
         try:
             packet = pk.receive(self._control)
         except OSError:
@@ -205,7 +204,7 @@ class Template:
             if packet.fds:
                 self._start(packet.id, *packet.fds)
             else:
-                # The system has dropped what there was no room for.
+                # The system has dropped descriptors that it had no room for.
                 self._send(pk.NOT_STARTED, packet.id, text=os.strerror(errno.EMFILE))
         finally:
             for fd in packet.fds:
@@ -235,7 +234,7 @@ class Template:
         self._send(pk.STARTED, worker_id, pid, fds=(pidfd,))
 
     def _entry_of_fresh(self, worker_id: int, connection_fd: int) -> list[str] | None:
-        """Command line of a worker that is to be a fresh interpreter."""
+        """Returns the command line of a worker that becomes a fresh interpreter."""
         if self._settings["is_warm"]:
             return None
         settings = {**self._settings, "worker_id": worker_id, "own_group": True}
@@ -289,7 +288,7 @@ class Template:
         pid = self._pidfds.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
-        # As long as the worker is not waited for, its process group id cannot be used again.
+        # The id of its process group cannot be used again before the worker is reaped.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
@@ -305,26 +304,26 @@ class Template:
         text: str = "",
         fds: tuple[int, ...] = (),
     ) -> None:
-        # If the parent has gone, the loop will see it.
+        # The loop notices it if the parent has gone.
         with contextlib.suppress(OSError):
             pk.send(self._control, pk.Packet(kind, worker_id, number, text.encode(), fds))
 
 
 def _ends_within(pidfd: int, duration_s: float) -> bool:
-    """Whether a process has ended, or does within so many seconds."""
+    """Returns whether a process ends within so many seconds."""
     ended = select.poll()
     ended.register(pidfd, select.POLLIN)
     return bool(ended.poll(duration_s * 1000))
 
 
 def why_unsafe_to_fork() -> str:
-    """Why this process must not be forked; "" if it may.
+    """Returns why this process must not be forked; "" if it may be.
 
-    A forked child has one thread only. Locks that other threads of Python held stay locked for
-    ever in it, and a GPU context does not survive a fork at all. Processes that an import has
-    started would be shared by all trials, and could not be told from what trials leave behind.
-    Threads of numerical libraries are no problem where the library restarts them (OpenBLAS,
-    OpenMP of GNU), and the template runs with one such thread per CPU that a trial asks for.
+    A forked child has one thread only. Locks that other threads of Python hold stay locked in it
+    for ever, and a GPU context does not survive a fork. All trials would share processes that an
+    import has started, and these could not be told from processes that trials leave behind.
+    Threads of numerical libraries are no problem if the library restarts them (OpenBLAS, OpenMP
+    of GNU). The template has one such thread per CPU of a trial.
     """
     import threading
 

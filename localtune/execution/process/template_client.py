@@ -1,8 +1,7 @@
 """The parent's side of one template.
 
-A template is asked for a few workers at a time, and for the next one when it has answered. So what
-is on its way to it, descriptors included, always has room, and the parent never waits for it to
-read::
+A template is asked for a few workers at a time, and for the next one when it has answered. So the
+socket always has room for packets and descriptors, and the parent never waits for the template::
 
     fork --> unsent --[fewer than _MOST_ASKED]--> asked --"started", "not started"--> running
 """
@@ -24,15 +23,15 @@ from localtune.execution.process import packets as pk
 from localtune.execution.process.waiter import Waiter
 from localtune.worker.lifeline import END_TIMEOUT_S
 
-# As many are asked for at a time: enough to keep a template busy, and few enough for any limit on
-# descriptors that are on their way.
+# Most requests at one time: enough to keep a template busy, and below the limits on descriptors in
+# flight.
 _MOST_ASKED = 16
-# A template that has to report an end, and has reported nothing for so long, will not.
+# A template that should report an end, but has reported nothing for so long, hangs.
 _STUCK_S = 10.0
 
 
 def not_started(reason: str) -> WorkerExit:
-    """The end of a worker that the system refused to start."""
+    """Returns the exit of a worker that the system refused to start."""
     return WorkerExit(None, f"it could not be started: {reason}", no_room=True)
 
 
@@ -60,11 +59,11 @@ class TemplateClient:
     """Talks to one template.
 
     Args:
-        id: The template's, to the guard.
+        id: The guard's id of the template.
         control: Socket to the template; owned from now on.
-        environment: The template's variables.
-        waiter: Where the socket is watched.
-        observer: Is told what happens.
+        environment: Environment variables of the template.
+        waiter: Watches the socket.
+        observer: Gets the reports of the template.
     """
 
     def __init__(
@@ -82,16 +81,16 @@ class TemplateClient:
         self._observer = observer
         self._is_watched = True
         self.pids: dict[int, int] = {}  # {worker id: pid}
-        # {worker id: (the worker's end of its pipe, where it prints to)}
+        # {worker id: (the worker's end of its pipe, descriptor of its output)}
         self.waiting: dict[int, tuple[Any, int | None]] = {}
-        self.unsent: dict[int, None] = {}  # of these, those that were not asked for yet, in order
-        self.early_signals: dict[int, int] = {}  # {worker id: signal for it when it has started}
+        self.unsent: dict[int, None] = {}  # of these, the ones not requested yet, in order
+        self.early_signals: dict[int, int] = {}  # {worker id: signal to send after its start}
         self.was_loaded = False
         self.was_refused = False
         self.problem = ""
         self.exit_code: int | None = None
         self._pidfds: dict[int, int] = {}
-        self._asked: set[int] = set()  # workers that it has not answered for
+        self._asked: set[int] = set()  # requested workers, not answered yet
         self._cancelled: set[int] = set()  # of these, the cancelled ones
         self._heard_at = time.monotonic()
         control.setblocking(False)
@@ -108,7 +107,7 @@ class TemplateClient:
         Raises:
             OSError: if the system refuses to pass descriptors on.
         """
-        # Kept open until the template says that it has forked, so that another one can take over.
+        # Kept open until the template reports the fork, so that another template can take over.
         self.waiting[worker_id] = (theirs, output_fd)
         self.unsent[worker_id] = None
         try:
@@ -118,11 +117,11 @@ class TemplateClient:
             raise
 
     def _ask(self) -> None:
-        """Asks for the next workers, as many as may be asked for.
+        """Requests the next workers, up to the limit.
 
         Raises:
-            OSError: if the system refuses to pass descriptors on, and no answer will come after
-                which it might be tried again.
+            OSError: if the system refuses to pass descriptors on, and no answer is due after which
+                the request could be repeated.
         """
         while self.unsent and len(self._asked) < _MOST_ASKED:
             worker_id = next(iter(self.unsent))
@@ -133,7 +132,7 @@ class TemplateClient:
             except OSError as error:
                 if error.errno == errno.ETOOMANYREFS and not self._asked:
                     raise
-                # It has something to answer before; or it has died, which the guard notices.
+                # An answer is due before; or the template has died, which the guard notices.
                 return
             del self.unsent[worker_id]
             self._asked.add(worker_id)
@@ -148,7 +147,7 @@ class TemplateClient:
                 return
 
     def withdraw(self, worker_id: int) -> bool:
-        """Takes a worker back that the template was not asked for yet; whether it could be."""
+        """Withdraws a worker if it was not requested yet; returns whether it was withdrawn."""
         if worker_id not in self.unsent:
             return False
         self._drop(worker_id)
@@ -173,22 +172,22 @@ class TemplateClient:
         elif self.withdraw(worker_id) or worker_id not in self.waiting:
             return
         elif signum == signal.SIGKILL and not self.was_loaded:
-            # The template may hang in an import, and never fork it.
+            # The template may hang in an import and never fork the worker.
             self._cancelled.add(worker_id)
             self._drop(worker_id)
         else:
             self.early_signals[worker_id] = signum
 
     def is_stuck(self) -> bool:
-        """Whether the template, which has an end to report, has reported nothing for long."""
+        """Returns whether a template that should report an end has reported nothing for long."""
         return time.monotonic() - self._heard_at > _STUCK_S
 
     def wait_once_more(self) -> None:
-        """Lets the template be stuck only when it has reported nothing for as long again."""
+        """Restarts the time after which the template counts as stuck."""
         self._heard_at = time.monotonic()
 
     def close(self) -> None:
-        """Gives up the template, which the guard ends if need be."""
+        """Closes the connection to the template. The guard ends the template if necessary."""
         self._stop_watching()
         self._control.close()
         for theirs, _ in self.waiting.values():
@@ -196,13 +195,13 @@ class TemplateClient:
         for pidfd in self._pidfds.values():
             os.close(pidfd)
 
-    def take_in_last_words(self) -> None:
-        """Takes in what the template has said before it ended."""
+    def handle_remaining(self) -> None:
+        """Handles the packets that the template sent before it ended."""
         while self._is_watched and self._take_in_packet():
             pass
 
     def wait_for_end(self) -> None:
-        """Waits until the template has closed its socket; one that has no workers may hang."""
+        """Waits until the template has closed its socket, for some seconds at most."""
         if self.was_loaded and self._is_watched:
             ended = select.poll()
             ended.register(self._control, 0)
@@ -217,7 +216,7 @@ class TemplateClient:
         self._take_in_packet()
 
     def _take_in_packet(self) -> bool:
-        """Takes in a packet; False if there was none."""
+        """Handles a packet; returns False if there is none."""
         try:
             packet = pk.receive(self._control)
         except BlockingIOError:
@@ -226,7 +225,7 @@ class TemplateClient:
             # The template has ended without reading all of its packets.
             packet = pk.receive(self._control)
         if packet is None:
-            # The guard tells when all that it left has ended, too.
+            # The guard reports when the descendants have ended, too.
             self._stop_watching()
             return False
         self._heard_at = time.monotonic()

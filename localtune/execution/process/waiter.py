@@ -1,11 +1,11 @@
-"""One blocking wait on everything that can happen.
+"""One blocking wait on all pipes, sockets and processes.
 
 ::
 
       pipes, sockets, process ends --readable--> handler
       pipes that have been full    --room------> handler
 
-It costs the same however many sources there are, where the system has ``epoll`` (Linux).
+With ``epoll`` (Linux), the cost does not depend on the number of sources.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 
 from localtune.utils.spin import poll_briefly
 
-# The parent has other work to do: shorter than a worker's.
+# Shorter than a worker's, because the parent has other work.
 _SPIN_S = 30e-6
 
 
-# A source with other events than these has ended or failed, which its handlers find out.
+# Other events mean that the source has ended or failed, which its handlers find out.
 _READABLE = getattr(select, "POLLIN", 1)
 _HAS_ROOM = getattr(select, "POLLOUT", 4)
 
@@ -31,9 +31,9 @@ class Waiter:
     """Waits for any of many pipes, sockets and process handles, and calls their handlers.
 
     Args:
-        use_poll: Whether to use ``epoll`` or ``poll`` on descriptors; without it (Windows, where
-            pipes are handles) ``multiprocessing.connection.wait`` does the same more slowly, and
-            cannot wait for room.
+        use_poll: Whether to use ``epoll`` or ``poll`` on descriptors. Otherwise (on Windows, where
+            pipes are handles) ``multiprocessing.connection.wait`` is used. It is slower and cannot
+            wait for room.
     """
 
     def __init__(self, *, use_poll: bool) -> None:
@@ -68,7 +68,7 @@ class Waiter:
             self._handlers[source] = handler
 
     def unregister(self, source: Any) -> None:
-        """Forgets ``source``; call it before closing it."""
+        """Forgets ``source``; call it before ``source`` is closed."""
         if self._poll is not None:
             fd = _descriptor(source)
             del self._handlers[fd]
@@ -87,12 +87,12 @@ class Waiter:
         self._room_handlers[fd] = handler
 
     def forget_room(self, fd: int) -> None:
-        """Waits for room in ``fd`` no more; call it before closing it."""
+        """Ends the wait for room in ``fd``; call it before ``fd`` is closed."""
         del self._room_handlers[fd]
         self._watch(fd, _READABLE if fd in self._handlers else 0)
 
     def wait(self, timeout_s: float | None) -> None:
-        """Waits until something happens or the time is over, and calls the handlers."""
+        """Waits until a source is ready or the time is over, and calls the handlers."""
         found: list[tuple[Any, int]]
         if self._poll is None:
             found = [(source, _READABLE) for source in wait(list(self._handlers), timeout_s)]
@@ -116,7 +116,7 @@ class Waiter:
             self._wake_out.send_bytes(b"")
 
     def close(self) -> None:
-        """Gives up the wait itself; the sources stay open."""
+        """Closes the waiter; the sources stay open."""
         self._handlers.clear()
         self._room_handlers.clear()
         self._wake_in.close()
@@ -125,7 +125,7 @@ class Waiter:
             self._poll.close()
 
     def _watch(self, fd: int, events: int) -> None:
-        """Changes what is watched for: nothing is known of ``fd`` yet, or no more with 0."""
+        """Changes the events for which ``fd`` is watched; 0 ends the watch."""
         is_watched = fd in self._handlers or fd in self._room_handlers
         if not events:
             self._poll.unregister(fd)
@@ -137,7 +137,7 @@ class Waiter:
     def _timeout(self, timeout_s: float | None) -> float | None:
         if timeout_s is None:
             return None
-        # Never too early, which would be another round for nothing.
+        # Rounded up, because a wait that ends too early is repeated.
         return math.ceil(timeout_s * 1000.0) / 1000.0 * self._units_per_s
 
     def _take_wake(self) -> None:
