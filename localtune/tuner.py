@@ -290,13 +290,13 @@ def _with_new_deciders(spec: RunSpec, content: bytes) -> RunSpec:
             the state of that run.
         content: The specification as it was saved before that run.
     """
-    saved = RunSpec.load(content)
+    # The search space, which may be large, is not loaded again.
+    before: TuneConfig = RunSpec.load_field(content, "tune_config")
+    stop = RunSpec.load_field(content, "run_config").stop
     tune_config = dataclasses.replace(
-        spec.tune_config,
-        search_alg=saved.tune_config.search_alg,
-        scheduler=saved.tune_config.scheduler,
+        spec.tune_config, search_alg=before.search_alg, scheduler=before.scheduler
     )
-    run_config = dataclasses.replace(spec.run_config, stop=saved.run_config.stop)
+    run_config = dataclasses.replace(spec.run_config, stop=stop)
     return dataclasses.replace(spec, tune_config=tune_config, run_config=run_config)
 
 
