@@ -180,8 +180,10 @@ class Controller:
     @property
     def has_work(self) -> bool:
         """Whether :meth:`advance` can go on at once, without waiting for an event."""
-        is_over = self.record.is_ending or self._endings.is_winding_down
-        return self._creator.has_work and not is_over
+        if self.record.is_ending:
+            return False
+        may_create = self._creator.has_work and not self._endings.is_winding_down
+        return may_create or self._failures.has_news
 
     def seconds_left(self) -> float | None:
         """Returns the time until :meth:`advance` has work without an event; None is never."""
@@ -190,6 +192,10 @@ class Controller:
         times = list(self.record.retry_times.values())
         if self._endings.deadline is not None:
             times.append(self._endings.deadline)
+        if self._endings.is_winding_down:
+            times.append(self._endings.saved_until)
+        if self._failures.has_time_limits:
+            times += self._failures.next_limits()
         if not times:
             return POLL_S if self._standstill.polled_since is not None else None
         left = max(min(times) - self._clock.monotonic(), 0.0)
@@ -227,7 +233,7 @@ class Controller:
         return self._out.take()
 
     def advance(self) -> list[Instruction]:
-        """Creates and starts trials, and ends what is over. Called once after each event."""
+        """Creates and starts trials, and ends what is over. Called once per turn of the loop."""
         record = self.record
         self._endings.check()
         if not record.is_ending:
@@ -240,6 +246,7 @@ class Controller:
             self._starter.start_chosen()
             if self._creator.create():
                 self._starter.start_chosen()
+                self._creator.look_ahead()
             self._standstill.check()
             self._starter.release_idle()
         return self._out.take() if self._out else []
@@ -284,10 +291,8 @@ class Controller:
         return self._serve_and_take()
 
     def forget_worker(self, worker_id: int) -> list[Instruction]:
-        """Takes in that a worker was not started, because the run is ending."""
-        worker = self.record.workers.get(worker_id)
-        if worker is not None:
-            self.record.workers.remove(worker)
+        """Takes in that a worker was not started, because its trial or the run is ending."""
+        self._failures.forget_worker(worker_id)
         return self._out.take()
 
     def drop_resume_point(self, trial: Trial) -> None:

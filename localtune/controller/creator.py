@@ -80,8 +80,11 @@ class Creator:
             self._record.add(trial)
             self._deciders.add(trial)
             self._out.append(instructions.Persist(trial))
-        self.has_work = self.can_create()
         return True
+
+    def look_ahead(self) -> None:
+        """Finds out whether more trials can be created, after those of :meth:`create` may run."""
+        self.has_work = not self.searcher_waits and self.can_create()
 
     def adopt(self, trials: list[Trial]) -> None:
         """Adds the trials of an earlier session; unfinished ones will run.

@@ -162,20 +162,37 @@ class Dispatcher:
             self._executor.send(instruction.worker_id, instruction.command)
 
     def _start_worker(self, instruction: instructions.StartWorker) -> None:
-        if self._state.is_ending:
-            # An earlier instruction of the same batch ended the run, and with it all workers.
-            self.carry_out(self._state.forget_worker(instruction.worker_id))
-        elif not self._is_refused(instruction):
-            try:
-                command = messages.Construct(
-                    assignment_of(instruction.trial, instruction.slot.environment)
-                )
-                self._executor.start_worker(instruction.worker_id, command, instruction.slot)
-            except (WorkerStartError, UnpicklableConfigError) as error:
-                self.carry_out(self._state.fail_start(instruction.worker_id, error))
+        if not self._may_start(instruction):
+            return
+        try:
+            assignment = assignment_of(instruction.trial, instruction.slot.environment)
+            command = messages.Construct(assignment)
+            self._executor.start_worker(instruction.worker_id, command, instruction.slot)
+        except Exception as fault:
+            self._fail_start(instruction, fault)
+
+    def _fail_start(self, instruction: instructions.StartWorker, fault: Exception) -> None:
+        """Takes in that a worker does not exist: its slot is free, whatever its trial leads to.
+
+        Args:
+            instruction: Was to start the worker.
+            fault: The exception of the executor.
+
+        Raises:
+            Exception: the fault, if all other starts would meet it, too.
+        """
+        trial, worker_id = instruction.trial, instruction.worker_id
+        if is_of_the_run(fault, trial.experiment_path):
+            self.carry_out(self._state.forget_worker(worker_id))
+            raise fault
+        if isinstance(fault, (WorkerStartError, UnpicklableConfigError)):
+            error: TuneError = fault
+        else:
+            error = error_of_fault(fault, trial, _what_failed(instruction, fault))
+        self.carry_out(self._state.fail_start(worker_id, error))
 
     def _reset_worker(self, instruction: instructions.ResetWorker) -> None:
-        if self._state.is_ending or self._is_refused(instruction):
+        if not self._may_start(instruction):
             return
         try:
             assignment = assignment_of(instruction.trial, instruction.slot.environment)
@@ -184,13 +201,21 @@ class Dispatcher:
         else:
             self._executor.send(instruction.worker_id, messages.Reset(assignment))
 
-    def _is_refused(self, instruction: instructions.StartWorker | instructions.ResetWorker) -> bool:
-        """Fails the start of a trial whose preparation has failed; returns whether it did."""
-        error = self._unstartable.pop(instruction.trial.trial_id, None)
-        if error is None:
+    def _may_start(self, instruction: instructions.StartWorker | instructions.ResetWorker) -> bool:
+        """Returns whether a worker starts; fails a trial whose preparation has failed.
+
+        The failure of an earlier instruction of the same batch may have ended the run, or may
+        have made the scheduler stop or pause the trial.
+        """
+        trial, worker_id = instruction.trial, instruction.worker_id
+        error = self._unstartable.pop(trial.trial_id, None)
+        if self._state.trial_of(worker_id) is not trial:
+            if isinstance(instruction, instructions.StartWorker):
+                self.carry_out(self._state.forget_worker(worker_id))
             return False
-        self.carry_out(self._state.fail_start(instruction.worker_id, error))
-        return True
+        if error is not None:
+            self.carry_out(self._state.fail_start(worker_id, error))
+        return error is None
 
     def _stop_worker(self, instruction: instructions.StopWorker) -> None:
         self._executor.stop_worker(

@@ -27,6 +27,7 @@ class Endings:
         deadline: End of the time budget by the clock, in seconds; None without one.
         is_stopper_spent: Whether the stop conditions have ended the run.
         is_winding_down: Whether running trials are saved so that the run can end.
+        saved_until: When a run that is wound down ends at the latest, by the clock, in seconds.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Endings:
         self.deadline: float | None = None
         self.is_stopper_spent = False
         self.is_winding_down = False
+        self.saved_until = 0.0
         self._record = record
         self._deciders = deciders
         self._requests = requests
@@ -50,7 +52,6 @@ class Endings:
         self._clock = clock
         self._time_budget_s = time_budget_s
         self._can_save = can_save
-        self._saved_until = 0.0  # when a run that is wound down ends at last, by the clock
 
     def check(self) -> None:
         """Ends the run if its time is up or its stop conditions are met; starts its time."""
@@ -82,7 +83,7 @@ class Endings:
             self._shutdown.leave_off("the run was told to end")
             return
         self.is_winding_down = True
-        self._saved_until = self._clock.monotonic() + grace_s
+        self.saved_until = self._clock.monotonic() + grace_s
         for worker in self._record.workers:
             if worker.trial is not None:
                 is_paused_anyway = worker.pause_wanted or worker.decision == PAUSE
@@ -92,7 +93,7 @@ class Endings:
 
     def check_winding_down(self) -> None:
         """Ends a run that is wound down when all trials are saved or the time is up."""
-        is_late = self._clock.monotonic() >= self._saved_until
+        is_late = self._clock.monotonic() >= self.saved_until
         if is_late or not self._record.workers.serving_count:
             self._shutdown.leave_off("the run was told to end")
 

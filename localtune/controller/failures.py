@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import math
+
 from localtune.clock import Clock
 from localtune.config.failure import FailureConfig
 from localtune.controller import instructions, limits, trial_errors
@@ -39,6 +41,11 @@ class Failures:
         ends: Ends trials.
         shutdown: Ends the run.
         clock: For times of retries and limits.
+
+    Attributes:
+        has_time_limits: Whether trials can take too long.
+        has_news: Whether a start or a trial has failed, or a start was given up, since the latest
+            check: its slot is free, and it may be retried.
     """
 
     def __init__(
@@ -62,16 +69,27 @@ class Failures:
         self._ends = ends
         self._shutdown = shutdown
         self._clock = clock
+        self.has_news = False
         self._failed_count = 0
         time_limits = (config.iteration_timeout_s, config.trial_timeout_s)
-        self._has_time_limits = time_limits != (None, None)
+        self.has_time_limits = time_limits != (None, None)
 
     def check(self) -> None:
         """Fails the trials that take too long, and retries those that have waited long enough."""
-        if self._has_time_limits:
+        self.has_news = False
+        if self.has_time_limits:
             self._fail_overdue()
         if self._record.retry_times:
             self._retry_due()
+
+    def next_limits(self) -> list[float]:
+        """Returns the times, by the clock, from which running trials take too long."""
+        times = [
+            limits.limit_of(self._config, worker, worker.trial)
+            for worker in self._record.workers
+            if worker.trial is not None
+        ]
+        return [time for time in times if time < math.inf]
 
     # -- causes -----------------------------------------------------------------------------------
 
@@ -116,6 +134,7 @@ class Failures:
         worker = self._record.workers.get(worker_id)
         if worker is None or worker.trial is None:
             return
+        self.has_news = True
         trial = worker.trial
         if worker.phase is Phase.RESETTING:
             self._commands.dismiss(worker, "its trial cannot be sent")
@@ -124,6 +143,13 @@ class Failures:
         is_shortage = isinstance(error, WorkerStartError) and error.is_shortage
         if not (is_shortage and self._wait_for_room(trial, str(error))):
             self.fail(worker, trial, error)
+
+    def forget_worker(self, worker_id: int) -> None:
+        """Takes in that a worker was not started, because its trial or the run is ending."""
+        worker = self._record.workers.get(worker_id)
+        if worker is not None:
+            self.has_news = True
+            self._record.workers.remove(worker)
 
     def fail_trial(self, trial: Trial, error: TrialError) -> None:
         """Takes in that something failed which the run did on behalf of a trial.
@@ -135,6 +161,7 @@ class Failures:
         if self._record.is_ending or trial.is_finished():
             self._out.append(instructions.Warn(trial_errors.warning_of(error, trial)))
             return
+        self.has_news = True
         worker = self._record.workers.of_trial(trial)
         if worker is not None:
             self._commands.dismiss(worker, "its trial has failed")

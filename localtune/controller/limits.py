@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from localtune.config.failure import FailureConfig
 from localtune.controller.workers import Phase, Worker
 from localtune.error import TrialTimeoutError
@@ -24,18 +26,15 @@ def overdue(
         trial: The trial.
         now: Time by the clock that ``worker.busy_since`` was read from, in seconds.
     """
-    if worker.phase is Phase.AT_REST:
+    if now < limit_of(config, worker, trial):
         return None
     elapsed_s = now - worker.busy_since
-    total_s = trial.run_time_s + elapsed_s
-    if config.iteration_timeout_s is not None and elapsed_s > config.iteration_timeout_s:
+    if now >= _end_of_step(config, worker):
         rule = f"iteration_timeout_s={config.iteration_timeout_s:g}"
         text = f"Its {worker.phase.value} has not come back for {elapsed_s:.1f} s"
-    elif config.trial_timeout_s is not None and total_s > config.trial_timeout_s:
-        rule = f"trial_timeout_s={config.trial_timeout_s:g}"
-        text = f"It has run for {total_s:.1f} s"
     else:
-        return None
+        rule = f"trial_timeout_s={config.trial_timeout_s:g}"
+        text = f"It has run for {trial.run_time_s + elapsed_s:.1f} s"
     error = TrialTimeoutError(
         f"{text}, and {rule} is set: the trial {trial} was ended. Give it more time, or find "
         f"out what it waits for.\n\nIts files are in {trial.path}",
@@ -44,6 +43,36 @@ def overdue(
     )
     error.is_final = rule.startswith("trial")
     return error
+
+
+def limit_of(config: FailureConfig, worker: Worker, trial: Trial) -> float:
+    """Returns the time from which a trial takes too long, unless its command is done before.
+
+    Args:
+        config: Has the limits.
+        worker: Serves the trial.
+        trial: The trial.
+
+    Returns:
+        Time by the clock of ``worker.busy_since``, in seconds; infinity without a limit. A command
+        that takes exactly as long as it may is in time.
+    """
+    if worker.phase is Phase.AT_REST:
+        return math.inf
+    return min(_end_of_step(config, worker), _end_of_trial(config, worker, trial))
+
+
+def _end_of_step(config: FailureConfig, worker: Worker) -> float:
+    if config.iteration_timeout_s is None:
+        return math.inf
+    return math.nextafter(worker.busy_since + config.iteration_timeout_s, math.inf)
+
+
+def _end_of_trial(config: FailureConfig, worker: Worker, trial: Trial) -> float:
+    if config.trial_timeout_s is None:
+        return math.inf
+    end = worker.busy_since + config.trial_timeout_s - trial.run_time_s
+    return math.nextafter(end, math.inf)
 
 
 def retry_wait(config: FailureConfig, num_failures: int) -> float:

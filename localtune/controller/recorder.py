@@ -160,7 +160,9 @@ class Recorder:
             StorageError: if the disk is full or gone.
             CallbackError: if a callback cannot tell its state.
         """
-        self._db.save((), self._kept.due(trials_changed=True, force=True))
+        trials = list(self._unsaved.values())
+        self._db.save(trials, self._kept.due(trials_changed=True, force=True))
+        self._unsaved = {}
         self._note_writing()
 
     def rescue_results(self) -> None:

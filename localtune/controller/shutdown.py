@@ -48,6 +48,8 @@ class Shutdown:
         record.is_ending = True
         record.clones.give_up_all()
         for worker in record.workers:
+            if worker.phase is Phase.STOPPING:
+                continue  # Its last save may be in flight since the run began to end.
             is_last_save = worker.phase is Phase.SAVING and worker.decision == STOP
             worker.ends_with_save = is_last_save and not self._exports
             self._commands.dismiss(worker, reason)

@@ -43,6 +43,12 @@ def test_every_trial_runs_to_its_end() -> None:
     assert hooks == ["on_trial_start", "on_trial_result", "on_trial_result", "on_trial_complete"]
 
 
+def test_all_slots_are_filled_without_an_event_although_only_one_trial_may_wait() -> None:
+    controller = make_controller(5, cpus=3, lookahead=1)
+    Workers(controller).advance()
+    assert statuses(controller) == [Status.RUNNING] * 3 + [Status.PENDING]
+
+
 def test_max_concurrent_trials_limits_what_lives() -> None:
     workers = Workers(make_controller(5, cpus=4, max_concurrent_trials=1))
     workers.run_well()
@@ -352,6 +358,21 @@ def test_whatever_happens_the_run_ends_and_its_record_is_what_lies_on_the_disk(
         assert trial.cut_short is None or trial.trial_id not in ended
     slots = controller.record.workers._placement
     assert slots.reserve(PlacementGroupFactory([{"CPU": slots.resources()["CPU"]}])) is not None
+
+
+def test_a_run_that_is_wound_down_waits_for_its_saves_alone() -> None:
+    clock = ManualClock()
+    controller = make_controller(6, cpus=2, clock=clock, max_concurrent_trials=2)
+    workers = Workers(controller)
+    workers.advance()
+    workers.carry_out(controller.wind_down(grace_s=60))
+    workers.exit(next(iter(workers.in_flight)), -9)
+    assert statuses(controller) == [Status.ERROR, Status.RUNNING]
+    workers.advance()
+    # The place of the trial that has ended is not given to a new one.
+    assert len(controller.trials) == 2 and not controller.has_work
+    clock.advance(20)
+    assert controller.seconds_left() == 40
 
 
 # -- clones, saves and standstills -----------------------------------------------------------------

@@ -24,8 +24,10 @@ def test_a_few_trials_are_created_at_once_until_none_is_left() -> None:
     parts = Parts(6)
     creator = make_creator(parts)
     assert creator.has_work and creator.create()
+    creator.look_ahead()
     assert len(parts.record.trials) == 4 and creator.has_work
     assert creator.create()
+    creator.look_ahead()
     assert len(parts.record.trials) == 6 and not creator.has_work
     assert not creator.create()
     assert parts.kinds() == ["Persist"] * 6

@@ -12,7 +12,7 @@ import pytest
 
 import localtune as tune
 from localtune.controller.controller import Controller
-from localtune.error import TrialError, TuneError
+from localtune.error import TrialError, TuneError, WorkerStartError
 from localtune.execution.local_slots import LocalSlots
 from localtune.schedulers import FIFOScheduler
 from localtune.search import BasicVariantGenerator
@@ -241,6 +241,65 @@ def test_a_directory_that_cannot_be_prepared_fails_its_trial_before_it_starts(
     )
     assert statuses(grid) == ["ERROR", "TERMINATED", "TERMINATED"]
     assert "because its directory could not be prepared" in str(grid[0].error)
+
+
+class RefusesFirst(tune.ProcessExecutor):
+    """Raises an error in place of the first start of a worker."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(num_cpus=3)
+        self.error: Exception | None = error
+
+    def start_worker(self, worker_id: int, command: Any, slot: Any) -> None:
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+        super().start_worker(worker_id, command, slot)
+
+
+@pytest.mark.parametrize("error", [WorkerStartError("no"), RuntimeError("no"), OSError("no")])
+def test_a_worker_that_an_executor_cannot_start_fails_its_trial_alone(
+    tmp_path: Path, error: Exception
+) -> None:
+    grid = fit(Counting, tmp_path, num_samples=3, executor=RefusesFirst(error))
+    assert statuses(grid) == ["ERROR", "TERMINATED", "TERMINATED"]
+    assert "no" in str(grid[0].error)
+
+
+def test_a_start_that_finds_the_disk_full_ends_the_run(tmp_path: Path) -> None:
+    error = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(TuneError, match="No space left"):
+        fit(Counting, tmp_path, num_samples=3, executor=RefusesFirst(error))
+
+
+class DropsOthers(FIFOScheduler):
+    """When a trial has failed, stops or pauses the others."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        for other in tune_controller.get_live_trials():
+            if other is trial:
+                continue
+            if self.what == "stop":
+                tune_controller.stop_trial(other)
+            else:
+                tune_controller.pause_trial(other, should_checkpoint=False)
+
+
+@pytest.mark.parametrize("what", ["stop", "pause"])
+def test_a_scheduler_may_drop_trials_that_are_about_to_start(tmp_path: Path, what: str) -> None:
+    grid = fit(
+        Counting,
+        tmp_path,
+        num_samples=3,
+        scheduler=DropsOthers(what),
+        executor=RefusesFirst(WorkerStartError("no")),
+    )
+    assert statuses(grid) == ["ERROR", "TERMINATED", "TERMINATED"]
+    steps = [(result.metrics or {}).get("count") for result in list(grid)[1:]]
+    assert steps == ([None, None] if what == "stop" else [3, 3])
 
 
 def test_a_disk_that_is_full_ends_the_run(tmp_path: Path) -> None:

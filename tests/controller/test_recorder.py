@@ -174,3 +174,11 @@ def test_a_record_that_could_not_be_written_still_waits(db: ExperimentDB, trial:
     subject.write()
 
     assert db.load()[0].dirname == "moved"
+
+
+def test_at_the_end_of_a_run_nothing_waits_any_more(db: ExperimentDB, trial: Trial) -> None:
+    subject = recorder(db, SetClock())
+    trial.dirname = "moved"
+    subject.persist(trial)
+    subject.write_all()
+    assert db.load()[0].dirname == "moved"

@@ -61,3 +61,12 @@ def test_a_trial_in_its_last_save_ends_well_with_it(
     worker.decision = decision
     Shutdown(parts.record, parts.out, parts.commands, exports=exports).leave_off("enough")
     assert worker.ends_with_save is expected
+
+
+def test_a_second_end_leaves_the_last_save_in_flight_as_it_is() -> None:
+    parts = Parts()
+    worker, _ = parts.add_running(Phase.SAVING)
+    worker.decision = STOP
+    parts.shutdown.leave_off("enough")
+    parts.shutdown.abort(TuneError("a callback failed meanwhile"))
+    assert worker.ends_with_save

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from localtune.execution.simulated import SimulatedExecutor
 from localtune.execution.simulated_host import SimulatedCrash
 from localtune.testing.executor_contract import ExecutorSession, expect
 from localtune.worker import messages
+from tests.small_runs import Counting, PauseAlways, fit, statuses
 
 
 class Count:
@@ -331,13 +334,22 @@ def never_called(config: dict[str, Any]) -> None:
     raise AssertionError("the real trainable ran")
 
 
-def run(tmp_path: Path, executor: SimulatedExecutor, **tune_options: Any) -> tune.ResultGrid:
+def run(
+    tmp_path: Path,
+    executor: SimulatedExecutor,
+    iteration_timeout_s: float | None = None,
+    **tune_options: Any,
+) -> tune.ResultGrid:
     return tune.Tuner(
         never_called,
         param_space={"seconds": tune.grid_search([3600.0, 1800.0])},
         tune_config=tune.TuneConfig(metric="steps", mode="max", **tune_options),
         run_config=tune.RunConfig(
-            name="run", storage_path=tmp_path, stop={"training_iteration": 4}, verbose=0
+            name="run",
+            storage_path=tmp_path,
+            stop={"training_iteration": 4},
+            failure_config=tune.FailureConfig(iteration_timeout_s=iteration_timeout_s),
+            verbose=0,
         ),
         executor=executor,
     ).fit()
@@ -356,6 +368,43 @@ def test_the_time_budget_of_a_tuner_is_virtual(tmp_path: Path) -> None:
     results = run(tmp_path, executor, time_budget_s=6000.0)
     assert executor.clock.monotonic() == 6000.0
     assert [result.metrics["steps"] for result in results if result.metrics] == [1, 3]
+
+
+def test_the_time_limit_of_a_step_is_virtual(tmp_path: Path) -> None:
+    executor = SimulatedExecutor(Count, num_cpus=2)
+    results = run(tmp_path, executor, iteration_timeout_s=1800.0)
+    assert "iteration_timeout_s" in str(results[0].error) and results[1].error is None
+    # The step of the first trial was ended at its limit, and not when it was done.
+    assert executor.clock.monotonic() == 4 * 1800.0
+
+
+def test_a_trial_that_cannot_be_prepared_is_tried_again_although_nothing_else_happens(
+    tmp_path: Path,
+) -> None:
+    class Replaces(tune.Callback):
+        """Puts a file in the place of a directory once, until the trial has failed."""
+
+        retries = 0
+
+        def on_trial_save(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+            if not self.retries:
+                shutil.rmtree(trial.path)
+                Path(trial.path).write_text("no directory")
+
+        def on_trial_recover(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+            os.unlink(trial.path)
+            self.retries += 1
+
+    grid = fit(
+        Counting,
+        tmp_path,
+        scheduler=PauseAlways(),
+        max_failures=1,
+        callbacks=[Replaces()],
+        executor=SimulatedExecutor(Count, num_cpus=1),
+        stop={"training_iteration": 2},
+    )
+    assert statuses(grid) == ["TERMINATED"] and grid[0].metrics["steps"] == 2
 
 
 @pytest.mark.parametrize("force", [False, True])
