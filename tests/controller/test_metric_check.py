@@ -139,7 +139,11 @@ def reports_one_odd_value(config: dict[str, Any]) -> None:
     "decider",
     [
         {"scheduler": ASHAScheduler(max_t=3)},
-        {"scheduler": MedianStoppingRule(grace_period=0, min_samples_required=1)},
+        {
+            "scheduler": MedianStoppingRule(
+                "training_iteration", grace_period=0, min_samples_required=1
+            )
+        },
         {"stop": {"loss": 5}},
         {"stop": TrialPlateauStopper("loss", num_results=2, grace_period=2)},
         {"stop": ExperimentPlateauStopper("loss", top=2)},
