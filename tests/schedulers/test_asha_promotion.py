@@ -8,7 +8,7 @@ import pytest
 from localtune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from localtune.schedulers.rungs import Rung
 from localtune.trial.status import Status
-from tests.schedulers.fakes import Curve, FakeRun
+from tests.schedulers.curve_runs import Curve, CurveRun
 
 CONTINUE, STOP, PAUSE = TrialScheduler.CONTINUE, TrialScheduler.STOP, TrialScheduler.PAUSE
 
@@ -33,8 +33,10 @@ def falling(number: int, time: int) -> float:
     return -rising(number, time)
 
 
-def run(curve: Curve = rising, *, count: int, slots: int = 1, limit: int = 0, **kw: Any) -> FakeRun:
-    return FakeRun(make(**kw), curve, count=count, slots=slots, limit=limit).run()
+def run(
+    curve: Curve = rising, *, count: int, slots: int = 1, limit: int = 0, **kw: Any
+) -> CurveRun:
+    return CurveRun(make(**kw), curve, count=count, slots=slots, limit=limit).run()
 
 
 def test_the_order_of_promotions_by_hand() -> None:
@@ -64,7 +66,7 @@ def test_a_trial_that_would_be_promoted_next_goes_on_without_a_pause() -> None:
 
 def test_the_highest_rung_goes_first() -> None:
     scheduler = make(max_t=100)
-    fake = FakeRun(scheduler, falling, count=100)
+    fake = CurveRun(scheduler, falling, count=100)
     steps = 0
     while len(scheduler._brackets[0][2].scores) < 2:
         fake.step()
@@ -78,12 +80,12 @@ def test_the_highest_rung_goes_first() -> None:
 def test_a_trial_alone_runs_to_its_end() -> None:
     fake = run(count=1)
     assert fake.reached == {"t0": 8}
-    assert [trial.status for trial in fake.controller.trials] == [Status.TERMINATED]
+    assert [trial.status for trial in fake.trials] == [Status.TERMINATED]
 
 
 def test_in_the_end_all_waiting_trials_are_stopped_and_the_best_one_was_trained() -> None:
     fake = run(falling, count=9, slots=3)
-    assert {trial.status for trial in fake.controller.trials} == {Status.TERMINATED}
+    assert {trial.status for trial in fake.trials} == {Status.TERMINATED}
     assert fake.reached["t0"] == 8
     assert sum(time == 8 for time in fake.reached.values()) < 9
 
@@ -108,39 +110,39 @@ def test_a_number_among_nan_is_promoted() -> None:
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_a_limit_of_concurrent_trials_keeps_no_trial_away(limit: int) -> None:
     fake = run(rising, count=12, slots=2, limit=limit)
-    assert len(fake.controller.trials) == 12
+    assert len(fake.trials) == 12
     assert fake.reached["t11"] == 8
 
 
 def test_under_a_limit_the_worst_one_of_the_lowest_rung_makes_room() -> None:
-    fake = FakeRun(make(reduction_factor=4, max_t=16), falling, count=10, limit=3)
+    fake = CurveRun(make(reduction_factor=4, max_t=16), falling, count=10, limit=3)
     for _ in range(4):
         fake.step()
-    assert [name for name, _, _ in fake.log] == ["t0", "t1", "t2"]
-    assert [trial.trial_id for trial in fake.controller.trials if trial.is_finished()] == ["t2"]
+    assert [name for name, _, _ in fake.log] == ["t0", "t1", "t2", "t3"]
+    assert [number for number, trial in enumerate(fake.trials) if trial.is_finished()] == [2]
 
 
 def test_a_trial_that_ends_early_blocks_no_other() -> None:
     # The best one ends by itself at 3.
     fake = run(lambda n, t: None if n == 0 and t > 3 else falling(n, t), count=6, slots=2)
-    assert all(trial.is_finished() for trial in fake.controller.trials)
+    assert all(trial.is_finished() for trial in fake.trials)
     assert fake.reached["t0"] == 3
 
 
 def test_when_the_best_one_fails_the_next_one_goes_on_in_its_place() -> None:
-    fake = FakeRun(make(), falling, count=4)
+    fake = CurveRun(make(), falling, count=4)
     while fake.reached.get("t0") != 3:
         fake.step()
-    fake.fail(fake.running[0], is_retried=False)
+    fake.fail(fake.running[0])
     fake.run()
     assert fake.reached["t1"] == 8
 
 
 def test_a_retried_trial_runs_again() -> None:
-    fake = FakeRun(make(), falling, count=4)
+    fake = CurveRun(make(), falling, count=4, max_failures=1)
     while fake.reached.get("t0") != 3:
         fake.step()
-    fake.fail(fake.running[0], is_retried=True)
+    fake.fail(fake.running[0])
     fake.run()
     assert fake.reached["t0"] == 8
 
@@ -163,7 +165,7 @@ class Pausing(AsyncHyperBandScheduler):
 
 def test_a_trial_that_a_subclass_pauses_runs_again() -> None:
     scheduler = Pausing(metric="score", mode="max", max_t=8, reduction_factor=2, type="promotion")
-    fake = FakeRun(scheduler, falling, count=4).run()
+    fake = CurveRun(scheduler, falling, count=4).run()
     assert ("t0", 3, PAUSE) in fake.log
     assert fake.reached["t0"] == 8
 

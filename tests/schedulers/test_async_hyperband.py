@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from localtune.schedulers import ASHAScheduler, AsyncHyperBandScheduler, TrialScheduler
 from localtune.schedulers.rungs import milestones, quantile
 from localtune.testing.scheduler_contract import SchedulerContract
-from tests.schedulers.fakes import FakeController, FakeRun, make_trial
+from tests.schedulers.curve_runs import CurveRun
+from tests.schedulers.fakes import FakeController, make_trial
 
 CONTINUE, STOP, PAUSE = TrialScheduler.CONTINUE, TrialScheduler.STOP, TrialScheduler.PAUSE
 
@@ -260,7 +261,7 @@ class LoggingASHA(ASHAScheduler):
 
 def test_a_subclass_may_override_a_hook_and_call_super() -> None:
     scheduler = LoggingASHA(metric="score", mode="max", max_t=16)
-    FakeRun(scheduler, lambda number, time: 2000 if number == 3 else -number, count=5).run()
+    CurveRun(scheduler, lambda number, time: 2000 if number == 3 else -number, count=5).run()
     assert scheduler.decisions.count(STOP) == 5
     assert scheduler.decisions[:3] == [CONTINUE] * 3
 
@@ -281,7 +282,7 @@ def test_every_run_ends_and_a_restored_scheduler_decides_the_same(
     def curve(number: int, time: int) -> float | None:
         return scores[number, time] if time <= ends[number] else None
 
-    def start() -> FakeRun:
+    def start() -> CurveRun:
         scheduler = make(
             type=kind,
             brackets=data_brackets,
@@ -290,7 +291,14 @@ def test_every_run_ends_and_a_restored_scheduler_decides_the_same(
             stop_last_trials=data_stops,
         )
         scheduler.set_search_properties(None, None, seed=5)
-        return FakeRun(scheduler, curve, count=12, slots=data_slots, limit=data_limit)
+        return CurveRun(
+            scheduler,
+            curve,
+            count=12,
+            slots=data_slots,
+            limit=data_limit,
+            max_failures=int(data_slots % 2 == 0),
+        )
 
     data_brackets = data.draw(st.integers(1, 3))
     data_max_t = data.draw(st.sampled_from([1, 9, 16]))
@@ -305,15 +313,15 @@ def test_every_run_ends_and_a_restored_scheduler_decides_the_same(
         fake = start()
         for step in range(10_000):
             if step == failing_step and fake.running:
-                fake.fail(fake.running[0], is_retried=data_slots % 2 == 0)
+                fake.fail(fake.running[0])
             if step == restored_step and is_restored:
                 twin = make(type=kind)
                 twin.set_state(pickle.loads(pickle.dumps(fake.scheduler.get_state())))
                 fake.scheduler = twin
             if not fake.step():
                 break
-        assert all(trial.is_finished() for trial in fake.controller.trials)
-        assert len(fake.controller.trials) == 12
+        assert all(trial.is_finished() for trial in fake.trials)
+        assert len(fake.trials) == 12
         return fake.log
 
     assert run(is_restored=False) == run(is_restored=True)
@@ -322,7 +330,7 @@ def test_every_run_ends_and_a_restored_scheduler_decides_the_same(
 def test_the_state_holds_no_trials() -> None:
     for kind in ("stopping", "promotion"):
         scheduler = make(type=kind)
-        fake = FakeRun(scheduler, lambda number, time: number, count=40, slots=3)
+        fake = CurveRun(scheduler, lambda number, time: number, count=40, slots=3)
         for _ in range(60):
             fake.step()
         assert b"experiment.trial" not in pickle.dumps(scheduler.get_state())

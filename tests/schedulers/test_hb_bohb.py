@@ -11,7 +11,8 @@ from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.testing.scheduler_contract import SchedulerContract
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
-from tests.schedulers.fakes import FakeController, FakeRun, make_trial
+from tests.schedulers.curve_runs import CurveRun
+from tests.schedulers.fakes import FakeController, make_trial
 
 CONTINUE, PAUSE, STOP = "CONTINUE", "PAUSE", "STOP"
 
@@ -145,7 +146,7 @@ def test_a_trial_that_is_repeated_by_a_resumed_run_is_no_longer_paused_for_the_s
 
 @pytest.mark.parametrize("slots", [1, 4])
 def test_a_whole_band_runs_with_a_searcher_that_wants_to_know_nothing(slots: int) -> None:
-    run = FakeRun(scheduler(), lambda number, time: number * 37 % 101, count=17, slots=slots).run()
+    run = CurveRun(scheduler(), lambda number, time: number * 37 % 101, count=17, slots=slots).run()
     reached = [run.reached[f"t{number}"] for number in range(17)]
     assert collections.Counter(reached[:9]) == {9: 1, 3: 2, 1: 6}
     assert collections.Counter(reached[9:14]) == {9: 2, 3: 3}
@@ -153,9 +154,9 @@ def test_a_whole_band_runs_with_a_searcher_that_wants_to_know_nothing(slots: int
 
 
 def test_a_concurrency_limit_below_the_size_of_a_bracket_blocks_no_trial() -> None:
-    run = FakeRun(scheduler(), lambda number, time: number, count=12, slots=2, limit=4).run()
-    assert len(run.controller.trials) == 12
-    assert all(trial.is_finished() for trial in run.controller.trials)
+    run = CurveRun(scheduler(), lambda number, time: number, count=12, slots=2, limit=4).run()
+    assert len(run.trials) == 12
+    assert all(trial.is_finished() for trial in run.trials)
 
 
 def test_the_largest_bracket_of_a_band_runs_first() -> None:

@@ -19,8 +19,8 @@ from localtune.testing.scheduler_contract import SchedulerContract
 from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
-from tests.schedulers.chaos_run import ChaosRun
-from tests.schedulers.fakes import FakeController, FakeRun, make_trial
+from tests.schedulers.curve_runs import CurveRun
+from tests.schedulers.fakes import FakeController, make_trial
 
 CONTINUE, PAUSE, STOP = "CONTINUE", "PAUSE", "STOP"
 
@@ -479,7 +479,7 @@ def curve(number: int, time: int) -> float:
 
 @pytest.mark.parametrize("slots", [1, 3, 50])
 def test_a_whole_band_runs_as_in_the_paper(slots: int) -> None:
-    run = FakeRun(scheduler(max_t=27), curve, count=49, slots=slots).run()
+    run = CurveRun(scheduler(max_t=27), curve, count=49, slots=slots).run()
     reached = [run.reached[f"t{number}"] for number in range(49)]
     count = collections.Counter
     assert count(reached[:4]) == {27: 4}
@@ -492,17 +492,17 @@ def test_a_whole_band_runs_as_in_the_paper(slots: int) -> None:
 
 def test_a_restored_scheduler_decides_as_the_first_one() -> None:
     def log(restore_at: int | None) -> list[tuple[str, int, str]]:
-        run = FakeRun(scheduler(), curve, count=30, slots=3)
+        run = CurveRun(scheduler(), curve, count=30, slots=3)
         steps = 0
         while run.step():
             steps += 1
             if steps == restore_at:
-                run._carry_out_stops()
+                run.settle()
                 state = pickle.loads(pickle.dumps(run.scheduler.get_state()))
                 run.scheduler = scheduler()
                 run.scheduler.set_state(state)
-                for trial in run.controller.get_live_trials():
-                    run.scheduler.on_trial_add(run.controller, trial)
+                for trial in run.view.get_live_trials():
+                    run.scheduler.on_trial_add(run.view, trial)
         return run.log
 
     expected = log(None)
@@ -526,7 +526,7 @@ def test_in_a_resumed_run_a_waiting_trial_repeats_only_unsaved_work(
 
 
 def test_the_state_holds_no_trials() -> None:
-    run = FakeRun(scheduler(), curve, count=17, slots=2)
+    run = CurveRun(scheduler(), curve, count=17, slots=2)
     for _ in range(20):
         run.step()
     assert b"localtune.trial.trial" not in pickle.dumps(run.scheduler.get_state())
@@ -562,11 +562,23 @@ def test_every_run_ends_and_no_trial_runs_after_its_stop(
     scheduler = kind(
         metric="score", mode="min", max_t=max_t, reduction_factor=3, stop_last_trials=stops_last
     )
-    run = ChaosRun(
-        scheduler, chaotic, count=count, slots=slots, limit=limit, rng=rng, restores=0.05
-    ).run()
-    assert len(run.controller.trials) == count
-    assert all(trial.is_finished() for trial in run.controller.trials)
+    # Trials are paused later than the scheduler says so, and may fail at any time.
+    run = CurveRun(
+        scheduler,
+        chaotic,
+        count=count,
+        slots=slots,
+        limit=limit,
+        save_s=1.5,
+        max_failures=rng.randint(0, 2),
+    )
+    while run.step():
+        if rng.random() < 0.05:
+            run.scheduler = pickle.loads(pickle.dumps(run.scheduler))
+        if run.running and rng.random() < 0.1:
+            run.fail(rng.choice(run.running))
+    assert len(run.trials) == count
+    assert all(trial.is_finished() for trial in run.trials)
     stopped = set()
     for trial_id, _, decision in run.log:
         assert trial_id not in stopped

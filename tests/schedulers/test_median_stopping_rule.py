@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from localtune.schedulers import MedianStoppingRule, TrialScheduler
 from localtune.testing.scheduler_contract import SchedulerContract
 from localtune.trial.status import Status
-from tests.schedulers.fakes import FakeController, FakeRun, make_trial
+from tests.schedulers.curve_runs import CurveRun
+from tests.schedulers.fakes import FakeController, make_trial
 
 CONTINUE, STOP, PAUSE = TrialScheduler.CONTINUE, TrialScheduler.STOP, TrialScheduler.PAUSE
 
@@ -187,7 +188,7 @@ def test_no_trial_pauses_when_no_trial_waits() -> None:
 
 
 def test_paused_trials_take_turns() -> None:
-    fake = FakeRun(
+    fake = CurveRun(
         make(min_samples_required=9),
         lambda number, time: 1.0 if time <= 3 else None,
         count=3,
@@ -196,7 +197,7 @@ def test_paused_trials_take_turns() -> None:
 
 
 def test_a_softly_stopped_trial_is_paused_once_and_then_runs_to_its_end() -> None:
-    fake = FakeRun(
+    fake = CurveRun(
         make(hard_stop=False),
         lambda number, time: -number if time <= 5 else None,
         count=4,
@@ -209,7 +210,7 @@ def test_a_softly_stopped_trial_is_paused_once_and_then_runs_to_its_end() -> Non
 
 
 def test_a_hard_stop_ends_the_worse_ones() -> None:
-    fake = FakeRun(
+    fake = CurveRun(
         make(), lambda number, time: -number if time <= 5 else None, count=4, slots=2
     ).run()
     assert fake.reached["t0"] == 5
@@ -231,22 +232,23 @@ def test_every_run_ends_and_a_restored_scheduler_decides_the_same(
     middle = rng.randrange(40)
 
     def once(is_restored: bool) -> list[tuple[str, int, str]]:
-        fake = FakeRun(
+        fake = CurveRun(
             make(hard_stop=hard, min_time_slice=slice_, min_samples_required=2, grace_period=2),
             lambda number, time: scores[number][time] if time <= ends[number] else None,
             count=10,
             slots=slots,
+            max_failures=int(seed % 2 == 0),
         )
         for _ in range(middle):
             fake.step()
         if fake.running:
-            fake.fail(fake.running[0], is_retried=seed % 2 == 0)
+            fake.fail(fake.running[0])
         if is_restored:
             twin = make()
             twin.set_state(pickle.loads(pickle.dumps(fake.scheduler.get_state())))
             fake.scheduler = twin
         fake.run()
-        assert all(trial.is_finished() for trial in fake.controller.trials)
+        assert all(trial.is_finished() for trial in fake.trials)
         return fake.log
 
     assert once(False) == once(True)

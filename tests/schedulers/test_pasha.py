@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from localtune.schedulers import PASHAScheduler, TrialScheduler
 from localtune.schedulers.pasha import Noise, is_order_kept, noise_between
 from localtune.testing.scheduler_contract import SchedulerContract
-from tests.schedulers.fakes import Curve, FakeRun
+from tests.schedulers.curve_runs import Curve, CurveRun
 
 
 def make(**kwargs: Any) -> PASHAScheduler:
@@ -25,8 +25,8 @@ def make(**kwargs: Any) -> PASHAScheduler:
     return PASHAScheduler(**{**defaults, **kwargs})
 
 
-def run(curve: Curve, *, count: int = 27, slots: int = 2, **kwargs: Any) -> FakeRun:
-    return FakeRun(make(**kwargs), curve, count=count, slots=slots).run()
+def run(curve: Curve, *, count: int = 27, slots: int = 2, **kwargs: Any) -> CurveRun:
+    return CurveRun(make(**kwargs), curve, count=count, slots=slots).run()
 
 
 def settled(number: int, time: int) -> float:
@@ -42,7 +42,7 @@ def swapping(number: int, time: int) -> float:
 def test_with_a_stable_order_no_trial_goes_beyond_the_second_rung() -> None:
     fake = run(settled)
     assert max(fake.reached.values()) == 3
-    assert all(trial.is_finished() for trial in fake.controller.trials)
+    assert all(trial.is_finished() for trial in fake.trials)
 
 
 def test_while_the_order_changes_the_maximum_grows() -> None:
@@ -153,7 +153,7 @@ def test_every_run_ends_and_a_restored_scheduler_decides_the_same(
     middle = rng.randrange(40)
 
     def once(is_restored: bool) -> list[tuple[str, int, str]]:
-        fake = FakeRun(
+        fake = CurveRun(
             make(),
             lambda number, time: scores[number][time] if time <= ends[number] else None,
             count=15,
@@ -167,7 +167,7 @@ def test_every_run_ends_and_a_restored_scheduler_decides_the_same(
             twin.set_state(pickle.loads(pickle.dumps(fake.scheduler.get_state())))
             fake.scheduler = twin
         fake.run()
-        assert all(trial.is_finished() for trial in fake.controller.trials)
+        assert all(trial.is_finished() for trial in fake.trials)
         return fake.log
 
     assert once(False) == once(True)
