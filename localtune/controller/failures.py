@@ -241,7 +241,7 @@ class Failures:
                 instructions.Warn(
                     f"The run ends early: {why}. The last one, {trial}, failed with:\n{error}\n"
                     "Mend it and resume the run with resume_errored=True; max_failed_trials=-1 "
-                    "lets a run go on whatever fails."
+                    "lets a run go on after any number of failures."
                 )
             )
             self._shutdown.leave_off("too many trials have failed")

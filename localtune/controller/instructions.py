@@ -156,7 +156,7 @@ class InstructionList(list[Instruction]):
         """Empties the list.
 
         Returns:
-            What it held.
+            The instructions that it held.
         """
         taken = self[:]
         self.clear()

@@ -30,10 +30,10 @@ class MetricCheck:
         self._numbers = sorted({*filter(None, metrics), *numbers})
 
     def error_of(self, trial: Trial, flat_result: Mapping[str, Any]) -> MissingMetricError | None:
-        """Returns the error of a run whose metric a result lacks; None if it has all metrics.
+        """Returns the error for a result without the run's metric; None if it has all metrics.
 
         Args:
-            trial: Has reported the result.
+            trial: The trial that has reported the result.
             flat_result: The result, flat.
         """
         for metric in self._metrics:

@@ -1,4 +1,4 @@
-"""What is done in the directory and the history of a trial before it starts, and after it ended."""
+"""Prepares the directory and history of a trial before its start; tidies them at its end."""
 
 from __future__ import annotations
 

@@ -128,11 +128,11 @@ class Recorder:
         return max(self._next_writing - self._clock.monotonic(), 0.0)
 
     def write(self) -> None:
-        """Writes records of trials, and all that waits; or results that are due.
+        """Writes all that waits if a record of a trial does, else the results that are due.
 
         Raises:
             StorageError: if the disk is full or gone.
-            CallbackError: if a callback cannot tell its state.
+            CallbackError: if a callback cannot return its state.
         """
         if self._unsaved:
             trials = list(self._unsaved.values())
@@ -140,7 +140,7 @@ class Recorder:
                 trial.is_finished() or not self._db.knows(trial.trial_id) for trial in trials
             )
             self._db.save(trials, self._kept.due(trials_changed=changed))
-            # Not before: whoever relies on the record would take a failed writing for done.
+            # Only now, because the record is incomplete if the writing fails.
             self._unsaved = {}
             self._note_writing()
         elif (
@@ -148,7 +148,7 @@ class Recorder:
             and self._has_deadline
             and self._clock.monotonic() >= self._next_writing
         ):
-            # Should that fail, it is not tried again in each turn.
+            # A failed writing is not repeated in each turn.
             self._next_writing = self._clock.monotonic() + self._interval_s
             self._db.save(())
             self._note_writing()

@@ -70,7 +70,7 @@ class TrialEnds:
         self._out.append(instructions.Persist(trial))
 
     def finish(self, trial: Trial, status: Status) -> None:
-        """Ends a live trial without telling anybody.
+        """Ends a live trial without a notice to callbacks, searcher or scheduler.
 
         Args:
             trial: The trial.

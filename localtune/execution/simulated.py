@@ -118,8 +118,8 @@ class SimulatedExecutor(LocalExecutor):
         if keep_in_memory:
             self.abilities = replace(self.abilities, shares_storage=False)
         self._hosts: dict[int, SimulatedHost] = {}
-        # (when, in which order they were sent, what): the order settles ties. What was given up
-        # is empty.
+        # (time, number, events). Of equal times, the lower number comes first. The events of a
+        # cancelled entry are empty.
         self._timeline: list[tuple[float, int, list[WorkerEvent]]] = []
         self._in_flight: dict[int, list[WorkerEvent]] = {}  # {worker id: its latest events}
         self._numbers = itertools.count()

@@ -5,11 +5,11 @@
     start ---> brought to the record    append, append, ... ---> end: brought to the record,
                of the trial                                      if it is not what it should be
 
-The record is in the experiment's database; whatever is missing, torn or garbled in the file is
-written anew from there. The user's code works in the same directory. Before each result the file
-must be the one that was written, with the size that it had; if it is not, what is there is set
-aside, and the history goes on in a new file. Code that does so again has the name until the trial
-ends: then the history takes its place once more.
+The record is in the experiment's database. Lines that are missing or damaged in the file are
+written again from there. User code works in the same directory, so the file and its size are
+checked before each result. If another file is there, it is set aside, and the history goes on in a
+new file. If user code replaces the file a second time, its file stays until the trial ends. Then
+the history replaces it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class HistoryFile:
         raise NotImplementedError
 
     def _forget(self) -> None:
-        """What was added so far does not count any more."""
+        """Forgets the results that were added so far."""
 
     def _is_complete(self) -> bool:
         """Whether the file holds all of the results that were added to it."""
@@ -117,7 +117,7 @@ class HistoryFile:
             return
         if self._look is None or self._look != self._found():
             if self._was_lost:
-                # Whoever does this does so again: no more of it than there are tries.
+                # User code replaces the file again and again: no further try.
                 self._is_given_up = True
                 self.close()
                 return

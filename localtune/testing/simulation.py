@@ -96,7 +96,7 @@ def simulate(
         validate: Whether to check the controller's invariants after each event. Costs time.
 
     Returns:
-        What happened.
+        The trials and the events of the run.
 
     Raises:
         ValueError: for arguments that make no sense.

@@ -1,4 +1,4 @@
-"""What a simulated run tells afterwards."""
+"""The result of a simulated run."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class SimulatedTrial:
 
 @dataclass(frozen=True, slots=True)
 class SimulationResult:
-    """What happened in a simulated run.
+    """The trials and the events of a simulated run.
 
     Attributes:
         trials: All trials in the order of their creation.
@@ -109,7 +109,7 @@ class SimulationResult:
         return known[-1] if known else None
 
     def events_of(self, trial_id: str) -> list[SimulationEvent]:
-        """What happened to one trial."""
+        """Returns the events of one trial."""
         return [event for event in self.events if event.trial_id == trial_id]
 
 

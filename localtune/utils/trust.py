@@ -352,7 +352,7 @@ def _judge_file(directory: str, name: str, status: os.stat_result) -> None:
     if not _is_own_or_root(status):
         raise _file_refused(directory, name, f"it belongs to {_user_name(_owner_of(status))}")
     reason = _other_writers(status, path)
-    # Other users cannot reach the files of a closed directory, whatever the files' rights.
+    # Other users cannot reach the files of a closed directory, even with rights to the files.
     if reason and not _is_closed(directory):
         raise _file_refused(directory, name, reason)
 

@@ -1,4 +1,4 @@
-"""What a single part of the controller needs around it: a record, a list, and the parts below."""
+"""The surroundings of one part of the controller: a record, a list, and the parts below."""
 
 from __future__ import annotations
 

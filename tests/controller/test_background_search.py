@@ -16,7 +16,7 @@ from localtune.search.suggestion import Suggestion
 
 
 class Gated(BasicVariantGenerator):
-    """Thinks until it is let go; notes what it was called with, and by whom."""
+    """Thinks until it is released; notes the calls, their arguments and their threads."""
 
     learns = True
 
@@ -103,7 +103,7 @@ def test_the_caller_does_not_wait_and_is_woken(
     assert inner.threads and threading.get_ident() not in inner.threads
 
 
-def test_results_reach_the_algorithm_in_order_and_after_what_it_is_thinking_about(
+def test_results_reach_the_algorithm_in_order_and_after_its_suggestion(
     search: BackgroundSearch, inner: Gated
 ) -> None:
     search.next_suggestion()
@@ -133,7 +133,7 @@ def test_nothing_to_suggest_is_said_once_before_it_is_asked_again(
     inner.gate.release()
     until(lambda: not search.is_thinking)
     assert search.next_suggestion() is None
-    assert not search.is_thinking, "nobody has asked since"
+    assert not search.is_thinking, "no suggestion was requested since"
     assert search.next_suggestion() is None and search.is_thinking
 
 
@@ -149,7 +149,7 @@ def test_an_error_is_raised_where_the_caller_can_see_it(
     assert not search.is_finished()
 
 
-def test_the_state_holds_what_was_told_and_what_was_not_handed_out_yet(
+def test_the_state_holds_waiting_results_and_a_waiting_suggestion(
     inner: Gated, search: BackgroundSearch, woken: threading.Event
 ) -> None:
     first = next_of(search, inner)

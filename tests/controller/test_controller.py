@@ -49,13 +49,13 @@ def test_all_slots_are_filled_without_an_event_although_only_one_trial_may_wait(
     assert statuses(controller) == [Status.RUNNING] * 3 + [Status.PENDING]
 
 
-def test_max_concurrent_trials_limits_what_lives() -> None:
+def test_max_concurrent_trials_limits_live_trials() -> None:
     workers = Workers(make_controller(5, cpus=4, max_concurrent_trials=1))
     workers.run_well()
     assert workers.most_at_once == 1
 
 
-def test_a_request_that_can_never_be_met_ends_the_run_and_names_what_there_is() -> None:
+def test_a_request_that_can_never_be_met_ends_the_run_and_names_the_resources() -> None:
     controller = make_controller(1, request={"cpu": 3})
     Workers(controller).advance()
     assert isinstance(controller.error, ResourceRequestError)
@@ -295,7 +295,7 @@ class Whims(FIFOScheduler):
     end=st.sampled_from(["", "fail_fast", "time", "interrupt", "wind_down"]),
     end_at=st.integers(0, 60),
 )
-def test_whatever_happens_the_run_ends_and_its_record_is_what_lies_on_the_disk(
+def test_every_run_ends_and_its_record_agrees_with_the_disk(
     choices: list[int],
     whims: list[int],
     reuse: bool,
@@ -680,7 +680,7 @@ def test_one_trial_may_run_however_short_memory_is() -> None:
     assert statuses(controller) == [Status.TERMINATED] * 2
 
 
-def test_winding_down_saves_what_runs_and_starts_nothing() -> None:
+def test_winding_down_saves_running_trials_and_starts_none() -> None:
     controller = make_controller(5)
     workers = Workers(controller)
     workers.advance()
@@ -731,7 +731,7 @@ def test_an_answer_that_cannot_be_taken_in_fails_its_trial(max_failures: int) ->
 
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.PAUSED, Status.RUNNING])
-def test_a_trial_fails_whatever_it_does(status: Status) -> None:
+def test_a_trial_can_fail_in_every_status(status: Status) -> None:
     controller = make_controller(2, cpus=2 if status is Status.RUNNING else 1)
     workers = Workers(controller)
     workers.advance()

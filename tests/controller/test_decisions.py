@@ -1,4 +1,4 @@
-"""What trials do when a step, a save or an export is done."""
+"""The next command of a trial after a step, a save or an export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What failures lead to."""
+"""Failures: retries, failed trials, ends of runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept beside the trials, and how it comes back."""
+"""The state that is stored beside the trials, and its restoration."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_trials_in_a_state_are_those_of_the_resumed_run() -> None:
     assert b"trainable_name" not in data
 
 
-def test_only_what_changed_is_written_again() -> None:
+def test_only_changed_parts_are_written_again() -> None:
     scheduler = Remembering()
     state = kept(scheduler, MaximumIterationStopper(3))
     assert {"scheduler", "stopper"} <= set(state.due(trials_changed=False, force=True))

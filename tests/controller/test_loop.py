@@ -55,7 +55,7 @@ def test_the_limit_of_a_searcher_holds_and_all_its_trials_run(
 
 @pytest.mark.parametrize("executor", ["inprocess", "processes"])
 @pytest.mark.parametrize("hook", ["on_trial_complete", "on_trial_result", "on_checkpoint"])
-def test_no_worker_starts_after_what_ended_the_run(
+def test_no_worker_starts_after_the_error_that_ends_the_run(
     tmp_path: Path, executor: str, hook: str
 ) -> None:
     class Broken(tune.Callback):

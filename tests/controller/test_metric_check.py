@@ -45,7 +45,9 @@ def test_a_result_that_passes(metric: str | None, result: dict[str, Any]) -> Non
         ("zzz", ["loss", "step"], ""),
     ],
 )
-def test_a_missing_metric_names_what_there_is(metric: str, reported: list[str], hint: str) -> None:
+def test_the_error_of_a_missing_metric_names_those_of_the_result(
+    metric: str, reported: list[str], hint: str
+) -> None:
     error = MetricCheck(metric).error_of(TRIAL, dict.fromkeys(reported, 1))
     assert isinstance(error, MissingMetricError)
     assert isinstance(error, TuneError)

@@ -65,7 +65,7 @@ def test_a_long_name_is_cut_before_the_date(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("limit", ["130", "1000"])
-def test_a_name_never_exceeds_what_a_file_system_can_hold(
+def test_a_name_never_exceeds_the_limit_of_a_file_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     monkeypatch.setenv("TUNE_MAX_LEN_IDENTIFIER", limit)

@@ -1,4 +1,4 @@
-"""What workers do first for their trials."""
+"""The first commands to a worker for its trial."""
 
 from __future__ import annotations
 

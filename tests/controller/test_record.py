@@ -1,4 +1,4 @@
-"""What lives in a run, and what must always hold."""
+"""The record of trials and workers, and its invariants."""
 
 from __future__ import annotations
 

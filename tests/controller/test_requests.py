@@ -321,9 +321,7 @@ def test_other_resources_are_for_trials_that_wait_and_hold_at_their_next_start(
 
 @pytest.mark.parametrize("fate", FATES)
 @pytest.mark.parametrize(("phase", "end"), [key for key, cell in ENDS.items() if cell])
-def test_the_end_of_a_run_and_failures_do_what_the_page_says(
-    phase: str, end: str, fate: str
-) -> None:
+def test_the_end_of_a_run_and_failures_act_as_on_the_page(phase: str, end: str, fate: str) -> None:
     scene = PHASES[phase]()
     controller, trial, workers = scene.controller, scene.trial, scene.workers
     number, failures = len(trial.checkpoints), trial.num_failures

@@ -1,4 +1,4 @@
-"""What results lead to."""
+"""Results: the decisions of scheduler, stopper and searcher."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def failed(error: BaseException | None = None, **fields: Any) -> messages.Failed
     return messages.Failed(**values)
 
 
-def test_the_text_says_what_failed_where_and_what_to_do(trial: Trial) -> None:
+def test_the_text_has_the_failure_its_place_and_advice(trial: Trial) -> None:
     error = error_of_failed(failed(ValueError("bad lr"), hint="Try less."), trial)
     text = str(error)
     assert text.startswith("ValueError: bad lr\n\nThe trial train_abc_00000 failed in train:\n")
@@ -90,7 +90,7 @@ def test_an_exception_of_user_code_is_loaded_when_it_is_asked_for(trial: Trial) 
         _ = trial.error
 
 
-def test_a_fault_of_the_run_says_what_it_could_not_do(trial: Trial) -> None:
+def test_a_fault_of_the_run_names_the_step_that_failed(trial: Trial) -> None:
     try:
         raise NotADirectoryError(errno.ENOTDIR, "Not a directory", "x")
     except OSError as fault:

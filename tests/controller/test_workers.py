@@ -79,7 +79,7 @@ def test_an_idle_worker_serves_trials_with_the_same_request_only() -> None:
     assert workers.idle() == []
 
 
-def test_detaching_forgets_what_was_decided_for_the_trial() -> None:
+def test_detaching_forgets_the_decision_for_the_trial() -> None:
     workers = table()
     worker = workers.hire(make_trial())
     assert worker is not None

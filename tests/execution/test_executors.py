@@ -32,7 +32,7 @@ class TestPortable(ExecutorContract):
 
 
 class TestSpawnWithoutTemplates(ExecutorContract):
-    """What POSIX systems without process descriptors, such as macOS, have."""
+    """The abilities of POSIX systems without process descriptors, such as macOS."""
 
     @pytest.fixture(autouse=True)
     def _no_templates(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ class TestSimulatedInMemory(ExecutorContract):
         return SimulatedExecutor(SimulatedChaos, keep_in_memory=True)
 
 
-def test_a_suite_asks_only_for_what_is_declared() -> None:
+def test_a_suite_has_only_tests_of_declared_abilities() -> None:
     assert callable(TestTemplate.test_a_worker_in_a_long_step_can_be_killed)
     assert not callable(TestInProcess.test_a_worker_in_a_long_step_can_be_killed)
     assert not callable(TestSimulated.test_a_model_is_exported)

@@ -105,13 +105,13 @@ def test_thread_variables_of_the_user_are_left_alone() -> None:
     assert limits["MKL_NUM_THREADS"] == "2"
 
 
-def test_the_resources_are_what_the_user_says() -> None:
+def test_the_resources_are_those_that_the_user_declares() -> None:
     resources, gpu_ids = declared_resources(3, 1.5, {"licence": 2, "memory": 1000})
     assert resources == {"CPU": 3.0, "GPU": 1.5, "licence": 2.0, "memory": 1000.0}
     assert len(gpu_ids) == 2
 
 
-def test_gpus_that_nobody_sees_get_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_that_no_driver_shows_get_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
     assert declared_resources(1, None, None)[1] == ("5",)
     assert declared_resources(1, 0, None)[1] == ()

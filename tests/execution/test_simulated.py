@@ -88,7 +88,7 @@ def test_a_trial_lives_its_whole_life(tmp_path: Path) -> None:
         expect(session.answer(worker), messages.Stopped)
 
 
-def test_a_result_has_what_a_real_one_has(tmp_path: Path) -> None:
+def test_a_result_has_the_metrics_of_a_real_one(tmp_path: Path) -> None:
     def results_of(executor: Any, trainable: Any) -> set[str]:
         run = tune.RunConfig(storage_path=tmp_path, stop={"training_iteration": 1}, verbose=0)
         results = tune.Tuner(trainable, run_config=run, executor=executor).fit()
@@ -223,7 +223,7 @@ def test_each_command_takes_its_seconds(tmp_path: Path) -> None:
         assert clock.monotonic() == 1111.0
 
 
-def test_waiting_for_what_cannot_come_is_told(tmp_path: Path) -> None:
+def test_a_wait_for_an_event_that_cannot_come_is_an_error(tmp_path: Path) -> None:
     text = "nothing that could happen"
     with session_of(tmp_path) as session, pytest.raises(LocaltuneInternalError, match=text):
         session.executor.wait(None)
@@ -239,7 +239,7 @@ def test_a_wake_ends_a_wait(tmp_path: Path) -> None:
 # -- ends ------------------------------------------------------------------------------------------
 
 
-def test_a_stop_gives_up_what_is_in_flight(tmp_path: Path) -> None:
+def test_a_stop_cancels_the_command_in_flight(tmp_path: Path) -> None:
     with session_of(tmp_path) as session:
         worker = session.start({"seconds": 100.0})
         session.answer(worker)

@@ -13,7 +13,7 @@ from localtune.utils.remote_store import RemoteStore
 
 
 class Faults:
-    """What goes wrong in a :class:`FaultyFileSystem`, and what has happened there.
+    """The faults of a :class:`FaultyFileSystem`, and the calls that it has got.
 
     Attributes:
         refuse: Whether every request fails.

@@ -351,7 +351,7 @@ def test_opening_it_again_goes_on_with_the_run(tmp_path: Path) -> None:
     assert len(load_trials(str(tmp_path))) == 2
 
 
-def test_a_run_knows_when_it_began_what_it_optimises_and_its_trials(tmp_path: Path) -> None:
+def test_a_run_has_its_start_its_metric_and_its_trials(tmp_path: Path) -> None:
     with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
         db.begin_run(started=12.5)
         db.start_work("loss", "min")

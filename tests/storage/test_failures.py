@@ -25,7 +25,7 @@ class Unloadable(Exception):
         super().__init__(f"{code}: {reason}")
 
 
-def test_the_text_names_the_failure_its_time_and_what_it_was(tmp_path: Path) -> None:
+def test_the_text_has_the_number_time_and_cause_of_the_failure(tmp_path: Path) -> None:
     error = TrialTaskError("ValueError: bad\n\nTraceback:\n  line 1\n")
 
     write_error(trial_at(tmp_path), 1, TIME_S, error)

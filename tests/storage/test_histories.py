@@ -1,4 +1,4 @@
-"""Readers take the database's word; what the files hold harms nobody."""
+"""Readers believe the database; the content of the files cannot harm them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who works on an experiment is told without touching the lock."""
+"""The process that works on an experiment is found without a touch of the lock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_holder_of_the_lock_is_the_owner(tmp_path: Path) -> None:
     assert find_owner(str(tmp_path)) is None
 
 
-def test_a_name_that_was_left_over_is_nobody(tmp_path: Path) -> None:
+def test_a_name_that_was_left_over_is_no_owner(tmp_path: Path) -> None:
     # This process lives, but does not hold the lock.
     write_owner(tmp_path)
     (tmp_path / LOCK_FILE).touch()
@@ -38,7 +38,7 @@ def test_a_name_that_was_left_over_is_nobody(tmp_path: Path) -> None:
     assert find_owner(str(tmp_path)) is None
 
 
-def test_a_process_that_has_ended_is_nobody(tmp_path: Path) -> None:
+def test_a_process_that_has_ended_is_no_owner(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     write_owner(tmp_path, pid=process.pid)
@@ -46,7 +46,7 @@ def test_a_process_that_has_ended_is_nobody(tmp_path: Path) -> None:
     assert find_owner(str(tmp_path)) is None
 
 
-def test_a_process_that_is_younger_than_the_run_is_nobody(tmp_path: Path) -> None:
+def test_a_process_that_is_younger_than_the_run_is_no_owner(tmp_path: Path) -> None:
     with experiment_locked(str(tmp_path)):
         write_owner(tmp_path, started=1000.0)
 
@@ -63,7 +63,7 @@ def test_a_process_of_another_machine_is_taken_at_its_word(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "1"}', '{"pid": -1, "host": "h"}'])
-def test_a_torn_file_is_nobody(text: str, tmp_path: Path) -> None:
+def test_a_torn_file_names_no_owner(text: str, tmp_path: Path) -> None:
     (tmp_path / OWNER_FILE).write_text(text)
 
     assert find_owner(str(tmp_path)) is None

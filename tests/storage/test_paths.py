@@ -44,7 +44,7 @@ def test_an_experiment_directory_is_made_with_its_parents_and_nothing_in_it(tmp_
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
-def test_what_was_made_is_taken_back_as_far_as_nobody_uses_it(tmp_path: Path) -> None:
+def test_directories_that_were_made_are_removed_unless_they_are_used(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "exp"
     made = make_experiment_dir(str(path))
     (tmp_path / "a" / "other").mkdir()
@@ -54,7 +54,7 @@ def test_what_was_made_is_taken_back_as_far_as_nobody_uses_it(tmp_path: Path) ->
     assert os.listdir(tmp_path / "a") == ["other"]
 
 
-def test_an_experiment_directory_that_exists_keeps_what_it_holds(tmp_path: Path) -> None:
+def test_an_experiment_directory_that_exists_keeps_its_content(tmp_path: Path) -> None:
     (tmp_path / "result.txt").write_text("kept")
 
     assert make_experiment_dir(str(tmp_path)) == []

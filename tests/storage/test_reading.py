@@ -1,4 +1,4 @@
-"""What readers make of a record: runs, interrupted trials, and results that it lacks."""
+"""Readers find runs, interrupted trials, and results that are in files only."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_results_ahead_of_the_record_are_taken_if_they_are_the_trials(
 
     assert (seen.result_count, seen.last_result["training_iteration"]) == (expected, expected)
     assert seen.metric_analysis["loss"]["min"] == 10 - expected
-    # Whoever runs it has all on record within a second.
+    # The process that runs it records all results within a second.
     with experiment_locked(str(tmp_path)):
         (seen,) = load_trials(str(tmp_path))
     assert seen.result_count == 2

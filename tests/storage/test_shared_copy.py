@@ -1,4 +1,4 @@
-"""Whoever reads one trial after the other copies the database once."""
+"""A program that reads one trial after the other copies the database once."""
 
 from __future__ import annotations
 

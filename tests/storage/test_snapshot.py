@@ -50,7 +50,9 @@ def listing(path: Path) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
-def test_a_copy_is_whole_whatever_is_written_meanwhile(tmp_path: Path, mode: str) -> None:
+def test_a_copy_is_whole_although_the_database_is_written_meanwhile(
+    tmp_path: Path, mode: str
+) -> None:
     (tmp_path / "w").mkdir()
     source = str(tmp_path / "w" / "data.db")
     with running(["-c", WRITER, mode], tmp_path / "w") as writer:

@@ -216,7 +216,7 @@ def test_work_that_was_not_uploaded_survives_another_machine(run: Run, tmp_path:
     run.faults.refuse = True
     assert not run.sync().close(0)
     run.faults.refuse = False
-    # Nobody else has gone on: the working copy is the newest.
+    # No other machine has gone on with the run: the working copy is the newest.
     attach(run.store, os.fspath(run.directory))
     assert (run.directory / "train_1" / "checkpoint_000000").exists()
     other.sync()
@@ -294,6 +294,6 @@ def test_a_checkpoint_that_a_reader_is_fetching_is_no_leftover(run: Run, tmp_pat
         assert staging.is_dir()
     thread.join()
     assert (path / "weights").read_text() == "a"
-    # What a reader has left that was killed goes.
+    # The files of a killed reader are removed.
     staging.mkdir()
     assert remove_leftovers(os.fspath(path.parent), [os.fspath(path)]) == [staging.name]

@@ -1,4 +1,4 @@
-"""What is left of a worker in which native code has crashed."""
+"""The stack that a worker leaves when native code crashes."""
 
 from __future__ import annotations
 

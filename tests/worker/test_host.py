@@ -1,4 +1,4 @@
-"""What a host answers when user code fails in a way that is hard to tell."""
+"""A host's replies to failures of user code that are hard to describe."""
 
 from __future__ import annotations
 

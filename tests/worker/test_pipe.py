@@ -153,8 +153,8 @@ def test_nothing_to_read_is_no_message(ends: tuple[Any, Any]) -> None:
     assert MessagePipe(ends[1]).receive_ready() == []
 
 
-def test_a_length_that_nobody_sends_is_an_error(ends: tuple[Any, Any]) -> None:
-    os.write(ends[0].fileno(), b"garbage that somebody wrote")
+def test_a_length_beyond_the_limit_is_an_error(ends: tuple[Any, Any]) -> None:
+    os.write(ends[0].fileno(), b"garbage of another writer")
     with pytest.raises(OSError, match="another process or thread writes to the pipe"):
         MessagePipe(ends[1]).receive_ready()
 

@@ -28,7 +28,7 @@ def check_trainable(
         trainable: Function, class, or name of a registered trainable.
         config: Its configuration. Two configurations are drawn from a search space.
         metric: Flat name of the metric that the sweep will optimise; None checks none.
-        timeout_s: Seconds for everything. What takes longer is ended, and is a failure.
+        timeout_s: Most seconds for all checks. A check that takes longer is ended and has failed.
 
     Returns:
         The findings; ``report.ok`` says that nothing failed.

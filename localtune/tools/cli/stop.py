@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     check_trusted(path, trust=args.trust)
     owner = find_owner(path)
     if owner is None:
-        say(f"Nobody is running {path}.")
+        say(f"No process is running {path}.")
         return FAILED
     if not owner.is_here:
         say(f"{path} is run by {owner}: call 'localtune stop' there.")

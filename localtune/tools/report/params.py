@@ -26,7 +26,7 @@ class Parameter:
 
     Attributes:
         name: Flat name.
-        values: Numbers, or texts of categories; None where a trial lacks it.
+        values: Numbers, or texts of categories; None if a trial does not have the parameter.
         is_number: Whether all values are numbers.
         is_log: Whether a log axis shows it better.
     """

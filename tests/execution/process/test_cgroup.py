@@ -86,5 +86,5 @@ def test_a_quota_above_the_machine_changes_nothing(tmp_path: Path) -> None:
     assert machine.cpu_count(limited) == machine.cpu_count(free)
 
 
-def test_memory_is_what_the_group_allows(tmp_path: Path) -> None:
+def test_memory_is_limited_by_the_group(tmp_path: Path) -> None:
     assert machine.memory_bytes(cgroup(tmp_path, "0::/\n", {"memory.max": "4096"})) == 4096

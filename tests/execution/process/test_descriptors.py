@@ -78,7 +78,7 @@ WARNING = "No more than {} trials run at once"
 
 
 def sweep(tmp_path: Path, source: str, *arguments: object) -> tuple[Any, str]:
-    """What a script says in the end, and all of its output."""
+    """Returns the last line of a script's output, and all of it."""
     script = tmp_path / "script.py"
     script.write_text(source)
     done = run([str(script), *map(str, arguments)], tmp_path)
@@ -148,7 +148,7 @@ def test_the_limit_is_put_back_when_the_last_of_several_runs_has_ended(soft_limi
     assert soft_now() == soft_limit
 
 
-def test_a_limit_that_somebody_else_has_set_meanwhile_stays(soft_limit: int) -> None:
+def test_a_limit_that_other_code_has_set_meanwhile_stays(soft_limit: int) -> None:
     held = Descriptors()
     held.make_room(50)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

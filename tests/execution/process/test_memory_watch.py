@@ -69,7 +69,7 @@ class Scene:
         return self.watch.release(worker_id, WorkerExit(code, note))
 
 
-def test_nobody_is_measured_while_enough_is_left_and_nobody_asked_for_memory() -> None:
+def test_no_worker_is_measured_while_enough_is_left_and_no_trial_requests_memory() -> None:
     scene = Scene()
     scene.add(1, 400 * MB)
     scene.add(2, 90_000 * MB)
@@ -235,7 +235,7 @@ def holder(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("holder", [[]], indirect=True)
-def test_the_memory_of_a_process_is_what_it_has_written_to(holder: int) -> None:
+def test_the_memory_of_a_process_is_the_part_that_it_has_written_to(holder: int) -> None:
     for amount in (
         tree_bytes(holder),
         tree_bytes(holder, exact=True),
@@ -301,7 +301,7 @@ def test_what_is_left_is_no_more_than_there_is() -> None:
         ),
     ],
 )
-def test_the_tightest_control_group_says_what_is_left(
+def test_the_tightest_control_group_limits_the_memory_that_is_left(
     tmp_path: Path, membership: str, files: dict[str, str], left: int | None
 ) -> None:
     cgroup = make_cgroup(tmp_path, membership, files)
@@ -319,7 +319,7 @@ def test_the_tightest_control_group_says_what_is_left(
         ("0::/job\n", {}, None),
     ],
 )
-def test_a_control_group_counts_whom_the_kernel_has_ended(
+def test_a_control_group_counts_processes_that_the_kernel_has_killed(
     tmp_path: Path, membership: str, files: dict[str, str], count: int | None
 ) -> None:
     cgroup = make_cgroup(tmp_path, membership, files)
@@ -387,7 +387,7 @@ def test_what_a_trial_has_started_counts_too(tmp_path: Path) -> None:
     assert "its trial asked for 47.7 MiB" in str(grid[0].error)
 
 
-def test_without_a_watch_nobody_is_ended(tmp_path: Path) -> None:
+def test_without_a_watch_no_worker_is_killed(tmp_path: Path) -> None:
     asking = tune.with_resources(holds, {"cpu": 1, "memory": 10 * MB})
     watchless = executor(memory_check_s=None, memory_reserve_bytes=10**18)
     grid = fit(asking, tmp_path, {"bytes": 100 * MB}, executor=watchless)

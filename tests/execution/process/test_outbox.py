@@ -1,4 +1,4 @@
-"""What is sent to a peer that reads late, in parts, or never."""
+"""Messages to a peer that reads late, in parts, or never."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Ends:
         self.outbox.send(self.pipe.frame(message))
 
     def received(self, count: int) -> list[bytes]:
-        """What a peer gets that reads so many messages while the parent serves its waiter."""
+        """Returns the messages that a peer reads while the parent serves its waiter."""
         found: list[bytes] = []
 
         def read() -> None:
@@ -61,7 +61,7 @@ def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
     made.close()
 
 
-def test_the_kind_of_outbox_is_what_the_waiter_can_do() -> None:
+def test_the_kind_of_outbox_depends_on_the_waiter() -> None:
     kinds: dict[bool, type[Outbox]] = {True: PolledOutbox, False: ThreadedOutbox}
     for use_poll, kind in kinds.items():
         made = Ends(use_poll)
@@ -69,7 +69,7 @@ def test_the_kind_of_outbox_is_what_the_waiter_can_do() -> None:
         made.close()
 
 
-def test_a_peer_that_reads_nothing_keeps_nobody_waiting(ends: Ends) -> None:
+def test_the_parent_does_not_wait_for_a_peer_that_reads_nothing(ends: Ends) -> None:
     for _ in range(3):
         ends.send(LARGE)
     called: list[int] = []

@@ -1,4 +1,4 @@
-"""What workers print reaches whoever asked for it, whole lines at a time."""
+"""The output of workers reaches its receiver in whole lines."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def test_a_module_that_forbids_forks_is_loaded_by_each_worker(
     assert f"importing it starts {why.split()[0]}" in record.getMessage()
 
 
-def test_only_what_is_named_is_preloaded(tmp_path: Path, write_module: Any) -> None:
+def test_only_named_modules_are_preloaded(tmp_path: Path, write_module: Any) -> None:
     write_module("named", DRAWS)
     import named  # type: ignore[import-not-found]
 
@@ -286,7 +286,7 @@ def test_a_template_that_does_not_report_any_more_does_not_stall_the_end(
     wait_until(lambda: is_gone(pid), "the worker ends")
 
 
-def test_a_template_that_reads_nothing_keeps_nobody_waiting(tmp_path: Path) -> None:
+def test_the_parent_does_not_wait_for_a_template_that_reads_nothing(tmp_path: Path) -> None:
     """It is asked for more workers than its socket could hold requests."""
     with session(tmp_path) as opened:
         first = opened.start()
@@ -295,7 +295,7 @@ def test_a_template_that_reads_nothing_keeps_nobody_waiting(tmp_path: Path) -> N
         os.kill(template, signal.SIGSTOP)
         others = [opened.start() for _ in range(400)]
         assert expect(opened.ask(first, messages.Train()), messages.Trained).result["steps"] == 1
-        # It was not asked for most of them, so nobody has to wait for it.
+        # Most of them were not requested yet, so the parent need not wait for it.
         for worker in others[template_client._MOST_ASKED :]:
             opened.end(worker)
         os.kill(template, signal.SIGCONT)
@@ -414,7 +414,7 @@ def test_a_refusal_is_heard_after_the_end_of_the_template(
     with session(tmp_path, wrap_function(refuses_early.train)) as opened:
         before = set(psutil.Process().children())
         workers = [opened.start(), opened.start()]
-        # Nobody listens to the template before it has gone, with their packets unread.
+        # The parent reads no packet of the template before it has ended.
         (guard,) = set(psutil.Process().children()) - before
         imports = tmp_path / "imports"
         wait_until(lambda: imports.exists() and importers(tmp_path), "the template imports")

@@ -83,7 +83,7 @@ def test_a_sweep_without_a_goal_names_the_options(tmp_path: Path) -> None:
         ("pass trust=True, or make the directory", "give --trust, or make the directory"),
         (
             "Mend it and resume the run with resume_errored=True; max_failed_trials=-1 lets a run "
-            "go on whatever fails.",
+            "go on after any number of failures.",
             "Mend it and run 'localtune retry'.",
         ),
         (

@@ -64,7 +64,7 @@ def test_a_run_that_was_killed_is_run_by_nobody(folder: Path) -> None:
     done = localtune(folder, "stop", "s/a")
 
     assert (listed["state"], listed["pid"]) == ("interrupted", None)
-    assert (done.returncode, "Nobody is running" in done.stderr) == (1, True)
+    assert (done.returncode, "No process is running" in done.stderr) == (1, True)
 
 
 def test_stop_waits_no_longer_than_it_was_told(folder: Path) -> None:
