@@ -1,4 +1,4 @@
-"""What a result costs grows with its keys, and no faster: counted in steps of the interpreter."""
+"""The cost of a result, in steps of the interpreter, grows linearly with its keys."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_steps_of_a_run_grow_with_the_keys_of_its_results(tmp_path: Path, sh
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_packed_statistics_come_back_whatever_their_number(whole: bool) -> None:
+def test_packed_statistics_of_any_number_come_back(whole: bool) -> None:
     for count in (0, 1, 7, 50_000):
         stats = {str(key): MetricStats(key if whole else key / 2) for key in range(count)}
         again = PackedStats(stats).unpack()

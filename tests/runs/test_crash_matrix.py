@@ -29,7 +29,7 @@ EXECUTORS: dict[str, Callable[[], Executor | str]] = {
     "portable": lambda: tune.ProcessExecutor(num_cpus=1, start_method="portable"),
     "inprocess": lambda: "inprocess",
 }
-# What a parent that shares its process with the trials survives.
+# Faults that a parent survives which shares its process with the trials.
 SURVIVABLE = ("raise", "sys.exit")
 CASES = [
     (executor, fault)

@@ -44,7 +44,7 @@ ENDS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("executor", ["inprocess", "processes"])
 @pytest.mark.parametrize("scheduler", [None, PauseAlways])
-def test_a_run_that_ended_early_goes_on_with_what_it_cut_short(
+def test_a_run_that_ended_early_goes_on_with_the_trials_that_it_cut_short(
     tmp_path: Path, end: str, executor: str, scheduler: Any
 ) -> None:
     go = tmp_path / "go"
@@ -104,7 +104,7 @@ def test_who_does_not_want_unfinished_trials_does_not_get_those_cut_short(tmp_pa
     assert len(rows(again[0])) == 2
 
 
-def test_a_limit_counts_what_was_cut_short_when_it_goes_on(tmp_path: Path) -> None:
+def test_a_limit_counts_trials_that_were_cut_short_when_they_go_on(tmp_path: Path) -> None:
     go = tmp_path / "go"
     space = {"number": tune.grid_search([0, 1, 2, 3]), "steps": 3, "go": str(go)}
     tuner = make_tuner(

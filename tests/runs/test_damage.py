@@ -1,4 +1,4 @@
-"""Damaged state is one clear error, whoever reads it, and is not made worse."""
+"""Damaged state is one clear error for every reader, and is not made worse."""
 
 from __future__ import annotations
 
@@ -132,11 +132,13 @@ OF_TUNER: dict[str, Damage] = {
     "the tuner is torn": torn("tuner.pkl", 20),
     "the tuner is empty": torn("tuner.pkl", 0),
     "the tuner is a list": instead("tuner.pkl", lambda path: path.write_bytes(pickle.dumps([1]))),
-    "the tuner lacks parts": instead("tuner.pkl", lambda path: path.write_bytes(pickle.dumps({}))),
+    "parts of the tuner are missing": instead(
+        "tuner.pkl", lambda path: path.write_bytes(pickle.dumps({}))
+    ),
     "a part of the tuner is a number": parts_of_tuner,
     "the tuner is a directory": instead("tuner.pkl", Path.mkdir),
 }
-# These matter to nobody: the database has what they held.
+# These are not needed: the database has their content.
 OF_NONE: dict[str, Damage] = {
     "the command is garbage": instead("command.json", lambda path: path.write_text("{{{")),
     "the command is another": instead(
@@ -265,7 +267,7 @@ def test_an_experiment_that_cannot_be_read_is_one_error(
         tune.ExperimentAnalysis(str(sweep))
     for command in (*READING, *GOING_ON):
         assert_command_refused(capsys, command, sweep)
-    # What is in the files of a trial is not lost.
+    # The content of a trial's files is not lost.
     result = tune.Result.from_path(str(trial_dir(sweep)))
     assert result.metrics is not None and result.metrics["loss"] == 1
     assert result.metrics_dataframe is not None and list(result.metrics_dataframe["loss"]) == [1]

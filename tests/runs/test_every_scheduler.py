@@ -72,7 +72,7 @@ class Growing(tune.Trainable):
         self.count = checkpoint["count"]
 
 
-# Good ones first: whoever is compared with those before is worse.
+# Good ones first: each trial is worse than those before it.
 FALLING = {"x": tune.grid_search([float(x) for x in range(COUNT, 0, -1)])}
 
 
@@ -131,7 +131,7 @@ def test_fifo_lets_all_run_to_their_end(tmp_path: Path) -> None:
     ],
     ids=["pbt", "pb2"],
 )
-def test_a_population_takes_over_what_is_better(tmp_path: Path, scheduler: TrialScheduler) -> None:
+def test_a_population_takes_over_better_configs(tmp_path: Path, scheduler: TrialScheduler) -> None:
     grid = run(tmp_path, scheduler=scheduler, num_to_keep=4)
     lines = Path(grid.experiment_path, "pbt_global.txt").read_text().splitlines()
     assert lines

@@ -1,4 +1,4 @@
-"""What a failure of a trial does to it, to the others, and to the run."""
+"""The effects of a trial's failure on it, on other trials, and on the run."""
 
 from __future__ import annotations
 
@@ -263,7 +263,7 @@ def test_run_raises_for_failed_trials_and_names_them(tmp_path: Path) -> None:
     assert [trial.status for trial in analysis.trials] == ["ERROR"]
 
 
-def test_the_results_of_a_class_that_is_paused_but_cannot_save_say_what_to_do(
+def test_the_results_of_a_class_that_is_paused_but_cannot_save_give_advice(
     tmp_path: Path,
 ) -> None:
     grid = fit(CannotSave, tmp_path, scheduler=PauseAlways())

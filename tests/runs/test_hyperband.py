@@ -55,7 +55,7 @@ def growing(config: dict[str, Any]) -> None:
 
 
 def check_histories(grid: Any) -> None:
-    """Nobody repeated a step, or lost one: checkpoints were taken up where they were made."""
+    """No trial repeated or lost a step: each continued from its latest checkpoint."""
     assert set(statuses(grid)) == {"TERMINATED"}
     for result in grid:
         counts = [row["count"] for row in rows(result)]

@@ -44,7 +44,7 @@ def test_a_running_child_is_found(watch: ProcessWatch) -> None:
     assert leaks_since(before, watch) == []
 
 
-def test_a_child_that_nobody_waited_for_is_found(watch: ProcessWatch) -> None:
+def test_a_child_that_was_not_waited_for_is_found(watch: ProcessWatch) -> None:
     before = State.now(watch)
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def read_to_end(descriptor: int) -> str:
-    """All that is written to a terminal until nobody has it open any more."""
+    """Returns all output to a terminal until no process has it open any more."""
     chunks: list[bytes] = []
     while True:
         try:
@@ -35,7 +35,7 @@ def read_to_end(descriptor: int) -> str:
 
 
 def run_on_terminal(columns: int, lines: int) -> Screen:
-    """What a person sees of the program; checks that it leaves the terminal as it was."""
+    """Returns the final screen of the program; checks that it resets the terminal."""
     parent, child = pty.openpty()
     try:
         fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))

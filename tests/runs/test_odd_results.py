@@ -1,4 +1,4 @@
-"""Whatever one trial reports, its neighbours end well and the run returns."""
+"""With any results of one trial, the other trials end well and the run returns."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_result_that_log_result_spoils_is_checked_as_well(tmp_path: Path, exec
 
 
 @pytest.mark.parametrize("verbose", [0, 1, 2])
-def test_a_huge_integer_fails_its_trial_whatever_looks_at_results(
+def test_a_huge_integer_fails_its_trial_with_every_reader_of_results(
     tmp_path: Path, verbose: int
 ) -> None:
     def train(config: dict[str, Any]) -> None:

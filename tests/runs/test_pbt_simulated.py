@@ -129,7 +129,7 @@ def test_missing_keys_are_drawn_for_each_trial() -> None:
 
 
 class Overfitting(Climbing):
-    """Is best after 6 steps, whatever its rate."""
+    """Is best after 6 steps, with any rate."""
 
     def step(self) -> dict[str, Any]:
         result = super().step()

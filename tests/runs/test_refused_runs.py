@@ -403,7 +403,7 @@ def test_a_refused_command_leaves_the_storage_as_it_was(
     if words and words[0] in ("run", "resume", "retry"):
         arguments += ["--storage", str(storage)]
     if words and words[0] == "run":
-        # That the name is taken is not what is wrong.
+        # The error is not about the name, which is taken, too.
         arguments += ["--add"]
     with left_alone(storage):
         assert main(arguments) == code
@@ -447,7 +447,7 @@ def leave_log(experiment: Path, target: Path) -> None:
     ],
     ids=["error", "resume with other keys", "callback", "restore with impossible resources"],
 )
-def test_a_refused_call_does_not_mend_what_a_killed_run_has_left(
+def test_a_refused_call_does_not_mend_the_files_of_a_killed_run(
     tmp_path: Path, call: Callable[[Path], Any], error: type[Exception]
 ) -> None:
     run_api(tmp_path / "first", "run")

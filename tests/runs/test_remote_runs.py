@@ -87,7 +87,7 @@ def test_another_machine_goes_on_from_the_store(
     result = restored.fit()[0]
     assert [row["step"] for row in rows(result)] == [1, 2, 3, 4, 5]
     assert result.checkpoint is not None
-    # What this machine did not need has stayed away until somebody asks for it.
+    # Files that this machine did not need are downloaded at their first use.
     early = result.best_checkpoints[0][0]
     assert not Path(early.path).exists()
     with early.as_directory() as path:
@@ -171,7 +171,7 @@ def test_results_and_analyses_are_read_from_the_store(
         tune.Tuner.restore(f"{store.root}/none", Counting, storage_filesystem=store.filesystem)
 
 
-def test_run_goes_on_with_what_is_in_the_store(
+def test_run_goes_on_with_the_state_in_the_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, _ = faulty_store(tmp_path / "store")

@@ -89,7 +89,7 @@ class EndsAll(Stopper):
 
 
 class Tells(tune.Callback):
-    """Lets the save go on: whatever trial 1 was there for has been asked by then."""
+    """Lets the save go on: all requests on trial 1 have been made by then."""
 
     def __init__(self, place: Path) -> None:
         self.place = place

@@ -141,7 +141,7 @@ def test_can_restore_says_whether_there_is_an_experiment(moved: Path, ending: st
     assert not tune.Tuner.can_restore(moved / "gone")
 
 
-def test_restoring_nothing_says_what_is_missing(tmp_path: Path) -> None:
+def test_the_error_of_restoring_nothing_names_the_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no experiment to restore.*tuner\.pkl"):
         restore(tmp_path)
 

@@ -1,4 +1,4 @@
-"""What trials see of the GPUs and CPUs that they asked for."""
+"""Trials see the GPUs and CPUs that they have requested."""
 
 from __future__ import annotations
 

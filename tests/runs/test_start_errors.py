@@ -29,7 +29,7 @@ def room_for_files(number: int) -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     try:
         with pytest.MonkeyPatch.context() as patch:
-            # Whoever has lowered a hard limit cannot raise it again.
+            # A process that has lowered a hard limit cannot raise it again.
             patch.setattr(open_files, "set_soft_limit", lambda count: False)
             yield
     finally:

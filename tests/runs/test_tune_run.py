@@ -89,7 +89,7 @@ def test_several_arguments_reach_the_trials(tmp_path: Path) -> None:
 # -- resources ----------------------------------------------------------------------------------
 
 
-def test_resources_per_trial_are_what_a_trial_gets(tmp_path: Path) -> None:
+def test_a_trial_gets_resources_per_trial(tmp_path: Path) -> None:
     trial = run(reporting, tmp_path, resources_per_trial={"cpu": 2}, executor=processes(2)).trials[
         0
     ]
@@ -184,7 +184,7 @@ def test_checkpoints_configured_twice_are_an_error(tmp_path: Path) -> None:
     ("option", "remedy"),
     [({"local_dir": "/x"}, "storage_path"), ({"chdir_to_trial_dir": False}, "RAY_CHDIR")],
 )
-def test_removed_arguments_name_what_to_use(
+def test_removed_arguments_name_their_replacements(
     tmp_path: Path, option: dict[str, Any], remedy: str
 ) -> None:
     with pytest.raises(DeprecationWarning, match=remedy):

@@ -1,4 +1,4 @@
-"""What else can go wrong in a worker: its trial fails and says why, the run goes on."""
+"""Faults of workers: the trial fails with the reason, and the run goes on."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def reports_a_gigabyte(config: dict[str, Any]) -> None:
             tune.report({"data": value})
         except ValueError as error:
             refusals.append(str(error))
-    # A page that nobody has written to takes no memory: any copy would show here.
+    # A page without a write takes no memory: any copy would show here.
     peak_kb = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
     tune.report({"refusals": refusals, "peak_bytes": 1024 * peak_kb})
 
@@ -414,7 +414,7 @@ def test_what_a_worker_prints_does_not_pile_up_in_the_parent(tmp_path: Path, end
 def is_stopped_in_the_middle_of_a_result(config: dict[str, Any]) -> None:
     tune.report({"number": 0})
     for number in range(3, 64):
-        # Begins a message where the pipe is: nobody will send the rest.
+        # Begins a message in the pipe, whose rest is never sent.
         try:
             if os.fstat(number).st_mode & 0o170000 == 0o140000:
                 os.write(number, b"\x00\x10\x00\x00begun")

@@ -30,7 +30,7 @@ SAMPLES = int(os.environ.get("SAMPLES", "2"))
 
 
 _COMMON: dict[str, Any] = {"time_attr": "training_iteration", "metric": "loss", "mode": "min"}
-# What is better must grow with time: else whoever lags behind is copied for ever.
+# The score grows with time: else a trial that lags behind is copied for ever.
 _PBT: dict[str, Any] = {**_COMMON, "mode": "max", "perturbation_interval": 2}
 
 # Each has something to do in so few iterations.
@@ -50,7 +50,7 @@ SCHEDULERS: dict[str, Callable[[], Any]] = {
 
 
 def make_searcher() -> TuneBOHB:
-    # What its model suggests depends on which results it has seen by then, and so on time.
+    # The suggestions of its model depend on the results that it has seen by then, and so on time.
     config = {"random_fraction": 1.0}
     return TuneBOHB(metric="loss", mode="min", seed=3, bohb_config=config)
 

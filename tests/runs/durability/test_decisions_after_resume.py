@@ -1,4 +1,4 @@
-"""A run that was killed and taken up again decides as one that nobody disturbed."""
+"""A run that was killed and taken up again decides as an undisturbed one."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import localtune as tune
 def train(config: dict[str, Any]) -> None:
     print("a line of the trial", flush=True)
     print("an error of the trial", file=sys.stderr, flush=True)
-    # What others write on the trial's behalf.
+    # Files that other code writes for the trial.
     os.write(1, b"a line of native code\n")
     subprocess.run(["sh", "-c", "echo a line of a child; echo an error of a child >&2"], check=True)
     for fd in range(3):

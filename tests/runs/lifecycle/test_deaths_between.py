@@ -1,4 +1,4 @@
-"""Whoever is killed or stopped between a run and its trials: nothing of the trials stays."""
+"""If a process between a run and its trials is killed or stopped, no process of a trial stays."""
 
 from __future__ import annotations
 

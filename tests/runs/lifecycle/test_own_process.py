@@ -93,7 +93,7 @@ def test_processes_of_the_program_itself_are_neither_ended_nor_waited_for(
     ).fit()
     assert started.child.poll() is None
     assert not is_gone(started.daemon)
-    # Nobody has taken its exit code away.
+    # No other code has taken its exit code.
     wait_until(lambda: started.ended.poll() is not None, "the child ends")
     assert started.ended.returncode == 7
     assert not started.was_subreaper

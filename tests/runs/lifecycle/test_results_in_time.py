@@ -1,4 +1,4 @@
-"""What a trial has reported is seen by other processes: while it is in a step, and afterwards."""
+"""Other processes see the results of a trial during its next step, and afterwards."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ NEVER = "1e9"
 
 
 def losses_on_record(path: Path) -> list[float]:
-    """What the table of results holds."""
+    """Returns the content of the table of results."""
     with contextlib.closing(sqlite3.connect(path / "experiment.db")) as connection:
         rows = connection.execute("SELECT result FROM results ORDER BY number").fetchall()
     return [pickle.loads(blob)["loss"] for (blob,) in rows]
 
 
 def digest(path: Path) -> dict[str, tuple[str, int]]:
-    """What is below a directory, with the time of each change."""
+    """Returns the files below a directory, with the time of each change."""
     return {
         str(each.relative_to(path)): (
             hashlib.sha256(each.read_bytes()).hexdigest() if each.is_file() else "",
@@ -46,7 +46,7 @@ def digest(path: Path) -> dict[str, tuple[str, int]]:
 
 
 def tell_seen(path: Path) -> tuple[int, float, int]:
-    """What readers see: how many results, the last loss, the statistics' smallest."""
+    """Returns the number of results, the last loss and the least loss that readers see."""
     (trial,) = load_trials(str(path))
     stats = trial.metric_stats["loss"]
     assert stats.last == trial.last_result["loss"]
@@ -202,7 +202,7 @@ def test_commands_show_all_of_a_killed_run_and_write_nothing(
     assert "1 interrupted" in (tmp_path / "report.html").read_text()
 
 
-def test_the_next_run_records_what_a_killed_one_did_not(killed: Path) -> None:
+def test_the_next_run_records_results_that_a_killed_one_did_not(killed: Path) -> None:
     assert len(losses_on_record(killed)) < REPORTS
 
     grid = tune.Tuner.restore(

@@ -1,4 +1,4 @@
-"""Whatever surroundings a run inherits from its starter, its trials do what they should."""
+"""Trials work in all surroundings that a run may inherit from its starter."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def closed(*fds: int) -> Callable[[Path], contextlib.AbstractContextManager[dict
 
 @contextlib.contextmanager
 def readers_gone(folder: Path) -> Iterator[dict[str, Any]]:
-    """Nobody reads what the run prints."""
+    """Closes the reading ends of the run's output."""
     read_fd, write_fd = os.pipe()
     os.close(read_fd)
     yield {"stdout": write_fd, "stderr": write_fd}
@@ -86,7 +86,7 @@ def directory_removed(folder: Path) -> Iterator[dict[str, Any]]:
 SURROUNDINGS: dict[str, Any] = {
     "signals ignored and blocked": signals,
     "no standard descriptors": closed(0, 1, 2),
-    "nobody reads": readers_gone,
+    "output without a reader": readers_gone,
     "terminal gone": terminal_gone,
     "disk full": disk_full,
     "no working directory": directory_removed,
@@ -131,7 +131,7 @@ def test_any_standard_descriptor_may_be_closed(tmp_path: Path, fds: tuple[int, .
     with closed(*fds)(tmp_path) as options:
         check(outcome(tmp_path, "template", options), "template")
     database = tmp_path / "results" / "sweep" / "experiment.db"
-    # What was printed has not gone into a file that took the descriptor's place.
+    # The output has not gone into a file that took the descriptor's place.
     assert b"a line of" not in database.read_bytes()
 
 

@@ -198,7 +198,7 @@ def test_sigterm_from_outside_unwinds_user_code_and_is_named(
 def leaves_a_pool_open(config: dict[str, Any]) -> dict[str, Any]:
     from concurrent.futures import ProcessPoolExecutor
 
-    # Kept by a module, as joblib keeps its own: nobody shuts it down.
+    # Kept by a module, as joblib keeps its own, and never shut down.
     tempfile.kept_pool = pool = ProcessPoolExecutor(1)  # type: ignore[attr-defined]
     return {"three": pool.submit(abs, -3).result()}
 

@@ -1,6 +1,6 @@
 """A script without a guard, run by a test with a start method as its argument.
 
-It is imported by nobody: all that it defines belongs to ``__main__``.
+No module imports it: all that it defines belongs to ``__main__``.
 """
 
 # Without types, as users write scripts.

@@ -1,6 +1,6 @@
 """A script without a guard, run by a test: its trials open process pools of all kinds.
 
-It is imported by nobody: all that it defines belongs to ``__main__``.
+No module imports it: all that it defines belongs to ``__main__``.
 """
 
 # Without types, as users write scripts.

@@ -1,4 +1,4 @@
-"""How a function trainable comes to its end, whatever it does about it."""
+"""Function trainables end in time, also if they resist."""
 
 from __future__ import annotations
 

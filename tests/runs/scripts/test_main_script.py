@@ -37,7 +37,7 @@ print(json.dumps(grid[0].metrics))
 
 @pytest.fixture(scope="module", params=START_METHODS)
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What the script says, and where it ran."""
+    """Returns the output of the script, and its directory."""
     cwd = tmp_path_factory.mktemp("script")
     script = cwd / "scripts" / "sweep.py"
     script.parent.mkdir()
@@ -59,7 +59,7 @@ def test_a_worker_runs_code_of_every_kind(told: Any, kind: str, value: int) -> N
 
 
 @pytest.mark.parametrize(("kind", "value"), [("partial", 5), ("bound method", 6)])
-def test_a_worker_can_pickle_what_wrapped_code_of_main_refers_to(
+def test_a_worker_can_pickle_objects_that_wrapped_code_of_main_refers_to(
     told: Any, kind: str, value: int
 ) -> None:
     assert told[kind]["value"] == value
@@ -104,7 +104,7 @@ def test_a_script_from_standard_input_runs_in_workers(tmp_path: Path, start_meth
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
-def test_relative_entries_of_the_search_path_stay_what_they_were(
+def test_relative_entries_of_the_search_path_keep_their_meaning(
     tmp_path: Path, start_method: str
 ) -> None:
     (tmp_path / "lib").mkdir()
@@ -115,7 +115,7 @@ def test_relative_entries_of_the_search_path_stay_what_they_were(
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
-def test_modules_in_the_current_directory_do_not_shadow_what_workers_need(
+def test_modules_in_the_current_directory_do_not_shadow_modules_of_workers(
     tmp_path: Path, start_method: str
 ) -> None:
     (tmp_path / "here").mkdir()
