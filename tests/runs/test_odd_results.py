@@ -139,9 +139,7 @@ def test_a_result_that_log_result_spoils_is_checked_as_well(tmp_path: Path, exec
 
 
 @pytest.mark.parametrize("verbose", [0, 1, 2])
-def test_a_huge_integer_fails_its_trial_with_every_reader_of_results(
-    tmp_path: Path, verbose: int
-) -> None:
+def test_a_huge_integer_fails_its_trial_at_every_verbosity(tmp_path: Path, verbose: int) -> None:
     def train(config: dict[str, Any]) -> None:
         for _ in range(4):
             tune.report({"loss": 10**400 if config["i"] == 1 else 1.0, "i": config["i"]})
