@@ -34,6 +34,11 @@ from tests.controller.settings import make_settings
 # How a worker can end that has been told to stop, or dies.
 FINISHES, KILLED, KILLED_LATE = "finishes", "killed", "killed late"
 FATES = (FINISHES, KILLED, KILLED_LATE)
+FAULTS_OF_PORTS = (
+    "its worker could not be started",
+    "its directory could not be prepared",
+    "the run could not carry out",
+)
 
 
 def make_controller(
@@ -107,6 +112,11 @@ class Disk(SimulationLog):
         require(is_free, "a worker is where it is tidied")
         self.checkpoints.setdefault(trial.trial_id, set()).intersection_update(recorded)
         self.half_written.discard(trial.trial_id)
+
+    def write_error(self, trial: Trial, time_s: float) -> None:
+        """Lets no fault of the ports themselves pass for a failure of a trial."""
+        text = str(trial.error)
+        require(not any(f"because {what}" in text for what in FAULTS_OF_PORTS), text)
 
     def commit(self, trial_id: str, index: int) -> str:
         trial = self.trials[trial_id]
