@@ -58,7 +58,8 @@ class RunConfig:
         callbacks: Called at each step of a trial's life.
         progress_reporter: Shows progress instead of the built-in output.
         if_exists: What to do if there is an experiment of that name: ``"add"`` adds a run to it
-            and warns, ``"error"`` raises an error, ``"resume"`` goes on with its latest run.
+            and warns, ``"error"`` raises an error, ``"resume"`` goes on with its latest run. If
+            there is none, the run begins in each case.
         log_to_file: Send each trial's output to files in its directory: True (``stdout`` and
             ``stderr``), one name for both, or a pair of names.
 

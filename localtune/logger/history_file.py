@@ -27,7 +27,7 @@ from localtune.utils.files import write_file
 # Called for the results on record, oldest first, each with its config.
 History: TypeAlias = "Callable[[], Iterable[dict[str, Any]]]"
 
-# What tells a file from another one, and whether something was written to it.
+# (device, inode, size) of a file: they tell it from others, and whether bytes were added.
 _Look: TypeAlias = "tuple[int, int, int]"
 
 
