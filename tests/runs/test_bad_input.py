@@ -199,7 +199,9 @@ def test_a_file_in_place_of_the_storage_path_is_named(tmp_path: Path, below: str
     (tmp_path / "file").write_text("mine")
     path = f"{tmp_path}/file{below}"
     for name in ("run", None):
-        with pytest.raises(StorageError, match=r"storage_path must be a directory .*Choose") as caught:
+        with pytest.raises(
+            StorageError, match=r"storage_path must be a directory .*Choose"
+        ) as caught:
             make_tuner(reporting, Path(path), name=name)
         assert f"a part of it is a file ({tmp_path}/file)" in str(caught.value)
     assert (tmp_path / "file").read_text() == "mine"
@@ -209,7 +211,9 @@ def test_a_file_in_place_of_the_storage_path_is_named(tmp_path: Path, below: str
 def test_a_storage_path_that_cannot_be_written_is_named(name: str | None) -> None:
     # Also root may not create anything there.
     where = Path("/proc/1/nowhere") if sys.platform == "linux" else Path("/dev/null/nowhere")
-    with pytest.raises(StorageError, match=r"storage_path must be a directory .*cannot be used") as caught:
+    with pytest.raises(
+        StorageError, match=r"storage_path must be a directory .*cannot be used"
+    ) as caught:
         make_tuner(reporting, where, name=name)
     assert isinstance(caught.value, OSError)
 
