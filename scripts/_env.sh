@@ -1,4 +1,4 @@
-# Shared by scripts/test, scripts/lint and .ci/run, which source it. Defines:
+# Shared by .ci/run and the commands in scripts/, which source it. Defines:
 #   repo                                  the checkout's directory
 #   die MESSAGE...                        print an error and end
 #   find_python [3.12 | COMMAND | PATH]   set python to an interpreter that can be used

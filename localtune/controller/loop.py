@@ -120,8 +120,8 @@ class ExperimentLoop:
         self.was_interrupted = True
         if is_interrupted:
             self._notices.warn(
-                "Interrupted: running steps may finish, within limits. Press Ctrl-C again to "
-                "end now."
+                "Interrupted: the workers are stopped; results of the steps in progress are not "
+                "kept. Press Ctrl-C again to end now."
             )
             wanted = self._state.interrupt()
         else:

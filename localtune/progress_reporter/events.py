@@ -13,6 +13,7 @@ from localtune.progress_reporter.values import (
     metric_of,
     metric_text,
     parameters_text,
+    start_iterations_of,
     trained_s_of,
     trial_label,
 )
@@ -116,9 +117,10 @@ def _details(event: TrialEvent, metric: str | None, with_file: bool) -> list[str
     trial, kind = event.trial, event.kind
     if kind is EventKind.STARTED:
         return [parameters_text(trial)]
-    iterations = iterations_of(trial)
     if kind is EventKind.RESUMED:
-        return [f"after {count(iterations, 'iteration')}" if iterations else "from the start"]
+        done = start_iterations_of(trial)
+        return [f"after {count(done, 'iteration')}" if done else "from the start"]
+    iterations = iterations_of(trial)
     progress = [
         count(iterations, "iteration") if iterations is not None else "no results",
         metric_text(metric, metric_of(trial, metric)) if metric is not None else "",

@@ -112,6 +112,13 @@ def iterations_of(trial: Trial) -> int | None:
     return value if isinstance(value, int) else None
 
 
+def start_iterations_of(trial: Trial) -> int | None:
+    """Returns the number of iterations at the checkpoint that a trial starts from; None without."""
+    point = trial.resume_point
+    value = point.tracked.metrics.get(TRAINING_ITERATION) if point is not None else None
+    return value if isinstance(value, int) else None
+
+
 def trained_s_of(trial: Trial) -> float:
     """Returns the seconds that a trial has trained so far."""
     return as_number(trial.last_result.get(TIME_TOTAL_S)) or trial.run_time_s

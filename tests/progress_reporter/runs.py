@@ -6,11 +6,13 @@ import dataclasses
 import io
 from typing import Any, TextIO
 
+from localtune.checkpoint import Checkpoint
 from localtune.error import TrialTaskError
 from localtune.progress_reporter.console import ConsoleOutput
 from localtune.progress_reporter.facts import RunFacts
 from localtune.progress_reporter.machine import MachineLoad, MachineMeter
 from localtune.testing import ManualClock
+from localtune.trial.checkpoint_history import StartPoint, TrackedCheckpoint
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 
@@ -37,6 +39,13 @@ def make_trial(number: int = 0, **options: Any) -> Trial:
 def report(trial: Trial, iteration: int, **metrics: Any) -> dict[str, Any]:
     """A result, as the controller hands it on."""
     return {**metrics, "training_iteration": iteration, "time_total_s": iteration * 1.5}
+
+
+def save(trial: Trial, iteration: int) -> None:
+    """Gives a trial a checkpoint that it starts from."""
+    metrics = {"training_iteration": iteration}
+    tracked = TrackedCheckpoint(Checkpoint(f"{trial.path}/checkpoint"), metrics, index=0)
+    trial.start_point = StartPoint(tracked, owner_id=trial.trial_id)
 
 
 def ended_trial(number: int = 0, status: Status = Status.TERMINATED, **metrics: Any) -> Trial:

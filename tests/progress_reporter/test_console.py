@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from localtune.trial.status import Status
-from tests.progress_reporter.runs import Run, ended_trial, make_trial, report, user_error
+from tests.progress_reporter.runs import Run, ended_trial, make_trial, report, save, user_error
 from tests.progress_reporter.screen import FakeTerminal
 
 
@@ -110,6 +110,7 @@ def test_pauses_and_returns_of_trials_are_shown() -> None:
     trial = run.start()
     run.result(trial, 3, loss=0.5)
     run.pause(trial)
+    save(trial, iteration=3)
     run.step(1)
     run.step(1)
     run.start(trial)
@@ -132,7 +133,8 @@ def test_trials_of_an_earlier_session_count_as_progress() -> None:
 def test_a_trial_that_goes_on_where_an_earlier_session_left_it_is_resumed() -> None:
     run = Run()
     trial = run.add(make_trial())
-    trial.last_result = {"training_iteration": 4}
+    trial.last_result = {"training_iteration": 5}
+    save(trial, iteration=4)
     run.start(trial)
 
     assert run.lines == ["00:00:00 t00000 resumed  after 4 iterations"]
