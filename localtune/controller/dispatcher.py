@@ -29,25 +29,25 @@ class Dispatcher:
     A fault on behalf of one trial fails that trial. Any other fault ends the run in good order.
 
     Args:
-        state: Gives the instructions, and is told of faults.
+        controller: Gives the instructions, and is told of faults.
         ports: Through which they are carried out.
 
     Attributes:
         iteration: Number of the loop's turn; callbacks are told.
     """
 
-    def __init__(self, state: Controller, ports: Ports) -> None:
+    def __init__(self, controller: Controller, ports: Ports) -> None:
         self.iteration = 0
-        self._state = state
-        self._trials = state.trials  # Grows while the run goes on.
-        self._trial_of_worker = state.record.trial_of
+        self._controller = controller
+        self._trials = controller.trials  # Grows while the run goes on.
+        self._trial_of_worker = controller.record.trial_of
         self._records = ports.records
         self._notices = ports.notices
         self._files = ports.files
         self._executor = ports.executor
         self._unstartable: dict[str, TrialError] = {}  # {trial id: why it cannot start}
         self._failing: set[str] = set()  # ids of trials whose failure is being carried out
-        preparation = TrialPreparation(state, ports)
+        preparation = TrialPreparation(controller, ports)
         self._methods: dict[type[instructions.Instruction], Callable[[Any], None]] = {
             instructions.PrepareTrial: preparation.prepare,
             instructions.TidyTrial: lambda each: preparation.tidy(each.trial),
@@ -142,7 +142,7 @@ class Dispatcher:
             self._notices.warn(warning_of(error, trial))
         else:
             self._failing.add(trial.trial_id)
-            self.carry_out(self._state.fail_trial(trial, error))
+            self.carry_out(self._controller.fail_trial(trial, error))
             self._failing.discard(trial.trial_id)
 
     def _end_run(self, error: CallbackError | StorageError) -> None:
@@ -151,8 +151,8 @@ class Dispatcher:
 
     def _abort(self, error: BaseException, cause: BaseException | None) -> None:
         error.__cause__ = cause if cause is not error else error.__cause__
-        if self._state.error is None:
-            self.carry_out(self._state.abort(error))
+        if self._controller.error is None:
+            self.carry_out(self._controller.abort(error))
 
     # -- workers ----------------------------------------------------------------------------------
 
@@ -183,13 +183,13 @@ class Dispatcher:
         """
         trial, worker_id = instruction.trial, instruction.worker_id
         if is_of_the_run(fault, trial.experiment_path):
-            self.carry_out(self._state.forget_worker(worker_id))
+            self.carry_out(self._controller.forget_worker(worker_id))
             raise fault
         if isinstance(fault, (WorkerStartError, UnpicklableConfigError)):
             error: TuneError = fault
         else:
             error = error_of_fault(fault, trial, _what_failed(instruction, fault))
-        self.carry_out(self._state.fail_start(worker_id, error))
+        self.carry_out(self._controller.fail_start(worker_id, error))
 
     def _reset_worker(self, instruction: instructions.ResetWorker) -> None:
         if not self._may_start(instruction):
@@ -197,7 +197,7 @@ class Dispatcher:
         try:
             assignment = assignment_of(instruction.trial, instruction.slot.environment)
         except UnpicklableConfigError as error:
-            self.carry_out(self._state.fail_start(instruction.worker_id, error))
+            self.carry_out(self._controller.fail_start(instruction.worker_id, error))
         else:
             self._executor.send(instruction.worker_id, messages.Reset(assignment))
 
@@ -209,12 +209,12 @@ class Dispatcher:
         """
         trial, worker_id = instruction.trial, instruction.worker_id
         error = self._unstartable.pop(trial.trial_id, None)
-        if self._state.trial_of(worker_id) is not trial:
+        if self._controller.trial_of(worker_id) is not trial:
             if isinstance(instruction, instructions.StartWorker):
-                self.carry_out(self._state.forget_worker(worker_id))
+                self.carry_out(self._controller.forget_worker(worker_id))
             return False
         if error is not None:
-            self.carry_out(self._state.fail_start(worker_id, error))
+            self.carry_out(self._controller.fail_start(worker_id, error))
         return error is None
 
     def _stop_worker(self, instruction: instructions.StopWorker) -> None:

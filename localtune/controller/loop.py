@@ -30,20 +30,20 @@ class ExperimentLoop:
     """Runs an experiment to its end: a real one, one in this process, or a simulated one.
 
     Args:
-        state: Decides.
+        controller: Decides.
         ports: Through which its instructions are carried out; the executor must be open.
 
     Attributes:
         was_interrupted: Whether the run was asked to end early.
     """
 
-    def __init__(self, state: Controller, ports: Ports) -> None:
-        self._state = state
-        self._trials = state.trials  # Grows while the run goes on.
+    def __init__(self, controller: Controller, ports: Ports) -> None:
+        self._controller = controller
+        self._trials = controller.trials  # Grows while the run goes on.
         self._records = ports.records
         self._notices = ports.notices
         self._executor = ports.executor
-        self._dispatcher = Dispatcher(state, ports)
+        self._dispatcher = Dispatcher(controller, ports)
         self._hears_begin = ports.notices.wants("on_step_begin")
         self._hears_end = ports.notices.wants("on_step_end")
         self._time_passes = ports.executor.abilities.real_time
@@ -55,7 +55,7 @@ class ExperimentLoop:
         """Runs until all is done, interrupted, or failed.
 
         Args:
-            first: The instructions of the state's first :meth:`advance`.
+            first: The instructions of the controller's first :meth:`advance`.
 
         Raises:
             KeyboardInterrupt: if interrupted for the second time; workers are killed.
@@ -68,20 +68,20 @@ class ExperimentLoop:
                     self._dispatcher.tell_turn("on_step_begin")
                 if self._interrupt_asked or self._end_asked:
                     self._serve_signals()
-                if self._state.is_done:
+                if self._controller.is_done:
                     break
                 self._turn()
             self._dispatcher.write_all()
-            self._state.close()
+            self._controller.close()
         except BaseException:
             self._records.rescue_results()
             raise
 
     def _turn(self) -> None:
-        state, dispatcher = self._state, self._dispatcher
+        controller, dispatcher = self._controller, self._dispatcher
         for event in self._executor.wait(self._timeout_s()):
-            dispatcher.carry_out(state.handle(event))
-        if wanted := state.advance():
+            dispatcher.carry_out(controller.handle(event))
+        if wanted := controller.advance():
             dispatcher.carry_out(wanted)
         dispatcher.write()
         dispatcher.iteration += 1
@@ -90,9 +90,9 @@ class ExperimentLoop:
         self._notices.tick(self._trials)
 
     def _timeout_s(self) -> float | None:
-        if self._state.has_work:
+        if self._controller.has_work:
             return 0.0
-        seconds_left = self._state.seconds_left()
+        seconds_left = self._controller.seconds_left()
         if not self._time_passes:
             return seconds_left  # virtual time jumps: no person watches it pass
         limits = [HEARTBEAT_S, seconds_left, self._records.seconds_left()]
@@ -115,7 +115,7 @@ class ExperimentLoop:
         is_interrupted, self._interrupt_asked = self._interrupt_asked, False
         if not is_interrupted:
             self._end_asked = False
-        if self._state.is_ending:
+        if self._controller.is_ending:
             return
         self.was_interrupted = True
         if is_interrupted:
@@ -123,12 +123,12 @@ class ExperimentLoop:
                 "Interrupted: the workers are stopped; results of the steps in progress are not "
                 "kept. Press Ctrl-C again to end now."
             )
-            wanted = self._state.interrupt()
+            wanted = self._controller.interrupt()
         else:
             self._notices.warn(
                 "Told to end: running trials are checkpointed first, for "
                 f"{END_GRACE_S:g} s at most."
             )
-            wanted = self._state.wind_down(END_GRACE_S)
-        self._dispatcher.carry_out([*wanted, *self._state.advance()])
+            wanted = self._controller.wind_down(END_GRACE_S)
+        self._dispatcher.carry_out([*wanted, *self._controller.advance()])
         self._dispatcher.write()

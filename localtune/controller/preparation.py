@@ -15,12 +15,12 @@ class TrialPreparation:
     """Prepares the directories of trials, and tidies them up.
 
     Args:
-        state: It is told of damaged checkpoints.
+        controller: It is told of damaged checkpoints.
         ports: The files and records of the run.
     """
 
-    def __init__(self, state: Controller, ports: Ports) -> None:
-        self._state = state
+    def __init__(self, controller: Controller, ports: Ports) -> None:
+        self._controller = controller
         self._files = ports.files
         self._records = ports.records
         self._notices = ports.notices
@@ -60,7 +60,7 @@ class TrialPreparation:
             damage = self._files.damage(point.tracked)
             if not damage:
                 break
-            self._state.drop_resume_point(trial)
+            self._controller.drop_resume_point(trial)
             has_dropped = True
             self._notices.warn(
                 f"{trial}: the checkpoint {point.tracked.checkpoint.path} is damaged ({damage}); "

@@ -97,7 +97,7 @@ def run_experiment(
     with RunStorage(spec, directory) as storage, _searching(parts, executor):
         found = take_up(spec, parts, storage.earlier, directory.resume)
         settings = make_settings(spec, directory.path, parts.scheduler, parts.seed)
-        state = Controller(
+        controller = Controller(
             settings,
             parts.searcher,
             parts.scheduler,
@@ -109,7 +109,7 @@ def run_experiment(
         callbacks = CallbackList(all_callbacks(spec.run_config.callbacks, output))
         if storage.earlier is not None:
             restore_callbacks(callbacks, storage.earlier)
-        run = _Run(spec, parts, executor, state, callbacks, output, started)
+        run = _Run(spec, parts, executor, controller, callbacks, output, started)
         db = run.carry_out(program, storage, found)
         return run.conclude(db)
 
@@ -151,7 +151,7 @@ class _Run:
     spec: RunSpec
     parts: RunParts
     executor: Executor
-    state: Controller
+    controller: Controller
     callbacks: CallbackList
     output: Output
     started: float
@@ -187,7 +187,7 @@ class _Run:
                 )
                 notices = RunNotices(self.callbacks, self.output)
                 ports = Ports(records, notices, storage.files, self.executor)
-                self.loop = ExperimentLoop(self.state, ports)
+                self.loop = ExperimentLoop(self.controller, ports)
                 with signals_handled(self.loop) as self.end_signals:
                     self.loop.run(first)
         finally:
@@ -201,10 +201,10 @@ class _Run:
         Raises:
             TuneError: if the run cannot be carried out.
         """
-        self.state.adopt(found.trials)
-        first = self.state.advance()
-        if self.state.error is not None:
-            raise self.state.error
+        self.controller.adopt(found.trials)
+        first = self.controller.advance()
+        if self.controller.error is not None:
+            raise self.controller.error
         return first
 
     def conclude(self, db: ExperimentDB) -> RunOutcome:
@@ -217,19 +217,19 @@ class _Run:
             TuneError: if the run failed.
             SystemExit: if a signal ended it.
         """
-        state = self.state
+        controller = self.controller
         assert self.loop is not None
-        if state.error is not None:
-            raise opened_error(state.error) or state.error
-        if state.is_stopper_spent:
+        if controller.error is not None:
+            raise opened_error(controller.error) or controller.error
+        if controller.is_stopper_spent:
             # A run that is taken up again starts with new stop conditions.
             db.put("stopper", None)
         db.put("ended_well", True)
         if self.end_signals:
             # The exit code of a program that a signal has ended.
             raise SystemExit(128 + self.end_signals[0])
-        mark_interrupted(state.trials)
-        return RunOutcome(state.trials, self.loop.was_interrupted)
+        mark_interrupted(controller.trials)
+        return RunOutcome(controller.trials, self.loop.was_interrupted)
 
     @contextlib.contextmanager
     def _executor_open(self, program: bytes) -> Iterator[None]:
@@ -249,12 +249,14 @@ class _Run:
             raise error_of_callback(error) from error.__cause__
 
     def _end_output(self) -> None:
-        state, loop = self.state, self.loop
+        controller, loop = self.controller, self.loop
         try:
             # Before the loop begins, no trial is on record.
-            self.callbacks.end(state.trials if loop is not None else [])
+            self.callbacks.end(controller.trials if loop is not None else [])
         except CallbackError as error:
-            state.abort(error_of_callback(error))
+            controller.abort(error_of_callback(error))
         if loop is not None:
             elapsed_s = self.executor.clock.monotonic() - self.started
-            self.output.summary(state.trials, interrupted=loop.was_interrupted, elapsed_s=elapsed_s)
+            self.output.summary(
+                controller.trials, interrupted=loop.was_interrupted, elapsed_s=elapsed_s
+            )

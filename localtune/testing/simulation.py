@@ -146,7 +146,7 @@ def simulate(
     )
     with _same_ids():
         parts = build(spec)
-        state = Controller(
+        controller = Controller(
             make_settings(spec, _NOWHERE, parts.scheduler, parts.seed),
             parts.searcher,
             parts.scheduler,
@@ -154,15 +154,15 @@ def simulate(
             executor,
             executor.clock,
         )
-        check = state.validate if validate else None
+        check = controller.validate if validate else None
         log = SimulationLog(executor.clock, executor.forget_checkpoint, metric, check)
         executor.open(b"")
-        ExperimentLoop(state, Ports(log, log, log, executor)).run(state.advance())
+        ExperimentLoop(controller, Ports(log, log, log, executor)).run(controller.advance())
         executor.close()
-    if state.error is not None:
-        raise state.error
+    if controller.error is not None:
+        raise controller.error
     return result_of(
-        state.trials,
+        controller.trials,
         log.events,
         mode,
         trained_s=log.trained_s,

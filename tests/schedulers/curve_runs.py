@@ -61,7 +61,7 @@ class CurveRun:
             keep_in_memory=True,
         )
         self._watched = _Watched(scheduler)
-        self._state = Controller(
+        self._controller = Controller(
             make_settings(max_concurrent_trials=limit or None, max_failures=max_failures),
             searcher,
             self._watched,
@@ -71,13 +71,13 @@ class CurveRun:
         )
         clock, forget = self._executor.clock, self._executor.forget_checkpoint
         log = SimulationLog(clock, forget, "score", None)
-        self._loop = ExperimentLoop(self._state, Ports(log, log, log, self._executor))
-        self._watched.record = self._state.record
+        self._loop = ExperimentLoop(self._controller, Ports(log, log, log, self._executor))
+        self._watched.record = self._controller.record
         self._executor.open(b"")
         self.log = self._watched.log
         self.reached = self._watched.reached
-        self.trials = self._state.trials
-        self.view = self._state._deciders.view
+        self.trials = self._controller.trials
+        self.view = self._controller._deciders.view
 
     @property
     def scheduler(self) -> TrialScheduler:
@@ -90,7 +90,7 @@ class CurveRun:
 
     @property
     def running(self) -> list[Trial]:
-        workers = self._state.record.workers
+        workers = self._controller.record.workers
         return [each for each in self.trials if workers.of_trial(each) is not None]
 
     def run(self, max_steps: int = 10_000) -> CurveRun:
@@ -105,10 +105,10 @@ class CurveRun:
     def step(self) -> bool:
         """Takes the run on to the next result; returns whether there is one."""
         count = len(self.log)
-        while len(self.log) == count and not self._state.is_done:
+        while len(self.log) == count and not self._controller.is_done:
             self._loop._turn()
-        if self._state.error is not None:
-            raise self._state.error
+        if self._controller.error is not None:
+            raise self._controller.error
         return len(self.log) > count
 
     def settle(self) -> None:
@@ -118,7 +118,7 @@ class CurveRun:
 
     def fail(self, trial: Trial) -> None:
         """Lets the worker of a running trial die."""
-        worker = self._state.record.workers.of_trial(trial)
+        worker = self._controller.record.workers.of_trial(trial)
         assert worker is not None
         failures = trial.num_failures
         self._executor.stop_worker(worker.worker_id, "the test says so", force=True)
