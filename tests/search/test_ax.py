@@ -95,7 +95,7 @@ def test_parameters_in_the_form_of_the_service_interface() -> None:
 
 
 def test_further_arguments_are_those_of_ax() -> None:
-    with pytest.raises(TypeError, match="It got initialisation_budget"):
+    with pytest.raises(TypeError, match="but got initialisation_budget"):
         search_with(initialisation_budget=4)
 
 
@@ -133,7 +133,7 @@ def test_arguments_that_contradict_a_client_are_refused() -> None:
         AxSearch(ax_client=3)
     with pytest.raises(ValueError, match="must have an experiment and an objective"):
         AxSearch(ax_client=client_with(None))
-    with pytest.raises(ValueError, match="leave out space, metric"):
+    with pytest.raises(ValueError, match="Leave out space, metric"):
         AxSearch(ax_client=client_with("loss"), mode="min")
 
 
