@@ -59,7 +59,7 @@ class Result:
     path: str | None = None
     best_checkpoints: list[tuple[Checkpoint, dict[str, Any]]] = field(default_factory=list)
 
-    # Whether the experiment is read though another user could have written it. No field.
+    # Whether to read an experiment that another user could have written. Not a dataclass field.
     _trust = False
 
     @classmethod
