@@ -7,6 +7,8 @@ Importing this package imports nothing else: each name is looked up when it is f
 
 from __future__ import annotations
 
+import sys as _sys
+
 from localtune._version import __version__
 
 # Type checkers assume that it is true. The module `typing` would be most of the import time.
@@ -148,3 +150,20 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+class _OldImports:
+    """Is asked for modules below localtune that no other finder has, and finds none.
+
+    It says what to write if scripts for earlier releases of Ray Tune import the module.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        if name.startswith("localtune."):
+            from localtune.old_names.imports import refuse_old_import
+
+            refuse_old_import(name)
+
+
+_sys.meta_path.append(_OldImports)

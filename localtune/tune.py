@@ -16,6 +16,7 @@ from localtune.config.spec import RunSpec
 from localtune.config.sync import SyncConfig
 from localtune.config.tune import TuneConfig
 from localtune.error import TuneError
+from localtune.old_names.arguments import old_arguments
 from localtune.running.build import check_executor
 from localtune.running.directory import directory_of
 from localtune.running.experiment import Experiment, spec_with
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _DEFAULT_VERBOSE = 2
 
 
+@old_arguments("tune.run")
 def run(
     run_or_experiment: Any,
     *,
@@ -76,7 +78,6 @@ def run(
     checkpoint_freq: int = 0,
     checkpoint_at_end: bool = False,
     chdir_to_trial_dir: Any = None,
-    local_dir: str | None = None,
 ) -> ExperimentAnalysis:
     """Runs an experiment; :class:`~localtune.Tuner` is the same with named configs.
 
@@ -123,7 +124,6 @@ def run(
         checkpoint_freq: Deprecated, use ``checkpoint_config``.
         checkpoint_at_end: Deprecated, use ``checkpoint_config``.
         chdir_to_trial_dir: Raises; use the environment variable ``RAY_CHDIR_TO_TRIAL_DIR``.
-        local_dir: Raises; use ``storage_path``.
 
     Returns:
         The trials and their results.
@@ -132,7 +132,7 @@ def run(
         TuneError: if the run failed, or a trial failed and ``raise_on_failed_trial`` is set.
         ValueError: for a value that makes no sense.
     """
-    _refuse_removed(chdir_to_trial_dir, local_dir)
+    _refuse_removed(chdir_to_trial_dir)
     if config is not None and not isinstance(config, Mapping):
         raise ValueError(f"config must be a dict, but got {config!r}.")
     resume_config, if_exists = _taking(resume, resume_config, if_exists)
@@ -354,14 +354,12 @@ def parse_resume(resume: bool | str | None) -> ResumeConfig | None:
     return config
 
 
-def _refuse_removed(chdir_to_trial_dir: Any, local_dir: Any) -> None:
+def _refuse_removed(chdir_to_trial_dir: Any) -> None:
     if chdir_to_trial_dir is not None:
         raise DeprecationWarning(
             "chdir_to_trial_dir is not supported: set the environment variable "
             "RAY_CHDIR_TO_TRIAL_DIR=0 to keep trials in the original working directory."
         )
-    if local_dir is not None:
-        raise DeprecationWarning(f"local_dir={local_dir!r} is not supported: use storage_path.")
 
 
 def _with_deprecated(

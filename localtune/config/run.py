@@ -13,6 +13,7 @@ from localtune.config.checkpoint import CheckpointConfig
 from localtune.config.checks import config_of
 from localtune.config.failure import FailureConfig
 from localtune.config.sync import SyncConfig
+from localtune.old_names.arguments import old_arguments_of_class
 from localtune.utils.files import current_directory
 from localtune.utils.remote_store import (
     checked_filesystem,
@@ -37,6 +38,7 @@ DEFAULT_STORAGE_PATH = "~/localtune_results"
 _MAX_NAME_BYTES = 255
 
 
+@old_arguments_of_class("RunConfig")
 @dataclass
 class RunConfig:
     """How a run is carried out and stored.
@@ -79,15 +81,9 @@ class RunConfig:
     callbacks: Sequence[CallbackLike] | None = None
     progress_reporter: ReporterLike | None = None
     log_to_file: bool | str | tuple[str | None, str | None] = False
-    local_dir: str | None = None
     if_exists: str = "add"
 
     def __post_init__(self) -> None:
-        if self.local_dir is not None:
-            raise DeprecationWarning(
-                f"RunConfig(local_dir={self.local_dir!r}) is not supported: "
-                "pass the directory as storage_path."
-            )
         self.storage_path = resolve_storage_path(self.storage_path, self.storage_filesystem)
         if self.verbose is None:
             self.verbose = 1

@@ -15,6 +15,7 @@ from localtune.config.spec import RunSpec
 from localtune.config.sync import SyncConfig
 from localtune.config.tune import TuneConfig
 from localtune.error import TuneError
+from localtune.old_names.arguments import old_arguments
 from localtune.registry import get_trainable_cls
 from localtune.running.directory import directory_of
 from localtune.running.specify import check_spec, specify
@@ -59,6 +60,7 @@ class Experiment:
         ValueError: for a value that makes no sense.
     """
 
+    @old_arguments("Experiment")
     def __init__(
         self,
         name: str | None,
@@ -79,10 +81,7 @@ class Experiment:
         export_formats: str | list[str] | None = None,
         max_failures: int = 0,
         restore: str | os.PathLike[str] | None = None,
-        local_dir: str | None = None,
     ) -> None:
-        if local_dir is not None:
-            raise DeprecationWarning("Experiment(local_dir=...): use storage_path instead.")
         self.run_spec = specify(
             run,
             config,

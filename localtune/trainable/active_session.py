@@ -134,11 +134,12 @@ def current_session() -> Session | None:
     return None if threading.current_thread() is threading.main_thread() else _running[0]
 
 
-def session_or_warning(function_name: str) -> Session | None:
+def session_or_warning(function_name: str, stacklevel: int = 3) -> Session | None:
     """Returns the current session for a public function, or warns.
 
     Args:
         function_name: Name of the public function.
+        stacklevel: Number of the caller whose line the warning shows.
 
     Returns:
         The session. Without one, None; the first call for each function also warns.
@@ -151,6 +152,6 @@ def session_or_warning(function_name: str) -> Session | None:
             "threads that it starts. (A Trainable class returns its metrics from step(), and "
             "has trial_id, trial_name and logdir.)",
             UserWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
     return session

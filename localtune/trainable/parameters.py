@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from localtune.error import TuneError
+from localtune.trainable.preparation import with_preparation
 
 
 class _Holder:
@@ -78,12 +79,14 @@ def dumps_with_parameters(obj: Any, name: str = "The trainable") -> bytes:
         TypeError: if the object cannot be pickled; the message names the variable that is the
             cause.
     """
-    from localtune.utils.serialization import dumps
+    from localtune.utils.serialization import dumps_by_value, explain_unpicklable
 
     before = _mode.includes_values
     _mode.includes_values = True
     try:
-        return dumps(obj, name)
+        return dumps_by_value(with_preparation(obj))
+    except Exception as error:
+        raise TypeError(explain_unpicklable(obj, name)) from error
     finally:
         _mode.includes_values = before
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from localtune.checkpoint import Checkpoint
+from localtune.old_names.arguments import old_report
 from localtune.trainable.active_session import session_or_warning
 from localtune.trainable.context import TuneContext
 
 __all__ = ["TuneContext", "get_checkpoint", "get_context", "report"]
 
 
+@old_report
 def report(metrics: dict[str, Any], *, checkpoint: Checkpoint | None = None) -> None:
     """Reports the metrics, and optionally a checkpoint, of one iteration of a function trainable.
 
@@ -34,7 +36,7 @@ def report(metrics: dict[str, Any], *, checkpoint: Checkpoint | None = None) -> 
         ...     for epoch in range(10):
         ...         tune.report({"loss": config["lr"] / (epoch + 1)})
     """
-    session = session_or_warning("report")
+    session = session_or_warning("report", stacklevel=4)
     if session is None:
         return
     if not isinstance(metrics, dict):

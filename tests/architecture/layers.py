@@ -3,6 +3,7 @@
     V values      T trainable     W worker        D decisions (search, schedulers, stoppers)
     S storage     O outputs       X execution     C controller
     R run         A analysis      K kit           I integration with other libraries
+    M stand-in for Ray (nothing imports it; the pickles of trainables under it refer to it)
     F faces       modules of re-exports under the paths that users type
     P programs    each is a layer of its own: programs never import each other
 
@@ -25,6 +26,7 @@ LAYER_OF = {
     "localtune.clock": "V",
     "localtune.config": "V",
     "localtune.error": "V",
+    "localtune.old_names": "V",
     "localtune.resources": "V",
     "localtune.result": "V",
     "localtune.trial": "V",
@@ -48,6 +50,7 @@ LAYER_OF = {
     "localtune.examples": "K",
     "localtune.testing": "K",
     "localtune.integration": "I",
+    "localtune.compat": "M",
     "localtune.experiment": "F",
     "localtune.result_grid": "F",
     "localtune.tools": "P commands",
@@ -98,6 +101,7 @@ MAY_IMPORT = {
     "K": {*_BELOW_RUN, "R", "A", "I", "F", "K"},
     "I": {"V", "T", "D", "O", "R", "A", "I"},
     "F": {*_BELOW_RUN, "R", "A", "F"},
+    "M": {*_BELOW_RUN, "R", "A", "I", "F", "M"},
     "P commands": _PROGRAM,
     "P cli": {*_PROGRAM, "P cli", "I"},
     "P report": {*_PROGRAM, "P report"},

@@ -127,7 +127,7 @@ def test_a_bad_argument_is_named(option: dict[str, Any], problem: str) -> None:
 
 def test_local_dir_is_gone() -> None:
     with pytest.raises(DeprecationWarning, match="storage_path"):
-        tune.Experiment("mine", reporting, local_dir="/x")
+        tune.Experiment("mine", reporting, local_dir="/x")  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,71 @@
+"""Installs the shim in a process, and in the processes that load its trainables."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+
+from localtune.compat.finder import ShimFinder
+from localtune.compat.notes import Notes
+from localtune.old_names import use as old
+from localtune.trainable import preparation
+
+_RAY = "localtune.compat.ray"
+
+
+def install() -> None:
+    """Makes ``ray``, ``ray.tune``, ``ray.train`` and ``ray.air`` mean localtune.
+
+    This process and its workers are affected, and nothing else. A second call has no effect. If
+    the real Ray is installed, it is neither loaded nor changed.
+
+    Raises:
+        ImportError: if the real Ray has been imported already.
+
+    Example:
+        >>> import localtune.compat
+        >>> localtune.compat.install()  # doctest: +SKIP
+        >>> from ray import tune        # doctest: +SKIP
+    """
+    if _is_installed():
+        return
+    _refuse_real_ray()
+    notes = Notes.in_new_directory()
+    _install(notes)
+
+
+def install_in_loading_process(notes_directory: str) -> None:
+    """Installs the shim in a process that loads a trainable of a process with the shim.
+
+    Args:
+        notes_directory: Where the processes of a run keep which notes they have shown.
+    """
+    if not _is_installed():
+        _refuse_real_ray()
+        _install(Notes(notes_directory))
+
+
+def _install(notes: Notes) -> None:
+    from localtune.compat import translate
+
+    sys.meta_path.insert(0, ShimFinder())
+    translate.register()
+    old.note = notes.show
+    preparation.prepare = functools.partial(install_in_loading_process, notes.directory)
+
+
+def _is_installed() -> bool:
+    return any(isinstance(each, ShimFinder) for each in sys.meta_path)
+
+
+def _refuse_real_ray() -> None:
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.__name__ != _RAY:
+        where = os.path.dirname(getattr(ray, "__file__", None) or "unknown")
+        raise ImportError(
+            f"The real Ray has been imported already, from {where}, so localtune cannot stand in "
+            "for it. Call localtune.compat.install() before the first import of ray, or run the "
+            "script with python -m localtune.compat SCRIPT.",
+            name="ray",
+        )

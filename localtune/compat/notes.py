@@ -1,0 +1,53 @@
+"""Notes on old names: one for each name, in all processes of a run together."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+
+from localtune.old_names.table import OLD_NAMES
+from localtune.utils.messages import say
+
+
+class Notes:
+    """Shows what to write instead of old names.
+
+    The process that creates the file of a note shows it; a file holds no text.
+
+    Args:
+        directory: Directory for the files; if it is gone, no note is shown.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self._seen: set[str] = set()
+
+    @classmethod
+    def in_new_directory(cls) -> Notes:
+        """Returns notes in a temporary directory, which is removed when this process ends."""
+        directory = tempfile.mkdtemp(prefix="localtune_notes_")
+        atexit.register(_remove, directory, os.getpid())
+        return cls(directory)
+
+    def show(self, name: str) -> None:
+        """Shows the note on an old name, unless a process has shown it.
+
+        Args:
+            name: Name in the table of old names.
+        """
+        if name in self._seen:
+            return
+        self._seen.add(name)
+        index = list(OLD_NAMES).index(name)
+        try:
+            os.close(os.open(os.path.join(self.directory, str(index)), os.O_CREAT | os.O_EXCL))
+        except OSError:
+            return
+        say(f"localtune.compat: {OLD_NAMES[name].advice()}")
+
+
+def _remove(directory: str, pid: int) -> None:
+    if os.getpid() == pid:
+        shutil.rmtree(directory, ignore_errors=True)

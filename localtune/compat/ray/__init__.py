@@ -1,0 +1,5 @@
+"""Stands for ``ray``."""
+
+from __future__ import annotations
+
+from localtune.compat.finder import RAY_VERSION as __version__  # noqa: F401

@@ -1,0 +1,25 @@
+"""Old attributes and methods of classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localtune.old_names import use as old
+
+
+class OldAttribute:
+    """Stands for an attribute or method of earlier releases, in the body of a class.
+
+    Without ``localtune.compat``, access raises ``AttributeError`` with what to write. With it, the
+    value is that of the descriptor that is registered under the same name.
+
+    Args:
+        name: Name in the table, such as ``Result.log_dir``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        old.use(self._name, AttributeError)
+        return old.translations[self._name].__get__(instance, owner)
