@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from typing import Any
 
 from localtune.logger import LoggerCallback
@@ -90,8 +90,8 @@ def undeclared(package: str, base: type) -> set[str]:
     """
     classes: set[type] = set()
     declared: set[type] = set()
-    for each in iter_modules(import_module(package).__path__):
-        module = import_module(f"{package}.{each.name}")
+    for each in walk_packages(import_module(package).__path__, f"{package}."):
+        module = import_module(each.name)
         values = [value for value in vars(module).values() if inspect.isclass(value)]
         classes |= {value for value in values if value.__module__ == module.__name__}
         declared |= {

@@ -46,9 +46,9 @@ from localtune.controller.workers import WorkerTable
 from localtune.error import LocaltuneInternalError, TrialError, TuneError
 from localtune.execution.executor import Exited, Replied, WorkerEvent
 from localtune.execution.slots import Placement
-from localtune.schedulers.trial_scheduler import TrialScheduler
+from localtune.schedulers.base import TrialScheduler
 from localtune.search.search_algorithm import SearchAlgorithm
-from localtune.stopper.stopper import Stopper
+from localtune.stopper.base import Stopper
 from localtune.trial.trial import Trial
 
 

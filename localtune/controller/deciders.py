@@ -9,10 +9,10 @@ from localtune.controller.shutdown import Shutdown
 from localtune.controller.view import SchedulerView
 from localtune.controller.workers import CONTINUE, NOOP, PAUSE, STOP
 from localtune.error import TuneError
-from localtune.schedulers.trial_scheduler import TrialScheduler
+from localtune.schedulers.base import TrialScheduler
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.search.suggestion import Suggestion
-from localtune.stopper.stopper import Stopper
+from localtune.stopper.base import Stopper
 from localtune.trial.trial import Trial
 
 

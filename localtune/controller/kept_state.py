@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from localtune.callback import CallbackList
-from localtune.schedulers.trial_scheduler import TrialScheduler
+from localtune.schedulers.base import TrialScheduler
 from localtune.search.search_algorithm import SearchAlgorithm
-from localtune.stopper.stopper import Stopper
+from localtune.stopper.base import Stopper
 from localtune.trial.trial import Trial
 from localtune.utils.messages import get_logger
 

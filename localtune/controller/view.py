@@ -43,7 +43,7 @@ class SchedulerView:
         requests: The requests that wait, oldest first. The controller removes those that it
             carries out.
         is_stuck: Whether the run stands still; see
-            :class:`~localtune.schedulers.trial_scheduler.TuneController`.
+            :class:`~localtune.schedulers.base.TuneController`.
     """
 
     def __init__(

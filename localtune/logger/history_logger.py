@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from localtune.logger.append_file import AppendFile, OpenFiles
+from localtune.logger.base import LoggerCallback
 from localtune.logger.history_file import History, HistoryFile
-from localtune.logger.logger import LoggerCallback
 from localtune.utils.messages import get_logger
 
 if TYPE_CHECKING:

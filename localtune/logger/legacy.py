@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from localtune.logger.logger import LoggerCallback
+from localtune.logger.base import LoggerCallback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

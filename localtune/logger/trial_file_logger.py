@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic
 
 from localtune.logger.append_file import F, OpenFiles
-from localtune.logger.logger import LoggerCallback
+from localtune.logger.base import LoggerCallback
 
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial

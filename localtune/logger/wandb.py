@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExtraMissingError
 from localtune.logger.background import Background
-from localtune.logger.logger import LoggerCallback
+from localtune.logger.base import LoggerCallback
 from localtune.result import CONFIG_PREFIX, TRAINING_ITERATION
 from localtune.trial.status import Status
 from localtune.utils.dicts import flatten_dict

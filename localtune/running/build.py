@@ -18,8 +18,8 @@ from localtune.schedulers import FIFOScheduler, TrialScheduler, create_scheduler
 from localtune.search.rng import derive_seed
 from localtune.search.search_algorithm import SearchAlgorithm, searcher_name
 from localtune.search.search_generator import as_search_algorithm
+from localtune.stopper.base import Stopper
 from localtune.stopper.coerce import as_stopper
-from localtune.stopper.stopper import Stopper
 
 
 @dataclass

@@ -12,7 +12,7 @@ from localtune.error import TuneError
 from localtune.registry import get_trainable_cls
 from localtune.resources import resource_dict_to_pg_factory
 from localtune.result import MAX_PENDING_VARIABLE, REPEAT_SEED_VARIABLE
-from localtune.schedulers.trial_scheduler import TrialScheduler
+from localtune.schedulers.base import TrialScheduler
 from localtune.trainable.function_trainable import FunctionTrainable
 from localtune.utils.timing import date_str
 

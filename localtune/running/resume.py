@@ -28,7 +28,7 @@ from localtune.storage.trial_record import take_result
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from localtune.stopper.stopper import Stopper
+    from localtune.stopper.base import Stopper
     from localtune.trial.trial import Trial
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from localtune.schedulers.async_hyperband import (
         AsyncHyperBandScheduler as AsyncHyperBandScheduler,
     )
+    from localtune.schedulers.base import TrialScheduler as TrialScheduler
     from localtune.schedulers.create import create_scheduler as create_scheduler
     from localtune.schedulers.fifo import FIFOScheduler as FIFOScheduler
     from localtune.schedulers.hb_bohb import HyperBandForBOHB as HyperBandForBOHB
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from localtune.schedulers.resource_changing_scheduler import (
         ResourceChangingScheduler as ResourceChangingScheduler,
     )
-    from localtune.schedulers.trial_scheduler import TrialScheduler as TrialScheduler
 
 _MODULES = {
     "ASHAScheduler": "schedulers.async_hyperband",
@@ -43,7 +43,7 @@ _MODULES = {
     "PopulationBasedTraining": "schedulers.pbt",
     "PopulationBasedTrainingReplay": "schedulers.pbt_replay",
     "ResourceChangingScheduler": "schedulers.resource_changing_scheduler",
-    "TrialScheduler": "schedulers.trial_scheduler",
+    "TrialScheduler": "schedulers.base",
     "create_scheduler": "schedulers.create",
 }
 

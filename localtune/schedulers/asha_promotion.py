@@ -17,7 +17,7 @@ from localtune.schedulers.rungs import Rung
 from localtune.trial.status import Status
 
 if TYPE_CHECKING:
-    from localtune.schedulers.trial_scheduler import TuneController
+    from localtune.schedulers.base import TuneController
     from localtune.trial.trial import Trial
 
 

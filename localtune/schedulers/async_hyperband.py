@@ -12,7 +12,7 @@ from localtune.schedulers.rungs import Rung, milestones
 from localtune.utils.text import did_you_mean
 
 if TYPE_CHECKING:
-    from localtune.schedulers.trial_scheduler import TuneController
+    from localtune.schedulers.base import TuneController
     from localtune.trial.trial import Trial
 
 __all__ = ["ASHAScheduler", "AsyncHyperBandScheduler"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from localtune.schedulers.trial_scheduler import TrialScheduler
+from localtune.schedulers.base import TrialScheduler
 from localtune.utils.calls import make_by_name
 from localtune.utils.found_classes import FoundClasses
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from localtune.schedulers.trial_scheduler import TrialScheduler, TuneController
+from localtune.schedulers.base import TrialScheduler, TuneController
 from localtune.trial.status import Status
 
 if TYPE_CHECKING:

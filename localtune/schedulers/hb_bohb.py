@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from localtune.schedulers.base import TuneController
 from localtune.schedulers.bracket import Bracket, BracketSize
 from localtune.schedulers.hyperband import HyperBandScheduler
-from localtune.schedulers.trial_scheduler import TuneController
 from localtune.trial.status import Status
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from localtune.result import TRAINING_ITERATION
+from localtune.schedulers.base import TuneController
 from localtune.schedulers.bracket import Bracket, BracketSize, band_sizes
 from localtune.schedulers.metric_scheduler import MetricScheduler, check_number
-from localtune.schedulers.trial_scheduler import TuneController
 from localtune.trial.status import Status
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from localtune.schedulers.metric_scheduler import (
 from localtune.trial.status import Status
 
 if TYPE_CHECKING:
-    from localtune.schedulers.trial_scheduler import TuneController
+    from localtune.schedulers.base import TuneController
     from localtune.trial.trial import Trial
 
 __all__ = ["MedianStoppingRule"]

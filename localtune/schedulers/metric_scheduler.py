@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.config.checks import check_metric_and_mode
 from localtune.result import DEFAULT_METRIC
+from localtune.schedulers.base import TuneController
 from localtune.schedulers.fifo import FIFOScheduler
-from localtune.schedulers.trial_scheduler import TuneController
 from localtune.trial.status import Status
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.numeric import is_real

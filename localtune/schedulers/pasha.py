@@ -13,7 +13,7 @@ from localtune.schedulers.metric_scheduler import WORST
 from localtune.schedulers.rungs import Rung, quantile
 
 if TYPE_CHECKING:
-    from localtune.schedulers.trial_scheduler import TuneController
+    from localtune.schedulers.base import TuneController
     from localtune.trial.trial import Trial
 
 __all__ = ["PASHAScheduler"]

@@ -7,9 +7,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from localtune.result import TRAINING_ITERATION
+from localtune.schedulers.base import TuneController
 from localtune.schedulers.fifo import FIFOScheduler
 from localtune.schedulers.policy_log import Exploit
-from localtune.schedulers.trial_scheduler import TuneController
 from localtune.search.variant_generator import format_vars
 from localtune.trial.experiment_tag import original_tag, perturbed_tag
 from localtune.utils.json_encode import dumps

@@ -24,11 +24,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from localtune.result import TRAINING_ITERATION
+from localtune.schedulers.base import TuneController
 from localtune.schedulers.explore import fill_in, values_of
 from localtune.schedulers.metric_scheduler import MetricScheduler, check_range, is_another_waiting
 from localtune.schedulers.policy_log import Exploit, PolicyLog
 from localtune.schedulers.population import CloneRequest, Member, quantiles
-from localtune.schedulers.trial_scheduler import TuneController
 from localtune.search.variant_generator import format_vars
 from localtune.trial.experiment_tag import original_tag, perturbed_tag
 from localtune.trial.status import Status

@@ -19,7 +19,7 @@ from localtune.trial.status import Status
 from localtune.utils.dicts import unflattened_lookup
 
 if TYPE_CHECKING:
-    from localtune.schedulers.trial_scheduler import TuneController
+    from localtune.schedulers.base import TuneController
     from localtune.trial.trial import Trial
 
 # Sums of fractions have rounding errors: 0.1 + 0.2 is above 0.3.

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from localtune.resources import PlacementGroupFactory, ResourcePool, request_of
+from localtune.schedulers.base import TrialScheduler, TuneController
 from localtune.schedulers.fifo import FIFOScheduler
 from localtune.schedulers.resource_allocation import (
     DistributeResources as DistributeResources,
@@ -22,7 +23,6 @@ from localtune.schedulers.resource_allocation import (
 from localtune.schedulers.resource_allocation import (
     DistributeResourcesToTopJob as DistributeResourcesToTopJob,
 )
-from localtune.schedulers.trial_scheduler import TrialScheduler, TuneController
 from localtune.trial.status import Status
 from localtune.utils.messages import warn
 

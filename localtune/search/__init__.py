@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from localtune._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from localtune.search.base import Searcher as Searcher
     from localtune.search.basic_variant import BasicVariantGenerator as BasicVariantGenerator
     from localtune.search.concurrency_limiter import ConcurrencyLimiter as ConcurrencyLimiter
     from localtune.search.create import create_searcher as create_searcher
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from localtune.search.sample import grid_search as grid_search
     from localtune.search.search_algorithm import SearchAlgorithm as SearchAlgorithm
     from localtune.search.search_generator import SearchGenerator as SearchGenerator
-    from localtune.search.searcher import Searcher as Searcher
     from localtune.search.suggestion import Suggestion as Suggestion
 
 __all__ = [
@@ -39,7 +39,7 @@ _MODULES = {
     "Repeater": "search.repeater",
     "SearchAlgorithm": "search.search_algorithm",
     "SearchGenerator": "search.search_generator",
-    "Searcher": "search.searcher",
+    "Searcher": "search.base",
     "Suggestion": "search.suggestion",
     "create_searcher": "search.create",
     "grid_search": "search.sample",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from localtune.search.searcher import Searcher
+from localtune.search.base import Searcher
 from localtune.search.wrapper import SearcherWrapper
 
 _Ending: TypeAlias = "tuple[dict[str, Any] | None, bool]"  # (last result, whether it failed)

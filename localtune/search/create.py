@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from localtune.search.base import Searcher
 from localtune.search.search_algorithm import SearchAlgorithm
-from localtune.search.searcher import Searcher
 from localtune.utils.calls import make_by_name
 from localtune.utils.found_classes import FoundClasses
 

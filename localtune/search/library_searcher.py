@@ -13,8 +13,8 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from localtune.search.base import Searcher
 from localtune.search.rng import derive_seed
-from localtune.search.searcher import Searcher
 from localtune.search.space_searcher import SpaceSearcher
 from localtune.search.variables import as_domain
 from localtune.utils.best import is_number

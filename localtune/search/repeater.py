@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from localtune.search.searcher import Searcher
+from localtune.search.base import Searcher
 from localtune.search.wrapper import SearcherWrapper
 from localtune.utils.best import is_number
 from localtune.utils.messages import get_logger

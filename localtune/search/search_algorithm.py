@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from localtune.search.searcher import Searcher
+from localtune.search.base import Searcher
 from localtune.search.suggestion import Suggestion
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from localtune.config.checks import check_num_samples
+from localtune.search.base import Searcher, load_snapshot, snapshot
 from localtune.search.basic_variant import PREFIX_VARIABLE, BasicVariantGenerator
 from localtune.search.concurrency_limiter import ConcurrencyLimiter
 from localtune.search.containers import CONTAINERS, Path, children, path_text
@@ -25,7 +26,6 @@ from localtune.search.presets import can_give
 from localtune.search.repeater import TRIAL_INDEX
 from localtune.search.rng import derive_seed
 from localtune.search.search_algorithm import SearchAlgorithm, searcher_name
-from localtune.search.searcher import Searcher, load_snapshot, snapshot
 from localtune.search.space import SearchSpace
 from localtune.search.suggestion import Suggestion
 from localtune.search.variables import as_domain
@@ -55,7 +55,7 @@ class SearchGenerator(SearchAlgorithm):
         searcher: The searcher.
 
     Example:
-        >>> from localtune.search.searcher import Searcher
+        >>> from localtune.search.base import Searcher
         >>> class Fixed(Searcher):
         ...     def suggest(self, trial_id):
         ...         return {"lr": 0.1}

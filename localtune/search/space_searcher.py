@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from localtune.result import DEFAULT_METRIC
+from localtune.search.base import Searcher
 from localtune.search.containers import Path
 from localtune.search.convert import ConvertedSpace, has_variables, variables_of
-from localtune.search.searcher import Searcher
 from localtune.utils.best import is_number
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from localtune.search.searcher import (
+from localtune.search.base import (
     Searcher,
     TrialEvent,
     inner_snapshot,

@@ -5,13 +5,13 @@ This package exports a fixed list of names. Any other stopper is imported from i
 
 from __future__ import annotations
 
+from localtune.stopper.base import Stopper
 from localtune.stopper.combined import CombinedStopper
 from localtune.stopper.dict_stopper import DictStopper
 from localtune.stopper.experiment_plateau import ExperimentPlateauStopper
 from localtune.stopper.function_stopper import FunctionStopper
 from localtune.stopper.maximum_iteration import MaximumIterationStopper
 from localtune.stopper.noop import NoopStopper
-from localtune.stopper.stopper import Stopper
 from localtune.stopper.timeout import TimeoutStopper
 from localtune.stopper.trial_plateau import TrialPlateauStopper
 from localtune.stopper.trial_timeout import TrialTimeoutStopper

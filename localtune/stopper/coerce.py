@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from localtune.stopper.base import Stopper
 from localtune.stopper.combined import CombinedStopper
 from localtune.stopper.dict_stopper import DictStopper
 from localtune.stopper.function_stopper import FunctionStopper
 from localtune.stopper.noop import NoopStopper
-from localtune.stopper.stopper import Stopper
 
 
 def as_stopper(stop: Any) -> Stopper:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from localtune.error import TuneError
+from localtune.stopper.base import Stopper
 from localtune.stopper.missing_keys import MISSING, MissingKeys, value_of
-from localtune.stopper.stopper import Stopper
 from localtune.utils.dicts import flatten_dict
 
 __all__ = ["DictStopper"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from localtune.stopper.stopper import Stopper
+from localtune.stopper.base import Stopper
 
 __all__ = ["FunctionStopper"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from localtune.stopper.stopper import Stopper
+from localtune.stopper.base import Stopper
 
 __all__ = ["NoopStopper"]
 

@@ -6,8 +6,8 @@ import datetime
 from typing import Any
 
 from localtune.clock import Clock, SystemClock
+from localtune.stopper.base import Stopper
 from localtune.stopper.seconds import seconds_of
-from localtune.stopper.stopper import Stopper
 
 __all__ = ["TimeoutStopper"]
 

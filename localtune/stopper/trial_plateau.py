@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from localtune.stopper.base import Stopper
 from localtune.stopper.missing_keys import MISSING, MissingKeys, value_of
 from localtune.stopper.spread import standard_deviation
-from localtune.stopper.stopper import Stopper
 
 __all__ = ["TrialPlateauStopper"]
 

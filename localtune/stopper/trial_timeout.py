@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from localtune.result import TIME_TOTAL_S
+from localtune.stopper.base import Stopper
 from localtune.stopper.missing_keys import MISSING, MissingKeys, value_of
 from localtune.stopper.seconds import seconds_of
-from localtune.stopper.stopper import Stopper
 
 __all__ = ["TrialTimeoutStopper"]
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from localtune.error import ExtraMissingError, TuneError
-from localtune.schedulers.trial_scheduler import TrialScheduler
+from localtune.schedulers.base import TrialScheduler
 from localtune.search.sample import uniform
 from localtune.testing.scheduler_problems import METRIC, Curve, Problem, Run, WatchedScheduler
 from localtune.testing.simulation import simulate

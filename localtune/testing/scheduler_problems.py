@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from localtune.controller.kept_state import dump, load
 from localtune.error import TuneError
 from localtune.execution.simulated_host import SimulatedCrash
-from localtune.schedulers.trial_scheduler import TrialScheduler, TuneController
+from localtune.schedulers.base import TrialScheduler, TuneController
 from localtune.trial.status import Status
 
 if TYPE_CHECKING:

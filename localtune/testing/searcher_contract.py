@@ -16,10 +16,10 @@ import pickle
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from localtune.search.base import Searcher
 from localtune.search.presets import can_give
 from localtune.search.sample import choice, grid_search, loguniform, randint, sample_from, uniform
 from localtune.search.search_generator import SearchGenerator
-from localtune.search.searcher import Searcher
 from localtune.search.suggestion import Suggestion
 
 METRIC = "loss"

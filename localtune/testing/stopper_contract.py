@@ -20,7 +20,7 @@ from typing import Any
 
 from localtune.controller.kept_state import dump, load
 from localtune.error import ExtraMissingError
-from localtune.stopper.stopper import Stopper
+from localtune.stopper.base import Stopper
 from localtune.testing.simulation import simulate
 from localtune.trial.status import Status
 

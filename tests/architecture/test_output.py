@@ -15,7 +15,7 @@ ALLOWED = {
     # A text of its own, for whoever forks in a trial.
     "localtune.worker.main": {"sys.stderr.write"},
     # The level of another library's logger.
-    "localtune.search.ax": {"logging.getLogger"},
+    "localtune.search.ax.ax_search": {"logging.getLogger"},
     # Trials that print, to see where that goes.
     "localtune.testing.executor_contract": {"print"},
 }

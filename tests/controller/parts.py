@@ -20,7 +20,7 @@ from localtune.resources import resource_dict_to_pg_factory
 from localtune.schedulers import FIFOScheduler
 from localtune.search import BasicVariantGenerator
 from localtune.stopper import NoopStopper
-from localtune.stopper.stopper import Stopper
+from localtune.stopper.base import Stopper
 from localtune.testing import ManualClock
 from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.status import Status

@@ -22,7 +22,7 @@ from localtune.result import SHOULD_CHECKPOINT
 from localtune.schedulers import FIFOScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.stopper import NoopStopper
-from localtune.stopper.stopper import Stopper
+from localtune.stopper.base import Stopper
 from localtune.testing import ManualClock
 from localtune.testing.simulation import SimulationLog
 from localtune.trial.checkpoint_history import TrackedCheckpoint

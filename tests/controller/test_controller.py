@@ -23,7 +23,7 @@ from localtune.execution.executor import Exited, Replied, WorkerExit
 from localtune.resources import PlacementGroupFactory
 from localtune.schedulers import FIFOScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
-from localtune.stopper.stopper import Stopper
+from localtune.stopper.base import Stopper
 from localtune.testing import ManualClock
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial

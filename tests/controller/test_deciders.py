@@ -8,7 +8,7 @@ import pytest
 
 from localtune.error import TuneError
 from localtune.schedulers import FIFOScheduler
-from localtune.stopper.stopper import Stopper
+from localtune.stopper.base import Stopper
 from localtune.trial.status import Status
 from tests.controller.parts import Parts
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from localtune.controller.endings import Endings
 from localtune.controller.workers import PAUSE, Phase
-from localtune.stopper.stopper import Stopper
+from localtune.stopper.base import Stopper
 from localtune.trial.status import Status
 from tests.controller.parts import Parts
 

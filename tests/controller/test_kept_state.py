@@ -12,7 +12,7 @@ from localtune.controller.kept_state import KeptState, dump, load
 from localtune.schedulers import FIFOScheduler
 from localtune.search import BasicVariantGenerator
 from localtune.stopper import MaximumIterationStopper, NoopStopper
-from localtune.stopper.stopper import Stopper
+from localtune.stopper.base import Stopper
 from localtune.trial.trial import Trial
 
 

@@ -11,7 +11,7 @@ from localtune.controller.loop import ExperimentLoop
 from localtune.controller.ports import Ports
 from localtune.execution.simulated import SimulatedExecutor
 from localtune.result import RESULT_DUPLICATE
-from localtune.schedulers.trial_scheduler import TrialScheduler
+from localtune.schedulers.base import TrialScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.stopper import NoopStopper
 from localtune.testing.simulation import SimulationLog

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from localtune.checkpoint import Checkpoint
-from localtune.schedulers.trial_scheduler import TrialScheduler
+from localtune.schedulers.base import TrialScheduler
 from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial

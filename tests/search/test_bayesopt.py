@@ -7,8 +7,8 @@ import pytest
 
 import localtune as tune
 from localtune.error import SearchSpaceError
+from localtune.search.base import Searcher
 from localtune.search.bayesopt import BayesOptSearch
-from localtune.search.searcher import Searcher
 from localtune.testing.searcher_contract import SearcherContract
 from tests.search.adapters import run_tuner
 

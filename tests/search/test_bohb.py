@@ -11,8 +11,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 import localtune as tune
 from localtune.error import ExtraMissingError, SearchSpaceError
+from localtune.search.base import Searcher
 from localtune.search.bohb import TuneBOHB
-from localtune.search.searcher import Searcher
 from localtune.testing.searcher_contract import SearcherContract
 
 pytestmark = pytest.mark.slow

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from localtune.search.base import Searcher
 from localtune.search.concurrency_limiter import ConcurrencyLimiter
 from localtune.search.optuna import OptunaSearch
-from localtune.search.searcher import Searcher
 from localtune.testing.searcher_contract import SearcherContract
 
 

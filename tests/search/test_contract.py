@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from localtune.search.searcher import Searcher
+from localtune.search.base import Searcher
 from localtune.testing.searcher_contract import SearcherContract
 from localtune.utils.found_classes import FoundClasses
 from tests.contracts import default_suites, has_suite, undeclared

@@ -9,8 +9,8 @@ from hyperopt import hp, space_eval
 
 import localtune as tune
 from localtune.error import SearchSpaceError
+from localtune.search.base import Searcher, load_snapshot, snapshot
 from localtune.search.hyperopt import HyperOptSearch
-from localtune.search.searcher import Searcher, load_snapshot, snapshot
 from localtune.testing.searcher_contract import SearcherContract
 from tests.search.adapters import run_tuner
 

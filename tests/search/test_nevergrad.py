@@ -8,8 +8,8 @@ import pytest
 
 import localtune as tune
 from localtune.error import SearchSpaceError
+from localtune.search.base import Searcher, load_snapshot, snapshot
 from localtune.search.nevergrad import NevergradSearch
-from localtune.search.searcher import Searcher, load_snapshot, snapshot
 from localtune.testing.searcher_contract import SearcherContract
 from tests.search.adapters import run_tuner
 

@@ -18,9 +18,9 @@ from optuna.trial import TrialState
 
 import localtune as tune
 from localtune.error import SearchSpaceError
+from localtune.search.base import Searcher
 from localtune.search.optuna import OptunaSearch
 from localtune.search.search_generator import SearchGenerator
-from localtune.search.searcher import Searcher
 from localtune.testing.searcher_contract import SearcherContract, Session
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial

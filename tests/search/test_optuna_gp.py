@@ -9,8 +9,8 @@ import optuna
 import pytest
 
 import localtune as tune
+from localtune.search.base import Searcher
 from localtune.search.optuna import OptunaSearch
-from localtune.search.searcher import Searcher
 from localtune.testing.searcher_contract import SearcherContract
 from tests.search.adapters import run_tuner
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from localtune.search.base import Searcher
 from localtune.search.concurrency_limiter import ConcurrencyLimiter
 from localtune.search.optuna import OptunaSearch
 from localtune.search.repeater import TRIAL_INDEX, Repeater
-from localtune.search.searcher import Searcher
 from localtune.testing.searcher_contract import SearcherContract
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from localtune.search.base import Searcher
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.search.concurrency_limiter import ConcurrencyLimiter
 from localtune.search.sample import choice, grid_search, randint, sample_from, uniform
 from localtune.search.search_generator import SearchGenerator, as_search_algorithm
-from localtune.search.searcher import Searcher
 
 
 class Listed(Searcher):

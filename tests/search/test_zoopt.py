@@ -9,7 +9,7 @@ from zoopt import ValueType
 
 import localtune as tune
 from localtune.error import SearchSpaceError
-from localtune.search.searcher import Searcher
+from localtune.search.base import Searcher
 from localtune.search.zoopt import ZOOptSearch
 from localtune.testing.searcher_contract import SearcherContract
 from tests.search.adapters import run_tuner

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from localtune.search.searcher import Searcher, load_snapshot, snapshot
+from localtune.search.base import Searcher, load_snapshot, snapshot
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 

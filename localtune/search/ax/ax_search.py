@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from localtune.error import ExtraMissingError, SearchSpaceError
+from localtune.search.base import Searcher
 from localtune.search.convert import ConvertedSpace, Parameter
 from localtune.search.library_searcher import LibrarySearcher
 from localtune.search.native import NativeSpace, known_part, plain
 from localtune.search.sample import choice, lograndint, loguniform, randint, uniform
-from localtune.search.searcher import Searcher
 from localtune.search.shapes import Numbers, Options
 from localtune.utils.numeric import is_real
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from localtune.error import ExtraMissingError, SearchSpaceError
+from localtune.search.base import Searcher
 from localtune.search.convert import ConvertedSpace, Parameter, has_variables
 from localtune.search.library_searcher import LibrarySearcher
 from localtune.search.sample import uniform
-from localtune.search.searcher import Searcher
 from localtune.search.shapes import Numbers
 
 __all__ = ["BayesOptSearch"]

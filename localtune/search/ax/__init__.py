@@ -1,0 +1,7 @@
+"""Search with Ax (extra ``ax``)."""
+
+from __future__ import annotations
+
+from localtune.search.ax.ax_search import AxSearch
+
+__all__ = ["AxSearch"]

@@ -1,0 +1,7 @@
+"""Search with the model of BOHB (extra ``optuna``)."""
+
+from __future__ import annotations
+
+from localtune.search.bohb.bohb_search import TuneBOHB
+
+__all__ = ["TuneBOHB"]
