@@ -99,7 +99,8 @@ MAY_IMPORT = {
     "R": {*_BELOW_RUN, "R", "A"},
     "A": {"V", "S", "A"},
     "K": {*_BELOW_RUN, "R", "A", "I", "F", "K"},
-    "I": {"V", "T", "D", "O", "R", "A", "I"},
+    # The launcher of Hydra sets the options of the executor.
+    "I": {"V", "T", "D", "O", "R", "A", "I", "localtune.execution.local_process"},
     "F": {*_BELOW_RUN, "R", "A", "F"},
     "M": {*_BELOW_RUN, "R", "A", "I", "F", "M"},
     "P commands": _PROGRAM,

@@ -27,7 +27,10 @@ DISTRIBUTION_OF = {
     "PIL": "pillow",
     "ax": "ax-platform",
     "bayes_opt": "bayesian-optimization",
+    "hydra": "hydra-core",
     "mlflow": "mlflow-skinny",
+    # It comes with Hydra, whose configurations are its objects.
+    "omegaconf": "hydra-core",
     "pytorch_lightning": "lightning",
     "sklearn": "scikit-learn",
     "yaml": "PyYAML",

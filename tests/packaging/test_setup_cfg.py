@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[2]
 SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
 EXTRAS = SETUP["options.extras_require"]
+# Where the files of the namespace package `hydra_plugins` are.
+HYDRA_PLUGINS = ROOT / SETUP["options"]["package_dir"].rpartition("hydra_plugins = ")[2]
 
 # What only those who develop localtune install, and what its own run time never imports.
 # Not tested with their lowest versions: what tests need themselves, and what is too large.
@@ -30,7 +32,7 @@ NOT_FOR_LOWEST = {
 # Not for every user: see the remarks in setup.cfg. Of the libraries that localtune reports to or
 # from, each user has at most one or two.
 NOT_IN_ALL = NOT_FOR_LOWEST | {"all", "demo", "nevergrad"}
-NOT_IN_ALL |= {"lightgbm", "mlflow", "wandb", "xgboost"}
+NOT_IN_ALL |= {"hydra", "lightgbm", "mlflow", "wandb", "xgboost"}
 
 
 def requirements(text: str) -> dict[str, str]:
@@ -90,8 +92,18 @@ def test_each_minor_version_since_the_oldest_is_named() -> None:
 
 def test_every_folder_with_code_is_a_package() -> None:
     folders = {path.parent for path in (ROOT / "localtune").rglob("*.py")}
+    # A namespace, which other packages put files into, must not have that file.
+    folders.remove(HYDRA_PLUGINS)
 
     assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+def test_the_plugin_for_hydra_stands_where_the_entry_point_says() -> None:
+    entry_points = SETUP["options.entry_points"]["hydra.plugins"]
+    (module, name), *_ = re.findall(r"= hydra_plugins\.(\w+):(\w+)$", entry_points, re.MULTILINE)
+
+    assert sorted(path.name for path in HYDRA_PLUGINS.glob("*.py")) == [f"{module}.py"]
+    assert f"\nclass {name}(Launcher):" in (HYDRA_PLUGINS / f"{module}.py").read_text("utf-8")
 
 
 @pytest.mark.parametrize("data", ["py.typed", "tools/report/assets/*"])

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -116,13 +117,26 @@ class Launcher(ABC):
         """Ends the processes of the launcher itself. All workers must have ended."""
 
     def _settings(self) -> dict[str, Any]:
-        here = current_directory() or os.sep
         return {
             "program": self.program.path,
             "private_dir": self.program.private_dir,
             "preload": self.program.preload,
             "parent_pid": os.getpid(),
-            "sys_path": [os.path.join(here, entry) for entry in sys.path],
+            "sys_path": search_path(),
             "argv": list(sys.argv),
             "open_files": users_limit(),
         }
+
+
+def search_path() -> list[str]:
+    """Returns ``sys.path`` for a process that works in another directory."""
+    here = current_directory() or os.sep
+    return [_absolute(entry, here) for entry in sys.path]
+
+
+def _absolute(entry: str, here: str) -> str:
+    path = os.path.join(here, entry)
+    # Editable installations find namespace packages by an entry that is no path: a hook takes it.
+    if not os.path.exists(path) and pkgutil.get_importer(entry) is not None:
+        return entry
+    return path

@@ -1,0 +1,1 @@
+"""A launcher for Hydra: ``hydra/launcher=localtune``. Needs the extra ``hydra``."""
