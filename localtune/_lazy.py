@@ -19,17 +19,26 @@ def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]
         modules: {name: module that defines it}, with the module's name below ``localtune``.
 
     Returns:
-        A function that imports the module of a name, and keeps the value in the package.
+        A function that imports the module of a name, and keeps the value in the package. It also
+        imports a module of the package itself, so that ``schedulers.pbt.PopulationBasedTraining``
+        needs no import of ``schedulers.pbt``.
     """
 
     def look_up(name: str) -> Any:
         import sys
         from importlib import import_module
 
-        if name not in modules:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f"localtune.{modules[name]}"), name)
-        setattr(sys.modules[package], name, value)
-        return value
+        if name in modules:
+            value = getattr(import_module(f"localtune.{modules[name]}"), name)
+            setattr(sys.modules[package], name, value)
+            return value
+        if not name.startswith("_"):
+            module = f"{package}.{name}"
+            try:
+                return import_module(module)
+            except ModuleNotFoundError as error:
+                if error.name != module:
+                    raise
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return look_up

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from localtune.error import TuneError
+from localtune.trainable.function_trainable import wrap_function
 from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import is_function_trainable as _is_function_trainable
-from localtune.trainable.util import wrap_function
 from localtune.utils.messages import warn
 from localtune.utils.serialization import dumps
 
@@ -20,6 +20,7 @@ _NAMELESS = "DEFAULT"
 
 _trainables: dict[str, type[Trainable]] = {}
 _env_creators: dict[str, Callable[..., Any]] = {}
+_input_creators: dict[str, Callable[..., Any]] = {}
 
 
 def register_trainable(name: str, trainable: Any, warn: bool = True) -> None:
@@ -69,6 +70,41 @@ def register_env(name: str, env_creator: Callable[..., Any]) -> None:
     if not callable(env_creator):
         raise TypeError(f"env_creator must be callable, but got {env_creator!r}.")
     _env_creators[name] = env_creator
+
+
+def register_input(name: str, input_creator: Callable[..., Any]) -> None:
+    """Registers a creator of input data under a name.
+
+    Args:
+        name: The name.
+        input_creator: A callable.
+
+    Raises:
+        TypeError: if the creator is not callable.
+    """
+    if not callable(input_creator):
+        raise TypeError(f"input_creator must be callable, but got {input_creator!r}.")
+    _input_creators[name] = input_creator
+
+
+def registry_contains_input(name: str) -> bool:
+    """Tells whether :func:`register_input` has been called with a name."""
+    return name in _input_creators
+
+
+def registry_get_input(name: str) -> Callable[..., Any]:
+    """Returns the creator of input data that is registered under a name.
+
+    Raises:
+        TuneError: for an unknown name.
+    """
+    if name not in _input_creators:
+        known = ", ".join(sorted(_input_creators)) or "none"
+        raise TuneError(
+            f"Unknown input {name!r}; registered are: {known}. Call register_input(name, "
+            "input_creator) first."
+        )
+    return _input_creators[name]
 
 
 def get_trainable_cls(trainable_name: str) -> type[Trainable]:

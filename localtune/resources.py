@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from localtune.error import LocaltuneInternalError, ResourceRequestError
+from localtune.utils.not_here import Resources as Resources
+from localtune.utils.not_here import json_to_resources as json_to_resources
+from localtune.utils.not_here import resources_to_json as resources_to_json
 
 # Arguments of a placement group that have no effect on one machine.
 _EXTRA_NAMES = ("name", "lifetime", "_max_cpu_fraction_per_node", "_soft_target_node_id")

@@ -14,7 +14,7 @@ from localtune.config.resume import ResumeConfig
 from localtune.config.run import RunConfig, check_if_exists
 from localtune.config.spec import RunSpec
 from localtune.config.sync import SyncConfig
-from localtune.config.tune import TuneConfig
+from localtune.config.tune import TuneConfig, refuse_chdir
 from localtune.error import TuneError
 from localtune.old_names.arguments import old_arguments
 from localtune.running.build import check_executor
@@ -132,7 +132,7 @@ def run(
         TuneError: if the run failed, or a trial failed and ``raise_on_failed_trial`` is set.
         ValueError: for a value that makes no sense.
     """
-    _refuse_removed(chdir_to_trial_dir)
+    refuse_chdir(chdir_to_trial_dir)
     if config is not None and not isinstance(config, Mapping):
         raise ValueError(f"config must be a dict, but got {config!r}.")
     resume_config, if_exists = _taking(resume, resume_config, if_exists)
@@ -352,14 +352,6 @@ def parse_resume(resume: bool | str | None) -> ResumeConfig | None:
             )
         config = ResumeConfig(**_RESUME_SUFFIXES[suffix])
     return config
-
-
-def _refuse_removed(chdir_to_trial_dir: Any) -> None:
-    if chdir_to_trial_dir is not None:
-        raise DeprecationWarning(
-            "chdir_to_trial_dir is not supported: set the environment variable "
-            "RAY_CHDIR_TO_TRIAL_DIR=0 to keep trials in the original working directory."
-        )
 
 
 def _with_deprecated(

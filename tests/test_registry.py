@@ -18,9 +18,9 @@ from localtune.registry import (
     trainable_name,
     validate_trainable,
 )
-from localtune.trainable.function_trainable import FunctionTrainable
+from localtune.trainable.function_trainable import FunctionTrainable, wrap_function
 from localtune.trainable.trainable import Trainable
-from localtune.trainable.util import with_parameters, with_resources, wrap_function
+from localtune.trainable.util import with_parameters, with_resources
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import TYPE_CHECKING, Any
 
 from localtune.config.checks import check_metric_and_mode, check_num_samples, is_count
@@ -34,10 +34,12 @@ class TuneConfig:
         seed: Makes the run repeatable. The configurations (if the search algorithm allows it), the
             draws of the scheduler and the seeds of the trials depend on it. None takes one from
             NumPy's global generator if NumPy is imported, else from Python's.
+        chdir_to_trial_dir: Raises; use the environment variable ``RAY_CHDIR_TO_TRIAL_DIR``.
 
     Raises:
         ValueError: for a value that makes no sense. The search algorithm, the scheduler and the
             seed are checked when a run is prepared.
+        DeprecationWarning: for ``chdir_to_trial_dir``.
     """
 
     mode: str | None = None
@@ -51,8 +53,10 @@ class TuneConfig:
     trial_name_creator: Callable[[Trial], str] | None = None
     trial_dirname_creator: Callable[[Trial], str] | None = None
     seed: int | None = None
+    chdir_to_trial_dir: InitVar[Any] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, chdir_to_trial_dir: Any) -> None:
+        refuse_chdir(chdir_to_trial_dir)
         check_metric_and_mode(self.metric, self.mode)
         check_num_samples(self.num_samples)
         check_max_concurrent(self.max_concurrent_trials)
@@ -67,6 +71,15 @@ class TuneConfig:
     def budget_s(self) -> float | None:
         """``time_budget_s`` in seconds, None for no budget."""
         return seconds_of(self.time_budget_s)
+
+
+def refuse_chdir(chdir_to_trial_dir: Any) -> None:
+    """Raises DeprecationWarning for a ``chdir_to_trial_dir`` that is not None."""
+    if chdir_to_trial_dir is not None:
+        raise DeprecationWarning(
+            "chdir_to_trial_dir is not supported: set the environment variable "
+            "RAY_CHDIR_TO_TRIAL_DIR=0 to keep trials in the original working directory."
+        )
 
 
 def check_max_concurrent(limit: Any) -> None:

@@ -1,1 +1,5 @@
 """Integrations with other libraries, one module each; importing a module needs its library."""
+
+from localtune._lazy import lazy_names
+
+__getattr__ = lazy_names(__name__, {})

@@ -1,4 +1,4 @@
-"""CSVLoggerCallback: ``progress.csv`` of each trial."""
+"""CSVLoggerCallback, and CSVLogger of the first interface: ``progress.csv`` of each trial."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 
 from localtune.logger.history_file import HistoryFile
 from localtune.logger.history_logger import HistoryLogger
+from localtune.logger.legacy import Logger
 from localtune.result import EXPR_PROGRESS_FILE
 from localtune.trial.history_files import is_own_csv
 from localtune.utils.csv_row import csv_row, row_writer
+from localtune.utils.result_writers import CsvWriter
 
 __all__ = ["CSVLoggerCallback"]
 
@@ -26,6 +28,22 @@ class CSVLoggerCallback(HistoryLogger):
 
     def __init__(self) -> None:
         super().__init__(EXPR_PROGRESS_FILE, ProgressFile)
+
+
+class CSVLogger(Logger):
+    """Appends results to ``progress.csv`` in a directory. The first result decides the columns."""
+
+    def _init(self) -> None:
+        self._writer = CsvWriter(self.logdir)
+
+    def on_result(self, result: dict[str, Any]) -> None:
+        self._writer.add(result)
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 class ProgressFile(HistoryFile):

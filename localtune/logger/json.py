@@ -1,4 +1,7 @@
-"""JsonLoggerCallback: ``result.json``, ``params.json`` and ``params.pkl`` of each trial."""
+"""JsonLoggerCallback: ``result.json``, ``params.json`` and ``params.pkl`` of each trial.
+
+JsonLogger of the first interface writes the same files.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.logger.history_file import HistoryFile
 from localtune.logger.history_logger import HistoryLogger
+from localtune.logger.legacy import Logger
 from localtune.result import EXPR_PARAM_FILE, EXPR_PARAM_PICKLE_FILE, EXPR_RESULT_FILE
 from localtune.trial.history_files import is_own_json
 from localtune.trial.own_files import write_own
 from localtune.utils.json_encode import dumps
+from localtune.utils.result_writers import JsonWriter
 from localtune.utils.serialization import dumps_by_value
 
 if TYPE_CHECKING:
@@ -45,3 +50,19 @@ class JsonLoggerCallback(HistoryLogger):
         write_own(trial, EXPR_PARAM_FILE, params.encode("utf-8", "backslashreplace"))
         write_own(trial, EXPR_PARAM_PICKLE_FILE, dumps_by_value(trial.config))
         super().log_trial_start(trial)
+
+
+class JsonLogger(Logger):
+    """Appends results to ``result.json`` in a directory, beside the files of the configuration."""
+
+    def _init(self) -> None:
+        self._writer = JsonWriter(self.config, self.logdir)
+
+    def on_result(self, result: dict[str, Any]) -> None:
+        self._writer.add(result)
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 from localtune.logger.base import LoggerCallback
@@ -46,6 +47,9 @@ class Logger:
 class LegacyLoggerCallback(LoggerCallback):
     """Creates loggers for each trial that starts. New code should derive from ``LoggerCallback``.
 
+    A run replaces ``CSVLogger``, ``JsonLogger``, ``TBXLogger`` and ``UnifiedLogger`` by the
+    callbacks that write the same files.
+
     Args:
         logger_classes: Subclasses of ``Logger``, or other callables with the arguments
             ``(config, logdir, trial)``.
@@ -60,6 +64,22 @@ class LegacyLoggerCallback(LoggerCallback):
             if not callable(each):
                 raise TypeError(f"logger_classes must hold classes, but got {each!r}.")
         self._loggers: dict[str, list[Logger]] = {}  # {trial id: its loggers}
+
+    @property
+    def logger_classes(self) -> list[type[Logger]]:
+        """The classes of the loggers; a copy."""
+        return list(self._classes)
+
+    def only(self, logger_classes: Iterable[type[Logger]]) -> LegacyLoggerCallback:
+        """Returns a copy for other loggers.
+
+        Args:
+            logger_classes: As for the constructor.
+        """
+        other = copy.copy(self)
+        other._classes = list(logger_classes)
+        other._loggers = {}
+        return other
 
     def log_trial_start(self, trial: Trial) -> None:
         self._close(trial.trial_id)

@@ -29,7 +29,7 @@ logger = get_logger(__name__)
 
 # TensorBoard reads each file with "tfevents" in its name. This name differs from those of files
 # that a trainable may write into the same directory.
-_FILE = "events.out.tfevents.localtune"
+EVENT_FILE = "events.out.tfevents.localtune"
 _TAG_PREFIX = "ray/tune/"
 _LEFT_OUT = frozenset({CONFIG_PREFIX, PID, TIMESTAMP, TIME_TOTAL_S, TRAINING_ITERATION})
 
@@ -53,17 +53,35 @@ class TBXLoggerCallback(TrialFileLogger[EventFile]):
 
     def __init__(self) -> None:
         load_tensorboardx()
-        super().__init__(_FILE, EventFile)
-        self._messages: set[str] = set()  # messages that have been logged
+        super().__init__(EVENT_FILE, EventFile)
+        self._summaries = Summaries()
 
     def log_trial_start(self, trial: Trial) -> None:
         super().log_trial_start(trial)
         file = self.file_of(trial)
         if file.is_new and trial.evaluated_params:
             # TensorBoard uses only the first such event.
-            file.note([self._session(trial.evaluated_params)[0]], step=0)
+            file.note([self._summaries.session(trial.evaluated_params)[0]], step=0)
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
+        self.file_of(trial).add(*self._summaries.of_result(result))
+
+    def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
+        # A failed trial gets no end: TensorBoard would keep the end if the trial is restarted.
+        if trial.evaluated_params and trial.last_result and not failed:
+            file = self.file_of(trial)
+            file.note([self._summaries.session({})[1]], step=file.last_step)
+        super().log_trial_end(trial, failed)
+
+
+class Summaries:
+    """Makes TensorBoard's summaries, and says once what it leaves out of them."""
+
+    def __init__(self) -> None:
+        self._messages: set[str] = set()  # messages that have been logged
+
+    def of_result(self, result: Mapping[str, Any]) -> tuple[list[Any], int]:
+        """Returns the summaries of a nested result, and its step."""
         step = result.get(TIMESTEPS_TOTAL) or result[TRAINING_ITERATION]
         kept = {key: value for key, value in result.items() if key not in _LEFT_OUT}
         summaries = []
@@ -75,16 +93,9 @@ class TBXLoggerCallback(TrialFileLogger[EventFile]):
             else:
                 if summary is not None:
                     summaries.append(summary)
-        self.file_of(trial).add(summaries, int(step))
+        return summaries, int(step)
 
-    def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
-        # A failed trial gets no end: TensorBoard would keep the end if the trial is restarted.
-        if trial.evaluated_params and trial.last_result and not failed:
-            file = self.file_of(trial)
-            file.note([self._session({})[1]], step=file.last_step)
-        super().log_trial_end(trial, failed)
-
-    def _session(self, params: Mapping[str, Any]) -> tuple[Any, Any]:
+    def session(self, params: Mapping[str, Any]) -> tuple[Any, Any]:
         """Returns the summaries for the start and the end of a session in TensorBoard's sense.
 
         The summary of the experiment is left out. With it, TensorBoard would use the parameters

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     )
     from localtune.progress_reporter.output import Output as Output
     from localtune.progress_reporter.reporter import ProgressReporter as ProgressReporter
+    from localtune.progress_reporter.reporter import RemoteReporterMixin as RemoteReporterMixin
+    from localtune.progress_reporter.table_reporter import TuneReporterBase as TuneReporterBase
+    from localtune.progress_reporter.trial_progress import (
+        TrialProgressCallback as TrialProgressCallback,
+    )
 
 __all__ = [
     "CLIReporter",
@@ -22,6 +27,9 @@ __all__ = [
     "JupyterNotebookReporter",
     "Output",
     "ProgressReporter",
+    "RemoteReporterMixin",
+    "TrialProgressCallback",
+    "TuneReporterBase",
     "create_output",
 ]
 
@@ -31,6 +39,9 @@ _MODULES = {
     "JupyterNotebookReporter": "progress_reporter.notebook_reporter",
     "Output": "progress_reporter.output",
     "ProgressReporter": "progress_reporter.reporter",
+    "RemoteReporterMixin": "progress_reporter.reporter",
+    "TrialProgressCallback": "progress_reporter.trial_progress",
+    "TuneReporterBase": "progress_reporter.table_reporter",
     "create_output": "progress_reporter.factory",
 }
 

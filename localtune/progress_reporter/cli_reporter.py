@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from localtune.progress_reporter.line import plain
 from localtune.progress_reporter.table import table_lines
-from localtune.progress_reporter.table_reporter import Section, TableReporter
+from localtune.progress_reporter.table_reporter import Section, TuneReporterBase
 from localtune.progress_reporter.terminal import SafeStream
 from localtune.utils.text import printable_lines
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from localtune.trial.trial import Trial
 
 
-class CLIReporter(TableReporter):
+class CLIReporter(TuneReporterBase):
     """Prints the state of a run as plain tables, one below the other.
 
     Example:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from localtune.progress_reporter.cli_reporter import CLIReporter
 from localtune.progress_reporter.table import Column
 from localtune.progress_reporter.table_reporter import Section
+from localtune.utils.log import shows_in_notebooks
 from localtune.utils.text import printable, printable_lines, shorten
 
 if TYPE_CHECKING:
@@ -119,10 +120,12 @@ def _html_cell(column: Column, row: int, max_width: int) -> str:
 
 
 def _notebook_display() -> Any:
-    """Returns the module ``IPython.display``; None outside a notebook.
+    """Returns the module ``IPython.display``; None outside a notebook, or if it is switched off.
 
     A notebook has imported it already, so it is not imported here.
     """
+    if not shows_in_notebooks():
+        return None
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     # IPython in a terminal has no kernel, and cannot show HTML.

@@ -61,3 +61,10 @@ class ProgressReporter(ABC):
             done: Whether the run has ended.
             *sys_info: Lines about the run, such as its scheduler and its resources.
         """
+
+
+class RemoteReporterMixin:
+    """Marks a reporter that can show a run which another machine drives.
+
+    A run of localtune and its reporter are in one process, so the mark changes nothing.
+    """

@@ -1,4 +1,4 @@
-"""TableReporter: base class of the reporters that show tables."""
+"""TuneReporterBase: base class of the reporters that show tables."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _STATUS_ORDER = (
 )
 
 
-class TableReporter(ProgressReporter):
+class TuneReporterBase(ProgressReporter):
     """Base class of reporters that show trials in tables, every few seconds.
 
     Args:

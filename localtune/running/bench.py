@@ -28,9 +28,10 @@ from localtune.execution.slots import Placement as Placement
 from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_factory
 from localtune.running.probe import probed
 from localtune.search.variant_generator import generate_variants
+from localtune.trainable.function_trainable import wrap_function
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trainable.trainable import Trainable
-from localtune.trainable.util import is_function_trainable, wrap_function
+from localtune.trainable.util import is_function_trainable
 from localtune.trial.trial import Trial
 from localtune.worker import messages
 from localtune.worker.assignment import assignment_of

@@ -173,15 +173,18 @@ def all_callbacks(callbacks: Sequence[CallbackLike] | None, output: Callback) ->
         output: The output of the run.
     """
     from localtune.logger import CSVLoggerCallback, JsonLoggerCallback
+    from localtune.logger.old_loggers import files_of_users, with_loggers_of_today
 
     # They were checked when the run was specified.
-    given = cast("list[Callback]", list(callbacks or ()))
+    given = with_loggers_of_today(cast("Sequence[Callback]", callbacks or ()))
     loggers: list[Callback] = []
     if os.environ.get("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS") != "1":
+        by_users = files_of_users(given)
         loggers = [
             logger_class()
             for logger_class in (CSVLoggerCallback, JsonLoggerCallback)
-            if not any(isinstance(callback, logger_class) for callback in given)
+            if logger_class not in by_users
+            and not any(isinstance(callback, logger_class) for callback in given)
         ]
     return [*given, output, *loggers]
 

@@ -44,6 +44,7 @@ from localtune.running.storage import RunStorage
 from localtune.storage.reading import mark_interrupted
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trial.task_error import opened_error
+from localtune.utils.log import set_verbosity
 from localtune.utils.standard_fds import standard_fds_taken
 
 if TYPE_CHECKING:
@@ -136,8 +137,10 @@ def _output_of(
         searcher_name=parts.searcher_name,
         scheduler_name=parts.scheduler.debug_string(),
     )
+    verbose = int(spec.run_config.verbose or 0)
+    set_verbosity(verbose)
     return create_output(
-        int(spec.run_config.verbose or 0),
+        verbose,
         facts,
         reporter=cast("ProgressReporter | None", spec.run_config.progress_reporter),
         live=executor.abilities.live_view,

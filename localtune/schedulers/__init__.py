@@ -49,5 +49,8 @@ _MODULES = {
 
 __all__ = [*sorted(_MODULES)]
 
+# Not of schedulers, but scripts of Ray Tune import them from here.
+_FURTHER = {"PublicAPI": "utils.annotations", "get_function_args": "utils.calls"}
 
-__getattr__ = lazy_names(__name__, _MODULES)
+
+__getattr__ = lazy_names(__name__, {**_MODULES, **_FURTHER})

@@ -77,7 +77,7 @@ class PB2(PopulationBasedTraining):
                 "{'lr': [0.0001, 0.1]}."
             )
         bounds = dict(_flat_bounds(hyperparam_bounds, ()))
-        _check_installed()
+        import_pb2_dependencies()
         super().__init__(
             time_attr,
             metric,
@@ -140,7 +140,12 @@ class PB2(PopulationBasedTraining):
 _LARGEST = 1e150
 
 
-def _check_installed() -> None:
+def import_pb2_dependencies() -> None:
+    """Checks that the library of the model is installed, without importing it.
+
+    Raises:
+        ExtraMissingError: if scikit-learn is missing.
+    """
     from importlib.util import find_spec
 
     # The import takes about a second, and is left to the first fit.

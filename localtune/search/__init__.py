@@ -45,5 +45,14 @@ _MODULES = {
     "grid_search": "search.sample",
 }
 
+# For searchers of users: Ray Tune has them here, too.
+_FURTHER = {
+    "PublicAPI": "utils.annotations",
+    "UNDEFINED_METRIC_MODE": "search.texts",
+    "UNDEFINED_SEARCH_SPACE": "search.texts",
+    "UNRESOLVED_SEARCH_SPACE": "search.texts",
+    "get_function_args": "utils.calls",
+}
 
-__getattr__ = lazy_names(__name__, _MODULES)
+
+__getattr__ = lazy_names(__name__, {**_MODULES, **_FURTHER})

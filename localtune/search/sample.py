@@ -8,9 +8,18 @@ from typing import Any
 from localtune.search.checks import grid_values, ignore_base
 from localtune.search.computed import Expression, Function
 from localtune.search.domains import Categorical, Domain, Float, Integer
-from localtune.search.samplers import Grid, LogUniform, Normal, Quantized, Sampler, Uniform
+from localtune.search.samplers import (
+    BaseSampler,
+    Grid,
+    LogUniform,
+    Normal,
+    Quantized,
+    Sampler,
+    Uniform,
+)
 
 __all__ = [
+    "BaseSampler",
     "Categorical",
     "Domain",
     "Expression",

@@ -68,6 +68,10 @@ class Sampler:
         return "uniform()"
 
 
+# A second name of the class.
+BaseSampler = Sampler
+
+
 class Uniform(Sampler):
     """Draws all values with the same probability."""
 

@@ -16,6 +16,7 @@ from localtune.search.variables import as_domain
 
 __all__ = [
     "RecursiveDependencyError",
+    "assign_value",
     "count_variants",
     "format_vars",
     "generate_variants",
@@ -28,14 +29,14 @@ _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 def generate_variants(
-    spec: dict[Any, Any],
+    unresolved_spec: dict[Any, Any],
     constant_grid_search: bool = False,
     random_state: RandomSource = None,
 ) -> Iterator[Variant]:
     """Yields one sample of a search space for each combination of its grids' values.
 
     Args:
-        spec: Configuration with domains and grids in it; it stays unchanged.
+        unresolved_spec: Configuration with domains and grids in it; it stays unchanged.
         constant_grid_search: Whether random values are drawn once, and kept for all combinations
             of the grids.
         random_state: None, an integer seed, a ``random.Random``, or a generator of NumPy.
@@ -54,7 +55,7 @@ def generate_variants(
         [{'lr': 0.1, 'size': 1.0}, {'lr': 0.01, 'size': 0.1}]
     """
     seed = derive_seed(random_state)
-    space = SearchSpace(spec).settled(f"{seed}/0")
+    space = SearchSpace(unresolved_spec).settled(f"{seed}/0")
     for point in range(space.count or 0):
         yield space.variant(variant_label(seed, 0, point, constant_grid_search), point)
 
@@ -106,6 +107,28 @@ def parse_spec_vars(
         else:
             (grids if domain.is_grid() else domains).append((path, domain))
     return fixed, domains, grids
+
+
+def assign_value(spec: Any, path: Path, value: Any) -> None:
+    """Sets a value within a nested configuration.
+
+    Args:
+        spec: The configuration; changed in place.
+        path: Keys of dicts and positions in lists, the outermost first; at least one.
+        value: The new value.
+
+    Raises:
+        KeyError: if the container of the value does not exist.
+
+    Example:
+        >>> config = {"layers": [{"size": 8}]}
+        >>> assign_value(config, ("layers", 0, "size"), 16)
+        >>> config
+        {'layers': [{'size': 16}]}
+    """
+    for part in path[:-1]:
+        spec = spec[part]
+    spec[path[-1]] = value
 
 
 def format_vars(resolved_vars: Mapping[Path, Any]) -> str:

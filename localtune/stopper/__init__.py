@@ -5,6 +5,7 @@ This package exports a fixed list of names. Any other stopper is imported from i
 
 from __future__ import annotations
 
+from localtune._lazy import lazy_names
 from localtune.stopper.base import Stopper
 from localtune.stopper.combined import CombinedStopper
 from localtune.stopper.dict_stopper import DictStopper
@@ -28,3 +29,5 @@ __all__ = [
     "TrialPlateauStopper",
     "TrialTimeoutStopper",
 ]
+
+__getattr__ = lazy_names(__name__, {})

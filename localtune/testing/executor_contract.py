@@ -25,8 +25,8 @@ from localtune.execution.executor import Abilities, Executor, Exited, Replied, W
 from localtune.execution.slots import Slot
 from localtune.resources import PlacementGroupFactory
 from localtune.testing.chaos import EXIT_CODE, ChaosTrainable, chaos_function
+from localtune.trainable.function_trainable import wrap_function
 from localtune.trainable.parameters import dumps_with_parameters
-from localtune.trainable.util import wrap_function
 from localtune.trial.trial import Trial
 from localtune.worker import messages
 from localtune.worker.assignment import assignment_of

@@ -8,6 +8,7 @@ from localtune._lazy import lazy_names
 
 if TYPE_CHECKING:
     from localtune.trainable.function_trainable import FunctionTrainable as FunctionTrainable
+    from localtune.trainable.function_trainable import wrap_function as wrap_function
     from localtune.trainable.session import TuneContext as TuneContext
     from localtune.trainable.session import get_checkpoint as get_checkpoint
     from localtune.trainable.session import get_context as get_context
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from localtune.trainable.trainable import Trainable as Trainable
     from localtune.trainable.util import with_parameters as with_parameters
     from localtune.trainable.util import with_resources as with_resources
-    from localtune.trainable.util import wrap_function as wrap_function
 
 _MODULES = {
     "FunctionTrainable": "trainable.function_trainable",
@@ -26,7 +26,7 @@ _MODULES = {
     "report": "trainable.session",
     "with_parameters": "trainable.util",
     "with_resources": "trainable.util",
-    "wrap_function": "trainable.util",
+    "wrap_function": "trainable.function_trainable",
 }
 
 __all__ = sorted(_MODULES)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class FunctionTrainable(Trainable):
     """Runs a function as a trial: each of its reports is an iteration.
 
-    :func:`localtune.trainable.util.wrap_function` makes the subclass for a function.
+    :func:`wrap_function` makes the subclass for a function.
 
     Attributes:
         driver_factory: Makes the driver of a new instance. A class attribute.
@@ -201,6 +201,32 @@ class FunctionTrainable(Trainable):
             )
 
 
+def wrap_function(
+    train_func: Callable[..., Any], name: str | None = None
+) -> type[FunctionTrainable]:
+    """Makes a trainable class of a function.
+
+    Args:
+        train_func: Callable with one positional argument, the config.
+        name: Name of the trainable; None for the name of the function.
+
+    Returns:
+        A class; each instance runs the function once.
+
+    Raises:
+        ValueError: if the function cannot be called with the config alone.
+    """
+    _check_signature(train_func)
+    members = {
+        "_name": name or getattr(train_func, "__name__", FunctionTrainable._name),
+        "_function": staticmethod(train_func),
+        "_resources": getattr(train_func, "_resources", None),
+        "__doc__": getattr(train_func, "__doc__", None),
+    }
+    bases = (*getattr(train_func, "__mixins__", ()), FunctionTrainable)
+    return type("ImplicitFunc", bases, members)
+
+
 def _is_nothing(output: Any) -> bool:
     try:
         return not output
@@ -215,3 +241,21 @@ def _refuse_silent_end(error: BaseException) -> NoReturn:
         f"The function trainable ended with {error!r}, which means neither success nor failure. "
         "End it with `return`."
     ) from error
+
+
+def _check_signature(function: Callable[..., Any]) -> None:
+    import inspect
+
+    try:
+        inspect.signature(function).bind({})
+    except (TypeError, ValueError) as error:
+        name = getattr(function, "__name__", repr(function))
+        raise ValueError(
+            f"The function trainable {name!r} cannot be called with one positional argument, its "
+            f"config: {error}. Accepted are:\n"
+            "    def train(config): ...\n"
+            "    def train(config, data=None): ...    # further arguments have defaults\n"
+            "    tune.with_parameters(train, data=data)    # or are bound\n"
+            "Report with tune.report(metrics), and get the checkpoint to continue from with "
+            "tune.get_checkpoint()."
+        ) from None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar, cast
 
 from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_factory
-from localtune.trainable.function_trainable import FunctionTrainable
+from localtune.trainable.function_trainable import FunctionTrainable, wrap_function
 from localtune.trainable.parameters import Parameters
 from localtune.trainable.trainable import Trainable
 
@@ -17,30 +17,6 @@ _T = TypeVar("_T", bound=Callable[..., Any])
 
 # Name of a nameless function with bound parameters.
 _NAMELESS_WITH_PARAMETERS = "tune_with_parameters"
-
-
-def wrap_function(function: Callable[..., Any], name: str | None = None) -> type[FunctionTrainable]:
-    """Makes a trainable class of a function.
-
-    Args:
-        function: Callable with one positional argument, the config.
-        name: Name of the trainable; None for the name of the function.
-
-    Returns:
-        A class; each instance runs the function once.
-
-    Raises:
-        ValueError: if the function cannot be called with the config alone.
-    """
-    _check_signature(function)
-    members = {
-        "_name": name or getattr(function, "__name__", FunctionTrainable._name),
-        "_function": staticmethod(function),
-        "_resources": getattr(function, "_resources", None),
-        "__doc__": getattr(function, "__doc__", None),
-    }
-    bases = (*getattr(function, "__mixins__", ()), FunctionTrainable)
-    return type("ImplicitFunc", bases, members)
 
 
 def is_function_trainable(trainable: Any) -> bool:
@@ -252,22 +228,4 @@ def _check_arguments(
         raise TypeError(
             f"with_parameters() got {sorted(kwargs)}, but {name}{signature} cannot be called "
             f"with these and a config: {error}."
-        ) from None
-
-
-def _check_signature(function: Callable[..., Any]) -> None:
-    import inspect
-
-    try:
-        inspect.signature(function).bind({})
-    except (TypeError, ValueError) as error:
-        name = getattr(function, "__name__", repr(function))
-        raise ValueError(
-            f"The function trainable {name!r} cannot be called with one positional argument, its "
-            f"config: {error}. Accepted are:\n"
-            "    def train(config): ...\n"
-            "    def train(config, data=None): ...    # further arguments have defaults\n"
-            "    tune.with_parameters(train, data=data)    # or are bound\n"
-            "Report with tune.report(metrics), and get the checkpoint to continue from with "
-            "tune.get_checkpoint()."
         ) from None

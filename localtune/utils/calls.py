@@ -49,3 +49,16 @@ def accepted(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict
     if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
         return dict(arguments)
     return {name: value for name, value in arguments.items() if name in parameters}
+
+
+def get_function_args(callable: Callable[..., Any]) -> list[str]:
+    """Returns the names of the arguments of a function or class.
+
+    Args:
+        callable: The function or class.
+
+    Example:
+        >>> get_function_args(lambda depth, width=4: depth)
+        ['depth', 'width']
+    """
+    return list(inspect.signature(callable).parameters)

@@ -84,3 +84,53 @@ def _writable(value: Any, depth: int) -> Any:
         except ValueError:
             return f"<an integer of {value.bit_length()} bits>"
     return value
+
+
+# A value in the place of an object that JSON does not support: its pickle as hexadecimal digits.
+_KIND, _PICKLED = "_type", "CLOUDPICKLE_FALLBACK"
+
+
+class TuneFunctionEncoder(SafeJsonEncoder):
+    """Encodes any value: what is no number and no array is pickled, functions for instance.
+
+    Example:
+        >>> text = json.dumps({"lr": 0.1, "activation": max}, cls=TuneFunctionEncoder)
+        >>> json.loads(text, cls=TuneFunctionDecoder, allow_pickle=True)["activation"](1, 2)
+        2
+    """
+
+    def default(self, o: Any) -> Any:
+        numpy = sys.modules.get("numpy")
+        is_array = numpy is not None and isinstance(o, (numpy.ndarray, numpy.bool_))
+        if is_array or isinstance(o, numbers.Number):
+            return super().default(o)
+        import cloudpickle
+
+        return {_KIND: _PICKLED, "value": cloudpickle.dumps(o).hex()}
+
+
+class TuneFunctionDecoder(json.JSONDecoder):
+    """Decodes what :class:`TuneFunctionEncoder` encoded.
+
+    Args:
+        *args: Arguments of ``json.JSONDecoder``.
+        allow_pickle: Whether to load pickled objects. That runs code which the text names: allow it
+            only for text that you wrote yourself.
+        **kwargs: Arguments of ``json.JSONDecoder``.
+    """
+
+    def __init__(self, *args: Any, allow_pickle: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, object_hook=self._object, **kwargs)
+        self._allow_pickle = allow_pickle
+
+    def _object(self, value: dict[str, Any]) -> Any:
+        if value.get(_KIND) != _PICKLED:
+            return value
+        if not self._allow_pickle:
+            raise ValueError(
+                "The text holds a pickled object, and loading it runs code that the text names. "
+                "Pass allow_pickle=True for text that you wrote yourself."
+            )
+        import pickle
+
+        return pickle.loads(bytes.fromhex(value["value"]))

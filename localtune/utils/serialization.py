@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from localtune.utils.json_encode import TuneFunctionDecoder as TuneFunctionDecoder
+from localtune.utils.json_encode import TuneFunctionEncoder as TuneFunctionEncoder
+
 # The name that cloudpickle puts in place of a file name.
 _NO_FILE = "<dynamic-code>"
 
@@ -178,15 +181,15 @@ def explain_unpicklable(obj: Any, name: str) -> str:
     )
 
 
-def diagnose_serialization(fn: Any) -> bool | set[str]:
+def diagnose_serialization(trainable: Any) -> bool | set[str]:
     """Finds the variables that prevent a function or a class from being sent to a worker.
 
     Args:
-        fn: A function, a class, or any other object.
+        trainable: A function, a class, or any other object.
 
     Returns:
         True if it can be pickled. Otherwise the names of the variables, attributes or items of
-        ``fn`` that cannot be pickled.
+        ``trainable`` that cannot be pickled.
 
     Example:
         >>> import threading
@@ -196,7 +199,10 @@ def diagnose_serialization(fn: Any) -> bool | set[str]:
         >>> diagnose_serialization(train)
         {'lock'}
     """
-    names = {culprit.names[0] if culprit.names else _name_of(fn) for culprit in _culprits(fn)}
+    names = {
+        culprit.names[0] if culprit.names else _name_of(trainable)
+        for culprit in _culprits(trainable)
+    }
     return names or True
 
 

@@ -39,6 +39,7 @@ ALLOWED = {
     "localtune.execution.simulated_host.SimulatedHost._begin": _OWN,
     "localtune.execution.simulated_host.SimulatedHost._restore": "a checkpoint of a simulation, "
     "in an experiment that the gate let pass",
+    "localtune.utils.json_encode.TuneFunctionDecoder._object": "only if the caller allows it",
     "localtune.storage.reader.ExperimentReader._unpickled": _DATABASE,
     "localtune.storage.schema._version": _DATABASE,
     "localtune.storage.trial_record._error_of": _DATABASE,

@@ -15,8 +15,8 @@ import pytest
 import localtune as tune
 from localtune.error import TrialTaskError, TrialTimeoutError, WorkerDiedError
 from localtune.testing.executor_contract import ExecutorSession, expect
+from localtune.trainable.function_trainable import wrap_function
 from localtune.trainable.parameters import dumps_with_parameters
-from localtune.trainable.util import wrap_function
 from localtune.worker import messages
 from tests.runs.lifecycle.programs import START_METHODS, wait_until
 from tests.small_runs import Program, first_time, fit, processes, rows, statuses

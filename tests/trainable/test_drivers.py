@@ -13,9 +13,8 @@ from localtune.checkpoint import Checkpoint, TrainingResult
 from localtune.error import LocaltuneInternalError, TrialStopped
 from localtune.result import TRIAL_INFO
 from localtune.trainable.drivers import ThreadDriver
-from localtune.trainable.function_trainable import FunctionTrainable
+from localtune.trainable.function_trainable import FunctionTrainable, wrap_function
 from localtune.trainable.session import get_context, report
-from localtune.trainable.util import wrap_function
 from localtune.trial.trial_info import StorageContext, TrialInfo
 
 

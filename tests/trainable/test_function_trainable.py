@@ -13,9 +13,9 @@ import pytest
 from localtune.checkpoint import Checkpoint, TrainingResult
 from localtune.error import TrialStopped
 from localtune.result import TRIAL_INFO
-from localtune.trainable.function_trainable import FunctionTrainable
+from localtune.trainable.function_trainable import FunctionTrainable, wrap_function
 from localtune.trainable.session import get_checkpoint, get_context, report
-from localtune.trainable.util import with_parameters, wrap_function
+from localtune.trainable.util import with_parameters
 from localtune.trial.trial_info import StorageContext, TrialInfo
 from tests.records import unmarked
 

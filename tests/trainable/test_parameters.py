@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 
 from localtune.error import TuneError
+from localtune.trainable.function_trainable import wrap_function
 from localtune.trainable.parameters import (
     Parameters,
     dumps_with_parameters,
     loads_with_parameters,
 )
 from localtune.trainable.trainable import Trainable
-from localtune.trainable.util import with_parameters, with_resources, wrap_function
+from localtune.trainable.util import with_parameters, with_resources
 from localtune.trial.trial_info import StorageContext
 
 pytestmark = pytest.mark.slow
@@ -112,7 +113,7 @@ def test_a_payload_brings_the_values_to_another_process(kind: str) -> None:
     code = """
 from localtune.trainable.parameters import loads_with_parameters
 from localtune.trial.trial_info import StorageContext
-from localtune.trainable.util import wrap_function
+from localtune.trainable.function_trainable import wrap_function
 import os, tempfile
 trainable = loads_with_parameters(data)
 if not isinstance(trainable, type):

@@ -11,7 +11,7 @@ import pytest
 
 from localtune.checkpoint import Checkpoint
 from localtune.resources import PlacementGroupFactory
-from localtune.trainable.function_trainable import FunctionTrainable
+from localtune.trainable.function_trainable import FunctionTrainable, wrap_function
 from localtune.trainable.session import get_checkpoint, report
 from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import (
@@ -19,7 +19,6 @@ from localtune.trainable.util import (
     validate_save_restore,
     with_parameters,
     with_resources,
-    wrap_function,
 )
 from localtune.trial.trial_info import StorageContext
 

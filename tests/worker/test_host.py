@@ -12,8 +12,8 @@ import pytest
 import localtune as tune
 from localtune.error import TrialStopped
 from localtune.testing.chaos import ChaosTrainable
+from localtune.trainable.function_trainable import wrap_function
 from localtune.trainable.trainable import Trainable
-from localtune.trainable.util import wrap_function
 from localtune.trial.trial import Trial
 from localtune.worker import messages
 from localtune.worker.assignment import assignment_of

@@ -23,7 +23,7 @@ from localtune.execution.process.memory_usage import _portable_process_bytes, tr
 from localtune.execution.process.memory_watch import MemoryWatch, default_reserve_bytes
 from localtune.resources import resource_dict_to_pg_factory
 from localtune.testing.executor_contract import ExecutorSession, expect
-from localtune.trainable.util import wrap_function
+from localtune.trainable.function_trainable import wrap_function
 from localtune.trial.trial import Trial
 from localtune.worker import messages
 from localtune.worker.assignment import assignment_of

@@ -14,8 +14,8 @@ import localtune as tune
 from localtune.execution.process.output_pipe import OutputPipe
 from localtune.execution.process.waiter import Waiter
 from localtune.testing.executor_contract import ExecutorSession, expect
+from localtune.trainable.function_trainable import wrap_function
 from localtune.trainable.parameters import dumps_with_parameters
-from localtune.trainable.util import wrap_function
 from localtune.worker import messages
 
 

@@ -19,7 +19,7 @@ from localtune.execution import local_process
 from localtune.execution.process import guard_client, template_client
 from localtune.testing.chaos import ChaosTrainable
 from localtune.testing.executor_contract import ExecutorSession, expect
-from localtune.trainable.util import wrap_function
+from localtune.trainable.function_trainable import wrap_function
 from localtune.worker import messages
 from tests.runs.lifecycle.programs import is_gone, wait_until
 

@@ -18,7 +18,7 @@ from localtune.error import WorkerDiedError
 from localtune.execution.executor import Exited, WorkerEvent
 from localtune.testing.chaos import ChaosTrainable
 from localtune.testing.executor_contract import ExecutorSession, expect, leaves_a_note
-from localtune.trainable.util import wrap_function
+from localtune.trainable.function_trainable import wrap_function
 from localtune.worker import messages
 from tests.runs.lifecycle import families
 from tests.runs.lifecycle.programs import START_METHODS, read_ids, wait_until_gone
