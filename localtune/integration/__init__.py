@@ -2,4 +2,7 @@
 
 from localtune._lazy import lazy_names
 
+# Its modules alone.
+__all__: list[str] = []
+
 __getattr__ = lazy_names(__name__, {})
