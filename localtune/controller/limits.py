@@ -8,6 +8,7 @@ from localtune.config.failure import FailureConfig
 from localtune.controller.workers import Phase, Worker
 from localtune.error import TrialTimeoutError
 from localtune.trial.trial import Trial
+from localtune.utils.temporary import files_text
 
 # A run ends after so many failed trials if none has reported a result: the others would fail, too.
 HOPELESS_COUNT = 20
@@ -37,7 +38,7 @@ def overdue(
         text = f"It has run for {trial.run_time_s + elapsed_s:.1f} s"
     error = TrialTimeoutError(
         f"{text}, and {rule} is set: the trial {trial} was ended. Give it more time, or find "
-        f"out what it waits for.\n\nIts files are in {trial.path}",
+        f"out what it waits for.{files_text(trial.path)}",
         trial_id=trial.trial_id,
         trial_dir=trial.path,
     )

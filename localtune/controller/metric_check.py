@@ -9,6 +9,7 @@ from typing import Any
 from localtune.error import MissingMetricError, TrialError
 from localtune.result import DEFAULT_METRIC, NOT_METRICS
 from localtune.trial.trial import Trial
+from localtune.utils.temporary import files_text
 from localtune.utils.text import did_you_mean, one_line, shorten
 
 _NOTHING: Mapping[str, Any] = {}
@@ -64,7 +65,7 @@ class MetricCheck:
                     f"The metric {key!r}, by which the run compares trials or stops them, must be "
                     f"a number, but the trial {trial} reported {shown} of type "
                     f"{type(value).__name__}. Report it as one number, for example value.mean(), "
-                    f"or under another name.\n\nIts files are in {trial.path}",
+                    f"or under another name.{files_text(trial.path)}",
                     trial_id=trial.trial_id,
                     trial_dir=trial.path,
                 )

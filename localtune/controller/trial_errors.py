@@ -14,6 +14,7 @@ from localtune.error import (
 )
 from localtune.execution.executor import WorkerExit
 from localtune.trial.trial import Trial
+from localtune.utils.temporary import files_text
 from localtune.utils.text import text_of
 from localtune.worker import messages
 
@@ -35,8 +36,7 @@ def error_of_failed(failed: messages.Failed, trial: Trial) -> TrialTaskError:
         text += f"\n\n{failed.hint}"
     message = (
         f"{failed.type_name}: {failed.message}\n\n"
-        f"The trial {trial} failed in {failed.command.lower()}:\n{text}\n\n"
-        f"Its files are in {trial.path}"
+        f"The trial {trial} failed in {failed.command.lower()}:\n{text}{files_text(trial.path)}"
     )
     error = TrialTaskError(
         message, trial_id=trial.trial_id, trial_dir=trial.path, traceback_text=text
@@ -59,8 +59,8 @@ def error_of_fault(fault: BaseException, trial: Trial, reason: str) -> TrialErro
 
     text = "".join(traceback.format_tb(fault.__traceback__))
     error = TrialError(
-        f"{type(fault).__name__}: {text_of(fault)}\n\nThe trial {trial} failed because {reason}. "
-        f"Its files are in {trial.path}",
+        f"{type(fault).__name__}: {text_of(fault)}\n\nThe trial {trial} failed because {reason}."
+        f"{files_text(trial.path)}",
         trial_id=trial.trial_id,
         trial_dir=trial.path,
         traceback_text=f"Traceback (most recent call last):\n{text}"
@@ -105,7 +105,7 @@ def error_of_exit(exit: WorkerExit, trial: Trial, during: str) -> WorkerDiedErro
     message = f"{exit.describe()}, during {during} of the trial {trial}."
     if exit.crash_text:
         message += f"\n\n{exit.crash_text.rstrip()}"
-    message += f"\n\nIts files are in {trial.path}"
+    message += files_text(trial.path)
     error = WorkerDiedError(
         message, trial_id=trial.trial_id, trial_dir=trial.path, traceback_text=exit.crash_text
     )

@@ -44,6 +44,7 @@ from localtune.progress_reporter.trial_table import trial_table
 from localtune.progress_reporter.values import as_number, iterations_of, lookup, trial_label
 from localtune.result import TRAINING_ITERATION
 from localtune.trial.status import Status
+from localtune.utils.temporary import is_temporary
 from localtune.utils.text import printable
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ class ConsoleOutput(Output):
             self._facts.total_samples = known_total(total_num_samples)
         if self._verbose and not self._display.is_live:
             self._print([(f"{self._facts.name}: ", "bold"), (self._facts.plan(), "")])
-            self._print([(f"Results in {printable(self._facts.experiment_path)}", "")])
+            if not is_temporary(self._facts.experiment_path):
+                self._print([(f"Results in {printable(self._facts.experiment_path)}", "")])
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any

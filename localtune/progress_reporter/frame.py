@@ -35,6 +35,7 @@ from localtune.progress_reporter.running import fraction_of, max_iterations_of, 
 from localtune.progress_reporter.status import SEPARATOR, bar, counts_parts, remaining_s, time_parts
 from localtune.progress_reporter.tracker import Counts, TrialTracker
 from localtune.progress_reporter.trial_table import trial_table
+from localtune.utils.temporary import is_temporary
 from localtune.utils.text import format_bytes, one_line, shorten, text_width
 
 if TYPE_CHECKING:
@@ -195,6 +196,8 @@ def _events_to_show(
 
 
 def _foot(facts: RunFacts, width: int) -> list[Line]:
+    if is_temporary(facts.experiment_path):
+        return []
     label = "Results in "
     path = shorten(one_line(facts.experiment_path), max(width - len(label), 8), keep="end")
     return [[], [(label, "dim"), (path, "dim")]]

@@ -13,6 +13,7 @@ from localtune.progress_reporter.output import Output
 from localtune.progress_reporter.reporter import ProgressReporter
 from localtune.progress_reporter.summary import resume_line
 from localtune.progress_reporter.terminal import SafeStream
+from localtune.utils.temporary import is_temporary
 from localtune.utils.text import printable, printable_lines
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ class ReporterCallback(Output):
     def summary(self, trials: Sequence[Trial], *, interrupted: bool, elapsed_s: float) -> None:
         # The reporter's last report takes the place of a summary.
         if interrupted:
-            self._write(f"Interrupted. {plain(resume_line(self._facts.experiment_path))}")
+            path = self._facts.experiment_path
+            how = "" if is_temporary(path) else f" {plain(resume_line(path))}"
+            self._write(f"Interrupted.{how}")
 
     def worker_output(self, text: str, trial_id: str) -> None:
         self._stream.write(printable_lines(text.removesuffix("\n"), colors=True) + "\n")

@@ -22,6 +22,7 @@ from localtune.progress_reporter.values import (
 )
 from localtune.result import COMMAND_FILE
 from localtune.trial.status import Status
+from localtune.utils.temporary import is_temporary
 from localtune.utils.text import (
     ELLIPSIS,
     count,
@@ -54,13 +55,14 @@ def summary_lines(
     best = next(iter(rank(trials, facts.metric, facts.mode)), None)
     lines: list[Line] = [[], _headline(trials, interrupted, elapsed_s), []]
     lines += _best_lines(best, facts) if best is not None else _no_best_lines(trials, facts)
-    lines += [[], [("Results in ", "bold"), (printable(facts.experiment_path), "")]]
-    if best is not None:
-        lines.append([("Best trial in ", "bold"), (printable(best.path), "")])
+    if not is_temporary(facts.experiment_path):
+        lines += [[], [("Results in ", "bold"), (printable(facts.experiment_path), "")]]
+        if best is not None:
+            lines.append([("Best trial in ", "bold"), (printable(best.path), "")])
     failures = failure_lines(trials)
     if failures:
         lines += [[], *failures]
-    if interrupted:
+    if interrupted and not is_temporary(facts.experiment_path):
         lines += [[], resume_line(facts.experiment_path)]
     return lines
 

@@ -13,6 +13,7 @@ from localtune.trial.export_format import ExportFormat as ExportFormat
 from localtune.trial.metric_analysis import MetricStats, PackedStats, pack_stats
 from localtune.trial.status import Status, check_move
 from localtune.trial.task_error import opened_error
+from localtune.utils.temporary import is_temporary
 from localtune.utils.text import text_of
 
 if TYPE_CHECKING:
@@ -163,8 +164,9 @@ class Trial:
 
     @property
     def error_file(self) -> str | None:
-        """Path of the file with the tracebacks; None if the trial never failed."""
-        return os.path.join(self.path, EXPR_ERROR_FILE) if self.num_failures else None
+        """Path of the file with the tracebacks; None if there is none to read after the run."""
+        is_kept = self.num_failures and not is_temporary(self.path)
+        return os.path.join(self.path, EXPR_ERROR_FILE) if is_kept else None
 
     # -- changes by a scheduler ---------------------------------------------------------------
 

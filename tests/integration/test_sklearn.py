@@ -256,7 +256,7 @@ def test_all_fits_failed_is_an_error_with_the_reason() -> None:
         ({"space": {"gama": [1]}}, "Invalid parameter 'gama'"),
         ({"n_jobs": 0}, "n_jobs must be None"),
         ({"time_budget_s": 1e-9}, "was over before any candidate had a score"),
-        ({"n_trials": 0}, "n_trials must be at least 1, but got 0"),
+        ({"n_trials": 0}, "n_trials must be at least 1, or None, but got 0"),
         ({"max_iters": 3}, "max_iters needs an estimator with partial_fit"),
         ({"scheduler": "asha"}, "Set max_iters"),
         ({"estimator": SGDClassifier(), "max_iters": 0, "space": {"alpha": [1]}}, "at least 1"),
@@ -267,8 +267,44 @@ def test_bad_arguments_are_refused(options: dict[str, Any], message: str) -> Non
         search(**options).fit(X, Y)
 
 
-def test_a_distribution_of_scipy_is_refused_with_the_remedy() -> None:
-    from scipy.stats import uniform
+class Crashing(SVC):  # type: ignore[misc]
+    """An SVC that fails with some parameters, and whose worker dies with others."""
 
-    with pytest.raises(ValueError, match=r"tune\.uniform"):
-        search(space={"C": uniform(0, 1)}).fit(X, Y)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        if self.C == 2.0:
+            raise KeyError("no fit")
+        if self.C == 3.0:
+            os._exit(3)
+        return super().fit(X, y, sample_weight)
+
+
+def test_no_message_names_a_directory_that_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    options: dict[str, Any] = {"executor": None, "n_trials": None, "verbose": 1}
+    with pytest.warns(FitFailedWarning, match="3 of 6 fits failed") as found:
+        search(Crashing(), {"C": [1.0, 3.0]}, **options).fit(X, Y)
+    with pytest.raises(KeyError, match="no fit") as error:
+        search(Crashing(), {"C": [2.0]}, error_score="raise", **options).fit(X, Y)
+
+    printed = capfd.readouterr().out
+    assert "exit code 3" in printed
+    for text in (printed, str(error.value), *(str(each.message) for each in found)):
+        assert str(tmp_path) not in text
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("chosen", "error", "message"),
+    [
+        (1.0, TypeError, r"refit must return the index of a candidate"),
+        (3, IndexError, r"refit returned 3, but cv_results_ has 3 candidates"),
+        (-1, IndexError, r"refit returned -1"),
+    ],
+)
+def test_a_callable_must_choose_one_of_the_candidates(
+    chosen: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        search(refit=lambda table: chosen).fit(X, Y)

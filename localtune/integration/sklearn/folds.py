@@ -8,6 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sklearn.base import clone
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params
+
+from localtune.integration.sklearn.rounds import limit, total_of, train_round
 from localtune.trainable.trainable import Trainable
 
 SCORE = "score"
@@ -27,7 +32,7 @@ class Task:
         fit_params: Arguments of ``fit``; values with one entry per sample are split like the data.
         score_params: Arguments of the scorer.
         classes: Classes of a classifier; None for other estimators.
-        iterations: Number of rounds with ``partial_fit``; None for one round with ``fit``.
+        iterations: Number of rounds of training; None for one call of ``fit``.
         error_score: Score of a fold whose fit fails, or ``"raise"``.
         with_train_score: Whether to score the training samples, too.
     """
@@ -78,9 +83,11 @@ class Candidate(Trainable):
         self.models = checkpoint["models"]
         for model in self.models:
             # A scheduler such as population based training may have cloned the checkpoint of
-            # another candidate, with other parameters.
+            # another candidate, with other parameters. Parts that are estimators are trained
+            # already, and the number of a round decides what the candidate still gets.
             if model is not None:
-                model.set_params(**copies(self.config))
+                own = {k: v for k, v in self.config.items() if not hasattr(v, "get_params")}
+                model.set_params(**copies(own))
 
     def _fold(self, fold: int, train: Any, test: Any, failures: list[str]) -> dict[str, float]:
         """Returns the times (in seconds) and the scores of a fold; no scores if it failed."""
@@ -90,7 +97,9 @@ class Candidate(Trainable):
         started = time.monotonic()
         try:
             try:
-                self.models[fold] = trained(task, self.models[fold], self.config, train)
+                self.models[fold] = trained(
+                    task, self.models[fold], self.config, self.iteration + 1, train
+                )
             finally:
                 fit_time = time.monotonic() - started
             tested = self._scores(fold, "test", test, train)
@@ -104,9 +113,6 @@ class Candidate(Trainable):
         return {"fit_time": fit_time, "score_time": score_time, **scores}
 
     def _scores(self, fold: int, part: str, rows: Any, train: Any) -> dict[str, float]:
-        from sklearn.utils.metaestimators import _safe_split
-        from sklearn.utils.validation import _check_method_params
-
         task, model = self.task, self.models[fold]
         data, target = _safe_split(model, task.data, task.target, rows, train)
         params = _check_method_params(task.data, task.score_params, rows)
@@ -131,34 +137,54 @@ def deciding_score(task: Task, found: Mapping[str, float]) -> float:
 
 def copies(params: Mapping[str, Any]) -> dict[str, Any]:
     """Returns copies of parameters, so that estimators do not share them."""
-    from sklearn.base import clone
-
     return {name: clone(value, safe=False) for name, value in params.items()}
 
 
-def trained(task: Task, model: Any, params: Mapping[str, Any], rows: Any = None) -> Any:
+def trained(task: Task, model: Any, params: Mapping[str, Any], number: int, rows: Any) -> Any:
     """Returns a model after one more round of training.
 
     Args:
         task: The search.
         model: The model so far; None makes a new one.
-        params: Parameters of a new model.
+        params: Parameters of the candidate.
+        number: Number of the round, from 1.
         rows: Rows to train on; None for all.
     """
-    from sklearn.base import clone
-    from sklearn.utils.metaestimators import _safe_split
-    from sklearn.utils.validation import _check_method_params
-
+    configured = clone(task.estimator).set_params(**copies(params))
     if model is None:
-        model = clone(task.estimator).set_params(**copies(params))
+        model = configured
+    data, fit_params = _training_data(task, model, rows)
+    if task.iterations is None:
+        return model.fit(*data, **fit_params)
+    total = total_of(configured)
+    train_round(model, number, task.iterations, total, data, fit_params, task.classes)
+    return model
+
+
+def trained_on_all(task: Task, params: Mapping[str, Any], rounds: int) -> Any:
+    """Returns a model that is trained on all samples, as far as a candidate was trained.
+
+    Args:
+        task: The search.
+        params: Parameters of the candidate.
+        rounds: Number of its rounds.
+    """
+    model = clone(task.estimator).set_params(**copies(params))
+    if task.iterations is not None:
+        if total_of(model) is None:
+            for number in range(1, max(rounds, 1) + 1):
+                model = trained(task, model, params, number, None)
+            return model
+        limit(model, max(rounds, 1), task.iterations)
+    data, fit_params = _training_data(task, model, None)
+    return model.fit(*data, **fit_params)
+
+
+def _training_data(task: Task, model: Any, rows: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Returns the positional and the named arguments of ``fit`` for some rows."""
     data, target = task.data, task.target
     if rows is not None:
         # For a matrix of distances or a kernel matrix it selects the columns, too.
         data, target = _safe_split(model, data, target, rows)
     fit_params = _check_method_params(task.data, task.fit_params, rows)
-    arguments = (data,) if target is None else (data, target)
-    if task.iterations is None:
-        return model.fit(*arguments, **fit_params)
-    if task.classes is not None:
-        fit_params.setdefault("classes", task.classes)
-    return model.partial_fit(*arguments, **fit_params)
+    return ((data,) if target is None else (data, target)), fit_params

@@ -3,7 +3,8 @@
 ::
 
     fit(X, y) -> Task (data, folds, scorer), sent once to each worker
-      trial 1: Candidate(params) -- fit or partial_fit on each fold --> scores -> scheduler
+                 candidates, drawn from the space
+      trial 1: Candidate(params) -- trained for a round on each fold --> scores -> scheduler
       trial 2: ...
     -> cv_results_, best_params_ -> refit on all samples -> best_estimator_
 """
@@ -12,15 +13,16 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import numbers
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExtraMissingError
 from localtune.utils.messages import warn
+from localtune.utils.temporary import temporary_directory
 
 try:
     import numpy as np
@@ -38,9 +40,17 @@ from localtune.config.failure import FailureConfig
 from localtune.config.run import RunConfig
 from localtune.config.tune import TuneConfig
 from localtune.integration.sklearn.cv_results import cv_results
-from localtune.integration.sklearn.folds import SCORE, Candidate, Task, trained
-from localtune.search.sample import choice
-from localtune.trainable.util import with_parameters
+from localtune.integration.sklearn.folds import SCORE, Candidate, Task, trained_on_all
+from localtune.integration.sklearn.rounds import check_fit_params, check_rounds
+from localtune.integration.sklearn.spaces import (
+    DEFAULT_N_TRIALS,
+    CandidateList,
+    candidates_of,
+    check_space,
+    domains_of,
+    spaces_in,
+)
+from localtune.trainable.util import with_parameters, with_resources
 from localtune.tuner import Tuner
 
 if TYPE_CHECKING:
@@ -50,21 +60,25 @@ if TYPE_CHECKING:
 class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
     """Searches for the best parameters of an estimator by cross-validation.
 
-    It is used like ``RandomizedSearchCV``, and has the same attributes after ``fit``. Each
-    candidate is a trial in its own worker process. A scheduler may stop candidates early if the
-    estimator has ``partial_fit`` and ``max_iters`` is set.
+    It is used like ``RandomizedSearchCV`` or ``GridSearchCV``, and has the same attributes after
+    ``fit``. Each candidate is a trial in a worker process. A scheduler may stop candidates early
+    if ``max_iters`` is set.
 
     Args:
         estimator: Estimator of scikit-learn, or a pipeline.
-        space: {name of a parameter: domain such as ``tune.uniform(0, 1)``, list of choices,
-            ``tune.grid_search([...])``, or a constant}; parts of a pipeline as ``part__name``.
-        n_trials: Number of candidates; with a grid, number of repetitions of the whole grid.
+        space: {name of a parameter: list of choices, domain such as ``tune.uniform(0, 1)``,
+            distribution of SciPy, ``tune.grid_search([...])``, or a constant}; parts of a
+            pipeline as ``part__name``. Of a list of such dicts, one is drawn first.
+        n_trials: Number of draws. A space of lists alone is drawn without replacement; each draw
+            gives a candidate for each combination of grids. None is 10, or all combinations of
+            a space that has only lists, grids and constants.
         scheduler: Scheduler that stops candidates early, or its name, such as ``"asha"``. Needs
             ``max_iters``. The search sets its metric and mode.
         search_alg: Searcher that suggests candidates, or its name, such as ``"optuna"``; None
-            samples the space.
-        max_iters: Number of calls of ``partial_fit`` per candidate and fold, with scores after
-            each; None trains each candidate once by ``fit``.
+            draws them as scikit-learn does.
+        max_iters: Number of rounds in which a candidate is trained, with scores after each: a
+            call of ``partial_fit``, or with ``warm_start`` a part of ``n_estimators`` or
+            ``max_iter``. None trains each candidate once by ``fit``.
         scoring: As in ``RandomizedSearchCV``: a name, a callable, or several in a list or dict.
         n_jobs: Number of concurrent candidates; None is 1, -1 the number of CPUs.
         refit: Whether to train the best candidate on all samples in the end. With several scores,
@@ -72,13 +86,16 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         cv: As in ``RandomizedSearchCV``: number of folds, a splitter, or pairs of row indices.
         time_budget_s: Seconds after which the search ends with the candidates so far; None for no
             limit.
-        random_state: Seed of the candidates; with ``n_jobs=1`` the decisions of a scheduler or a
-            searcher are repeatable, too.
+        random_state: Seed of the candidates, which ``RandomizedSearchCV`` would draw, too; with
+            ``n_jobs=1`` the decisions of a scheduler or a searcher are repeatable.
         error_score: Score of a fold whose fit or scoring fails, or ``"raise"``.
         return_train_score: Whether ``cv_results_`` also holds scores of the training samples.
         verbose: 0 prints only failures, 1 progress, 2 also results.
         storage_path: Directory for the experiment; None keeps none.
         name: Name of the experiment; None makes one.
+        resources: Resources of each trial, such as ``{"gpu": 1}``; None is one CPU.
+        stop: Stop conditions, as in ``RunConfig``.
+        callbacks: Callbacks of the run, such as loggers.
         executor: Executor that trains the candidates; None uses processes, ``"inprocess"`` the
             current process.
 
@@ -98,9 +115,9 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
     def __init__(
         self,
         estimator: Any,
-        space: Mapping[str, Any] | None = None,
+        space: Any = None,
         *,
-        n_trials: int = 10,
+        n_trials: int | None = None,
         scheduler: Any = None,
         search_alg: Any = None,
         max_iters: int | None = None,
@@ -115,6 +132,9 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         verbose: int = 0,
         storage_path: str | None = None,
         name: str | None = None,
+        resources: Mapping[str, Any] | None = None,
+        stop: Any = None,
+        callbacks: Any = None,
         executor: Any = None,
     ) -> None:
         super().__init__(
@@ -136,6 +156,9 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         self.random_state = random_state
         self.storage_path = storage_path
         self.name = name
+        self.resources = resources
+        self.stop = stop
+        self.callbacks = callbacks
         self.executor = executor
 
     def __sklearn_tags__(self) -> Any:
@@ -161,10 +184,12 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         Raises:
             ValueError: for invalid arguments, and if all fits have failed.
         """
-        self._check_arguments()
+        self._check_arguments(spaces_in(self.space))
         scorer = check_scoring(self.estimator, self.scoring)
         X, y = indexable(X, y)
         routed = self._get_routed_params_for_fit(params)
+        if self.max_iters is not None:
+            check_fit_params(self.estimator, routed.estimator.fit)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = list(cv.split(X, y, **routed.splitter.split))
         refit_name = self._refit_name()
@@ -193,45 +218,40 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
 
     # -- pieces of fit --------------------------------------------------------------------------
 
-    def _check_arguments(self) -> None:
-        if not isinstance(self.space, Mapping) or not self.space:
-            raise ValueError(
-                "space must be a dict {name of a parameter: domain, list or constant} with at "
-                f"least one entry, but got {self.space!r}."
-            )
-        for name, domain in self.space.items():
-            if hasattr(domain, "rvs"):
+    def _check_arguments(self, spaces: list[Mapping[str, Any]]) -> None:
+        for space in spaces:
+            check_space(space, self.estimator)
+        if self.search_alg is not None:
+            if len(spaces) > 1:
                 raise ValueError(
-                    f"space[{name!r}] must be a domain of localtune, but is a distribution of "
-                    "SciPy. Use tune.uniform(0, 1) or tune.loguniform(1e-4, 1), for example."
+                    "search_alg needs one space, but got a list of them. Search each by itself, "
+                    "or leave search_alg out."
                 )
-        unknown = self.space.keys() - self.estimator.get_params().keys()
-        if unknown and not any("__" in name for name in unknown):
-            raise ValueError(
-                f"Invalid parameter {min(unknown)!r} for estimator {self.estimator!r}: space must "
-                "hold only parameters of the estimator."
-            )
-        if not isinstance(self.n_trials, int) or self.n_trials < 1:
-            raise ValueError(f"n_trials must be at least 1, but got {self.n_trials!r}.")
+            domains_of(spaces[0])
+        _check_count("n_trials", self.n_trials)
         if self.n_jobs is not None and (not isinstance(self.n_jobs, int) or self.n_jobs == 0):
             raise ValueError(
                 "n_jobs must be None (1), at least 1, or below 0 (-1: as many as there are CPUs), "
                 f"but got {self.n_jobs!r}."
             )
+        if self.error_score != "raise" and not isinstance(self.error_score, numbers.Real):
+            raise ValueError(
+                f"error_score must be 'raise' or a number, but got {self.error_score!r}."
+            )
+        _check_count("max_iters", self.max_iters)
         if self.max_iters is not None:
-            if not isinstance(self.max_iters, int) or self.max_iters < 1:
-                raise ValueError(f"max_iters must be at least 1, but got {self.max_iters!r}.")
-            if not hasattr(self.estimator, "partial_fit"):
-                raise ValueError(
-                    f"max_iters needs an estimator with partial_fit, but {self.estimator!r} has "
-                    "none. Leave max_iters out to train each candidate once by fit."
-                )
+            if not any(self._replaces_trained_part(space) for space in spaces):
+                check_rounds(self.estimator)
         elif self.scheduler is not None:
             raise ValueError(
-                "A scheduler stops candidates between iterations, but without max_iters there is "
-                "only one. Set max_iters (for an estimator with partial_fit), or leave scheduler "
-                "out."
+                "A scheduler stops candidates between rounds of training, but without max_iters "
+                "there is only one. Set max_iters, or leave scheduler out."
             )
+
+    def _replaces_trained_part(self, space: Mapping[str, Any]) -> bool:
+        """Returns whether candidates have other estimators at the end of the pipeline."""
+        steps: Any = getattr(self.estimator, "steps", None)
+        return steps is not None and ("steps" in space or steps[-1][0] in space)
 
     def _refit_name(self) -> str:
         if isinstance(self.scoring, (list, tuple, set, dict)):
@@ -251,26 +271,32 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
         if self.storage_path is not None:
             yield os.fspath(self.storage_path)
             return
-        with tempfile.TemporaryDirectory(prefix="localtune-search-") as directory:
+        with temporary_directory(prefix="localtune-search-") as directory:
             yield directory
 
     def _search(self, task: Task, storage_path: str) -> ResultGrid:
-        assert self.space is not None  # checked
-        state = self.random_state
+        trainable = with_parameters(Candidate, task=task)
+        if self.resources is not None:
+            trainable = with_resources(trainable, self.resources)
+        state, spaces = self.random_state, spaces_in(self.space)
+        # Copies of what has a state that changes, because each fit must start afresh.
+        if self.search_alg is None:
+            candidates = candidates_of(spaces, self.n_trials, state)
+            param_space, n_trials = {}, len(candidates)
+            search_alg: Any = CandidateList(candidates)
+        else:
+            param_space, n_trials = domains_of(spaces[0]), self.n_trials or DEFAULT_N_TRIALS
+            search_alg = copy.deepcopy(self.search_alg)
         seed = None if state is None else check_random_state(state).randint(2**31 - 1)
         tuner = Tuner(
-            with_parameters(Candidate, task=task),
-            param_space={
-                name: choice(it) if isinstance(it, (list, tuple)) else it
-                for name, it in self.space.items()
-            },
+            trainable,
+            param_space=param_space,
             tune_config=TuneConfig(
                 metric=SCORE,
                 mode="max",
-                num_samples=self.n_trials,
-                # Copies, because their state changes and each fit must start afresh.
+                num_samples=n_trials,
                 scheduler=copy.deepcopy(self.scheduler),
-                search_alg=copy.deepcopy(self.search_alg),
+                search_alg=search_alg,
                 max_concurrent_trials=self._jobs(),
                 time_budget_s=self.time_budget_s,
                 reuse_actors=True,
@@ -280,6 +306,8 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
                 name=self.name,
                 storage_path=storage_path,
                 verbose=self.verbose,
+                stop=copy.deepcopy(self.stop),
+                callbacks=copy.deepcopy(self.callbacks),
                 checkpoint_config=CheckpointConfig(checkpoint_at_end=False),
                 failure_config=FailureConfig(
                     fail_fast="raise" if self.error_score == "raise" else False
@@ -313,7 +341,7 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
             return
         decides = task.refit_name if self.multimetric_ else "score"
         if callable(self.refit):
-            self.best_index_ = self.refit(self.cv_results_)
+            self.best_index_ = _checked_index(self.refit(self.cv_results_), len(params))
         else:
             self.best_index_ = int(self.cv_results_[f"rank_test_{decides}"].argmin())
             self.best_score_ = float(self.cv_results_[f"mean_test_{decides}"][self.best_index_])
@@ -361,10 +389,42 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
     def _refit(self, task: Task) -> None:
         started = time.monotonic()
         rounds = int(self.cv_results_["training_iteration"][self.best_index_])
-        model: Any = None
-        for _ in range(max(rounds if task.iterations else 1, 1)):
-            model = trained(task, model, self.best_params_)
+        model = trained_on_all(task, self.best_params_, rounds)
         self.best_estimator_ = model
         self.refit_time_ = time.monotonic() - started
         if hasattr(model, "feature_names_in_"):
             self.feature_names_in_ = model.feature_names_in_
+
+
+def _check_count(name: str, value: Any) -> None:
+    """Checks that an argument is None or a whole number above 0.
+
+    Args:
+        name: Name of the argument.
+        value: Its value.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if value is not None and (not isinstance(value, numbers.Integral) or value < 1):
+        raise ValueError(f"{name} must be at least 1, or None, but got {value!r}.")
+
+
+def _checked_index(index: Any, count: int) -> int:
+    """Returns the index that a callable ``refit`` chose.
+
+    Args:
+        index: Its return value.
+        count: Number of candidates.
+
+    Raises:
+        TypeError: if it is no whole number.
+        IndexError: if there is no such candidate.
+    """
+    if not isinstance(index, (int, np.integer)):
+        raise TypeError(
+            f"refit must return the index of a candidate in cv_results_, but returned {index!r}."
+        )
+    if not 0 <= index < count:
+        raise IndexError(f"refit returned {index}, but cv_results_ has {count} candidates.")
+    return int(index)
