@@ -1,0 +1,286 @@
+"""Finds old names in the text of a program, without running it.
+
+::
+
+    scopes.py   what each name in the text means: ``tune.run`` is ray.tune.run, ``best`` a <Result>
+       |
+    scan.py     which of them are rows of the table, and where
+       |
+       +--> bodies.py             a trainable that is given to a run (its names are those of live
+       |                          modules)
+       +--> localtune migrate     a file
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from localtune.old_names.rows.trainables import TODAY
+from localtune.old_names.scopes import (
+    Outer,
+    Scope,
+    own_nodes,
+    public_name,
+)
+from localtune.old_names.shapes import SAVED_PATH, old_shapes, returned_path
+from localtune.old_names.table import OLD_NAMES, ROWS
+
+REPORT, REPORT_NUMBER = "tune.report(loss=x)", "tune.report(x)"
+JOINED = "os.path.join(checkpoint, file)"
+_REPORTS = ("tune.report", "session.report")
+_OF_REPORT = {"metrics", "checkpoint"}
+_RESUME = 'tune.run(resume="LOCAL")'
+OLD_RESUME = ("LOCAL", "REMOTE", "PROMPT", "ERRORED_ONLY")
+_EXTRA = 'resources_per_trial={"extra_cpu": n}'
+EXTRA_KEYS = {"extra_cpu", "extra_gpu", "extra_memory", "extra_custom_resources"}
+# Whose first argument is a trainable.
+_TAKERS = {
+    "tune.run",
+    "Tuner",
+    "tune.with_parameters",
+    "tune.with_resources",
+    "tune.register_trainable",
+    "Experiment",
+}
+_MODULES = {row.member: row.name for row in ROWS if row.kind == "module"}
+# Attributes that no other library has, so the class of the object need not be known.
+_UNMISTAKABLE = {
+    row.member: row.name
+    for row in ROWS
+    if row.member in ("get_best_logdir", "best_logdir", "get_trial_checkpoints_paths")
+}
+
+
+@dataclass(frozen=True)
+class OldUse:
+    """One use of an old name.
+
+    Attributes:
+        name: Name in the table of old names.
+        line: Line, from 1.
+        column: Column, from 0.
+        node: The expression or statement.
+    """
+
+    name: str
+    line: int
+    column: int
+    node: ast.AST = field(compare=False, repr=False)
+
+
+def find_old_uses(tree: ast.AST, outer: Outer = lambda name: None) -> list[OldUse]:
+    """Finds the old names in a program, in the order of their lines.
+
+    Only names are found whose meaning is certain: those that are imported from ``ray`` or
+    ``localtune``, and the objects that their functions return.
+
+    Args:
+        tree: The program, or a part of it.
+        outer: Tells the dotted name of what a name means that the program does not bind.
+
+    Example:
+        >>> text = "from ray import tune\\ntune.report(loss=1)"
+        >>> [(use.name, use.line) for use in find_old_uses(ast.parse(text))]
+        [('tune.report(loss=x)', 2)]
+    """
+    found = _Finder(outer).scan(tree, None)
+    return sorted(set(found), key=lambda use: (use.line, use.column))
+
+
+def is_report_of_keywords(names: set[str | None]) -> bool:
+    """Tells whether a call of ``report`` with these keyword arguments has the old form.
+
+    Args:
+        names: The keywords; None stands for ``**``.
+    """
+    return bool(names) and not names <= _OF_REPORT
+
+
+class _Finder:
+    """Walks through a program, one scope after the other."""
+
+    def __init__(self, outer: Outer) -> None:
+        self._outer = outer
+
+    def scan(self, node: ast.AST, parent: Scope | None) -> Iterator[OldUse]:
+        scope = Scope(node, parent, self._outer)
+        inner: list[ast.AST] = []
+        skipped: set[int] = set()
+        for each in own_nodes(node):
+            if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+                inner.append(each)
+            if id(each) not in skipped:
+                yield from self._of_node(each, scope, skipped)
+            if isinstance(each, ast.Call):
+                yield from self._of_trainable(each, scope)
+            elif isinstance(each, ast.ClassDef):
+                yield from self._of_class(each, scope)
+        for each in inner:
+            yield from self.scan(each, scope)
+
+    def _of_node(self, node: ast.AST, scope: Scope, skipped: set[int]) -> Iterator[OldUse]:
+        if isinstance(node, ast.Call):
+            yield from _of_call(node, scope)
+        elif isinstance(node, ast.Attribute):
+            name = _of_attribute(node, scope)
+            if name is not None:
+                yield _use(name, node)
+                # `tune.track.log` is one use, not also one of `tune.track`.
+                part: ast.AST = node.value
+                while isinstance(part, ast.Attribute):
+                    skipped.add(id(part))
+                    part = part.value
+                skipped.add(id(part))
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            name = _of_meaning(scope.meaning(node))
+            if name is not None and OLD_NAMES[name].kind == "name":
+                yield _use(name, node)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from (_use(name, node) for name in _of_import(node))
+        elif isinstance(node, ast.Dict):
+            keys = {each.value for each in node.keys if isinstance(each, ast.Constant)}
+            if keys & EXTRA_KEYS:
+                yield _use(_EXTRA, node)
+
+    def _of_trainable(self, call: ast.Call, scope: Scope) -> Iterator[OldUse]:
+        """Finds the old form of a function that is given to a run by its name."""
+        taker = scope.meaning(call.func)
+        public = public_name(taker) if taker else None
+        if public not in _TAKERS or not call.args:
+            return
+        bound = {each.arg for each in call.keywords if public == "tune.with_parameters"}
+        given = call.args[-1 if public in ("tune.register_trainable", "Experiment") else 0]
+        while isinstance(given, ast.Call) and given.args:
+            inner = scope.meaning(given.func)
+            if inner is not None and public_name(inner) in _TAKERS:
+                return  # It is found there.
+            bound |= {each.arg for each in given.keywords}
+            given = given.args[0]
+        function = scope.function_named(given.id) if isinstance(given, ast.Name) else None
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for name in old_shapes(function, bound):
+                yield _use(name, function)
+
+    def _of_class(self, node: ast.ClassDef, scope: Scope) -> Iterator[OldUse]:
+        methods = {each.name: each for each in node.body if isinstance(each, ast.FunctionDef)}
+        bases = [scope.meaning(each) for each in node.bases]
+        publics = {public_name(each) for each in bases if each is not None}
+        if not publics & {"Trainable", "tune.DurableTrainable"}:
+            return
+        if "_train" in methods and "step" not in methods:
+            for old in TODAY:
+                if old in methods:
+                    yield _use(f"Trainable.{old}", methods[old])
+        for each in ("save_checkpoint", "_save"):
+            if each in methods and (returned := returned_path(methods[each])) is not None:
+                yield _use(SAVED_PATH, returned)
+
+
+def _use(name: str, node: ast.AST) -> OldUse:
+    return OldUse(name, getattr(node, "lineno", 1), getattr(node, "col_offset", 0), node)
+
+
+def _of_call(call: ast.Call, scope: Scope) -> Iterator[OldUse]:
+    called = scope.meaning(call.func)
+    if called is None:
+        return
+    if called in ("os.path.join", "os.fspath") and any(
+        scope.meaning(each) == "<Checkpoint>" for each in call.args
+    ):
+        yield _use(JOINED, call)
+    public = public_name(called)
+    if public in _REPORTS:
+        if is_report_of_keywords({each.arg for each in call.keywords}):
+            yield _use(REPORT, call)
+        elif call.args and _is_number(call.args[0], scope):
+            yield _use(REPORT_NUMBER, call)
+    owner = _OWNERS.get(public or "", public)
+    for each in call.keywords:
+        name = f"{owner}({each.arg}=)"
+        if name in OLD_NAMES:
+            yield _use(name, each)
+        if public == "tune.run" and each.arg == "resume" and _is_old_resume(each.value):
+            yield _use(_RESUME, each)
+
+
+def _of_attribute(node: ast.Attribute, scope: Scope) -> str | None:
+    base = scope.meaning(node.value)
+    if base is None:
+        return _UNMISTAKABLE.get(node.attr)
+    if base.startswith("<"):
+        name = f"{base[1:-1]}.{node.attr}"
+        return name if name in OLD_NAMES else None
+    if public_name(base) == "Checkpoint" and f"Checkpoint.{node.attr}" in OLD_NAMES:
+        return f"Checkpoint.{node.attr}"
+    return _of_meaning(f"{base}.{node.attr}")
+
+
+def _of_meaning(dotted: str | None) -> str | None:
+    """Returns the row of a name of a module, or of a module of localtune that does not exist."""
+    if dotted is None:
+        return None
+    public = public_name(dotted)
+    if public in OLD_NAMES and OLD_NAMES[public].kind == "name":
+        return public
+    package, _, below = dotted.partition(".")
+    return _MODULES.get(below) if package == "localtune" else None
+
+
+def _of_import(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        dotted = [each.name for each in node.names]
+    elif node.level:
+        return
+    else:
+        dotted = [f"{node.module}.{each.name}" for each in node.names]
+    for each in dotted:
+        name = _of_meaning(each)
+        package, _, below = each.partition(".")
+        while name is None and package == "localtune" and below:
+            name = _MODULES.get(below)
+            below = below.rpartition(".")[0]
+        if name is not None:
+            yield name
+
+
+def _is_number(node: ast.expr, scope: Scope) -> bool:
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, (int, float))
+    if isinstance(node, (ast.BinOp, ast.UnaryOp)):
+        return not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr))
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and (node.func.id in ("float", "int") and scope.meaning(node.func) is None)
+    )
+
+
+def _is_old_resume(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value in OLD_RESUME
+
+
+_SEARCHERS = (
+    "AxSearch",
+    "BayesOptSearch",
+    "HyperOptSearch",
+    "NevergradSearch",
+    "OptunaSearch",
+    "TuneBOHB",
+    "ZOOptSearch",
+)
+_SCHEDULERS = (
+    "ASHAScheduler",
+    "AsyncHyperBandScheduler",
+    "HyperBandScheduler",
+    "HyperBandForBOHB",
+    "MedianStoppingRule",
+    "PopulationBasedTraining",
+    "PB2",
+)
+# {class: owner of its old arguments in the table}
+_OWNERS = {
+    **dict.fromkeys(_SEARCHERS, "Searcher"),
+    **dict.fromkeys(_SCHEDULERS, "TrialScheduler"),
+}

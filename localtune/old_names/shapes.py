@@ -1,0 +1,80 @@
+"""Old shapes of trainables, found in their text."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from localtune.old_names.scopes import arguments_of
+
+WITH_REPORTER = "def train(config, reporter)"
+WITH_DIRECTORY = "def train(config, checkpoint_dir=None)"
+SAVED_PATH = "save_checkpoint() -> path"
+
+
+def old_shapes(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, bound: set[str | None]
+) -> Iterator[str]:
+    """Yields the old forms of the signature of a trainable.
+
+    Args:
+        function: The function.
+        bound: Names of arguments that have values already.
+    """
+    names = [each.arg for each in arguments_of(function)]
+    if "reporter" in names[1:] and "reporter" not in bound:
+        yield WITH_REPORTER
+    if "checkpoint_dir" in names[1:] and "checkpoint_dir" not in bound:
+        default = _default_of(function, "checkpoint_dir")
+        if default is None or (isinstance(default, ast.Constant) and not default.value):
+            yield WITH_DIRECTORY
+
+
+def _default_of(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> ast.expr | None:
+    args = function.args
+    positional = [*args.posonlyargs, *args.args]
+    pairs = [
+        *zip(positional[::-1], args.defaults[::-1], strict=False),
+        *zip(args.kwonlyargs, args.kw_defaults, strict=True),
+    ]
+    return next((default for each, default in pairs if each.arg == name), None)
+
+
+def returned_path(method: ast.FunctionDef) -> ast.AST | None:
+    """Returns the statement in which ``save_checkpoint`` returns a path within its directory.
+
+    Args:
+        method: The method.
+    """
+    arguments = [each.arg for each in arguments_of(method)]
+    if len(arguments) < 2:
+        return None
+    directory = arguments[1]
+    paths: set[str] = set()
+    for node in ast.walk(method):
+        if isinstance(node, ast.Assign) and _is_below(node.value, directory, paths):
+            paths |= {each.id for each in node.targets if isinstance(each, ast.Name)}
+    for node in ast.walk(method):
+        if isinstance(node, ast.Return) and node.value is not None:
+            is_path = isinstance(node.value, ast.Name) and node.value.id in paths
+            if is_path or _is_below(node.value, directory, paths):
+                return node
+    return None
+
+
+def _is_below(node: ast.expr, directory: str, paths: set[str]) -> bool:
+    """Tells whether an expression joins the directory, or a path in it, to something."""
+    if isinstance(node, ast.Call):
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        parts = node.args if name == "join" else node.args[:1] if name == "str" else []
+        return len(parts) > 1 and _is_path(parts[0], directory, paths)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Div)):
+        return _is_path(node.left, directory, paths)
+    if isinstance(node, ast.JoinedStr) and len(node.values) > 1:
+        first = node.values[0]
+        return isinstance(first, ast.FormattedValue) and _is_path(first.value, directory, paths)
+    return False
+
+
+def _is_path(node: ast.expr, directory: str, paths: set[str]) -> bool:
+    return isinstance(node, ast.Name) and (node.id == directory or node.id in paths)
