@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
+
 from localtune.old_names.scan import find_old_uses
 
 SCRIPT = """
