@@ -5,17 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
-import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from localtune.compat.places import OLD_PLACES, REFUSED
 
-# The release of Ray whose names the shim has; libraries compare it.
-RAY_VERSION = "2.45.0"
 _OWN = "localtune.compat.ray"
 
 
@@ -50,14 +47,20 @@ class ShimFinder(importlib.abc.MetaPathFinder):
             )
         return importlib.machinery.ModuleSpec(name, _Alias(known_as), is_package=True)
 
-    def find_distributions(self, context: Any = None) -> Iterator[importlib.metadata.Distribution]:
-        """Yields the distribution ``ray``, whose version libraries ask for.
+    def find_distributions(self, context: Any = None) -> list[Any]:
+        """Returns the distribution ``ray``, whose version libraries ask for.
 
         Args:
-            context: Has the name of the distribution that is looked for.
+            context: Has the name of the distribution that is looked for, and folders to look in.
         """
-        if context is None or context.name == "ray":
-            yield _RayDistribution()
+        name = None if context is None else context.name
+        # Who names folders wants what is installed there.
+        is_anywhere = context is None or context.path is sys.path
+        if not is_anywhere or (name or "ray").lower() != "ray":
+            return []
+        from localtune.compat.distribution import RayDistribution
+
+        return [RayDistribution()]
 
 
 class _Alias(importlib.abc.Loader):
@@ -67,17 +70,20 @@ class _Alias(importlib.abc.Loader):
         known_as: The module's own name.
     """
 
+    # {name of a module: its own spec}, as it is before the first import under another name.
+    _own_specs: ClassVar[dict[str, Any]] = {}
+
     def __init__(self, known_as: str) -> None:
         self._known_as = known_as
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        """Returns the module; the import system gives it ``spec``.
+        """Returns the module, to which the import system gives ``spec``.
 
         Args:
             spec: Spec under the name that is imported.
         """
         module = importlib.import_module(self._known_as)
-        self._own_spec = module.__spec__
+        self._own_specs.setdefault(self._known_as, module.__spec__)
         return module
 
     def exec_module(self, module: ModuleType) -> None:
@@ -86,29 +92,7 @@ class _Alias(importlib.abc.Loader):
         Args:
             module: The module.
         """
-        module.__spec__ = self._own_spec
-
-
-class _RayDistribution(importlib.metadata.Distribution):
-    """The distribution ``ray``, as far as libraries look at it."""
-
-    def read_text(self, filename: str) -> str | None:
-        """Returns the text of a file of metadata, None for one that does not exist.
-
-        Args:
-            filename: Name of the file.
-        """
-        if filename != "METADATA":
-            return None
-        return f"Metadata-Version: 2.1\nName: ray\nVersion: {RAY_VERSION}\n"
-
-    def locate_file(self, path: Any) -> Any:
-        """Refuses: the distribution has no files.
-
-        Args:
-            path: The file.
-        """
-        raise FileNotFoundError(f"localtune stands in for ray, which has no file {path}.")
+        module.__spec__ = self._own_specs[self._known_as]
 
 
 def own_name(name: str) -> str | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from importlib.machinery import PathFinder
 
+from localtune.compat.children import prepare_children
 from localtune.compat.finder import ShimFinder
 from localtune.compat.notes import Notes
 from localtune.old_names import use as old
 from localtune.trainable import preparation
+from localtune.utils.messages import say
 
 _RAY = "localtune.compat.ray"
 
@@ -31,8 +34,8 @@ def install() -> None:
     if _is_installed():
         return
     _refuse_real_ray()
-    notes = Notes.in_new_directory()
-    _install(notes)
+    _install(Notes.in_new_directory())
+    _mention_real_ray()
 
 
 def install_in_loading_process(notes_directory: str) -> None:
@@ -52,11 +55,26 @@ def _install(notes: Notes) -> None:
     sys.meta_path.insert(0, ShimFinder())
     translate.register()
     old.note = notes.show
-    preparation.prepare = functools.partial(install_in_loading_process, notes.directory)
+    prepare = functools.partial(install_in_loading_process, notes.directory)
+    preparation.prepare = prepare
+    prepare_children(prepare)
 
 
 def _is_installed() -> bool:
     return any(isinstance(each, ShimFinder) for each in sys.meta_path)
+
+
+def _mention_real_ray() -> None:
+    if PathFinder.find_spec("ray") is None:
+        return
+    from importlib.metadata import DistributionFinder, MetadataPathFinder
+
+    for real in MetadataPathFinder.find_distributions(DistributionFinder.Context(name="ray")):
+        say(
+            f"localtune.compat: Ray {real.version} is installed in {real.locate_file('')}, and is "
+            "not used: in this process and its workers, ray is localtune."
+        )
+        return
 
 
 def _refuse_real_ray() -> None:

@@ -31,10 +31,10 @@ class _Prepared:
         self._trainable = trainable
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return _second, (_Call(self._prepare), self._trainable)
+        return _second, (Call(self._prepare), self._trainable)
 
 
-class _Call:
+class Call:
     """Is called while its pickle is loaded."""
 
     def __init__(self, function: Callable[[], None]) -> None:

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from localtune.compat.finder import RAY_VERSION as __version__  # noqa: F401
+from localtune.compat.release import RAY_VERSION as __version__  # noqa: F401
