@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from localtune.compat.install import install
 from localtune.compat.main_module import run_as_main, run_visibly
-from localtune.utils.messages import say
+from localtune.utils.messages import say, show_lines
 
 _USAGE = "usage: python -m localtune.compat [SCRIPT | -m MODULE | -c CODE | -] [ARGS...]"
 _HELP = f"""{_USAGE}
@@ -32,7 +32,7 @@ def main() -> None:
     """Runs what the command line names; the command's own arguments are removed from it."""
     kind, *rest = sys.argv[1:] or [""]
     if kind in ("-h", "--help"):
-        print(_HELP)
+        show_lines(_HELP)
     elif not kind:
         _refuse("no script is named.")
     elif kind in ("-m", "-c"):
