@@ -14,7 +14,10 @@ from localtune.registry import (
     get_trainable_cls,
     is_function_trainable,
     register_env,
+    register_input,
     register_trainable,
+    registry_contains_input,
+    registry_get_input,
     trainable_name,
     validate_trainable,
 )
@@ -27,6 +30,7 @@ from localtune.trainable.util import with_parameters, with_resources
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(registry, "_trainables", {})
     monkeypatch.setattr(registry, "_env_creators", {})
+    monkeypatch.setattr(registry, "_input_creators", {})
     yield
 
 
@@ -110,6 +114,18 @@ def test_environments_must_be_callable() -> None:
     register_env("env", lambda config: None)
     with pytest.raises(TypeError, match="env_creator must be callable"):
         register_env("env", 5)  # type: ignore[arg-type]
+
+
+def test_inputs_are_found_by_their_names() -> None:
+    def create(context: Any) -> None: ...
+
+    with pytest.raises(TuneError, match=r"Unknown input 'mine'; registered are: none\."):
+        registry_get_input("mine")
+    register_input("mine", create)
+    assert registry_contains_input("mine") and not registry_contains_input("other")
+    assert registry_get_input("mine") is create
+    with pytest.raises(TypeError, match="input_creator must be callable, but got 5"):
+        register_input("mine", 5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ import pytest
 from localtune.progress_reporter import JupyterNotebookReporter
 from localtune.progress_reporter.notebook_reporter import as_html
 from localtune.trial.status import Status
+from localtune.utils import log
+from localtune.utils.log import disable_ipython
 from tests.progress_reporter.runs import ended_trial, make_trial
 from tests.runs.lifecycle.programs import DEADLINE_S, environment
 
@@ -75,6 +77,18 @@ def test_outside_a_notebook_it_prints(
 
     assert notebook.calls == []
     assert capsys.readouterr().out.startswith("== Status ==\nCurrent time")
+
+
+def test_in_a_notebook_that_is_switched_off_it_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notebook = Notebook(monkeypatch, SimpleNamespace(kernel=object()))
+    monkeypatch.setattr(log, "_shows_in_notebooks", True)
+    disable_ipython()
+    JupyterNotebookReporter().report([make_trial()], True)
+
+    assert notebook.calls == []
+    assert "Number of trials: 1" in capsys.readouterr().out
 
 
 def test_without_ipython_it_prints(

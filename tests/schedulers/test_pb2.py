@@ -12,6 +12,7 @@ import pytest
 
 from localtune.error import ExtraMissingError, TuneError
 from localtune.schedulers import PB2, TrialScheduler
+from localtune.schedulers.pb2 import import_pb2_dependencies
 from localtune.schedulers.pb2_model import IntervalStart, Observation, suggest, upper_bound
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.testing.scheduler_contract import PROBLEMS, SchedulerContract
@@ -197,6 +198,8 @@ def test_scikit_learn_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     with pytest.raises(ExtraMissingError, match=r"localtune-runner\[pb2\]"):
         PB2(hyperparam_bounds={"lr": [0, 1]})
+    with pytest.raises(ExtraMissingError, match="scikit-learn"):
+        import_pb2_dependencies()
 
 
 def test_bounds_may_be_nested_as_the_configuration_is() -> None:

@@ -26,6 +26,7 @@ from localtune.search.sample import (
     uniform,
 )
 from localtune.search.variant_generator import (
+    assign_value,
     count_variants,
     format_vars,
     generate_variants,
@@ -668,3 +669,12 @@ def test_variables_are_formatted(values: dict[Any, Any], text: str) -> None:
 
 def test_variants_come_from_a_generator() -> None:
     assert isinstance(generate_variants({}), types.GeneratorType)
+
+
+def test_a_value_is_set_at_its_path() -> None:
+    config: dict[str, Any] = {"a": [{"b": 1}, 2]}
+    assign_value(config, ("a", 0, "b"), 3)
+    assign_value(config, ("new",), 4)
+    assert config == {"a": [{"b": 3}, 2], "new": 4}
+    with pytest.raises(KeyError, match="missing"):
+        assign_value(config, ("missing", "b"), 5)

@@ -7,7 +7,7 @@ import pytest
 from localtune import create_scheduler, create_searcher
 from localtune.schedulers import FIFOScheduler
 from localtune.search import BasicVariantGenerator
-from localtune.utils.calls import accepted
+from localtune.utils.calls import accepted, get_function_args
 
 
 def test_only_what_a_function_takes_is_accepted() -> None:
@@ -28,3 +28,7 @@ def test_an_unknown_name_is_an_error_with_the_near_miss() -> None:
         create_scheduler("fiffo")
     with pytest.raises(ValueError, match=r"search_alg must be one of .*'optuna'"):
         create_searcher("optunna")
+
+
+def test_the_arguments_of_a_class_are_those_of_its_constructor() -> None:
+    assert get_function_args(BasicVariantGenerator)[:2] == ["points_to_evaluate", "max_concurrent"]

@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from localtune.utils.json_encode import SafeJsonEncoder, dumps
+from localtune.utils.json_encode import (
+    SafeJsonEncoder,
+    TuneFunctionDecoder,
+    TuneFunctionEncoder,
+    dumps,
+)
 
 
 @pytest.mark.parametrize(
@@ -84,3 +89,22 @@ def test_a_container_that_holds_itself_comes_to_an_end() -> None:
     value["self"] = value
     found = json.loads(dumps(value))
     assert found["self"]["self"]["a"] == 1
+
+
+def test_functions_go_through_json_if_the_reader_allows_it() -> None:
+    value = {"lr": np.float32(0.5), "layers": np.array([1, 2]), "act": lambda x: x + 1, "on": [max]}
+    text = json.dumps(value, cls=TuneFunctionEncoder)
+
+    read = json.loads(text, cls=TuneFunctionDecoder, allow_pickle=True)
+    assert (read["lr"], read["layers"], read["act"](1), read["on"]) == (0.5, [1, 2], 2, [max])
+
+
+def test_a_pickle_in_json_is_not_loaded_unasked() -> None:
+    class Trap:
+        def __reduce__(self) -> Any:
+            return (pytest.fail, ("the pickle was loaded",))
+
+    text = json.dumps({"a": 1, "b": Trap()}, cls=TuneFunctionEncoder)
+    with pytest.raises(ValueError, match="Pass allow_pickle=True for text that you wrote"):
+        json.loads(text, cls=TuneFunctionDecoder)
+    assert json.loads('{"a": {"b": 1}}', cls=TuneFunctionDecoder) == {"a": {"b": 1}}
