@@ -43,8 +43,9 @@ def cv_results(
     for name in sorted({name for each in params for name in each}):
         table[f"param_{name}"] = column(name, params)
     table["params"] = [dict(each) for each in params]
-    for part in ("test", "train") if task.with_train_score else ("test",):
-        for name in names:
+    parts = ("test", "train") if task.with_train_score else ("test",)
+    for name in names:
+        for part in parts:
             key = f"{part}_{name}"
             scores = values(key, np.nan if task.error_score == "raise" else task.error_score)
             for fold in folds:
