@@ -14,7 +14,7 @@ from localtune.logger.legacy import Logger
 from localtune.result import EXPR_PARAM_FILE, EXPR_PARAM_PICKLE_FILE, EXPR_RESULT_FILE
 from localtune.trial.history_files import is_own_json
 from localtune.trial.own_files import write_own
-from localtune.utils.json_encode import params_json
+from localtune.utils.json_encode import dumps, params_json
 from localtune.utils.result_writers import JsonWriter
 from localtune.utils.serialization import dumps_by_value
 
