@@ -161,7 +161,12 @@ class ActiveSession(Protocol):
         """Checkpoint to continue from, or the latest one that was reported."""
 
     def report(self, metrics: dict[str, Any], checkpoint: Checkpoint | None) -> None:
-        """Passes on a result; returns when user code may continue."""
+        """Passes on a result; returns when user code may continue.
+
+        Args:
+            metrics: Metrics of one iteration.
+            checkpoint: State to keep, or None.
+        """
 
 
 def current_session() -> Session | None:

@@ -43,7 +43,12 @@ def json_object(text: bytes) -> dict[str, Any] | None:
 
 
 def has_metric(result: dict[str, Any], metric: str | None) -> bool:
-    """Returns whether a result has the metric; any result does if there is none."""
+    """Tells whether a result has a metric.
+
+    Args:
+        result: The result, nested.
+        metric: Flat name of the metric; None is in every result.
+    """
     return metric is None or metric in result or metric in flatten_dict(result)
 
 
@@ -98,6 +103,10 @@ def compiled(pattern: str, metric: str | None) -> re.Pattern[str]:
 
 def check_groups(pattern: re.Pattern[str], metric: str | None) -> None:
     """Checks that an expression has named groups, and one for the metric.
+
+    Args:
+        pattern: The expression.
+        metric: Name of the metric; None if it is not known.
 
     Raises:
         ValueError: if it does not.
