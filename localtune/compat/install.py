@@ -6,13 +6,18 @@ import functools
 import os
 import sys
 from importlib.machinery import PathFinder
+from typing import TYPE_CHECKING
 
 from localtune.compat.children import prepare_children
 from localtune.compat.finder import ShimFinder
 from localtune.compat.notes import Notes
+from localtune.execution import default
 from localtune.old_names import use as old
 from localtune.trainable import preparation
 from localtune.utils.messages import say
+
+if TYPE_CHECKING:
+    from localtune.execution.executor import Executor
 
 _RAY = "localtune.compat.ray"
 
@@ -58,6 +63,13 @@ def _install(notes: Notes) -> None:
     prepare = functools.partial(install_in_loading_process, notes.directory)
     preparation.prepare = prepare
     prepare_children(prepare)
+    default.make = _make_executor
+
+
+def _make_executor() -> Executor:
+    from localtune.compat import cluster
+
+    return cluster.ensure().make_executor()
 
 
 def _is_installed() -> bool:

@@ -70,6 +70,10 @@ class LocalSlots:
     def resources(self) -> Mapping[str, float]:
         return self._total
 
+    def taken(self) -> Mapping[str, float]:
+        """Returns the resources of all slots, ``{name: amount}``."""
+        return self._pool.used
+
     def reserve(self, request: PlacementGroupFactory) -> Slot | None:
         # A run asks again after each event, and most trials share one request object.
         if request is self._refused:

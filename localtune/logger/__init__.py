@@ -31,5 +31,4 @@ __all__ = [
     "pretty_print",
 ]
 
-# Old scripts write `loggers=DEFAULT_LOGGERS + (MyLogger,)`.
-__getattr__ = lazy_names(__name__, {"DEFAULT_LOGGERS": "logger.unified"})
+__getattr__ = lazy_names(__name__, {})

@@ -12,6 +12,7 @@ from localtune.config.protocols import CallbackLike
 from localtune.config.spec import RunSpec
 from localtune.controller.background_search import BackgroundSearch
 from localtune.error import ResourceRequestError
+from localtune.execution.default import default_executor
 from localtune.execution.executor import Executor
 from localtune.running.derive import resources_function
 from localtune.schedulers import FIFOScheduler, TrialScheduler, create_scheduler
@@ -69,9 +70,7 @@ def make_executor(executor: Executor | str | None) -> Executor:
     if isinstance(executor, Executor):
         return executor
     if executor is None:
-        from localtune.execution.local_process import ProcessExecutor
-
-        return ProcessExecutor()
+        return default_executor()
     from localtune.execution.in_process import InProcessExecutor
 
     return InProcessExecutor()

@@ -93,8 +93,7 @@ def run_experiment(
     parts = build(spec)
     executor = make_executor(executor)
     check_resources(spec, executor)
-    trainable = get_trainable_cls(spec.trainable_name)._for_metric(parts.metric)
-    program = dumps_with_parameters(trainable)
+    program = dumps_with_parameters(get_trainable_cls(spec.trainable_name))
     started = executor.clock.monotonic()
     with RunStorage(spec, directory) as storage, _searching(parts, executor):
         found = take_up(spec, parts, storage.earlier, directory.resume)

@@ -87,6 +87,23 @@ class PrivateDir:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+def is_owned(path: str) -> bool:
+    """Returns whether the maker of a directory still lives, and has not removed it.
+
+    Args:
+        path: ``path`` of a :class:`PrivateDir` that another process made.
+    """
+    if not os.path.exists(os.path.join(path, _OWNED_FILE)):
+        return False
+    lock = _lock_of(path)
+    try:
+        lock.acquire(timeout=0)
+    except (NotImplementedError, OSError):
+        return True
+    lock.release()
+    return False
+
+
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
     try:

@@ -12,21 +12,10 @@ from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from localtune._lazy import lazy_names
-
-if TYPE_CHECKING:
-    from localtune.utils.json_encode import TuneFunctionDecoder as TuneFunctionDecoder
-    from localtune.utils.json_encode import TuneFunctionEncoder as TuneFunctionEncoder
-
-# Ray Tune has them here. Workers load this module, and do without JSON.
-_OF_JSON = {
-    "TuneFunctionDecoder": "utils.json_encode",
-    "TuneFunctionEncoder": "utils.json_encode",
-}
-
-__getattr__ = lazy_names(__name__, _OF_JSON)
+from localtune.utils.json_encode import TuneFunctionDecoder as TuneFunctionDecoder
+from localtune.utils.json_encode import TuneFunctionEncoder as TuneFunctionEncoder
 
 # The name that cloudpickle puts in place of a file name.
 _NO_FILE = "<dynamic-code>"
@@ -78,29 +67,34 @@ def other_version(reason: object) -> str:
     )
 
 
-def dumps_by_value(obj: Any) -> bytes:
+def dumps_by_value(obj: Any, buffers: list[pickle.PickleBuffer] | None = None) -> bytes:
     """Pickles an object so that any process can load it: code of ``__main__`` is pickled by value.
 
     Args:
         obj: Any object.
+        buffers: An empty list, to which the data of arrays is appended; None keeps it in the
+            pickle.
 
     Returns:
-        The pickle; ``pickle.loads`` reads it.
+        The pickle; ``pickle.loads`` reads it, with the ``buffers``.
 
     Raises:
         Exception: any error of the parts that cannot be pickled.
     """
+    take = None if buffers is None else buffers.append
     by_value = sys.modules.get("cloudpickle")
     if by_value is None or not by_value.list_registry_pickle_by_value():
         # Most configurations and results are numbers and text. Plain pickling takes a fifth of
         # the time for them. Its output contains the name of each module that loading imports.
         with contextlib.suppress(Exception):
-            data = pickle.dumps(obj, pickle.HIGHEST_PROTOCOL)
+            data = pickle.dumps(obj, pickle.HIGHEST_PROTOCOL, buffer_callback=take)
             if not any(name.encode() in data for name in MAIN_NAMES):
                 return data
+    if buffers is not None:
+        buffers.clear()
     file = io.BytesIO()
     with _main_by_value():
-        _pickler_class()(file).dump(obj)
+        _pickler_class()(file, buffer_callback=take).dump(obj)
     return file.getvalue()
 
 

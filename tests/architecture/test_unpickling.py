@@ -33,6 +33,8 @@ ALLOWED = {
     "from a database or a file that the gate let pass",
     "localtune.trainable.parameters.loads_with_parameters": "the program, written by the parent "
     "into its private directory",
+    "localtune.compat.calls._can_travel": _OWN,
+    "localtune.compat.objects.ObjectStore.read": "a file in a directory that the gate let pass",
     "localtune.execution.process.interpreter": "the settings, written by the parent into its "
     "private directory",
     "localtune.execution.process.guard.Guard._become_template": _PIPE,

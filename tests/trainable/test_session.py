@@ -27,12 +27,9 @@ class Deliveries:
     def advance(self) -> dict[str, Any]:
         raise NotImplementedError
 
-    def check_stop(self) -> None:
+    def deliver(self, result: dict[str, Any]) -> None:
         if self.is_stopping:
             raise TrialStopped
-
-    def deliver(self, result: dict[str, Any]) -> None:
-        self.check_stop()
         self.results.append(result)
 
     def stop(self) -> None:

@@ -73,3 +73,30 @@ def popen(
     if outputs is not None:
         options["stdout"], options["stderr"] = outputs
     return subprocess.Popen(command_line(code), env={**os.environ, **environment}, **options)
+
+
+def popen_with_pipe(
+    code: str,
+    environment: Mapping[str, str],
+    number: int,
+    outputs: tuple[int, int] | None = None,
+    *,
+    own_group: bool = True,
+) -> subprocess.Popen[bytes]:
+    """Starts an interpreter that inherits a descriptor.
+
+    Args:
+        code: See :func:`popen`.
+        environment: See :func:`popen`.
+        number: The descriptor; a handle on Windows.
+        outputs: See :func:`popen`.
+        own_group: Whether it leads a process group; without effect on Windows.
+
+    Raises:
+        OSError: if the operating system refuses.
+    """
+    if sys.platform == "win32":
+        os.set_handle_inheritable(number, True)
+        startup = subprocess.STARTUPINFO(lpAttributeList={"handle_list": [number]})
+        return popen(code, environment, startupinfo=startup)
+    return popen(code, environment, outputs, pass_fds=(number,), start_new_session=own_group)

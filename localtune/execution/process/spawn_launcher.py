@@ -6,23 +6,23 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from multiprocessing import Pipe
 from typing import Any
 
 from localtune.execution.executor import WorkerExit
-from localtune.execution.process.interpreter import bootstrap, popen
+from localtune.execution.process.interpreter import bootstrap, popen, popen_with_pipe
 from localtune.execution.process.launcher import (
     HAS_GROUPS,
     ExitHandler,
     Launcher,
     Program,
 )
+from localtune.execution.process.mark import end_marked, environment_with, new_mark
 from localtune.execution.process.outbox import Outbox, make_outbox
+from localtune.execution.process.spawn_guard import kill_tree
 from localtune.execution.process.waiter import Waiter
-from localtune.utils.processes import end_marked, environment_with, kill_tree, new_mark
 from localtune.utils.signal_numbers import SIGKILL
 from localtune.worker.lifeline import END_TIMEOUT_S
 
@@ -152,16 +152,9 @@ class SpawnLauncher(Launcher):
             **environment,
             **environment_with(f"{self._mark} {self._mark_of(worker_id)}"),
         }
-        if sys.platform == "win32":
-            os.set_handle_inheritable(number, True)
-            startup = subprocess.STARTUPINFO(lpAttributeList={"handle_list": [number]})
-            return popen(code, environment, startupinfo=startup)
-        return popen(
-            code,
-            environment,
-            self.program.outputs if output_fd is None else (output_fd, output_fd),
-            pass_fds=(number,),
-            start_new_session=self._use_process_groups,
+        outputs = self.program.outputs if output_fd is None else (output_fd, output_fd)
+        return popen_with_pipe(
+            code, environment, number, outputs, own_group=self._use_process_groups
         )
 
     def _mark_of(self, worker_id: int) -> str:

@@ -1,0 +1,5 @@
+"""Stands for ``ray.services`` of earlier releases."""
+
+from __future__ import annotations
+
+from localtune.compat.utilities import get_node_ip_address as get_node_ip_address

@@ -1,0 +1,5 @@
+"""Stands for ``ray.util.joblib``."""
+
+from __future__ import annotations
+
+from localtune.compat.utilities import register_ray as register_ray
