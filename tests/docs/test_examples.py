@@ -16,7 +16,10 @@ pytestmark = pytest.mark.slow
 
 SCRIPTS = {name: script_of(path) for name, path in PAGES.items()}
 # Pages about libraries that the environment may not be made for: see scripts/test --extra.
-NEEDS = {"docs/integrations-deep-learning.md": ("keras", "lightning")}
+NEEDS = {
+    "docs/integrations-deep-learning.md": ("keras", "lightning"),
+    "docs/hydra.md": ("hydra",),
+}
 WITH_CODE = sorted(
     name
     for name, script in SCRIPTS.items()

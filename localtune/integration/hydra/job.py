@@ -180,10 +180,12 @@ def by_reference(function: Callable[..., Any]) -> Callable[..., Any]:
         function: The user's function. One of ``__main__`` is returned as it is: workers do not
             import that.
     """
-    if function.__module__ in MAIN_NAMES:
+    # An object that can be called may have no names.
+    module, qualname = (getattr(function, each, "") for each in ("__module__", "__qualname__"))
+    if module in MAIN_NAMES:
         return function
-    found: Any = sys.modules.get(function.__module__)
-    for name in function.__qualname__.split("."):
+    found: Any = sys.modules.get(module)
+    for name in qualname.split("."):
         found = getattr(found, name, None)
     return _Decorated(function) if getattr(found, "__wrapped__", None) is function else function
 

@@ -120,6 +120,7 @@ class Sweep:
                 num_cpus=settings["num_cpus"],
                 num_gpus=settings["num_gpus"],
                 start_method=settings["start_method"],
+                stop_timeout_s=settings["stop_timeout_s"],
             ),
         )
 

@@ -32,6 +32,8 @@ class LocaltuneLauncherConf:
         num_cpus: CPUs that the jobs share; None is what this process may use.
         num_gpus: GPUs that the jobs share; None is what ``CUDA_VISIBLE_DEVICES`` or the driver
             shows.
+        stop_timeout_s: Most seconds in which a job may end by itself after Ctrl-C; then its process
+            gets SIGTERM.
         start_method: How job processes start; None is the best way that works here.
         storage_path: Directory for the experiment, which has the results of the jobs. None is the
             directory of the sweep.
@@ -49,6 +51,7 @@ class LocaltuneLauncherConf:
     max_failures: int = 0
     num_cpus: Optional[float] = None  # noqa: UP045
     num_gpus: Optional[float] = None  # noqa: UP045
+    stop_timeout_s: float = 10.0
     start_method: Optional[str] = None  # noqa: UP045
     storage_path: Optional[str] = None  # noqa: UP045
     name: Optional[str] = None  # noqa: UP045
