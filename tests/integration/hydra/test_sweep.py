@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import os
 import re
@@ -233,7 +234,7 @@ def test_limits_retries_and_a_place_for_all_experiments(tmp_path: Path) -> None:
     facts = [facts_of(tmp_path, number) for number in range(4)]
     assert [each["resources"] for each in facts] == [{"memory": 1e9}] * 4
     times = sorted(each["times"] for each in facts)
-    assert all(before[1] <= after[0] for before, after in zip(times, times[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(times))
     (experiment,) = (tmp_path / "all").iterdir()
     assert experiment.name.startswith("app_")
     assert str(experiment) in done.stdout
