@@ -128,6 +128,29 @@ class Scope:
         meanings = {None if each is None else self.meaning(each, depth + 1) for each in values}
         return meanings.pop() if len(meanings) == 1 else None
 
+    def binder(self, name: str) -> Scope | None:
+        """Returns the scope whose name it is, None if no scope binds it.
+
+        Args:
+            name: The name, as code of this scope uses it.
+        """
+        scope: Scope | None = self
+        while scope is not None:
+            is_seen = scope is self or not isinstance(scope.node, ast.ClassDef)
+            if is_seen and (name in scope.imports or name in scope._values):
+                return scope
+            scope = scope.parent
+        return None
+
+    def only_value(self, name: str) -> ast.expr | None:
+        """Returns the expression that a name of this scope gets; None if there is not just one.
+
+        Args:
+            name: The name.
+        """
+        values = self._values.get(name, [])
+        return values[0] if len(values) == 1 else None
+
     def function_named(self, name: str) -> ast.AST | None:
         """Returns the function that a name stands for, None if it is none of this code.
 

@@ -149,7 +149,9 @@ def commit_directory(staging: str, final: str, *, sync: bool = True) -> None:
         fsync_path(os.path.dirname(final) or ".")
 
 
-def write_file(path: str, content: bytes | Iterable[bytes], *, sync: bool = True) -> None:
+def write_file(
+    path: str, content: bytes | Iterable[bytes], *, sync: bool = True, mode: int | None = None
+) -> None:
     """Writes a file so that a reader sees the old or the new content, never a part.
 
     A link at ``path`` is replaced, not followed.
@@ -158,6 +160,7 @@ def write_file(path: str, content: bytes | Iterable[bytes], *, sync: bool = True
         path: File to create or replace; its directory must exist.
         content: All of the content, or its pieces.
         sync: Whether to wait until the content and the rename are on the disk.
+        mode: Permissions of the file; None takes those of a new file.
     """
     parent, name = os.path.split(path)
     # The name is unique, since other threads and processes may write the same file. O_EXCL
@@ -167,6 +170,8 @@ def write_file(path: str, content: bytes | Iterable[bytes], *, sync: bool = True
     try:
         with open(descriptor, "wb") as file:
             file.writelines([content] if isinstance(content, bytes) else content)
+            if mode is not None:
+                os.chmod(staging, mode)
             if sync:
                 file.flush()
                 os.fsync(file.fileno())

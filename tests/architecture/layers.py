@@ -63,6 +63,7 @@ LAYER_OF = {
     "localtune.tools.check": "P check",
     "localtune.tools.cli": "P cli",
     "localtune.tools.commands": "P commands",
+    "localtune.tools.migrate": "P migrate",
     "localtune.tools.report": "P report",
     # `python -m localtune` is the command line.
     "localtune.__main__": "P cli",
@@ -111,6 +112,8 @@ MAY_IMPORT = {
     "M": {*_BELOW_RUN, "R", "A", "I", "F", "M"},
     "P commands": _PROGRAM,
     "P cli": {*_PROGRAM, "P cli", "I"},
+    # The shim knows the old places of names, too.
+    "P migrate": {*_PROGRAM, "P migrate", "localtune.compat.places"},
     "P report": {*_PROGRAM, "P report"},
     "P check": {*_PROGRAM, "P check"},
 }

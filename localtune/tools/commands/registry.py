@@ -36,6 +36,7 @@ _ORDER = (
     "report",
     "export",
     "clean",
+    "migrate",
     "completion",
 )
 

@@ -1,0 +1,210 @@
+"""Uses of ``ray`` itself: statements that go, and calls that a person has to change."""
+
+from __future__ import annotations
+
+import ast
+
+from localtune.tools.migrate.arguments import executor_added
+from localtune.tools.migrate.edits import replaced
+from localtune.tools.migrate.script import Change, Script
+
+# Calls that do nothing for a run of localtune.
+_REMOVED = {
+    "ray.init",
+    "ray.shutdown",
+    "ray.tune.ray.init",
+    "ray.util.connect",
+    "ray.util.disconnect",
+}
+# {argument of ray.init: argument of ProcessExecutor}
+_LIMITS = {"num_cpus": "num_cpus", "num_gpus": "num_gpus", "resources": "resources"}
+_STARTS_RUN = {"run", "Tuner", "run_experiments"}
+_IS_INITIALIZED = "ray.is_initialized"
+
+# {a part of Ray: what to write in its place}. The longest name that fits decides.
+ADVICE = {
+    "ray.init": "executor=tune.ProcessExecutor(num_cpus=...) in Tuner or tune.run limits a run",
+    "ray.put": "pass the object to the trainable: tune.with_parameters(train, data=data)",
+    "ray.get": "pass the object to the trainable: tune.with_parameters(train, data=data)",
+    "ray.wait": "use concurrent.futures for parallel calls that are not trials",
+    "ray.remote": "use concurrent.futures for parallel calls that are not trials",
+    "ray.kill": "localtune has no actors",
+    "ray.actor": "localtune has no actors",
+    "ray.is_initialized": "remove the condition: localtune needs no start",
+    "ray.cluster_resources": 'use {"CPU": os.cpu_count()}',
+    "ray.available_resources": 'use {"CPU": os.cpu_count()}',
+    "ray.nodes": "localtune runs on one machine",
+    "ray.get_gpu_ids": 'the GPUs of a trial stand in os.environ["CUDA_VISIBLE_DEVICES"]',
+    "ray.__version__": "use localtune.__version__",
+    "ray.util": "localtune has no ray.util",
+    "ray.cloudpickle": "import cloudpickle",
+}
+
+
+def removal(script: Script, origin: str, node: ast.expr) -> Change | None:
+    """Returns the change that removes a use of ``ray``, None if it does not just go.
+
+    Args:
+        script: The script.
+        origin: Dotted name of what is used.
+        node: Where.
+    """
+    call = script.parent(node)
+    if not isinstance(call, ast.Call) or call.func is not node:
+        return None
+    statement = script.parent(call)
+    if origin == _IS_INITIALIZED:
+        return _without_condition(script, call)
+    if origin == "ray.put":
+        return _without_store(script, call)
+    if origin not in _REMOVED:
+        return None
+    if isinstance(statement, ast.Assign) and _is_never_read(script, statement):
+        return _without_start(script, call, statement)
+    if isinstance(statement, ast.Expr):
+        return _without_start(script, call, statement)
+    return None
+
+
+def _without_store(script: Script, put: ast.Call) -> Change | None:
+    """Makes ``x = ray.put(data)`` and each ``ray.get(x)`` the data itself.
+
+    Other objects are left to hand: a configuration is recorded, so it should hold no data.
+    """
+    statement = script.parent(put)
+    if not isinstance(statement, ast.Assign) or len(put.args) != 1 or put.keywords:
+        return None
+    name = statement.targets[0]
+    scope = script.scope_at(statement)
+    if not isinstance(name, ast.Name) or scope.only_value(name.id) is not put:
+        return None
+    reads = [
+        each
+        for each in ast.walk(script.source.tree)
+        if isinstance(each, ast.Name)
+        and each.id == name.id
+        and isinstance(each.ctx, ast.Load)
+        and script.scope_at(each).binder(name.id) is scope
+    ]
+    gets = [script.parent(each) for each in reads]
+    edits = replaced(script.source, put, script.text_of(put.args[0]))
+    for get in gets:
+        if not isinstance(get, ast.Call) or script.origin(get.func) != "ray.get":
+            return None
+        if len(get.args) != 1 or get.keywords or not script.source.is_in_place(get):
+            return None
+        edits += replaced(script.source, get, name.id)
+    return Change(edits)
+
+
+def _is_never_read(script: Script, statement: ast.Assign) -> bool:
+    target = statement.targets[0]
+    if len(statement.targets) != 1 or not isinstance(target, ast.Name):
+        return False
+    return not script.is_used(target.id, script.scope_at(statement))
+
+
+def _without_start(script: Script, call: ast.Call, statement: ast.stmt) -> Change | None:
+    limits = [each for each in call.keywords if each.arg in _LIMITS and not _is_none(each.value)]
+    if not limits:
+        return script.without(statement)
+    runs = [each for each in _runs(script) if not _has_executor(each)]
+    if not runs or not _is_always_run(script, statement):
+        return None
+    if not all(_is_known_at(script, value.value, each) for each in runs for value in limits):
+        return None
+    text = ", ".join(f"{_LIMITS[str(each.arg)]}={script.text_of(each.value)}" for each in limits)
+    change = script.without(statement)
+    for each in runs:
+        added = executor_added(script, each, text)
+        if added is None:
+            return None
+        change = change.with_also(added)
+    return change
+
+
+def _runs(script: Script) -> list[ast.Call]:
+    found = []
+    for node in ast.walk(script.source.tree):
+        if isinstance(node, ast.Call):
+            origin = script.origin(node.func)
+            parts = str(origin).split(".")
+            if parts[0] in ("ray", "localtune") and parts[-1] in _STARTS_RUN:
+                found.append(node)
+    return found
+
+
+def _has_executor(call: ast.Call) -> bool:
+    return any(each.arg == "executor" for each in call.keywords)
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _is_always_run(script: Script, statement: ast.stmt) -> bool:
+    """Whether a statement stands under no condition but that of ``ray.is_initialized()``."""
+    around = script.parent(statement)
+    while around is not None and not isinstance(around, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        if isinstance(around, ast.If) and not (_asks_for_ray(script, around) or _is_main(around)):
+            return False
+        if isinstance(around, (ast.For, ast.While, ast.ClassDef, ast.Lambda)):
+            return False
+        around = script.parent(around)
+    return True
+
+
+def _asks_for_ray(script: Script, statement: ast.If) -> bool:
+    test = statement.test.operand if isinstance(statement.test, ast.UnaryOp) else statement.test
+    return isinstance(test, ast.Call) and script.origin(test.func) == _IS_INITIALIZED
+
+
+def _is_main(statement: ast.If) -> bool:
+    return any(
+        isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(statement.test)
+    )
+
+
+def _is_known_at(script: Script, value: ast.expr, call: ast.Call) -> bool:
+    """Whether the names in a value mean the same at a call."""
+    scope = script.scope_at(call)
+    for node in ast.walk(value):
+        if isinstance(node, (ast.Call, ast.NamedExpr)):
+            return False
+        if isinstance(node, ast.Name):
+            here = script.scope_at(node).binder(node.id)
+            if here is None or scope.binder(node.id) is not here:
+                return False
+    return True
+
+
+def _without_condition(script: Script, call: ast.Call) -> Change | None:
+    """Removes ``if ray.is_initialized(): pass``, and ``assert ray.is_initialized()``."""
+    around = script.parent(call)
+    if isinstance(around, ast.UnaryOp):
+        around = script.parent(around)
+    if isinstance(around, ast.Assert):
+        return script.without(around)
+    if not isinstance(around, ast.If) or around.orelse or not _asks_for_ray(script, around):
+        return None
+    if all(isinstance(each, ast.Pass) for each in around.body):
+        return script.without(around)
+    return None
+
+
+def advice_for(origin: str) -> str | None:
+    """Returns what to write in the place of a part of Ray.
+
+    Args:
+        origin: Its dotted name.
+    """
+    from localtune.compat.places import REFUSED
+
+    name = origin
+    while name:
+        if name in ADVICE:
+            return ADVICE[name]
+        if name in REFUSED:
+            return REFUSED[name]
+        name = name.rpartition(".")[0]
+    return None

@@ -1,0 +1,118 @@
+"""Tests of localtune.tools.migrate.change: pairs of scripts, before and after.
+
+The pairs stand in ``pairs/*.txt``.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from localtune.old_names.table import OLD_NAMES
+from localtune.tools.migrate.change import findings, migrated
+from localtune.tools.migrate.rewriters import BY_HAND, REWRITERS
+
+_PAIR = re.compile(r"^=== (.*)\n((?:.*\n)*?)---\n((?:.*\n)*?)(?==== |\Z)", re.MULTILINE)
+PAIRS = {
+    f"{path.stem}: {title}": (before, after)
+    for path in sorted((Path(__file__).parent / "pairs").glob("*.txt"))
+    for title, before, after in _PAIR.findall(path.read_text("utf-8"))
+}
+
+
+@pytest.mark.parametrize(("before", "after"), PAIRS.values(), ids=PAIRS)
+def test_a_script_is_changed(before: str, after: str) -> None:
+    assert migrated(before) == (after, [])
+
+
+def test_a_second_change_does_nothing() -> None:
+    for _, after in PAIRS.values():
+        assert migrated(after) == (after, [])
+        assert findings(after) == []
+
+
+def test_names_of_other_modules_are_not_found() -> None:
+    before, _ = PAIRS["imports: names that mean something else"]
+    assert findings(before) == []
+
+
+def test_each_row_of_the_table_is_changed_or_left_to_hand() -> None:
+    imported = {name for name, row in OLD_NAMES.items() if row.kind == "module"}
+    assert REWRITERS.keys() | BY_HAND | imported == OLD_NAMES.keys()
+    assert not REWRITERS.keys() & BY_HAND
+
+
+@pytest.mark.parametrize(
+    ("script", "places"),
+    [
+        (
+            "import ray\nray.init(num_cpus=2)\n@ray.remote\ndef f(): pass\n",
+            {(1, "import ray"), (2, "ray.init"), (3, "ray.remote")},
+        ),
+        (
+            "import ray\nfrom ray import tune\ntune.run(f, config={'x': ray.put(1)})\n",
+            {(1, "import ray"), (3, "ray.put")},
+        ),
+        (
+            "from ray.rllib import algorithms\nalgorithms.train()\n",
+            {(1, "from ray.rllib import algorithms"), (2, "ray.rllib.algorithms.train")},
+        ),
+        (
+            "from ray.train.torch import TorchTrainer\nTorchTrainer(f)\n",
+            {
+                (1, "from ray.train.torch import TorchTrainer"),
+                (2, "ray.train.torch.TorchTrainer"),
+            },
+        ),
+        (
+            "from ray import tune\nwith tune.checkpoint_dir(1) as path:\n    save(path)\n",
+            {(2, "tune.checkpoint_dir")},
+        ),
+        (
+            "from ray import tune\ntune.run(f, loggers=[MyLogger])\n",
+            {(2, "tune.run(loggers=)")},
+        ),
+        (
+            "from ray import tune\ndef f(config, reporter):\n    call(reporter)\ntune.run(f)\n",
+            {(2, "def train(config, reporter)")},
+        ),
+    ],
+)
+def test_the_rest_is_left_to_hand(script: str, places: set[tuple[int, str]]) -> None:
+    text, left = migrated(script)
+    assert {(each.line, each.name) for each in left} == places
+    ast.parse(text)
+    assert migrated(text) == (text, left)
+
+
+def test_what_is_left_keeps_its_import() -> None:
+    text, _ = migrated("from ray import tune\nfrom ray.tune import run, Wrong\nrun(Wrong)\n")
+    assert text.splitlines() == [
+        "import localtune as tune",
+        "from localtune import run",
+        "from ray.tune import Wrong",
+        "run(Wrong)",
+    ]
+
+
+@pytest.mark.parametrize("newline", ["\r\n", "\r"])
+def test_newlines_and_form_feeds_stay(newline: str) -> None:
+    before, after = PAIRS["checkpoints: a directory and a report"]
+    text, _ = migrated("\f" + newline + before.replace("\n", newline))
+    assert text == "\f" + newline + after.replace("\n", newline)
+
+
+def test_letters_of_several_bytes_do_not_shift_places() -> None:
+    before = "from ray import tune\nprint('äöü€𝄞', tune.get_trial_id()); tune.report(ä=1)\n"
+    after = (
+        "import localtune as tune\n"
+        "print('äöü€𝄞', tune.get_context().get_trial_id()); tune.report({'ä': 1})\n"
+    )
+    assert migrated(before) == (after, [])
+
+
+def test_an_empty_script_stays_empty() -> None:
+    assert migrated("") == ("", [])
