@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from localtune.search.sample import sample_from as sample_from
     from localtune.search.sample import uniform as uniform
     from localtune.stopper import Stopper as Stopper
+    from localtune.trainable.command.command import Command as Command
     from localtune.trainable.session import TuneContext as TuneContext
     from localtune.trainable.session import get_checkpoint as get_checkpoint
     from localtune.trainable.session import get_context as get_context
@@ -101,6 +102,7 @@ _NAMES = {
         "uniform",
     ),
     "stopper": ("Stopper",),
+    "trainable.command.command": ("Command",),
     "trainable.session": ("TuneContext", "get_checkpoint", "get_context", "report"),
     "trainable.trainable": ("Trainable",),
     "trainable.util": ("with_parameters", "with_resources"),

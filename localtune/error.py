@@ -14,6 +14,7 @@ TuneError(Exception)                     the run, or a call, cannot continue
 |   |-- UntrustedDirectoryError          another user could have written into it
 |   |-- ExperimentExistsError(ValueError) the name of a new experiment is in use
 |   +-- ExperimentInUseError             another run works in it
+|-- ProgramError                         a program that a trial runs failed
 |-- ExtraMissingError(ImportError)       an optional dependency is not installed
 |-- UsageError(ValueError)               a command line or a sweep file is wrong
 +-- LocaltuneInternalError               localtune has a bug
@@ -184,6 +185,19 @@ class ExtraMissingError(TuneError, ImportError):
             f"{purpose} needs the package {package!r}, which is not installed. "
             f'Install it with: pip install "localtune-runner[{extra}]"'
         )
+
+
+class ProgramError(TuneError):
+    """Reports that a program that a trial runs failed, or reported no result.
+
+    Attributes:
+        exit_code: Exit code of the program, negative for the number of a signal; None if it was not
+            started.
+        command: The command as a line for the shell.
+    """
+
+    exit_code: int | None = None
+    command: str = ""
 
 
 class UsageError(TuneError, ValueError):

@@ -15,6 +15,8 @@ CHECKPOINT_DIR_NAME = "checkpoint_dir_name"
 
 # Environment variable with the seed of a trial: an integer from 0 to 2**32 - 1.
 TRIAL_SEED_VARIABLE = "LOCALTUNE_TRIAL_SEED"
+# Environment variable of a program that is run as a trial: where its reports go.
+CHANNEL_VARIABLE = "LOCALTUNE_REPORT_CHANNEL"
 # Environment variable for repeating one trial: the seed of each trial of a run.
 REPEAT_SEED_VARIABLE = "LOCALTUNE_REPEAT_SEED"
 # Environment variable with the largest number of waiting trials; named as in Ray Tune.

@@ -76,5 +76,23 @@ def not_accepted(value: Any, parameters: tuple[str, ...]) -> list[str]:
     return [name for name in parameters if name not in own]
 
 
+def is_same_order(value: Any, parameters: tuple[str, ...]) -> bool:
+    """Whether a function or class takes arguments by position as the original does.
+
+    Args:
+        value: The function or class.
+        parameters: Names of the original's parameters, in their order.
+    """
+    if not parameters:
+        return True
+    by_position = [
+        each.name
+        for each in inspect.signature(value).parameters.values()
+        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+    ]
+    common = [name for name in parameters if name in by_position]
+    return by_position[: len(common)] == common
+
+
 def _public(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.split(",") if name and name[0] not in "*_")

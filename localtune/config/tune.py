@@ -31,10 +31,10 @@ class TuneConfig:
             class).
         trial_name_creator: ``trial -> str``, the trial's name.
         trial_dirname_creator: ``trial -> str``, the name of the trial's directory.
+        chdir_to_trial_dir: Raises; use the environment variable ``RAY_CHDIR_TO_TRIAL_DIR``.
         seed: Makes the run repeatable. The configurations (if the search algorithm allows it), the
             draws of the scheduler and the seeds of the trials depend on it. None takes one from
             NumPy's global generator if NumPy is imported, else from Python's.
-        chdir_to_trial_dir: Raises; use the environment variable ``RAY_CHDIR_TO_TRIAL_DIR``.
 
     Raises:
         ValueError: for a value that makes no sense. The search algorithm, the scheduler and the
@@ -52,8 +52,8 @@ class TuneConfig:
     reuse_actors: bool = False
     trial_name_creator: Callable[[Trial], str] | None = None
     trial_dirname_creator: Callable[[Trial], str] | None = None
-    seed: int | None = None
     chdir_to_trial_dir: InitVar[Any] = None
+    seed: int | None = None
 
     def __post_init__(self, chdir_to_trial_dir: Any) -> None:
         refuse_chdir(chdir_to_trial_dir)

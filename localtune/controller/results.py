@@ -27,6 +27,7 @@ from localtune.result import (
     DONE,
     EXPERIMENT_TAG,
     RESULT_DUPLICATE,
+    SHOULD_CHECKPOINT,
     TIME_TOTAL_S,
     TRIAL_ID,
 )
@@ -87,6 +88,8 @@ class Results:
         result = reply.result
         is_duplicate = RESULT_DUPLICATE in result
         if is_duplicate:
+            # A function has stored a checkpoint after its last result.
+            worker.save_wanted |= bool(result.get(SHOULD_CHECKPOINT))
             result = {**trial.last_result, DONE: True}
         else:
             is_changed = reply.changed_config or reply.removed_config

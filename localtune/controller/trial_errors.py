@@ -34,9 +34,11 @@ def error_of_failed(failed: messages.Failed, trial: Trial) -> TrialTaskError:
     text = failed.traceback_text.rstrip()
     if failed.hint:
         text += f"\n\n{failed.hint}"
+    # The text of a program's failure is the message itself.
+    rest = f":\n{text}" if text != failed.message.rstrip() else "."
     message = (
         f"{failed.type_name}: {failed.message}\n\n"
-        f"The trial {trial} failed in {failed.command.lower()}:\n{text}{files_text(trial.path)}"
+        f"The trial {trial} failed in {failed.command.lower()}{rest}{files_text(trial.path)}"
     )
     error = TrialTaskError(
         message, trial_id=trial.trial_id, trial_dir=trial.path, traceback_text=text

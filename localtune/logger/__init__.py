@@ -31,4 +31,5 @@ __all__ = [
     "pretty_print",
 ]
 
-__getattr__ = lazy_names(__name__, {})
+# Old scripts write `loggers=DEFAULT_LOGGERS + (MyLogger,)`.
+__getattr__ = lazy_names(__name__, {"DEFAULT_LOGGERS": "logger.unified"})

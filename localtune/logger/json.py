@@ -14,7 +14,7 @@ from localtune.logger.legacy import Logger
 from localtune.result import EXPR_PARAM_FILE, EXPR_PARAM_PICKLE_FILE, EXPR_RESULT_FILE
 from localtune.trial.history_files import is_own_json
 from localtune.trial.own_files import write_own
-from localtune.utils.json_encode import dumps
+from localtune.utils.json_encode import dumps, params_json
 from localtune.utils.result_writers import JsonWriter
 from localtune.utils.serialization import dumps_by_value
 
@@ -46,8 +46,7 @@ class JsonLoggerCallback(HistoryLogger):
         super().__init__(EXPR_RESULT_FILE, JsonFile)
 
     def log_trial_start(self, trial: Trial) -> None:
-        params = dumps(trial.config, indent=2, sort_keys=True)
-        write_own(trial, EXPR_PARAM_FILE, params.encode("utf-8", "backslashreplace"))
+        write_own(trial, EXPR_PARAM_FILE, params_json(trial.config))
         write_own(trial, EXPR_PARAM_PICKLE_FILE, dumps_by_value(trial.config))
         super().log_trial_start(trial)
 

@@ -62,6 +62,12 @@ class UnifiedLogger(Logger):
             each.close()
 
 
+def __getattr__(name: str) -> Any:
+    if name == "DEFAULT_LOGGERS":  # whether tensorboardX is installed is found out when it is used
+        return tuple(default_loggers())
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def default_loggers() -> list[type[Logger]]:
     """Returns the classes for JSON, CSV and, if tensorboardX is installed, TensorBoard."""
     try:

@@ -93,7 +93,8 @@ def run_experiment(
     parts = build(spec)
     executor = make_executor(executor)
     check_resources(spec, executor)
-    program = dumps_with_parameters(get_trainable_cls(spec.trainable_name))
+    trainable = get_trainable_cls(spec.trainable_name)._for_metric(parts.metric)
+    program = dumps_with_parameters(trainable)
     started = executor.clock.monotonic()
     with RunStorage(spec, directory) as storage, _searching(parts, executor):
         found = take_up(spec, parts, storage.earlier, directory.resume)

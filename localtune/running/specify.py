@@ -16,6 +16,7 @@ from localtune.config.tune import TuneConfig
 from localtune.registry import get_trainable_cls, register_trainable, trainable_name
 from localtune.running.build import as_scheduler
 from localtune.running.derive import check_environment
+from localtune.running.space_parameters import space_parameters
 from localtune.search.rng import is_random_source
 from localtune.search.search_generator import as_search_algorithm
 from localtune.search.space import SearchSpace
@@ -93,6 +94,7 @@ def check_spec(spec: RunSpec) -> None:
             f"seed must be a whole number, or None to draw one, but got {tune_config.seed!r}."
         )
     SearchSpace(spec.param_space)
+    _check_trainable(spec, trainable)
     as_search_algorithm(tune_config.search_alg, tune_config.max_concurrent_trials)
     as_scheduler(tune_config.scheduler)
     as_stopper(run_config.stop)
@@ -101,6 +103,17 @@ def check_spec(spec: RunSpec) -> None:
     if trainable._export_model is Trainable._export_model:
         ExportFormat.validate(spec.export_formats)
     check_environment()
+
+
+def _check_trainable(spec: RunSpec, trainable: type[Trainable]) -> None:
+    config = spec.tune_config
+    deciders = (config, config.scheduler, config.search_alg)
+    metrics = (getattr(each, "metric", None) for each in deciders)
+    trainable._check_run(
+        space_parameters(spec.param_space),
+        next((each for each in metrics if isinstance(each, str)), None),
+        is_complete=config.search_alg is None,
+    )
 
 
 def register(trainable: Any) -> str:

@@ -58,6 +58,9 @@ class FunctionDriver(Protocol):
             TrialStopped: if the function must end.
         """
 
+    def check_stop(self) -> None:
+        """Raises TrialStopped if the function must end. The function calls this method."""
+
     def stop(self) -> None:
         """Ends the function if it is running; returns when its ``finally`` blocks have run.
 
@@ -86,6 +89,10 @@ class ThreadDriver:
         if self._run is None:
             raise LocaltuneInternalError("A function reported although it is not running.")
         self._run.deliver(result)
+
+    def check_stop(self) -> None:
+        if self._run is not None:
+            self._run.check_stop()
 
     def stop(self) -> None:
         if self._run is None:
@@ -147,9 +154,12 @@ class _Run:
 
     # For the thread of the function.
 
-    def deliver(self, result: dict[str, Any]) -> None:
+    def check_stop(self) -> None:
         if self._is_stopping:
             raise TrialStopped("The trial must end.")
+
+    def deliver(self, result: dict[str, Any]) -> None:
+        self.check_stop()
         self._events.put(result)
         if not self._may_continue.get():
             raise TrialStopped("The trial must end.")

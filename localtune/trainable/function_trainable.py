@@ -27,9 +27,10 @@ from localtune.trainable.trainable import Trainable
 from localtune.trial.trial_info import StorageContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from localtune.resources import PlacementGroupFactory
+    from localtune.trainable.space_parameters import SpaceParameter
 
 
 class FunctionTrainable(Trainable):
@@ -48,6 +49,8 @@ class FunctionTrainable(Trainable):
     # The user's function, and its request from with_resources.
     _function: ClassVar[Callable[[dict[str, Any]], Any] | None] = None
     _resources: ClassVar[Any] = None
+    # Of the run.
+    _metric: ClassVar[str | None] = None
 
     def setup(self, config: dict[str, Any]) -> None:
         # type(self): a plain function accessed through the instance would become a method.
@@ -98,7 +101,7 @@ class FunctionTrainable(Trainable):
             RESULT_DUPLICATE: True,
             TIMESTAMP: int(time.time()),
             CHECKPOINT_DIR_NAME: None,
-            SHOULD_CHECKPOINT: False,
+            SHOULD_CHECKPOINT: self.session.has_late_checkpoint,
         }
 
     def save(self, checkpoint_dir: str | os.PathLike[str] | None = None) -> TrainingResult:
@@ -162,6 +165,19 @@ class FunctionTrainable(Trainable):
         request = resources(config) if callable(resources) else resources
         return request
 
+    @classmethod
+    def _check_run(
+        cls, parameters: Sequence[SpaceParameter], metric: str | None, *, is_complete: bool
+    ) -> None:
+        check = getattr(_innermost(cls._function), "check_run", None)
+        if check is not None:
+            check(parameters, metric, is_complete=is_complete)
+
+    @classmethod
+    def _for_metric(cls, metric: str | None) -> type[FunctionTrainable]:
+        same = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
+        return type(cls.__name__, (cls,), {**same, "_metric": metric})
+
     def _clean(self, result: dict[str, Any]) -> dict[str, Any]:
         # The session has checked and copied it: an error there shows the user's line.
         return result
@@ -175,7 +191,9 @@ class FunctionTrainable(Trainable):
 
     def _open_session(self, checkpoint: Checkpoint | None) -> None:
         storage = self._storage or StorageContext(os.path.dirname(self.logdir), self.logdir)
-        self.session = Session(self._driver, storage, self._trial_info, checkpoint)
+        self.session = Session(
+            self._driver, storage, self._trial_info, checkpoint, type(self)._metric
+        )
 
     def _report_each(self, outputs: GeneratorType[Any, Any, Any]) -> None:
         try:
@@ -225,6 +243,18 @@ def wrap_function(
     }
     bases = (*getattr(train_func, "__mixins__", ()), FunctionTrainable)
     return type("ImplicitFunc", bases, members)
+
+
+def _innermost(function: Any) -> Any:
+    """Returns the function that with_resources, with_parameters or partial has wrapped."""
+    while True:
+        for name in ("__wrapped__", "_function", "func"):
+            inner = getattr(function, name, None)
+            if callable(inner):
+                function = inner
+                break
+        else:
+            return function
 
 
 def _is_nothing(output: Any) -> bool:

@@ -43,10 +43,11 @@ from localtune.trial.plain_data import clean_metrics
 from localtune.utils.messages import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from localtune.resources import PlacementGroupFactory
+    from localtune.trainable.space_parameters import SpaceParameter
     from localtune.trial.trial_info import StorageContext, TrialInfo
     from localtune.utils.util_monitor import UtilMonitor
 
@@ -210,6 +211,31 @@ class Trainable:
             The advice, or an empty text.
         """
         return ""
+
+    @classmethod
+    def _check_run(
+        cls, parameters: Sequence[SpaceParameter], metric: str | None, *, is_complete: bool
+    ) -> None:
+        """Checks what a run will ask of the trainable, before the run is started.
+
+        Args:
+            parameters: Parameters that configurations can have.
+            metric: Flat name of the metric that the run optimises; None if it has none.
+            is_complete: Whether ``parameters`` has all of them; False if a search algorithm has a
+                space of its own.
+
+        Raises:
+            ValueError: if the trainable cannot do it.
+        """
+
+    @classmethod
+    def _for_metric(cls, metric: str | None) -> type[Trainable]:
+        """Returns the class for a run that optimises a metric.
+
+        Args:
+            metric: Flat name of the metric; None if the run has none.
+        """
+        return cls
 
     # Methods for callers.
 

@@ -60,6 +60,15 @@ def dumps(value: Any, *, indent: int | None = None, sort_keys: bool = False) -> 
         return encoder.encode(_writable(value, 0))
 
 
+def params_json(config: Any) -> bytes:
+    """Returns the content of a trial's ``params.json``.
+
+    Args:
+        config: The trial's configuration.
+    """
+    return dumps(config, indent=2, sort_keys=True).encode("utf-8", "backslashreplace")
+
+
 def _to_float(number: Any) -> Any:
     try:
         value = float(number)

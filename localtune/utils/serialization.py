@@ -12,10 +12,21 @@ from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from localtune.utils.json_encode import TuneFunctionDecoder as TuneFunctionDecoder
-from localtune.utils.json_encode import TuneFunctionEncoder as TuneFunctionEncoder
+from localtune._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from localtune.utils.json_encode import TuneFunctionDecoder as TuneFunctionDecoder
+    from localtune.utils.json_encode import TuneFunctionEncoder as TuneFunctionEncoder
+
+# Ray Tune has them here. Workers load this module, and do without JSON.
+_OF_JSON = {
+    "TuneFunctionDecoder": "utils.json_encode",
+    "TuneFunctionEncoder": "utils.json_encode",
+}
+
+__getattr__ = lazy_names(__name__, _OF_JSON)
 
 # The name that cloudpickle puts in place of a file name.
 _NO_FILE = "<dynamic-code>"

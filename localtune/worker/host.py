@@ -33,9 +33,9 @@ import pickle
 import random
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from localtune.error import LocaltuneInternalError, TrialStopped
+from localtune.error import LocaltuneInternalError, ProgramError, TrialStopped
 from localtune.result import CONFIG_PREFIX, TRIAL_INFO
 from localtune.trial.plain_data import displayed_value, sealed_result
 from localtune.utils.files import file_sizes
@@ -60,6 +60,9 @@ class Channel(Protocol):
 
     def send(self, reply: messages.Reply) -> None:
         """Answers the command in flight."""
+
+    def has_more(self) -> bool:
+        """Returns whether :meth:`receive` would not wait."""
 
 
 class TrainableHost:
@@ -305,6 +308,10 @@ class ProcessHost(TrainableHost):
             self._parent_has_gone = True
             raise
 
+    def has_next(self) -> bool:
+        """Returns whether :meth:`next_command` would not wait."""
+        return self.has_kept or self._channel.has_more()
+
     def answer(self, reply: messages.Reply) -> None:
         """Sends the reply to the command in flight."""
         self._channel.send(reply)
@@ -362,18 +369,29 @@ class MainThreadDriver:
         host.answer(host.trained(trainable._complete_iteration(result)))
         flush_output()
         while True:
-            try:
-                command = host.next_command()
-            except EOFError:
-                raise TrialStopped("The parent process has gone.") from None
+            command = self._next_command()
             if not isinstance(command, (messages.Train, messages.Save)):
-                host.keep(command)
-                raise TrialStopped(f"The trial was told to {type(command).__name__.lower()}.")
+                self._end(command)
             host.serving()
             if isinstance(command, messages.Train):
                 trainable._begin_iteration()
                 return
             host.answer(host.handle(command))
+
+    def check_stop(self) -> None:
+        # While a step is in flight, the only further command is the one that ends it.
+        if self._host.has_next():
+            self._end(self._next_command())
+
+    def _next_command(self) -> messages.Command:
+        try:
+            return self._host.next_command()
+        except EOFError:
+            raise TrialStopped("The parent process has gone.") from None
+
+    def _end(self, command: messages.Command) -> NoReturn:
+        self._host.keep(command)
+        raise TrialStopped(f"The trial was told to {type(command).__name__.lower()}.")
 
     def stop(self) -> None:
         """Does nothing: the function has returned before the host serves a command that ends it."""
@@ -393,8 +411,12 @@ def failure_reply(command: str, error: BaseException) -> messages.Failed:
     else:
         message = text_of(error)
     try:
-        lines = traceback.format_exception(type(error), error, _without_own_frames(error))
-        text = "".join(lines)
+        if isinstance(error, ProgramError):
+            text = message  # The traceback is all of localtune.
+        else:
+            text = "".join(
+                traceback.format_exception(type(error), error, _without_own_frames(error))
+            )
     except Exception:  # a __str__ or __repr__ of user code may raise
         text = "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
     return messages.Failed(

@@ -76,6 +76,9 @@ class PipeChannel:
             self._explain(error)
             raise
 
+    def has_more(self) -> bool:
+        return self._pipe.has_more()
+
     def _explain(self, error: OSError) -> None:
         """Writes a note for the parent, if it is user code that has closed the pipe."""
         if error.errno in _NO_PIPE and self._crash_file:

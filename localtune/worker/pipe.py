@@ -89,6 +89,10 @@ class MessagePipe:
         """Returns whether data, or the end of the pipe, can be read."""
         return bool(self._connection.poll())
 
+    def has_more(self) -> bool:
+        """Returns whether a part of a message, or the end of the pipe, has arrived."""
+        return bool(self._buffer) or self.is_ready()
+
     def receive_ready(self) -> list[bytes]:
         """Reads once and returns the messages that are complete, maybe none.
 
@@ -210,6 +214,12 @@ class Descriptor:
     def fileno(self) -> int:
         """The descriptor."""
         return self._fd
+
+    def poll(self) -> bool:
+        """Returns whether data, or the end of the pipe, can be read."""
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         """Closes it."""

@@ -12,7 +12,7 @@ import pytest
 from localtune.error import ExtraMissingError, TuneError
 from localtune.old_names.table import OLD_NAMES
 from tests.architecture.layers import ROOT
-from tests.ray_names import RayName, kind_of, not_accepted, ray_names
+from tests.ray_names import RayName, is_same_order, kind_of, not_accepted, ray_names
 
 NAMES = ray_names("ray.tune")
 MODULES = sorted({each.module for each in NAMES})
@@ -82,7 +82,9 @@ def test_each_name_has_its_kind_and_takes_its_parameters(module: str) -> None:
         missing = [
             name for name in not_accepted(value, each.parameters) if not is_old_argument(each, name)
         ]
-        assert bool(missing) == (str(each) in OTHER_PARAMETERS), f"{each} does not take {missing}"
+        is_other = str(each) in OTHER_PARAMETERS
+        assert bool(missing) == is_other, f"{each} does not take {missing}"
+        assert is_other or is_same_order(value, each.parameters), f"{each}: another order"
 
 
 @pytest.mark.parametrize("name", REFUSED)

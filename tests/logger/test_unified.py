@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from csv import DictReader
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,15 @@ import cloudpickle
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from localtune.logger import CSVLogger, JsonLogger, Logger, NoopLogger, TBXLogger, UnifiedLogger
+from localtune.logger import (
+    CSVLogger,
+    JsonLogger,
+    Logger,
+    NoopLogger,
+    TBXLogger,
+    UnifiedLogger,
+    unified,
+)
 from tests.records import make_trial
 from tests.small_runs import Counting
 
@@ -84,6 +93,13 @@ def test_loggers_are_chosen_by_their_classes(tmp_path: Path) -> None:
     log(UnifiedLogger(CONFIG, str(tmp_path), loggers=[NoopLogger, CSVLogger]), {"loss": 1})
 
     assert [path.name for path in tmp_path.iterdir()] == ["progress.csv"]
+
+
+def test_the_default_loggers_depend_on_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (JsonLogger, CSVLogger, TBXLogger) == unified.DEFAULT_LOGGERS
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    assert (JsonLogger, CSVLogger) == unified.DEFAULT_LOGGERS
+    assert not hasattr(unified, "NO_LOGGERS")
 
 
 def test_a_logger_that_logs_nothing_makes_nothing(tmp_path: Path) -> None:

@@ -181,6 +181,10 @@ class MainThreadDriver:
             raise TrialStopped
         self._trainable._begin_iteration()
 
+    def check_stop(self) -> None:
+        if self._commands[0] == "stop":
+            raise TrialStopped
+
     def stop(self) -> None:
         self._commands.clear()
 

@@ -27,9 +27,12 @@ class Deliveries:
     def advance(self) -> dict[str, Any]:
         raise NotImplementedError
 
-    def deliver(self, result: dict[str, Any]) -> None:
+    def check_stop(self) -> None:
         if self.is_stopping:
             raise TrialStopped
+
+    def deliver(self, result: dict[str, Any]) -> None:
+        self.check_stop()
         self.results.append(result)
 
     def stop(self) -> None:

@@ -166,6 +166,9 @@ class Script:
             raise EOFError
         return self._commands.pop(0)
 
+    def has_more(self) -> bool:
+        return True  # The next command, or the end.
+
     def send(self, reply: messages.Reply) -> None:
         self.replies.append(reply)
 

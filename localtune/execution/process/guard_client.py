@@ -13,8 +13,8 @@ from typing import Any
 from localtune.execution.process import packets as pk
 from localtune.execution.process.interpreter import bootstrap, popen
 from localtune.execution.process.launcher import Program
-from localtune.execution.process.mark import end_marked, environment_with, new_mark
 from localtune.execution.process.waiter import Waiter
+from localtune.utils.processes import end_marked, environment_with, new_mark
 from localtune.worker.lifeline import END_TIMEOUT_S
 
 

@@ -7,12 +7,10 @@ A small process beside the workers that were started as fresh interpreters. It r
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 from typing import Any
 
-from localtune.execution.process.mark import end_marked
+from localtune.utils.processes import end_marked, kill_tree
 from localtune.worker.signals import reset_signals
 
 
@@ -43,24 +41,3 @@ def main(input_fd: int, settings: dict[str, Any]) -> None:
     import shutil
 
     shutil.rmtree(settings["private_dir"], ignore_errors=True)
-
-
-def kill_tree(pid: int, *, group: bool) -> None:
-    """Kills a process and its descendants.
-
-    Args:
-        pid: The process.
-        group: Whether it leads a process group, which is killed too.
-    """
-    import psutil
-
-    family: list[psutil.Process] = []
-    with contextlib.suppress(psutil.NoSuchProcess):
-        root = psutil.Process(pid)
-        family = [root, *root.children(recursive=True)]
-    if group:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
-    for process in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()

@@ -19,10 +19,9 @@ from localtune.execution.process.launcher import (
     Launcher,
     Program,
 )
-from localtune.execution.process.mark import end_marked, environment_with, new_mark
 from localtune.execution.process.outbox import Outbox, make_outbox
-from localtune.execution.process.spawn_guard import kill_tree
 from localtune.execution.process.waiter import Waiter
+from localtune.utils.processes import end_marked, environment_with, kill_tree, new_mark
 from localtune.utils.signal_numbers import SIGKILL
 from localtune.worker.lifeline import END_TIMEOUT_S
 

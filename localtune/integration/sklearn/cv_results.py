@@ -40,11 +40,12 @@ def cv_results(
     for key in ("fit_time", "score_time"):
         table[f"mean_{key}"] = values(key).mean(axis=1)
         table[f"std_{key}"] = values(key).std(axis=1)
-    for name in sorted({name for each in params for name in each}):
+    for name in dict.fromkeys(name for each in params for name in each):
         table[f"param_{name}"] = column(name, params)
     table["params"] = [dict(each) for each in params]
-    for part in ("test", "train") if task.with_train_score else ("test",):
-        for name in names:
+    parts = ("test", "train") if task.with_train_score else ("test",)
+    for name in names:
+        for part in parts:
             key = f"{part}_{name}"
             scores = values(key, np.nan if task.error_score == "raise" else task.error_score)
             for fold in folds:

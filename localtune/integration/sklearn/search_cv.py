@@ -90,7 +90,7 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
             ``n_jobs=1`` the decisions of a scheduler or a searcher are repeatable.
         error_score: Score of a fold whose fit or scoring fails, or ``"raise"``.
         return_train_score: Whether ``cv_results_`` also holds scores of the training samples.
-        verbose: 0 prints only failures, 1 progress, 2 also results.
+        verbose: 0 prints only failures, 1 progress, 2 also results, 3 and more all of them.
         storage_path: Directory for the experiment; None keeps none.
         name: Name of the experiment; None makes one.
         resources: Resources of each trial, such as ``{"gpu": 1}``; None is one CPU.
@@ -219,6 +219,12 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
     # -- pieces of fit --------------------------------------------------------------------------
 
     def _check_arguments(self, spaces: list[Mapping[str, Any]]) -> None:
+        is_class = isinstance(self.estimator, type)
+        if is_class or not all(hasattr(self.estimator, name) for name in ("fit", "get_params")):
+            raise TypeError(
+                "estimator must be an object with fit and get_params, such as SVC(), but got "
+                f"{self.estimator!r}."
+            )
         for space in spaces:
             check_space(space, self.estimator)
         if self.search_alg is not None:
@@ -305,7 +311,7 @@ class LocaltuneSearchCV(BaseSearchCV):  # type: ignore[misc]
             run_config=RunConfig(
                 name=self.name,
                 storage_path=storage_path,
-                verbose=self.verbose,
+                verbose=min(self.verbose, 3),
                 stop=copy.deepcopy(self.stop),
                 callbacks=copy.deepcopy(self.callbacks),
                 checkpoint_config=CheckpointConfig(checkpoint_at_end=False),

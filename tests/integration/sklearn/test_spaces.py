@@ -30,7 +30,7 @@ def search(estimator: Any, space: Any, **options: Any) -> LocaltuneSearchCV:
 
 def assert_same_results(ours: Any, theirs: Any) -> None:
     """Checks that two fitted searches have the same table of results, and the same best."""
-    assert set(ours.cv_results_) == {*theirs.cv_results_, "training_iteration"}
+    assert list(ours.cv_results_) == [*theirs.cv_results_, "training_iteration"]
     for key in theirs.cv_results_.keys() - TIMED - {"params"}:
         np.testing.assert_array_equal(ours.cv_results_[key], theirs.cv_results_[key], key)
         if isinstance(theirs.cv_results_[key], np.ma.MaskedArray):
@@ -158,6 +158,12 @@ def test_a_searcher_suggests_from_the_space() -> None:
 def test_a_bad_space_is_refused(space: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         search(SVC(), space, **options).fit(X, Y)
+
+
+@pytest.mark.parametrize("estimator", [SVC, object()], ids=["class", "object"])
+def test_what_is_no_estimator_is_refused(estimator: Any) -> None:
+    with pytest.raises(TypeError, match="estimator must be an object with fit and get_params"):
+        search(estimator, {"C": [1]}).fit(X, Y)
 
 
 def test_a_misspelt_parameter_of_a_part_is_refused() -> None:

@@ -1,7 +1,8 @@
-"""A mark in the environment of a run's processes, by which they are found when other ways fail.
+"""Ends processes: a process with its descendants, or all that carry a mark.
 
-The descendants of a marked process inherit the mark, also if they leave its session. Neither this
-process nor a process that the user's program starts has the mark.
+A mark is a text in the environment, by which processes are found when other ways fail. The
+descendants of a marked process inherit the mark, also if they leave its session. The process that
+makes a mark does not carry it.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import signal
 import time
 from typing import TYPE_CHECKING
-
-from localtune.worker.lifeline import END_TIMEOUT_S
 
 if TYPE_CHECKING:
     import psutil
 
 VARIABLE = "LOCALTUNE_RUNS"
+_TIMEOUT_S = 5.0
 _PAUSE_S = 0.005
 
 
@@ -29,7 +30,7 @@ def new_mark() -> str:
 def environment_with(mark: str) -> dict[str, str]:
     """Returns the environment variable that marks a process.
 
-    A run within a trial adds its mark to that of the run around it.
+    A process that is marked already keeps its marks, and gets one more.
     """
     return {VARIABLE: f"{os.environ.get(VARIABLE, '')} {mark}".strip()}
 
@@ -38,12 +39,33 @@ def end_marked(mark: str) -> None:
     """Kills all processes with a mark, except this one, and waits until they have ended."""
     import psutil
 
-    give_up_at = time.monotonic() + END_TIMEOUT_S
+    give_up_at = time.monotonic() + _TIMEOUT_S
     while (found := _marked(mark)) and time.monotonic() < give_up_at:
         for process in found:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         time.sleep(_PAUSE_S)
+
+
+def kill_tree(pid: int, *, group: bool) -> None:
+    """Kills a process and its descendants.
+
+    Args:
+        pid: The process.
+        group: Whether it leads a process group, which is killed too.
+    """
+    import psutil
+
+    family: list[psutil.Process] = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        family = [root, *root.children(recursive=True)]
+    if group:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _marked(mark: str) -> list[psutil.Process]:

@@ -1,0 +1,94 @@
+"""Finds the program of a command, and its script, by paths relative to the original directory.
+
+A program works in its trial's directory, where a path that is right in the user's shell is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+
+# Names of files that interpreters and launchers start.
+_SCRIPT_SUFFIXES = frozenset(
+    """
+    .py .pyz .sh .bash .zsh .pl .rb .r .js .mjs .cjs .ts .jl .lua .tcl .awk .php .m .jar .bat .cmd
+    .ps1
+    """.split()  # noqa: SIM905
+)
+
+
+def found_arguments(
+    arguments: Sequence[str], original_dir: str, environment: Mapping[str, str]
+) -> list[str]:
+    """Returns the arguments with absolute paths of the program and of its script.
+
+    Args:
+        arguments: The program and its arguments.
+        original_dir: Directory that relative paths start from.
+        environment: Environment of the program; its ``PATH`` is searched.
+
+    Raises:
+        FileNotFoundError: if there is no such program.
+        PermissionError: if it cannot be executed.
+    """
+    program, *rest = arguments
+    found = find_program(program, original_dir, environment)
+    if os.path.dirname(program) and not os.path.isabs(program):
+        # A program of the user's own, whose arguments are no scripts.
+        return [found, *rest]
+    script = _script_index(rest, original_dir)
+    if script is not None:
+        rest[script] = os.path.join(original_dir, rest[script])
+    return [found, *rest]
+
+
+def find_program(program: str, original_dir: str, environment: Mapping[str, str]) -> str:
+    """Returns the absolute path of a program.
+
+    Args:
+        program: Name, to be found on the ``PATH``, or path.
+        original_dir: Directory that a relative path starts from.
+        environment: Environment of the program.
+
+    Raises:
+        FileNotFoundError: if there is no such program.
+        PermissionError: if it cannot be executed.
+    """
+    search_path = environment.get("PATH", os.defpath)
+    if not os.path.dirname(program):
+        found = shutil.which(program, path=search_path)
+        if found is not None:
+            return os.path.abspath(found)
+        hint = ""
+        if os.path.isfile(os.path.join(original_dir, program)):
+            hint = f" There is a file of that name in {original_dir}: write ./{program}."
+        raise FileNotFoundError(
+            f"The program {program!r} was not found in any directory of PATH ({search_path}).{hint}"
+        )
+    path = os.path.join(original_dir, program)
+    found = shutil.which(path, path=search_path)
+    if found is not None:
+        return found
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"There is no program {program!r} in {original_dir}.")
+    if os.path.isdir(path):
+        raise PermissionError(f"The program {path!r} is a directory.")
+    raise PermissionError(
+        f"The program {path!r} is not executable. Make it so (chmod +x), or name the interpreter "
+        f"in front of it, as in 'python {program}'."
+    )
+
+
+def _script_index(arguments: Sequence[str], original_dir: str) -> int | None:
+    """Returns the position of the script that an interpreter or a launcher is to start."""
+    first: int | None = None
+    for index, each in enumerate(arguments):
+        if each.startswith("-") or not each:
+            continue
+        is_file = os.path.isfile(os.path.join(original_dir, each))
+        if is_file and os.path.splitext(each)[1].lower() in _SCRIPT_SUFFIXES:
+            return index
+        if first is None:
+            first = index if is_file else -1
+    return first if first is not None and first >= 0 else None

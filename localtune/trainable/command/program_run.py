@@ -1,0 +1,297 @@
+"""ProgramRun: one start of a program, from its first result to its end.
+
+::
+
+    program --stdout-----> OutputReader ---+
+            --stderr-----> OutputReader ---+--> Mailbox --> ProgramRun --> Session.report
+            --report()---> ReportChannel --+                 |    |
+            --metrics file-------------------(looked at)-----+    +--> Staging --> checkpoint
+            --final file---------------------(at the end)----+
+
+The thread of the function reports. The others wait for it when they have a result, so that the
+program does not run far ahead of the decisions about it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from localtune.checkpoint import Checkpoint
+from localtune.error import ProgramError, TrialStopped
+from localtune.trainable.command.channel import (
+    CAN_INHERIT,
+    REPORT_KEY,
+    ReportChannel,
+    arrival_of,
+)
+from localtune.trainable.command.failure import ProgramReport
+from localtune.trainable.command.mailbox import Arrival, Mailbox
+from localtune.trainable.command.metrics_file import MetricsFile
+from localtune.trainable.command.output_reader import OutputReader, arrivals
+from localtune.trainable.command.parse import (
+    Parser,
+    has_metric,
+    json_object,
+    json_parser,
+    takes_checkpoint,
+)
+from localtune.trainable.command.process import ProgramProcess, wait_for_threads
+from localtune.utils.files import remove_tree
+
+if TYPE_CHECKING:
+    from localtune.trainable.active_session import Session
+    from localtune.trainable.command.plan import Plan
+    from localtune.trainable.command.staging import Staging
+
+# Seconds between two looks at the metrics file, at the process, and at what the run has decided.
+_LOOK_S = 0.1
+# Seconds in which the readers must have read what a process has left, which has ended.
+_DRAIN_TIMEOUT_S = 5.0
+# The line that a program in lockstep reads when it may go on.
+_GO = b"go\n"
+# Time of a state that nothing follows.
+_AT_END_NS = 2**63
+
+
+class ProgramRun:
+    """Runs a program once and reports its results.
+
+    Args:
+        plan: What is run, and how its results come back.
+        session: Session of the trial.
+        staging: Directory for the state of the program.
+    """
+
+    def __init__(self, plan: Plan, session: Session, staging: Staging) -> None:
+        self._plan = plan
+        self._session = session
+        self._staging = staging
+        self._mailbox = Mailbox()
+        self._channel = ReportChannel(self._mailbox) if CAN_INHERIT else None
+        self._metrics_file = MetricsFile(plan.facts.metrics_file) if plan.follows_file else None
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(plan.final_file)
+        self._parse_file = _file_parser(plan)
+        self._way: str | None = None  # by which results have come so far
+        self._process: ProgramProcess | None = None
+        self._readers: list[OutputReader] = []
+
+    def run(self) -> None:
+        """Runs the program to its end.
+
+        Raises:
+            ProgramError: if it cannot be started, fails, or reports no result.
+            TrialStopped: if the trial was stopped; the program has ended.
+        """
+        try:
+            self._start()
+            self._serve()
+        except TrialStopped:
+            self._stop()
+            raise
+        finally:
+            self._close()
+
+    # -- the steps ----------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        plan, channel = self._plan, self._channel
+        variables = channel.variables if channel is not None else {}
+        try:
+            self._process = ProgramProcess(
+                plan.command,
+                shell=plan.shell,
+                cwd=plan.cwd,
+                environment={**plan.environment, **variables},
+                pass_fds=[channel.program_fd] if channel is not None else [],
+                takes_input=plan.lockstep,
+            )
+        except OSError as error:
+            raise ProgramError(
+                f"The program could not be started: {error}\n\nThe command was: {plan.line}"
+            ) from None
+        if channel is not None:
+            channel.started()
+        output, errors = self._process.output_fds
+        streams = ((output, 1, plan.stdout_parser()), (errors, 2, plan.stderr_parser()))
+        for fd, own_fd, parse in streams:
+            reader = OutputReader(fd, _copy_of(own_fd), parse, self._mailbox, self._process.hold)
+            self._readers.append(reader)
+            reader.start()
+
+    def _serve(self) -> None:
+        assert self._process is not None
+        while (exit_code := self._process.poll()) is None:
+            arrival = self._mailbox.get(_LOOK_S)
+            self._session.check_stop()
+            if arrival is not None:
+                self._take(arrival)
+            elif not any(reader.is_alive() for reader in self._readers):
+                self._process.wait(_LOOK_S)
+            self._look_at_file()
+        # What it has left may hold the pipes open.
+        self._process.end_rest()
+        self._drain()
+        self._look_at_file(to_end=True)
+        if exit_code == 0:
+            self._take_final_file()
+        report = ProgramReport(self._plan, exit_code, *(each.tail.text for each in self._readers))
+        if exit_code != 0:
+            raise report.failure()
+        if self._way is None:
+            raise report.no_result(sum(each.lines.too_long for each in self._readers))
+        self._take_last_state()
+
+    def _drain(self) -> None:
+        """Takes the results that are still on their way."""
+        while any(each.is_alive() for each in self._readers):
+            arrival = self._mailbox.get(_DRAIN_TIMEOUT_S)
+            if arrival is not None:
+                self._take(arrival)
+            elif not wait_for_threads(self._readers, _LOOK_S):
+                continue
+        while (arrival := self._mailbox.get(0.0)) is not None:
+            self._take(arrival)
+
+    def _stop(self) -> None:
+        self._mailbox.close()
+        if self._process is None:
+            return
+        is_told = self._channel is not None and self._channel.stop_program()
+        grace_s = self._plan.grace_s
+        if is_told:
+            # It unwinds. What it waits for may need the signal.
+            self._process.wait(grace_s / 2)
+            grace_s /= 2
+        self._process.end(grace_s)
+
+    def _close(self) -> None:
+        self._mailbox.close()
+        if self._process is not None:
+            self._process.end_rest()
+            wait_for_threads(self._readers, _DRAIN_TIMEOUT_S)
+            self._process.close()
+        if self._channel is not None:
+            self._channel.close()
+        self._staging.remove()
+
+    # -- results ------------------------------------------------------------------------------
+
+    def _look_at_file(self, *, to_end: bool = False) -> None:
+        if self._metrics_file is None:
+            return
+        lines, written_ns = self._metrics_file.read(to_end=to_end)
+        if not lines:
+            return
+        assert self._process is not None
+        results = [found for line in lines if (found := self._parse_file(line)) is not None]
+        for arrival in _arrivals_of_file(results, written_ns, self._process.hold):
+            self._take(arrival)
+
+    def _take(self, arrival: Arrival) -> None:
+        """Reports a result; returns when the program may go on."""
+        assert self._process is not None
+        if arrival.answer is not None and self._plan.results not in ("any", "report"):
+            arrival.answer(None)
+            return
+        stored = None
+        try:
+            self._note_way(arrival.way)
+            if arrival.takes_state:
+                stored = self._store_state(arrival.written_ns)
+        finally:
+            if arrival.is_held:
+                self._process.release()
+        if arrival.checkpoint is not None:
+            stored = self._session.store(Checkpoint(arrival.checkpoint))
+            if arrival.way == "file":
+                remove_tree(arrival.checkpoint)
+        self._session.report(arrival.metrics, stored, is_stored=True)
+        if arrival.answer is not None:
+            arrival.answer(stored.path if stored is not None else None)
+        elif self._plan.lockstep:
+            self._process.write(_GO)
+
+    def _note_way(self, way: str) -> None:
+        if self._way is None:
+            self._way = way
+        elif self._way != way:
+            raise ProgramError(
+                f"The program has reported results in two ways: {_WAYS[self._way]}, and "
+                f"{_WAYS[way]}. Say which counts: results={self._way!r} or results={way!r}."
+                f"\n\nThe command was: {self._plan.line}"
+            )
+
+    def _store_state(self, written_ns: int) -> Checkpoint | None:
+        """Stores the state of the program, unless the program has changed it since a result."""
+        if self._staging.is_empty:
+            raise ProgramError(
+                'The program has reported a result with "checkpoint": true, but wrote nothing to '
+                "{checkpoint_dir}, which is the environment variable LOCALTUNE_CHECKPOINT_DIR.\n\n"
+                f"The command was: {self._plan.line}"
+            )
+        if self._staging.is_newer_than(written_ns):
+            return None
+        stored = self._session.store(Checkpoint.from_directory(self._staging.path))
+        self._staging.note_stored()
+        return stored
+
+    def _take_final_file(self) -> None:
+        if not self._plan.reads_final_file or self._way is not None:
+            return
+        try:
+            with open(self._plan.final_file, "rb") as file:
+                result = json_object(file.read())
+        except OSError:
+            return
+        if not result or not has_metric(result, self._plan.metric):
+            return
+        takes_checkpoint(result)
+        is_new = not (self._staging.is_empty or self._staging.is_stored)
+        self._take(Arrival("final", result, takes_state=is_new, written_ns=_AT_END_NS))
+
+    def _take_last_state(self) -> None:
+        if not (self._staging.is_empty or self._staging.is_stored):
+            self._store_state(_AT_END_NS)
+
+
+_WAYS = {
+    "stdout": "as lines of its output",
+    "file": "in the metrics file",
+    "report": "by localtune.report",
+    "final": "in the final file",
+}
+
+
+def _arrivals_of_file(
+    results: list[dict[str, Any]], written_ns: int, hold: Callable[[], None]
+) -> Iterator[Arrival]:
+    """Yields the results of the metrics file, those of ``localtune.report`` among them."""
+    plain = [each for each in results if REPORT_KEY not in each]
+    made = iter(arrivals("file", plain, written_ns, hold))
+    for each in results:
+        yield arrival_of(each[REPORT_KEY], way="file") if REPORT_KEY in each else next(made)
+
+
+def _file_parser(plan: Plan) -> Parser:
+    """Returns the parser for lines of the metrics file, those of ``localtune.report`` included."""
+    parse_any, parse = json_parser(None), json_parser(plan.metric)
+
+    def parse_line(line: bytes) -> dict[str, Any] | None:
+        found = parse_any(line)
+        if found is not None and REPORT_KEY in found:
+            return found if plan.results in ("any", "report") else None
+        return parse(line) if plan.results in ("any", "file") else None
+
+    return parse_line
+
+
+def _copy_of(descriptor: int) -> int:
+    try:
+        return os.dup(descriptor)
+    except OSError:
+        # User code has closed its output.
+        return os.open(os.devnull, os.O_WRONLY)
