@@ -15,8 +15,8 @@ from typing import Any
 from localtune.execution.process.descriptors import users_limit
 from localtune.execution.process.interpreter import bootstrap, popen_with_pipe
 from localtune.execution.process.launcher import HAS_GROUPS
-from localtune.execution.process.spawn_guard import kill_tree
 from localtune.utils.files import current_directory
+from localtune.utils.processes import kill_tree
 from localtune.worker.lifeline import END_TIMEOUT_S
 from localtune.worker.pipe import message_pipe
 
