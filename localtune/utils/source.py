@@ -9,12 +9,18 @@ import inspect
 def source_digest(thing: object) -> str | None:
     """Returns a digest of the source text of a function or a class.
 
+    Args:
+        thing: The function or the class. Another object may have a method ``source_text``.
+
     Returns:
-        A SHA-256 digest in hexadecimal digits. None if Python has no source text for the object: it
-        is neither a function nor a class, or it was typed in a console.
+        A SHA-256 digest in hexadecimal digits. None if there is no source text: the object is of
+        another kind, or it was typed in a console.
     """
+    thing = inspect.unwrap(thing)  # type: ignore[arg-type]
+    own_text = getattr(thing, "source_text", None)
     try:
-        text = inspect.getsource(thing)  # type: ignore[arg-type]
+        is_own = callable(own_text) and not isinstance(thing, type)
+        text = own_text() if is_own else inspect.getsource(thing)  # type: ignore[arg-type, misc]
     except (OSError, TypeError):
         return None
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

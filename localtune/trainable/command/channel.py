@@ -106,14 +106,14 @@ class ReportChannel(threading.Thread):
             self._own.sendall(json.dumps(message).encode() + b"\n")
 
 
-def arrival_of(message: dict[str, Any], way: str = "report") -> Arrival:
-    """Returns the result in a message of ``localtune.report``.
-
-    Args:
-        message: The message.
-        way: How it came.
-    """
-    return Arrival(way, message["metrics"], checkpoint=message.get("checkpoint"))
+def arrival_of(message: dict[str, Any]) -> Arrival:
+    """Returns the result in a message of ``localtune.report``."""
+    return Arrival(
+        "report",
+        message["metrics"],
+        checkpoint=message["checkpoint"],
+        owns_checkpoint=message.get("is_copy", False),
+    )
 
 
 def inherited_channel(text: str) -> socket.socket | None:

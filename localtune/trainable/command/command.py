@@ -9,20 +9,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from localtune.result import EXPR_PARAM_FILE
 from localtune.trainable.active_session import Session, current_session
 from localtune.trainable.command import shell as shells
 from localtune.trainable.command.checks import check_parameters, missing_placeholder
 from localtune.trainable.command.facts import Facts, facts_of
 from localtune.trainable.command.parse import check_groups, compiled
 from localtune.trainable.command.plan import WAYS, Plan
-from localtune.trainable.command.program_file import find_program, found_arguments
+from localtune.trainable.command.program_file import (
+    add_module_path,
+    find_program,
+    found_arguments,
+    runs_module,
+)
 from localtune.trainable.command.template import Template
 from localtune.trainable.command.values import flat_values, text_of_value, variables_of
 from localtune.utils.files import write_file
@@ -31,8 +36,8 @@ from localtune.utils.json_encode import params_json
 if TYPE_CHECKING:
     from localtune.trainable.space_parameters import SpaceParameter
 
-PROGRAM_FILE = "program.json"
 _PARAMS_BY = ("args", "env", "file")
+_MAX_SOURCE = 1024 * 1024
 _IS_WINDOWS = os.name == "nt"
 
 
@@ -179,8 +184,19 @@ class Command:
             except OSError as error:
                 raise ValueError(f"{error} (The command is {self!r}.)") from None
 
+    def source_text(self) -> str:
+        """Returns a text that changes when the command, its program or its script does."""
+        words = [each.literal or "" for each in self.argv]
+        texts = [repr(sorted((name, repr(value)) for name, value in vars(self).items()))]
+        with contextlib.suppress(OSError):
+            for path in found_arguments(words, os.getcwd(), self._environment({})):
+                # Not the interpreter, which is no text.
+                with contextlib.suppress(OSError, UnicodeDecodeError), open(path) as file:
+                    texts.append(file.read(_MAX_SOURCE))
+        return "\n".join(texts)
+
     def plan(self, config: dict[str, Any], session: Session) -> Plan:
-        """Returns what is run for a configuration; writes ``params.json``.
+        """Returns what is run for a configuration; writes ``params.json`` and ``program.json``.
 
         Args:
             config: The configuration.
@@ -195,9 +211,12 @@ class Command:
         environment = self._environment({**variables_of(values), **facts.variables})
         if session.checkpoint is not None:
             environment["LOCALTUNE_START_CHECKPOINT"] = session.checkpoint.path
+        command = self._filled(values, facts, environment)
+        if not self.shell and runs_module(command):
+            add_module_path(environment, facts.original_dir)
         cwd = os.getcwd() if self.cwd is None else os.path.join(facts.original_dir, self.cwd)
         plan = Plan(
-            command=self._filled(values, facts, environment),
+            command=command,
             shell=self.shell,
             cwd=cwd,
             environment=environment,
@@ -209,7 +228,8 @@ class Command:
             lockstep=self.lockstep,
             grace_s=self.grace_s,
         )
-        _write_if_changed(os.path.join(facts.trial_dir, EXPR_PARAM_FILE), params_json(config))
+        _write_if_changed(facts.params_file, params_json(config))
+        plan.save()
         return plan
 
     def _filled(

@@ -26,6 +26,7 @@ class Arrival:
         is_held: Whether the program is held until its state is taken.
         written_ns: Time at which the program had reported it, at the latest.
         checkpoint: Directory with a checkpoint of its own; None without one.
+        owns_checkpoint: Whether that directory is a copy, which nobody else removes.
         answer: Called with the path of the stored checkpoint, or None, when the program may go on.
     """
 
@@ -35,6 +36,7 @@ class Arrival:
     is_held: bool = False
     written_ns: int = 0
     checkpoint: str | None = None
+    owns_checkpoint: bool = False
     answer: Callable[[str | None], None] | None = None
 
 

@@ -1,4 +1,7 @@
-"""Lines of a program's output, in bounded memory: whole ones to read, the last ones to show."""
+r"""Lines of a program's output, in bounded memory: whole ones to read, the last ones to show.
+
+A ``\r`` ends a line, too: progress bars begin again with it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Iterator
 # A line that is longer is no result, and is passed over.
 MAX_LINE_BYTES = 1024 * 1024
 _SHOWN_LINES = 20
-_SHOWN_BYTES = 1000  # of one line
+_SHOWN_BYTES = 400  # of one line
 
 
 class LineSplitter:
@@ -25,6 +28,7 @@ class LineSplitter:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Takes in data; yields the lines that are whole now, without their ends."""
+        data = data.replace(b"\r", b"\n")
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
             line = self._take(data[start:end])
@@ -41,7 +45,7 @@ class LineSplitter:
 
     def _take(self, end: bytes) -> bytes | None:
         self._keep(end)
-        line = None if self._is_skipping else bytes(self._rest).removesuffix(b"\r")
+        line = None if self._is_skipping else bytes(self._rest)
         self._rest.clear()
         self._is_skipping = False
         return line
@@ -66,7 +70,7 @@ class Tail:
 
     def feed(self, data: bytes) -> None:
         """Takes in data."""
-        *lines, rest = data.rsplit(b"\n", _SHOWN_LINES + 1)
+        *lines, rest = data.replace(b"\r", b"\n").rsplit(b"\n", _SHOWN_LINES + 1)
         if lines:
             self._lines.extend(each[:_SHOWN_BYTES] for each in [self._rest + lines[0], *lines[1:]])
             self._rest = b""

@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from localtune.trainable.command.mailbox import Arrival, Mailbox
 from localtune.trainable.command.output_lines import LineSplitter, Tail
@@ -53,21 +54,32 @@ class OutputReader(threading.Thread):
     def run(self) -> None:
         try:
             while data := _read(self._source):
-                arrived_ns = time.time_ns()
-                self._pass_on(data)
-                self.tail.feed(data)
-                if self._parse is not None:
-                    self._hand_over(self.lines.feed(data), arrived_ns)
+                written_ns = time.time_ns()
+                self._hand_over(self._results_in(data), written_ns)
             if self._parse is not None:
-                self._hand_over(self.lines.finish(), time.time_ns())
+                self._hand_over(self._parsed(self.lines.finish()), time.time_ns())
         finally:
             os.close(self._target)
             self._mailbox.wake()
 
-    def _hand_over(self, lines: Iterable[bytes], arrived_ns: int) -> None:
+    def _results_in(self, data: bytes) -> list[Arrival]:
+        """Passes data on; returns the results in it."""
+        self._pass_on(data)
+        self.tail.feed(data)
+        return self._parsed(self.lines.feed(data)) if self._parse is not None else []
+
+    def _parsed(self, lines: Iterable[bytes]) -> list[Arrival]:
         assert self._parse is not None
-        found = [metrics for line in lines if (metrics := self._parse(line)) is not None]
-        for arrival in arrivals("stdout", found, arrived_ns, self._hold):
+        return arrivals("stdout", [each for line in lines if (each := self._parse(line))])
+
+    def _hand_over(self, found: list[Arrival], written_ns: int) -> None:
+        if any(each.takes_state for each in found):
+            # What the program has printed before it is held is from after its state.
+            self._hold()
+            while _can_read(self._source) and (data := _read(self._source)):
+                found += self._results_in(data)
+            keep_latest_state(found, written_ns)
+        for arrival in found:
             if not self._mailbox.put(arrival):
                 # Nobody takes results any more.
                 self._parse = None
@@ -82,30 +94,40 @@ class OutputReader(threading.Thread):
             return  # Its reader has gone, or the disk is full: the program goes on.
 
 
-def arrivals(
-    way: str, results: list[dict[str, object]], written_ns: int, hold: Callable[[], None]
-) -> list[Arrival]:
-    """Makes arrivals of results that were read at once.
-
-    Only the last one that asks for it can have the state: the program has gone on since the others.
+def arrivals(way: str, results: Iterable[dict[str, Any]]) -> list[Arrival]:
+    """Makes arrivals of results.
 
     Args:
         way: How the results came.
         results: The metrics of each.
-        written_ns: When the program had reported them, at the latest.
-        hold: Holds the program.
     """
-    made = [Arrival(way, metrics, takes_checkpoint(metrics)) for metrics in results]
-    is_latest = True
-    for arrival in reversed(made):
-        arrival.written_ns = written_ns
-        if arrival.takes_state and is_latest:
-            is_latest = False
-            hold()
-            arrival.is_held = True
-        elif arrival.takes_state:
-            arrival.takes_state = False
-    return made
+    return [Arrival(way, metrics, takes_checkpoint(metrics)) for metrics in results]
+
+
+def keep_latest_state(found: list[Arrival], written_ns: int) -> None:
+    """Lets only the last of several results have the state of the program, which is held.
+
+    The program has gone on since it reported the others.
+
+    Args:
+        found: Results in their order; some of them ask for the state.
+        written_ns: When the program had reported them, at the latest.
+    """
+    *earlier, latest = (each for each in found if each.takes_state)
+    for each in earlier:
+        each.takes_state = False
+    latest.is_held = True
+    latest.written_ns = written_ns
+
+
+def _can_read(descriptor: int) -> bool:
+    if os.name == "nt":
+        return False  # A pipe cannot be polled there.
+    import select
+
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _read(descriptor: int) -> bytes:

@@ -9,9 +9,14 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from localtune.trainable.command.facts import Facts
+from localtune.trainable.command.facts import FACT_VARIABLES, Facts
 from localtune.trainable.command.parse import Parser, PatternParser, json_parser
+from localtune.trainable.command.values import VARIABLE_PREFIX
+from localtune.utils.files import write_file
+from localtune.utils.json_encode import dumps
 
+# The command that a trial has run, and its environment variables.
+PROGRAM_FILE = "program.json"
 WAYS = ("any", "stdout", "file", "final", "report")
 
 
@@ -49,6 +54,21 @@ class Plan:
     def line(self) -> str:
         """The command as a line for the shell."""
         return command_line(self.command)
+
+    def save(self) -> None:
+        """Writes what is run into the trial's directory, for whoever runs it again."""
+        content = {
+            "command": self.line,
+            "argv": None if self.shell else list(self.command),
+            "directory": self.cwd,
+            "environment": {
+                name: value
+                for name, value in sorted(self.environment.items())
+                if name in FACT_VARIABLES.values() or name.startswith(VARIABLE_PREFIX)
+            },
+        }
+        path = os.path.join(self.facts.trial_dir, PROGRAM_FILE)
+        write_file(path, dumps(content, indent=2).encode("utf-8", "backslashreplace"), sync=False)
 
     @property
     def follows_file(self) -> bool:

@@ -5,6 +5,7 @@ A program works in its trial's directory, where a path that is right in the user
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -78,6 +79,30 @@ def find_program(program: str, original_dir: str, environment: Mapping[str, str]
         f"The program {path!r} is not executable. Make it so (chmod +x), or name the interpreter "
         f"in front of it, as in 'python {program}'."
     )
+
+
+def runs_module(arguments: Sequence[str]) -> bool:
+    """Tells whether a command lets Python look for a module: ``python -m package.train``.
+
+    Args:
+        arguments: The program and its arguments.
+    """
+    name = os.path.basename(arguments[0]).lower()
+    if not name.startswith(("python", "pypy")):
+        return False
+    options = itertools.takewhile(lambda each: each.startswith("-"), arguments[1:])
+    return any(each.startswith(("-m", "-c")) for each in options)
+
+
+def add_module_path(environment: dict[str, str], directory: str) -> None:
+    """Lets Python find modules in a directory, where it would look if it worked there.
+
+    Args:
+        environment: Environment of the program; changed.
+        directory: The directory.
+    """
+    before = environment.get("PYTHONPATH")
+    environment["PYTHONPATH"] = directory if not before else f"{directory}{os.pathsep}{before}"
 
 
 def _script_index(arguments: Sequence[str], original_dir: str) -> int | None:

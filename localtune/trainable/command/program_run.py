@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+import time
 from typing import TYPE_CHECKING, Any
 
 from localtune.checkpoint import Checkpoint
@@ -30,7 +30,7 @@ from localtune.trainable.command.channel import (
 from localtune.trainable.command.failure import ProgramReport
 from localtune.trainable.command.mailbox import Arrival, Mailbox
 from localtune.trainable.command.metrics_file import MetricsFile
-from localtune.trainable.command.output_reader import OutputReader, arrivals
+from localtune.trainable.command.output_reader import OutputReader, arrivals, keep_latest_state
 from localtune.trainable.command.parse import (
     Parser,
     has_metric,
@@ -141,18 +141,19 @@ class ProgramRun:
         report = ProgramReport(self._plan, exit_code, *(each.tail.text for each in self._readers))
         if exit_code != 0:
             raise report.failure()
-        if self._way is None:
+        if self._way is None and not self._staging.has_start:
+            # One that continues may have had nothing left to do.
             raise report.no_result(sum(each.lines.too_long for each in self._readers))
         self._take_last_state()
 
     def _drain(self) -> None:
         """Takes the results that are still on their way."""
-        while any(each.is_alive() for each in self._readers):
-            arrival = self._mailbox.get(_DRAIN_TIMEOUT_S)
+        give_up_at = time.monotonic() + _DRAIN_TIMEOUT_S
+        while any(each.is_alive() for each in self._readers) and time.monotonic() < give_up_at:
+            arrival = self._mailbox.get(_LOOK_S)
             if arrival is not None:
                 self._take(arrival)
-            elif not wait_for_threads(self._readers, _LOOK_S):
-                continue
+                give_up_at = time.monotonic() + _DRAIN_TIMEOUT_S
         while (arrival := self._mailbox.get(0.0)) is not None:
             self._take(arrival)
 
@@ -172,8 +173,9 @@ class ProgramRun:
         self._mailbox.close()
         if self._process is not None:
             self._process.end_rest()
-            wait_for_threads(self._readers, _DRAIN_TIMEOUT_S)
-            self._process.close()
+            # A process of another user, which cannot be killed, may hold the pipes.
+            if wait_for_threads(self._readers, _DRAIN_TIMEOUT_S):
+                self._process.close()
         if self._channel is not None:
             self._channel.close()
         self._staging.remove()
@@ -187,8 +189,12 @@ class ProgramRun:
         if not lines:
             return
         assert self._process is not None
-        results = [found for line in lines if (found := self._parse_file(line)) is not None]
-        for arrival in _arrivals_of_file(results, written_ns, self._process.hold):
+        results = [each for line in lines if (each := self._parse_file(line)) is not None]
+        found = _arrivals_of_file(results)
+        if any(each.takes_state for each in found):
+            self._process.hold()
+            keep_latest_state(found, written_ns)
+        for arrival in found:
             self._take(arrival)
 
     def _take(self, arrival: Arrival) -> None:
@@ -207,7 +213,7 @@ class ProgramRun:
                 self._process.release()
         if arrival.checkpoint is not None:
             stored = self._session.store(Checkpoint(arrival.checkpoint))
-            if arrival.way == "file":
+            if arrival.owns_checkpoint:
                 remove_tree(arrival.checkpoint)
         self._session.report(arrival.metrics, stored, is_stored=True)
         if arrival.answer is not None:
@@ -266,14 +272,13 @@ _WAYS = {
 }
 
 
-def _arrivals_of_file(
-    results: list[dict[str, Any]], written_ns: int, hold: Callable[[], None]
-) -> Iterator[Arrival]:
-    """Yields the results of the metrics file, those of ``localtune.report`` among them."""
-    plain = [each for each in results if REPORT_KEY not in each]
-    made = iter(arrivals("file", plain, written_ns, hold))
+def _arrivals_of_file(results: list[dict[str, Any]]) -> list[Arrival]:
+    """Returns the results of the metrics file, those of ``localtune.report`` among them."""
+    found: list[Arrival] = []
     for each in results:
-        yield arrival_of(each[REPORT_KEY], way="file") if REPORT_KEY in each else next(made)
+        is_report = REPORT_KEY in each
+        found += [arrival_of(each[REPORT_KEY])] if is_report else arrivals("file", [each])
+    return found
 
 
 def _file_parser(plan: Plan) -> Parser:

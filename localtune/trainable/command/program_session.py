@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 
 class ProgramStopped(TrialStopped, SystemExit):
-    """Ends the program without a traceback if it is not caught."""
+    """Ends the program, without a traceback if it is not caught."""
+
+    def __init__(self) -> None:
+        super().__init__("The trial must end.")
+        self.code = 1  # A text would be printed.
 
 
 class ProgramSession:
@@ -110,7 +114,7 @@ class ProgramSession:
                 path = tempfile.mkdtemp(prefix=".staging_report_", dir=self.storage.trial_dir)
                 Checkpoint(source).to_directory(path)
             self.checkpoint = checkpoint
-        line = dumps({REPORT_KEY: {"metrics": metrics, "checkpoint": path}}) + "\n"
+        line = dumps({REPORT_KEY: {"metrics": metrics, "checkpoint": path, "is_copy": True}}) + "\n"
         with open(self._metrics_file, "a", encoding="utf-8") as file:
             file.write(line)
 
@@ -124,7 +128,7 @@ class ProgramSession:
 
 
 def _stop() -> NoReturn:
-    raise ProgramStopped("The trial must end.")
+    raise ProgramStopped
 
 
 @functools.cache

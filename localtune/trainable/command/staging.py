@@ -34,10 +34,12 @@ class Staging:
 
     Attributes:
         path: As given.
+        has_start: Whether the program continues from a checkpoint.
     """
 
     def __init__(self, path: str, start: Checkpoint | None) -> None:
         self.path = path
+        self.has_start = start is not None
         remove_tree(path)
         os.mkdir(path)
         # The clock of a file server may be ahead of this machine's.

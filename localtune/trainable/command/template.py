@@ -44,6 +44,9 @@ class Template:
         self.text = text
         self.parts = tuple(_parts_of(text))
 
+    def __repr__(self) -> str:
+        return f"Template({self.text!r})"
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all placeholders, in order."""
