@@ -82,7 +82,8 @@ class JobProgram:
         if done.status is JobStatus.FAILED:
             # The trial hands it to the parent, with its traceback.
             error, done._return_value = done._return_value, None
-            keep(done, path)
+            with contextlib.suppress(TypeError):  # The error counts, not the configuration.
+                keep(done, path)
             raise error
         keep(done, path)
         metrics = metrics_of(done.return_value)

@@ -31,7 +31,7 @@ from localtune.integration.hydra.job_list import Job, JobList, jobs_of
 from localtune.trainable.util import with_resources
 from localtune.tuner import Tuner
 from localtune.utils.messages import get_logger
-from localtune.utils.remote_store import is_uri
+from localtune.utils.remote_store import is_uri, local_path
 from localtune.utils.text import count
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Sweep:
 
     def _storage_path(self) -> str:
         given = str(self._settings["storage_path"] or self._config.hydra.sweep.dir)
-        return given if is_uri(given) else os.path.abspath(os.path.expanduser(given))
+        return given if is_uri(given) else os.path.abspath(local_path(given))
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:

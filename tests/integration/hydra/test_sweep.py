@@ -224,7 +224,10 @@ def test_limits_retries_and_a_place_for_all_experiments(tmp_path: Path) -> None:
     options = (
         *("act=nothing,fail_once", "lr=1,2", "hydra.launcher.n_jobs=1"),
         *("hydra.launcher.cpus_per_job=0", "hydra.launcher.max_failures=1"),
-        *("hydra.launcher.memory_bytes_per_job=1e9", "hydra.launcher.storage_path=all"),
+        *(
+            "hydra.launcher.memory_bytes_per_job=1e9",
+            f"hydra.launcher.storage_path=file://{tmp_path}/all",
+        ),
         "hydra.launcher.verbose=1",
     )
 
@@ -258,7 +261,7 @@ def test_ctrl_c_ends_all_jobs(tmp_path: Path) -> None:
     write_app(tmp_path)
     options = ("hydra.launcher.num_cpus=2", "hydra.launcher.stop_timeout_s=0.1")
     with subprocess.Popen(
-        [sys.executable, "app.py", *LAUNCHER, "act=wait", "lr=1,2", *options],
+        [sys.executable, "-X", "faulthandler", "app.py", *LAUNCHER, "act=wait", "lr=1,2", *options],
         cwd=tmp_path,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -269,7 +272,11 @@ def test_ctrl_c_ends_all_jobs(tmp_path: Path) -> None:
         waiting = (line.split() for line in program.stdout if line.startswith("waiting"))
         pids = [int(next(waiting)[1]) for _ in range(2)]
         program.send_signal(signal.SIGINT)
-        _, errors = program.communicate(timeout=60)
+        try:
+            _, errors = program.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            program.send_signal(signal.SIGABRT)  # It shows where each thread is.
+            _, errors = program.communicate()
 
     assert program.returncode in (-signal.SIGINT, 128 + signal.SIGINT), errors
     assert "KeyboardInterrupt" in errors
