@@ -13,6 +13,7 @@ TESTS = ROOT / "tests"
 OTHER_FOLDERS = {"runs", "docs", "architecture", "packaging"}
 # Subjects that concern the whole package that the folder mirrors, not one of its modules.
 SUBJECTS = {
+    "compat": {"scripts"},
     "controller": {"requests"},
     "examples": {"short_examples"},
     "execution": {"executors"},

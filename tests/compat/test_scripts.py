@@ -1,0 +1,65 @@
+"""Scripts in the styles of Ray Tune's users run unchanged, and after ``localtune migrate``.
+
+Each script prints its result as JSON in its last line. Where the original gives the same values at
+each run, ``EXPECTED`` holds what it gave.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDER = Path(__file__).parent / "scripts"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
+EXPECTED: dict[str, dict[str, Any]] = json.loads(
+    (FOLDER / "expected.json").read_text(encoding="utf-8")
+)
+
+
+def result_of(arguments: list[str], folder: Path) -> dict[str, Any]:
+    """Runs a script in a folder of its own, which is also its home, and returns its result."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "HOME": str(folder), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def copy_of(name: str, folder: Path) -> Path:
+    folder.mkdir()
+    return Path(shutil.copy(FOLDER / f"{name}.py", folder))
+
+
+def test_each_script_has_expected_values() -> None:
+    assert sorted(EXPECTED) == NAMES and all(EXPECTED.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_script_gives_the_same_unchanged_and_migrated(name: str, tmp_path: Path) -> None:
+    script = copy_of(name, tmp_path / "unchanged")
+    unchanged = result_of(["-m", "localtune.compat", script.name], script.parent)
+    assert unchanged | EXPECTED[name] == unchanged
+
+    script = copy_of(name, tmp_path / "migrated")
+    subprocess.run(
+        [sys.executable, "-m", "localtune", "migrate", "--write", script.name],
+        cwd=script.parent,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+    )
+    assert result_of([script.name], script.parent) == unchanged
