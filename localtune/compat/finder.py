@@ -7,13 +7,19 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, ClassVar
 
-from localtune.compat.places import OLD_PLACES, REFUSED
+from localtune.compat.faces import names_of
+from localtune.compat.places import PLACES
+from localtune.compat.refusals import reason_at_import, reason_in_module
+from localtune.compat.refused import refusal
 
 _OWN = "localtune.compat.ray"
+_NOT_KNOWN = (
+    "it stands in for ray.tune, and for what scripts that tune use of ray, ray.air and ray.train"
+)
 
 
 class ShimFinder(importlib.abc.MetaPathFinder):
@@ -38,14 +44,17 @@ class ShimFinder(importlib.abc.MetaPathFinder):
         """
         if name != "ray" and not name.startswith("ray."):
             return None
+        reason = reason_at_import(name)
+        if reason is not None:
+            raise ModuleNotFoundError(refusal(name, reason), name=name)
         known_as = own_name(name)
-        if known_as is None:
-            raise ModuleNotFoundError(
-                f"localtune has no {name}: it stands in for ray.tune, and for what scripts that "
-                "tune use of ray, ray.air and ray.train.",
-                name=name,
-            )
-        return importlib.machinery.ModuleSpec(name, _Alias(known_as), is_package=True)
+        if known_as is not None:
+            loader: importlib.abc.Loader = _Alias(known_as)
+        elif reason_in_module(name) is not None:
+            loader = _Refusals()
+        else:
+            raise ModuleNotFoundError(refusal(name, _NOT_KNOWN), name=name)
+        return importlib.machinery.ModuleSpec(name, loader, is_package=True)
 
     def find_distributions(self, context: Any = None) -> list[Any]:
         """Returns the distribution ``ray``, whose version libraries ask for.
@@ -95,6 +104,27 @@ class _Alias(importlib.abc.Loader):
         module.__spec__ = self._own_specs[self._known_as]
 
 
+class _Refusals(importlib.abc.Loader):
+    """Makes a module whose names refuse when they are used."""
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        """Returns a module that a pickle refers to as one that any process can import.
+
+        Args:
+            spec: Spec of the module of Ray.
+        """
+        return ModuleType("localtune.compat.refused")
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Gives the module its names.
+
+        Args:
+            module: The module.
+        """
+        assert module.__spec__ is not None
+        setattr(module, "__getattr__", names_of(module.__spec__.name))  # noqa: B010
+
+
 def own_name(name: str) -> str | None:
     """Returns the name of the module that stands for a module of Ray.
 
@@ -102,26 +132,14 @@ def own_name(name: str) -> str | None:
         name: ``ray``, or a dotted name below it.
 
     Returns:
-        A name below ``localtune``; None if there is none.
-
-    Raises:
-        ImportError: for a part of Ray that localtune does not have.
+        The name of a module outside Ray; None if there is none.
     """
-    advice = next((REFUSED[each] for each in _prefixes(name) if each in REFUSED), None)
-    if advice is not None:
-        raise ImportError(f"localtune has no {name}. {advice}", name=name)
     candidates = [_OWN + name.removeprefix("ray")]
-    if name in OLD_PLACES:
-        candidates.append(OLD_PLACES[name])
+    if name in PLACES:
+        candidates.append(PLACES[name])
     if name.startswith("ray.tune."):
         candidates.append("localtune." + name.removeprefix("ray.tune."))
     return next((each for each in candidates if _exists(each)), None)
-
-
-def _prefixes(name: str) -> Iterator[str]:
-    while name:
-        yield name
-        name = name.rpartition(".")[0]
 
 
 def _exists(name: str) -> bool:

@@ -1,17 +1,29 @@
-"""Modules of Ray that have another place in localtune, or none."""
+"""Modules of Ray whose names are in a module of localtune with another path."""
 
 from __future__ import annotations
 
-# {a module of an earlier release of Ray: where its names are today}
-OLD_PLACES = {
-    "ray.tune.suggest": "localtune.search",
-    "ray.tune.suggest.hyperopt": "localtune.search.hyperopt",
-    "ray.tune.suggest.optuna": "localtune.search.optuna",
-    "ray.tune.suggest.bayesopt": "localtune.search.bayesopt",
+from localtune.old_names.places import OLD_PLACES
+
+_INTEGRATIONS = {
+    "comet": "localtune.logger.comet",
+    "keras": "localtune.integration.keras",
+    "mlflow": "localtune.integration.mlflow",
+    "wandb": "localtune.integration.wandb",
 }
-# {a part of Ray that localtune does not have: what to do}
-REFUSED = {
-    "ray.data": "Load the data in the trainable, or pass it with tune.with_parameters().",
-    "ray.serve": "Serve the model with a program of its own.",
-    "ray.rllib": "Train with another library for reinforcement learning.",
+# {a module of Ray: the module whose names it has}. Other modules below ray.tune have the same path
+# below localtune, or a file below localtune/compat/ray.
+PLACES = {
+    **{f"ray.tune.{old}": f"localtune.{today}" for old, today in OLD_PLACES.items()},
+    **{f"ray.air.integrations.{name}": module for name, module in _INTEGRATIONS.items()},
+    **{f"ray.air.callbacks.{name}": module for name, module in _INTEGRATIONS.items()},
+    "ray.air.checkpoint": "localtune.checkpoint",
+    "ray.air.integrations": "localtune.integration",
+    "ray.air.callbacks": "localtune.integration",
+    "ray.air.result": "localtune.analysis.result",
+    "ray.cloudpickle": "cloudpickle",
+    "ray.train._checkpoint": "localtune.checkpoint",
+    "ray.train.checkpoint": "localtune.checkpoint",
+    "ray.tune.integration.comet": "localtune.logger.comet",
+    "ray.util.ml_utils": "localtune.utils",
+    "ray.util.ml_utils.dict": "localtune.utils.dicts",
 }

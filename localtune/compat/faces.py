@@ -1,0 +1,50 @@
+"""Modules of Ray that have more names than the module of localtune they stand for."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+from localtune.compat.refusals import NAMES, reason_in_module
+from localtune.compat.refused import refused
+
+
+def names_of(path: str, *modules: str) -> Callable[[str], Any]:
+    """Makes the ``__getattr__`` of a module that stands for a module of Ray.
+
+    Args:
+        path: The module's name in Ray.
+        *modules: Modules of localtune that have further names of it.
+
+    Returns:
+        A function that finds a name in these modules, among the modules below ``path``, and in the
+        table of names that refuse.
+    """
+
+    def look_up(name: str) -> Any:
+        for module in modules:
+            value = getattr(importlib.import_module(module), name, _MISSING)
+            if value is not _MISSING and (name == "__all__" or not name.startswith("__")):
+                return value
+        if not name.startswith("__"):
+            below = f"{path}.{name}"
+            reason = NAMES.get(below, reason_in_module(path))
+            if reason is not None:
+                return refused(below, reason)
+            if not name.startswith("_") and _can_be_imported(below):
+                return importlib.import_module(below)
+        raise AttributeError(f"module {path!r} has no attribute {name!r}")
+
+    return look_up
+
+
+def _can_be_imported(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+_MISSING = object()

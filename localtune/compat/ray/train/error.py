@@ -1,0 +1,3 @@
+"""Stands for ``ray.train.error``."""
+
+from localtune.compat.misuse import SessionMisuseError as SessionMisuseError

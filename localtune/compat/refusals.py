@@ -1,0 +1,165 @@
+"""The parts of Ray that localtune does not have: for each, the reason and what to do.
+
+A whole library refuses when it is imported. Any other name refuses when it is used: called, derived
+from, or asked for an attribute. So a script that only imports it runs.
+"""
+
+from __future__ import annotations
+
+DISTRIBUTED = (
+    "a trial is one process on one machine. Train in the function of the trial, as without Ray, "
+    "and report there with tune.report(metrics); a trial with several GPUs may start processes of "
+    "its own, with torchrun or accelerate"
+)
+_PREDICTOR = "it tunes, and does not predict. Load the model from Result.checkpoint, and call it"
+_LOOP = "its loop has no parts that scripts can use. Write a Callback, a Stopper or a scheduler"
+_CLUSTER = "it uses one machine. Leave this out"
+_ACTORS = (
+    "it has no actors. Use an object in the trial's own process, or multiprocessing for a process "
+    "that several trials talk to"
+)
+_SYNC = (
+    "it has no nodes to copy between. Leave this out, or give storage_path an address (s3://...)"
+)
+_SEARCH = (
+    "it has no adapter for this library. Use OptunaSearch, HyperOptSearch, BayesOptSearch, "
+    "AxSearch, NevergradSearch, ZOOptSearch or TuneBOHB"
+)
+_SKLEARN = (
+    "it searches with scikit-learn by localtune.integration.sklearn.LocaltuneSearchCV. Use that"
+)
+
+# {a library: why it cannot be imported, and what to do}
+LIBRARIES = {
+    "ray.autoscaler": _CLUSTER,
+    "ray.cluster_utils": _CLUSTER,
+    "ray.dag": "it has no graphs of tasks. Call the functions one after the other",
+    "ray.dashboard": "it has no dashboard. Use `localtune report` or `localtune ls`",
+    "ray.data": (
+        "it has no data sets of its own. Load the data in the trainable, or pass it with "
+        "tune.with_parameters(trainable, data=data)"
+    ),
+    "ray.job_submission": "it has no job server. Start the script itself",
+    "ray.llm": "it tunes, and does not serve. Use the library itself",
+    "ray.rllib": (
+        "it has no algorithms of reinforcement learning. Train with another library, such as "
+        "stable-baselines3, in the function of a trial"
+    ),
+    "ray.serve": "it tunes, and does not serve. Serve the model with a program of its own",
+    "ray.tune.automl": "the original has removed it. Write the search space as param_space",
+    "ray.tune.examples": "it has examples of its own, in localtune.examples. Copy what you need",
+    "ray.tune.search.dragonfly": _SEARCH,
+    "ray.tune.search.flaml": _SEARCH,
+    "ray.tune.search.hebo": _SEARCH,
+    "ray.tune.search.sigopt": _SEARCH,
+    "ray.tune.search.skopt": _SEARCH,
+    "ray.tune.sklearn": _SKLEARN,
+    "ray.tune.suggest.bohb_hpbandster": _SEARCH,
+    "ray.tune.suggest.dragonfly": _SEARCH,
+    "ray.tune.suggest.flaml": _SEARCH,
+    "ray.tune.suggest.hebo": _SEARCH,
+    "ray.tune.suggest.sigopt": _SEARCH,
+    "ray.tune.suggest.skopt": _SEARCH,
+    "ray.util.dask": _CLUSTER,
+    "ray.util.spark": _CLUSTER,
+    "ray.workflow": "it has no workflows. Call the functions one after the other",
+}
+
+# {a module, any name of which can be imported: why none can be used, and what to do}
+MODULES = {
+    "ray.train.backend": DISTRIBUTED,
+    "ray.train.base_trainer": DISTRIBUTED,
+    "ray.train.batch_predictor": _PREDICTOR,
+    "ray.train.callbacks": DISTRIBUTED,
+    "ray.train.data_parallel_trainer": DISTRIBUTED,
+    "ray.train.gbdt_trainer": DISTRIBUTED,
+    "ray.train.horovod": DISTRIBUTED,
+    "ray.train.huggingface": DISTRIBUTED,
+    "ray.train.lightgbm": DISTRIBUTED,
+    "ray.train.lightning": DISTRIBUTED,
+    "ray.train.mosaic": DISTRIBUTED,
+    "ray.train.predictor": _PREDICTOR,
+    "ray.train.rl": LIBRARIES["ray.rllib"],
+    "ray.train.sklearn": DISTRIBUTED,
+    "ray.train.tensorflow": DISTRIBUTED,
+    "ray.train.torch": DISTRIBUTED,
+    "ray.train.trainer": DISTRIBUTED,
+    "ray.train.util": DISTRIBUTED,
+    "ray.train.v2": DISTRIBUTED,
+    "ray.train.xgboost": DISTRIBUTED,
+    "ray.tune.checkpoint_manager": _LOOP,
+    "ray.tune.cloud": _SYNC,
+    "ray.tune.config_parser": _LOOP,
+    "ray.tune.execution.ray_trial_executor": _LOOP,
+    "ray.tune.execution.trial_runner": _LOOP,
+    "ray.tune.execution.tune_controller": _LOOP,
+    "ray.tune.impl": _LOOP,
+    "ray.tune.insufficient_resources_manager": _LOOP,
+    "ray.tune.integration.docker": _SYNC,
+    "ray.tune.integration.horovod": DISTRIBUTED,
+    "ray.tune.integration.kubernetes": _SYNC,
+    "ray.tune.integration.mxnet": "MXNet has ended. Call tune.report(metrics) after each epoch",
+    "ray.tune.integration.tensorflow": DISTRIBUTED,
+    "ray.tune.integration.torch": DISTRIBUTED,
+    "ray.tune.ray_trial_executor": _LOOP,
+    "ray.tune.sync_client": _SYNC,
+    "ray.tune.trial_executor": _LOOP,
+    "ray.tune.trial_runner": _LOOP,
+    "ray.tune.web_server": "it has no server in a run. Use `localtune ls` and `localtune stop`",
+    "ray.util.actor_pool": _ACTORS,
+    "ray.util.client": _CLUSTER,
+    "ray.util.collective": DISTRIBUTED,
+    "ray.util.iter": LIBRARIES["ray.data"],
+    "ray.util.metrics": "it has no metrics server. Report metrics with tune.report(metrics)",
+    "ray.util.placement_group": (
+        "it reserves resources for trials only. Use tune.with_resources(trainable, "
+        "tune.PlacementGroupFactory([...]))"
+    ),
+    "ray.util.queue": _ACTORS,
+    "ray.util.scheduling_strategies": _CLUSTER,
+    "ray.util.sgd": DISTRIBUTED,
+    "ray.util.state": "it has no cluster whose state can be read. Use `localtune ls`",
+}
+
+
+# {a name of a module that localtune has: why it cannot be used, and what to do}
+NAMES = {
+    "ray.air.AcquiredResources": _LOOP,
+    "ray.air.DatasetConfig": DISTRIBUTED,
+    "ray.air.ResourceRequest": _LOOP,
+    "ray.air.config.DatasetConfig": DISTRIBUTED,
+    "ray.air.session.get_dataset_shard": LIBRARIES["ray.data"],
+    "ray.train.BackendConfig": DISTRIBUTED,
+    "ray.train.DataConfig": DISTRIBUTED,
+    "ray.train.Trainer": DISTRIBUTED,
+    "ray.train.TrainingIterator": DISTRIBUTED,
+    "ray.train.get_dataset_shard": LIBRARIES["ray.data"],
+    "ray.tune.syncer.Syncer": _SYNC,
+    "ray.util.ActorPool": _ACTORS,
+}
+
+
+def reason_at_import(module: str) -> str | None:
+    """Returns why a module cannot be imported, and what to do; None if it can be.
+
+    Args:
+        module: Dotted name that begins with ``ray``.
+    """
+    return _look_up(module, LIBRARIES)
+
+
+def reason_in_module(module: str) -> str | None:
+    """Returns why no name of a module can be used, and what to do; None if it is none of these.
+
+    Args:
+        module: Dotted name that begins with ``ray``.
+    """
+    return _look_up(module, MODULES)
+
+
+def _look_up(path: str, table: dict[str, str]) -> str | None:
+    while path:
+        if path in table:
+            return table[path]
+        path = path.rpartition(".")[0]
+    return None
