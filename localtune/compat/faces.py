@@ -35,7 +35,7 @@ def names_of(path: str, *modules: str) -> Callable[[str], Any]:
                 return refused(below, reason)
             if not name.startswith("_") and _can_be_imported(below):
                 return importlib.import_module(below)
-        raise AttributeError(f"module {path!r} has no attribute {name!r}")
+        raise AttributeError(f"module 'localtune.compat.{path}' has no attribute {name!r}")
 
     return look_up
 

@@ -28,6 +28,8 @@ DISTRIBUTION_OF = {
     "ax": "ax-platform",
     "bayes_opt": "bayesian-optimization",
     "hydra": "hydra-core",
+    # It comes with scikit-learn.
+    "joblib": "scikit-learn",
     "mlflow": "mlflow-skinny",
     # It comes with Hydra, whose configurations are its objects.
     "omegaconf": "hydra-core",
@@ -57,6 +59,10 @@ def test_each_module_named_by_the_tables_exists() -> None:
     assert sorted(name for name in named - MAY_IMPORT.keys() if name not in MODULES) == []
 
 
+# Nobody imports a module of these who does not want its library.
+_OF_LIBRARIES = ("localtune.integration.", "localtune.examples.", "localtune.compat.ray.train.")
+
+
 def test_each_layer_imports_only_what_it_may() -> None:
     found = [each for each in IMPORTS if each.is_own and not is_allowed(each.importer, each.target)]
 
@@ -76,8 +82,7 @@ def test_only_dependencies_are_imported_at_the_top_of_a_module() -> None:
         if each.is_third_party
         and each.at_top
         and layer_of(each.importer) not in IMPORTED_AT_TOP.get(each.root, set())
-        # Nobody imports one of these who does not want its library.
-        and not each.importer.startswith(("localtune.integration.", "localtune.examples."))
+        and not each.importer.startswith(_OF_LIBRARIES)
     ]
 
     assert not found, lines(found)
@@ -89,7 +94,7 @@ def test_only_integrations_and_examples_import_integrations_at_the_top() -> None
         for each in IMPORTS
         if each.at_top
         and each.target.startswith("localtune.integration.")
-        and not each.importer.startswith(("localtune.integration.", "localtune.examples."))
+        and not each.importer.startswith(_OF_LIBRARIES)
     ]
 
     assert not found, lines(found)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from localtune.compat.faces import names_of
-from localtune.compat.lightning import RayTrainReportCallback as RayTrainReportCallback
+from localtune.integration.pytorch_lightning import TuneReportCheckpointCallback
+
+
+class RayTrainReportCallback(TuneReportCheckpointCallback):
+    """Reports all logged metrics, with a checkpoint, after each epoch of training."""
+
+    def __init__(self) -> None:
+        super().__init__(filename="checkpoint.ckpt", on="train_epoch_end")
 
 
 def prepare_trainer(trainer: Any) -> Any:
