@@ -20,7 +20,6 @@ PLACES = {
     "ray.air.integrations": "localtune.integration",
     "ray.air.callbacks": "localtune.integration",
     "ray.air.result": "localtune.analysis.result",
-    "ray.cloudpickle": "cloudpickle",
     "ray.train._checkpoint": "localtune.checkpoint",
     "ray.train.checkpoint": "localtune.checkpoint",
     "ray.tune.integration.comet": "localtune.logger.comet",

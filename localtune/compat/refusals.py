@@ -15,9 +15,14 @@ _PREDICTOR = "it tunes, and does not predict. Load the model from Result.checkpo
 _LOOP = "its loop has no parts that scripts can use. Write a Callback, a Stopper or a scheduler"
 _CLUSTER = "it uses one machine. Leave this out"
 _ACTORS = (
-    "it has no actors. Use an object in the trial's own process, or multiprocessing for a process "
-    "that several trials talk to"
+    "it has no actors. Use remote functions or multiprocessing.Pool for a pool of processes, and "
+    "multiprocessing.managers.BaseManager, or files, for what trials share"
 )
+_BUNDLES = (
+    "all resources are on one machine. Give a trial the sum of the bundles, with "
+    "tune.with_resources(trainable, tune.PlacementGroupFactory(bundles))"
+)
+_PYTHON = "it calls Python only. Start the other program with subprocess"
 _SYNC = (
     "it has no nodes to copy between. Leave this out, or give storage_path an address (s3://...)"
 )
@@ -26,7 +31,8 @@ _SEARCH = (
     "AxSearch, NevergradSearch, ZOOptSearch or TuneBOHB"
 )
 _SKLEARN = (
-    "it searches with scikit-learn by localtune.integration.sklearn.LocaltuneSearchCV. Use that"
+    "it has a search for scikit-learn of its own. Use "
+    "localtune.integration.sklearn.LocaltuneSearchCV"
 )
 
 # {a library: why it cannot be imported, and what to do}
@@ -111,12 +117,8 @@ MODULES = {
     "ray.util.collective": DISTRIBUTED,
     "ray.util.iter": LIBRARIES["ray.data"],
     "ray.util.metrics": "it has no metrics server. Report metrics with tune.report(metrics)",
-    "ray.util.placement_group": (
-        "it reserves resources for trials only. Use tune.with_resources(trainable, "
-        "tune.PlacementGroupFactory([...]))"
-    ),
+    "ray.util.placement_group": _BUNDLES,
     "ray.util.queue": _ACTORS,
-    "ray.util.scheduling_strategies": _CLUSTER,
     "ray.util.sgd": DISTRIBUTED,
     "ray.util.state": "it has no cluster whose state can be read. Use `localtune ls`",
 }
@@ -135,7 +137,16 @@ NAMES = {
     "ray.train.TrainingIterator": DISTRIBUTED,
     "ray.train.get_dataset_shard": LIBRARIES["ray.data"],
     "ray.tune.syncer.Syncer": _SYNC,
+    "ray.client": _CLUSTER,
+    "ray.java_actor_class": _PYTHON,
+    "ray.java_function": _PYTHON,
     "ray.util.ActorPool": _ACTORS,
+    "ray.util.connect": _CLUSTER,
+    "ray.util.disconnect": _CLUSTER,
+    "ray.util.get_placement_group": _BUNDLES,
+    "ray.util.placement_group": _BUNDLES,
+    "ray.util.placement_group_table": _BUNDLES,
+    "ray.util.remove_placement_group": _BUNDLES,
 }
 
 

@@ -176,16 +176,16 @@ def error_of(use):
 found = {}
 for path in libraries:
     found[path] = error_of(lambda: importlib.import_module(path))
-for path in modules:
+for path in names:
+    module, _, name = path.rpartition(".")
+    found[path] = error_of(getattr(importlib.import_module(module), name))
+for path in [each for each in modules if each not in names]:
     try:
         module = importlib.import_module(path)
     except ExtraMissingError:  # Its report callback works, and needs the library.
         continue
     assert not hasattr(module, "__wrapped__")
     found[path] = error_of(module.AnyClass_of_it)
-for path in names:
-    module, _, name = path.rpartition(".")
-    found[path] = error_of(getattr(importlib.import_module(module), name))
 
 from ray.train.torch import TorchTrainer, prepare_model
 from ray.util.queue import Queue
@@ -209,10 +209,10 @@ def test_what_localtune_does_not_have_says_what_to_do_when_it_is_used() -> None:
         assert text is not None, path
         if path in LIBRARIES:
             assert text == f"ModuleNotFoundError: localtune has no {path}: {LIBRARIES[path]}."
-        elif path in MODULES:
-            assert text.startswith("TuneError: localtune has no ray.") and ". " in text
         elif path in NAMES:
             assert text.startswith("TuneError: localtune has no ray.") and NAMES[path] in text
+        elif path in MODULES:
+            assert text.startswith("TuneError: localtune has no ray.") and ". " in text
     assert "AttributeError: localtune has no ray.train.torch.TorchTrainer" in found["attribute"]
     assert "TuneError: localtune has no ray.train.torch.TorchTrainer" in found["subclass"]
     assert "ModuleNotFoundError: localtune has no ray.nothing" in found["unknown"]

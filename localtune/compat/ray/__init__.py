@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from localtune._lazy import lazy_names
+from localtune.compat.faces import names_of
 from localtune.compat.release import RAY_VERSION as __version__  # noqa: F401
-from localtune.compat.submodules import submodule
 
 __commit__ = ""
 _NAMES = {
@@ -29,9 +29,9 @@ _NAMES = {
         "get_gpu_ids",
         "get_runtime_context",
     ),
-    "utilities": ("client", "java_actor_class", "java_function"),
 }
 _OF_MODULES = {name: f"compat.{module}" for module, names in _NAMES.items() for name in names}
+_further = names_of("ray")
 _look_up = lazy_names(__name__, _OF_MODULES)
 
 
@@ -40,7 +40,7 @@ def __getattr__(name: str) -> Any:
         return _look_up(name)
     if name == "ObjectID":
         return _look_up("ObjectRef")
-    return submodule(__name__, name)
+    return _further(name)
 
 
 def __dir__() -> list[str]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from localtune.compat.faces import names_of
 
-from localtune.compat.submodules import submodule
-
-
-def __getattr__(name: str) -> ModuleType:
-    return submodule(__name__, name)
+__getattr__ = names_of("ray._private")

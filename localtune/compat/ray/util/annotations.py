@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from localtune.compat.utilities import unchanged
+from localtune.utils.annotations import PublicAPI as PublicAPI
 
-PublicAPI = DeveloperAPI = Deprecated = unchanged
+DeveloperAPI = Deprecated = PublicAPI

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-from localtune.compat.utilities import register_ray as register_ray
+from localtune.compat.pool import register_ray as register_ray
