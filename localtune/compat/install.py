@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING
 
 from localtune.compat.children import prepare_children
 from localtune.compat.finder import ShimFinder
-from localtune.compat.notes import Notes
+from localtune.compat.notes import Notes, new_directory
 from localtune.execution import default
 from localtune.old_names import use as old
 from localtune.trainable import preparation
+from localtune.utils import serialization
 from localtune.utils.messages import say
 
 if TYPE_CHECKING:
     from localtune.execution.executor import Executor
 
 _RAY = "localtune.compat.ray"
+
+
+# Shows the notes of this process.
+_notes = Notes()
 
 
 def install() -> None:
@@ -39,11 +44,12 @@ def install() -> None:
     if _is_installed():
         return
     _refuse_real_ray()
-    _install(Notes.in_new_directory())
+    _install()
+    _share_notes(new_directory())
     _mention_real_ray()
 
 
-def install_in_loading_process(notes_directory: str) -> None:
+def install_in_loading_process(notes_directory: str | None) -> None:
     """Installs the shim in a process that loads a trainable of a process with the shim.
 
     Args:
@@ -51,19 +57,35 @@ def install_in_loading_process(notes_directory: str) -> None:
     """
     if not _is_installed():
         _refuse_real_ray()
-        _install(Notes(notes_directory))
+        _install()
+    if _notes.directory is None:
+        _share_notes(notes_directory)
 
 
-def _install(notes: Notes) -> None:
+def install_for_pickle() -> None:
+    """Installs the shim in a process that loads an object of a module which imports ``ray``.
+
+    A process that has imported the real Ray loads such an object, too.
+    """
+    if not _is_installed() and not _has_real_ray():
+        _install()
+        _share_notes(None)
+
+
+def _install() -> None:
     from localtune.compat import translate
 
     sys.meta_path.insert(0, ShimFinder())
     translate.register()
-    old.note = notes.show
-    prepare = functools.partial(install_in_loading_process, notes.directory)
-    preparation.prepare = prepare
-    prepare_children(prepare)
+    old.note = _notes.show
+    serialization.preparation = serialization.calling(install_for_pickle)
     default.make = _make_executor
+
+
+def _share_notes(directory: str | None) -> None:
+    _notes.directory = directory
+    preparation.prepare = functools.partial(install_in_loading_process, directory)
+    prepare_children(preparation.prepare)
 
 
 def _make_executor() -> Executor:
@@ -89,10 +111,14 @@ def _mention_real_ray() -> None:
         return
 
 
-def _refuse_real_ray() -> None:
+def _has_real_ray() -> bool:
     ray = sys.modules.get("ray")
-    if ray is not None and ray.__name__ != _RAY:
-        where = os.path.dirname(getattr(ray, "__file__", None) or "unknown")
+    return ray is not None and ray.__name__ != _RAY
+
+
+def _refuse_real_ray() -> None:
+    if _has_real_ray():
+        where = os.path.dirname(getattr(sys.modules["ray"], "__file__", None) or "unknown")
         raise ImportError(
             f"The real Ray has been imported already, from {where}, so localtune cannot stand in "
             "for it. Call localtune.compat.install() before the first import of ray, or run the "

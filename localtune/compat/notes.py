@@ -17,19 +17,16 @@ class Notes:
     The process that creates the file of a note shows it; a file holds no text.
 
     Args:
-        directory: Directory for the files; if it is gone, no note is shown.
+        directory: Directory for the files; if it is gone, no note is shown. None: this process
+            shares its notes with no other.
+
+    Attributes:
+        directory: The argument; it can be changed.
     """
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str | None = None) -> None:
         self.directory = directory
         self._seen: set[str] = set()
-
-    @classmethod
-    def in_new_directory(cls) -> Notes:
-        """Returns notes in a temporary directory, which is removed when this process ends."""
-        directory = tempfile.mkdtemp(prefix="localtune_notes_")
-        atexit.register(_remove, directory, os.getpid())
-        return cls(directory)
 
     def show(self, name: str) -> None:
         """Shows the note on an old name, unless a process has shown it.
@@ -40,12 +37,25 @@ class Notes:
         if name in self._seen:
             return
         self._seen.add(name)
-        index = list(OLD_NAMES).index(name)
-        try:
-            os.close(os.open(os.path.join(self.directory, str(index)), os.O_CREAT | os.O_EXCL))
-        except OSError:
+        if self.directory is not None and not _is_first(self.directory, name):
             return
         say(f"localtune.compat: {OLD_NAMES[name].advice()}")
+
+
+def new_directory() -> str:
+    """Returns a temporary directory for notes, which is removed when this process ends."""
+    directory = tempfile.mkdtemp(prefix="localtune_notes_")
+    atexit.register(_remove, directory, os.getpid())
+    return directory
+
+
+def _is_first(directory: str, name: str) -> bool:
+    index = list(OLD_NAMES).index(name)
+    try:
+        os.close(os.open(os.path.join(directory, str(index)), os.O_CREAT | os.O_EXCL))
+    except OSError:
+        return False
+    return True
 
 
 def _remove(directory: str, pid: int) -> None:

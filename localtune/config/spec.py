@@ -24,7 +24,7 @@ from localtune.config.sync import SyncConfig
 from localtune.config.tune import TuneConfig
 from localtune.error import StorageError
 from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_factory
-from localtune.utils.serialization import dumps, lacks_own_module, other_version
+from localtune.utils.serialization import dumps, lacks_own_module, other_version, same_pickle
 
 
 @dataclass(frozen=True)
@@ -181,8 +181,7 @@ def is_saved_space(content: bytes, space: dict[str, Any]) -> bool:
         space: The search space.
     """
     # A space that was loaded may have another pickle.
-    is_same: bool = pickle.loads(content)["param_space"] == dumps(space, "param_space")
-    return is_same
+    return same_pickle(pickle.loads(content)["param_space"], dumps(space, "param_space"))
 
 
 def _check_space(space: dict[Any, Any]) -> None:

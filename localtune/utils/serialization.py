@@ -9,7 +9,7 @@ import pickle
 import sys
 import types
 from collections import ChainMap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,10 @@ _NO_FILE = "<dynamic-code>"
 
 # Names of the script's module: in its own process, and in one that multiprocessing has spawned.
 MAIN_NAMES = ("__main__", "__mp_main__")
+
+# Begins each pickle that refers to modules of users or libraries; see `calling`. Empty, unless
+# processes must be prepared before they can import such a module.
+preparation = b""
 
 # Attributes that pickling ignores.
 _NO_STATE = ("__dict__", "__weakref__")
@@ -100,13 +104,57 @@ def dumps_by_value(obj: Any, buffers: list[pickle.PickleBuffer] | None = None) -
         with contextlib.suppress(Exception):
             data = pickle.dumps(obj, pickle.HIGHEST_PROTOCOL, buffer_callback=take)
             if not any(name.encode() in data for name in MAIN_NAMES):
-                return data
+                return _prepared(data)
     if buffers is not None:
         buffers.clear()
     file = io.BytesIO()
     with _main_by_value():
         _pickler_class()(file, buffer_callback=take).dump(obj)
-    return file.getvalue()
+    return preparation + file.getvalue()
+
+
+def calling(function: Callable[[], object]) -> bytes:
+    """Returns the beginning of a pickle that makes the loading process call a function first.
+
+    The function is called before anything of the pickle behind it is imported.
+
+    Args:
+        function: A function of a module of localtune.
+
+    Example:
+        >>> pickle.loads(calling(dict) + pickle.dumps([1]))
+        [1]
+    """
+    name = f"{function.__module__}\n{function.__qualname__}\n".encode()
+    return pickle.GLOBAL + name + pickle.EMPTY_TUPLE + pickle.REDUCE + pickle.POP
+
+
+def same_pickle(first: bytes, second: bytes) -> bool:
+    """Returns whether two pickles are equal behind what :func:`calling` has put in front of them.
+
+    Args:
+        first: A pickle.
+        second: Another one.
+    """
+    return first[first.find(pickle.PROTO) :] == second[second.find(pickle.PROTO) :]
+
+
+def _prepared(data: bytes) -> bytes:
+    if preparation and pickle.STACK_GLOBAL in data and _refers_to_foreign_modules(data):
+        return preparation + data
+    return data
+
+
+def _refers_to_foreign_modules(data: bytes) -> bool:
+    import pickletools
+
+    names = {each for _, each, _ in pickletools.genops(data) if isinstance(each, str)}
+    return any(
+        name in sys.modules and name.partition(".")[0] not in _KNOWN_PACKAGES for name in names
+    )
+
+
+_KNOWN_PACKAGES = frozenset({"localtune", *sys.stdlib_module_names})
 
 
 @contextlib.contextmanager

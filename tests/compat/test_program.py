@@ -188,6 +188,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_processes_of_the_script_have_the_shim(tmp_path: Path) -> None:
     (tmp_path / "children.py").write_text(CHILDREN)
     # The second form finds localtune only where the script itself puts it.

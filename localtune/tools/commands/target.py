@@ -107,7 +107,13 @@ def _broken(name: str, error: BaseException) -> UsageError:
         frames = frames.tb_next
     say("".join(traceback.format_exception(type(error), error, frames)).rstrip("\n"))
     reason = "it ended the program" if isinstance(error, SystemExit) else type(error).__name__
-    return UsageError(f"The module {name!r} cannot be imported: {reason}.")
+    text = f"The module {name!r} cannot be imported: {reason}."
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "ray":
+        text += (
+            " It is written for Ray. With localtune in its place, run the same command as "
+            "`python -m localtune.compat -m localtune ...`."
+        )
+    return UsageError(text)
 
 
 def _look_in(directory: str) -> None:
