@@ -168,6 +168,16 @@ def reason_in_module(module: str) -> str | None:
     return _look_up(module, MODULES)
 
 
+def remedy(path: str) -> str | None:
+    """Returns what to do in the place of a part of Ray, as a sentence; None for all other names.
+
+    Args:
+        path: Dotted name that begins with ``ray``.
+    """
+    reason = NAMES.get(path) or _look_up(path, {**LIBRARIES, **MODULES})
+    return None if reason is None else f"{reason.partition('. ')[2]}."
+
+
 def _look_up(path: str, table: dict[str, str]) -> str | None:
     while path:
         if path in table:

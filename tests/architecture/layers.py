@@ -113,7 +113,12 @@ MAY_IMPORT = {
     "P commands": _PROGRAM,
     "P cli": {*_PROGRAM, "P cli", "I"},
     # The shim knows the old places of names, too.
-    "P migrate": {*_PROGRAM, "P migrate", "localtune.compat.places"},
+    "P migrate": {
+        *_PROGRAM,
+        "P migrate",
+        "localtune.compat.places",
+        "localtune.compat.refusals",
+    },
     "P report": {*_PROGRAM, "P report"},
     "P check": {*_PROGRAM, "P check"},
 }

@@ -198,13 +198,11 @@ def advice_for(origin: str) -> str | None:
     Args:
         origin: Its dotted name.
     """
-    from localtune.compat.places import REFUSED
+    from localtune.compat.refusals import remedy
 
     name = origin
     while name:
         if name in ADVICE:
             return ADVICE[name]
-        if name in REFUSED:
-            return REFUSED[name]
         name = name.rpartition(".")[0]
-    return None
+    return remedy(origin)

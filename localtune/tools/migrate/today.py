@@ -8,7 +8,7 @@ import importlib.util
 from collections.abc import Iterator
 
 import localtune
-from localtune.compat.places import OLD_PLACES
+from localtune.compat.places import PLACES
 
 # Modules of Ray whose names are attributes of localtune.
 _FACES = {
@@ -75,8 +75,8 @@ def _candidates(origin: str) -> Iterator[str]:
 def _at_old_places(origin: str) -> Iterator[str]:
     module, rest = origin, ""
     while module:
-        if module in OLD_PLACES:
-            yield OLD_PLACES[module] + rest
+        if module in PLACES:
+            yield PLACES[module] + rest
         module, _, last = module.rpartition(".")
         rest = f".{last}{rest}"
 
