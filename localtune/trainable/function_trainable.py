@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from localtune.trainable.space_parameters import SpaceParameter
 
 
+_MAX_WRAPPERS = 32
+
+
 class FunctionTrainable(Trainable):
     """Runs a function as a trial: each of its reports is an iteration.
 
@@ -247,14 +250,14 @@ def wrap_function(
 
 def _innermost(function: Any) -> Any:
     """Returns the function that with_resources, with_parameters or partial has wrapped."""
-    while True:
-        for name in ("__wrapped__", "_function", "func"):
-            inner = getattr(function, name, None)
-            if callable(inner):
-                function = inner
-                break
-        else:
-            return function
+    # Some objects have every attribute.
+    for _ in range(_MAX_WRAPPERS):
+        inner = (getattr(function, name, None) for name in ("__wrapped__", "_function", "func"))
+        found = next(filter(callable, inner), None)
+        if found is None:
+            break
+        function = found
+    return function
 
 
 def _is_nothing(output: Any) -> bool:

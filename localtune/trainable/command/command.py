@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from localtune.trainable.space_parameters import SpaceParameter
 
 _PARAMS_BY = ("args", "env", "file")
+_INTERPRETER = re.compile(
+    r"(python|pypy|perl|ruby|node|bash|sh|dash|zsh|Rscript|julia|lua|tclsh|php)[\d.]*(\.exe)?"
+)
+_INLINE_CODE = ("-c", "-e", "-E", "-r", "--eval")
 _MAX_SOURCE = 1024 * 1024
 _IS_WINDOWS = os.name == "nt"
 
@@ -296,20 +300,22 @@ def _split(text: str) -> list[str]:
 
 
 def _name_of(argv: Sequence[Template], *, shell: bool) -> str:
-    """Returns the name of the script that an interpreter runs, else that of the program."""
-    words = [each.literal or "" for each in argv]
-    if shell:
-        words = argv[0].text.split()
-    program = os.path.splitext(os.path.basename(words[0]))[0]
-    is_interpreter = re.fullmatch(
-        r"(python|pypy|perl|ruby|node|bash|sh|dash|zsh|Rscript|julia|lua"
-        r"|tclsh|php)[\d.]*",
-        program,
-    )
-    scripts = [word for word in words[1:] if word and not word.startswith("-") and "{" not in word]
-    if is_interpreter and scripts and re.fullmatch(r"[\w./\\+-]+", scripts[0]):
-        program = os.path.splitext(os.path.basename(scripts[0]))[0]
-    return re.sub(r"[^\w.+-]", "_", program).strip("._") or "command"
+    """Returns the name of the script or module that an interpreter runs, else of the program."""
+    program, *words = argv[0].text.split() if shell else [each.text for each in argv]
+    name = os.path.basename(program)
+    if _INTERPRETER.fullmatch(name):
+        name = _script_name(words) or name
+    return re.sub(r"[^\w.+-]", "_", os.path.splitext(name)[0]).strip("._") or "command"
+
+
+def _script_name(words: Sequence[str]) -> str:
+    """Returns the name of the script among the arguments of an interpreter; "" if it has none."""
+    for option, word in zip(["", *words], words, strict=False):
+        if word in _INLINE_CODE:
+            return ""
+        if option == "-m" or not word.startswith("-"):
+            return "" if "{" in word else os.path.basename(word)
+    return ""
 
 
 def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:

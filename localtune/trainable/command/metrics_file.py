@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 
 from localtune.trainable.command.output_lines import LineSplitter
 
@@ -40,11 +41,11 @@ class MetricsFile:
         try:
             with open(self._path, "rb", opener=_not_blocking) as file:
                 status = os.fstat(file.fileno())
-                if (
-                    status.st_dev,
-                    status.st_ino,
-                ) != self._identity or status.st_size < self._offset:
-                    self._start_over((status.st_dev, status.st_ino))
+                if not stat.S_ISREG(status.st_mode):
+                    return [], 0
+                identity = (status.st_dev, status.st_ino)
+                if identity != self._identity or status.st_size < self._offset:
+                    self._start_over(identity)
                 file.seek(self._offset)
                 lines = []
                 for _ in range(_MAX_CHUNKS):

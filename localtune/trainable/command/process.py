@@ -57,6 +57,7 @@ class ProgramProcess:
         self._mark = new_mark()
         self._turn = threading.Lock()
         self._holds = 0
+        self._is_over = False
         options: dict[str, Any] = (
             {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
             if _IS_WINDOWS
@@ -141,10 +142,13 @@ class ProgramProcess:
 
     def end_rest(self) -> None:
         """Kills what is left of the process and of all that it has started."""
+        if self._is_over:
+            return
         if self._process.poll() is None:
             kill_tree(self.pid, group=not _IS_WINDOWS)
             self._process.wait()
         end_marked(self._mark)
+        self._is_over = True
 
     def close(self) -> None:
         """Closes the pipes; the process must have ended."""
@@ -156,10 +160,16 @@ class ProgramProcess:
     def _suspend(self) -> None:
         if not _IS_WINDOWS:
             self._signal_group(signal.SIGSTOP)
+            self._wait_until_stopped()
             return
         for each in self._family():
             with contextlib.suppress(Exception):
                 each.suspend()
+
+    def _wait_until_stopped(self) -> None:
+        if hasattr(os, "waitid") and self._process.poll() is None:
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def _resume(self) -> None:
         if not _IS_WINDOWS:

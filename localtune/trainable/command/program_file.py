@@ -67,7 +67,7 @@ def find_program(program: str, original_dir: str, environment: Mapping[str, str]
         raise FileNotFoundError(
             f"The program {program!r} was not found in any directory of PATH ({search_path}).{hint}"
         )
-    path = os.path.join(original_dir, program)
+    path = os.path.join(original_dir, os.path.normpath(program))
     found = shutil.which(path, path=search_path)
     if found is not None:
         return found

@@ -118,6 +118,12 @@ class ProgramSession:
         with open(self._metrics_file, "a", encoding="utf-8") as file:
             file.write(line)
 
+    def close(self) -> None:
+        """Closes the channel."""
+        for each in (self._answers, self._channel):
+            if each is not None:
+                each.close()
+
     @staticmethod
     def _check_directory(path: str | None) -> None:
         if path is not None and not os.path.isdir(path):

@@ -90,7 +90,10 @@ def _states(text: str) -> Iterator[tuple[int, str]]:
             yield position, ""
             position += 1
             yield position, "after a backslash"
-        elif text.startswith("<<", position) and not text.startswith("<<<", position):
+        elif text.startswith("<<<", position):
+            yield position, ""
+            position += 2
+        elif text.startswith("<<", position):
             yield position, "here"
         else:
             yield position, ""
