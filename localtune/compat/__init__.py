@@ -12,6 +12,7 @@
                                       +-- a module of localtune              (ray.tune.schedulers)
                                       +-- an error that says what to do      (ray.data)
     ray.tune.run(local_dir=...) ----> localtune.old_names ----> translate.py
+    ray.init, put, remote ----------> cluster.py, objects.py, tasks.py
 
 A trainable that such a process pickles installs the shim in each process that loads it: in workers,
 and in a later ``localtune resume``.

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import localtune
+from localtune.trainable import preparation
 from localtune.trainable.preparation import Call
 
 # The name with which multiprocessing asks for what the forkserver itself needs.
@@ -23,21 +24,10 @@ _FORKSERVER = "ignore"
 _OF_THE_SCRIPT = ("init_main_from_path", "init_main_from_name")
 
 
-_prepare: list[Callable[[], None]] = []
-
-
-def prepare_children(prepare: Callable[[], None]) -> None:
-    """Makes each child process of ``multiprocessing`` call a function first.
-
-    Args:
-        prepare: The function, in place of that of an earlier call; it can be pickled.
-    """
+def prepare_children() -> None:
+    """Makes each child process of ``multiprocessing`` prepare itself as workers do."""
     from multiprocessing import spawn
 
-    is_first = not _prepare
-    _prepare[:] = [prepare]
-    if not is_first:
-        return
     original: Callable[[str], dict[str, Any]] = spawn.get_preparation_data
 
     @functools.wraps(original)
@@ -46,7 +36,9 @@ def prepare_children(prepare: Callable[[], None]) -> None:
         if name == _FORKSERVER:
             # It gets the data as text. It would import the script without the shim, and fail.
             return {key: value for key, value in data.items() if key not in _OF_THE_SCRIPT}
-        return {"localtune_path": Call(_find_localtune()), "localtune": Call(_prepare[0]), **data}
+        assert preparation.prepare is not None
+        call = Call(preparation.prepare)
+        return {"localtune_path": Call(_find_localtune()), "localtune": call, **data}
 
     spawn.get_preparation_data = get_preparation_data
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from localtune.compat.objects import ObjectStore
+from localtune.compat.objects import ObjectStore, own_directories
 from localtune.execution import machine
 from localtune.trainable import preparation
 from localtune.trainable.active_session import current_session
@@ -86,6 +86,7 @@ class Cluster:
     def __init__(self, facts: Facts, private_dir: PrivateDir | None = None) -> None:
         self.facts = facts
         self.store = ObjectStore(facts.directory)
+        own_directories.add(facts.directory)
         self._private_dir = private_dir
         self._pid = os.getpid()
         self._pool: TaskPool | None = None
@@ -134,6 +135,8 @@ class Cluster:
         limits = self.facts.limits
         kind = InProcessExecutor if limits.local_mode else ProcessExecutor
         executor = kind(limits.num_cpus, limits.num_gpus, limits.resources)
+        if limits.local_mode:
+            executor.slots.limit(1, "ray.init() was called with local_mode=True")
         self._executors.add(executor)
         return executor
 
@@ -159,6 +162,7 @@ class Cluster:
     def close(self) -> None:
         """Ends the processes of remote functions; removes the objects."""
         preparation.prepare = self._before
+        own_directories.discard(self.facts.directory)
         if self._pool is not None and self._pool.pid == os.getpid():
             self._pool.close()
         if self.is_own:

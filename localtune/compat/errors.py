@@ -44,8 +44,11 @@ class RayTaskError(RayError):
         made = _dual_class(kind)
         if made is None:
             return self
-        error = made.__new__(made)
         # The constructor of the user's class takes arguments that are not known here.
+        try:
+            error = made.__new__(made)
+        except TypeError:
+            return self
         error.args = (self.cause,)
         error.__dict__.update({**getattr(self.cause, "__dict__", {}), **vars(self)})
         return error

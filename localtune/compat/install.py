@@ -80,12 +80,12 @@ def _install() -> None:
     old.note = _notes.show
     serialization.preparation = serialization.calling(install_for_pickle)
     default.make = _make_executor
+    prepare_children()
 
 
 def _share_notes(directory: str | None) -> None:
     _notes.directory = directory
     preparation.prepare = functools.partial(install_in_loading_process, directory)
-    prepare_children(preparation.prepare)
 
 
 def _make_executor() -> Executor:

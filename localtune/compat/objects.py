@@ -7,8 +7,8 @@
       data of arrays ----> a private directory  arrays refer to its pages: all processes share them
 
 A reference pickles as its key and its directory. The file of an object is removed when the process
-that made it has no reference any more, unless a reference was pickled; all files are removed when
-the cluster of ``ray.init`` ends.
+that made it has no reference any more, unless a reference was pickled, or copied by a fork. All
+files are removed when the cluster of ``ray.init`` ends.
 """
 
 from __future__ import annotations
@@ -41,6 +41,11 @@ _ALIGNMENT = 64
 # Whether it is an error, the number of parts; then the length of each part, the pickle first.
 _HEAD = struct.Struct("<BxxxI")
 _LENGTH = struct.Struct("<Q")
+
+
+# Directories of the clusters of this process. A reference that is loaded may name another one, from
+# an earlier run, which somebody else could have made again.
+own_directories: set[str] = set()
 
 
 class ObjectRef:
@@ -152,10 +157,24 @@ class Lease:
         self._key = key
         self._pid = os.getpid()
         self.is_shared = False
+        _leases[key] = self
 
     def __del__(self) -> None:
         if not self.is_shared and os.getpid() == self._pid:
             self._store.remove(self._key)
+
+
+_leases: weakref.WeakValueDictionary[str, Lease] = weakref.WeakValueDictionary()
+
+
+def _share_all() -> None:
+    for lease in list(_leases.values()):
+        lease.is_shared = True
+
+
+# A forked process has copies of the references.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_share_all)
 
 
 class ObjectStore:
@@ -167,13 +186,11 @@ class ObjectStore:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
-        self._leases: weakref.WeakValueDictionary[str, Lease] = weakref.WeakValueDictionary()
 
     def new_ref(self) -> ObjectRef:
         """Returns a reference to an object that does not exist yet."""
         key = os.urandom(KEY_BYTES).hex()
-        lease = self._leases[key] = Lease(self, key)
-        return ObjectRef(key, self.directory, lease)
+        return ObjectRef(key, self.directory, Lease(self, key))
 
     def is_wanted(self, key: str) -> bool:
         """Returns whether this process has a reference to an object that it made.
@@ -181,7 +198,7 @@ class ObjectStore:
         Args:
             key: Name of the object.
         """
-        return key in self._leases
+        return key in _leases
 
     def put(self, value: Any) -> ObjectRef:
         """Stores a value.
@@ -250,7 +267,8 @@ class ObjectStore:
             UntrustedDirectoryError: if another user could have written it.
             Exception: the error that is the object's value.
         """
-        check_trusted(self.directory)
+        if self.directory not in own_directories:
+            check_trusted(self.directory)
         try:
             view = _content(self._path(key))
         except FileNotFoundError:

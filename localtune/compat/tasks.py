@@ -256,6 +256,8 @@ class TaskPool:
                 else:
                     self._discard(served)
                 self._on_end(served, number, task)
+                # It would keep the files of its arguments until the next one comes.
+                del given, task
         finally:
             self._discard(served)
             with self._lock:

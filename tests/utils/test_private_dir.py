@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from localtune.error import StorageError
-from localtune.utils.private_dir import PREFIX, PrivateDir, sweep
+from localtune.utils.private_dir import PREFIX, PrivateDir, is_owned, sweep
 
 MAKE_ONE = """
 import os, signal, sys
@@ -44,7 +44,7 @@ def test_only_its_user_can_read_it() -> None:
     private = PrivateDir()
     assert stat.S_IMODE(os.stat(private.path).st_mode) == 0o700
     private.remove()
-    assert not os.path.exists(private.path)
+    assert not os.path.exists(private.path) and not is_owned(private.path)
 
 
 def test_what_a_killed_process_left_is_removed_and_what_a_living_one_uses_is_not(
@@ -56,9 +56,10 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_uses_is_not
         path = maker.stdout.readline().decode().strip()
         sweep()
         assert os.path.exists(os.path.join(path, "settings"))
+        assert is_owned(path)
         maker.communicate(b"\n")
 
-    assert os.path.exists(path)
+    assert os.path.exists(path) and not is_owned(path)
     PrivateDir().remove()
     assert os.listdir(directory) == []
 

@@ -1,0 +1,18 @@
+"""What tests of ``ray`` itself share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import localtune.compat.ray.exceptions
+import localtune.compat.ray.worker
+
+
+@pytest.fixture
+def ray() -> Iterator[Any]:
+    """The module that stands for ``ray``; its cluster ends with the test."""
+    yield localtune.compat.ray
+    localtune.compat.ray.shutdown()
