@@ -23,6 +23,9 @@ EXPECTED: dict[str, dict[str, Any]] = json.loads(
     (FOLDER / "expected.json").read_text(encoding="utf-8")
 )
 
+# What `localtune migrate` leaves to be changed by hand, and says so.
+BY_HAND = {"ray_core": "ray.remote: write"}
+
 
 def result_of(arguments: list[str], folder: Path) -> dict[str, Any]:
     """Runs a script in a folder of its own, which is also its home, and returns its result."""
@@ -43,8 +46,19 @@ def copy_of(name: str, folder: Path) -> Path:
     return Path(shutil.copy(FOLDER / f"{name}.py", folder))
 
 
+def migrate(script: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "localtune", "migrate", "--write", script.name],
+        cwd=script.parent,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+
 def test_each_script_has_expected_values() -> None:
     assert sorted(EXPECTED) == NAMES and all(EXPECTED.values())
+    assert set(BY_HAND) < set(NAMES)
 
 
 @pytest.mark.slow
@@ -55,11 +69,9 @@ def test_a_script_gives_the_same_unchanged_and_migrated(name: str, tmp_path: Pat
     assert unchanged | EXPECTED[name] == unchanged
 
     script = copy_of(name, tmp_path / "migrated")
-    subprocess.run(
-        [sys.executable, "-m", "localtune", "migrate", "--write", script.name],
-        cwd=script.parent,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
-        capture_output=True,
-    )
+    done = migrate(script)
+    if name in BY_HAND:
+        assert done.returncode == 1 and BY_HAND[name] in done.stdout
+        return
+    assert done.returncode == 0, done.stdout + done.stderr
     assert result_of([script.name], script.parent) == unchanged

@@ -8,6 +8,10 @@ import localtune
 
 
 def __getattr__(name: str) -> Any:
+    if name == "with_parameters":
+        from localtune.compat.parameters import with_parameters
+
+        return with_parameters
     try:
         return getattr(localtune, name)
     except AttributeError:
