@@ -29,6 +29,8 @@ from localtune.old_names.table import OLD_NAMES, ROWS
 
 REPORT, REPORT_NUMBER = "tune.report(loss=x)", "tune.report(x)"
 JOINED = "os.path.join(checkpoint, file)"
+FRAMES = "analysis.trial_dataframes[directory]"
+BEST_OF = "analysis.get_best_checkpoint(directory)"
 _REPORTS = ("tune.report", "session.report")
 _OF_REPORT = {"metrics", "checkpoint"}
 _RESUME = 'tune.run(resume="LOCAL")'
@@ -139,6 +141,9 @@ class _Finder:
                 yield _use(name, node)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             yield from (_use(name, node) for name in _of_import(node))
+        elif isinstance(node, ast.Subscript):
+            if scope.meaning(node.slice) == "<directory>" and _is_frames(node.value):
+                yield _use(FRAMES, node)
         elif isinstance(node, ast.Dict):
             keys = {each.value for each in node.keys if isinstance(each, ast.Constant)}
             if keys & EXTRA_KEYS:
@@ -190,6 +195,11 @@ def _of_call(call: ast.Call, scope: Scope) -> Iterator[OldUse]:
         scope.meaning(each) == "<Checkpoint>" for each in call.args
     ):
         yield _use(JOINED, call)
+    first = [*call.args[:1], *(each.value for each in call.keywords if each.arg == "trial")]
+    if called == "<ExperimentAnalysis>.get_best_checkpoint" and any(
+        scope.meaning(each) == "<directory>" for each in first
+    ):
+        yield _use(BEST_OF, call)
     public = public_name(called)
     if public in _REPORTS:
         if is_report_of_keywords({each.arg for each in call.keywords}):
@@ -243,6 +253,14 @@ def _of_import(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
             below = below.rpartition(".")[0]
         if name is not None:
             yield name
+
+
+def _is_frames(node: ast.expr) -> bool:
+    """Tells whether an expression is ``analysis.trial_dataframes``, or the old name for it."""
+    if isinstance(node, ast.Call):
+        node = node.func
+    names = ("trial_dataframes", "fetch_trial_dataframes", "get_all_configs")
+    return isinstance(node, ast.Attribute) and node.attr in names
 
 
 def _is_number(node: ast.expr, scope: Scope) -> bool:

@@ -53,6 +53,10 @@ _GIVES = {
     "<ExperimentAnalysis>.get_best_checkpoint()": "<Checkpoint>",
     "<ExperimentAnalysis>.get_last_checkpoint()": "<Checkpoint>",
     "<Trial>.checkpoint": "<Checkpoint>",
+    "<Trial>.path": "<directory>",
+    "<Trial>.logdir": "<directory>",
+    "<ExperimentAnalysis>.best_logdir": "<directory>",
+    "<ExperimentAnalysis>.get_best_logdir()": "<directory>",
 }
 
 
@@ -73,6 +77,8 @@ class Scope:
         self.functions: dict[str, ast.AST] = {}
         # {name: the expressions that it gets, None for one that is not known}
         self._values: dict[str, list[ast.expr | None]] = {}
+        # What those names mean, as far as it has been asked for.
+        self._meanings: dict[str, str | None] = {}
         if isinstance(node, _FUNCTIONS):
             for argument in arguments_of(node):
                 self._bind(argument.arg, None)
@@ -118,15 +124,20 @@ class Scope:
                 if name in scope.imports:
                     return scope.imports[name]
                 if name in scope._values:
-                    return scope._of_values(scope._values[name], depth)
+                    return scope._of_values(name, depth)
             if scope.parent is None:
                 return scope.outer(name)
             scope = scope.parent
         return None
 
-    def _of_values(self, values: list[ast.expr | None], depth: int) -> str | None:
-        meanings = {None if each is None else self.meaning(each, depth + 1) for each in values}
-        return meanings.pop() if len(meanings) == 1 else None
+    def _of_values(self, name: str, depth: int) -> str | None:
+        if name not in self._meanings:
+            # Meanwhile it is not known: `a = f(b)` and `b = f(a)` refer to each other.
+            self._meanings[name] = None
+            values = self._values[name]
+            meanings = {None if each is None else self.meaning(each, depth + 1) for each in values}
+            self._meanings[name] = meanings.pop() if len(meanings) == 1 else None
+        return self._meanings[name]
 
     def binder(self, name: str) -> Scope | None:
         """Returns the scope whose name it is, None if no scope binds it.

@@ -76,8 +76,11 @@ print(result.log_dir, result.metrics)  # Result.log_dir
 os.path.join(result.checkpoint, "x")  # os.path.join(checkpoint, file)
 print(analysis.get_best_trial("a", "max").checkpoint.value)  # Checkpoint.value
 tune.Analysis("x").best_logdir  # ExperimentAnalysis.best_logdir; tune.Analysis
+analysis.trial_dataframes[analysis.best_trial.path]  # analysis.trial_dataframes[directory]
+analysis.get_best_checkpoint(analysis.best_trial.path)  # analysis.get_best_checkpoint(directory)
 tune.Checkpoint.from_dict({})  # Checkpoint.from_dict
 somebody = lambda x: x.best_logdir  # ExperimentAnalysis.best_logdir
+first = somebody(second); second = somebody(first)
 somebody(1).log_dir, somebody(2).to_dict()
 """
 

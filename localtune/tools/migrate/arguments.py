@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import ast
 
-from localtune.tools.migrate.edits import renamed_argument, with_argument, without_argument
+from localtune.tools.migrate.edits import (
+    renamed_argument,
+    replaced,
+    with_argument,
+    without_argument,
+)
 from localtune.tools.migrate.names import Rewriter
 from localtune.tools.migrate.reports import quoted
 from localtune.tools.migrate.script import Change, Script, Target
@@ -194,17 +199,40 @@ def _sum(script: Script, text: str, node: ast.expr) -> str:
         return f"({text}) + ({script.text_of(node)})"
 
 
-def executor_added(script: Script, call: ast.Call, limits: str) -> Change | None:
+def run_in_place_of_experiments(target: Target) -> Change | None:
+    """``run_experiments(experiment, search_alg=a)`` becomes ``run(experiment, search_alg=a)``."""
+    script, call, _ = _parts(target)
+    known = {"experiments", "search_alg", "scheduler", "verbose", "progress_reporter", "resume"}
+    first = next((each.value for each in call.keywords if each.arg == "experiments"), None)
+    given = first or (call.args[0] if len(call.args) == 1 else None)
+    if given is None or {str(each.arg) for each in call.keywords} - known:
+        return None
+    tune = script.tune_at(call)
+    if tune is None or script.scope_at(call).meaning(given) != "<Experiment>":
+        return None
+    edits = replaced(script.source, call.func, f"{tune[0]}.run")
+    for each in call.keywords:
+        if each.arg == "experiments":
+            edits += renamed_argument(script.source, each, "run_or_experiment")
+    if not isinstance(script.parent(call), ast.Expr):
+        end = script.source.span(call).end
+        edits.append(Edit(end, end, ".trials"))
+    return Change(edits).with_also(tune[1])
+
+
+def executor_added(script: Script, call: ast.Call, limits: str, form: str = "{}") -> Change | None:
     """Adds ``executor=tune.ProcessExecutor(...)`` to a call that starts a run.
 
     Args:
         script: The script.
         call: The call.
         limits: Arguments of the executor.
+        form: What is written around the executor, which stands for ``{}``.
     """
     known = script.tune_at(call)
     if known is None:
         return None
     name, imported = known
-    edits = with_argument(script.source, call, f"executor={name}.ProcessExecutor({limits})")
+    executor = form.format(f"{name}.ProcessExecutor({limits})")
+    edits = with_argument(script.source, call, f"executor={executor}")
     return None if edits is None else Change(edits).with_also(imported)

@@ -31,6 +31,7 @@ from localtune.tools.migrate.source import Edit, applied
 
 # Each round makes at least one change; a script has fewer names than this.
 _MAX_ROUNDS = 10_000
+_NOTHING = "something else: localtune has no such name"
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _findings(script: Script) -> list[Finding]:
     for origin, node in dotted_uses(script):
         if id(node) not in seen and is_left(script, origin, node):
             advice = advice_for(origin)
-            _note(script, found, node, origin, advice or "nothing: localtune has no such name")
+            _note(script, found, node, origin, advice or _NOTHING)
     for statement in old_imports(script):
         names = ", ".join(each.name for each in statement.names)
         module = getattr(statement, "module", None)

@@ -46,35 +46,57 @@ def directory_as_temporary(target: Target) -> Change | None:
 
 
 def _reported(script: Script, block: ast.With, saved: str) -> list[Edit] | None:
-    """The edits that give the checkpoint to the next report, inside the block."""
+    """The edits that give the checkpoint to a report, inside the block."""
     inside = [each for each in block.body if _report_in(script, each)]
-    if inside:
-        return _with_checkpoint(script, inside[0], saved) if len(inside) == 1 else None
+    if any(_reports_within(script, each) for each in block.body):
+        is_plain = len(inside) == 1
+        return _with_checkpoint(script, inside[0], saved) if is_plain else None
     siblings = script.body_of(block)
-    following = siblings[_place(siblings, block) + 1 :]
-    if following:
-        return _moved_in(script, block, following, saved)
+    place = _place(siblings, block)
     around = script.parent(block)
+    if any(_reports_within(script, each) for each in siblings[place + 1 :]):
+        return _moved_in(script, block, siblings[place + 1 :], saved)
     if isinstance(around, ast.If) and siblings is around.body and not around.orelse:
-        return _in_both_branches(script, block, around, saved)
+        both = _in_both_branches(script, block, around, saved)
+        if both is not None:
+            return both
+    if place and _report_in(script, siblings[place - 1]):
+        return _moved_behind(script, block, siblings[place - 1], saved)
     return None
+
+
+def _reports_within(script: Script, statement: ast.stmt) -> bool:
+    return any(script.is_report(each) for each in ast.walk(statement))
 
 
 def _moved_in(
     script: Script, block: ast.With, following: Sequence[ast.stmt], saved: str
 ) -> list[Edit] | None:
     """Moves the statements up to the next report into the block."""
-    for each in following:
-        if _report_in(script, each):
-            added = _with_checkpoint(script, each, saved)
-            by = _step_of(script, block)
-            if added is None or by is None or not _is_alone(script, [*following, block]):
-                return None
-            added = [each._replace(text=each.text.replace("\n", f"\n{by}")) for each in added]
-            return [*added, *indented(script.source, following[0], each, by)]
-        if not _is_simple(each):
-            return None
-    return None
+    last = next(n for n, each in enumerate(following) if _reports_within(script, each))
+    added = _with_checkpoint(script, following[last], saved)
+    by = _step_of(script, block)
+    if added is None or by is None or not _is_alone(script, [*following[: last + 1], block]):
+        return None
+    added = [each._replace(text=each.text.replace("\n", f"\n{by}")) for each in added]
+    return [*added, *indented(script.source, following[0], following[last], by)]
+
+
+def _moved_behind(
+    script: Script, block: ast.With, report: ast.stmt, saved: str
+) -> list[Edit] | None:
+    """Moves the report that stands before the block to the end of the block."""
+    source = script.source
+    added, text = _with_checkpoint(script, report, saved), source.segment(report)
+    if added is None or not _is_alone(script, [report, block]) or "\n" in text or "\r" in text:
+        return None
+    span, end = source.span(report), source.span(block).end
+    at = added[0].start - span.start
+    moved = text[:at] + added[0].text + text[at:]
+    return [
+        Edit(source.line_start(span.start), source.line_end(span.end), ""),
+        Edit(end, end, f"\n{source.indentation(block.body[0])}{moved}"),
+    ]
 
 
 def _in_both_branches(
@@ -120,11 +142,6 @@ def _with_checkpoint(script: Script, report: ast.stmt, saved: str) -> list[Edit]
     if call is None or any(each.arg == "checkpoint" for each in call.keywords):
         return None
     return with_argument(script.source, call, saved)
-
-
-def _is_simple(statement: ast.stmt) -> bool:
-    """Whether a statement neither leaves the block nor contains others."""
-    return isinstance(statement, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr))
 
 
 def _is_alone(script: Script, statements: Sequence[ast.stmt]) -> bool:

@@ -47,7 +47,10 @@ def reference(script: Script, origin: str, node: ast.expr) -> Change | None:
     if known is None:
         return None
     name, imported = known
-    edits = replaced(script.source, node, name + new.removeprefix("localtune"))
+    text = name + new.removeprefix("localtune")
+    if text == script.text_of(node):
+        return None
+    edits = replaced(script.source, node, text)
     return Change(edits).with_also(imported)
 
 

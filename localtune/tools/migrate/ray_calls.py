@@ -50,11 +50,12 @@ def removal(script: Script, origin: str, node: ast.expr) -> Change | None:
         node: Where.
     """
     call = script.parent(node)
+    if origin == _IS_INITIALIZED:
+        # Scripts forget the parentheses.
+        return _without_condition(script, call if isinstance(call, ast.Call) else node)
     if not isinstance(call, ast.Call) or call.func is not node:
         return None
     statement = script.parent(call)
-    if origin == _IS_INITIALIZED:
-        return _without_condition(script, call)
     if origin == "ray.put":
         return _without_store(script, call)
     if origin not in _REMOVED:
@@ -105,22 +106,58 @@ def _is_never_read(script: Script, statement: ast.Assign) -> bool:
 
 
 def _without_start(script: Script, call: ast.Call, statement: ast.stmt) -> Change | None:
+    """Removes a start of Ray; what it limits becomes the executor of the runs in the script."""
     limits = [each for each in call.keywords if each.arg in _LIMITS and not _is_none(each.value)]
     if not limits:
-        return script.without(statement)
+        return _dropped(script, statement)
+    condition = _condition_of(script, statement)
+    around = statement if condition is None else condition
     runs = [each for each in _runs(script) if not _has_executor(each)]
-    if not runs or not _is_always_run(script, statement):
+    if not runs or not _is_always_run(script, around):
         return None
-    if not all(_is_known_at(script, value.value, each) for each in runs for value in limits):
+    values = [each.value for each in limits] + ([] if condition is None else [condition.test])
+    if not all(_is_known_at(script, value, each) for each in runs for value in values):
         return None
     text = ", ".join(f"{_LIMITS[str(each.arg)]}={script.text_of(each.value)}" for each in limits)
-    change = script.without(statement)
+    change = _dropped(script, statement)
     for each in runs:
-        added = executor_added(script, each, text)
+        added = executor_added(script, each, text, _only_if(script, condition, statement))
         if added is None:
             return None
         change = change.with_also(added)
     return change
+
+
+def _condition_of(script: Script, statement: ast.stmt) -> ast.If | None:
+    """The condition under which alone a statement runs, apart from that of the main module."""
+    around = script.parent(statement)
+    if not isinstance(around, ast.If) or _asks_for_ray(script, around) or _is_main(around):
+        return None
+    return around
+
+
+def _only_if(script: Script, condition: ast.If | None, statement: ast.stmt) -> str:
+    """The form of a value that holds under a condition; ``{}`` is the value."""
+    if condition is None:
+        return "{}"
+    test = script.text_of(condition.test).replace("{", "{{").replace("}", "}}")
+    is_first = any(each is statement for each in condition.body)
+    return f"{{}} if {test} else None" if is_first else f"None if {test} else {{}}"
+
+
+def _dropped(script: Script, statement: ast.stmt) -> Change:
+    """Removes a statement; and the condition around it, if nothing else depends on that."""
+    around = script.parent(statement)
+    if not isinstance(around, ast.If):
+        return script.without(statement)
+    lock = Change((), frozenset({f"if {script.source.span(around)}"}))
+    others = [each for each in (*around.body, *around.orelse) if each is not statement]
+    has_effect = any(isinstance(each, ast.Call) for each in ast.walk(around.test))
+    if has_effect or not all(isinstance(each, ast.Pass) for each in others):
+        return script.without(statement).with_also(lock)
+    if isinstance(script.parent(around), ast.If) and script.text_of(around).startswith("elif"):
+        return script.without(statement).with_also(lock)
+    return script.without(around).with_also(lock)
 
 
 def _runs(script: Script) -> list[ast.Call]:
@@ -154,9 +191,10 @@ def _is_always_run(script: Script, statement: ast.stmt) -> bool:
     return True
 
 
-def _asks_for_ray(script: Script, statement: ast.If) -> bool:
+def _asks_for_ray(script: Script, statement: ast.If | ast.While) -> bool:
     test = statement.test.operand if isinstance(statement.test, ast.UnaryOp) else statement.test
-    return isinstance(test, ast.Call) and script.origin(test.func) == _IS_INITIALIZED
+    asked = test.func if isinstance(test, ast.Call) else test
+    return script.origin(asked) == _IS_INITIALIZED
 
 
 def _is_main(statement: ast.If) -> bool:
@@ -173,19 +211,21 @@ def _is_known_at(script: Script, value: ast.expr, call: ast.Call) -> bool:
             return False
         if isinstance(node, ast.Name):
             here = script.scope_at(node).binder(node.id)
-            if here is None or scope.binder(node.id) is not here:
+            if scope.binder(node.id) is not here:
                 return False
     return True
 
 
-def _without_condition(script: Script, call: ast.Call) -> Change | None:
+def _without_condition(script: Script, asked: ast.expr) -> Change | None:
     """Removes ``if ray.is_initialized(): pass``, and ``assert ray.is_initialized()``."""
-    around = script.parent(call)
+    around = script.parent(asked)
     if isinstance(around, ast.UnaryOp):
         around = script.parent(around)
     if isinstance(around, ast.Assert):
         return script.without(around)
-    if not isinstance(around, ast.If) or around.orelse or not _asks_for_ray(script, around):
+    if not isinstance(around, (ast.If, ast.While)) or around.orelse:
+        return None
+    if not _asks_for_ray(script, around):
         return None
     if all(isinstance(each, ast.Pass) for each in around.body):
         return script.without(around)

@@ -48,10 +48,12 @@ def checkpoint_by_trial(target: Target) -> Change | None:
     """``get_best_checkpoint(directory)`` becomes ``get_best_checkpoint(trial)``."""
     script, use = target
     assert isinstance(use.node, ast.Call)
-    trial = _trial_of(script, use.node.args[0])
+    keyword = next((each.value for each in use.node.keywords if each.arg == "trial"), None)
+    directory = keyword or use.node.args[0]
+    trial = _trial_of(script, directory)
     if trial is None:
         return None
-    span = script.source.span(use.node.args[0])
+    span = script.source.span(directory)
     return Change([Edit(span.start, span.end, trial)])
 
 
@@ -63,6 +65,8 @@ def _trial_of(script: Script, node: ast.AST | None) -> str | None:
         return None if isinstance(value, ast.Name) else _trial_of(script, value)
     called = node.func if isinstance(node, ast.Call) else None
     if node and isinstance(called, ast.Attribute) and called.attr == "get_best_logdir":
+        if not isinstance(called.value, (ast.Name, ast.Attribute)):
+            return None  # A second copy of it would do its work again.
         start, end = script.source.span(called), script.source.span(node)
         arguments = script.source.text[start.end : end.end]
         return f"{script.text_of(called.value)}.get_best_trial{arguments}"

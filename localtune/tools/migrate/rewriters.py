@@ -61,6 +61,7 @@ def _rewriters() -> dict[str, Rewriter]:
         "tune.run(trial_resources=)": arguments.renamed("resources_per_trial"),
         "Experiment(trial_resources=)": arguments.renamed("resources_per_trial"),
         "Experiment(repeat=)": arguments.renamed("num_samples"),
+        "run_experiments(search_alg=)": arguments.run_in_place_of_experiments,
         "tune.run(upload_dir=)": arguments.renamed("storage_path"),
         "Experiment(upload_dir=)": arguments.renamed("storage_path"),
         "SyncConfig(upload_dir=)": arguments.removed_if("None"),
@@ -138,7 +139,6 @@ BY_HAND = frozenset(
         "Experiment(checkpoint_freq=)",
         "Experiment(checkpoint_score_attr=)",
         "Experiment(keep_checkpoints_num=)",
-        "run_experiments(search_alg=)",
         # It goes into the environment, before the run.
         "tune.run(chdir_to_trial_dir=)",
         "TuneConfig(chdir_to_trial_dir=)",
