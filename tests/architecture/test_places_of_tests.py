@@ -13,7 +13,7 @@ TESTS = ROOT / "tests"
 OTHER_FOLDERS = {"runs", "docs", "architecture", "packaging"}
 # Subjects that concern the whole package that the folder mirrors, not one of its modules.
 SUBJECTS = {
-    "compat": {"scripts"},
+    "compat": {"scripts", "transformers"},
     "controller": {"requests"},
     "examples": {"short_examples"},
     "execution": {"executors"},

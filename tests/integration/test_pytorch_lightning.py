@@ -95,3 +95,18 @@ def test_hooks_metrics_and_no_checkpoints(tmp_path: Path) -> None:
     assert len(rows(result)) == 2
     assert "val_loss" in result.metrics and "no_such" not in result.metrics
     assert result.checkpoint is None
+
+
+def test_the_callback_of_ray_train_reports_each_epoch_with_a_checkpoint(tmp_path: Path) -> None:
+    def run(config: dict[str, Any]) -> None:
+        from localtune.compat.ray.train.lightning import RayTrainReportCallback, prepare_trainer
+
+        assert prepare_trainer(run) is run
+        fit_module({"lr": 0.1}, RayTrainReportCallback(), 2, None)
+
+    (result,) = fit(run, tmp_path, executor=processes(1))
+
+    assert result.error is None
+    assert [row["epoch"] for row in rows(result)] == [0, 1]
+    assert result.checkpoint is not None
+    assert Path(result.checkpoint.path, "checkpoint.ckpt").is_file()

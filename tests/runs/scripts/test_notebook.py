@@ -33,6 +33,22 @@ grid = tune.Tuner(
 assert not grid.errors, grid.errors[0]
 print("told:", grid[0].metrics["value"], grid[0].metrics["note"])
 """,
+    """
+import localtune.compat
+localtune.compat.install()
+import ray
+from ray import tune
+def train(config):
+    from ray import train as inside
+    inside.report({"value": ray.__version__, "note": Note().text})
+grid = tune.Tuner(
+    tune.with_resources(train, {"cpu": 1}),
+    run_config=ray.train.RunConfig(storage_path=os.path.abspath("results"), verbose=0),
+    executor=tune.ProcessExecutor(num_cpus=1, start_method=os.environ["START_METHOD"]),
+).fit()
+assert not grid.errors, grid.errors[0]
+print("told:", grid[0].metrics["value"], grid[0].metrics["note"])
+""",
 ]
 
 
@@ -62,3 +78,4 @@ def test_functions_and_classes_of_cells_run_in_workers(tmp_path: Path, start_met
     )
     assert done.returncode == 0, done.stderr
     assert "told: 3 from the worker" in done.stdout
+    assert "told: 2.45.0 from the worker" in done.stdout
