@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib.machinery
 import os
 import sys
 from collections.abc import Callable
-from types import CodeType, TracebackType
+from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
 _OWN_FOLDER = os.path.dirname(__file__)
 
 
+def make_main() -> None:
+    """Gives this process a new, empty module ``__main__``.
+
+    The one before stays as it is: its code still runs, and it may be that of a profiler.
+    """
+    main = ModuleType("__main__")
+    main.__loader__ = importlib.machinery.BuiltinImporter
+    vars(main)["__builtins__"] = builtins
+    if sys.version_info < (3, 14):
+        vars(main)["__annotations__"] = {}
+    _kept.append(sys.modules["__main__"])
+    sys.modules["__main__"] = main
+
+
+_kept: list[ModuleType] = []
+
+
 def run_as_main(code: CodeType, **attributes: Any) -> None:
-    """Executes code in the module ``__main__``, which it empties first.
+    """Executes code in the module ``__main__``.
 
     Args:
         code: Compiled code of the script.
         **attributes: Attributes of the module that differ from those of ``python -c``.
     """
-    namespace = sys.modules["__main__"].__dict__
-    kept = {name: namespace[name] for name in _OF_EACH_MAIN if name in namespace}
-    namespace.clear()
-    namespace.update(
-        kept,
-        __name__="__main__",
-        __doc__=None,
-        __package__=None,
-        __loader__=importlib.machinery.BuiltinImporter,
-        __spec__=None,
-    )
+    namespace = vars(sys.modules["__main__"])
     namespace.update(attributes)
     exec(code, namespace)
-
-
-_OF_EACH_MAIN = ("__builtins__", "__annotations__")
 
 
 def run_visibly(run: Callable[[], None]) -> None:

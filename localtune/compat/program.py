@@ -17,7 +17,7 @@ from types import CodeType
 from typing import Any, NoReturn
 
 from localtune.compat.install import install
-from localtune.compat.main_module import run_as_main, run_visibly
+from localtune.compat.main_module import make_main, run_as_main, run_visibly
 from localtune.utils.messages import say, show_lines
 
 _USAGE = "usage: python -m localtune.compat [SCRIPT | -m MODULE | -c CODE | -] [ARGS...]"
@@ -111,6 +111,7 @@ def _start_code(get_code: Callable[[], CodeType], **attributes: Any) -> None:
 
 def _start(run: Callable[[], None]) -> None:
     install()
+    make_main()
     run_visibly(run)
 
 

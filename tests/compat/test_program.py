@@ -167,6 +167,12 @@ def test_what_cannot_run_is_one_clear_error(tmp_path: Path) -> None:
     assert "usage:" in run(tmp_path, [*COMPAT, "--help"]).stdout
 
 
+def test_profilers_run_a_script(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("def own_function():\n    pass\nown_function()\n")
+    done = run(tmp_path, ["-m", "cProfile", *COMPAT, "script.py"])
+    assert "(own_function)" in done.stdout, done.stderr
+
+
 CHILDREN = """
 import multiprocessing, sys
 from concurrent.futures import ProcessPoolExecutor
