@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
-from localtune.compat.refusals import NAMES, reason_in_module
-from localtune.compat.refused import refused
+from localtune.compat.places import own_name
+from localtune.compat.refusals import NAMES, reason_at_import, reason_in_module
+from localtune.compat.refused import refusal, refused
 
 
 def names_of(path: str, *modules: str) -> Callable[[str], Any]:
@@ -33,18 +34,23 @@ def names_of(path: str, *modules: str) -> Callable[[str], Any]:
             reason = NAMES.get(below, reason_in_module(path))
             if reason is not None:
                 return refused(below, reason)
-            if not name.startswith("_") and _can_be_imported(below):
-                return importlib.import_module(below)
+            if not name.startswith("_"):
+                module_below = _module(below)
+                if module_below is not None:
+                    return module_below
         raise AttributeError(f"module 'localtune.compat.{path}' has no attribute {name!r}")
 
     return look_up
 
 
-def _can_be_imported(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+def _module(path: str) -> ModuleType | None:
+    own = own_name(path)
+    if own is not None:
+        return importlib.import_module(own)
+    reason = reason_at_import(path)
+    if reason is not None:
+        raise AttributeError(refusal(path, reason))
+    return importlib.import_module(path) if reason_in_module(path) else None
 
 
 _MISSING = object()

@@ -12,11 +12,10 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from localtune.compat.faces import names_of
-from localtune.compat.places import PLACES
+from localtune.compat.places import own_name
 from localtune.compat.refusals import reason_at_import, reason_in_module
 from localtune.compat.refused import refusal
 
-_OWN = "localtune.compat.ray"
 _NOT_KNOWN = (
     "it stands in for ray.tune, and for what scripts that tune use of ray, ray.air and ray.train"
 )
@@ -123,29 +122,3 @@ class _Refusals(importlib.abc.Loader):
         """
         assert module.__spec__ is not None
         setattr(module, "__getattr__", names_of(module.__spec__.name))  # noqa: B010
-
-
-def own_name(name: str) -> str | None:
-    """Returns the name of the module that stands for a module of Ray.
-
-    Args:
-        name: ``ray``, or a dotted name below it.
-
-    Returns:
-        The name of a module outside Ray; None if there is none.
-    """
-    candidates = [_OWN + name.removeprefix("ray")]
-    if name in PLACES:
-        candidates.append(PLACES[name])
-    if name.startswith("ray.tune."):
-        candidates.append("localtune." + name.removeprefix("ray.tune."))
-    return next((each for each in candidates if _exists(each)), None)
-
-
-def _exists(name: str) -> bool:
-    if name in sys.modules:
-        return True
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ImportError:
-        return False
