@@ -147,7 +147,9 @@ __all__ = ["__version__", *sorted(_MODULES)]
 def __getattr__(name: str) -> Any:
     module = _MODULES.get(name)
     if module is None and name not in _SUBPACKAGES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from localtune.old_names.imports import old_name
+
+        return old_name("tune", name, __name__)
     from importlib import import_module
 
     if module is None:

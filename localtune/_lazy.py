@@ -36,9 +36,11 @@ def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]
             module = f"{package}.{name}"
             try:
                 return import_module(module)
-            except ModuleNotFoundError as error:
+            except ImportError as error:
                 if error.name != module:
                     raise
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        from localtune.old_names.imports import old_name
+
+        return old_name(package.rpartition(".")[2], name, package)
 
     return look_up

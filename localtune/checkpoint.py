@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from localtune.old_names.attributes import OldAttribute
+from localtune.old_names.use import translated
 from localtune.result import CHECKPOINT_METADATA_FILE
 from localtune.utils.claims import claimed
 from localtune.utils.files import copy_tree, no_link, write_file
@@ -21,27 +23,6 @@ from localtune.utils.remote_store import (
     open_store,
 )
 from localtune.utils.text import printable
-
-
-class _RemovedName:
-    """Stands for a removed name; accessing it raises an error with the replacement."""
-
-    def __init__(self, remedy: str) -> None:
-        self._remedy = remedy
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
-        raise AttributeError(f"Checkpoint.{self._name} does not exist: {self._remedy}.")
-
-
-_USE_FILES = (
-    "write files into a directory and use Checkpoint.from_directory(path); "
-    "read them in `with checkpoint.as_directory() as path:`"
-)
-_USE_PATH = "use Checkpoint(path) and checkpoint.path"
-_USE_METADATA = "use checkpoint.set_metadata() and checkpoint.get_metadata()"
 
 
 class Checkpoint:
@@ -70,16 +51,19 @@ class Checkpoint:
         []
     """
 
-    from_dict = _RemovedName(_USE_FILES)
-    to_dict = _RemovedName(_USE_FILES)
-    from_bytes = _RemovedName(_USE_FILES)
-    to_bytes = _RemovedName(_USE_FILES)
-    get_internal_representation = _RemovedName(_USE_FILES)
-    from_uri = _RemovedName(_USE_PATH)
-    to_uri = _RemovedName(_USE_PATH)
-    uri = _RemovedName(_USE_PATH)
-    get_preprocessor = _RemovedName(_USE_METADATA)
-    set_preprocessor = _RemovedName(_USE_METADATA)
+    from_dict = OldAttribute("Checkpoint.from_dict")
+    to_dict = OldAttribute("Checkpoint.to_dict")
+    from_bytes = OldAttribute("Checkpoint.from_bytes")
+    to_bytes = OldAttribute("Checkpoint.to_bytes")
+    get_internal_representation = OldAttribute("Checkpoint.get_internal_representation")
+    from_uri = OldAttribute("Checkpoint.from_uri")
+    to_uri = OldAttribute("Checkpoint.to_uri")
+    uri = OldAttribute("Checkpoint.uri")
+    value = OldAttribute("Checkpoint.value")
+    dir_or_data = OldAttribute("Checkpoint.dir_or_data")
+    local_path = OldAttribute("Checkpoint.local_path")
+    get_preprocessor = OldAttribute("Checkpoint.get_preprocessor")
+    set_preprocessor = OldAttribute("Checkpoint.set_preprocessor")
 
     def __init__(self, path: str | os.PathLike[str], filesystem: Any = None) -> None:
         text = os.fspath(path)
@@ -216,10 +200,11 @@ class Checkpoint:
         return os.path.join(self.path, CHECKPOINT_METADATA_FILE)
 
     def __fspath__(self) -> str:
-        raise TypeError(
-            "A checkpoint cannot be used as a path. Use checkpoint.path, or "
-            "`with checkpoint.as_directory() as path:`."
-        )
+        path: str = translated("os.path.join(checkpoint, file)", self)
+        return path
+
+    def __add__(self, text: object) -> str:
+        return f"{self.__fspath__()}{text}"
 
     def __repr__(self) -> str:
         if self.filesystem is not None:

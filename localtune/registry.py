@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from localtune.error import TuneError
+from localtune.old_names.bodies import refusal_of
+from localtune.old_names.use import OldNameError
 from localtune.trainable.function_trainable import wrap_function
 from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import is_function_trainable as _is_function_trainable
@@ -34,25 +36,41 @@ def register_trainable(name: str, trainable: Any, warn: bool = True) -> None:
     Raises:
         TypeError: for a trainable of another type, or one that cannot be sent to another process.
         ValueError: if the function cannot be called with a config alone.
+        OldNameError: if its text uses old names of Ray Tune.
 
     Example:
         >>> register_trainable("constant", lambda config: {"loss": 1})
         >>> get_trainable_cls("constant").__name__
         'ImplicitFunc'
     """
+    add_trainable(name, trainable)
+
+
+def add_trainable(name: str, trainable: Any, *, refuse: bool = True) -> None:
+    """Registers a trainable; see :func:`register_trainable`.
+
+    Args:
+        name: The name.
+        trainable: The trainable.
+        refuse: Whether a function whose text uses old names is refused here. If not, each of its
+            trials fails at its start.
+    """
     if isinstance(trainable, type):
         if not issubclass(trainable, Trainable):
             raise TypeError(
                 f"A class must derive from Trainable to be registered, but got {trainable!r}."
             )
-        trainable_cls = trainable
+        trainable_cls, refusal = trainable, refusal_of(trainable)
     elif callable(trainable) and not isinstance(trainable, Trainable):
         trainable_cls = wrap_function(trainable)
+        refusal = trainable_cls._refusal if refuse else None
     else:
         raise TypeError(
             "A trainable must be a function or a class that derives from Trainable, but got "
             f"{type(trainable).__name__}: {trainable!r}."
         )
+    if refusal is not None:
+        raise OldNameError(refusal)
     dumps(trainable, f"The trainable {name!r}")
     _trainables[name] = trainable_cls
 

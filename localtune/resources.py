@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from localtune.error import LocaltuneInternalError, ResourceRequestError
+from localtune.old_names.arguments import EXTRA_KEYS, EXTRA_RESOURCES
+from localtune.old_names.use import translated
 from localtune.utils.not_here import Resources as Resources
 from localtune.utils.not_here import json_to_resources as json_to_resources
 from localtune.utils.not_here import resources_to_json as resources_to_json
@@ -134,6 +136,9 @@ def resource_dict_to_pg_factory(
     if isinstance(spec, PlacementGroupFactory):
         return spec
     spec = dict(spec or {"CPU": 1})
+    if not EXTRA_KEYS.isdisjoint(spec):
+        factory: PlacementGroupFactory = translated(EXTRA_RESOURCES, spec)
+        return factory
     upper_cpu, upper_gpu = spec.pop("CPU", 0), spec.pop("GPU", 0)
     cpu, gpu = spec.pop("cpu", upper_cpu), spec.pop("gpu", upper_gpu)
     memory = spec.pop("memory", 0)

@@ -14,9 +14,10 @@ from localtune.config.resume import ResumeConfig
 from localtune.config.run import RunConfig, check_if_exists
 from localtune.config.spec import RunSpec
 from localtune.config.sync import SyncConfig
-from localtune.config.tune import TuneConfig, refuse_chdir
+from localtune.config.tune import TuneConfig
 from localtune.error import TuneError
-from localtune.old_names.arguments import old_arguments
+from localtune.old_names.arguments import OLD_RESUME, OLD_RESUME_FORM, old_arguments
+from localtune.old_names.use import translated
 from localtune.running.build import check_executor
 from localtune.running.directory import directory_of
 from localtune.running.experiment import Experiment, spec_with
@@ -77,7 +78,6 @@ def run(
     checkpoint_score_attr: str | None = None,
     checkpoint_freq: int = 0,
     checkpoint_at_end: bool = False,
-    chdir_to_trial_dir: Any = None,
 ) -> ExperimentAnalysis:
     """Runs an experiment; :class:`~localtune.Tuner` is the same with named configs.
 
@@ -123,7 +123,6 @@ def run(
         checkpoint_score_attr: Deprecated, use ``checkpoint_config``.
         checkpoint_freq: Deprecated, use ``checkpoint_config``.
         checkpoint_at_end: Deprecated, use ``checkpoint_config``.
-        chdir_to_trial_dir: Raises; use the environment variable ``RAY_CHDIR_TO_TRIAL_DIR``.
 
     Returns:
         The trials and their results.
@@ -132,7 +131,6 @@ def run(
         TuneError: if the run failed, or a trial failed and ``raise_on_failed_trial`` is set.
         ValueError: for a value that makes no sense.
     """
-    refuse_chdir(chdir_to_trial_dir)
     if config is not None and not isinstance(config, Mapping):
         raise ValueError(f"config must be a dict, but got {config!r}.")
     resume_config, if_exists = _taking(resume, resume_config, if_exists)
@@ -181,6 +179,8 @@ def run(
             resources_per_trial=resources_per_trial,
             export_formats=export_formats,
             restore=restore,
+            # A caller who wants to look at failed trials finds the advice there.
+            refuse=raise_on_failed_trial,
         )
 
     several = run_or_experiment if isinstance(run_or_experiment, list) else [run_or_experiment]
@@ -196,6 +196,7 @@ def run(
     )
 
 
+@old_arguments("run_experiments")
 def run_experiments(
     experiments: Experiment | Mapping[str, Any] | Sequence[Any],
     scheduler: TrialScheduler | None = None,
@@ -208,6 +209,7 @@ def run_experiments(
     concurrent: bool = True,
     callbacks: Sequence[Callback] | None = None,
     executor: Executor | str | None = None,
+    search_alg: Any = None,
 ) -> list[Trial]:
     """Runs several experiments, one after the other: each has the whole machine.
 
@@ -223,6 +225,7 @@ def run_experiments(
         concurrent: Accepted for compatibility.
         callbacks: See :class:`~localtune.RunConfig`.
         executor: See :class:`~localtune.Tuner`.
+        search_alg: See :class:`~localtune.TuneConfig`.
 
     Returns:
         All trials.
@@ -230,7 +233,7 @@ def run_experiments(
     Raises:
         TuneError: for an invalid spec, a failed run, or failed trials.
     """
-    tune_config = TuneConfig(scheduler=scheduler, reuse_actors=reuse_actors)
+    tune_config = TuneConfig(search_alg=search_alg, scheduler=scheduler, reuse_actors=reuse_actors)
     run_config = RunConfig(
         verbose=_DEFAULT_VERBOSE if verbose is None else verbose,
         callbacks=_as_list(callbacks),
@@ -330,7 +333,7 @@ def parse_resume(resume: bool | str | None) -> ResumeConfig | None:
 
     Raises:
         ValueError: for an unknown value.
-        DeprecationWarning: for a value of old versions.
+        OldNameError: for a value of earlier releases.
     """
     if not resume:
         return None
@@ -338,9 +341,10 @@ def parse_resume(resume: bool | str | None) -> ResumeConfig | None:
         return ResumeConfig()
     if not isinstance(resume, str):
         raise ValueError(f"resume must be a bool or a text, but got {resume!r}.")
-    base, *suffixes = resume.upper().split("+")
-    if base in ("LOCAL", "REMOTE", "PROMPT", "ERRORED_ONLY"):
-        raise DeprecationWarning(f"resume={resume!r} is not supported any more: use 'AUTO'.")
+    text = resume.upper()
+    if text in OLD_RESUME:
+        text = translated(OLD_RESUME_FORM, text)
+    base, *suffixes = text.split("+")
     if base != "AUTO":
         raise ValueError(f"resume must be True, 'AUTO' or 'AUTO+...', but got {resume!r}.")
     config = ResumeConfig()

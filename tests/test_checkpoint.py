@@ -325,7 +325,7 @@ def test_pickling_keeps_class_and_path() -> None:
     "owner", [lambda: Checkpoint, lambda: Checkpoint("/a")], ids=["class", "instance"]
 )
 def test_removed_names_tell_what_to_use(name: str, owner: Callable[[], Any]) -> None:
-    with pytest.raises(AttributeError, match=rf"Checkpoint\.{name} does not exist.*use"):
+    with pytest.raises(AttributeError, match=rf"Checkpoint\.{name} is an old form.* Write "):
         getattr(owner(), name)
     assert not hasattr(owner(), name)
 

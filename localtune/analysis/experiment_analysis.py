@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 from localtune.analysis.metric_help import explain_no_best
 from localtune.checkpoint import Checkpoint
 from localtune.config.checks import check_metric_and_mode
+from localtune.old_names.attributes import OldAttribute
+from localtune.old_names.by_trial import ByTrial
+from localtune.old_names.use import translated
 from localtune.result import (
     CONFIG_PREFIX,
     DEFAULT_METRIC,
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 _LOGDIR = "logdir"
+_OF_DIRECTORY = "analysis.get_best_checkpoint(directory)"
 
 
 class ExperimentAnalysis:
@@ -66,6 +70,11 @@ class ExperimentAnalysis:
         >>> analysis.get_best_config(metric="loss", mode="min")  # doctest: +SKIP
         {'lr': 0.01}
     """
+
+    get_best_logdir = OldAttribute("ExperimentAnalysis.get_best_logdir")
+    best_logdir = OldAttribute("ExperimentAnalysis.best_logdir")
+    get_trial_checkpoints_paths = OldAttribute("ExperimentAnalysis.get_trial_checkpoints_paths")
+    fetch_trial_dataframes = OldAttribute("ExperimentAnalysis.fetch_trial_dataframes")
 
     def __init__(
         self,
@@ -126,9 +135,10 @@ class ExperimentAnalysis:
 
     def get_all_configs(self, prefix: bool = False) -> dict[str, dict[str, Any]]:
         """Returns {trial id: config}; with ``prefix``, flat with ``config/`` before each key."""
-        if not prefix:
-            return {trial.trial_id: trial.config for trial in self.trials}
-        return {trial.trial_id: _flat_config(trial) for trial in self.trials}
+        configs = {
+            trial.trial_id: _flat_config(trial) if prefix else trial.config for trial in self.trials
+        }
+        return ByTrial(configs, self._ids())
 
     # -- the best trial -------------------------------------------------------------------------
 
@@ -244,6 +254,8 @@ class ExperimentAnalysis:
         if metric is None and self.default_metric is None:
             metric, mode = TRAINING_ITERATION, mode or "max"
         metric, mode = self.metric_and_mode(metric, mode)
+        if isinstance(trial, str):
+            trial = translated(_OF_DIRECTORY, self.trials, trial)
         return _best_checkpoint(trial.known_checkpoints, metric, mode)
 
     def get_last_checkpoint(
@@ -317,9 +329,14 @@ class ExperimentAnalysis:
     @property
     def trial_dataframes(self) -> dict[str, pandas.DataFrame]:
         """{trial id: all its results}."""
-        return {
+        tables = {
             trial.trial_id: data_frame(results) for trial, results in self._histories(self.trials)
         }
+        return ByTrial(tables, self._ids())
+
+    def _ids(self) -> dict[str, str]:
+        """Returns {directory of a trial: its id}."""
+        return {trial.path: trial.trial_id for trial in self.trials}
 
     def _histories(self, trials: Sequence[Trial]) -> Iterator[tuple[Trial, list[dict[str, Any]]]]:
         for path in {trial.experiment_path for trial in trials} - self._readers.keys():

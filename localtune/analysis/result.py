@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from localtune.checkpoint import Checkpoint
 from localtune.config.checks import check_metric_and_mode
 from localtune.error import StorageError, UntrustedDirectoryError
+from localtune.old_names.attributes import OldAttribute
 from localtune.result import (
     AUTO_RESULT_KEYS,
     CHECKPOINT_DIR_NAME,
@@ -58,6 +59,9 @@ class Result:
     error: BaseException | str | None
     path: str | None = None
     best_checkpoints: list[tuple[Checkpoint, dict[str, Any]]] = field(default_factory=list)
+
+    log_dir = OldAttribute("Result.log_dir")
+    logdir = OldAttribute("Result.logdir")
 
     # Whether to read an experiment that another user could have written. Not a dataclass field.
     _trust = False

@@ -84,6 +84,8 @@ class RunConfig:
     if_exists: str = "add"
 
     def __post_init__(self) -> None:
+        if isinstance(self.sync_config, SyncConfig) and self.sync_config._upload_dir:
+            self.storage_path = self.sync_config._upload_dir
         self.storage_path = resolve_storage_path(self.storage_path, self.storage_filesystem)
         if self.verbose is None:
             self.verbose = 1

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from localtune.old_names.arguments import old_arguments_of_class
 
 
+@old_arguments_of_class("SyncConfig")
 @dataclass
 class SyncConfig:
     """How an experiment with remote storage is uploaded.
@@ -20,6 +24,9 @@ class SyncConfig:
     Raises:
         ValueError: for a value that is no number of seconds.
     """
+
+    # Place of the results, from an argument of earlier releases.
+    _upload_dir: ClassVar[str | None] = None
 
     sync_period: int = 300
     sync_timeout: int = 1800

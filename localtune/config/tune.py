@@ -8,6 +8,7 @@ from dataclasses import InitVar, dataclass
 from typing import TYPE_CHECKING, Any
 
 from localtune.config.checks import check_metric_and_mode, check_num_samples, is_count
+from localtune.old_names.use import translated
 
 if TYPE_CHECKING:
     from localtune.config.protocols import SchedulerLike
@@ -31,7 +32,7 @@ class TuneConfig:
             class).
         trial_name_creator: ``trial -> str``, the trial's name.
         trial_dirname_creator: ``trial -> str``, the name of the trial's directory.
-        chdir_to_trial_dir: Raises; use the environment variable ``RAY_CHDIR_TO_TRIAL_DIR``.
+        chdir_to_trial_dir: Refused; use the environment variable ``RAY_CHDIR_TO_TRIAL_DIR``.
         seed: Makes the run repeatable. The configurations (if the search algorithm allows it), the
             draws of the scheduler and the seeds of the trials depend on it. None takes one from
             NumPy's global generator if NumPy is imported, else from Python's.
@@ -39,7 +40,6 @@ class TuneConfig:
     Raises:
         ValueError: for a value that makes no sense. The search algorithm, the scheduler and the
             seed are checked when a run is prepared.
-        DeprecationWarning: for ``chdir_to_trial_dir``.
     """
 
     mode: str | None = None
@@ -56,7 +56,8 @@ class TuneConfig:
     seed: int | None = None
 
     def __post_init__(self, chdir_to_trial_dir: Any) -> None:
-        refuse_chdir(chdir_to_trial_dir)
+        if chdir_to_trial_dir is not None:
+            translated("TuneConfig(chdir_to_trial_dir=)", chdir_to_trial_dir, (), {})
         check_metric_and_mode(self.metric, self.mode)
         check_num_samples(self.num_samples)
         check_max_concurrent(self.max_concurrent_trials)
@@ -71,15 +72,6 @@ class TuneConfig:
     def budget_s(self) -> float | None:
         """``time_budget_s`` in seconds, None for no budget."""
         return seconds_of(self.time_budget_s)
-
-
-def refuse_chdir(chdir_to_trial_dir: Any) -> None:
-    """Raises DeprecationWarning for a ``chdir_to_trial_dir`` that is not None."""
-    if chdir_to_trial_dir is not None:
-        raise DeprecationWarning(
-            "chdir_to_trial_dir is not supported: set the environment variable "
-            "RAY_CHDIR_TO_TRIAL_DIR=0 to keep trials in the original working directory."
-        )
 
 
 def check_max_concurrent(limit: Any) -> None:

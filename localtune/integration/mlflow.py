@@ -15,6 +15,7 @@ from localtune.logger.mlflow import (
     load_mlflow,
     params_of,
 )
+from localtune.old_names.imports import old_name
 
 __all__ = ["MLflowLoggerCallback", "setup_mlflow"]
 
@@ -97,3 +98,7 @@ def setup_mlflow(
     if config and run_id is None:
         mlflow.log_params(params_of(config))
     return mlflow
+
+
+def __getattr__(name: str) -> Any:
+    return old_name("mlflow", name, __name__, ImportError)

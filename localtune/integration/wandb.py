@@ -7,6 +7,7 @@ from typing import Any
 
 from localtune.integration.trials import current_trial
 from localtune.logger.wandb import WandbLoggerCallback, load_wandb, plain_config, read_api_key
+from localtune.old_names.imports import old_name
 
 __all__ = ["WandbLoggerCallback", "setup_wandb"]
 
@@ -64,3 +65,7 @@ def setup_wandb(
     given = {"id": trial_id, "name": trial_name}
     arguments |= {name: value for name, value in given.items() if value is not None}
     return wandb.init(config=plain_config(config or {}), **{**arguments, **kwargs})
+
+
+def __getattr__(name: str) -> Any:
+    return old_name("wandb", name, __name__, ImportError)

@@ -4,54 +4,67 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from numbers import Number
 from typing import Any, ParamSpec, TypeVar
 
 from localtune.old_names import use as old
-from localtune.old_names.table import OLD_NAMES
+from localtune.old_names.table import ROWS
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
+REPORT, REPORT_NUMBER = "tune.report(loss=x)", "tune.report(x)"
+OLD_RESUME_FORM = 'tune.run(resume="LOCAL")'
+OLD_RESUME = ("LOCAL", "REMOTE", "PROMPT", "ERRORED_ONLY")
+EXTRA_RESOURCES = 'resources_per_trial={"extra_cpu": n}'
+EXTRA_KEYS = frozenset({"extra_cpu", "extra_gpu", "extra_memory", "extra_custom_resources"})
+_OF_REPORT = {"metrics", "checkpoint"}
 
-def old_arguments(function_name: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+
+def old_arguments(owner: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Makes a decorator that refuses, or translates, the old arguments of a function.
 
-    The old arguments are the rows ``NAME(ARGUMENT=)`` of the table. A translation is a function of
-    ``(args, kwargs)`` that returns both without old arguments, registered as ``NAME()``.
+    The translation of an argument is a function of ``(value, args, kwargs)`` that changes
+    ``kwargs``. It returns None, or a function that makes the result of the old form of the result.
 
     Args:
-        function_name: The function's name in the table, such as ``tune.run``.
+        owner: The function's name in the table, such as ``tune.run``.
 
     Returns:
         A decorator, for functions and for the ``__init__`` of classes.
     """
-    names = {
-        name[len(function_name) + 1 : -2]: name
-        for name in OLD_NAMES
-        if name.startswith(f"{function_name}(") and name.endswith("=)")
-    }
-    key = f"{function_name}()"
+    rows = {row.member: row.name for row in ROWS if row.kind == "argument" and row.owner == owner}
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        code = function.__code__
+        own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        names = {old: name for old, name in rows.items() if old not in own}
+
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> _R:
-            found = [names[each] for each in kwargs if each in names]
-            if found:
-                for each in found:
-                    old.use(each)
-                args, kwargs = old.translations[key](args, kwargs)
-            return function(*args, **kwargs)
+            found = [each for each in kwargs if each in names]
+            if found and not old.is_accepted():
+                old.refuse([names[each] for each in found])
+            values = [kwargs.pop(each) for each in found]
+            changes = [
+                old.translated(names[each], value, args, kwargs)
+                for each, value in zip(found, values, strict=True)
+            ]
+            result: Any = function(*args, **kwargs)
+            for change in changes:
+                result = result if change is None else change(result)
+            return result  # type: ignore[no-any-return]
 
         return call
 
     return decorate
 
 
-def old_arguments_of_class(class_name: str) -> Callable[[type[_R]], type[_R]]:
+def old_arguments_of_class(owner: str) -> Callable[[type[_R]], type[_R]]:
     """Makes a decorator like :func:`old_arguments` for the constructor of a class.
 
     Args:
-        class_name: The class's name in the table, such as ``RunConfig``.
+        owner: The class's name in the table, such as ``RunConfig``.
 
     Returns:
         A decorator that changes the class's ``__init__``.
@@ -59,14 +72,14 @@ def old_arguments_of_class(class_name: str) -> Callable[[type[_R]], type[_R]]:
 
     def decorate(cls: type[_R]) -> type[_R]:
         constructor: Any = vars(cls)["__init__"]
-        setattr(cls, "__init__", old_arguments(class_name)(constructor))  # noqa: B010
+        setattr(cls, "__init__", old_arguments(owner)(constructor))  # noqa: B010
         return cls
 
     return decorate
 
 
 def old_report(report: Callable[_P, None]) -> Callable[_P, None]:
-    """Makes ``report`` refuse, or translate, metrics that are given as keywords.
+    """Makes ``report`` refuse, or translate, metrics that are keywords or a number.
 
     Args:
         report: The function ``report(metrics, *, checkpoint=None)``.
@@ -77,13 +90,23 @@ def old_report(report: Callable[_P, None]) -> Callable[_P, None]:
 
     @functools.wraps(report)
     def call(*args: Any, **kwargs: Any) -> None:
-        if kwargs and not kwargs.keys() <= _OF_REPORT:
-            old.use(_REPORT)
-            args, kwargs = old.translations[_REPORT](args, kwargs)
-        report(*args, **kwargs)
+        if is_report_of_keywords(set(kwargs)):
+            old.use(REPORT)
+        elif args and isinstance(args[0], Number):
+            old.use(REPORT_NUMBER)
+        if old.is_accepted():
+            # Reports of all forms take the checkpoint of `tune.checkpoint_dir()`.
+            old.translations[REPORT](report, args, kwargs)
+        else:
+            report(*args, **kwargs)
 
     return call
 
 
-_REPORT = "tune.report(loss=x)"
-_OF_REPORT = {"metrics", "checkpoint"}
+def is_report_of_keywords(names: set[str | None] | set[str]) -> bool:
+    """Tells whether a call of ``report`` with these keyword arguments has the old form.
+
+    Args:
+        names: The keywords; None stands for ``**``.
+    """
+    return bool(names) and not names <= _OF_REPORT

@@ -11,7 +11,8 @@ class OldAttribute:
     """Stands for an attribute or method of earlier releases, in the body of a class.
 
     Without ``localtune.compat``, access raises ``AttributeError`` with what to write. With it, the
-    value is that of the descriptor that is registered under the same name.
+    value is that of the descriptor that is its translation: a function, a property or a class
+    method.
 
     Args:
         name: Name in the table, such as ``Result.log_dir``.
@@ -22,4 +23,5 @@ class OldAttribute:
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         old.use(self._name, AttributeError)
-        return old.translations[self._name].__get__(instance, owner)
+        translation: Any = old.translations[self._name]
+        return translation.__get__(instance, owner)

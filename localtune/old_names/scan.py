@@ -17,6 +17,15 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from localtune.old_names.arguments import (
+    EXTRA_KEYS,
+    EXTRA_RESOURCES,
+    OLD_RESUME,
+    OLD_RESUME_FORM,
+    REPORT,
+    REPORT_NUMBER,
+    is_report_of_keywords,
+)
 from localtune.old_names.rows.trainables import TODAY
 from localtune.old_names.scopes import (
     Outer,
@@ -27,16 +36,10 @@ from localtune.old_names.scopes import (
 from localtune.old_names.shapes import SAVED_PATH, old_shapes, returned_path
 from localtune.old_names.table import OLD_NAMES, ROWS
 
-REPORT, REPORT_NUMBER = "tune.report(loss=x)", "tune.report(x)"
 JOINED = "os.path.join(checkpoint, file)"
 FRAMES = "analysis.trial_dataframes[directory]"
 BEST_OF = "analysis.get_best_checkpoint(directory)"
 _REPORTS = ("tune.report", "session.report")
-_OF_REPORT = {"metrics", "checkpoint"}
-_RESUME = 'tune.run(resume="LOCAL")'
-OLD_RESUME = ("LOCAL", "REMOTE", "PROMPT", "ERRORED_ONLY")
-_EXTRA = 'resources_per_trial={"extra_cpu": n}'
-EXTRA_KEYS = {"extra_cpu", "extra_gpu", "extra_memory", "extra_custom_resources"}
 # Whose first argument is a trainable.
 _TAKERS = {
     "tune.run",
@@ -91,15 +94,6 @@ def find_old_uses(tree: ast.AST, outer: Outer = lambda name: None) -> list[OldUs
     return sorted(set(found), key=lambda use: (use.line, use.column))
 
 
-def is_report_of_keywords(names: set[str | None]) -> bool:
-    """Tells whether a call of ``report`` with these keyword arguments has the old form.
-
-    Args:
-        names: The keywords; None stands for ``**``.
-    """
-    return bool(names) and not names <= _OF_REPORT
-
-
 class _Finder:
     """Walks through a program, one scope after the other."""
 
@@ -147,7 +141,7 @@ class _Finder:
         elif isinstance(node, ast.Dict):
             keys = {each.value for each in node.keys if isinstance(each, ast.Constant)}
             if keys & EXTRA_KEYS:
-                yield _use(_EXTRA, node)
+                yield _use(EXTRA_RESOURCES, node)
 
     def _of_trainable(self, call: ast.Call, scope: Scope) -> Iterator[OldUse]:
         """Finds the old form of a function that is given to a run by its name."""
@@ -212,7 +206,7 @@ def _of_call(call: ast.Call, scope: Scope) -> Iterator[OldUse]:
         if name in OLD_NAMES:
             yield _use(name, each)
         if public == "tune.run" and each.arg == "resume" and _is_old_resume(each.value):
-            yield _use(_RESUME, each)
+            yield _use(OLD_RESUME_FORM, each)
 
 
 def _of_attribute(node: ast.Attribute, scope: Scope) -> str | None:

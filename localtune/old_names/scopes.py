@@ -240,7 +240,6 @@ def public_name(dotted: str) -> str | None:
 _NOT_CLASSES = (
     "Analysis",
     "EarlyStopping",
-    "Resources",
     "DurableTrainable",
     "WandbLogger",
     "MLFlowLogger",

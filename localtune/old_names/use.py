@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
 
+from localtune.old_names.row import REMEDY
 from localtune.old_names.table import OLD_NAMES
 
 
@@ -15,7 +16,8 @@ class OldNameError(DeprecationWarning, TypeError):
     """
 
 
-# {old name, or a group of them: its translation}. Only localtune.compat fills it.
+# {old name: its translation}. Only localtune.compat fills it; each kind of name says below, or in
+# its own module, how the translation is called.
 translations: dict[str, Callable[..., Any]] = {}
 # Tells the user once what to write instead of an old name.
 note: Callable[[str], None] | None = None
@@ -37,5 +39,33 @@ def use(name: str, error: type[Exception] = OldNameError) -> None:
         Exception: of class ``error``, with what to write, if old names are not translated.
     """
     if note is None:
-        raise error(OLD_NAMES[name].refusal())
+        refuse([name], error)
     note(name)
+
+
+def refuse(names: Iterable[str], error: type[Exception] = OldNameError) -> NoReturn:
+    """Refuses old names that belong together.
+
+    Args:
+        names: Names in the table.
+        error: Class of the error.
+
+    Raises:
+        Exception: of class ``error``, with what to write.
+    """
+    raise error(" ".join([*(OLD_NAMES[name].advice() for name in names), REMEDY]))
+
+
+def translated(name: str, *args: Any, error: type[Exception] = OldNameError) -> Any:
+    """Returns the translation of an old form, or refuses it.
+
+    Args:
+        name: A name in the table.
+        *args: Arguments of the translation.
+        error: Class of the error.
+
+    Raises:
+        Exception: see :func:`use`.
+    """
+    use(name, error)
+    return translations[name](*args)

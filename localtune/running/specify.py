@@ -13,7 +13,7 @@ from localtune.config.checks import config_of
 from localtune.config.run import RunConfig
 from localtune.config.spec import RunSpec
 from localtune.config.tune import TuneConfig
-from localtune.registry import get_trainable_cls, register_trainable, trainable_name
+from localtune.registry import add_trainable, get_trainable_cls, trainable_name
 from localtune.running.build import as_scheduler
 from localtune.running.derive import check_environment
 from localtune.running.space_parameters import space_parameters
@@ -41,6 +41,7 @@ def specify(
     resources_per_trial: Mapping[str, Any] | PlacementGroupFactory | None = None,
     export_formats: str | list[str] | None = None,
     restore: str | os.PathLike[str] | None = None,
+    refuse: bool = True,
 ) -> RunSpec:
     """Makes the specification of a run. Later changes to the arguments do not change it.
 
@@ -55,12 +56,13 @@ def specify(
         resources_per_trial: Resource request, if the trainable has none of its own.
         export_formats: Formats that the trainable exports at the end of a trial.
         restore: Checkpoint directory, or its URI, that all trials start from.
+        refuse: See :func:`~localtune.registry.add_trainable`.
 
     Raises:
         TuneError: for an object that is no trainable, or an unknown export format.
         ValueError: for a value that makes no sense.
     """
-    name = register(trainable)
+    name = register(trainable, refuse=refuse)
     tune_config = dataclasses.replace(config_of(TuneConfig, "tune_config", tune_config))
     run_config = dataclasses.replace(config_of(RunConfig, "run_config", run_config))
     if run_config.name is None:
@@ -116,8 +118,12 @@ def _check_trainable(spec: RunSpec, trainable: type[Trainable]) -> None:
     )
 
 
-def register(trainable: Any) -> str:
+def register(trainable: Any, *, refuse: bool = True) -> str:
     """Registers a trainable under its own name, unless it is a registered name already.
+
+    Args:
+        trainable: The trainable.
+        refuse: See :func:`~localtune.registry.add_trainable`.
 
     Raises:
         TuneError: if it is not a function, a Trainable class or a registered name.
@@ -126,7 +132,7 @@ def register(trainable: Any) -> str:
         get_trainable_cls(trainable)
         return trainable
     name = trainable_name(trainable)
-    register_trainable(name, trainable)
+    add_trainable(name, trainable, refuse=refuse)
     return name
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from localtune.old_names.arguments import old_arguments_of_class
 from localtune.result import TRAINING_ITERATION
 from localtune.schedulers.asha_promotion import Promotion
 from localtune.schedulers.metric_scheduler import MetricScheduler, check_number
@@ -20,6 +21,7 @@ __all__ = ["ASHAScheduler", "AsyncHyperBandScheduler"]
 _TYPES = ("stopping", "promotion")
 
 
+@old_arguments_of_class("TrialScheduler")
 class AsyncHyperBandScheduler(MetricScheduler):
     """Gives more time to the better trials, and stops or pauses the others early.
 

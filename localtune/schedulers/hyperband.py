@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from localtune.old_names.arguments import old_arguments_of_class
 from localtune.result import TRAINING_ITERATION
 from localtune.schedulers.base import TuneController
 from localtune.schedulers.bracket import Bracket, BracketSize, band_sizes
@@ -33,6 +34,7 @@ __all__ = ["HyperBandScheduler"]
 _WAITS_TO_RUN = (Status.PENDING, Status.PAUSED)
 
 
+@old_arguments_of_class("TrialScheduler")
 class HyperBandScheduler(MetricScheduler):
     """Stops bad trials early, with several trade-offs between many short and few long trials.
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from localtune.old_names.arguments import old_arguments_of_class
 from localtune.schedulers.metric_scheduler import (
     WORST,
     MetricScheduler,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["MedianStoppingRule"]
 
 
+@old_arguments_of_class("TrialScheduler")
 class MedianStoppingRule(MetricScheduler):
     """Stops a trial whose best result is below the median of the others' running averages.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExtraMissingError, TuneError
+from localtune.old_names.arguments import old_arguments_of_class
 from localtune.schedulers.explore import copy_containers, fill_in, value_at
 from localtune.schedulers.pb2_model import IntervalStart, Observation, suggest
 from localtune.schedulers.pbt import PopulationBasedTraining
@@ -24,6 +25,7 @@ __all__ = ["PB2"]
 _KEPT_OBSERVATIONS = 1000
 
 
+@old_arguments_of_class("TrialScheduler")
 class PB2(PopulationBasedTraining):
     """Population based bandits: population based training for small populations.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import TuneError
+from localtune.old_names.arguments import old_arguments_of_class
 from localtune.schedulers.explore import Exploration, check_keys, check_mutations, fill_in
 from localtune.schedulers.metric_scheduler import check_range
 from localtune.schedulers.pbt_replay import (
@@ -26,6 +27,7 @@ __all__ = ["PopulationBasedTraining"]
 _LARGEST = sys.float_info.max
 
 
+@old_arguments_of_class("TrialScheduler")
 class PopulationBasedTraining(PopulationScheduler):
     """Trains a population of trials that learn from each other while they run.
 

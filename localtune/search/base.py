@@ -67,6 +67,8 @@ class Searcher(ABC):
     _metric: str | list[str] | None = None
     _mode: str | list[str] | None = None
     _run_seed: int | None = None
+    # Largest number of its trials that run at once, from an argument of earlier releases.
+    _most_at_once: int | None = None
 
     def __init__(
         self, metric: str | list[str] | None = None, mode: str | list[str] | None = None

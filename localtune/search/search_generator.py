@@ -252,6 +252,7 @@ def as_search_algorithm(
             "search_alg must be None, a name, a Searcher such as OptunaSearch(...), or a search "
             f"algorithm such as BasicVariantGenerator(...), but got {made!r}.{hint}"
         )
+    max_concurrent_trials = max_concurrent_trials or made._most_at_once
     if not max_concurrent_trials:
         return SearchGenerator(made)
     if not isinstance(made, ConcurrencyLimiter):

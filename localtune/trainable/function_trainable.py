@@ -13,6 +13,9 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from localtune.checkpoint import Checkpoint, TrainingResult
+from localtune.old_names.bodies import refusal_of
+from localtune.old_names.trainables import today_function
+from localtune.old_names.use import OldNameError
 from localtune.result import (
     CHECKPOINT_DIR_NAME,
     DEFAULT_METRIC,
@@ -54,8 +57,12 @@ class FunctionTrainable(Trainable):
     _resources: ClassVar[Any] = None
     # Of the run.
     _metric: ClassVar[str | None] = None
+    # Why the function cannot run: its text uses old names.
+    _refusal: ClassVar[str | None] = None
 
     def setup(self, config: dict[str, Any]) -> None:
+        if self._refusal is not None:
+            raise OldNameError(self._refusal)
         # type(self): a plain function accessed through the instance would become a method.
         self._driver: FunctionDriver = type(self).driver_factory(self)
         self._open_session(None)
@@ -236,12 +243,15 @@ def wrap_function(
 
     Raises:
         ValueError: if the function cannot be called with the config alone.
+        OldNameError: if it has a shape of earlier releases.
     """
+    train_func = today_function(train_func)
     _check_signature(train_func)
     members = {
         "_name": name or getattr(train_func, "__name__", FunctionTrainable._name),
         "_function": staticmethod(train_func),
         "_resources": getattr(train_func, "_resources", None),
+        "_refusal": refusal_of(train_func),
         "__doc__": getattr(train_func, "__doc__", None),
     }
     bases = (*getattr(train_func, "__mixins__", ()), FunctionTrainable)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from localtune.checkpoint import Checkpoint, TrainingResult, relocated
 from localtune.error import StorageError, UntrustedDirectoryError
+from localtune.old_names.saved_path import SAVED_PATH, returned_path_of
+from localtune.old_names.use import translated
 from localtune.result import DICT_CHECKPOINT_FILE
 from localtune.trial.checkpoint_dirs import (
     commit_checkpoint,
@@ -156,11 +158,15 @@ def _fill(directory: str, save: Callable[[str], Any]) -> None:
         with open(os.path.join(directory, DICT_CHECKPOINT_FILE), "wb") as file:
             cloudpickle.dump(state, file)
     elif isinstance(state, str) and state != directory:
-        raise ValueError(
-            "save_checkpoint(checkpoint_dir) must return a dict, None or checkpoint_dir "
-            f"itself ({directory!r}), but returned {state!r}. Write into checkpoint_dir and "
-            "return nothing."
-        )
+        below = os.path.relpath(state or os.sep, directory)
+        if below.startswith(os.pardir):
+            raise ValueError(
+                "save_checkpoint(checkpoint_dir) must return a dict, None or checkpoint_dir "
+                f"itself ({directory!r}), but returned {state!r}. Write into checkpoint_dir and "
+                "return nothing."
+            )
+        # A path in the directory itself is what earlier releases took.
+        translated(SAVED_PATH, directory, below, error=ValueError)
 
 
 def read_state(checkpoint: Checkpoint, storage: StorageContext | None) -> Any:
@@ -179,7 +185,7 @@ def read_state(checkpoint: Checkpoint, storage: StorageContext | None) -> Any:
     """
     dict_file = os.path.join(checkpoint.path, DICT_CHECKPOINT_FILE)
     if not os.path.exists(dict_file):
-        return checkpoint.path
+        return returned_path_of(checkpoint.path)
     return load_own(dict_file, trust=_was_trusted(checkpoint, storage))
 
 

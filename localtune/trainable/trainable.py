@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from localtune.checkpoint import Checkpoint, TrainingResult
+from localtune.old_names.trainables import adapt_class
 from localtune.result import (
     DATE_FORMAT,
     DEBUG_METRICS,
@@ -83,6 +84,10 @@ class Trainable:
         ...     def load_checkpoint(self, checkpoint):
         ...         self.count = checkpoint["count"]
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        adapt_class(cls, Trainable)
 
     _timesteps_total: float | None
     _episodes_total: float | None

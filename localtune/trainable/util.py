@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar, cast
 
+from localtune.old_names.trainables import today_function
 from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_factory
 from localtune.trainable.function_trainable import FunctionTrainable, wrap_function
 from localtune.trainable.parameters import Parameters
@@ -97,6 +98,7 @@ def with_parameters(trainable: _T, **kwargs: Any) -> _T:
         return cast("_T", _subclass(trainable, members))
     if isinstance(trainable, _FunctionWithParameters):
         return cast("_T", trainable.with_more(kwargs))
+    trainable = cast("_T", today_function(trainable, kwargs))
     _check_arguments(trainable, ({},), kwargs)
     return cast("_T", _FunctionWithParameters(trainable, kwargs))
 

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from localtune.config.checkpoint import CheckpointConfig
+from localtune.old_names.attributes import OldAttribute
 from localtune.result import EXPR_ERROR_FILE
 from localtune.trial.checkpoint_history import CheckpointHistory, StartPoint, TrackedCheckpoint
 from localtune.trial.export_format import ExportFormat as ExportFormat
@@ -144,6 +145,8 @@ class Trial:
         return f"{self.experiment_path}{os.sep}{self.dirname}"
 
     local_path = path
+    logdir = OldAttribute("Trial.logdir")
+    local_dir = OldAttribute("Trial.local_dir")
 
     @property
     def local_experiment_path(self) -> str:

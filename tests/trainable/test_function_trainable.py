@@ -306,7 +306,8 @@ def test_a_class_without_a_function_says_so(storage: StorageContext) -> None:
 @pytest.mark.parametrize(
     ("metrics", "checkpoint", "error", "text"),
     [
-        (5, None, TypeError, "takes a dict of metrics, but got int"),
+        (5, None, TypeError, "is an old form that reports a number"),
+        ("5", None, TypeError, "takes a dict of metrics, but got str"),
         (None, None, TypeError, "takes a dict"),
         ({}, "path", TypeError, r"Checkpoint\.from_directory\(path\)"),
         ({}, Checkpoint("/does/not/exist"), FileNotFoundError, "/does/not/exist"),
@@ -326,8 +327,9 @@ def test_a_bad_report_fails_in_the_users_line(
 
 def test_old_styles_of_report_are_refused(make: Make) -> None:
     def train(config: dict[str, Any]) -> None:
-        with pytest.raises(TypeError):
-            report(loss=1)  # type: ignore[call-arg]
+        (hidden,) = [report]  # from the check of the text
+        with pytest.raises(TypeError, match="is an old form"):
+            hidden(loss=1)  # type: ignore[call-arg]
         with pytest.raises(TypeError):
             report({}, {})  # type: ignore[arg-type, call-arg]
 

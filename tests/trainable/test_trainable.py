@@ -435,10 +435,17 @@ def test_anything_but_a_dict_or_text_means_a_directory(
     assert Path(checkpoint.path, "count").read_text() == "1"
 
 
-@pytest.mark.parametrize("returns", ["below", "/elsewhere", ""])
-def test_another_path_is_refused(returns: Any, storage: StorageContext) -> None:
+@pytest.mark.parametrize(
+    ("returns", "text"),
+    [
+        ("below", "without a return value"),
+        ("/elsewhere", "must return a dict, None or checkpoint_dir"),
+        ("", "must return a dict, None or checkpoint_dir"),
+    ],
+)
+def test_another_path_is_refused(returns: Any, text: str, storage: StorageContext) -> None:
     trainable = Files({"returns": returns}, storage=storage)
-    with pytest.raises(ValueError, match="must return a dict, None or checkpoint_dir"):
+    with pytest.raises(ValueError, match=text):
         trainable.save()
     assert os.listdir(storage.trial_dir) == []
     assert storage.next_checkpoint_index == 0
@@ -449,7 +456,7 @@ def test_the_same_path_with_a_slash_is_refused(storage: StorageContext) -> None:
         def save_checkpoint(self, checkpoint_dir: str) -> str:
             return checkpoint_dir + "/"
 
-    with pytest.raises(ValueError, match="must return"):
+    with pytest.raises(ValueError, match="without a return value"):
         Slash(storage=storage).save()
 
 

@@ -10,6 +10,7 @@ import cloudpickle
 import pytest
 
 from localtune.checkpoint import Checkpoint
+from localtune.old_names.use import OldNameError
 from localtune.resources import PlacementGroupFactory
 from localtune.trainable.function_trainable import FunctionTrainable, wrap_function
 from localtune.trainable.session import get_checkpoint, report
@@ -88,13 +89,18 @@ def old_reporter_style(config: dict[str, Any], reporter: Any) -> None: ...
 def old_checkpoint_style(config: dict[str, Any], checkpoint_dir: str | None = None) -> None: ...
 
 
+def own_directory(config: dict[str, Any], checkpoint_dir: str = "states") -> None: ...
+
+
 @pytest.mark.parametrize(
     "function",
     [
         lambda config: None,
         lambda *args: None,
         train,
-        old_checkpoint_style,
+        own_directory,
+        partial(old_checkpoint_style, checkpoint_dir="states"),
+        with_parameters(old_checkpoint_style, checkpoint_dir="states"),
         partial(no_default, x=1),
         Owner(1).train,
         with_parameters(no_default, x=1),
@@ -111,7 +117,6 @@ def test_functions_of_a_config_are_accepted(function: Callable[..., Any]) -> Non
         lambda: None,
         no_default,
         keyword_only,
-        old_reporter_style,
         partial(train, {}, None),
         with_resources(no_default, {"cpu": 1}),
     ],
@@ -120,6 +125,13 @@ def test_other_functions_are_refused_with_what_is_accepted(function: Callable[..
     with pytest.raises(ValueError, match=r"def train\(config\): \.\.\.") as caught:
         wrap_function(function)
     assert "tune.with_parameters(train, data=data)" in str(caught.value)
+
+
+@pytest.mark.parametrize("function", [old_reporter_style, old_checkpoint_style])
+def test_functions_of_old_shapes_are_refused_with_todays(function: Callable[..., Any]) -> None:
+    for wrap in (wrap_function, partial(with_parameters, data=1)):
+        with pytest.raises(OldNameError, match=r"Write def train\(config\), with"):
+            wrap(function)
 
 
 @pytest.mark.parametrize(

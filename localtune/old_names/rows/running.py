@@ -89,12 +89,6 @@ ROWS = (
         "makes the run return its trials",
         "tune.run(...).trials",
     ),
-    argument(
-        _RUNS,
-        "search_alg",
-        "sets the search algorithm of all experiments",
-        "tune.run(experiment, search_alg=...)",
-    ),
     *_for_all(
         (_RUN, _EXPERIMENT),
         ("loggers",),
@@ -169,12 +163,6 @@ ROWS = (
         "EarlyStopping",
         "is the stopper that ends a run at a plateau",
         "localtune.stopper.ExperimentPlateauStopper",
-    ),
-    name(
-        "tune",
-        "Resources",
-        "requests the resources of a trial",
-        'tune.PlacementGroupFactory([{"CPU": 1, "GPU": 0.5}])',
     ),
     name(
         "utils",

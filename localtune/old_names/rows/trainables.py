@@ -12,14 +12,13 @@ _FACTS = {
     "get_trial_dir": "returns the trial's directory",
     "get_trial_resources": "returns the trial's resources",
 }
-_FACTS_OF_SESSION = {
-    **_FACTS,
-    "get_experiment_name": "returns the experiment's name",
-    "get_world_size": "returns the number of processes of a trial, which is 1",
-    "get_world_rank": "returns the number of the process in its trial, which is 0",
-    "get_local_rank": "returns the number of the process in its trial, which is 0",
-    "get_local_world_size": "returns the number of processes of a trial, which is 1",
-    "get_node_rank": "returns the number of the machine, which is 0",
+# {function: (what it does, what it returns in a trial)}
+_OF_PROCESSES = {
+    "get_world_size": ("returns the number of processes of a trial", 1),
+    "get_world_rank": ("returns the number of the process in its trial", 0),
+    "get_local_rank": ("returns the number of the process on its machine", 0),
+    "get_local_world_size": ("returns the number of processes on the machine", 1),
+    "get_node_rank": ("returns the number of the machine", 0),
 }
 _METHODS = {
     "_setup": ("setup", "prepares the training"),
@@ -46,7 +45,11 @@ ROWS = (
     ),
     *(
         name("session", each, does, f"{_CONTEXT}.{each}()")
-        for each, does in _FACTS_OF_SESSION.items()
+        for each, does in {**_FACTS, "get_experiment_name": "returns the experiment's name"}.items()
+    ),
+    *(
+        name("session", each, does, f"{number}, since a trial is one process")
+        for each, (does, number) in _OF_PROCESSES.items()
     ),
     *(name("tune", each, does, f"{_CONTEXT}.{each}()") for each, does in _FACTS.items()),
     name(

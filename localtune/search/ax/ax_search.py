@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from localtune.error import ExtraMissingError, SearchSpaceError
+from localtune.old_names.arguments import old_arguments_of_class
 from localtune.search.base import Searcher
 from localtune.search.convert import ConvertedSpace, Parameter
 from localtune.search.library_searcher import LibrarySearcher
@@ -27,6 +28,7 @@ _CLIENT = ("random_seed", "storage_config")  # arguments of ax.Client
 _LIBRARIES = r"(ax|botorch|gpytorch|linear_operator|pyro|sympy|torch)(\.|$)"
 
 
+@old_arguments_of_class("Searcher")
 class AxSearch(LibrarySearcher):
     """Suggests configurations with the Bayesian optimisation of Ax 1.0 or newer.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from localtune.error import ExtraMissingError, SearchSpaceError
+from localtune.old_names.arguments import old_arguments_of_class
 from localtune.search.base import Searcher
 from localtune.search.convert import ConvertedSpace, Parameter, has_variables
 from localtune.search.library_searcher import LibrarySearcher
@@ -21,6 +22,7 @@ _UTILITY = {"kind": "ucb", "kappa": 2.576, "xi": 0.0}
 _KINDS = ("ucb", "ei", "poi")
 
 
+@old_arguments_of_class("Searcher")
 class BayesOptSearch(LibrarySearcher):
     """Suggests numbers with the Gaussian process of the library bayesian-optimization.
 

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from localtune.error import ExtraMissingError
+from localtune.old_names.arguments import old_arguments_of_class
 from localtune.search.convert import ConvertedSpace, Parameter
 from localtune.search.shapes import Options
 from localtune.search.space_searcher import SpaceSearcher
@@ -42,6 +43,7 @@ _INFO = "hyperband_info"
 _NO_BUDGET = 0.0
 
 
+@old_arguments_of_class("Searcher")
 class TuneBOHB(SpaceSearcher):
     """Suggests configurations with the model of BOHB. Use it with ``HyperBandForBOHB``.
 

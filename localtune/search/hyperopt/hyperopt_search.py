@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from localtune.error import ExtraMissingError
+from localtune.old_names.arguments import old_arguments_of_class
 from localtune.search.containers import CONTAINERS, children, rebuilt
 from localtune.search.convert import ConvertedSpace, Parameter, has_variables
 from localtune.search.library_searcher import LibrarySearcher
@@ -21,6 +22,7 @@ __all__ = ["HyperOptSearch"]
 _LIBRARY = "HyperOpt"
 
 
+@old_arguments_of_class("Searcher")
 class HyperOptSearch(LibrarySearcher):
     """Suggests configurations with the TPE algorithm of HyperOpt. Choices may have domains inside.
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from localtune.error import ExtraMissingError
+from localtune.old_names.arguments import old_arguments_of_class
 from localtune.search.convert import ConvertedSpace, Parameter
 from localtune.search.library_searcher import LibrarySearcher
 from localtune.search.native import NativeSpace, known_part, plain
@@ -20,6 +21,7 @@ _DEFAULT_BUDGET = 100  # number of suggestions, if neither the user nor the run 
 _DEFAULT_WORKERS = 4
 
 
+@old_arguments_of_class("Searcher")
 class NevergradSearch(LibrarySearcher):
     """Suggests configurations with an optimiser of Nevergrad. Choices may have domains inside.
 

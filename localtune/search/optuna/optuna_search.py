@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from localtune.error import ExtraMissingError
+from localtune.old_names.arguments import old_arguments_of_class
 from localtune.result import TRAINING_ITERATION
 from localtune.search.optuna.spaces import (
     LIBRARY,
@@ -44,6 +45,7 @@ class _Evaluated:
     what: str = "The evaluated point"
 
 
+@old_arguments_of_class("Searcher")
 class OptunaSearch(SpaceSearcher):
     """Suggests configurations with a study of Optuna, and reports their results to it.
 

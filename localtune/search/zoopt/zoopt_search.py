@@ -9,6 +9,7 @@ from typing import Any
 
 from localtune.config.checks import is_count
 from localtune.error import ExtraMissingError, SearchSpaceError
+from localtune.old_names.arguments import old_arguments_of_class
 from localtune.search.convert import ConvertedSpace, Parameter
 from localtune.search.library_searcher import LibrarySearcher
 from localtune.search.sample import choice, randint, uniform
@@ -24,6 +25,7 @@ _PRECISION = 1e-10
 _TRIES = 5  # number of attempts to find a new place
 
 
+@old_arguments_of_class("Searcher")
 class ZOOptSearch(LibrarySearcher):
     """Suggests configurations with the algorithm ASRacos of ZOOpt. Choices may have domains inside.
 

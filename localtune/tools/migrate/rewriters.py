@@ -143,7 +143,6 @@ BY_HAND = frozenset(
         "tune.run(chdir_to_trial_dir=)",
         "TuneConfig(chdir_to_trial_dir=)",
         # Objects that all trials share.
-        "tune.Resources",
         "utils.get_pinned_object",
         "utils.pin_in_object_store",
     }

@@ -1,22 +1,14 @@
-"""Stands for ``ray.air.session``."""
+"""Stands for ``ray.air.session``: the old names of a trial's functions, and what refuses."""
 
 from __future__ import annotations
 
-from localtune import get_checkpoint as get_checkpoint
+from typing import Any
+
 from localtune.compat.faces import names_of
-from localtune.compat.train_context import TrainContext
-from localtune.compat.train_context import report as report
+from localtune.old_names.imports import is_old_name, old_name
 
-_context = TrainContext()
-get_experiment_name = _context.get_experiment_name
-get_local_rank = _context.get_local_rank
-get_local_world_size = _context.get_local_world_size
-get_node_rank = _context.get_node_rank
-get_trial_dir = _context.get_trial_dir
-get_trial_id = _context.get_trial_id
-get_trial_name = _context.get_trial_name
-get_trial_resources = _context.get_trial_resources
-get_world_rank = _context.get_world_rank
-get_world_size = _context.get_world_size
+_others = names_of("ray.air.session")
 
-__getattr__ = names_of("ray.air.session")
+
+def __getattr__(name: str) -> Any:
+    return old_name("session", name, __name__) if is_old_name("session", name) else _others(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import localtune
@@ -15,6 +16,10 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(localtune, name)
     except AttributeError:
+        pass
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
 
 

@@ -1,0 +1,183 @@
+"""Old names in the code of a trainable, found before the run starts.
+
+The text of the trainable is read, and that of the functions and classes beside it which it names.
+What their names mean is looked up in the live modules.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import os
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from localtune.old_names.row import REMEDY
+from localtune.old_names.scan import find_old_uses
+from localtune.old_names.shapes import SAVED_PATH, returned_path
+from localtune.old_names.table import OLD_NAMES, ROWS
+from localtune.old_names.use import is_accepted
+
+# Code that uses none of these names is not parsed.
+_TELLTALES = {
+    "report",
+    "localtune",
+    "ray",
+    "fspath",
+    "join",
+    *(row.member.partition(".")[0] for row in ROWS if row.member),
+}
+_MOST_FUNCTIONS = 100
+_OWN = "localtune"
+
+
+def refusal_of(trainable: Any) -> str | None:
+    """Returns why a trainable cannot run: each use of an old name in it, and what to write.
+
+    Args:
+        trainable: A function or class, also with bound arguments or resources.
+
+    Returns:
+        The text; None if there is no such use, its text cannot be read, or old names are
+        translated.
+    """
+    if is_accepted():
+        return None
+    found: dict[str, list[str]] = {}
+    for function in _functions_of(trainable):
+        for name, line in _uses_in(function):
+            found.setdefault(name, []).append(
+                f'File "{function.__code__.co_filename}", line {line}'
+            )
+    if not found:
+        return None
+    texts = [
+        "\n".join([*dict.fromkeys(places), f"    {OLD_NAMES[name].advice()}"])
+        for name, places in found.items()
+    ]
+    return "\n".join(["The trainable uses old forms of Ray Tune:", *texts, REMEDY])
+
+
+def _functions_of(trainable: Any) -> Iterator[FunctionType]:
+    """Yields the functions of a trainable and of what it names beside it."""
+    seen: set[Any] = set()
+    waiting = [trainable]
+    home: _Home | None = None
+    while waiting and len(seen) < _MOST_FUNCTIONS:
+        each = _unwrapped(waiting.pop())
+        if isinstance(each, type):
+            if each not in seen:
+                seen.add(each)
+                waiting += _methods_of(each)
+        elif isinstance(each, FunctionType) and each.__code__ not in seen:
+            seen.add(each.__code__)
+            home = home or _Home.of(each)
+            if home.has(each):
+                yield each
+                waiting += _named_in(each)
+
+
+def _unwrapped(trainable: Any) -> Any:
+    while not isinstance(trainable, (FunctionType, type)):
+        if isinstance(trainable, functools.partial):
+            trainable = trainable.func
+        elif isinstance(trainable, MethodType):
+            trainable = trainable.__func__
+        else:
+            trainable = getattr(trainable, "__wrapped__", getattr(trainable, "_function", None))
+            if trainable is None:
+                return None
+    return inspect.unwrap(trainable) if isinstance(trainable, FunctionType) else trainable
+
+
+def _methods_of(cls: type) -> list[Any]:
+    methods = []
+    for each in cls.__mro__:
+        if each.__module__.partition(".")[0] != _OWN and each is not object:
+            methods += [getattr(value, "__func__", value) for value in vars(each).values()]
+    return [each for each in methods if callable(each)]
+
+
+@dataclass(frozen=True)
+class _Home:
+    """Where a trainable is defined.
+
+    Attributes:
+        package: The first part of its module's name.
+        directory: Directory of its file.
+    """
+
+    package: str
+    directory: str
+
+    @classmethod
+    def of(cls, function: FunctionType) -> _Home:
+        return cls(_package_of(function), os.path.dirname(function.__code__.co_filename))
+
+    def has(self, function: FunctionType) -> bool:
+        """Tells whether a function belongs to the same program."""
+        directory = os.path.dirname(function.__code__.co_filename)
+        return _package_of(function) != _OWN and (
+            _package_of(function) == self.package or directory == self.directory
+        )
+
+
+def _package_of(function: FunctionType) -> str:
+    return (function.__module__ or "").partition(".")[0]
+
+
+def _named_in(function: FunctionType) -> list[Any]:
+    """Returns the functions and classes that a function names."""
+    found = [_value_of(name, function) for name in _names_in(function.__code__)]
+    return [each for each in found if isinstance(each, (FunctionType, type))]
+
+
+def _names_in(code: CodeType) -> set[str]:
+    names = {*code.co_names, *code.co_freevars}
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            names |= _names_in(each)
+    return names
+
+
+def _value_of(name: str, function: FunctionType) -> Any:
+    if name in function.__code__.co_freevars and function.__closure__:
+        cell = function.__closure__[function.__code__.co_freevars.index(name)]
+        try:
+            return cell.cell_contents
+        except ValueError:
+            return None
+    return function.__globals__.get(name)
+
+
+def _uses_in(function: FunctionType) -> list[tuple[str, int]]:
+    """Returns (old name, line) of each use in a function; none if its text cannot be read."""
+    code = function.__code__
+    if not _names_in(code) & _TELLTALES:
+        return []
+    try:
+        lines, first = inspect.getsourcelines(code)
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+    except (OSError, SyntaxError, TypeError, ValueError, IndexError):
+        return []
+    uses = find_old_uses(tree, lambda name: _dotted(_value_of(name, function)))
+    found = [(use.name, use.line) for use in uses]
+    if function.__name__ in ("save_checkpoint", "_save") and "." in function.__qualname__:
+        method = tree.body[0]
+        returned = returned_path(method) if isinstance(method, ast.FunctionDef) else None
+        if returned is not None:
+            found.append((SAVED_PATH, getattr(returned, "lineno", 1)))
+    return [(name, first + line - 1) for name, line in found]
+
+
+def _dotted(value: Any) -> str | None:
+    """Returns the dotted name of a module, or of a function or class of localtune."""
+    if isinstance(value, ModuleType):
+        return value.__name__
+    if isinstance(value, (FunctionType, type)) and (value.__module__ or "").startswith(_OWN):
+        return f"{value.__module__}.{value.__qualname__}"
+    return None

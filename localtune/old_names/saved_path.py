@@ -1,0 +1,26 @@
+"""Checkpoints whose ``save_checkpoint`` returned a path in them."""
+
+from __future__ import annotations
+
+import os
+
+from localtune.old_names.shapes import SAVED_PATH as SAVED_PATH
+
+# A file in the checkpoint: the path that save_checkpoint() returned, relative to the directory.
+RETURNED_PATH_FILE = ".returned_path"
+
+
+def returned_path_of(directory: str) -> str:
+    """Returns the path that ``load_checkpoint`` gets: the one that ``save_checkpoint`` returned.
+
+    Args:
+        directory: Directory of the checkpoint.
+
+    Returns:
+        The directory itself, unless an experiment of ``localtune.compat`` wrote the checkpoint.
+    """
+    try:
+        with open(os.path.join(directory, RETURNED_PATH_FILE), encoding="utf-8") as file:
+            return os.path.join(directory, file.read())
+    except FileNotFoundError:
+        return directory

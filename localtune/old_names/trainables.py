@@ -1,0 +1,99 @@
+"""Trainables of an old shape: what functions take, and what classes define."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Collection
+from typing import Any
+
+from localtune.old_names import use as old
+from localtune.old_names.rows.trainables import TODAY
+from localtune.old_names.shapes import WITH_DIRECTORY, WITH_REPORTER
+
+
+def today_function(function: Callable[..., Any], bound: Collection[str] = ()) -> Callable[..., Any]:
+    """Returns a function trainable that takes a config alone, for one of an old shape.
+
+    The translation of both shapes is a function of ``(function, argument)``.
+
+    Args:
+        function: Any function trainable; one of today's shape is returned as it is.
+        bound: Names of arguments that will get values.
+
+    Raises:
+        OldNameError: for an old shape, without ``localtune.compat``.
+    """
+    for name, find in ((WITH_REPORTER, _reporter_of), (WITH_DIRECTORY, _directory_of)):
+        argument = find(function, bound)
+        if argument is not None:
+            function = old.translated(name, function, argument)
+    return function
+
+
+def adapt_class(cls: type, base: type) -> None:
+    """Gives a class with ``_train`` and without ``step`` today's methods, or refuses it.
+
+    The translation of a method is a function of ``(class, old method, method of today)``.
+
+    Args:
+        cls: A class that is being defined.
+        base: ``Trainable``.
+
+    Raises:
+        OldNameError: for such a class, without ``localtune.compat``.
+    """
+    members = vars(cls)
+    is_old = any("_train" in vars(each) for each in cls.__mro__)
+    if not is_old or any(_has_own_step(each) for each in cls.__mro__ if each is not base):
+        return
+    found = {
+        f"Trainable.{name}": (name, today)
+        for name, today in TODAY.items()
+        if name in members and today not in members
+    }
+    if found and not old.is_accepted():
+        old.refuse(found)
+    for row, (name, today) in found.items():
+        old.translated(row, cls, name, today)
+
+
+def _has_own_step(cls: type) -> bool:
+    step = vars(cls).get("step")
+    return step is not None and step is not vars(cls).get("_train")
+
+
+def _reporter_of(function: Callable[..., Any], bound: Collection[str]) -> str | None:
+    parameters = _free_parameters(function, bound)
+    for each in parameters[1:]:
+        if each.name == "reporter":
+            return each.name
+    required = [each for each in parameters if each.default is each.empty]
+    if len(required) == 2 and "report" in required[1].name:
+        return required[1].name
+    return None
+
+
+def _directory_of(function: Callable[..., Any], bound: Collection[str]) -> str | None:
+    for each in _free_parameters(function, bound)[1:]:
+        # A path as default is an argument of the user's own.
+        if each.name == "checkpoint_dir" and (each.default is each.empty or not each.default):
+            return each.name
+    return None
+
+
+def _free_parameters(
+    function: Callable[..., Any], bound: Collection[str]
+) -> list[inspect.Parameter]:
+    """Returns the parameters of a function that can be given by name and have no value yet."""
+    values = set(bound)
+    inner: Any = function
+    while isinstance(inner, functools.partial):
+        values |= inner.keywords.keys()
+        inner = inner.func
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []  # A function written in C may have no signature.
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [each for each in parameters if each.kind in kinds and each.name not in values]
