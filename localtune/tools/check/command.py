@@ -17,7 +17,7 @@ def add_parser(subparsers: Any) -> None:
         subparsers,
         "check",
         "find mistakes in a trainable before a sweep",
-        "TARGET [options]",
+        "TARGET | --command PROGRAM [options]",
         [
             "localtune check train.py:train --param 'lr=uniform(0,1)' --metric loss",
             "localtune check sweep.toml",
@@ -46,10 +46,10 @@ def run(args: argparse.Namespace) -> int:
     from localtune.tools.check import check_trainable
     from localtune.tools.check.check import DEFAULT_TIMEOUT_S
     from localtune.tools.commands.json_text import show_json
-    from localtune.tools.commands.sweep import sweep_of, trainable_of
+    from localtune.tools.commands.sweep import sweep_of, trainable_in
 
     sweep = sweep_of(args)
-    trainable = trainable_of(args.target, None)
+    trainable = trainable_in(sweep, sweep.resources)
     try:
         report = check_trainable(
             trainable,

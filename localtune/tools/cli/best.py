@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from localtune.tools.commands.checks import one_of
 from localtune.tools.commands.exit_codes import FAILED, OK
 from localtune.tools.commands.options import (
     add_command,
@@ -15,7 +16,6 @@ from localtune.tools.commands.options import (
     add_trust,
     checked,
 )
-from localtune.tools.commands.settings import one_of
 from localtune.utils.messages import say, show
 
 # The values of localtune.trial.metric_analysis.SCOPES; that module is not needed for help.

@@ -8,9 +8,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from localtune.tools.commands.checks import duration
 from localtune.tools.commands.exit_codes import FAILED, OK
 from localtune.tools.commands.options import add_command, add_json, checked
-from localtune.tools.commands.settings import duration
 from localtune.utils.messages import say, show
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from localtune.tools.commands.checks import one_of
 from localtune.tools.commands.exit_codes import OK
 from localtune.tools.commands.options import add_command, checked
-from localtune.tools.commands.settings import one_of
 from localtune.utils.messages import show_lines
 
 _BASH = """\

@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import Any
 
+from localtune.tools.commands.checks import one_of
 from localtune.tools.commands.exit_codes import OK
 from localtune.tools.commands.options import (
     add_command,
@@ -16,7 +17,7 @@ from localtune.tools.commands.options import (
     checked,
     output_path,
 )
-from localtune.tools.commands.settings import CHECKS, one_of
+from localtune.tools.commands.settings import CHECKS
 from localtune.utils.messages import say
 
 _FORMATS = ("csv", "json", "parquet", "optuna")

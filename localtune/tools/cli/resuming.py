@@ -64,7 +64,7 @@ def go_on(
         if target is None:
             raise UsageError(
                 f"{args.experiment!r} does not say what 'localtune run' started it with. Name it: "
-                f"localtune {args.command} {args.experiment} train.py:train"
+                f"localtune {args.subcommand} {args.experiment} train.py:train"
             )
         trainable = trainable_of(target, args.resources)
         try:

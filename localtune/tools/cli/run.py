@@ -16,15 +16,16 @@ def add_parser(subparsers: Any) -> None:
         subparsers,
         "run",
         "run a sweep",
-        "TARGET [options]",
+        "TARGET | --command PROGRAM [options]",
         [
             "localtune run train.py:train --param 'lr=loguniform(1e-4,1e-1)' --samples 20",
-            "localtune run sweep.toml --smoke",
+            "localtune run --command 'python train.py --lr {lr}' --param 'lr=uniform(0,1)'",
         ],
     )
     add_target(parser)
-    _add(parser, "samples", "N", "number of samples of the space; -1: no limit")
-    # Two options in one row of the help: it must fit the screen.
+    # Several options in one row of the help: it must fit the screen.
+    _add(parser, "samples", "N, --seed N, --smoke", "of the space, -1: no end; seed; short try")
+    _add(parser, "seed", "N")
     _add(parser, "metric", "NAME, --mode min|max", "the metric to optimise")
     _add(parser, "mode", "min|max")
     _add(parser, "scheduler", "NAME, --search NAME", "such as 'asha(max_t=9)', optuna")
@@ -38,7 +39,11 @@ def add_parser(subparsers: Any) -> None:
         type=checked(CHECKS["stop"]),
         help="ends a trial: training_iteration=9",
     )
+    _add(parser, "time_budget", "TIME", "of the run, 2h; --trial-timeout: of a trial")
+    _add(parser, "trial_timeout", "TIME")
     _add(parser, "resources", "cpu=N,gpu=N", "resources of each trial; default: cpu=1")
+    _add(parser, "max_concurrent", "N", "trials at once; --max-failures N: retries")
+    _add(parser, "max_failures", "N")
     _add(parser, "storage", "DIR, --name NAME", "default: ~/localtune_results, and the time")
     _add(parser, "name", "NAME")
     taken = parser.add_mutually_exclusive_group()
@@ -56,21 +61,10 @@ def add_parser(subparsers: Any) -> None:
         const="resume",
         help=argparse.SUPPRESS,
     )
-    _add(parser, "seed", "N, --max-concurrent N", "random seed; limit of trials at once")
-    _add(parser, "max_concurrent", "N")
-    _add(parser, "max_failures", "N", "retries of each trial; -1: no limit")
-    _add(parser, "time_budget", "TIME", "limit of the run: seconds, 30m, 2h, 1d")
-    parser.add_argument(
-        "--log-to-file",
-        action="store_true",
-        default=None,
-        help="keep output of trials, for 'localtune tail'",
-    )
-    _add(parser, "verbose", "0-3, --json", "amount of output (1); JSON, for programs")
+    _add(parser, "verbose", "0-3, --log-to-file", "what is printed, and kept; --json: in JSON")
     parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--smoke", action="store_true", help="2 trials of 1 iteration, keep no files"
-    )
+    for option in ("--log-to-file", "--smoke"):
+        parser.add_argument(option, action="store_true", default=None, help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -65,13 +65,17 @@ def run(args: argparse.Namespace) -> int:
 
 def trial_record(trial: Trial) -> dict[str, Any]:
     """Returns a trial as JSON shows it."""
+    from localtune.tools.commands.program_record import program_of
+
     error = trial.get_error()
     latest = trial.checkpoint
+    program = program_of(trial)
     return {
         "trial_id": trial.trial_id,
         "name": str(trial),
         "status": trial.status.value,
         "path": trial.path if trial.dirname else None,
+        "command": program.line if program is not None else None,
         "config": trial.config,
         "result": trial.last_result,
         "results": trial.result_count,
@@ -126,6 +130,7 @@ def _print_trials(saved: SavedExperiment) -> None:
 def print_trial(trial: Trial) -> None:
     """Prints the record of a trial."""
     from localtune.result import CONFIG_PREFIX
+    from localtune.tools.commands.program_record import program_of
     from localtune.utils.dicts import flatten_dict
     from localtune.utils.text import count, format_duration
 
@@ -133,6 +138,9 @@ def print_trial(trial: Trial) -> None:
     show(f"status       {trial.status.value}")
     show(f"directory    {trial.path if trial.dirname else '(none yet)'}")
     show(f"results      {trial.result_count}, in {format_duration(trial.run_time_s)}")
+    program = program_of(trial)
+    if program is not None:
+        show(f"command      {program.line}")
     if trial.checkpoint is not None:
         show(f"checkpoint   {trial.checkpoint.path}")
     _print_dict("config", flatten_dict(trial.config))

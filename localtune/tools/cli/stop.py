@@ -13,9 +13,9 @@ import signal
 import time
 from typing import Any
 
+from localtune.tools.commands.checks import duration
 from localtune.tools.commands.exit_codes import FAILED, OK
 from localtune.tools.commands.options import add_command, add_experiment, add_trust, checked
-from localtune.tools.commands.settings import duration
 from localtune.utils.messages import say
 
 _POLL_S = 0.05

@@ -10,6 +10,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from localtune.tools.commands.checks import positive
 from localtune.tools.commands.exit_codes import OK
 from localtune.tools.commands.options import (
     add_command,
@@ -18,7 +19,6 @@ from localtune.tools.commands.options import (
     add_trust,
     checked,
 )
-from localtune.tools.commands.settings import positive
 from localtune.utils.files import no_link
 from localtune.utils.messages import say, show, show_lines
 

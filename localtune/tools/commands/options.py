@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from localtune.error import UsageError
-from localtune.tools.commands.settings import CHECKS, parameter, positive
+from localtune.tools.commands.checks import positive
+from localtune.tools.commands.settings import CHECKS, parameter
 from localtune.utils.text import near_miss, printable_lines
 
 # Stands for the name of a command.
@@ -118,10 +119,11 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
-    """Adds ``TARGET`` and ``--param``: a trainable, or a sweep file, and its search space."""
+    """Adds ``TARGET``, the options of a program in its place, and ``--param``."""
     parser.add_argument(
-        "target", metavar="TARGET", help="module:function, file.py:function, .toml, .yaml"
+        "target", metavar="TARGET", nargs="?", help="file.py:function, module:function, or .toml"
     )
+    _add_program(parser)
     parser.add_argument(
         "--param",
         dest="params",
@@ -131,6 +133,26 @@ def add_target(parser: argparse.ArgumentParser) -> None:
         type=checked(parameter),
         help="a value, or a domain such as uniform(0,1)",
     )
+
+
+def _add_program(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--command`` and what goes with it, in few rows of the help."""
+
+    def add(setting: str, metavar: str | None = None, text: str = argparse.SUPPRESS) -> None:
+        option = "--" + setting.replace("_", "-")
+        if metavar is None:
+            parser.add_argument(option, action="store_true", default=None, help=text)
+        else:
+            parser.add_argument(option, metavar=metavar, type=checked(CHECKS[setting]), help=text)
+
+    add("command", "'PROGRAM --lr={lr}'", "a program in place of TARGET; goes with:")
+    add("results", "HOW, --pattern REGEX", "any, stdout, file, final, report; any text")
+    add("pattern", "REGEX")
+    add("params_by", "HOW, --shell", "args, env, file; --cwd DIR: where it works")
+    add("shell")
+    add("cwd", "DIR")
+    add("lockstep", text="it waits; --grace TIME: time to end in")
+    add("grace", "TIME")
 
 
 def add_goal(parser: argparse.ArgumentParser) -> None:

@@ -95,7 +95,7 @@ def make_parser(commands: Iterable[str]) -> argparse.ArgumentParser:
         "--version", action="version", version=__version__, help="print the version"
     )
     subparsers = parser.add_subparsers(
-        dest="command", metavar=COMMAND, prog="localtune", required=True, parser_class=Parser
+        dest="subcommand", metavar=COMMAND, prog="localtune", required=True, parser_class=Parser
     )
     for each in commands:
         module_of(each).add_parser(subparsers)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -12,6 +11,14 @@ from localtune.config.failure import FailureConfig
 from localtune.config.run import RunConfig
 from localtune.config.tune import TuneConfig
 from localtune.error import UsageError
+from localtune.tools.commands.checks import (
+    duration,
+    flag,
+    one_of,
+    positive,
+    text,
+    whole_number,
+)
 from localtune.tools.commands.expressions import (
     key_and_value,
     named_call,
@@ -19,10 +26,7 @@ from localtune.tools.commands.expressions import (
     value_of,
     with_calls,
 )
-from localtune.utils.text import did_you_mean
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)$")
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+from localtune.tools.commands.program import PROGRAM_CHECKS
 
 
 def _of(config: type, argument: str, default: Any = None) -> Any:
@@ -35,8 +39,9 @@ class Sweep:
     """A sweep: what to run and how.
 
     Attributes:
-        trainable: ``module:trainable`` or ``file.py:trainable``.
-        directory: Absolute directory in which ``trainable`` is looked for.
+        trainable: ``module:trainable`` or ``file.py:trainable``; empty for a program.
+        program: {setting: value} of a program, empty for a trainable.
+        directory: Absolute directory in which ``trainable``, or the program, is looked for.
         param_space: Search space, nested.
         metric: Metric to optimise, None for none.
         mode: ``"min"``, ``"max"`` or None.
@@ -51,12 +56,14 @@ class Sweep:
         max_concurrent: How many trials run at once; None is what resources allow.
         max_failures: How often a trial is retried; -1 is without end.
         time_budget: Seconds; None is no budget.
+        trial_timeout: Seconds after which a trial has failed; None is no limit.
         log_to_file: Whether each trial's output goes to files.
         verbose: How much is shown, from 0 to 3.
         if_exists: What to do if the name is taken: ``"add"``, ``"error"`` or ``"resume"``.
     """
 
     trainable: str = ""
+    program: dict[str, Any] = field(default_factory=dict)
     directory: str = field(default_factory=os.getcwd)
     param_space: dict[str, Any] = field(default_factory=dict)
     metric: str | None = _of(TuneConfig, "metric")
@@ -72,9 +79,22 @@ class Sweep:
     max_concurrent: int | None = _of(TuneConfig, "max_concurrent_trials")
     max_failures: int = _of(FailureConfig, "max_failures", 0)
     time_budget: float | None = _of(TuneConfig, "time_budget_s")
+    trial_timeout: float | None = _of(FailureConfig, "trial_timeout_s")
     log_to_file: bool = _of(RunConfig, "log_to_file", False)
     verbose: int = _of(RunConfig, "verbose", 1)
     if_exists: str = _of(RunConfig, "if_exists", "error")
+
+    def put(self, setting: str, value: Any) -> None:
+        """Sets a setting; those of a program stay together.
+
+        Args:
+            setting: Key of :data:`CHECKS`.
+            value: Its value, checked.
+        """
+        if setting in PROGRAM_CHECKS:
+            self.program[setting] = value
+        else:
+            setattr(self, setting, value)
 
     def arguments_of(self, config: type) -> dict[str, Any]:
         """Returns {argument: value} of a config, as far as a setting is its argument unchanged."""
@@ -85,35 +105,11 @@ class Sweep:
         }
 
 
-def text(value: Any) -> str:
-    """Checks for a text that is not empty."""
-    if not isinstance(value, str) or not value.strip():
-        raise UsageError(f"must be a text, but got {value!r}.")
-    return value
-
-
-def whole_number(value: Any) -> int:
-    """Checks for a whole number, or the text of one."""
-    if isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d+\s*", value):
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise UsageError(f"must be a whole number, but got {value!r}.")
-    return value
-
-
 def samples(value: Any) -> int:
     """Checks how many times the search space is sampled."""
     number = whole_number(value)
     if number < 1 and number != -1:
         raise UsageError(f"must be at least 1, or -1 (no end), but got {number}.")
-    return number
-
-
-def positive(value: Any) -> int:
-    """Checks for a whole number of at least 1."""
-    number = whole_number(value)
-    if number < 1:
-        raise UsageError(f"must be at least 1, but got {number}.")
     return number
 
 
@@ -131,38 +127,6 @@ def verbosity(value: Any) -> int:
     if not 0 <= number <= 3:
         raise UsageError(f"must be 0, 1, 2 or 3, but got {number}.")
     return number
-
-
-def one_of(*known: str) -> Callable[[Any], str]:
-    """Makes a check for one of some words; its error suggests the nearest word."""
-
-    def check(value: Any) -> str:
-        if value in known:
-            return str(value)
-        hint = did_you_mean(value, known)
-        raise UsageError(f"must be one of {', '.join(known)}, but got {value!r}.{hint}")
-
-    return check
-
-
-def duration(value: Any) -> float:
-    """Reads seconds: a number, or a text such as ``90``, ``30m``, ``2h``, ``1d``.
-
-    Example:
-        >>> duration("1.5h"), duration(90)
-        (5400.0, 90.0)
-    """
-    match = _DURATION.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
-    if match is None or not float(match[1]) > 0:
-        raise UsageError(f"must be seconds, or a duration such as 30m, 2h, 1d, but got {value!r}.")
-    return float(match[1]) * _SECONDS[match[2]]
-
-
-def flag(value: Any) -> bool:
-    """Checks for true or false."""
-    if not isinstance(value, bool):
-        raise UsageError(f"must be true or false, but got {value!r}.")
-    return value
 
 
 def bounds(value: Any) -> dict[str, float]:
@@ -256,6 +220,7 @@ def put(space: dict[str, Any], path: list[str], value: Any) -> None:
 # {setting: its check}: the keys of a sweep file, and options of `localtune run`.
 CHECKS: dict[str, Callable[[Any], Any]] = {
     "trainable": text,
+    **PROGRAM_CHECKS,
     "param_space": param_space,
     "metric": text,
     "mode": one_of("min", "max"),
@@ -270,6 +235,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "max_concurrent": positive,
     "max_failures": retries,
     "time_budget": duration,
+    "trial_timeout": duration,
     "log_to_file": flag,
     "verbose": verbosity,
 }

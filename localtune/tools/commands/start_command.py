@@ -6,36 +6,42 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from localtune.error import UsageError
 from localtune.result import COMMAND_FILE
+from localtune.tools.commands.program import PROGRAM_CHECKS
 
 
 @dataclass(frozen=True)
-class Command:
+class StartCommand:
     """The parts of a command line ``localtune run`` that resuming needs.
 
     Attributes:
-        target: ``module:trainable`` or ``file.py:trainable``.
-        directory: Where the target was looked for.
+        target: ``module:trainable`` or ``file.py:trainable``; empty for a program.
+        directory: Where the target, or the program, was looked for.
         resources: {name: amount} of each trial, empty for the default.
+        program: {setting: value} of a program, empty for a target.
     """
 
     target: str
     directory: str
     resources: Mapping[str, float] = field(default_factory=dict)
+    program: Mapping[str, Any] = field(default_factory=dict)
 
 
-def command_file(command: Command) -> bytes:
+def command_file(command: StartCommand) -> bytes:
     """Returns the content of the file that keeps a command."""
     record = {
         "target": command.target,
         "directory": os.path.abspath(command.directory),
         "resources": dict(command.resources),
+        "program": dict(command.program),
     }
     return json.dumps(record).encode()
 
 
-def command_of(files: Mapping[str, bytes]) -> Command | None:
+def command_of(files: Mapping[str, bytes]) -> StartCommand | None:
     """Returns the command that started a run, None if that is not known.
 
     Args:
@@ -45,8 +51,13 @@ def command_of(files: Mapping[str, bytes]) -> Command | None:
         record = json.loads(files[COMMAND_FILE])
         target, directory = record["target"], record["directory"]
         resources = {str(name): float(amount) for name, amount in record["resources"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+        # Earlier versions had no programs.
+        settings = record.get("program", {}).items()
+        program = {name: PROGRAM_CHECKS[name](value) for name, value in settings}
+    except (ValueError, KeyError, TypeError, AttributeError, UsageError):
         return None
-    if not isinstance(target, str) or not isinstance(directory, str) or ":" not in target:
+    if not isinstance(target, str) or not isinstance(directory, str):
         return None
-    return Command(target, directory, resources)
+    if ":" not in target and "command" not in program:
+        return None
+    return StartCommand(target, directory, resources, program)

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExperimentExistsError, UsageError
 from localtune.result import COMMAND_FILE
+from localtune.tools.commands.program import make_command
 from localtune.tools.commands.settings import CHECKS, Sweep, made_by_name, put
-from localtune.tools.commands.start_command import Command, command_file
+from localtune.tools.commands.start_command import StartCommand, command_file
 from localtune.tools.commands.sweep_file import SUFFIXES, read_sweep_file
 from localtune.tools.commands.target import load_trainable
 from localtune.utils.remote_store import is_uri, local_path
@@ -26,19 +27,25 @@ if TYPE_CHECKING:
     from localtune.tuner import Tuner
 
 _SMOKE_TRIALS = 2
+_ONE = "A trial is a trainable of Python or, with a command, a run of a program: leave out one."
 
 
 def sweep_of(args: argparse.Namespace) -> Sweep:
     """Makes the sweep of the arguments of ``localtune run``.
 
     Raises:
-        UsageError: for a sweep file that cannot be used.
+        UsageError: for a sweep file that cannot be used, or for no trainable or two.
     """
-    sweep = _from_target(args.target)
+    sweep = _from_target(args.target) if args.target is not None else Sweep()
     for name in CHECKS:
         value = getattr(args, name, None)
         if value is not None and name != "trainable":
-            setattr(sweep, name, value)
+            sweep.put(name, value)
+    if args.command is not None:
+        sweep.directory = os.getcwd()
+    if args.cwd is not None:
+        sweep.program["cwd"] = os.path.abspath(os.path.expanduser(args.cwd))
+    _check_trainable(sweep, args.target)
     sweep.if_exists = getattr(args, "if_exists", None) or sweep.if_exists
     if args.storage is not None:
         sweep.storage = _place(args.storage, os.getcwd())
@@ -51,7 +58,7 @@ def sweep_of(args: argparse.Namespace) -> Sweep:
     return sweep
 
 
-def trainable_of(target: str | Command, resources: dict[str, float] | None) -> Any:
+def trainable_of(target: str | StartCommand, resources: dict[str, float] | None) -> Any:
     """Imports the trainable of a target.
 
     Args:
@@ -62,12 +69,13 @@ def trainable_of(target: str | Command, resources: dict[str, float] | None) -> A
     Raises:
         UsageError: if there is none.
     """
-    if isinstance(target, Command):
-        sweep = Sweep(trainable=target.target, directory=target.directory)
+    if isinstance(target, StartCommand):
+        sweep = Sweep(target.target, dict(target.program), target.directory)
         sweep.resources = dict(target.resources)
     else:
         sweep = _from_target(target)
-    return _trainable(sweep, sweep.resources if resources is None else resources)
+        _check_trainable(sweep, target)
+    return trainable_in(sweep, sweep.resources if resources is None else resources)
 
 
 def make_tuner(sweep: Sweep) -> Tuner:
@@ -85,9 +93,9 @@ def make_tuner(sweep: Sweep) -> Tuner:
         create_searcher,
     )
 
-    trainable = _trainable(sweep, sweep.resources)
+    trainable = trainable_in(sweep, sweep.resources)
     # So that a report can say how to run it again, and it can go on.
-    command = Command(sweep.trainable, sweep.directory, sweep.resources)
+    command = StartCommand(sweep.trainable, sweep.directory, sweep.resources, sweep.program)
     try:
         return Tuner(
             trainable,
@@ -137,14 +145,39 @@ def _from_target(target: str) -> Sweep:
     sweep = Sweep(directory=file.directory)
     for key, value in file.values.items():
         try:
-            setattr(sweep, key, CHECKS[key](value))
+            sweep.put(key, CHECKS[key](value))
         except UsageError as error:
             raise file.problem(_culprit(key, value), str(error)) from None
-    if not sweep.trainable:
-        raise UsageError(f"{file.path} must name its trainable: trainable = 'train.py:train'.")
+    if sweep.trainable and sweep.program:
+        raise file.problem(next(iter(sweep.program)), f"the file has a trainable, too. {_ONE}")
+    if "command" in sweep.program:
+        try:
+            make_command(sweep.program, sweep.directory)
+        except UsageError as error:
+            raise file.problem("command", str(error)) from None
     if sweep.storage is not None:
         sweep.storage = _place(sweep.storage, file.directory)
     return sweep
+
+
+def _check_trainable(sweep: Sweep, target: str | None) -> None:
+    """Checks that there is one trainable: a target, or a program."""
+    given = next(iter(sweep.program), None)
+    if sweep.trainable and given is not None:
+        option = "--" + given.replace("_", "-")
+        raise UsageError(f"{option} is given, but {target!r} is a trainable already. {_ONE}")
+    if given is not None and "command" not in sweep.program:
+        raise UsageError(f"--{given.replace('_', '-')} is about a program: add --command.")
+    if not sweep.trainable and given is None:
+        if target is not None:
+            raise UsageError(
+                f"{target} must name its trainable, trainable = 'train.py:train', or the program "
+                "that is run, command = 'python train.py --lr {lr}'."
+            )
+        raise UsageError(
+            "there is no target. Name a trainable, such as train.py:train, a sweep file, or a "
+            "program: --command 'python train.py --lr {lr}'."
+        )
 
 
 def _culprit(key: str, value: Any) -> str:
@@ -173,8 +206,20 @@ def _place(path: str, directory: str) -> str:
     return path if is_uri(path) else os.path.join(directory, local_path(path))
 
 
-def _trainable(sweep: Sweep, resources: dict[str, float]) -> Any:
-    trainable = load_trainable(sweep.trainable, sweep.directory)
+def trainable_in(sweep: Sweep, resources: dict[str, float]) -> Any:
+    """Imports the trainable of a sweep, or makes its program one.
+
+    Args:
+        sweep: The sweep.
+        resources: {name: amount} of each trial.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    if sweep.program:
+        trainable = make_command(sweep.program, sweep.directory)
+    else:
+        trainable = load_trainable(sweep.trainable, sweep.directory)
     if not resources:
         return trainable
     from localtune import with_resources

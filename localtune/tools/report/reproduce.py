@@ -7,13 +7,16 @@ import math
 import os
 import pprint
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import UsageError
 from localtune.result import REPEAT_SEED_VARIABLE, TRAINING_ITERATION
+from localtune.tools.commands.program import FILE_ONLY, arguments_of
+from localtune.tools.commands.program_record import ProgramRecord, program_of
 from localtune.tools.commands.settings import parameter, put
-from localtune.tools.commands.start_command import Command
+from localtune.tools.commands.start_command import StartCommand
 from localtune.tools.report.params import flat_config
 from localtune.trial.experiment_tag import original_tag
 
@@ -31,16 +34,18 @@ class Recipe:
     Attributes:
         python: A script.
         command: A command line, None if there is none.
+        program: What the trial's program was started with, None without a program.
         notes: Remarks for the reader.
     """
 
     python: str
     command: str | None
+    program: ProgramRecord | None
     notes: list[str]
 
 
 def recipe_of(
-    trial: Trial, command: Command | None, metric: str | None, mode: str | None
+    trial: Trial, command: StartCommand | None, metric: str | None, mode: str | None
 ) -> Recipe:
     """Makes the recipe for running a trial again.
 
@@ -68,31 +73,40 @@ def recipe_of(
             "began anew if there was none. The seed is that of the last try."
         )
     line = None
+    program = program_of(trial)
+    if program is not None:
+        notes.append(
+            "With its variables, the program works on the files of this trial. 'localtune run' and "
+            "the script below make a new trial."
+        )
     if command is None:
         notes.append("Import the trainable from where you have it.")
     elif not left_out:
         line = _command_line(trial, command, metric, mode)
-    return Recipe(_script(trial, config, command, metric, mode), line, notes)
+    return Recipe(_script(trial, config, command, metric, mode), line, program, notes)
 
 
 def _script(
     trial: Trial,
     config: dict[Any, Any],
-    command: Command | None,
+    command: StartCommand | None,
     metric: str | None,
     mode: str | None,
 ) -> str:
-    module, name = _place_of(trial, command)
-    trainable = name
+    if command is not None and command.program:
+        imports, trainable = [], _program_code(command)
+    else:
+        module, trainable = _place_of(trial, command)
+        imports = [f"from {module} import {trainable.partition('.')[0]}"]
     resources = _resources(trial)
     if resources != _DEFAULT_RESOURCES:
-        trainable = f"tune.with_resources({name}, {resources!r})"
+        trainable = f"tune.with_resources({trainable}, {resources!r})"
     goal = [f"metric={metric!r}, mode={mode!r}"] if metric and mode else []
     lines = [
         "import os",
         "",
         "import localtune as tune",
-        f"from {module} import {name.partition('.')[0]}",
+        *imports,
         "",
         "# The trial's seed: that of Python's and NumPy's generators, and of get_trial_seed().",
         f'os.environ["{REPEAT_SEED_VARIABLE}"] = "{trial.try_seed}"',
@@ -113,9 +127,12 @@ def _script(
 
 
 def _command_line(
-    trial: Trial, command: Command, metric: str | None, mode: str | None
+    trial: Trial, command: StartCommand, metric: str | None, mode: str | None
 ) -> str | None:
-    words = ["localtune", "run", command.target]
+    target = _program_words(command.program) if command.program else [command.target]
+    if target is None:
+        return None
+    words = ["localtune", "run", *target]
     understood: dict[str, Any] = {}
     for key, value in flat_config(trial.config).items():
         text = f"{key}={_as_code(value)}"
@@ -142,7 +159,30 @@ def _command_line(
     return "\n".join(lines) + "\n"
 
 
-def _place_of(trial: Trial, command: Command | None) -> tuple[str, str]:
+def _program_code(command: StartCommand) -> str:
+    arguments = {**arguments_of(command.program), "directory": command.directory}
+    argv = arguments.pop("argv")
+    rest = "".join(f", {name}={value!r}" for name, value in arguments.items())
+    return f"tune.Command({argv!r}{rest})"
+
+
+def _program_words(settings: Mapping[str, Any]) -> list[str] | None:
+    """Returns the options of a program; None if a setting has no option."""
+    words = []
+    for name, value in settings.items():
+        option = f"--{name.replace('_', '-')}"
+        if name in FILE_ONLY:
+            return None
+        if isinstance(value, bool):
+            words += [option] if value else []
+        else:
+            text = shlex.join(value) if isinstance(value, list) else str(value)
+            # A value that begins with a dash would be taken for an option.
+            words += [f"{option}={text}"] if text.startswith("-") else [option, text]
+    return words
+
+
+def _place_of(trial: Trial, command: StartCommand | None) -> tuple[str, str]:
     """Module and name of the trainable."""
     if command is None:
         name = trial.trainable_name

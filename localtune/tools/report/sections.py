@@ -150,7 +150,7 @@ def best_configuration(content: Content) -> Html | None:
         for key, value in flat_config(trial.config).items()
     ]
     table = tag("table", tag("tbody", *rows), class_="config") if rows else tag("p", "(empty)")
-    recipe = content.recipe
+    recipe, program = content.recipe, content.recipe.program
     return section(
         "best",
         "Best configuration",
@@ -169,6 +169,10 @@ def best_configuration(content: Content) -> Html | None:
         tag("pre", json_text(trial.config), id="config-json", hidden=True),
         tag("h3", "Run it again"),
         *(tag("p", note, class_="hint") for note in recipe.notes),
+        _code("The program", program.line + "\n", "snippet-program") if program else None,
+        _code("The program with its variables", program.script, "snippet-variables")
+        if program
+        else None,
         _code("Command line", recipe.command, "snippet-command") if recipe.command else None,
         _code("Python", recipe.python, "snippet-python"),
     )

@@ -75,8 +75,9 @@ class Command:
         grace_s: Seconds in which a program that is stopped may end by itself, after SIGTERM. Then
             it is killed with all that it has started.
         env: Further environment variables; None as a value removes one.
-        cwd: Working directory, relative to the one that the run was started from; None is the
-            trial's directory.
+        cwd: Working directory, relative to ``directory``; None is the trial's directory.
+        directory: Directory that relative paths start from: those of the program, of its script and
+            of ``cwd``. None is the one that the run was started from.
         name: Name of the trainable; None is the name of the script or the program.
 
     Raises:
@@ -104,6 +105,7 @@ class Command:
         grace_s: float = 5.0,
         env: Mapping[str, str | None] | None = None,
         cwd: str | os.PathLike[str] | None = None,
+        directory: str | os.PathLike[str] | None = None,
         name: str | None = None,
     ) -> None:
         _check_choice("params_by", params_by, _PARAMS_BY)
@@ -129,6 +131,7 @@ class Command:
         self.grace_s = float(grace_s)
         self.env = _checked_env(env)
         self.cwd = None if cwd is None else os.fspath(cwd)
+        self.directory = None if directory is None else os.path.abspath(directory)
         self.__name__ = name or _name_of(self.argv, shell=shell)
         if pattern is not None:
             compiled(pattern, metric)
@@ -184,7 +187,7 @@ class Command:
         program = None if self.shell else self.argv[0].literal
         if program is not None:
             try:
-                find_program(program, os.getcwd(), self._environment({}))
+                find_program(program, self.directory or os.getcwd(), self._environment({}))
             except OSError as error:
                 raise ValueError(f"{error} (The command is {self!r}.)") from None
 
@@ -193,7 +196,9 @@ class Command:
         words = [each.literal or "" for each in self.argv]
         texts = [repr(sorted((name, repr(value)) for name, value in vars(self).items()))]
         with contextlib.suppress(OSError):
-            for path in found_arguments(words, os.getcwd(), self._environment({})):
+            for path in found_arguments(
+                words, self.directory or os.getcwd(), self._environment({})
+            ):
                 # Not the interpreter, which is no text.
                 with contextlib.suppress(OSError, UnicodeDecodeError), open(path) as file:
                     texts.append(file.read(_MAX_SOURCE))
@@ -211,7 +216,9 @@ class Command:
             FileNotFoundError: if there is no such program.
         """
         values = flat_values(config)
-        facts = facts_of(session.trial_info, session.storage, self.metrics_file)
+        facts = facts_of(
+            session.trial_info, session.storage, self.metrics_file, original_dir=self.directory
+        )
         environment = self._environment({**variables_of(values), **facts.variables})
         if session.checkpoint is not None:
             environment["LOCALTUNE_START_CHECKPOINT"] = session.checkpoint.path

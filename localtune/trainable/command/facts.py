@@ -70,13 +70,21 @@ class Facts:
         return {variable: getattr(self, name) for name, variable in FACT_VARIABLES.items()}
 
 
-def facts_of(info: TrialInfo | None, storage: StorageContext, metrics_file: str) -> Facts:
+def facts_of(
+    info: TrialInfo | None,
+    storage: StorageContext,
+    metrics_file: str,
+    *,
+    original_dir: str | None = None,
+) -> Facts:
     """Returns the facts about a trial.
 
     Args:
         info: The trial; None without one.
         storage: Its directories.
         metrics_file: Path relative to the trial's directory.
+        original_dir: Directory that relative paths start from; None is the one that the run was
+            started from.
     """
     trial_dir = os.path.abspath(storage.trial_dir)
     return Facts(
@@ -90,5 +98,5 @@ def facts_of(info: TrialInfo | None, storage: StorageContext, metrics_file: str)
         checkpoint_dir=os.path.join(trial_dir, _STATE_DIR),
         params_file=os.path.join(trial_dir, EXPR_PARAM_FILE),
         metrics_file=os.path.join(trial_dir, metrics_file),
-        original_dir=os.environ.get(FACT_VARIABLES["original_dir"], os.getcwd()),
+        original_dir=original_dir or os.environ.get(FACT_VARIABLES["original_dir"], os.getcwd()),
     )

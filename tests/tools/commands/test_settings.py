@@ -8,6 +8,7 @@ import pytest
 
 from localtune.error import UsageError
 from localtune.tools.commands import settings
+from localtune.tools.commands.program import PROGRAM_CHECKS
 from localtune.tools.commands.settings import CHECKS, parameter, put
 
 
@@ -27,6 +28,12 @@ from localtune.tools.commands.settings import CHECKS, parameter, put
         ("verbose", "3", 3),
         ("scheduler", "asha(max_t=9)", "asha(max_t=9)"),
         ("search", "random", "random"),
+        ("command", "train {lr}", "train {lr}"),
+        ("command", ["train", "{lr}"], ["train", "{lr}"]),
+        ("grace", "0", 0.0),
+        ("grace", "1m", 60.0),
+        ("env", {"A": "1"}, {"A": "1"}),
+        ("trial_timeout", "2h", 7200.0),
     ],
 )
 def test_a_value_is_taken(setting: str, value: Any, meant: Any) -> None:
@@ -58,6 +65,16 @@ def test_a_value_is_taken(setting: str, value: Any, meant: Any) -> None:
         ("search", "optunaa", "Did you mean 'optuna'?"),
         ("param_space", [1], "a table of parameters"),
         ("trainable", "", "must be a text"),
+        ("command", " ", "must be a text"),
+        ("command", ["train", 3], "but the list has 3. Put it in quotes"),
+        ("command", [], "must begin with a program"),
+        ("grace", "-1", "30m, 2h, 1d"),
+        ("env", ["A=1"], "a table of texts"),
+        ("env", {"A": 1}, "A must be a text, but got 1"),
+        ("params_by", "envs", "Did you mean 'env'?"),
+        ("results", "std", "must be one of any, stdout, file, final, report"),
+        ("pattern", "loss=(", "'loss=(' cannot be compiled: missing ), unterminated subpattern"),
+        ("pattern", "loss=(.*)", "must have named groups, one for each metric"),
     ],
 )
 def test_another_value_is_refused_with_what_would_do(setting: str, value: Any, part: str) -> None:
@@ -82,4 +99,5 @@ def test_a_parameter_cannot_be_inside_a_value(space: dict[str, Any]) -> None:
 
 
 def test_each_setting_is_a_field_of_a_sweep() -> None:
-    assert set(vars(settings.Sweep())) - CHECKS.keys() == {"directory", "if_exists"}
+    names = CHECKS.keys() - PROGRAM_CHECKS.keys()
+    assert set(vars(settings.Sweep())) - names == {"directory", "if_exists", "program"}

@@ -16,7 +16,7 @@ from localtune.analysis.reader import SavedExperiment, read_saved
 from localtune.resources import PlacementGroupFactory
 from localtune.storage.reading import read_files
 from localtune.tools.cli.main import main
-from localtune.tools.commands.start_command import Command, command_of
+from localtune.tools.commands.start_command import StartCommand, command_of
 from localtune.tools.report.reproduce import recipe_of
 from localtune.trial.trial import Trial
 from tests.runs.lifecycle.programs import environment
@@ -112,7 +112,7 @@ def trial(config: dict[Any, Any], **options: Any) -> Trial:
     return Trial("train", trial_id="a", config=config, **options)
 
 
-COMMAND = Command("pkg.job:Steps.inner", "/there")
+COMMAND = StartCommand("pkg.job:Steps.inner", "/there")
 
 
 def config_in(script: str) -> dict[str, Any]:
