@@ -65,11 +65,11 @@ def run(args: argparse.Namespace) -> int:
 
 def trial_record(trial: Trial) -> dict[str, Any]:
     """Returns a trial as JSON shows it."""
-    from localtune.tools.commands.program_record import program_of
+    from localtune.trainable.command.program_record import program_in
 
     error = trial.get_error()
     latest = trial.checkpoint
-    program = program_of(trial)
+    program = program_in(trial.path)
     return {
         "trial_id": trial.trial_id,
         "name": str(trial),
@@ -130,7 +130,7 @@ def _print_trials(saved: SavedExperiment) -> None:
 def print_trial(trial: Trial) -> None:
     """Prints the record of a trial."""
     from localtune.result import CONFIG_PREFIX
-    from localtune.tools.commands.program_record import program_of
+    from localtune.trainable.command.program_record import program_in
     from localtune.utils.dicts import flatten_dict
     from localtune.utils.text import count, format_duration
 
@@ -138,7 +138,7 @@ def print_trial(trial: Trial) -> None:
     show(f"status       {trial.status.value}")
     show(f"directory    {trial.path if trial.dirname else '(none yet)'}")
     show(f"results      {trial.result_count}, in {format_duration(trial.run_time_s)}")
-    program = program_of(trial)
+    program = program_in(trial.path)
     if program is not None:
         show(f"command      {program.line}")
     if trial.checkpoint is not None:

@@ -92,7 +92,7 @@ def make_command(settings: Mapping[str, Any], directory: str) -> Any:
     Raises:
         UsageError: for settings that do not fit together, or a command without sense.
     """
-    from localtune.trainable.command import Command
+    from localtune import Command
 
     try:
         return Command(**arguments_of(settings), directory=directory)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from localtune.error import UsageError
 from localtune.result import REPEAT_SEED_VARIABLE, TRAINING_ITERATION
 from localtune.tools.commands.program import FILE_ONLY, arguments_of
-from localtune.tools.commands.program_record import ProgramRecord, program_of
 from localtune.tools.commands.settings import parameter, put
 from localtune.tools.commands.start_command import StartCommand
 from localtune.tools.report.params import flat_config
+from localtune.trainable.command.program_record import ProgramRecord, program_in
 from localtune.trial.experiment_tag import original_tag
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def recipe_of(
             "began anew if there was none. The seed is that of the last try."
         )
     line = None
-    program = program_of(trial)
+    program = program_in(trial.path)
     if program is not None:
         notes.append(
             "With its variables, the program works on the files of this trial. 'localtune run' and "

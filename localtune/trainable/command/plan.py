@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 from localtune.trainable.command.facts import FACT_VARIABLES, Facts
 from localtune.trainable.command.parse import Parser, PatternParser, json_parser
+from localtune.trainable.command.program_record import PROGRAM_FILE
 from localtune.trainable.command.values import VARIABLE_PREFIX
 from localtune.utils.files import write_file
 from localtune.utils.json_encode import dumps
 
-# The command that a trial has run, and its environment variables.
-PROGRAM_FILE = "program.json"
 WAYS = ("any", "stdout", "file", "final", "report")
 
 

@@ -7,13 +7,11 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from localtune.trainable.command.facts import FACT_VARIABLES
-from localtune.trainable.command.plan import PROGRAM_FILE
 
-if TYPE_CHECKING:
-    from localtune.trial.trial import Trial
+# The command that a trial has run, and its environment variables.
+PROGRAM_FILE = "program.json"
 
 
 @dataclass(frozen=True)
@@ -47,16 +45,14 @@ class ProgramRecord:
         return "\n".join(lines) + "\n"
 
 
-def program_of(trial: Trial) -> ProgramRecord | None:
+def program_in(trial_dir: str) -> ProgramRecord | None:
     """Returns what a trial's program was started with; None for a trial without a program.
 
     Args:
-        trial: A trial of an experiment whose files are trusted.
+        trial_dir: Directory of a trial of an experiment whose files are trusted.
     """
-    if not trial.dirname:
-        return None
     try:
-        with open(os.path.join(trial.path, PROGRAM_FILE), encoding="utf-8") as file:
+        with open(os.path.join(trial_dir, PROGRAM_FILE), encoding="utf-8") as file:
             record = json.load(file)
         line, directory = record["command"], record["directory"]
         environment = {str(name): str(value) for name, value in record["environment"].items()}
