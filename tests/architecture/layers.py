@@ -75,8 +75,8 @@ FACES = {PACKAGE, f"{PACKAGE}.utils"}
 
 _BELOW_RUN = {"V", "T", "W", "D", "S", "O", "X", "C"}
 # What every program may import: the rooms below it, the names that users import, and the parts
-# that programs share. The functions of search spaces are the words of sweep files, and so are regular
-# expressions. What a trial has run as a program stands in its directory.
+# that programs share. The functions of search spaces are the words of sweep files, and so are
+# regular expressions. What a trial has run as a program stands in its directory.
 _PROGRAM = {
     "V",
     "R",
