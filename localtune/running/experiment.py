@@ -16,6 +16,7 @@ from localtune.config.sync import SyncConfig
 from localtune.config.tune import TuneConfig
 from localtune.error import TuneError
 from localtune.old_names.arguments import old_arguments
+from localtune.old_names.table import ROWS
 from localtune.registry import get_trainable_cls
 from localtune.running.directory import directory_of
 from localtune.running.specify import check_spec, specify
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from localtune.resources import PlacementGroupFactory
     from localtune.trainable.trainable import Trainable
     from localtune.trial.trial import Trial
+
+# The constructor refuses or translates them, also as entries of a dict.
+_OLD_ARGUMENTS = {row.member for row in ROWS if row.owner == "Experiment"}
 
 
 class Experiment:
@@ -123,7 +127,7 @@ class Experiment:
         if "run" not in arguments:
             raise TuneError(f"The experiment {name!r} needs a 'run' entry: the trainable.")
         known = {"run", "env", *cls.__init__.__annotations__} - {"return", "name"}
-        for key in arguments:
+        for key in arguments.keys() - _OLD_ARGUMENTS:
             if key not in known:
                 hint = did_you_mean(key, known)
                 raise TuneError(

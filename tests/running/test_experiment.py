@@ -87,6 +87,10 @@ def test_an_experiment_from_a_dict(tmp_path: Path) -> None:
         ({}, "'mine' needs a 'run' entry"),
         ({"run": reporting, "num_sample": 3}, "'num_sample'. Did you mean 'num_samples'"),
         ({"run": reporting, "name": "other"}, "not known: 'name'"),
+        (
+            {"run": reporting, "checkpoint_freq": 2},
+            r"Experiment\(checkpoint_freq=\) is an old form .* Write checkpoint_config=",
+        ),
         ({"run": reporting, "num_samples": 0}, "num_samples must be"),
         ({"run": reporting, "stop": 3}, "stop must be"),
         ({"run": "never registered"}, "never registered"),
