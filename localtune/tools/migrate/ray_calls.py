@@ -108,6 +108,8 @@ def _is_never_read(script: Script, statement: ast.Assign) -> bool:
 def _without_start(script: Script, call: ast.Call, statement: ast.stmt) -> Change | None:
     """Removes a start of Ray; what it limits becomes the executor of the runs in the script."""
     limits = [each for each in call.keywords if each.arg in _LIMITS and not _is_none(each.value)]
+    if any(each.arg is None for each in call.keywords):
+        return None  # `**options` may hold limits.
     if not limits:
         return _dropped(script, statement)
     condition = _condition_of(script, statement)
@@ -146,18 +148,28 @@ def _only_if(script: Script, condition: ast.If | None, statement: ast.stmt) -> s
 
 
 def _dropped(script: Script, statement: ast.stmt) -> Change:
-    """Removes a statement; and the condition around it, if nothing else depends on that."""
-    around = script.parent(statement)
-    if not isinstance(around, ast.If):
+    """Removes a statement; and the conditions around it, if nothing else depends on them."""
+    first = script.parent(statement)
+    if not isinstance(first, ast.If):
         return script.without(statement)
-    lock = Change((), frozenset({f"if {script.source.span(around)}"}))
-    others = [each for each in (*around.body, *around.orelse) if each is not statement]
-    has_effect = any(isinstance(each, ast.Call) for each in ast.walk(around.test))
-    if has_effect or not all(isinstance(each, ast.Pass) for each in others):
+    while isinstance(around := script.parent(first), ast.If) and around.orelse == [first]:
+        first = around  # It is an `elif` of this one.
+    lock = Change((), frozenset({f"if {script.source.span(first)}"}))
+    tests, others = _parts_of(first)
+    has_effect = any(isinstance(node, ast.Call) for each in tests for node in ast.walk(each))
+    if has_effect or not all(isinstance(each, ast.Pass) or each is statement for each in others):
         return script.without(statement).with_also(lock)
-    if isinstance(script.parent(around), ast.If) and script.text_of(around).startswith("elif"):
-        return script.without(statement).with_also(lock)
-    return script.without(around).with_also(lock)
+    return script.without(first).with_also(lock)
+
+
+def _parts_of(statement: ast.If) -> tuple[list[ast.expr], list[ast.stmt]]:
+    """The conditions of an ``if`` with its ``elif``, and the statements of all branches."""
+    tests, statements = [statement.test], [*statement.body]
+    while len(statement.orelse) == 1 and isinstance(statement.orelse[0], ast.If):
+        statement = statement.orelse[0]
+        tests.append(statement.test)
+        statements += statement.body
+    return tests, [*statements, *statement.orelse]
 
 
 def _runs(script: Script) -> list[ast.Call]:

@@ -72,6 +72,10 @@ def test_each_row_of_the_table_is_changed_or_left_to_hand() -> None:
             {(2, "tune.checkpoint_dir")},
         ),
         (
+            "import ray\nray.init(**options)\n",
+            {(1, "import ray"), (2, "ray.init")},
+        ),
+        (
             "from ray import tune\ntune.run(f, loggers=[MyLogger])\n",
             {(2, "tune.run(loggers=)")},
         ),
