@@ -75,7 +75,9 @@ class OldUse:
     node: ast.AST = field(compare=False, repr=False)
 
 
-def find_old_uses(tree: ast.AST, outer: Outer = lambda name: None) -> list[OldUse]:
+def find_old_uses(
+    tree: ast.AST, outer: Outer = lambda name: None, *, likely: bool = False
+) -> list[OldUse]:
     """Finds the old names in a program, in the order of their lines.
 
     Only names are found whose meaning is certain: those that are imported from ``ray`` or
@@ -84,21 +86,24 @@ def find_old_uses(tree: ast.AST, outer: Outer = lambda name: None) -> list[OldUs
     Args:
         tree: The program, or a part of it.
         outer: Tells the dotted name of what a name means that the program does not bind.
+        likely: Whether attributes of unknown objects count, too, if their names say what they
+            are: ``best_trial.checkpoint.value``.
 
     Example:
         >>> text = "from ray import tune\\ntune.report(loss=1)"
         >>> [(use.name, use.line) for use in find_old_uses(ast.parse(text))]
         [('tune.report(loss=x)', 2)]
     """
-    found = _Finder(outer).scan(tree, None)
+    found = _Finder(outer, likely).scan(tree, None)
     return sorted(set(found), key=lambda use: (use.line, use.column))
 
 
 class _Finder:
     """Walks through a program, one scope after the other."""
 
-    def __init__(self, outer: Outer) -> None:
+    def __init__(self, outer: Outer, likely: bool) -> None:
         self._outer = outer
+        self._likely = likely
 
     def scan(self, node: ast.AST, parent: Scope | None) -> Iterator[OldUse]:
         scope = Scope(node, parent, self._outer)
@@ -121,6 +126,8 @@ class _Finder:
             yield from _of_call(node, scope)
         elif isinstance(node, ast.Attribute):
             name = _of_attribute(node, scope)
+            if name is None and self._likely and scope.meaning(node.value) is None:
+                name = _by_its_words(node)
             if name is not None:
                 yield _use(name, node)
                 # `tune.track.log` is one use, not also one of `tune.track`.
@@ -219,6 +226,18 @@ def _of_attribute(node: ast.Attribute, scope: Scope) -> str | None:
     if public_name(base) == "Checkpoint" and f"Checkpoint.{node.attr}" in OLD_NAMES:
         return f"Checkpoint.{node.attr}"
     return _of_meaning(f"{base}.{node.attr}")
+
+
+def _by_its_words(node: ast.Attribute) -> str | None:
+    """Returns the row of an attribute of an unknown object, from how the object is called."""
+    base = node.value
+    if isinstance(base, ast.Attribute):
+        of_checkpoint = base.attr == "checkpoint" and node.attr in ("value", "dir_or_data")
+        return f"Checkpoint.{node.attr}" if of_checkpoint else None
+    word = base.id if isinstance(base, ast.Name) else ""
+    if node.attr == "log_dir" and "result" in word:
+        return "Result.log_dir"
+    return "Trial.logdir" if node.attr == "logdir" and "trial" in word else None
 
 
 def _of_meaning(dotted: str | None) -> str | None:

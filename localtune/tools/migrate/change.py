@@ -86,12 +86,17 @@ def migrated(text: str) -> tuple[str, list[Finding]]:
         if not chosen:
             return script.source.text, _findings(script)
         changed = applied(script.source, [edit for each in chosen for edit in each.edits])
-        script = Script(changed)
+        try:
+            script = Script(changed)
+        except SyntaxError as error:
+            raise LocaltuneInternalError(
+                f"The change of a script is no Python: {error}. The script has not been changed."
+            ) from error
     raise LocaltuneInternalError("The changes of a script do not come to an end.")
 
 
 def _changes(script: Script) -> Iterator[Change]:
-    old = find_old_uses(script.source.tree)
+    old = find_old_uses(script.source.tree, likely=script.is_for_ray())
     for use in old:
         change = rewritten(Target(script, use))
         if change is not None:
@@ -131,7 +136,7 @@ def _touch(one: Edit, other: Edit) -> bool:
 
 def _findings(script: Script) -> list[Finding]:
     found: dict[tuple[int, str], Finding] = {}
-    old = find_old_uses(script.source.tree)
+    old = find_old_uses(script.source.tree, likely=script.is_for_ray())
     for use in old:
         _note(script, found, use.node, use.name, OLD_NAMES[use.name].write)
     seen = {id(use.node) for use in old}

@@ -79,7 +79,7 @@ def _moved_in(
     if added is None or by is None or not _is_alone(script, [*following[: last + 1], block]):
         return None
     added = [each._replace(text=each.text.replace("\n", f"\n{by}")) for each in added]
-    return [*added, *indented(script.source, following[0], following[last], by)]
+    return [*added, *indented(script.source, following[0], following[last], by, behind=block)]
 
 
 def _moved_behind(
@@ -92,7 +92,8 @@ def _moved_behind(
         return None
     span, end = source.span(report), source.span(block).end
     at = added[0].start - span.start
-    moved = text[:at] + added[0].text + text[at:]
+    comment = source.text[span.end : source.line_end(span.end)].rstrip()
+    moved = text[:at] + added[0].text + text[at:] + comment
     return [
         Edit(source.line_start(span.start), source.line_end(span.end), ""),
         Edit(end, end, f"\n{source.indentation(block.body[0])}{moved}"),

@@ -7,7 +7,7 @@ import ast
 from localtune.tools.migrate.edits import indented, new_line_before
 from localtune.tools.migrate.reports import quoted
 from localtune.tools.migrate.script import Change, Script, Target
-from localtune.tools.migrate.source import Edit
+from localtune.tools.migrate.source import Edit, Span
 
 _FILE = "data.pkl"
 _MODULES = ("os", "pickle", "tempfile")
@@ -41,7 +41,10 @@ def from_dict(target: Target) -> Change | None:
     text = "".join(f"{outer}{line}\n" for line in with_lines.splitlines())
     span = script.source.span(call)
     made = f"{script.text_of(use.node.value)}.from_directory({_DIRECTORY})"
-    edits = [Edit(span.start, span.end, made), *indented(script.source, first, last, _STEP)]
+    edits = [
+        Edit(span.start, span.end, made),
+        *_around(span, indented(script.source, first, last, _STEP)),
+    ]
     # One edit for the place where both begin.
     edits = [
         Edit(each.start, each.end, text + each.text) if each.start == start == each.end else each
@@ -105,10 +108,15 @@ def to_dict(target: Target) -> Change | None:
     span = script.source.span(call)
     edits = [
         Edit(each.start, each.end, opened + each.text) if each.start == start else each
-        for each in indented(script.source, statement, statement, _STEP)
+        for each in _around(span, indented(script.source, statement, statement, _STEP))
     ]
     edits.append(Edit(span.start, span.end, "pickle.load(checkpoint_file)"))
     return Change(edits).with_also(imported)
+
+
+def _around(span: Span, edits: list[Edit]) -> list[Edit]:
+    """Those edits that are not inside of what is replaced anyway."""
+    return [each for each in edits if not span.start < each.start < span.end]
 
 
 def _imported(script: Script, node: ast.AST, modules: tuple[str, ...]) -> Change | None:

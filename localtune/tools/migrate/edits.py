@@ -172,7 +172,9 @@ def with_import(source: Source, line: str) -> list[Edit]:
     return [Edit(0, 0, line + "\n")]
 
 
-def indented(source: Source, first: ast.stmt, last: ast.stmt, by: str) -> list[Edit]:
+def indented(
+    source: Source, first: ast.stmt, last: ast.stmt, by: str, *, behind: ast.stmt | None = None
+) -> list[Edit]:
     """Indents statements that stand in lines of their own; not the inner lines of strings.
 
     Args:
@@ -180,8 +182,11 @@ def indented(source: Source, first: ast.stmt, last: ast.stmt, by: str) -> list[E
         first: The first statement.
         last: The last statement.
         by: What to put before each line.
+        behind: A statement; the comments between it and the first one are indented, too.
     """
     start = source.line_start(source.span(first).start)
+    if behind is not None:
+        start = source.line_end(source.span(behind).end)
     end = source.span(last).end
     places = {source.line_start(each.start) for each in source.tokens if start <= each.start < end}
     # Lines in which a string goes on belong to its value.

@@ -143,14 +143,17 @@ def imported_from_today(script: Script, statement: Import) -> Change | None:
             as_module = isinstance(statement, ast.Import)
             lines.add(target, alias.asname or alias.name, as_module=as_module)
             is_renamed_only &= target.rpartition(".")[2] == alias.name
-        elif _is_needed(script, statement, alias):
-            lines.keep(statement, alias)
-            is_renamed_only = False
         else:
             is_renamed_only = False
-    if not lines.are_changed:
-        return None if lines.texts() else script.without(statement)
+            if _is_needed(script, statement, alias, origin):
+                lines.keep(statement, alias)
+            else:
+                lines.are_changed = True
     texts = lines.texts()
+    if not texts:
+        return script.without(statement)
+    if not lines.are_changed:
+        return None
     if is_renamed_only and len(texts) == 1:
         return Change(_with_module(script, statement, lines.module))
     indent = script.source.indentation(statement)
@@ -169,7 +172,9 @@ def _target_of(statement: Import, alias: ast.alias, origin: str) -> str | None:
     return today(origin)
 
 
-def _is_needed(script: Script, statement: Import, alias: ast.alias) -> bool:
+def _is_needed(script: Script, statement: Import, alias: ast.alias, origin: str) -> bool:
+    if not _is_old(origin):
+        return True
     name = alias.asname or (
         alias.name.partition(".")[0] if isinstance(statement, ast.Import) else alias.name
     )

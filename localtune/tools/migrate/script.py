@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from localtune.old_names.scan import OldUse
-from localtune.old_names.scopes import Scope, own_nodes, public_name
+from localtune.old_names.scopes import PACKAGES, Scope, own_nodes, public_name
 from localtune.tools.migrate.edits import body_of, new_line_before, with_import, without_statement
 from localtune.tools.migrate.source import Edit, Source
 
@@ -92,6 +92,14 @@ class Script:
                 self._visit(Scope(each, scope, scope.outer))
                 # A decorator or a default that names a function stands in the scope around it.
                 self._scopes[id(each)] = scope
+
+    def is_for_ray(self) -> bool:
+        """Returns whether the script imports Ray, or localtune, anywhere."""
+        return any(
+            origin.partition(".")[0] in PACKAGES
+            for scope in self._scopes.values()
+            for origin in scope.imports.values()
+        )
 
     def parent(self, node: ast.AST | None) -> ast.AST | None:
         """Returns the node around a node."""
