@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from localtune.error import TrialError
-from localtune.result import TRIAL_SEED_VARIABLE
+from localtune.result import CHANNEL_VARIABLE, TRIAL_SEED_VARIABLE
 from localtune.trial.trial import Trial
 from localtune.trial.trial_info import StorageContext, TrialInfo
 from localtune.worker import messages
@@ -41,7 +41,12 @@ def assignment_of(
         pickled_config(trial),
         StorageContext(trial.experiment_path, trial.path, trial.next_checkpoint_index),
         output_files=trial.log_to_file,
-        environment={**(environment or {}), TRIAL_SEED_VARIABLE: str(trial.try_seed)},
+        environment={
+            **(environment or {}),
+            TRIAL_SEED_VARIABLE: str(trial.try_seed),
+            # The run may belong to a program that is a trial of another run.
+            CHANNEL_VARIABLE: None,
+        },
     )
 
 

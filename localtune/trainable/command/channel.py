@@ -24,7 +24,8 @@ import threading
 from typing import Any
 
 from localtune.result import CHANNEL_VARIABLE
-from localtune.trainable.command.mailbox import Arrival, Mailbox
+from localtune.trainable.command.mailbox import NEVER_NS, Arrival, Mailbox
+from localtune.trainable.command.parse import takes_checkpoint
 
 START_VARIABLE = "LOCALTUNE_START_CHECKPOINT"
 # Key of a line of the metrics file that localtune.report has written.
@@ -94,8 +95,11 @@ class ReportChannel(threading.Thread):
             return b""
 
     def _take(self, line: bytes) -> None:
+        try:
+            arrival = arrival_of(json.loads(line))
+        except (ValueError, TypeError, KeyError):
+            return  # The program has written to a descriptor that is not its own.
         self._is_waiting = True
-        arrival = arrival_of(json.loads(line))
         arrival.answer = lambda stored: self._answer({"checkpoint": stored})
         if not self._mailbox.put(arrival):
             self._answer({"stop": True})
@@ -108,9 +112,13 @@ class ReportChannel(threading.Thread):
 
 def arrival_of(message: dict[str, Any]) -> Arrival:
     """Returns the result in a message of ``localtune.report``."""
+    metrics = dict(message["metrics"])
     return Arrival(
         "report",
-        message["metrics"],
+        metrics,
+        takes_state=takes_checkpoint(metrics),
+        # The program waits, so its state does not change.
+        written_ns=NEVER_NS,
         checkpoint=message["checkpoint"],
         owns_checkpoint=message.get("is_copy", False),
     )

@@ -12,14 +12,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from localtune.trainable.active_session import Session, current_session
 from localtune.trainable.command import shell as shells
+from localtune.trainable.command.arguments import name_of_command, templates_of
 from localtune.trainable.command.checks import check_parameters, missing_placeholder
-from localtune.trainable.command.facts import Facts, facts_of
+from localtune.trainable.command.facts import Facts, facts_of, original_directory
 from localtune.trainable.command.parse import check_groups, compiled
 from localtune.trainable.command.plan import WAYS, Plan
 from localtune.trainable.command.program_file import (
@@ -28,7 +28,6 @@ from localtune.trainable.command.program_file import (
     found_arguments,
     runs_module,
 )
-from localtune.trainable.command.template import Template
 from localtune.trainable.command.values import flat_values, text_of_value, variables_of
 from localtune.utils.files import write_file
 from localtune.utils.json_encode import params_json
@@ -37,12 +36,7 @@ if TYPE_CHECKING:
     from localtune.trainable.space_parameters import SpaceParameter
 
 _PARAMS_BY = ("args", "env", "file")
-_INTERPRETER = re.compile(
-    r"(python|pypy|perl|ruby|node|bash|sh|dash|zsh|Rscript|julia|lua|tclsh|php)[\d.]*(\.exe)?"
-)
-_INLINE_CODE = ("-c", "-e", "-E", "-r", "--eval")
 _MAX_SOURCE = 1024 * 1024
-_IS_WINDOWS = os.name == "nt"
 
 
 class Command:
@@ -119,7 +113,7 @@ class Command:
             raise ValueError(
                 f"grace_s must be a number of seconds, at least 0, but got {grace_s!r}."
             )
-        self.argv = _templates(argv, shell=shell)
+        self.argv = templates_of(argv, shell=shell)
         self.shell = shell
         self.params_by = params_by
         self.results = results
@@ -132,7 +126,7 @@ class Command:
         self.env = _checked_env(env)
         self.cwd = None if cwd is None else os.fspath(cwd)
         self.directory = None if directory is None else os.path.abspath(directory)
-        self.__name__ = name or _name_of(self.argv, shell=shell)
+        self.__name__ = name or name_of_command(self.argv, shell=shell)
         if pattern is not None:
             compiled(pattern, metric)
 
@@ -184,10 +178,12 @@ class Command:
         )
         if self.pattern is not None:
             check_groups(re.compile(self.pattern), self.metric or metric)
+        if self.cwd is not None and not os.path.isdir(os.path.join(self._original_dir(), self.cwd)):
+            raise ValueError(f"cwd must be an existing directory, but got {self.cwd!r}.")
         program = None if self.shell else self.argv[0].literal
         if program is not None:
             try:
-                find_program(program, self.directory or os.getcwd(), self._environment({}))
+                find_program(program, self._original_dir(), self._environment({}))
             except OSError as error:
                 raise ValueError(f"{error} (The command is {self!r}.)") from None
 
@@ -196,9 +192,7 @@ class Command:
         words = [each.literal or "" for each in self.argv]
         texts = [repr(sorted((name, repr(value)) for name, value in vars(self).items()))]
         with contextlib.suppress(OSError):
-            for path in found_arguments(
-                words, self.directory or os.getcwd(), self._environment({})
-            ):
+            for path in found_arguments(words, self._original_dir(), self._environment({})):
                 # Not the interpreter, which is no text.
                 with contextlib.suppress(OSError, UnicodeDecodeError), open(path) as file:
                     texts.append(file.read(_MAX_SOURCE))
@@ -260,6 +254,9 @@ class Command:
         arguments = [each.filled(text_of) for each in self.argv]
         return found_arguments(arguments, facts.original_dir, environment)
 
+    def _original_dir(self) -> str:
+        return self.directory or original_directory()
+
     def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         environment = {**os.environ, **variables}
         for name, value in self.env.items():
@@ -268,61 +265,6 @@ class Command:
             else:
                 environment[name] = value
         return environment
-
-
-def _templates(argv: Sequence[str] | str, *, shell: bool) -> list[Template]:
-    if shell:
-        if not isinstance(argv, str):
-            raise ValueError(
-                f"With shell=True the command must be one text, but got {argv!r}. Pass a text, or "
-                "leave out shell=True."
-            )
-        template = Template(argv)
-        shells.check_places(template)
-        arguments = [template]
-    else:
-        words = _split(argv) if isinstance(argv, str) else list(argv)
-        for each in words:
-            if not isinstance(each, (str, os.PathLike)):
-                raise ValueError(
-                    f"argv must be a list of texts, but it has {each!r}. Write numbers as texts, "
-                    "and parameters as placeholders, as in '--lr={lr}'."
-                )
-        arguments = [Template(os.fspath(each)) for each in words]
-    if not arguments or not arguments[0].text.strip():
-        raise ValueError(f"argv must name a program, but got {argv!r}.")
-    return arguments
-
-
-def _split(text: str) -> list[str]:
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=False)
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    if _IS_WINDOWS:
-        lexer.escape = ""  # It separates directories there.
-    try:
-        return list(lexer)
-    except ValueError as error:
-        raise ValueError(f"The command {text!r} cannot be split into arguments: {error}.") from None
-
-
-def _name_of(argv: Sequence[Template], *, shell: bool) -> str:
-    """Returns the name of the script or module that an interpreter runs, else of the program."""
-    program, *words = argv[0].text.split() if shell else [each.text for each in argv]
-    name = os.path.basename(program)
-    if _INTERPRETER.fullmatch(name):
-        name = _script_name(words) or name
-    return re.sub(r"[^\w.+-]", "_", os.path.splitext(name)[0]).strip("._") or "command"
-
-
-def _script_name(words: Sequence[str]) -> str:
-    """Returns the name of the script among the arguments of an interpreter; "" if it has none."""
-    for option, word in zip(["", *words], words, strict=False):
-        if word in _INLINE_CODE:
-            return ""
-        if option == "-m" or not word.startswith("-"):
-            return "" if "{" in word else os.path.basename(word)
-    return ""
 
 
 def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:

@@ -98,5 +98,10 @@ def facts_of(
         checkpoint_dir=os.path.join(trial_dir, _STATE_DIR),
         params_file=os.path.join(trial_dir, EXPR_PARAM_FILE),
         metrics_file=os.path.join(trial_dir, metrics_file),
-        original_dir=original_dir or os.environ.get(FACT_VARIABLES["original_dir"], os.getcwd()),
+        original_dir=original_dir or original_directory(),
     )
+
+
+def original_directory() -> str:
+    """Returns the directory that the run was started from, in the parent and in a worker."""
+    return os.environ.get(FACT_VARIABLES["original_dir"]) or os.getcwd()

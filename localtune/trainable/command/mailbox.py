@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _CAPACITY = 1
+# Later than any change of a file.
+NEVER_NS = 2**63
 
 
 @dataclass(slots=True)

@@ -49,7 +49,12 @@ def has_metric(result: dict[str, Any], metric: str | None) -> bool:
         result: The result, nested.
         metric: Flat name of the metric; None is in every result.
     """
-    return metric is None or metric in result or metric in flatten_dict(result)
+    if metric is None or metric in result:
+        return True
+    try:
+        return "/" in metric and metric in flatten_dict(result)
+    except RecursionError:
+        return False
 
 
 class PatternParser:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import ProgramError, TrialStopped
+from localtune.result import CHANNEL_VARIABLE
 from localtune.trainable.command.channel import (
     CAN_INHERIT,
     REPORT_KEY,
@@ -28,7 +29,7 @@ from localtune.trainable.command.channel import (
     arrival_of,
 )
 from localtune.trainable.command.failure import ProgramReport
-from localtune.trainable.command.mailbox import Arrival, Mailbox
+from localtune.trainable.command.mailbox import NEVER_NS, Arrival, Mailbox
 from localtune.trainable.command.metrics_file import MetricsFile
 from localtune.trainable.command.output_reader import OutputReader, arrivals, keep_latest_state
 from localtune.trainable.command.parse import (
@@ -52,8 +53,8 @@ _LOOK_S = 0.1
 _DRAIN_TIMEOUT_S = 5.0
 # The line that a program in lockstep reads when it may go on.
 _GO = b"go\n"
-# Time of a state that nothing follows.
-_AT_END_NS = 2**63
+# A larger file is cut, and is no JSON then.
+_MAX_FINAL_BYTES = 64 * 1024 * 1024
 
 
 class ProgramRun:
@@ -99,7 +100,7 @@ class ProgramRun:
 
     def _start(self) -> None:
         plan, channel = self._plan, self._channel
-        variables = channel.variables if channel is not None else {}
+        variables = channel.variables if channel is not None else {CHANNEL_VARIABLE: ""}
         try:
             self._process = ProgramProcess(
                 plan.command,
@@ -250,18 +251,18 @@ class ProgramRun:
             return
         try:
             with open(self._plan.final_file, "rb") as file:
-                result = json_object(file.read())
+                result = json_object(file.read(_MAX_FINAL_BYTES))
         except OSError:
             return
         if not result or not has_metric(result, self._plan.metric):
             return
         takes_checkpoint(result)
         is_new = not (self._staging.is_empty or self._staging.is_stored)
-        self._take(Arrival("final", result, takes_state=is_new, written_ns=_AT_END_NS))
+        self._take(Arrival("final", result, takes_state=is_new, written_ns=NEVER_NS))
 
     def _take_last_state(self) -> None:
         if not (self._staging.is_empty or self._staging.is_stored):
-            self._store_state(_AT_END_NS)
+            self._store_state(NEVER_NS)
 
 
 _WAYS = {

@@ -14,6 +14,7 @@ import pytest
 
 import localtune as tune
 from localtune.error import ProgramError
+from localtune.trainable.command import program_run
 from localtune.utils.source import source_digest
 from tests.small_runs import fit, processes, rows
 
@@ -200,6 +201,35 @@ def test_results_come_back(command: tune.Command, losses: Any, tmp_path: Path) -
     found = [row.get("loss") for row in rows(result)]
     # The order of two streams is not known.
     assert {*found} == {1, 2} if losses is None else found == losses
+
+
+def test_a_platform_whose_processes_inherit_nothing_uses_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program_run, "CAN_INHERIT", False)
+    source = """
+import localtune, os
+os.makedirs("made")
+localtune.report({"loss": 1}, checkpoint=localtune.Checkpoint(os.path.abspath("made")))
+localtune.report({"loss": 2})"""
+    (result,) = fit(python(source), tmp_path, **GOAL)
+    assert result.error is None
+    assert [row["loss"] for row in rows(result)] == [1, 2]
+    assert os.path.basename(result.checkpoint.path) == "checkpoint_000000"
+    assert not list(Path(result.path).glob(".staging*"))
+
+
+def test_reports_take_the_state_of_the_checkpoint_directory(tmp_path: Path) -> None:
+    source = """
+import localtune, os
+for n in 1, 2:
+    open(os.environ["LOCALTUNE_CHECKPOINT_DIR"] + "/n", "w").write(str(n))
+    localtune.report({"loss": n, "checkpoint": n == 1})
+os.remove(os.environ["LOCALTUNE_CHECKPOINT_DIR"] + "/n")"""
+    (result,) = fit(python(source), tmp_path, **GOAL)
+    assert result.error is None
+    assert Path(result.checkpoint.path, "n").read_text() == "1"
+    assert result.checkpoint.path == result.best_checkpoints[0][0].path
 
 
 def test_all_output_is_passed_on_and_only_results_count(tmp_path: Path) -> None:

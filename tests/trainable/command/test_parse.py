@@ -28,6 +28,7 @@ from localtune.trainable.command.parse import (
         (b'{"loss": 1} x}', "loss", None),
         (b"{\xff}", None, None),
         (b"{" * 100_000 + b"}", None, None),
+        (b'{"a":' * 900 + b"1" + b"}" * 900, "a/b", None),
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, None, None),
     ],
 )
