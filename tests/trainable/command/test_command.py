@@ -271,7 +271,7 @@ out.write(b'{"loss": 1\\n{"loss": 2}')"""
         (shell('echo \'{"loss": 1, "checkpoint": true}\''), ["wrote nothing to {checkpoint_dir}"]),
         (tune.Command("{program}"), ["The program 'no-such' was not found"]),
         (tune.Command("./odd"), ["could not be started", "Exec format error"]),
-        (shell("x=$(head -c 200000 /dev/zero | tr '\\0' x); echo $x; exit 1"), ["xxx"]),
+        (shell("x=$(head -c 200000 /dev/zero | tr '\\0' y); echo $x; exit 1"), ["yyyy"]),
     ],
     ids=[
         "exit",
