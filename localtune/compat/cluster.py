@@ -193,8 +193,11 @@ def begin(limits: Limits) -> Cluster:
         ValueError: for amounts that make no sense.
     """
     global _current
+    from multiprocessing.util import Finalize
+
     _current = Cluster.start(limits)
-    atexit.register(end)
+    # Functions of atexit are not called in a child of multiprocessing.
+    Finalize(None, end, exitpriority=0)
     return _current
 
 

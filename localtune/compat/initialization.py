@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
@@ -99,15 +100,18 @@ def init(
     limits = Limits(num_cpus, num_gpus, all_resources, local_mode, variables, paths)
     check_unknown(kwargs, init.__kwdefaults__ or ())
     check_gpus(num_gpus)
-    if cluster.current() is None:
+    here = cluster.current()
+    if here is None:
         return RayContext(cluster.begin(limits))
-    if not ignore_reinit_error:
+    # A child of multiprocessing, which may run the code of the script again, shares the cluster.
+    is_child = not here.is_own and multiprocessing.parent_process() is not None
+    if not ignore_reinit_error and not is_child:
         raise RuntimeError(
             "ray.init() was called before in this process, or a run or a remote function has "
             "started with the whole machine. Call ray.init() first, pass ignore_reinit_error=True, "
             "or call ray.shutdown() before."
         )
-    return RayContext(cluster.ensure())
+    return RayContext(here)
 
 
 def shutdown(_exiting_interpreter: bool = False) -> None:

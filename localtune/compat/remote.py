@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from localtune.compat import calls, cluster
 from localtune.compat.objects import ObjectRef
+from localtune.error import TuneError
 
 _ADVICE = (
     "Run its code in the trial itself, or in a program of its own; "
@@ -163,7 +164,7 @@ class RemoteFunction:
 
     def bind(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuses: localtune has no graphs of calls."""
-        raise NotImplementedError(
+        raise TuneError(
             f"localtune has no graphs of calls: write {self._name}.remote(...), which takes "
             "references as arguments."
         )
@@ -250,7 +251,7 @@ class ActorClass:
 
     def remote(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuses: localtune has no actors."""
-        raise NotImplementedError(
+        raise TuneError(
             f"localtune has no actors, so {self._class.__name__}.remote() cannot start one. "
             f"{_ADVICE}"
         )

@@ -15,7 +15,6 @@ import pytest
 
 import localtune as tune
 from localtune.compat import objects
-from localtune.compat.objects import ObjectRef
 from localtune.error import UntrustedDirectoryError
 from tests.small_runs import make_tuner
 
@@ -121,23 +120,38 @@ def test_a_directory_that_others_could_have_made_is_not_read(tmp_path: Path) -> 
 def _child(ref: Any, queue: Any) -> None:
     from localtune.compat import ray
 
+    if ray.is_initialized():
+        # A child may run the code of the script again.
+        assert ray.init(num_cpus=1)["session_dir"] == ref.directory
     put = ray.put("from the child")
-    queue.put((ray.get(ref), ray.get(put), put))
+    queue.put((ref and ray.get(ref), ray.get(put), put.directory))
+
+
+def _in_child(method: str, ref: Any) -> Any:
+    """What a child process gets, and the directory of what it puts; the child has ended then."""
+    context: Any = multiprocessing.get_context(method)
+    queue = context.Queue()
+    child = context.Process(target=_child, args=(ref, queue))
+    del ref
+    child.start()
+    found = queue.get()
+    child.join()
+    queue.close()
+    queue.join_thread()
+    return found
 
 
 def test_child_processes_have_the_objects(ray: Any) -> None:
     """With a fork, the parent drops its only reference while the child has a copy."""
-    for method in ("fork", "spawn"):
-        context: Any = multiprocessing.get_context(method)
-        queue = context.Queue()
-        child = context.Process(target=_child, args=(ray.put("from the parent"), queue))
-        child.start()
-        got, own, put = queue.get()
-        child.join()
-        queue.close()
-        queue.join_thread()
-        assert (got, own) == ("from the parent", "from the child")
-        assert put.directory != "" and isinstance(put, ObjectRef)
+    own = ray.init(num_cpus=2)["session_dir"]
+    assert _in_child("fork", ray.put("mine")) == ("mine", "from the child", own)
+    # Without the shim, a child that is not forked has a cluster of its own.
+    assert _in_child("spawn", ray.put("mine"))[:2] == ("mine", "from the child")
+
+
+def test_the_objects_of_a_child_go_with_it() -> None:
+    got, own, directory = _in_child("fork", None)
+    assert (got, own) == (None, "from the child") and not os.path.exists(directory)
 
 
 @pytest.mark.parametrize("start_method", ["template", "spawn"])
