@@ -24,3 +24,20 @@ def returned_path_of(directory: str) -> str:
             return os.path.join(directory, file.read())
     except FileNotFoundError:
         return directory
+
+
+def directory_of(path: str | os.PathLike[str]) -> str:
+    """Returns the directory of a checkpoint for the path that ``save_checkpoint`` returned.
+
+    Args:
+        path: That path, or any other.
+
+    Returns:
+        The path as it is, unless an experiment of ``localtune.compat`` wrote the checkpoint.
+    """
+    path = directory = os.path.abspath(path)
+    while directory != os.path.dirname(directory):
+        directory = os.path.dirname(directory)
+        if returned_path_of(directory) == path:
+            return directory
+    return path

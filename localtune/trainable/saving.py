@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from localtune.checkpoint import Checkpoint, TrainingResult, relocated
 from localtune.error import StorageError, UntrustedDirectoryError
-from localtune.old_names.saved_path import SAVED_PATH, returned_path_of
+from localtune.old_names.saved_path import SAVED_PATH, directory_of, returned_path_of
 from localtune.old_names.use import translated
 from localtune.result import DICT_CHECKPOINT_FILE
 from localtune.trial.checkpoint_dirs import (
@@ -225,7 +225,7 @@ def split_source(source: CheckpointSource) -> tuple[Checkpoint | None, dict[str,
     if isinstance(source, (str, os.PathLike)):
         if is_uri(os.fspath(source)):
             return _on_this_machine(Checkpoint(source)), {}
-        return _on_this_machine(Checkpoint.from_directory(source)), {}
+        return _on_this_machine(Checkpoint.from_directory(directory_of(source))), {}
     raise AssertionError(
         "restore() takes a path, a Checkpoint or the result of save(), but got "
         f"{type(source).__name__}: {source!r}."
