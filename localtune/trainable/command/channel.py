@@ -24,7 +24,7 @@ import threading
 from typing import Any
 
 from localtune.result import CHANNEL_VARIABLE
-from localtune.trainable.command.mailbox import NEVER_NS, Arrival, Mailbox
+from localtune.trainable.command.mailbox import Arrival, Mailbox
 from localtune.trainable.command.parse import takes_checkpoint
 
 START_VARIABLE = "LOCALTUNE_START_CHECKPOINT"
@@ -117,8 +117,6 @@ def arrival_of(message: dict[str, Any]) -> Arrival:
         "report",
         metrics,
         takes_state=takes_checkpoint(metrics),
-        # The program waits, so its state does not change.
-        written_ns=NEVER_NS,
         checkpoint=message["checkpoint"],
         owns_checkpoint=message.get("is_copy", False),
     )

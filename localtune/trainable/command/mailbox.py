@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 _CAPACITY = 1
-# Later than any change of a file.
-NEVER_NS = 2**63
 
 
 @dataclass(slots=True)
@@ -26,7 +24,7 @@ class Arrival:
         metrics: The metrics.
         takes_state: Whether the state in the checkpoint directory counts.
         is_held: Whether the program is held until its state is taken.
-        written_ns: Time at which the program had reported it, at the latest.
+        written_ns: Time at which a held program had reported it, at the latest.
         checkpoint: Directory with a checkpoint of its own; None without one.
         owns_checkpoint: Whether that directory is a copy, which nobody else removes.
         answer: Called with the path of the stored checkpoint, or None, when the program may go on.

@@ -29,7 +29,7 @@ from localtune.trainable.command.channel import (
     arrival_of,
 )
 from localtune.trainable.command.failure import ProgramReport
-from localtune.trainable.command.mailbox import NEVER_NS, Arrival, Mailbox
+from localtune.trainable.command.mailbox import Arrival, Mailbox
 from localtune.trainable.command.metrics_file import MetricsFile
 from localtune.trainable.command.output_reader import OutputReader, arrivals, keep_latest_state
 from localtune.trainable.command.parse import (
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 _LOOK_S = 0.1
 # Seconds in which the readers must have read what a process has left, which has ended.
 _DRAIN_TIMEOUT_S = 5.0
+# Results in a row that get no checkpoint because a file of the state is open.
+_MOST_BUSY = 4
 # The line that a program in lockstep reads when it may go on.
 _GO = b"go\n"
 # A larger file is cut, and is no JSON then.
@@ -77,6 +79,7 @@ class ProgramRun:
             os.remove(plan.final_file)
         self._parse_file = _file_parser(plan)
         self._way: str | None = None  # by which results have come so far
+        self._busy = 0  # results in a row at which the program was writing its state
         self._process: ProgramProcess | None = None
         self._readers: list[OutputReader] = []
 
@@ -208,7 +211,7 @@ class ProgramRun:
         try:
             self._note_way(arrival.way)
             if arrival.takes_state:
-                stored = self._store_state(arrival.written_ns)
+                stored = self._store_state_of(arrival)
         finally:
             if arrival.is_held:
                 self._process.release()
@@ -232,16 +235,29 @@ class ProgramRun:
                 f"\n\nThe command was: {self._plan.line}"
             )
 
-    def _store_state(self, written_ns: int) -> Checkpoint | None:
-        """Stores the state of the program, unless the program has changed it since a result."""
+    def _store_state_of(self, arrival: Arrival) -> Checkpoint | None:
+        """Stores the state of the program, unless the program has gone on since a result."""
         if self._staging.is_empty:
             raise ProgramError(
                 'The program has reported a result with "checkpoint": true, but wrote nothing to '
                 "{checkpoint_dir}, which is the environment variable LOCALTUNE_CHECKPOINT_DIR.\n\n"
                 f"The command was: {self._plan.line}"
             )
-        if self._staging.is_newer_than(written_ns):
+        if arrival.is_held and self._has_gone_on(arrival):
             return None
+        return self._store_state()
+
+    def _has_gone_on(self, arrival: Arrival) -> bool:
+        """Tells whether the program, which is held, was about to write its next state."""
+        assert self._process is not None
+        if self._staging.is_newer_than(arrival.written_ns):
+            return True
+        # It may also keep a file open all the time.
+        is_writing = self._busy < _MOST_BUSY and self._process.writes_below(self._staging.path)
+        self._busy = self._busy + 1 if is_writing else 0
+        return is_writing
+
+    def _store_state(self) -> Checkpoint:
         stored = self._session.store(Checkpoint.from_directory(self._staging.path))
         self._staging.note_stored()
         return stored
@@ -258,11 +274,11 @@ class ProgramRun:
             return
         takes_checkpoint(result)
         is_new = not (self._staging.is_empty or self._staging.is_stored)
-        self._take(Arrival("final", result, takes_state=is_new, written_ns=NEVER_NS))
+        self._take(Arrival("final", result, takes_state=is_new))
 
     def _take_last_state(self) -> None:
         if not (self._staging.is_empty or self._staging.is_stored):
-            self._store_state(NEVER_NS)
+            self._store_state()
 
 
 _WAYS = {

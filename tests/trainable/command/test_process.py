@@ -83,6 +83,26 @@ def test_it_is_held_until_all_have_released_it(family: Family) -> None:
     assert process.poll() == -signal.SIGTERM
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere it is not told")
+def test_it_knows_what_is_being_written(tmp_path: Path) -> None:
+    source = "exec 3> state; exec 4< state; echo a; read go; exec 3>&-; echo b; read go"
+    process = ProgramProcess(
+        ["sh", "-c", source],
+        shell=False,
+        cwd=str(tmp_path),
+        environment=os.environ,
+        takes_input=True,
+    )
+    lines_of(process, 1)
+    assert process.writes_below(str(tmp_path))
+    assert not process.writes_below(str(tmp_path / "state"))
+    process.write(b"go\n")
+    lines_of(process, 1)
+    assert not process.writes_below(str(tmp_path))
+    process.end(5)
+    process.close()
+
+
 def test_what_is_written_to_one_that_has_ended_is_dropped(tmp_path: Path) -> None:
     process = ProgramProcess(
         ["true"], shell=False, cwd=str(tmp_path), environment=os.environ, takes_input=True
