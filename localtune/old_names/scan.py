@@ -207,6 +207,8 @@ def _of_call(call: ast.Call, scope: Scope) -> Iterator[OldUse]:
             yield _use(REPORT, call)
         elif call.args and _is_number(call.args[0], scope):
             yield _use(REPORT_NUMBER, call)
+    if public == "run_experiments":
+        yield from _of_specs(call)
     owner = _OWNERS.get(public or "", public)
     for each in call.keywords:
         name = f"{owner}({each.arg}=)"
@@ -266,6 +268,16 @@ def _of_import(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
             below = below.rpartition(".")[0]
         if name is not None:
             yield name
+
+
+def _of_specs(call: ast.Call) -> Iterator[OldUse]:
+    """Finds the old entries of experiments that are written as dictionaries in the call."""
+    for specs in [*call.args[:1], *(each.value for each in call.keywords)]:
+        for spec in specs.values if isinstance(specs, ast.Dict) else ():
+            for key in spec.keys if isinstance(spec, ast.Dict) else ():
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    name = f"Experiment({key.value}=)"
+                    yield from [_use(name, key)] if name in OLD_NAMES else []
 
 
 def _is_frames(node: ast.expr) -> bool:

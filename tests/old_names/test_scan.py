@@ -80,6 +80,7 @@ analysis.trial_dataframes[analysis.best_trial.path]  # analysis.trial_dataframes
 analysis.get_best_checkpoint(analysis.best_trial.path)  # analysis.get_best_checkpoint(directory)
 tune.Checkpoint.from_dict({})  # Checkpoint.from_dict
 somebody = lambda x: x.best_logdir  # ExperimentAnalysis.best_logdir
+ray.tune.run_experiments({"a": {"run": train, "repeat": 2}})  # Experiment(repeat=)
 first = somebody(second); second = somebody(first)
 somebody(1).log_dir, somebody(2).to_dict()
 """

@@ -6,7 +6,6 @@ import ast
 
 from localtune.tools.migrate.edits import (
     renamed_argument,
-    replaced,
     with_argument,
     without_argument,
 )
@@ -64,22 +63,34 @@ def renamed(name: str) -> Rewriter:
 
 def as_storage_path(target: Target) -> Change | None:
     """``local_dir="x"`` becomes ``storage_path=os.path.abspath("x")``."""
-    script, call, keyword = _parts(target)
+    script, _, keyword = _parts(target)
     change = renamed("storage_path")(target)
-    if change is None or not script.source.is_in_place(keyword.value):
+    value = absolute(script, keyword.value)
+    return None if change is None or value is None else change.with_also(value)
+
+
+def absolute(script: Script, node: ast.expr) -> Change | None:
+    """Makes a path absolute, with regard to ``~``; None is left alone.
+
+    Args:
+        script: The script.
+        node: The path.
+    """
+    if not script.source.is_in_place(node):
         return None
-    text = script.text_of(keyword.value)
-    value = keyword.value.value if isinstance(keyword.value, ast.Constant) else ""
-    if value is None or str(value).startswith("/") or _is_absolute(script, keyword.value):
-        return change
-    imported = script.with_module("os", call)
+    text = script.text_of(node)
+    value = node.value if isinstance(node, ast.Constant) else ""
+    is_set = value is None or str(value).startswith("/") or "://" in str(value)
+    if is_set or _is_absolute(script, node):
+        return Change(())
+    imported = script.with_module("os", node)
     if imported is None:
         return None
-    if not isinstance(keyword.value, ast.Constant) or str(value).startswith("~"):
+    if not isinstance(node, ast.Constant) or str(value).startswith("~"):
         text = f"os.path.expanduser({text})"
-    span = script.source.span(keyword.value)
     new = text if str(value).startswith("~") else f"os.path.abspath({text})"
-    return change.with_also(Change([Edit(span.start, span.end, new)])).with_also(imported)
+    span = script.source.span(node)
+    return Change([Edit(span.start, span.end, new)]).with_also(imported)
 
 
 def _is_absolute(script: Script, node: ast.expr) -> bool:
@@ -197,27 +208,6 @@ def _sum(script: Script, text: str, node: ast.expr) -> str:
         return repr(ast.literal_eval(text) + ast.literal_eval(node))
     except (ValueError, TypeError, SyntaxError):
         return f"({text}) + ({script.text_of(node)})"
-
-
-def run_in_place_of_experiments(target: Target) -> Change | None:
-    """``run_experiments(experiment, search_alg=a)`` becomes ``run(experiment, search_alg=a)``."""
-    script, call, _ = _parts(target)
-    known = {"experiments", "search_alg", "scheduler", "verbose", "progress_reporter", "resume"}
-    first = next((each.value for each in call.keywords if each.arg == "experiments"), None)
-    given = first or (call.args[0] if len(call.args) == 1 else None)
-    if given is None or {str(each.arg) for each in call.keywords} - known:
-        return None
-    tune = script.tune_at(call)
-    if tune is None or script.scope_at(call).meaning(given) != "<Experiment>":
-        return None
-    edits = replaced(script.source, call.func, f"{tune[0]}.run")
-    for each in call.keywords:
-        if each.arg == "experiments":
-            edits += renamed_argument(script.source, each, "run_or_experiment")
-    if not isinstance(script.parent(call), ast.Expr):
-        end = script.source.span(call).end
-        edits.append(Edit(end, end, ".trials"))
-    return Change(edits).with_also(tune[1])
 
 
 def executor_added(script: Script, call: ast.Call, limits: str, form: str = "{}") -> Change | None:

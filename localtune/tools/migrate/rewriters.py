@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+
 from localtune.old_names.rows.trainables import TODAY
 from localtune.old_names.table import OLD_NAMES
 from localtune.tools.migrate import (
     arguments,
     checkpoints,
     dictionaries,
+    entries,
     names,
     reports,
     results,
@@ -61,7 +64,6 @@ def _rewriters() -> dict[str, Rewriter]:
         "tune.run(trial_resources=)": arguments.renamed("resources_per_trial"),
         "Experiment(trial_resources=)": arguments.renamed("resources_per_trial"),
         "Experiment(repeat=)": arguments.renamed("num_samples"),
-        "run_experiments(search_alg=)": arguments.run_in_place_of_experiments,
         "tune.run(upload_dir=)": arguments.renamed("storage_path"),
         "Experiment(upload_dir=)": arguments.renamed("storage_path"),
         "SyncConfig(upload_dir=)": arguments.removed_if("None"),
@@ -151,5 +153,7 @@ BY_HAND = frozenset(
 
 def rewritten(target: Target) -> Change | None:
     """Returns the change of a use of an old name, None if it is left to hand."""
+    if isinstance(target.use.node, ast.Constant):
+        return entries.renamed(target)
     rewriter = REWRITERS.get(target.use.name)
     return rewriter(target) if rewriter else None
