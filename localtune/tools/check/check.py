@@ -36,7 +36,8 @@ def check_trainable(
     Raises:
         TypeError: if the trainable is neither a function nor a class, or the config no dict.
         TuneError: for a name that is not registered, or a search space that cannot be sampled.
-        ValueError: for a ``timeout_s`` that is not above 0.
+        ValueError: for a ``timeout_s`` that is not above 0, or a search space that does not fit
+            the trainable.
 
     Example:
         >>> import localtune as tune
@@ -63,22 +64,26 @@ def check_trainable(
         raise TypeError(f"config must be a dict, but got {config!r}.")
     started = time.monotonic()
     configs = two_configs(dict(config or {}))
-    findings = tuple(_findings(trainable, configs, metric, timeout_s))
+    findings = tuple(_findings(trainable, dict(config or {}), configs, metric, timeout_s))
     return CheckReport(trainable_name(trainable), findings, time.monotonic() - started)
 
 
 def _findings(
     trainable: Any,
+    space: dict[str, Any],
     configs: tuple[dict[str, Any], dict[str, Any]],
     metric: str | None,
     timeout_s: float,
 ) -> Iterator[Finding]:
     from localtune.running.bench import NotTrainableError, subject_of
+    from localtune.running.space_parameters import space_parameters
     from localtune.tools.check.examination import Examination
     from localtune.utils.serialization import dumps
 
     try:
         subject = subject_of(trainable)
+        # As a run does before it starts: a command has placeholders for parameters.
+        subject.trainable._check_run(space_parameters(space), metric, is_complete=True)
         for each in configs:
             dumps(each, "config")
     except NotTrainableError as error:

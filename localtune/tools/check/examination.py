@@ -175,8 +175,9 @@ class Examination:
             yield warning(
                 "save",
                 f"None of the first {count(ITERATIONS, 'report')} carried a checkpoint.",
-                "Report one, tune.report(metrics, checkpoint=...): schedulers that pause trials, "
-                "and retries that go on where they were, need it.",
+                "Report one, tune.report(metrics, checkpoint=...), or from a program a result with "
+                '"checkpoint": true: schedulers that pause trials, and retries that go on where '
+                "they were, need it.",
             )
 
     def _check_restore(self, bench: Bench, saved: SavedCheckpoint) -> Iterator[Finding]:

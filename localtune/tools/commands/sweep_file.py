@@ -57,7 +57,8 @@ class SweepFile:
             key: The key; keys of keys are joined by ``/``.
             text: The problem.
         """
-        line = line_of(self.text, key)
+        # Keys of an inline table stand in the line of the table.
+        line = line_of(self.text, key) or line_of(self.text, key.partition("/")[0])
         where = f", line {line}" if line else ""
         return UsageError(f"{self.path}{where}, key {key!r}: {text}")
 

@@ -56,9 +56,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(arguments: list[str], folder: Path) -> str:
+def run(arguments: list[str], folder: Path, **variables: str) -> str:
     done = subprocess.run(
-        arguments, cwd=folder, env=environment(), capture_output=True, text=True, timeout=60
+        arguments,
+        cwd=folder,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -106,6 +111,46 @@ def test_the_command_line_repeats_the_trial(folder: Path, best: Trial) -> None:
     assert again.config == best.config
     assert again.last_result["loss"] == best.last_result["loss"]
     assert again.seed == best.seed == again.last_result["seed"]
+
+
+# Prints what it gets, with the seed.
+PRINTS = """
+echo "{\\"loss\\": $1, \\"text\\": \\"$2\\", \\"width\\": $LOCALTUNE_PARAM_WIDTH, \\"seed\\": $3}"
+exit $4
+"""
+
+
+def test_a_trial_of_a_program_is_repeated_by_its_command_and_as_a_trial(tmp_path: Path) -> None:
+    (tmp_path / "job.sh").write_text(PRINTS)
+    (tmp_path / "sweep.toml").write_text(
+        'command = "sh job.sh {lr} {text} {seed} 1 || sh job.sh {lr} {text} {seed} 0"\n'
+        'shell = true\ncwd = "."\nparams_by = "env"\nmetric = "loss"\nmode = "min"\n'
+        'storage = "s"\nname = "run"\n[param_space]\nlr = "grid_search([3, 2])"\nwidth = 8\n'
+        'text = "it\'s $HOME; now"\n'
+    )
+    run([sys.executable, "-m", "localtune", "run", "sweep.toml"], tmp_path)
+    path = str(tmp_path / "s" / "run")
+    best = best_of(read_saved(path))
+    wanted = {key: best.last_result[key] for key in ("loss", "text", "width", "seed")}
+    assert (wanted["text"], wanted["seed"]) == ("it's $HOME; now", best.seed)
+
+    recipe = recipe_of(best, command_of(read_files(path)), "loss", "min")
+
+    assert recipe.program is not None and recipe.command is not None
+    printed = run(["sh", "-ec", recipe.program.script], tmp_path / "s")
+    assert json.loads(printed.splitlines()[0]) == wanted
+    # A person can paste the command line alone.
+    width = {"LOCALTUNE_PARAM_WIDTH": "8"}
+    printed = run(["sh", "-ec", recipe.program.line], tmp_path, **width)
+    assert json.loads(printed.splitlines()[0]) == wanted
+    localtune = f"{sys.executable} -m localtune run --storage o"
+    run(["bash", "-ec", recipe.command.replace("localtune run", localtune)], tmp_path / "s")
+    (again,) = ExperimentAnalysis(next((tmp_path / "o").iterdir())).trials
+    script = recipe.python.replace(".metrics)", ".path)")
+    made = Path(run([sys.executable, "-c", script], tmp_path / "s").splitlines()[-1])
+    by_python = json.loads((made / "result.json").read_text().splitlines()[-1])
+    for result in (again.last_result, by_python):
+        assert {key: result[key] for key in wanted} == wanted
 
 
 def trial(config: dict[Any, Any], **options: Any) -> Trial:
