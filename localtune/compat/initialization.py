@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
@@ -89,7 +88,7 @@ def init(
         What is known of the cluster. As a context manager it calls :func:`shutdown` at its end.
 
     Raises:
-        RuntimeError: for a second call, or an unknown argument.
+        RuntimeError: for a second call in the process of the script, or an unknown argument.
         ConnectionError: for the address of a cluster.
         ValueError: for an amount that makes no sense.
     """
@@ -103,9 +102,8 @@ def init(
     here = cluster.current()
     if here is None:
         return RayContext(cluster.begin(limits))
-    # A child of multiprocessing, which may run the code of the script again, shares the cluster.
-    is_child = not here.is_own and multiprocessing.parent_process() is not None
-    if not ignore_reinit_error and not is_child:
+    # A child or a worker, which may run the code of the script again, has the script's cluster.
+    if here.is_own and not ignore_reinit_error:
         raise RuntimeError(
             "ray.init() was called before in this process, or a run or a remote function has "
             "started with the whole machine. Call ray.init() first, pass ignore_reinit_error=True, "

@@ -6,7 +6,10 @@ import copy
 import multiprocessing
 import os
 import pickle
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -120,21 +123,24 @@ def test_a_directory_that_others_could_have_made_is_not_read(tmp_path: Path) -> 
 def _child(ref: Any, queue: Any) -> None:
     from localtune.compat import ray
 
-    if ray.is_initialized():
-        # A child may run the code of the script again.
-        assert ray.init(num_cpus=1)["session_dir"] == ref.directory
-    put = ray.put("from the child")
-    queue.put((ref and ray.get(ref), ray.get(put), put.directory))
+    try:
+        if ray.is_initialized():
+            # A child may run the code of the script again.
+            assert ray.init(num_cpus=1)["session_dir"] == ref.directory
+        put = ray.put("from the child")
+        queue.put((ref and ray.get(ref), ray.get(put), put.directory))
+    except BaseException as error:
+        queue.put((repr(error), "", ""))
 
 
-def _in_child(method: str, ref: Any) -> Any:
+def _in_child(method: str, make_ref: Callable[[], Any]) -> tuple[str | None, str, str]:
     """What a child process gets, and the directory of what it puts; the child has ended then."""
     context: Any = multiprocessing.get_context(method)
     queue = context.Queue()
-    child = context.Process(target=_child, args=(ref, queue))
-    del ref
+    # When it has started, the process has the only reference.
+    child = context.Process(target=_child, args=(make_ref(), queue))
     child.start()
-    found = queue.get()
+    found: tuple[str | None, str, str] = queue.get()
     child.join()
     queue.close()
     queue.join_thread()
@@ -142,16 +148,54 @@ def _in_child(method: str, ref: Any) -> Any:
 
 
 def test_child_processes_have_the_objects(ray: Any) -> None:
-    """With a fork, the parent drops its only reference while the child has a copy."""
     own = ray.init(num_cpus=2)["session_dir"]
-    assert _in_child("fork", ray.put("mine")) == ("mine", "from the child", own)
+    expected = ("mine", "from the child")
+    assert _in_child("fork", lambda: ray.put("mine")) == (*expected, own)
     # Without the shim, a child that is not forked has a cluster of its own.
-    assert _in_child("spawn", ray.put("mine"))[:2] == ("mine", "from the child")
+    assert _in_child("spawn", lambda: ray.put("mine"))[:2] == expected
 
 
 def test_the_objects_of_a_child_go_with_it() -> None:
-    got, own, directory = _in_child("fork", None)
+    got, own, directory = _in_child("fork", lambda: None)
     assert (got, own) == (None, "from the child") and not os.path.exists(directory)
+
+
+SPAWNING = """
+import multiprocessing
+import ray
+
+ray.init(num_cpus=2)
+
+@ray.remote
+def double(x):
+    return 2 * x
+
+def child(ref, queue):
+    put = ray.put(ray.get(ref) + 1)
+    queue.put((put, ray.get(double.remote(put))))
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=child, args=(ray.put(1), queue))
+    process.start()
+    put, doubled = queue.get()
+    process.join()
+    print(ray.get(put), doubled)
+"""
+
+
+def test_a_child_of_a_script_joins_its_cluster(tmp_path: Path) -> None:
+    """It also runs the first lines of the script again."""
+    (tmp_path / "script.py").write_text(SPAWNING)
+    done = subprocess.run(
+        [sys.executable, "-m", "localtune.compat", "script.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "2 4\n", done.stderr
 
 
 @pytest.mark.parametrize("start_method", ["template", "spawn"])
