@@ -67,6 +67,10 @@ class Sampler:
     def __repr__(self) -> str:
         return "uniform()"
 
+    def __str__(self) -> str:
+        """Returns the name of the class; FLAML knows samplers by it."""
+        return type(self).__name__
+
 
 # A second name of the class.
 BaseSampler = Sampler
@@ -83,11 +87,15 @@ class LogUniform(Sampler):
     """Draws all orders of magnitude with the same probability.
 
     Args:
-        base: Ignored, because the distribution does not depend on it.
+        base: Has no effect, because the distribution does not depend on it.
+
+    Attributes:
+        base: The argument.
     """
 
     def __init__(self, base: float = 10) -> None:
         ignore_base(base)
+        self.base = base
 
     def draw(self, domain: SampledDomain, rng: random.Random) -> Any:
         return domain.draw_log_uniform(rng)

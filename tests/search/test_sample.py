@@ -453,6 +453,17 @@ def test_samplers_say_how_values_are_drawn() -> None:
     assert (normal.mean, normal.sd) == (3.0, 2.0)
 
 
+def test_libraries_tell_samplers_by_their_text() -> None:
+    domains = [uniform(0, 1), loguniform(1, 10), randn(), randint(0, 5)]
+    assert [str(each.get_sampler()) for each in domains] == [
+        "Uniform",
+        "LogUniform",
+        "Normal",
+        "Uniform",
+    ]
+    assert loguniform(1, 10).get_sampler().base == 10
+
+
 def test_a_second_sampler_is_refused_unless_it_may_replace_the_first() -> None:
     domain = Float(1, 2)
     domain.set_sampler(Uniform())
