@@ -7,6 +7,7 @@ Each piece uses the old name and checks what it does. It is written for Ray Tune
 
 from __future__ import annotations
 
+from localtune.old_names.places import OLD_PLACES
 from localtune.old_names.row import OldName
 from localtune.old_names.table import ROWS
 
@@ -405,7 +406,8 @@ assert "file" in os.listdir(checkpoint.path)
     "session": "from ray.tune import session\nassert session.get_checkpoint",
     "track": "from ray.tune import track",
     "suggest": "from ray.tune.suggest.hyperopt import HyperOptSearch",
-    "sample": "from ray.tune.sample import uniform",
+    **{old: f"import ray.tune.{old}" for old in OLD_PLACES if not old.startswith("suggest")},
+    "trial": "from ray.tune.trial import Trial",
     "air": "from ray.air import RunConfig",
     "train": "from ray.train import RunConfig",
     "wandb.wandb_mixin": """
