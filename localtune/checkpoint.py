@@ -59,6 +59,7 @@ class Checkpoint:
     from_uri = OldAttribute("Checkpoint.from_uri")
     to_uri = OldAttribute("Checkpoint.to_uri")
     uri = OldAttribute("Checkpoint.uri")
+    to_air_checkpoint = OldAttribute("Checkpoint.to_air_checkpoint")
     value = OldAttribute("Checkpoint.value")
     dir_or_data = OldAttribute("Checkpoint.dir_or_data")
     local_path = OldAttribute("Checkpoint.local_path")

@@ -53,6 +53,7 @@ _GIVES = {
     "<ExperimentAnalysis>.get_best_checkpoint()": "<Checkpoint>",
     "<ExperimentAnalysis>.get_last_checkpoint()": "<Checkpoint>",
     "<Trial>.checkpoint": "<Checkpoint>",
+    "<Checkpoint>.to_air_checkpoint()": "<Checkpoint>",
     "<Trial>.path": "<directory>",
     "<Trial>.logdir": "<directory>",
     "<ExperimentAnalysis>.best_logdir": "<directory>",

@@ -127,6 +127,7 @@ class Experiment:
         if "run" not in arguments:
             raise TuneError(f"The experiment {name!r} needs a 'run' entry: the trainable.")
         known = {"run", "env", *cls.__init__.__annotations__} - {"return", "name"}
+        known |= {row.member for row in ROWS if row.owner == "Experiment"}
         for key in arguments.keys() - _OLD_ARGUMENTS:
             if key not in known:
                 hint = did_you_mean(key, known)

@@ -66,6 +66,7 @@ _OF_EXPERIMENT = {
     "upload_dir": ("'up'", "os.path.dirname(out.path) == os.path.abspath('up')"),
     "repeat": ("3", "out.num_samples == 3"),
     "trial_resources": ("{'cpu': 2}", "out.spec['resources_per_trial'] == {'cpu': 2}"),
+    "resources": ("{'cpu': 2}", "out.spec['resources_per_trial'] == {'cpu': 2}"),
     "loggers": ("None", "out.num_samples == 1"),
     "checkpoint_freq": ("2", "out.checkpoint_config.checkpoint_frequency == 2"),
     "checkpoint_at_end": ("True", "out.checkpoint_config.checkpoint_at_end is True"),
@@ -96,7 +97,12 @@ _CALLS = {
         "out = tune.RunConfig({})",
         {"local_dir": ("'results'", "out.storage_path == os.path.abspath('results')")},
     ),
-    "Experiment": ("out = tune.Experiment('e', Saving, {})", _OF_EXPERIMENT),
+    # As a dict, too: run_experiments takes both.
+    "Experiment": (
+        "out = tune.Experiment('e', Saving, {})\n"
+        "assert tune.Experiment.from_json('e', dict(run=Saving, {})).name == 'e'",
+        _OF_EXPERIMENT,
+    ),
     "TuneConfig": ("out = tune.TuneConfig({})", _OF_RUN),
     "SyncConfig": (
         "out = tune.SyncConfig({})",
@@ -396,6 +402,8 @@ assert "file" in os.listdir(checkpoint.path)
     "Checkpoint.from_uri": "assert tune.Checkpoint.from_uri('memory://a').path == 'memory://a'",
     "Checkpoint.to_uri": _CHECKPOINT
     + "checkpoint.to_uri('file://' + os.getcwd() + '/copy')\nassert os.path.isdir('copy')",
+    "Checkpoint.to_air_checkpoint": _CHECKPOINT
+    + "assert checkpoint.to_air_checkpoint() is checkpoint",
     "Checkpoint.uri": _CHECKPOINT + "assert checkpoint.uri is None",
     **{
         f"Checkpoint.{name}": _CHECKPOINT + f"assert checkpoint.{name} == os.getcwd()"

@@ -137,6 +137,7 @@ _BY_MEMBER: dict[str, Callable[..., Any]] = {
     "return_trials": _return_trials,
     "loggers": _loggers,
     "trial_resources": _renamed("resources_per_trial"),
+    "resources": _renamed("resources_per_trial"),
     "repeat": _renamed("num_samples"),
     "checkpoint_freq": _checkpoint_config("checkpoint_frequency"),
     "checkpoint_at_end": _checkpoint_config("checkpoint_at_end"),

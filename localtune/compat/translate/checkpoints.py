@@ -113,6 +113,10 @@ def _set_preprocessor(self: Checkpoint, preprocessor: Any) -> None:
     _dump(preprocessor, self.path, _PREPROCESSOR_FILE)
 
 
+def _self(self: Checkpoint) -> Checkpoint:
+    return self
+
+
 _OF_PATH = property(_path)
 TRANSLATIONS: dict[str, Any] = {
     "Checkpoint.from_dict": classmethod(_from_dict),
@@ -123,6 +127,7 @@ TRANSLATIONS: dict[str, Any] = {
     "Checkpoint.from_uri": classmethod(_from_uri),
     "Checkpoint.to_uri": _to_uri,
     "Checkpoint.uri": property(_uri),
+    "Checkpoint.to_air_checkpoint": _self,
     "Checkpoint.value": _OF_PATH,
     "Checkpoint.dir_or_data": _OF_PATH,
     "Checkpoint.local_path": _OF_PATH,

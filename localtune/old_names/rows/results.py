@@ -9,7 +9,6 @@ _FILES = (
     "files into a directory and Checkpoint.from_directory(path); read them in `with "
     "checkpoint.as_directory() as path:`"
 )
-_PATH = "Checkpoint(path) and checkpoint.path"
 _METADATA = "checkpoint.set_metadata() and checkpoint.get_metadata()"
 
 ROWS = (
@@ -63,9 +62,12 @@ ROWS = (
         )
     ),
     *(
-        attribute("Checkpoint", each, "names the place of a checkpoint", _PATH)
-        for each in ("from_uri", "to_uri", "uri", "value", "dir_or_data", "local_path")
+        attribute("Checkpoint", each, "is the place of a checkpoint", "checkpoint.path")
+        for each in ("uri", "value", "dir_or_data", "local_path")
     ),
+    attribute("Checkpoint", "from_uri", "makes a checkpoint of a URI", "tune.Checkpoint(uri)"),
+    attribute("Checkpoint", "to_uri", "copies a checkpoint", "checkpoint.to_directory(path)"),
+    attribute("Checkpoint", "to_air_checkpoint", "returns the same checkpoint", "checkpoint"),
     *(
         attribute("Checkpoint", each, "keeps a preprocessor with a checkpoint", _METADATA)
         for each in ("get_preprocessor", "set_preprocessor")

@@ -103,6 +103,12 @@ ROWS = (
     ),
     *_for_all(
         (_EXPERIMENT,),
+        ("resources",),
+        "requests the resources of each trial",
+        'resources_per_trial={"cpu": 1}',
+    ),
+    *_for_all(
+        (_EXPERIMENT,),
         ("repeat",),
         "says how many times the search space is sampled",
         "num_samples=",

@@ -13,7 +13,7 @@ _FACTS = {
     "get_trial_resources": "returns the trial's resources",
 }
 # {function: (what it does, what it returns in a trial)}
-_OF_PROCESSES = {
+OF_PROCESSES = {
     "get_world_size": ("returns the number of processes of a trial", 1),
     "get_world_rank": ("returns the number of the process in its trial", 0),
     "get_local_rank": ("returns the number of the process on its machine", 0),
@@ -49,7 +49,7 @@ ROWS = (
     ),
     *(
         name("session", each, does, f"{number}, since a trial is one process")
-        for each, (does, number) in _OF_PROCESSES.items()
+        for each, (does, number) in OF_PROCESSES.items()
     ),
     *(name("tune", each, does, f"{_CONTEXT}.{each}()") for each, does in _FACTS.items()),
     name(

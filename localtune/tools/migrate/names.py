@@ -37,7 +37,8 @@ def call_by(template: str) -> Rewriter:
     """Makes a rewriter that puts a text in the place of a name and its call.
 
     Args:
-        template: As of :func:`by`; ``{first}`` is the first argument of the call.
+        template: As of :func:`by`; ``{first}`` is the first argument of the call, and ``{self}``
+            the object whose method it is.
     """
 
     def rewrite(target: Target) -> Change | None:
@@ -53,7 +54,9 @@ def call_by(template: str) -> Rewriter:
         name, change = known
         first = script.text_of(call.args[0]) if call.args else ""
         span = script.source.span(call)
-        text = template.format(tune=name, first=first)
+        of = call.func.value if isinstance(call.func, ast.Attribute) else None
+        owner = script.text_of(of) if of is not None else ""
+        text = template.format(tune=name, first=first, self=owner)
         return change.with_also(Change([Edit(span.start, span.end, text)]))
 
     return rewrite

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from localtune.old_names.rows.trainables import TODAY
+from localtune.old_names.rows.trainables import OF_PROCESSES, TODAY
 from localtune.old_names.table import OLD_NAMES
 from localtune.tools.migrate import (
     arguments,
@@ -47,6 +47,10 @@ def _rewriters() -> dict[str, Rewriter]:
         "tune.checkpoint_dir": checkpoints.directory_as_temporary,
         "save_checkpoint() -> path": checkpoints.path_from_save,
         "session.report": names.by("{tune}.report"),
+        **{
+            f"session.{each}": names.call_by(str(number))
+            for each, (_, number) in OF_PROCESSES.items()
+        },
         "session.get_checkpoint": names.by("{tune}.get_checkpoint"),
         "tune.is_session_enabled": names.call_by(f"({_CONTEXT}.get_trial_id() is not None)"),
         "track.log": names.by("{tune}.report"),
@@ -61,6 +65,7 @@ def _rewriters() -> dict[str, Rewriter]:
         "tune.run(return_trials=)": arguments.as_trials,
         'tune.run(resume="LOCAL")': arguments.resume,
         'resources_per_trial={"extra_cpu": n}': arguments.summed_resources,
+        "Experiment(resources=)": arguments.renamed("resources_per_trial"),
         "tune.run(trial_resources=)": arguments.renamed("resources_per_trial"),
         "Experiment(trial_resources=)": arguments.renamed("resources_per_trial"),
         "Experiment(repeat=)": arguments.renamed("num_samples"),
@@ -85,6 +90,7 @@ def _rewriters() -> dict[str, Rewriter]:
         "analysis.get_best_checkpoint(directory)": results.checkpoint_by_trial,
         "Checkpoint.from_dict": dictionaries.from_dict,
         "Checkpoint.to_dict": dictionaries.to_dict,
+        "Checkpoint.to_air_checkpoint": names.call_by("{self}"),
         "Checkpoint.value": names.attribute("path"),
         "Checkpoint.dir_or_data": names.attribute("path"),
         "Checkpoint.local_path": names.attribute("path"),
