@@ -11,7 +11,7 @@
     import ray.tune ----> finder.py --+-- a module of localtune.compat.ray   (ray, ray.tune, ...)
                                       +-- a module of localtune              (ray.tune.schedulers)
                                       +-- an error that says what to do      (ray.data)
-    ray.tune.run(local_dir=...) ----> localtune.old_names ----> translate.py
+    ray.tune.run(local_dir=...) ----> localtune.old_names ----> translate/
     ray.init, put, remote ----------> cluster.py, objects.py, tasks.py
 
 A trainable that such a process pickles installs the shim in each process that loads it: in workers,

@@ -157,7 +157,8 @@ def _value_of(name: str, function: FunctionType) -> Any:
 def _uses_in(function: FunctionType) -> list[tuple[str, int]]:
     """Returns (old name, line) of each use in a function; none if its text cannot be read."""
     code = function.__code__
-    if not _names_in(code) & _TELLTALES:
+    names = _names_in(code)
+    if not names & _TELLTALES and not any(_dotted(_value_of(name, function)) for name in names):
         return []
     try:
         lines, first = inspect.getsourcelines(code)
