@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import threading
 import time
@@ -133,15 +134,22 @@ def test_calls_wait_are_cancelled_and_end(ray: Any, tmp_path: Path) -> None:
     def block(name: str) -> None:
         (tmp_path / name).touch()
         while True:
-            time.sleep(10)
+            time.sleep(0.01)
 
     @ray.remote
     def quick() -> int:
         return os.getpid()
 
+    @ray.remote
+    def be_another_system() -> None:
+        del signal.pthread_kill
+
     pid = ray.get(quick.remote())
-    for force in (False, True):
-        running = block.remote(f"started {force}")
+    for force, is_portable in ((False, False), (False, True), (True, False)):
+        if is_portable:
+            ray.get(be_another_system.remote())
+        name = f"started {force} {is_portable}"
+        running = block.remote(name)
         waiting = quick.remote()
         assert ray.wait([running, waiting], timeout=0) == ([], [running, waiting])
         with pytest.raises(ray.exceptions.GetTimeoutError):
@@ -149,7 +157,7 @@ def test_calls_wait_are_cancelled_and_end(ray: Any, tmp_path: Path) -> None:
         ray.cancel(waiting, force=force)
         with pytest.raises(ray.exceptions.TaskCancelledError):
             ray.get(waiting)
-        while not (tmp_path / f"started {force}").exists():
+        while not (tmp_path / name).exists():
             assert not ray.wait([running], timeout=0.01)[0]
         assert "CPU" not in ray.available_resources()
         ray.cancel(running, force=force)
