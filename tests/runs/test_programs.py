@@ -14,6 +14,7 @@ import pytest
 
 import localtune as tune
 from localtune.schedulers import ASHAScheduler, PopulationBasedTraining
+from localtune.trainable.util import validate_save_restore
 from tests.small_runs import PauseAlways, Program, fit, make_tuner, processes, rows
 
 # Programs that count to their first argument. Each goes on from the number in the file `n` of its
@@ -27,11 +28,14 @@ COUNTERS = {
         done""",
     "awk": """
         BEGIN { file = ENVIRON["LOCALTUNE_CHECKPOINT_DIR"] "/n"; n = 0
+          wait = "read go && echo $go"
           if ((getline line < file) > 0) n = line
-          while (n < ENVIRON["LOCALTUNE_PARAM_LIMIT"]) {
+          while (n < ENVIRON["LOCALTUNE_PARAM_LIMIT"] + 0) {
             print ++n > file; close(file)
             printf "{\\"count\\": %d, \\"checkpoint\\": true}\\n", n; fflush()
-            if ((getline go < "-") <= 0) exit } }""",
+            # Some awk would read more than one line itself.
+            if ((wait | getline go) <= 0) exit
+            close(wait) } }""",
     "perl": """
         $| = 1; my $file = "$ENV{LOCALTUNE_CHECKPOINT_DIR}/n"; my $n = 0;
         if (open(my $in, "<", $file)) { $n = <$in>; }
@@ -90,6 +94,11 @@ def test_a_program_that_is_paused_goes_on_from_its_state(language: str, tmp_path
     made = [Path(path.path, "n").read_text().strip() for path, _ in result.best_checkpoints]
     assert made == ["1", "2", "3"]
     assert not list(Path(result.path).glob(".staging*"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_program_keeps_the_contract_of_saving(language: str) -> None:
+    assert validate_save_restore(counter(language), {"limit": 10})
 
 
 def test_programs_are_stopped_early_by_a_signal(tmp_path: Path) -> None:

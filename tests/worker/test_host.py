@@ -12,6 +12,7 @@ import pytest
 import localtune as tune
 from localtune.error import TrialStopped
 from localtune.testing.chaos import ChaosTrainable
+from localtune.trainable.active_session import current_session
 from localtune.trainable.function_trainable import wrap_function
 from localtune.trainable.trainable import Trainable
 from localtune.trial.trial import Trial
@@ -223,6 +224,19 @@ class TestLoop:
         code, _ = serve(tmp_path, wrap_function(train), messages.Train())
         assert ended == ["The parent process has gone."]
         assert code == 1
+
+    def test_a_function_that_looks_for_its_end_does_not_need_to_report(
+        self, tmp_path: Path
+    ) -> None:
+        def train(config: dict[str, Any]) -> None:
+            session = current_session()
+            assert session is not None
+            while True:
+                session.check_stop()
+
+        code, channel = serve(tmp_path, wrap_function(train), messages.Train(), messages.Stop())
+        assert channel.kinds == ["Ready", "Stopped"]
+        assert code == 0
 
     def test_a_failure_is_answered_and_the_next_command_served(self, tmp_path: Path) -> None:
         class Fails(ChaosTrainable):
