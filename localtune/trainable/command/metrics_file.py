@@ -57,8 +57,13 @@ class MetricsFile:
                 if to_end:
                     lines += self._new_of(list(self._lines.finish()))
                 return lines, status.st_mtime_ns
-        except FileNotFoundError:
-            return [], 0
+        except OSError:
+            return [], 0  # There is none, or the program has put something else there.
+
+    @property
+    def position(self) -> int:
+        """Number of bytes that were read of the present file."""
+        return self._offset
 
     def _start_over(self, identity: tuple[int, int]) -> None:
         self._identity = identity

@@ -75,6 +75,10 @@ class ProgramProcess:
             **options,
         )
 
+        if self._process.stdin is not None and not _IS_WINDOWS:
+            # It may never read.
+            os.set_blocking(self._process.stdin.fileno(), False)
+
     @property
     def pid(self) -> int:
         """Id of the process."""
@@ -104,7 +108,7 @@ class ProgramProcess:
         return self._process.poll()
 
     def write(self, line: bytes) -> None:
-        """Writes a line to its standard input; nothing happens if it does not read any more."""
+        """Writes a line to its standard input; the line is dropped if the process does not read."""
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.write(line)

@@ -139,6 +139,8 @@ class ProgramRun:
         # What it has left may hold the pipes open.
         self._process.end_rest()
         self._drain()
+        while self._look_at_file():
+            continue
         self._look_at_file(to_end=True)
         if exit_code == 0:
             self._take_final_file()
@@ -182,16 +184,18 @@ class ProgramRun:
                 self._process.close()
         if self._channel is not None:
             self._channel.close()
-        self._staging.remove()
+        # The program may have locked it. The next start tells.
+        with contextlib.suppress(OSError):
+            self._staging.remove()
 
     # -- results ------------------------------------------------------------------------------
 
-    def _look_at_file(self, *, to_end: bool = False) -> None:
+    def _look_at_file(self, *, to_end: bool = False) -> bool:
+        """Reports new results in the metrics file; returns whether there was anything new."""
         if self._metrics_file is None:
-            return
+            return False
+        before = self._metrics_file.position
         lines, written_ns = self._metrics_file.read(to_end=to_end)
-        if not lines:
-            return
         assert self._process is not None
         results = [each for line in lines if (each := self._parse_file(line)) is not None]
         found = _arrivals_of_file(results)
@@ -200,6 +204,7 @@ class ProgramRun:
             keep_latest_state(found, written_ns)
         for arrival in found:
             self._take(arrival)
+        return self._metrics_file.position != before
 
     def _take(self, arrival: Arrival) -> None:
         """Reports a result; returns when the program may go on."""

@@ -103,6 +103,20 @@ def test_it_knows_what_is_being_written(tmp_path: Path) -> None:
     process.close()
 
 
+def test_what_is_written_to_one_that_never_reads_is_dropped(tmp_path: Path) -> None:
+    process = ProgramProcess(
+        ["sleep", "600"],
+        shell=False,
+        cwd=str(tmp_path),
+        environment=os.environ,
+        takes_input=True,
+    )
+    for _ in range(100):
+        process.write(b"x" * 10_000)
+    process.end(5)
+    process.close()
+
+
 def test_what_is_written_to_one_that_has_ended_is_dropped(tmp_path: Path) -> None:
     process = ProgramProcess(
         ["true"], shell=False, cwd=str(tmp_path), environment=os.environ, takes_input=True
