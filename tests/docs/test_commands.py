@@ -14,7 +14,7 @@ from localtune.tools.commands.registry import COMMANDS, make_parser
 from tests.docs.pages import PAGES, script_of
 
 # What ends a command in a shell.
-_ENDS = {"|", ">", "&&", ";", "&"}
+_ENDS = {"|", "||", ">", "&&", ";", "&"}
 
 
 def commands_of(page: Path) -> Iterator[list[str]]:

@@ -20,6 +20,8 @@ _OPTIONS = {
     r"Put the path into storage_path": "Put the path into --storage",
     r"given twice: to TuneConfig \(": "given twice: as options (",
     r"params_by='(\w+)'( or )'(\w+)'": r"--params-by \1\2\3",
+    r"\bshell=True": "--shell",
+    r"\Acwd must": "--cwd must",
     r"results='(\w+)'": r"--results \1",
     r"\Apattern (must|finds)": r"--pattern \1",
     r"\Aname must": "--name must",

@@ -48,6 +48,12 @@ def test_bash_completes_commands_options_and_experiments(
 
     assert completed(text, tmp_path, "localtune", "re") == ["resume", "retry", "report"]
     assert completed(text, tmp_path, "localtune", "run", "--sc") == ["--scheduler"]
+    assert completed(text, tmp_path, "localtune", "run", "--pa") == [
+        "--pattern",
+        "--params-by",
+        "--param",
+    ]
+    assert completed(text, tmp_path, "localtune", "check", "--comm") == ["--command"]
     assert completed(text, tmp_path, "localtune", "show", "sw") == ["sweep_1"]
     assert completed(text, tmp_path, "localtune", "run", "sw") == []
 
