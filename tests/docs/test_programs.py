@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 
 def test_the_command_lines_of_the_page_run_in_an_empty_directory(tmp_path: Path) -> None:
     folder, programs, storage = (tmp_path / name for name in ("work", "bin", "localtune_results"))
-    for each in (folder, programs):
-        each.mkdir()
+    for path in (folder, programs):
+        path.mkdir()
     for name, start in (("python", ""), ("localtune", "-m localtune ")):
         program = programs / name
         program.write_text(f'#!/bin/sh\nexec {sys.executable} {start}"$@"\n')

@@ -76,8 +76,8 @@ def recipe_of(
     program = program_in(trial.path)
     if program is not None:
         notes.append(
-            "With its variables, the program works on the files of this trial. 'localtune run' and "
-            "the script below make a new trial."
+            "With its variables, the program works on the files of this trial. The other ways make "
+            "a new trial."
         )
     if command is None:
         notes.append("Import the trainable from where you have it.")
