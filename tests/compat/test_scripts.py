@@ -24,7 +24,11 @@ EXPECTED: dict[str, dict[str, Any]] = json.loads(
 )
 
 # What `localtune migrate` leaves to be changed by hand, and says so.
-BY_HAND = {"ray_core": "ray.remote: write", "sync_and_extra_cpu": "tune.run(loggers=): write"}
+BY_HAND = {
+    "old_class": "Experiment(checkpoint_freq=): write",
+    "ray_core": "ray.remote: write",
+    "sync_and_extra_cpu": "tune.run(loggers=): write",
+}
 
 
 def result_of(arguments: list[str], folder: Path) -> dict[str, Any]:
