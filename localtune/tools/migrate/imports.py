@@ -12,6 +12,8 @@ from localtune.tools.migrate.source import Edit
 from localtune.tools.migrate.today import exists, is_module, today
 
 Import = ast.Import | ast.ImportFrom
+# Ray's copy of another package.
+_CLOUDPICKLE = "ray.cloudpickle"
 # A longer line gets one name per line.
 _WIDTH = 88
 
@@ -154,7 +156,7 @@ def imported_from_today(script: Script, statement: Import) -> Change | None:
         return script.without(statement)
     if not lines.are_changed:
         return None
-    if is_renamed_only and len(texts) == 1:
+    if is_renamed_only and len(texts) == 1 and lines.module:
         return Change(_with_module(script, statement, lines.module))
     indent = script.source.indentation(statement)
     is_alone = script.source.begins_line(script.source.span(statement).start)
@@ -163,12 +165,14 @@ def imported_from_today(script: Script, statement: Import) -> Change | None:
 
 
 def _target_of(statement: Import, alias: ast.alias, origin: str) -> str | None:
-    """The dotted name in localtune of what is imported."""
+    """The dotted name, in localtune or another package, of what is imported."""
     if alias.name == "*":
         module = today(str(getattr(statement, "module", "")))
         return f"{module}.*" if module else None
     if isinstance(statement, ast.Import) and alias.asname is None:
         return None  # It binds `ray`, which is there no more.
+    if origin == _CLOUDPICKLE or origin.startswith(f"{_CLOUDPICKLE}."):
+        return origin.removeprefix("ray.")
     return today(origin)
 
 
