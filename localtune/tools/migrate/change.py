@@ -23,15 +23,16 @@ from localtune.tools.migrate.imports import (
     is_left,
     old_imports,
     reference,
+    stands_for,
 )
-from localtune.tools.migrate.ray_calls import advice_for, removal
+from localtune.tools.migrate.ray_calls import advice_for, needs_ray, removal
 from localtune.tools.migrate.rewriters import rewritten
 from localtune.tools.migrate.script import Change, Script, Target
 from localtune.tools.migrate.source import Edit, applied
 
 # Each round makes at least one change; a script has fewer names than this.
 _MAX_ROUNDS = 10_000
-_NOTHING = "something else: localtune has no such name"
+_NOTHING = "localtune has no such name"
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,13 @@ class Finding:
         line: Number of the line, from 1.
         column: Number of the column, from 1.
         name: The old name, or the part of Ray.
-        write: What to write in its place.
+        advice: What to do.
     """
 
     line: int
     column: int
     name: str
-    write: str
+    advice: str
 
 
 def findings(text: str) -> list[Finding]:
@@ -138,7 +139,7 @@ def _findings(script: Script) -> list[Finding]:
     found: dict[tuple[int, str], Finding] = {}
     old = find_old_uses(script.source.tree, likely=script.is_for_ray())
     for use in old:
-        _note(script, found, use.node, use.name, OLD_NAMES[use.name].write)
+        _note(script, found, use.node, use.name, f"write {OLD_NAMES[use.name].write}")
     seen = {id(use.node) for use in old}
     for origin, node in dotted_uses(script):
         if id(node) not in seen and is_left(script, origin, node):
@@ -148,22 +149,25 @@ def _findings(script: Script) -> list[Finding]:
         names = ", ".join(each.name for each in statement.names)
         module = getattr(statement, "module", None)
         name = f"from {module} import {names}" if module else f"import {names}"
-        _note(script, found, statement, name, _write_for(script, statement))
+        _note(script, found, statement, name, _advice_for_import(statement))
+    for place, name, advice in needs_ray(script):
+        _note(script, found, place, name, advice)
     return sorted(found.values(), key=lambda each: (each.line, each.column, each.name))
 
 
-def _write_for(script: Script, statement: ast.Import | ast.ImportFrom) -> str:
-    module = getattr(statement, "module", None) or statement.names[0].name
-    advice = advice_for(f"{module}.{statement.names[0].name}") if module != "ray" else None
-    if advice is not None:
-        return advice
-    return "import localtune as tune"
+def _advice_for_import(statement: ast.Import | ast.ImportFrom) -> str:
+    module = getattr(statement, "module", None)
+    names = [f"{module}.{each.name}" if module else each.name for each in statement.names]
+    advice = next((text for each in names if (text := advice_for(each))), None)
+    if advice is None and module and not any(map(stands_for, names)):
+        return _NOTHING
+    return advice or "write import localtune as tune"
 
 
 def _note(
-    script: Script, found: dict[tuple[int, str], Finding], node: ast.AST, name: str, write: str
+    script: Script, found: dict[tuple[int, str], Finding], node: ast.AST, name: str, advice: str
 ) -> None:
     line = getattr(node, "lineno", 1)
     start = script.source.span(node).start if hasattr(node, "lineno") else 0
     column = start - script.source.line_start(start) + 1
-    found.setdefault((line, name), Finding(line, column, name, write))
+    found.setdefault((line, name), Finding(line, column, name, advice))

@@ -140,5 +140,5 @@ def _as_json(place: Place) -> dict[str, Any]:
         "line": found.line,
         "column": found.column,
         "name": found.name,
-        "write": found.write,
+        "advice": found.advice,
     }

@@ -14,6 +14,8 @@ from localtune.tools.migrate.today import exists, is_module, today
 Import = ast.Import | ast.ImportFrom
 # Ray's copy of another package.
 _CLOUDPICKLE = "ray.cloudpickle"
+# Modules whose names have places of their own in localtune.
+_FACES = {"ray.air", "ray.train", "ray.air.session", "ray.train.session", "ray.tune.track"}
 # A longer line gets one name per line.
 _WIDTH = 88
 
@@ -100,6 +102,15 @@ def is_left(script: Script, origin: str, node: ast.expr) -> bool:
             return False
         prefix = prefix.rpartition(".")[0]
     return True
+
+
+def stands_for(origin: str) -> bool:
+    """Returns whether what is imported has a place in localtune, or its uses have one.
+
+    Args:
+        origin: Its dotted name.
+    """
+    return today(origin) is not None or origin in _FACES
 
 
 def old_imports(script: Script) -> list[Import]:

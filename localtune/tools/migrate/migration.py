@@ -54,7 +54,7 @@ class Place:
         """
         found = self.finding
         where = f"{path}:{found.line}" if self.cell is None else f"{path}:{self.cell}:{found.line}"
-        return f"{where}: {found.name}: write {found.write}"
+        return f"{where}: {found.name}: {found.advice}"
 
 
 def migration_of(file: ScriptFile) -> Migration:
@@ -96,7 +96,7 @@ def _of_notebook(file: ScriptFile) -> Migration:
     found = notebook.parse(file)
     code, left = migrated(found.code)
     unread = [
-        Place(Finding(line, 1, "no plain Python", "by hand what it uses of Ray"), cell)
+        Place(Finding(line, 1, "no plain Python", "change what it uses of Ray"), cell)
         for cell, line in found.unread
     ]
     uses = [*(_in_cell(found.code, each) for each in findings(found.code)), *unread]
@@ -110,7 +110,7 @@ def _of_notebook(file: ScriptFile) -> Migration:
 
 def _in_cell(code: str, finding: Finding) -> Place:
     cell, line = notebook.place_in_cells(code, finding.line)
-    return Place(Finding(line, finding.column, finding.name, finding.write), cell)
+    return Place(Finding(line, finding.column, finding.name, finding.advice), cell)
 
 
 def _diff(path: str, before: str, after: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from localtune.tools.migrate.arguments import executor_added
 from localtune.tools.migrate.edits import replaced
@@ -21,24 +22,52 @@ _LIMITS = {"num_cpus": "num_cpus", "num_gpus": "num_gpus", "resources": "resourc
 _STARTS_RUN = {"run", "Tuner", "run_experiments"}
 _IS_INITIALIZED = "ray.is_initialized"
 
-# {a part of Ray: what to write in its place}. The longest name that fits decides.
+# {a part of Ray: what to do}. The longest name that fits decides.
 ADVICE = {
-    "ray.init": "executor=tune.ProcessExecutor(num_cpus=...) in Tuner or tune.run limits a run",
-    "ray.put": "pass the object to the trainable: tune.with_parameters(train, data=data)",
-    "ray.get": "pass the object to the trainable: tune.with_parameters(train, data=data)",
-    "ray.wait": "use concurrent.futures for parallel calls that are not trials",
-    "ray.remote": "use concurrent.futures for parallel calls that are not trials",
+    "ray.init": "write executor=tune.ProcessExecutor(num_cpus=...) in Tuner or tune.run",
+    "ray.put": "write tune.with_parameters(train, data=data)",
+    "ray.get": "write tune.with_parameters(train, data=data)",
+    "ray.wait": "write calls with concurrent.futures; localtune has no tasks",
+    "ray.remote": "write calls with concurrent.futures; localtune has no tasks",
     "ray.kill": "localtune has no actors",
     "ray.actor": "localtune has no actors",
     "ray.is_initialized": "remove the condition: localtune needs no start",
-    "ray.cluster_resources": 'use {"CPU": os.cpu_count()}',
-    "ray.available_resources": 'use {"CPU": os.cpu_count()}',
+    "ray.cluster_resources": 'write {"CPU": os.cpu_count()}',
+    "ray.available_resources": 'write {"CPU": os.cpu_count()}',
     "ray.nodes": "localtune runs on one machine",
-    "ray.get_gpu_ids": 'the GPUs of a trial stand in os.environ["CUDA_VISIBLE_DEVICES"]',
-    "ray.__version__": "use localtune.__version__",
+    "ray.get_gpu_ids": 'read os.environ["CUDA_VISIBLE_DEVICES"]',
+    "ray.__version__": "write localtune.__version__",
     "ray.util": "localtune has no ray.util",
-    "ray.cloudpickle": "import cloudpickle",
+    "ray.cloudpickle": "write import cloudpickle",
 }
+
+_UNCHANGED = "`python -m localtune.compat SCRIPT` runs it unchanged"
+# {a package that imports Ray itself: what to do}
+_BESIDE_RAY = {
+    "lightgbm_ray": "write lightgbm in the trainable",
+    "ray_lightning": "write lightning in the trainable",
+    "tune_sklearn": "write localtune.integration.sklearn.LocaltuneSearchCV",
+    "xgboost_ray": "write xgboost in the trainable",
+}
+
+
+def needs_ray(script: Script) -> Iterator[tuple[ast.AST, str, str]]:
+    """Yields what makes other packages import Ray: where it stands, its name, what to write.
+
+    Args:
+        script: The script.
+    """
+    for node in ast.walk(script.source.tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            module = getattr(node, "module", None) or node.names[0].name
+            package = module.partition(".")[0]
+            if package in _BESIDE_RAY:
+                yield node, package, _BESIDE_RAY[package]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            values = [each.value for each in node.keywords if each.arg == "backend"]
+            is_ray = any(isinstance(each, ast.Constant) and each.value == "ray" for each in values)
+            if node.func.attr == "hyperparameter_search" and is_ray:
+                yield node, 'hyperparameter_search(backend="ray")', _UNCHANGED
 
 
 def removal(script: Script, origin: str, node: ast.expr) -> Change | None:
@@ -245,7 +274,7 @@ def _without_condition(script: Script, asked: ast.expr) -> Change | None:
 
 
 def advice_for(origin: str) -> str | None:
-    """Returns what to write in the place of a part of Ray.
+    """Returns what to do about a part of Ray.
 
     Args:
         origin: Its dotted name.

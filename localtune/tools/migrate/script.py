@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -210,23 +211,31 @@ class Script:
             around = self._parents[id(around)]
         return around
 
-    def is_used(self, name: str, scope: Scope, *, apart_from: Iterable[ast.AST] = ()) -> bool:
+    def is_used(self, name: str, scope: Scope) -> bool:
         """Returns whether a name of a scope is read anywhere.
 
         Args:
             name: The name.
             scope: The scope that binds it.
-            apart_from: Nodes in which a use does not count.
         """
-        ignored = {id(below) for each in apart_from for below in ast.walk(each)}
+        if any(re.search(rf"\b{name}\b", each) for each in self._quoted_annotations()):
+            return True
         return any(
             isinstance(node, ast.Name)
             and node.id == name
             and not isinstance(node.ctx, ast.Store)
-            and id(node) not in ignored
             and self.scope_at(node).binder(name) is scope
             for node in ast.walk(self.source.tree)
         )
+
+    def _quoted_annotations(self) -> Iterator[str]:
+        """Yields the types that are written as strings."""
+        for node in ast.walk(self.source.tree):
+            for name in ("annotation", "returns"):
+                annotation = getattr(node, name, None)
+                for each in ast.walk(annotation) if isinstance(annotation, ast.expr) else ():
+                    if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                        yield each.value
 
 
 def imports_ray(statement: ast.Import | ast.ImportFrom) -> bool:

@@ -72,6 +72,14 @@ def test_each_row_of_the_table_is_changed_or_left_to_hand() -> None:
             {(2, "tune.checkpoint_dir")},
         ),
         (
+            "import xgboost_ray as x\ntrainer.hyperparameter_search(backend='ray')\n",
+            {(1, "xgboost_ray"), (2, 'hyperparameter_search(backend="ray")')},
+        ),
+        (
+            "from ray.tune.nothing import Gone\ndef f() -> 'list[Gone]': pass\n",
+            {(1, "from ray.tune.nothing import Gone")},
+        ),
+        (
             "import ray\nray.init(**options)\n",
             {(1, "import ray"), (2, "ray.init")},
         ),
@@ -90,6 +98,27 @@ def test_the_rest_is_left_to_hand(script: str, places: set[tuple[int, str]]) -> 
     assert {(each.line, each.name) for each in left} == places
     ast.parse(text)
     assert migrated(text) == (text, left)
+
+
+def test_each_place_says_what_to_do() -> None:
+    script = (
+        "import ray\nfrom ray import air\nfrom ray.util import queue\nfrom ray.tune.no import No\n"
+        "ray.put(air.nothing, queue, No)\nair.session.report(a=1)\n"
+    )
+    said = [(each.line, each.advice) for each in findings(script)]
+    nothing = "localtune has no such name"
+    assert said == [
+        (1, "write import localtune as tune"),
+        (2, "write import localtune as tune"),
+        (3, "localtune has no ray.util"),
+        (4, nothing),
+        (5, "write tune.with_parameters(train, data=data)"),
+        (5, nothing),
+        (5, "localtune has no ray.util"),
+        (5, nothing),
+        (6, "write tune.report(metrics)"),
+        (6, 'write tune.report({"loss": x})'),
+    ]
 
 
 def test_what_is_left_keeps_its_import() -> None:

@@ -61,7 +61,7 @@ def test_what_is_left_to_hand_is_said_and_fails(
         "Changed 1 file.",
         "To change by hand:",
         f"  {path}:2: import ray: write import localtune as tune",
-        f"  {path}:3: ray.nodes: write localtune runs on one machine",
+        f"  {path}:3: ray.nodes: localtune runs on one machine",
     ]
     assert path.read_text() == "import localtune as tune\n" + BY_HAND
 
@@ -198,7 +198,7 @@ def test_json_has_all_places(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         "line": 5,
         "column": 1,
         "name": "ray.nodes",
-        "write": "localtune runs on one machine",
+        "advice": "localtune runs on one machine",
     }
     assert document["diff"].startswith("--- a/")
 
