@@ -10,6 +10,7 @@ from typing import Any
 from localtune.compat.places import own_name
 from localtune.compat.refusals import NAMES, reason_at_import, reason_in_module
 from localtune.compat.refused import refusal, refused
+from localtune.old_names.imports import is_old_name, old_name
 
 
 def names_of(path: str, *modules: str) -> Callable[[str], Any]:
@@ -20,8 +21,8 @@ def names_of(path: str, *modules: str) -> Callable[[str], Any]:
         *modules: Modules of localtune that have further names of it.
 
     Returns:
-        A function that finds a name in these modules, among the modules below ``path``, and in the
-        table of names that refuse.
+        A function that finds a name in these modules, in the table of old names, in the table of
+        names that refuse, and among the modules below ``path``.
     """
 
     def look_up(name: str) -> Any:
@@ -30,6 +31,8 @@ def names_of(path: str, *modules: str) -> Callable[[str], Any]:
             if value is not _MISSING and (name == "__all__" or not name.startswith("__")):
                 return value
         if not name.startswith("__"):
+            if is_old_name("tune", name):  # Such as ray.tune.analysis.Analysis.
+                return old_name("tune", name, path)
             below = f"{path}.{name}"
             reason = NAMES.get(below, reason_in_module(path))
             if reason is not None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import importlib.abc
 import importlib.machinery
-import importlib.util
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -13,16 +11,24 @@ from typing import Any, ClassVar
 
 from localtune.compat.faces import names_of
 from localtune.compat.places import own_name
-from localtune.compat.refusals import reason_at_import, reason_in_module
+from localtune.compat.refusals import NAMES, reason_at_import, reason_in_module
 from localtune.compat.refused import refusal
 
 _NOT_KNOWN = (
     "it stands in for ray.tune, and for what scripts that tune use of ray, ray.air and ray.train"
 )
+# Modules that are there, with names that are old or that refuse.
+_WITH_MORE_NAMES = {
+    "ray.tune.analysis",
+    "ray.tune.durable_trainable",
+    *(name.rpartition(".")[0] for name in NAMES if name.startswith("ray.tune.")),
+}
 
 
-class ShimFinder(importlib.abc.MetaPathFinder):
+class ShimFinder:
     """Answers imports of ``ray`` and of the modules below it.
+
+    It and its loaders derive from no class of ``importlib.abc``, which loads much.
 
     A module is known under two names: ``import ray.tune.schedulers`` gives the very module
     ``localtune.schedulers``. So a pickle that refers to it names localtune only.
@@ -47,8 +53,10 @@ class ShimFinder(importlib.abc.MetaPathFinder):
         if reason is not None:
             raise ModuleNotFoundError(refusal(name, reason), name=name)
         known_as = own_name(name)
-        if known_as is not None:
-            loader: importlib.abc.Loader = _Alias(known_as)
+        if known_as is not None and name in _WITH_MORE_NAMES:
+            loader: Any = _Extended(known_as)
+        elif known_as is not None:
+            loader = _Alias(known_as)
         elif reason_in_module(name) is not None:
             loader = _Refusals()
         else:
@@ -71,7 +79,7 @@ class ShimFinder(importlib.abc.MetaPathFinder):
         return [RayDistribution()]
 
 
-class _Alias(importlib.abc.Loader):
+class _Alias:
     """Gives a module that has another name.
 
     Args:
@@ -103,7 +111,36 @@ class _Alias(importlib.abc.Loader):
         module.__spec__ = self._own_specs[self._known_as]
 
 
-class _Refusals(importlib.abc.Loader):
+class _Extended:
+    """Makes a module that has the names of another one, and more.
+
+    Args:
+        known_as: The name of the other module, to which pickles refer.
+    """
+
+    def __init__(self, known_as: str) -> None:
+        self._known_as = known_as
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        """Returns an empty module.
+
+        Args:
+            spec: Spec of the module of Ray.
+        """
+        return ModuleType(self._known_as, importlib.import_module(self._known_as).__doc__)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Gives the module its names.
+
+        Args:
+            module: The module.
+        """
+        assert module.__spec__ is not None
+        look_up = names_of(module.__spec__.name, self._known_as)
+        setattr(module, "__getattr__", look_up)  # noqa: B010
+
+
+class _Refusals:
     """Makes a module whose names refuse when they are used."""
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:

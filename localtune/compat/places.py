@@ -26,6 +26,7 @@ PLACES = {
     "ray.air.result": "localtune.analysis.result",
     "ray.train._checkpoint": "localtune.checkpoint",
     "ray.train.checkpoint": "localtune.checkpoint",
+    "ray.train.session": "localtune.compat.ray.air.session",
     "ray.tune.integration.comet": "localtune.logger.comet",
     "ray.util.ml_utils": "localtune.utils",
     "ray.util.ml_utils.dict": "localtune.utils.dicts",

@@ -73,6 +73,10 @@ LIBRARIES = {
 
 # {a module, any name of which can be imported: why none can be used, and what to do}
 MODULES = {
+    "ray.air.util": LIBRARIES["ray.data"],
+    "ray.ml": DISTRIBUTED,
+    "ray.sgd": DISTRIBUTED,
+    "ray.train._internal": DISTRIBUTED,
     "ray.train.backend": DISTRIBUTED,
     "ray.train.base_trainer": DISTRIBUTED,
     "ray.train.batch_predictor": _PREDICTOR,
@@ -95,6 +99,8 @@ MODULES = {
     "ray.train.xgboost": DISTRIBUTED,
     "ray.tune.checkpoint_manager": _LOOP,
     "ray.tune.cloud": _SYNC,
+    "ray.tune.cluster_info": _CLUSTER,
+    "ray.tune.commands": "it has programs of its own. Use `localtune ls` and `localtune show`",
     "ray.tune.config_parser": _LOOP,
     "ray.tune.execution.ray_trial_executor": _LOOP,
     "ray.tune.execution.trial_runner": _LOOP,
@@ -136,7 +142,23 @@ NAMES = {
     "ray.train.Trainer": DISTRIBUTED,
     "ray.train.TrainingIterator": DISTRIBUTED,
     "ray.train.get_dataset_shard": LIBRARIES["ray.data"],
+    "ray.tune.error.AbortTrialExecution": _LOOP,
+    "ray.tune.experiment.convert_to_experiment_list": _LOOP,
+    "ray.tune.integration.wandb.WandbTrainableMixin": (
+        "a class needs no mixin. Call setup_wandb(config, project=...) in its setup()"
+    ),
+    "ray.tune.syncer.NodeSyncer": _SYNC,
     "ray.tune.syncer.Syncer": _SYNC,
+    "ray.tune.syncer.get_cloud_syncer": _SYNC,
+    "ray.tune.syncer.get_node_syncer": _SYNC,
+    "ray.tune.trainable.TrainableUtil": (
+        "checkpoints are directories. Use the Checkpoint objects of tune.get_checkpoint() and of "
+        "results"
+    ),
+    "ray.tune.trainable.util.TrainableUtil": (
+        "checkpoints are directories. Use the Checkpoint objects of tune.get_checkpoint() and of "
+        "results"
+    ),
     "ray.client": _CLUSTER,
     "ray.java_actor_class": _PYTHON,
     "ray.java_function": _PYTHON,

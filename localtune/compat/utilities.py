@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from localtune.compat.runtime_context import NODE_IP
@@ -81,3 +82,59 @@ class NodeAffinitySchedulingStrategy(PlacementGroupSchedulingStrategy):
 
 class RuntimeEnv(dict[str, Any]):
     """The argument ``runtime_env`` of ``ray.init``, as keywords."""
+
+
+class tqdm:  # In lower case, since scripts import this name.
+    """Counts as a progress bar does, and shows nothing: the output belongs to the run.
+
+    Args:
+        iterable: What is counted; None if ``update`` is called.
+        desc: Has no effect.
+        total: The number that is counted to; None for the length of ``iterable``.
+        **kwargs: Have no effect.
+
+    Attributes:
+        total: The argument.
+        n: The number that has been counted.
+
+    Example:
+        >>> sum(tqdm([1, 2]))
+        3
+    """
+
+    def __init__(
+        self, iterable: Any = None, desc: str | None = None, total: int | None = None, **kwargs: Any
+    ) -> None:
+        self.total = total if iterable is None or total is not None else _length(iterable)
+        self.n = 0
+        self._iterable = () if iterable is None else iterable
+
+    def update(self, n: int = 1) -> None:
+        """Counts.
+
+        Args:
+            n: How many.
+        """
+        self.n += n
+
+    def set_description(self, desc: str) -> None:
+        """Has no effect.
+
+        Args:
+            desc: The text.
+        """
+
+    def refresh(self) -> None:
+        """Has no effect."""
+
+    def close(self) -> None:
+        """Has no effect."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for each in self._iterable:
+            yield each
+            self.n += 1
+
+
+def _length(iterable: Any) -> int | None:
+    return len(iterable) if hasattr(iterable, "__len__") else None

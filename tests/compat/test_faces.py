@@ -10,8 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from localtune.compat.places import PLACES
 from localtune.compat.refusals import LIBRARIES, MODULES, NAMES
 from tests.ray_names import ray_names
@@ -50,7 +48,18 @@ from ray.train.torch import TorchTrainer, TorchConfig, TorchCheckpoint, prepare_
 from ray.train.torch import get_device, prepare_data_loader
 from ray.train.trainer import BaseTrainer
 from ray.train.xgboost import XGBoostTrainer, RayTrainReportCallback
+from ray.experimental import tqdm_ray
+from ray.ml import Checkpoint
+from ray.train import session
+from ray.train.session import get_checkpoint
+from ray.tune.analysis import Analysis, ExperimentAnalysis
+from ray.tune.analysis.experiment_analysis import ExperimentAnalysis
 from ray.tune.checkpoint_manager import CheckpointManager
+from ray.tune.durable_trainable import DurableTrainable
+from ray.tune.trainable import Trainable, TrainableUtil
+from ray.tune.trainable.util import TrainableUtil, with_parameters
+from ray.tune.utils.util import SafeFallbackEncoder, flatten_dict, unflatten_dict
+from ray.tune.integration.wandb import WandbTrainableMixin, setup_wandb
 from ray.tune.durable_trainable import Trainable
 from ray.tune.execution.ray_trial_executor import RayTrialExecutor
 from ray.tune.execution.trial_runner import TrialRunner
@@ -234,6 +243,7 @@ def test_what_localtune_does_not_have_says_what_to_do_when_it_is_used() -> None:
 
 _LOCAL = """
 import json
+from ray.experimental import tqdm_ray
 import ray.train, ray.tune.schedulers, ray.util.multiprocessing
 from ray.air import ScalingConfig, session
 from ray.tune.resources import Resources
@@ -241,6 +251,13 @@ import localtune, localtune.schedulers, localtune.resources
 
 assert ray.tune.schedulers is localtune.schedulers
 assert ray.tune.schedulers.__spec__.name == "localtune.schedulers"
+from ray.tune.trainable import FunctionTrainable, Trainable
+import ray.tune.trainable.util, localtune.trainable.util, ray.train.session
+assert Trainable is localtune.Trainable
+assert ray.tune.trainable.util.with_resources is localtune.with_resources
+assert ray.train.session.get_world_size() == 1
+bar = tqdm_ray.tqdm([1, 2], desc="a", flush_interval_s=1)
+assert (list(bar), bar.total, bar.n) == ([1, 2], 2, 2)
 assert ray.tune.Tuner is ray.tune.tuner.Tuner is localtune.Tuner
 assert ray.util.log_once("a") and not ray.util.log_once("a")
 
@@ -270,7 +287,6 @@ print(json.dumps([{k: v for k, v in first.items() if k.split("/")[0] in
 
 
 def test_names_with_a_meaning_on_one_machine_work(tmp_path: Path) -> None:
-    pytest.importorskip("pandas")
     done = subprocess.run(
         [sys.executable, "-m", "localtune.compat", "-c", _LOCAL],
         capture_output=True,
