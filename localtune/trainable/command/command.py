@@ -67,7 +67,7 @@ class Command:
         lockstep: Whether the program waits after each result for the line ``go`` on its standard
             input. Otherwise its standard input is empty.
         grace_s: Seconds in which a program that is stopped may end by itself, after SIGTERM. Then
-            it is killed with all that it has started.
+            it is killed with all that it has started. The executor's own limits hold, too.
         env: Further environment variables; None as a value removes one.
         cwd: Working directory, relative to ``directory``; None is the trial's directory.
         directory: Directory that relative paths start from: those of the program, of its script and
@@ -258,7 +258,8 @@ class Command:
         return self.directory or original_directory()
 
     def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
-        environment = {**os.environ, **variables}
+        # Python would keep results back until it has many. The user's own value counts.
+        environment = {"PYTHONUNBUFFERED": "1", **os.environ, **variables}
         for name, value in self.env.items():
             if value is None:
                 environment.pop(name, None)

@@ -148,6 +148,7 @@ print(json.dumps({"loss": 0, "argv": sys.argv[1:], "env": dict(os.environ), "cwd
     assert env["LOCALTUNE_PARAM_LIST"] == "[1, 2]"
     assert env["TUNE_ORIG_WORKING_DIR"] == str(tmp_path)
     assert env["LOCALTUNE_PARAMS_FILE"] == os.path.join(path, "params.json")
+    assert env["PYTHONUNBUFFERED"] == "1"
     assert (env["KEPT"], env["ADDED"], env.get("REMOVED")) == ("1", "2", None)
     kept = json.loads(Path(path, "program.json").read_text())
     assert kept["argv"][1:3] == [str(tmp_path / "train.py"), "two words; $HOME"]
