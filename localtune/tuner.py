@@ -22,7 +22,7 @@ from localtune.running.directory import ExperimentDirectory, directory_of
 from localtune.running.runner import run_experiment
 from localtune.running.saved_spec import load_saved, read_saved
 from localtune.running.specify import as_param_space, check_spec, register, saves_at_end, specify
-from localtune.running.taken import check_taken_early, keys_of
+from localtune.running.taken import check_taken_early, keys_of, warn_of_new_code
 from localtune.storage.reader import has_database
 from localtune.storage.remote import attach_path, has_experiment, needs_store, split_path
 from localtune.trainable.parameters import dumps_with_parameters
@@ -319,12 +319,7 @@ def _check_same_trainable(spec: RunSpec, trainable: Any) -> None:
             f"The experiment ran the trainable {spec.trainable_name!r}, but got {name!r}. Pass the "
             "one that it was started with."
         )
-    if None not in (source, spec.source) and source != spec.source:
-        logger.warning(
-            "The code of %s is not what it was when the experiment was started: trials that "
-            "go on from a checkpoint go on with the new code.",
-            name,
-        )
+    warn_of_new_code(name, spec.source, source)
 
 
 def _check_same_keys(given: dict[str, Any], saved: dict[str, Any]) -> None:

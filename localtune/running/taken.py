@@ -92,6 +92,7 @@ def identity_of(spec: RunSpec) -> dict[str, Any]:
         "keys": keys_of(spec.param_space),
         "domains": domain_texts(spec.param_space),
         "num_samples": spec.tune_config.num_samples,
+        "source": spec.source,
     }
     return {_IDENTITY: identity, _CONSTANTS: plain_constants(spec.param_space)}
 
@@ -141,6 +142,7 @@ def warn_of_changes(
         return
     run = next((each for each in db.runs() if each.number == db.run), RunRecord(db.run))
     notes = {key: db.get(key, dict) or {} for key in (_IDENTITY, _CONSTANTS)}
+    warn_of_new_code(spec.trainable_name, notes[_IDENTITY].get("source"), spec.source)
     before = _settings(notes, (run.metric, run.mode))
     now = _settings(identity_of(spec), goal)
     changes = [
@@ -158,6 +160,22 @@ def warn_of_changes(
         "its trials stay.",
         *(directory.remote_path, "; ".join(shown)),
     )
+
+
+def warn_of_new_code(name: str, before: str | None, now: str | None) -> None:
+    """Warns if the code of a trainable, or the command of a program, is another than before.
+
+    Args:
+        name: Name of the trainable.
+        before: Digest of its code when the run was started; None if that is not known.
+        now: Digest of its code now; None if there is none.
+    """
+    if None not in (before, now) and before != now:
+        logger.warning(
+            "The code of %s is not what it was when the experiment was started: trials that "
+            "go on from a checkpoint go on with the new code.",
+            name,
+        )
 
 
 def _settings(notes: Mapping[str, Any], goal: tuple[str | None, str | None]) -> dict[str, Any]:

@@ -294,3 +294,15 @@ def test_after_a_failure_fit_runs_again_though_the_name_was_to_be_resumed(tmp_pa
 
     assert statuses(tuner.fit()) == ["TERMINATED"]
     assert tune.ExperimentAnalysis(tmp_path / "run").run == 2
+
+
+def test_a_run_that_goes_on_with_another_command_says_so(
+    tmp_path: Path, said: pytest.LogCaptureFixture
+) -> None:
+    for width in ("3", "3", "4"):
+        said.clear()
+        command = tune.Command(["echo", '{{"width": %s}}' % width, "{x}"], name="program")
+        make_tuner(command, tmp_path, {"x": 1}, if_exists="resume").fit()
+
+    (record,) = said.records
+    assert record.getMessage().startswith("The code of program is not what it was")
