@@ -301,7 +301,8 @@ def test_a_run_that_goes_on_with_another_command_says_so(
 ) -> None:
     for width in ("3", "3", "4"):
         said.clear()
-        command = tune.Command(["echo", '{{"width": %s}}' % width, "{x}"], name="program")
+        line = '{{"width": ' + width + "}}"
+        command = tune.Command(["echo", line, "{x}"], name="program")
         make_tuner(command, tmp_path, {"x": 1}, if_exists="resume").fit()
 
     (record,) = said.records

@@ -6,6 +6,7 @@ import ast
 import importlib
 import importlib.util
 import os
+import shlex
 import sys
 import traceback
 from types import ModuleType
@@ -126,6 +127,8 @@ def _no_target_text(target: str, directory: str) -> str:
         f"The target must be module:trainable, file.py:trainable, or a sweep file (.toml, .yaml), "
         f"but got {target!r}."
     )
+    if any(each.isspace() for each in target):
+        return f"{text} To run a program, write --command {shlex.quote(target)}"
     names = _names_in(os.path.join(directory, target.rstrip(":")))
     if names:
         text += f" For example: {target.rstrip(':')}:{names[-1]}"

@@ -80,6 +80,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         (["run"], "there is no target. Name a trainable"),
         (["check"], "there is no target. Name a trainable"),
         (["run", "a.py:b", "--command", "c"], "--command is given, but 'a.py:b' is a trainable"),
+        (["run", "train --lr {lr}"], "To run a program, write --command 'train --lr {lr}'"),
         (["run", "a.py:b", "--shell"], "--shell is given, but 'a.py:b' is a trainable already"),
         (["run", "--results", "file"], "--results is about a program: add --command"),
         (["run", "--command", ""], "argument --command: must be a text"),
