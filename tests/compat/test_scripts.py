@@ -27,7 +27,6 @@ EXPECTED: dict[str, dict[str, Any]] = json.loads(
 BY_HAND = {
     "old_class": "Experiment(checkpoint_freq=): write",
     "ray_core": "ray.remote: write",
-    "sync_and_extra_cpu": "tune.run(loggers=): write",
 }
 
 

@@ -84,7 +84,7 @@ def test_each_row_of_the_table_is_changed_or_left_to_hand() -> None:
             {(1, "import ray"), (2, "ray.init")},
         ),
         (
-            "from ray import tune\ntune.run(f, loggers=[MyLogger])\n",
+            "from ray import tune\ntune.run(f, loggers=[MyLogger, WandbLogger])\n",
             {(2, "tune.run(loggers=)")},
         ),
         (
