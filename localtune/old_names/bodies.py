@@ -9,8 +9,10 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import linecache
 import os
 import textwrap
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType, FunctionType, MethodType, ModuleType
@@ -161,9 +163,13 @@ def _uses_in(function: FunctionType) -> list[tuple[str, int]]:
     if not names & _TELLTALES and not any(_dotted(_value_of(name, function)) for name in names):
         return []
     try:
-        lines, first = inspect.getsourcelines(code)
-        tree = ast.parse(textwrap.dedent("".join(lines)))
-    except (OSError, SyntaxError, TypeError, ValueError, IndexError):
+        # inspect.getsourcelines() would look through all modules.
+        lines = linecache.getlines(code.co_filename, function.__globals__)
+        block = inspect.getblock(lines[code.co_firstlineno - 1 :])
+        tree = ast.parse(textwrap.dedent("".join(block)))
+    except (OSError, SyntaxError, TypeError, ValueError, IndexError, tokenize.TokenError):
+        return []
+    if not tree.body:  # There is no text.
         return []
     uses = find_old_uses(tree, lambda name: _dotted(_value_of(name, function)))
     found = [(use.name, use.line) for use in uses]
@@ -172,7 +178,7 @@ def _uses_in(function: FunctionType) -> list[tuple[str, int]]:
         returned = returned_path(method) if isinstance(method, ast.FunctionDef) else None
         if returned is not None:
             found.append((SAVED_PATH, getattr(returned, "lineno", 1)))
-    return [(name, first + line - 1) for name, line in found]
+    return [(name, code.co_firstlineno + line - 1) for name, line in found]
 
 
 def _dotted(value: Any) -> str | None:

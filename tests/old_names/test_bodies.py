@@ -118,11 +118,17 @@ def today(config: dict[str, Any]) -> None:
     config["tune"].report(loss=1)
 
 
-def unreadable() -> Callable[..., None]:
-    namespace: dict[str, Any] = {"tune": tune}
-    exec("def train(config):\n    tune.report(loss=1)", namespace)
-    function: Callable[..., None] = namespace["train"]
-    return function
+def unreadable(file: str = "<string>") -> Any:
+    namespace: dict[str, Any] = {"tune": tune, "__name__": "unreadable"}
+    text = """
+class Old(tune.Trainable):
+    def step(self):
+        tune.report(loss=1)
+    def save_checkpoint(self, checkpoint_dir):
+        return checkpoint_dir + "/x"
+"""
+    exec(compile(text, file, "exec"), namespace)
+    return namespace["Old"]
 
 
 def recursive(config: dict[str, Any]) -> None:
@@ -130,8 +136,12 @@ def recursive(config: dict[str, Any]) -> None:
     tune.report({"loss": 1})
 
 
+UNREADABLE = [unreadable(), unreadable("/gone.py"), unreadable(tune.__file__)]
+
+
 @pytest.mark.parametrize(
-    "trainable", [today, unreadable(), recursive, print, functools.partial(print), lambda config: 1]
+    "trainable",
+    [today, *UNREADABLE, recursive, print, functools.partial(print), lambda config: 1],
 )
 def test_nothing_is_found_where_nothing_is_certain(trainable: Any) -> None:
     assert refusal_of(trainable) is None
