@@ -16,6 +16,7 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any, NoReturn
 
+import localtune
 from localtune.compat.install import install
 from localtune.compat.main_module import make_main, run_as_main, run_visibly
 from localtune.utils.messages import say, show_lines
@@ -117,8 +118,12 @@ def _start(run: Callable[[], None]) -> None:
 
 def _set_first_path(path: str) -> None:
     # `python -m` has put the current folder there, unless it was told not to.
-    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
-        sys.path[0] = path
+    if sys.flags.isolated or getattr(sys.flags, "safe_path", False):
+        return
+    sys.path[0] = path
+    folder = os.path.dirname(os.path.dirname(localtune.__file__))
+    if folder == os.getcwd() and folder not in sys.path:
+        sys.path.append(folder)  # Workers find localtune where this process has found it.
 
 
 def _refuse(text: str) -> NoReturn:

@@ -167,6 +167,18 @@ def test_what_cannot_run_is_one_clear_error(tmp_path: Path) -> None:
     assert "usage:" in run(tmp_path, [*COMPAT, "--help"]).stdout
 
 
+def test_a_checkout_in_the_current_folder_is_found_by_workers(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("import sys\nprint(sys.path[0], sys.path[-1])\n")
+    done = subprocess.run(
+        [sys.executable, *COMPAT, str(tmp_path / "script.py")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == f"{os.path.realpath(tmp_path)} {ROOT}\n", done.stderr
+
+
 def test_profilers_run_a_script(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text("def own_function():\n    pass\nown_function()\n")
     done = run(tmp_path, ["-m", "cProfile", *COMPAT, "script.py"])
