@@ -79,6 +79,12 @@ def recipe_of(
             "With its variables, the program works on the files of this trial. The other ways make "
             "a new trial."
         )
+    variables = command.program.get("env") if command is not None else None
+    if variables:
+        notes.append(
+            f"The program had further variables, which may be secret: set {', '.join(variables)} "
+            "yourself."
+        )
     if command is None:
         notes.append("Import the trainable from where you have it.")
     elif not left_out:
@@ -161,6 +167,7 @@ def _command_line(
 
 def _program_code(command: StartCommand) -> str:
     arguments = {**arguments_of(command.program), "directory": command.directory}
+    arguments.pop("env", None)
     argv = arguments.pop("argv")
     rest = "".join(f", {name}={value!r}" for name, value in arguments.items())
     return f"tune.Command({argv!r}{rest})"
@@ -171,6 +178,8 @@ def _program_words(settings: Mapping[str, Any]) -> list[str] | None:
     words = []
     for name, value in settings.items():
         option = f"--{name.replace('_', '-')}"
+        if name == "env":
+            continue
         if name in FILE_ONLY:
             return None
         if isinstance(value, bool):

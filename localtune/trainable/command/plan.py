@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from localtune.trainable.command.facts import FACT_VARIABLES, Facts
 from localtune.trainable.command.parse import Parser, PatternParser, json_parser
+from localtune.trainable.command.program_file import MODULE_PATH
 from localtune.trainable.command.program_record import PROGRAM_FILE
 from localtune.trainable.command.values import VARIABLE_PREFIX
 from localtune.utils.files import write_file
@@ -63,7 +64,9 @@ class Plan:
             "environment": {
                 name: value
                 for name, value in sorted(self.environment.items())
-                if name in FACT_VARIABLES.values() or name.startswith(VARIABLE_PREFIX)
+                if name in FACT_VARIABLES.values()
+                or name.startswith(VARIABLE_PREFIX)
+                or (name == MODULE_PATH and value != os.environ.get(name))
             },
         }
         path = os.path.join(self.facts.trial_dir, PROGRAM_FILE)

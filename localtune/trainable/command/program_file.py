@@ -18,6 +18,9 @@ _SCRIPT_SUFFIXES = frozenset(
     """.split()  # noqa: SIM905
 )
 
+# Where Python looks for modules.
+MODULE_PATH = "PYTHONPATH"
+
 
 def found_arguments(
     arguments: Sequence[str], original_dir: str, environment: Mapping[str, str]
@@ -101,8 +104,8 @@ def add_module_path(environment: dict[str, str], directory: str) -> None:
         environment: Environment of the program; changed.
         directory: The directory.
     """
-    before = environment.get("PYTHONPATH")
-    environment["PYTHONPATH"] = directory if not before else f"{directory}{os.pathsep}{before}"
+    before = environment.get(MODULE_PATH)
+    environment[MODULE_PATH] = directory if not before else f"{directory}{os.pathsep}{before}"
 
 
 def _script_index(arguments: Sequence[str], original_dir: str) -> int | None:

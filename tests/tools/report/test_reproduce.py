@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -158,6 +159,27 @@ def trial(config: dict[Any, Any], **options: Any) -> Trial:
 
 
 COMMAND = StartCommand("pkg.job:Steps.inner", "/there")
+
+
+def test_variables_of_a_program_may_be_secret_and_are_named_only() -> None:
+    program = {"command": ["sh", "a b", "{x}"], "env": {"TOKEN": "secret"}, "lockstep": True}
+
+    recipe = recipe_of(trial({"x": 1}), StartCommand("", "/d", {}, program), None, None)
+
+    assert recipe.command is not None
+    words = shlex.split(recipe.command.splitlines()[1])
+    assert words[1:6] == ["localtune", "run", "--command", "sh 'a b' '{x}'", "--lockstep"]
+    assert "tune.Command(['sh', 'a b', '{x}'], lockstep=True, directory='/d')" in recipe.python
+    assert "secret" not in f"{recipe}" and "set TOKEN yourself" in recipe.notes[0]
+
+
+def test_settings_without_an_option_leave_the_script() -> None:
+    start = StartCommand("", "/d", {}, {"command": "sh", "final_file": "result.json"})
+
+    recipe = recipe_of(trial({}), start, None, None)
+
+    assert recipe.command is None
+    assert "tune.Command('sh', final_file='result.json', directory='/d')" in recipe.python
 
 
 def config_in(script: str) -> dict[str, Any]:

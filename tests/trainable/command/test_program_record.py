@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import localtune as tune
 from localtune.trainable.command.program_record import PROGRAM_FILE, ProgramRecord, program_in
+from tests.small_runs import fit
 
 RECORD = {"command": "sh a", "argv": ["sh", "a"], "directory": "/", "environment": {"A": "1"}}
 
@@ -40,3 +44,25 @@ def test_the_script_quotes_all_that_a_shell_would_read() -> None:
     record = ProgramRecord("echo $A | cat", True, "/a b", {"A": "it's"})
 
     assert record.script == "cd '/a b'\nenv \\\n    A='it'\"'\"'s' \\\n    sh -c 'echo $A | cat'\n"
+
+
+def test_a_module_is_run_again_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "steps.py").write_text("NUMBER = 3")
+    (tmp_path / "job.py").write_text(
+        "import os, steps, sys\n"
+        "open(os.path.join(os.environ['LOCALTUNE_CHECKPOINT_DIR'], 'a'), 'w').close()\n"
+        "print('{\"loss\": %s}' % (steps.NUMBER * int(sys.argv[1])))"
+    )
+    command = tune.Command([sys.executable, "-m", "job", "{x}"])
+    (result,) = fit(command, tmp_path / "s", {"x": 2})
+    record = program_in(str(result.path))
+    assert record is not None
+
+    printed = subprocess.run(
+        ["sh", "-euc", record.script], cwd="/", capture_output=True, text=True, timeout=60
+    )
+
+    assert (printed.stdout, printed.stderr) == ('{"loss": 6}\n', "")
