@@ -6,7 +6,7 @@ import functools
 import os
 import sys
 from importlib.machinery import PathFinder
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from localtune.compat.children import prepare_children
 from localtune.compat.finder import ShimFinder
@@ -72,11 +72,20 @@ def install_for_pickle() -> None:
         _share_notes(None)
 
 
+def _name_types_of_values() -> None:
+    """Makes the types of what domains accept readable: FLAML gives them to ``isinstance``."""
+    from localtune.search.domains import Categorical, Float, Integer
+
+    for domain, accepted in ((Float, float), (Integer, int), (Categorical, Any)):
+        domain.is_valid.__annotations__["value"] = accepted
+
+
 def _install() -> None:
     from localtune.compat import translate
 
     sys.meta_path.insert(0, ShimFinder())
     translate.register()
+    _name_types_of_values()
     old.note = _notes.show
     serialization.preparation = serialization.calling(install_for_pickle)
     default.make = _make_executor

@@ -16,6 +16,7 @@ _R = TypeVar("_R")
 REPORT, REPORT_NUMBER = "tune.report(loss=x)", "tune.report(x)"
 OLD_RESUME_FORM = 'tune.run(resume="LOCAL")'
 OLD_RESUME = ("LOCAL", "REMOTE", "PROMPT", "ERRORED_ONLY")
+CHECKPOINTS_OF_FUNCTION = "checkpoint_at_end= of a function"
 EXTRA_RESOURCES = 'resources_per_trial={"extra_cpu": n}'
 EXTRA_KEYS = frozenset({"extra_cpu", "extra_gpu", "extra_memory", "extra_custom_resources"})
 _OF_REPORT = {"metrics", "checkpoint"}

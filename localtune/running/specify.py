@@ -13,6 +13,8 @@ from localtune.config.checks import config_of
 from localtune.config.run import RunConfig
 from localtune.config.spec import RunSpec
 from localtune.config.tune import TuneConfig
+from localtune.old_names import use as old
+from localtune.old_names.arguments import CHECKPOINTS_OF_FUNCTION
 from localtune.registry import add_trainable, get_trainable_cls, trainable_name
 from localtune.running.build import as_scheduler
 from localtune.running.derive import check_environment
@@ -65,6 +67,9 @@ def specify(
     name = register(trainable, refuse=refuse)
     tune_config = dataclasses.replace(config_of(TuneConfig, "tune_config", tune_config))
     run_config = dataclasses.replace(config_of(RunConfig, "run_config", run_config))
+    run_config.checkpoint_config = _checkpoints_of(
+        get_trainable_cls(name), run_config.checkpoint_config
+    )
     if run_config.name is None:
         run_config.name = default_name(name)
     spec = RunSpec(
@@ -208,15 +213,20 @@ def _copy_of_dicts(value: Any) -> Any:
     return value
 
 
+def _checkpoints_of(
+    trainable: type[Trainable], config: CheckpointConfig | None
+) -> CheckpointConfig | None:
+    """Returns the config for a trainable: nobody can ask a function for a checkpoint."""
+    if config is None or not (config.checkpoint_frequency or config.checkpoint_at_end):
+        return config
+    if not is_function_trainable(trainable):
+        return config
+    changed: CheckpointConfig = old.translated(CHECKPOINTS_OF_FUNCTION, config, error=ValueError)
+    return changed
+
+
 def _check_checkpoints(config: CheckpointConfig, trainable: type[Trainable]) -> None:
-    if not (config.checkpoint_frequency or config.checkpoint_at_end):
-        return
-    if is_function_trainable(trainable):
-        raise ValueError(
-            "checkpoint_frequency and checkpoint_at_end work with Trainable classes only. In a "
-            "function, pass a checkpoint with the result: report(metrics, checkpoint=...)."
-        )
-    if not can_save(trainable):
+    if (config.checkpoint_frequency or config.checkpoint_at_end) and not can_save(trainable):
         raise ValueError(
             f"checkpoint_frequency or checkpoint_at_end is set, but {trainable.__name__} cannot "
             "save: implement save_checkpoint and load_checkpoint."

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar, cast
 
+from localtune.old_names.arguments import old_arguments
 from localtune.old_names.trainables import today_function
 from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_factory
 from localtune.trainable.function_trainable import FunctionTrainable, wrap_function
@@ -103,6 +104,7 @@ def with_parameters(trainable: _T, **kwargs: Any) -> _T:
     return cast("_T", _FunctionWithParameters(trainable, kwargs))
 
 
+@old_arguments("validate_save_restore")
 def validate_save_restore(
     trainable_cls: type[Trainable] | Callable[..., Any],
     config: dict[str, Any] | None = None,

@@ -242,6 +242,7 @@ def test_what_localtune_does_not_have_says_what_to_do_when_it_is_used() -> None:
 
 
 _LOCAL = """
+import inspect
 import json
 from ray.experimental import tqdm_ray
 import ray.train, ray.tune.schedulers, ray.util.multiprocessing
@@ -260,6 +261,9 @@ bar = tqdm_ray.tqdm([1, 2], desc="a", flush_interval_s=1)
 assert (list(bar), bar.total, bar.n) == ([1, 2], 2, 2)
 assert ray.tune.Tuner is ray.tune.tuner.Tuner is localtune.Tuner
 assert ray.util.log_once("a") and not ray.util.log_once("a")
+# FLAML asks for the type of what a domain accepts.
+accepted = inspect.signature(ray.tune.search.sample.Float.is_valid).parameters["value"]
+assert accepted.annotation is float
 
 def train(config):
     context = ray.train.get_context()

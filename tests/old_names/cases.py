@@ -114,6 +114,12 @@ _CALLS = {
         "out = HyperOptSearch({})",
         _OF_SEARCHER,
     ),
+    "validate_save_restore": (
+        "from ray.tune.utils import validate_save_restore\n"
+        "Saving.load_checkpoint = lambda self, directory: None\n"
+        "out = validate_save_restore(Saving, {})",
+        {"use_object_store": ("True", "out is True")},
+    ),
     "TrialScheduler": (
         "from ray.tune.schedulers import ASHAScheduler\nout = ASHAScheduler({})",
         {"reward_attr": ("'acc'", "(out._metric, out._mode) == ('acc', 'max')")},
@@ -306,6 +312,9 @@ trainable.stop()
     'tune.run(resume="LOCAL")': """
 run(train, name="again")
 assert len(run(train, name="again", resume="LOCAL").trials) == 1
+""",
+    "checkpoint_at_end= of a function": """
+assert run(train, checkpoint_at_end=True, checkpoint_freq=2).trials[0].checkpoint is None
 """,
     'resources_per_trial={"extra_cpu": n}': """
 from ray.tune.execution.placement_groups import resource_dict_to_pg_factory

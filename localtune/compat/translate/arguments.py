@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
-from localtune.old_names.arguments import EXTRA_RESOURCES, OLD_RESUME_FORM
+from localtune.config.checkpoint import CheckpointConfig
+from localtune.old_names.arguments import (
+    CHECKPOINTS_OF_FUNCTION,
+    EXTRA_RESOURCES,
+    OLD_RESUME_FORM,
+)
 from localtune.old_names.table import ROWS
 from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_factory
 from localtune.utils.remote_store import is_uri
@@ -84,8 +90,6 @@ def _renamed(today: str) -> Callable[[Any, _Args, _Kwargs], None]:
 
 def _checkpoint_config(field: str) -> Callable[[Any, _Args, _Kwargs], None]:
     def add(value: Any, args: _Args, kwargs: _Kwargs) -> None:
-        from localtune.config.checkpoint import CheckpointConfig
-
         config = kwargs.setdefault("checkpoint_config", CheckpointConfig())
         if field == "checkpoint_score_attribute" and str(value).startswith("min-"):
             config.checkpoint_score_order = "min"
@@ -111,6 +115,10 @@ def _reward_attr(value: Any, args: _Args, kwargs: _Kwargs) -> None:
 
 def _resume(value: str) -> str:
     return "AUTO+ERRORED_ONLY" if value == "ERRORED_ONLY" else "AUTO"
+
+
+def _without_saving(config: CheckpointConfig) -> CheckpointConfig:
+    return replace(config, checkpoint_frequency=0, checkpoint_at_end=False)
 
 
 def _extra_resources(spec: dict[str, Any]) -> PlacementGroupFactory:
@@ -163,6 +171,7 @@ _BY_MEMBER: dict[str, Callable[..., Any]] = {
             "ray_auto_init",
             "_remote",
             "use_early_stopped_trials",
+            "use_object_store",
         ),
         _ignore,
     ),
@@ -171,5 +180,6 @@ TRANSLATIONS: dict[str, Callable[..., Any]] = {
     **{name: _BY_MEMBER[member] for name, member in _rows(_BY_MEMBER).items()},
     "SyncConfig(upload_dir=)": _upload_dir_of_config,
     OLD_RESUME_FORM: _resume,
+    CHECKPOINTS_OF_FUNCTION: _without_saving,
     EXTRA_RESOURCES: _extra_resources,
 }

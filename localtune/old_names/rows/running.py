@@ -136,6 +136,17 @@ ROWS = (
         'resume="AUTO", or resume="AUTO+ERRORED_ONLY" for failed trials alone',
     ),
     OldName(
+        "checkpoint_at_end= of a function",
+        "saves nothing, like checkpoint_freq=, since only a Trainable class can be asked to save",
+        "report(metrics, checkpoint=checkpoint) in the function",
+    ),
+    argument(
+        "validate_save_restore",
+        "use_object_store",
+        "says how the object is copied",
+        _NOTHING,
+    ),
+    OldName(
         'resources_per_trial={"extra_cpu": n}',
         "requests resources for the workers that a trial starts",
         'tune.PlacementGroupFactory([{"CPU": 1}, {"CPU": n}])',

@@ -35,6 +35,7 @@ _DROPPED = (
     "ray_auto_init",
     "_remote",
     "use_early_stopped_trials",
+    "use_object_store",
 )
 
 
@@ -128,6 +129,8 @@ REWRITERS = _rewriters()
 # Rows whose uses need a person, with no change for any of them. Imports change with all others.
 BY_HAND = frozenset(
     {
+        # What the function saves, and how it goes on from it, nobody can guess.
+        "checkpoint_at_end= of a function",
         # A class of loggers, or a decorator, and what the script does around it.
         "mlflow.MLFlowLogger",
         "mlflow.mlflow_mixin",
