@@ -11,6 +11,7 @@ from typing import Any
 
 from localtune.error import TuneError
 from localtune.old_names.bodies import refusal_of
+from localtune.old_names.trainables import refuse_old_class
 from localtune.old_names.use import OldNameError
 from localtune.trainable.function_trainable import wrap_function
 from localtune.trainable.trainable import Trainable
@@ -60,6 +61,7 @@ def add_trainable(name: str, trainable: Any, *, refuse: bool = True) -> None:
             raise TypeError(
                 f"A class must derive from Trainable to be registered, but got {trainable!r}."
             )
+        refuse_old_class(trainable, Trainable)
         trainable_cls, refusal = trainable, refusal_of(trainable)
     elif callable(trainable) and not isinstance(trainable, Trainable):
         trainable_cls = wrap_function(trainable)

@@ -19,7 +19,7 @@ OLD_RESUME = ("LOCAL", "REMOTE", "PROMPT", "ERRORED_ONLY")
 CHECKPOINTS_OF_FUNCTION = "checkpoint_at_end= of a function"
 EXTRA_RESOURCES = 'resources_per_trial={"extra_cpu": n}'
 EXTRA_KEYS = frozenset({"extra_cpu", "extra_gpu", "extra_memory", "extra_custom_resources"})
-_OF_REPORT = {"metrics", "checkpoint"}
+OF_REPORT = frozenset({"metrics", "checkpoint"})
 
 
 def old_arguments(owner: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
@@ -104,10 +104,10 @@ def old_report(report: Callable[_P, None]) -> Callable[_P, None]:
     return call
 
 
-def is_report_of_keywords(names: set[str | None] | set[str]) -> bool:
+def is_report_of_keywords(names: set[str]) -> bool:
     """Tells whether a call of ``report`` with these keyword arguments has the old form.
 
     Args:
-        names: The keywords; None stands for ``**``.
+        names: The keywords.
     """
-    return bool(names) and not names <= _OF_REPORT
+    return bool(names) and not names <= OF_REPORT

@@ -7,10 +7,12 @@ What their names mean is looked up in the live modules.
 from __future__ import annotations
 
 import ast
+import dis
 import functools
 import inspect
 import linecache
 import os
+import sys
 import textwrap
 import tokenize
 from collections.abc import Iterator
@@ -34,6 +36,8 @@ _TELLTALES = {
     *(row.member.partition(".")[0] for row in ROWS if row.member),
 }
 _MOST_FUNCTIONS = 100
+# A mock has endlessly many.
+_MOST_WRAPPERS = 32
 _OWN = "localtune"
 
 
@@ -50,8 +54,8 @@ def refusal_of(trainable: Any) -> str | None:
     if is_accepted():
         return None
     found: dict[str, list[str]] = {}
-    for function in _functions_of(trainable):
-        for name, line in _uses_in(function):
+    for function, saves in _functions_of(trainable):
+        for name, line in _uses_in(function, saves):
             found.setdefault(name, []).append(
                 f'File "{function.__code__.co_filename}", line {line}'
             )
@@ -64,9 +68,13 @@ def refusal_of(trainable: Any) -> str | None:
     return "\n".join(["The trainable uses old forms of Ray Tune:", *texts, REMEDY])
 
 
-def _functions_of(trainable: Any) -> Iterator[FunctionType]:
-    """Yields the functions of a trainable and of what it names beside it."""
+def _functions_of(trainable: Any) -> Iterator[tuple[FunctionType, bool]]:
+    """Yields the functions of a trainable and of what it names beside it.
+
+    With each it tells whether the function is the ``save_checkpoint`` of a trainable class.
+    """
     seen: set[Any] = set()
+    saving: set[CodeType] = set()
     waiting = [trainable]
     home: _Home | None = None
     while waiting and len(seen) < _MOST_FUNCTIONS:
@@ -74,34 +82,57 @@ def _functions_of(trainable: Any) -> Iterator[FunctionType]:
         if isinstance(each, type):
             if each not in seen:
                 seen.add(each)
-                waiting += _methods_of(each)
-        elif isinstance(each, FunctionType) and each.__code__ not in seen:
+                saving |= _saving_of(each)
+                # Its own methods come first, before those of a library's base class.
+                waiting += _methods_of(each)[::-1]
+        elif isinstance(each, FunctionType) and not _is_own(each) and each.__code__ not in seen:
             seen.add(each.__code__)
             home = home or _Home.of(each)
             if home.has(each):
-                yield each
+                yield each, each.__code__ in saving
                 waiting += _named_in(each)
 
 
 def _unwrapped(trainable: Any) -> Any:
-    while not isinstance(trainable, (FunctionType, type)):
+    """Returns the function or class that an object calls; None if it is not known."""
+    for _ in range(_MOST_WRAPPERS):
+        inner = None
         if isinstance(trainable, functools.partial):
-            trainable = trainable.func
+            inner = trainable.func
         elif isinstance(trainable, MethodType):
-            trainable = trainable.__func__
-        else:
-            trainable = getattr(trainable, "__wrapped__", getattr(trainable, "_function", None))
-            if trainable is None:
-                return None
-    return inspect.unwrap(trainable) if isinstance(trainable, FunctionType) else trainable
+            inner = trainable.__func__
+        elif not isinstance(trainable, type):
+            inner = getattr(trainable, "__wrapped__", getattr(trainable, "_function", None))
+        if inner is None:
+            break
+        trainable = inner
+    if isinstance(trainable, (FunctionType, type)):
+        return trainable
+    # An object with a method __call__.
+    return (
+        type(trainable) if isinstance(vars(type(trainable)).get("__call__"), FunctionType) else None
+    )
 
 
 def _methods_of(cls: type) -> list[Any]:
     methods = []
     for each in cls.__mro__:
-        if each.__module__.partition(".")[0] != _OWN and each is not object:
+        if not _is_own(each) and each is not object:
             methods += [getattr(value, "__func__", value) for value in vars(each).values()]
     return [each for each in methods if callable(each)]
+
+
+def _saving_of(cls: type) -> set[CodeType]:
+    """Returns the code of the method that saves, if a class is a trainable."""
+    if not any(each.__name__ == "Trainable" and _is_own(each) for each in cls.__mro__):
+        return set()
+    save = getattr(cls, "save_checkpoint", None)
+    return {save.__code__} if isinstance(save, FunctionType) else set()
+
+
+def _is_own(value: Any) -> bool:
+    """Tells whether a function or class is defined in localtune."""
+    return (value.__module__ or "").partition(".")[0] == _OWN
 
 
 @dataclass(frozen=True)
@@ -123,9 +154,7 @@ class _Home:
     def has(self, function: FunctionType) -> bool:
         """Tells whether a function belongs to the same program."""
         directory = os.path.dirname(function.__code__.co_filename)
-        return _package_of(function) != _OWN and (
-            _package_of(function) == self.package or directory == self.directory
-        )
+        return _package_of(function) == self.package or directory == self.directory
 
 
 def _package_of(function: FunctionType) -> str:
@@ -134,11 +163,28 @@ def _package_of(function: FunctionType) -> str:
 
 def _named_in(function: FunctionType) -> list[Any]:
     """Returns the functions and classes that a function names."""
-    found = [_value_of(name, function) for name in _names_in(function.__code__)]
-    return [each for each in found if isinstance(each, (FunctionType, type))]
+    values = {name: _value_of(name, function) for name in _names_in(function.__code__)}
+    found = {name: each for name, each in values.items() if isinstance(each, (FunctionType, type))}
+    if found:
+        loaded = _loaded_in(function.__code__)
+        found = {name: each for name, each in found.items() if name in loaded}
+    return list(found.values())
+
+
+def _loaded_in(code: CodeType) -> set[str]:
+    """Returns the names of variables in a piece of code, without those of attributes."""
+    names = {each.argval for each in dis.get_instructions(code) if each.opname in _LOADS}
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            names |= _loaded_in(each)
+    return names | {*code.co_freevars}
+
+
+_LOADS = {"LOAD_GLOBAL", "LOAD_NAME"}
 
 
 def _names_in(code: CodeType) -> set[str]:
+    """Returns the names of variables and attributes in a piece of code."""
     names = {*code.co_names, *code.co_freevars}
     for each in code.co_consts:
         if isinstance(each, CodeType):
@@ -156,8 +202,13 @@ def _value_of(name: str, function: FunctionType) -> Any:
     return function.__globals__.get(name)
 
 
-def _uses_in(function: FunctionType) -> list[tuple[str, int]]:
-    """Returns (old name, line) of each use in a function; none if its text cannot be read."""
+def _uses_in(function: FunctionType, saves: bool) -> list[tuple[str, int]]:
+    """Returns (old name, line) of each use in a function; none if its text cannot be read.
+
+    Args:
+        function: The function.
+        saves: Whether it is the ``save_checkpoint`` of a trainable class.
+    """
     code = function.__code__
     names = _names_in(code)
     if not names & _TELLTALES and not any(_dotted(_value_of(name, function)) for name in names):
@@ -171,11 +222,11 @@ def _uses_in(function: FunctionType) -> list[tuple[str, int]]:
         return []
     if not tree.body:  # There is no text.
         return []
-    uses = find_old_uses(tree, lambda name: _dotted(_value_of(name, function)))
+    uses = find_old_uses(tree, lambda name: _dotted(_value_of(name, function)), certain=True)
     found = [(use.name, use.line) for use in uses]
-    if function.__name__ in ("save_checkpoint", "_save") and "." in function.__qualname__:
-        method = tree.body[0]
-        returned = returned_path(method) if isinstance(method, ast.FunctionDef) else None
+    method = tree.body[0]
+    if saves and isinstance(method, ast.FunctionDef):
+        returned = returned_path(method)
         if returned is not None:
             found.append((SAVED_PATH, getattr(returned, "lineno", 1)))
     return [(name, code.co_firstlineno + line - 1) for name, line in found]
@@ -185,6 +236,9 @@ def _dotted(value: Any) -> str | None:
     """Returns the dotted name of a module, or of a function or class of localtune."""
     if isinstance(value, ModuleType):
         return value.__name__
-    if isinstance(value, (FunctionType, type)) and (value.__module__ or "").startswith(_OWN):
-        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, (FunctionType, type)) and _is_own(value):
+        # `functools.wraps(tune.report)` gives a function of the user's the name of another one.
+        module = sys.modules.get(value.__module__)
+        is_named = getattr(module, value.__qualname__, None) is value
+        return f"{value.__module__}.{value.__qualname__}" if is_named else None
     return None

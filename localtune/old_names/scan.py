@@ -24,8 +24,8 @@ from localtune.old_names.arguments import (
     OLD_RESUME_FORM,
     REPORT,
     REPORT_NUMBER,
-    is_report_of_keywords,
 )
+from localtune.old_names.calls import alternatives, is_number, reports_keywords
 from localtune.old_names.rows.trainables import TODAY
 from localtune.old_names.scopes import (
     Outer,
@@ -76,7 +76,11 @@ class OldUse:
 
 
 def find_old_uses(
-    tree: ast.AST, outer: Outer = lambda name: None, *, likely: bool = False
+    tree: ast.AST,
+    outer: Outer = lambda name: None,
+    *,
+    likely: bool = False,
+    certain: bool = False,
 ) -> list[OldUse]:
     """Finds the old names in a program, in the order of their lines.
 
@@ -88,22 +92,28 @@ def find_old_uses(
         outer: Tells the dotted name of what a name means that the program does not bind.
         likely: Whether attributes of unknown objects count, too, if their names say what they
             are: ``best_trial.checkpoint.value``.
+        certain: Whether only those count that code of today never has: no attributes of unknown
+            objects, and no code that chooses between the forms of several releases.
 
     Example:
         >>> text = "from ray import tune\\ntune.report(loss=1)"
         >>> [(use.name, use.line) for use in find_old_uses(ast.parse(text))]
         [('tune.report(loss=x)', 2)]
     """
-    found = _Finder(outer, likely).scan(tree, None)
-    return sorted(set(found), key=lambda use: (use.line, use.column))
+    found = set(_Finder(outer, likely, certain).scan(tree, None))
+    if certain and found:
+        chosen = alternatives(tree)
+        found = {use for use in found if id(use.node) not in chosen}
+    return sorted(found, key=lambda use: (use.line, use.column))
 
 
 class _Finder:
     """Walks through a program, one scope after the other."""
 
-    def __init__(self, outer: Outer, likely: bool) -> None:
+    def __init__(self, outer: Outer, likely: bool, certain: bool) -> None:
         self._outer = outer
         self._likely = likely
+        self._certain = certain
 
     def scan(self, node: ast.AST, parent: Scope | None) -> Iterator[OldUse]:
         scope = Scope(node, parent, self._outer)
@@ -126,8 +136,10 @@ class _Finder:
             yield from _of_call(node, scope)
         elif isinstance(node, ast.Attribute):
             name = _of_attribute(node, scope)
-            if name is None and self._likely and scope.meaning(node.value) is None:
-                name = _by_its_words(node)
+            if name is None and scope.meaning(node.value) is None:
+                name = None if self._certain else _UNMISTAKABLE.get(node.attr)
+                if name is None and self._likely:
+                    name = _by_its_words(node)
             if name is not None:
                 yield _use(name, node)
                 # `tune.track.log` is one use, not also one of `tune.track`.
@@ -145,7 +157,7 @@ class _Finder:
         elif isinstance(node, ast.Subscript):
             if scope.meaning(node.slice) == "<directory>" and _is_frames(node.value):
                 yield _use(FRAMES, node)
-        elif isinstance(node, ast.Dict):
+        elif isinstance(node, ast.Dict) and not self._certain:
             keys = {each.value for each in node.keys if isinstance(each, ast.Constant)}
             if keys & EXTRA_KEYS:
                 yield _use(EXTRA_RESOURCES, node)
@@ -179,7 +191,8 @@ class _Finder:
             for old in TODAY:
                 if old in methods:
                     yield _use(f"Trainable.{old}", methods[old])
-        for each in ("save_checkpoint", "_save"):
+        # Beside a step(), nothing but the class itself calls `_save`.
+        for each in ("save_checkpoint", *(() if "step" in methods else ("_save",))):
             if each in methods and (returned := returned_path(methods[each])) is not None:
                 yield _use(SAVED_PATH, returned)
 
@@ -203,9 +216,9 @@ def _of_call(call: ast.Call, scope: Scope) -> Iterator[OldUse]:
         yield _use(BEST_OF, call)
     public = public_name(called)
     if public in _REPORTS:
-        if is_report_of_keywords({each.arg for each in call.keywords}):
+        if reports_keywords(call, scope):
             yield _use(REPORT, call)
-        elif call.args and _is_number(call.args[0], scope):
+        elif call.args and is_number(call.args[0], scope):
             yield _use(REPORT_NUMBER, call)
     if public == "run_experiments":
         yield from _of_specs(call)
@@ -221,7 +234,7 @@ def _of_call(call: ast.Call, scope: Scope) -> Iterator[OldUse]:
 def _of_attribute(node: ast.Attribute, scope: Scope) -> str | None:
     base = scope.meaning(node.value)
     if base is None:
-        return _UNMISTAKABLE.get(node.attr)
+        return None
     if base.startswith("<"):
         name = f"{base[1:-1]}.{node.attr}"
         return name if name in OLD_NAMES else None
@@ -286,18 +299,6 @@ def _is_frames(node: ast.expr) -> bool:
         node = node.func
     names = ("trial_dataframes", "fetch_trial_dataframes", "get_all_configs")
     return isinstance(node, ast.Attribute) and node.attr in names
-
-
-def _is_number(node: ast.expr, scope: Scope) -> bool:
-    if isinstance(node, ast.Constant):
-        return isinstance(node.value, (int, float))
-    if isinstance(node, (ast.BinOp, ast.UnaryOp)):
-        return not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr))
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and (node.func.id in ("float", "int") and scope.meaning(node.func) is None)
-    )
 
 
 def _is_old_resume(node: ast.expr) -> bool:

@@ -122,8 +122,12 @@ class Scope:
         scope: Scope | None = self
         while scope is not None:
             if scope is self or not isinstance(scope.node, ast.ClassDef):
-                if name in scope.imports:
+                values = scope._values.get(name, ())
+                # `session = None` stands for a failed import.
+                if name in scope.imports and all(map(_is_none, values)):
                     return scope.imports[name]
+                if name in scope.imports:
+                    return None
                 if name in scope._values:
                     return scope._of_values(name, depth)
             if scope.parent is None:
@@ -205,8 +209,10 @@ class Scope:
                     self._assign(item.optional_vars, None)
         elif isinstance(node, ast.AugAssign):
             self._assign(node.target, None)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
+        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
             self._bind(node.name, None)
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            self._bind(node.rest, None)
 
     def _assign(self, target: ast.expr, value: ast.expr | None) -> None:
         if isinstance(target, ast.Name):
@@ -216,6 +222,10 @@ class Scope:
                 self._assign(each, None)
         elif isinstance(target, ast.Starred):
             self._assign(target.value, None)
+
+
+def _is_none(value: ast.expr | None) -> bool:
+    return isinstance(value, ast.Constant) and value.value is None
 
 
 def public_name(dotted: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from localtune.old_names.scopes import arguments_of
+from localtune.old_names.scopes import arguments_of, own_nodes
 
 WITH_REPORTER = "def train(config, reporter)"
 WITH_DIRECTORY = "def train(config, checkpoint_dir=None)"
@@ -22,12 +22,12 @@ def old_shapes(
         bound: Names of arguments that have values already.
     """
     names = [each.arg for each in arguments_of(function)]
-    if "reporter" in names[1:] and "reporter" not in bound:
-        yield WITH_REPORTER
-    if "checkpoint_dir" in names[1:] and "checkpoint_dir" not in bound:
-        default = _default_of(function, "checkpoint_dir")
-        if default is None or (isinstance(default, ast.Constant) and not default.value):
-            yield WITH_DIRECTORY
+    for name, shape in (("reporter", WITH_REPORTER), ("checkpoint_dir", WITH_DIRECTORY)):
+        if name in names[1:] and name not in bound:
+            default = _default_of(function, name)
+            # An argument with a value is the user's own.
+            if default is None or (isinstance(default, ast.Constant) and not default.value):
+                yield shape
 
 
 def _default_of(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> ast.expr | None:
@@ -51,10 +51,14 @@ def returned_path(method: ast.FunctionDef) -> ast.AST | None:
         return None
     directory = arguments[1]
     paths: set[str] = set()
-    for node in ast.walk(method):
-        if isinstance(node, ast.Assign) and _is_below(node.value, directory, paths):
-            paths |= {each.id for each in node.targets if isinstance(each, ast.Name)}
-    for node in ast.walk(method):
+    others: set[str] = set()
+    nodes = list(own_nodes(method))
+    for node in nodes:
+        if isinstance(node, ast.Assign):
+            names = {each.id for each in node.targets if isinstance(each, ast.Name)}
+            (paths if _is_below(node.value, directory, paths) else others).update(names)
+    paths -= others
+    for node in nodes:
         if isinstance(node, ast.Return) and node.value is not None:
             is_path = isinstance(node.value, ast.Name) and node.value.id in paths
             if is_path or _is_below(node.value, directory, paths):

@@ -32,30 +32,42 @@ def today_function(function: Callable[..., Any], bound: Collection[str] = ()) ->
 
 
 def adapt_class(cls: type, base: type) -> None:
-    """Gives a class with ``_train`` and without ``step`` today's methods, or refuses it.
+    """Gives a class with ``_train`` and without ``step`` today's methods, if names are translated.
 
     The translation of a method is a function of ``(class, old method, method of today)``.
 
     Args:
         cls: A class that is being defined.
         base: ``Trainable``.
+    """
+    if old.is_accepted() and _is_old(cls, base):
+        members = vars(cls)
+        for name, today in TODAY.items():
+            if name in members and today not in members:
+                old.translated(f"Trainable.{name}", cls, name, today)
+
+
+def refuse_old_class(cls: type, base: type) -> None:
+    """Refuses a class that has ``_train`` in place of ``step``.
+
+    A class that is being defined may get its ``step`` from a class below it.
+
+    Args:
+        cls: A class of which a trainable is to be made.
+        base: ``Trainable``.
 
     Raises:
         OldNameError: for such a class, without ``localtune.compat``.
     """
-    members = vars(cls)
-    is_old = any("_train" in vars(each) for each in cls.__mro__)
-    if not is_old or any(_has_own_step(each) for each in cls.__mro__ if each is not base):
-        return
-    found = {
-        f"Trainable.{name}": (name, today)
-        for name, today in TODAY.items()
-        if name in members and today not in members
-    }
-    if found and not old.is_accepted():
-        old.refuse(found)
-    for row, (name, today) in found.items():
-        old.translated(row, cls, name, today)
+    if not old.is_accepted() and _is_old(cls, base):
+        members = {name for each in cls.__mro__ if each is not base for name in vars(each)}
+        old.refuse(f"Trainable.{name}" for name in TODAY if name in members)
+
+
+def _is_old(cls: type, base: type) -> bool:
+    classes = [each for each in cls.__mro__ if each is not base]
+    is_old = any("_train" in vars(each) for each in classes)
+    return is_old and not any(map(_has_own_step, classes))
 
 
 def _has_own_step(cls: type) -> bool:
@@ -66,7 +78,7 @@ def _has_own_step(cls: type) -> bool:
 def _reporter_of(function: Callable[..., Any], bound: Collection[str]) -> str | None:
     parameters = _free_parameters(function, bound)
     for each in parameters[1:]:
-        if each.name == "reporter":
+        if each.name == "reporter" and not _is_own(each):
             return each.name
     required = [each for each in parameters if each.default is each.empty]
     if len(required) == 2 and "report" in required[1].name:
@@ -76,10 +88,16 @@ def _reporter_of(function: Callable[..., Any], bound: Collection[str]) -> str | 
 
 def _directory_of(function: Callable[..., Any], bound: Collection[str]) -> str | None:
     for each in _free_parameters(function, bound)[1:]:
-        # A path as default is an argument of the user's own.
-        if each.name == "checkpoint_dir" and (each.default is each.empty or not each.default):
+        if each.name == "checkpoint_dir" and not _is_own(each):
             return each.name
     return None
+
+
+def _is_own(parameter: inspect.Parameter) -> bool:
+    """Tells whether an argument is the user's own: it has a value as default, such as a path."""
+    default = parameter.default
+    is_empty = default is parameter.empty or default is None or default is False
+    return not is_empty and not (isinstance(default, str) and not default)
 
 
 def _free_parameters(

@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from localtune.checkpoint import Checkpoint, TrainingResult
-from localtune.old_names.trainables import adapt_class
+from localtune.old_names.trainables import adapt_class, refuse_old_class
 from localtune.result import (
     DATE_FORMAT,
     DEBUG_METRICS,
@@ -99,6 +99,7 @@ class Trainable:
         logger_creator: Callable[[dict[str, Any]], Any] | None = None,
         storage: StorageContext | None = None,
     ) -> None:
+        refuse_old_class(type(self), Trainable)
         self._trial_info: TrialInfo | None = None
         self._monitor: UtilMonitor | None = None
         self._adopt_config({} if config is None else config)

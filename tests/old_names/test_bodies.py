@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -74,6 +76,11 @@ class InClass(tune.Trainable):
         return path  # InClass
 
 
+class Callee:
+    def __call__(self, config: dict[str, Any]) -> None:
+        tune.report(loss=1)  # type: ignore[call-arg]  # Callee
+
+
 in_closure = _in_closure()
 
 
@@ -86,6 +93,7 @@ in_closure = _in_closure()
         (imports_inside, "imports_inside"),
         (in_closure, "in_closure"),
         (InClass, "InClass"),
+        (Callee(), "Callee"),
         (functools.partial(old), "old"),
         (tune.with_resources(old, {"cpu": 1}), "old"),
         (tune.with_parameters(old), "old"),
@@ -139,9 +147,117 @@ def recursive(config: dict[str, Any]) -> None:
 UNREADABLE = [unreadable(), unreadable("/gone.py"), unreadable(tune.__file__)]
 
 
+def unpacks(config: dict[str, Any]) -> None:
+    options = {"checkpoint": None}
+    tune.report({"loss": 1}, **options)
+    arguments: dict[str, Any] = {"metrics": {"loss": 1}}
+    arguments["checkpoint"] = None
+    tune.report(**arguments)
+
+    def log(*args: Any, **kwargs: Any) -> None:
+        tune.report(*args, **kwargs)
+
+    log({"loss": 1})
+
+
+def counts(config: dict[str, Any]) -> None:
+    first, second = Counter(a=1), Counter(b=1)
+    tune.report(first + second)
+    tune.report(+first)
+    tune.report(first - second)
+
+
+def chooses(config: dict[str, Any]) -> None:
+    try:
+        tune.report({"loss": 1})
+    except TypeError:
+        tune.report(loss=1)  # type: ignore[call-arg]
+    try:
+        from ray.air import session
+
+        session.report({"loss": 1})
+    except (ImportError, AttributeError):
+        tune.report({"loss": 1})
+    if hasattr(tune, "get_trial_id"):
+        tune.get_trial_id()
+    if tune.__version__ < "0":
+        tune.report(loss=1)  # type: ignore[call-arg]
+    print(tune.get_trial_id() if hasattr(tune, "get_trial_id") else None)
+
+
+def rebinds(config: dict[str, Any]) -> None:
+    from localtune import report
+
+    report = config["report"]  # noqa: F811
+    report(loss=1)  # type: ignore[call-arg]
+    match config:
+        case {"f": imported_report}:
+            imported_report(loss=1)
+
+
+@functools.wraps(tune.report)
+def wrapped_report(**metrics: float) -> None:
+    tune.report(metrics)
+
+
+def wraps(config: dict[str, Any]) -> None:
+    wrapped_report(loss=1)
+
+
+class Model:
+    best_logdir = ""
+    helps = 1
+
+    def save_checkpoint(self, directory: str) -> str:
+        path = os.path.join(directory, "model")
+        return path
+
+
+def has_own_model(config: dict[str, Any]) -> None:
+    def save_checkpoint(model: Model, directory: str) -> str:
+        return os.path.join(directory, "model")
+
+    model = Model()
+    model.best_logdir = save_checkpoint(model, model.save_checkpoint("."))
+    # An attribute of the name of a function beside the trainable, which is old.
+    tune.report({"extra_cpu": model.helps, "extra": {"extra_cpu": 1}})
+
+
+class Modern(tune.Trainable):
+    def setup(self, config: dict[str, Any]) -> None:
+        self.log_dir, self.best_logdir, self.value = "", "", 1
+
+    def _save(self, directory: str) -> str:
+        return os.path.join(directory, "x")
+
+    def step(self) -> dict[str, Any]:
+        return {"loss": self.value, "directory": self._save(self.log_dir)}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        def path_of(name: str) -> str:
+            return os.path.join(checkpoint_dir, name)
+
+        open(path_of("x"), "w").close()
+
+
 @pytest.mark.parametrize(
     "trainable",
-    [today, *UNREADABLE, recursive, print, functools.partial(print), lambda config: 1],
+    [
+        today,
+        *UNREADABLE,
+        recursive,
+        print,
+        functools.partial(print),
+        lambda config: 1,
+        unpacks,
+        counts,
+        chooses,
+        rebinds,
+        wraps,
+        has_own_model,
+        Modern,
+        MagicMock(),
+    ],
 )
 def test_nothing_is_found_where_nothing_is_certain(trainable: Any) -> None:
     assert refusal_of(trainable) is None

@@ -112,6 +112,17 @@ def test_imports_decide_what_a_name_means(text: str, names: list[str]) -> None:
     assert [use.name for use in find_old_uses(ast.parse(text))] == names
 
 
+def test_alternatives_for_other_releases_are_found_unless_they_must_be_certain() -> None:
+    tree = ast.parse(
+        "from ray import tune\n"
+        "try: tune.report(loss=1)\nexcept TypeError: pass\n"
+        "try: tune.report(loss=1)\nexcept Exception: tune.report(loss=2)\n"
+        "if version > 1: pass\nelse: tune.report(loss=1)\n"
+    )
+    assert [use.line for use in find_old_uses(tree)] == [2, 4, 5, 7]
+    assert [use.line for use in find_old_uses(tree, certain=True)] == [4, 5]
+
+
 def test_names_that_the_text_does_not_bind_are_asked_for() -> None:
     tree = ast.parse("t.report(loss=1)\nu.report(loss=1)")
     uses = find_old_uses(tree, {"t": "localtune"}.get)
