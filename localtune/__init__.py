@@ -177,4 +177,10 @@ class _OldImports:
             refuse_old_import(name)
 
 
+# A reload of this module replaces the finder.
+_sys.meta_path[:] = [
+    each
+    for each in _sys.meta_path
+    if (getattr(each, "__module__", ""), getattr(each, "__name__", "")) != (__name__, "_OldImports")
+]
 _sys.meta_path.append(_OldImports)

@@ -8,7 +8,6 @@ from numbers import Number
 from typing import Any, ParamSpec, TypeVar
 
 from localtune.old_names import use as old
-from localtune.old_names.table import ROWS
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -34,6 +33,9 @@ def old_arguments(owner: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     Returns:
         A decorator, for functions and for the ``__init__`` of classes.
     """
+    # Workers load this module for `report` alone.
+    from localtune.old_names.table import ROWS
+
     rows = {row.member: row.name for row in ROWS if row.kind == "argument" and row.owner == owner}
 
     def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:

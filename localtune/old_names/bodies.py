@@ -21,8 +21,9 @@ from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from localtune.old_names.row import REMEDY
+from localtune.old_names.rows.trainables import SAVED_PATH
 from localtune.old_names.scan import find_old_uses
-from localtune.old_names.shapes import SAVED_PATH, returned_path
+from localtune.old_names.shapes import returned_path
 from localtune.old_names.table import OLD_NAMES, ROWS
 from localtune.old_names.use import is_accepted
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from localtune.old_names.shapes import SAVED_PATH as SAVED_PATH
+from localtune.old_names.rows.trainables import SAVED_PATH as SAVED_PATH
 
 # A file in the checkpoint: the path that save_checkpoint() returned, relative to the directory.
 RETURNED_PATH_FILE = ".returned_path"

@@ -26,14 +26,14 @@ from localtune.old_names.arguments import (
     REPORT_NUMBER,
 )
 from localtune.old_names.calls import alternatives, is_number, reports_keywords
-from localtune.old_names.rows.trainables import TODAY
+from localtune.old_names.rows.trainables import SAVED_PATH, TODAY
 from localtune.old_names.scopes import (
     Outer,
     Scope,
     own_nodes,
     public_name,
 )
-from localtune.old_names.shapes import SAVED_PATH, old_shapes, returned_path
+from localtune.old_names.shapes import old_shapes, returned_path
 from localtune.old_names.table import OLD_NAMES, ROWS
 
 JOINED = "os.path.join(checkpoint, file)"

@@ -5,11 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from localtune.old_names.rows.trainables import WITH_DIRECTORY, WITH_REPORTER
 from localtune.old_names.scopes import arguments_of, own_nodes
-
-WITH_REPORTER = "def train(config, reporter)"
-WITH_DIRECTORY = "def train(config, checkpoint_dir=None)"
-SAVED_PATH = "save_checkpoint() -> path"
 
 
 def old_shapes(

@@ -8,8 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from localtune.old_names import use as old
-from localtune.old_names.rows.trainables import TODAY
-from localtune.old_names.shapes import WITH_DIRECTORY, WITH_REPORTER
+from localtune.old_names.rows.trainables import TODAY, WITH_DIRECTORY, WITH_REPORTER
 
 
 def today_function(function: Callable[..., Any], bound: Collection[str] = ()) -> Callable[..., Any]:

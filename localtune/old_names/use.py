@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
-from localtune.old_names.row import REMEDY
-from localtune.old_names.table import OLD_NAMES
-
 
 class OldNameError(DeprecationWarning, TypeError):
     """An old name that is refused; the message says what to write.
@@ -53,6 +50,10 @@ def refuse(names: Iterable[str], error: type[Exception] = OldNameError) -> NoRet
     Raises:
         Exception: of class ``error``, with what to write.
     """
+    # Workers load this module, and most of them never need the table.
+    from localtune.old_names.row import REMEDY
+    from localtune.old_names.table import OLD_NAMES
+
     raise error(" ".join([*(OLD_NAMES[name].advice() for name in names), REMEDY]))
 
 

@@ -13,7 +13,6 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from localtune.checkpoint import Checkpoint, TrainingResult
-from localtune.old_names.bodies import refusal_of
 from localtune.old_names.trainables import today_function
 from localtune.old_names.use import OldNameError
 from localtune.result import (
@@ -245,6 +244,9 @@ def wrap_function(
         ValueError: if the function cannot be called with the config alone.
         OldNameError: if it has a shape of earlier releases.
     """
+    # Workers have no text to read.
+    from localtune.old_names.bodies import refusal_of
+
     train_func = today_function(train_func)
     _check_signature(train_func)
     members = {

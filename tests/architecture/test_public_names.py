@@ -250,3 +250,19 @@ def test_no_module_hides_a_public_name() -> None:
     # Importing a module sets it as an attribute of the package.
     modules = {path.stem for path in (ROOT / PACKAGE).iterdir()}
     assert not modules & set(localtune.__all__)
+
+
+def test_a_worker_with_a_trainable_does_not_load_what_reads_its_text() -> None:
+    loaded = loaded_by("import localtune.worker.main, localtune.trainable.function_trainable")
+
+    unwanted = {f"localtune.old_names.{name}" for name in ("bodies", "scan", "scopes", "table")}
+    assert not unwanted & set(loaded)
+
+
+def test_a_reload_of_the_package_leaves_one_finder() -> None:
+    code = (
+        "import importlib, sys, localtune; count = len(sys.meta_path)\n"
+        "importlib.reload(localtune); print(len(sys.meta_path) - count)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "0", done.stderr

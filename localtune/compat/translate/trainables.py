@@ -8,8 +8,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from localtune.old_names.rows.trainables import WITH_DIRECTORY, WITH_REPORTER
 from localtune.old_names.saved_path import RETURNED_PATH_FILE, SAVED_PATH
-from localtune.old_names.shapes import WITH_DIRECTORY, WITH_REPORTER
 from localtune.old_names.table import ROWS
 from localtune.trainable import session
 from localtune.trainable.trainable import Trainable

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from localtune.old_names.row import OldName, attribute, name
 
+WITH_REPORTER = "def train(config, reporter)"
+WITH_DIRECTORY = "def train(config, checkpoint_dir=None)"
+SAVED_PATH = "save_checkpoint() -> path"
+
 _CONTEXT = "tune.get_context()"
 _CHECKPOINT = "tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(directory))"
 _FACTS = {
@@ -67,12 +71,12 @@ ROWS = (
     name("track", "trial_dir", "returns the trial's directory", f"{_CONTEXT}.get_trial_dir()"),
     name("track", "trial_name", "returns the trial's name", f"{_CONTEXT}.get_trial_name()"),
     OldName(
-        "def train(config, reporter)",
+        WITH_REPORTER,
         "takes a function that reports metrics",
         "def train(config), with tune.report(metrics)",
     ),
     OldName(
-        "def train(config, checkpoint_dir=None)",
+        WITH_DIRECTORY,
         "takes the directory of the checkpoint to continue from",
         "def train(config), with checkpoint = tune.get_checkpoint() and checkpoint.as_directory()",
     ),
@@ -81,7 +85,7 @@ ROWS = (
         for old, (new, does) in _METHODS.items()
     ),
     OldName(
-        "save_checkpoint() -> path",
+        SAVED_PATH,
         "returns the path of a file in the checkpoint, which load_checkpoint() then gets",
         "save_checkpoint(checkpoint_dir) without a return value, and join the file's name to the "
         "directory in load_checkpoint(checkpoint_dir)",
