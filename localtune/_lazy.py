@@ -32,6 +32,9 @@ def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]
             value = getattr(import_module(f"localtune.{modules[name]}"), name)
             setattr(sys.modules[package], name, value)
             return value
+        if name.startswith("__"):
+            # Python itself asks a module for `__path__`, each time something imports from it.
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
         if not name.startswith("_"):
             module = f"{package}.{name}"
             try:
