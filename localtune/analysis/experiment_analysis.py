@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from localtune.analysis.metric_help import explain_no_best
 from localtune.checkpoint import Checkpoint
 from localtune.config.checks import check_metric_and_mode
+from localtune.old_names import use as old
 from localtune.old_names.attributes import OldAttribute
 from localtune.old_names.by_trial import ByTrial
-from localtune.old_names.use import translated
 from localtune.result import (
     CONFIG_PREFIX,
     DEFAULT_METRIC,
@@ -201,7 +201,8 @@ class ExperimentAnalysis:
                 self.default_metric,
                 self.default_mode,
             )
-        metric, mode = metric or self.default_metric, mode or self.default_mode
+        metric = metric or self.default_metric
+        mode = old.mode_alone(metric, mode or self.default_mode)
         if metric is None or mode is None:
             missing = "metric" if metric is None else "mode"
             raise ValueError(
@@ -255,7 +256,7 @@ class ExperimentAnalysis:
             metric, mode = TRAINING_ITERATION, mode or "max"
         metric, mode = self.metric_and_mode(metric, mode)
         if isinstance(trial, str):
-            trial = translated(_OF_DIRECTORY, self.trials, trial)
+            trial = old.translated(_OF_DIRECTORY, self.trials, trial)
         return _best_checkpoint(trial.known_checkpoints, metric, mode)
 
     def get_last_checkpoint(

@@ -57,6 +57,24 @@ def refuse(names: Iterable[str], error: type[Exception] = OldNameError) -> NoRet
     raise error(" ".join([*(OLD_NAMES[name].advice() for name in names), REMEDY]))
 
 
+METRIC_ALONE = "metric= without mode="
+
+
+def mode_alone(metric: Any, mode: str | None) -> str | None:
+    """Returns the mode for a metric: the given one, or what a metric without a mode meant once.
+
+    Args:
+        metric: The metric, None if there is none.
+        mode: The mode, None if there is none.
+
+    Returns:
+        None if this process does not translate old names, or if there is no metric.
+    """
+    if mode is None and metric is not None and is_accepted():
+        return str(translated(METRIC_ALONE))
+    return mode
+
+
 def translated(name: str, *args: Any, error: type[Exception] = OldNameError) -> Any:
     """Returns the translation of an old form, or refuses it.
 

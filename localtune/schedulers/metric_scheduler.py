@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from localtune.config.checks import check_metric_and_mode
+from localtune.old_names import use as old
 from localtune.result import DEFAULT_METRIC
 from localtune.schedulers.base import TuneController
 from localtune.schedulers.fifo import FIFOScheduler
@@ -98,6 +99,8 @@ class MetricScheduler(FIFOScheduler):
         return -value if value is not None and self._mode == "min" else value
 
     def _check_metric(self) -> None:
+        if self._metric and not self._mode:
+            self._mode = old.translated(old.METRIC_ALONE, error=ValueError)
         missing = " and a ".join(
             name for name, value in (("metric", self._metric), ("mode", self._mode)) if not value
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from localtune.old_names import use as old
 from localtune.result import DEFAULT_METRIC
 from localtune.search.base import Searcher
 from localtune.search.containers import Path
@@ -84,6 +85,8 @@ class SpaceSearcher(Searcher):
     def check_run(self) -> None:
         if self.mode is not None and self._metric is None:
             self._metric = DEFAULT_METRIC
+        if self._mode is None:
+            self._mode = old.mode_alone(self._metric, None)
         missing = [name for name in ("metric", "mode") if not getattr(self, name)]
         if not self.has_space:
             missing.insert(0, "search space")

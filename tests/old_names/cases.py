@@ -316,6 +316,15 @@ assert len(run(train, name="again", resume="LOCAL").trials) == 1
     "checkpoint_at_end= of a function": """
 assert run(train, checkpoint_at_end=True, checkpoint_freq=2).trials[0].checkpoint is None
 """,
+    "metric= without mode=": """
+from ray.tune.schedulers import ASHAScheduler
+scheduler = ASHAScheduler(metric="loss")
+analysis = run(train, config={"x": tune.grid_search([1, 3, 2])}, scheduler=scheduler)
+assert analysis.get_best_config(metric="loss") == {"x": 3}
+from ray.tune.search.hyperopt import HyperOptSearch
+algorithm = HyperOptSearch({"x": tune.uniform(0, 1)}, metric="loss")
+assert len(run(train, search_alg=algorithm).trials) == 1 and algorithm.mode == "max"
+""",
     'resources_per_trial={"extra_cpu": n}': """
 from ray.tune.execution.placement_groups import resource_dict_to_pg_factory
 factory = resource_dict_to_pg_factory({"cpu": 1, "extra_cpu": 2})

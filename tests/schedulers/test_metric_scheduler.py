@@ -53,7 +53,7 @@ def test_with_a_mode_only_the_metric_is_the_one_of_bare_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "missing"), [({}, "a metric and a mode"), ({"metric": "loss"}, "a mode")]
+    ("own", "missing"), [({}, "a metric and a mode"), ({"mode": "min"}, "a metric")]
 )
 def test_a_missing_metric_or_mode_is_named_with_its_remedy(own: Any, missing: str) -> None:
     scheduler = make(**own)

@@ -18,6 +18,7 @@ from localtune.old_names.arguments import (
     OLD_RESUME_FORM,
 )
 from localtune.old_names.table import ROWS
+from localtune.old_names.use import METRIC_ALONE
 from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_factory
 from localtune.utils.remote_store import is_uri
 
@@ -180,6 +181,7 @@ TRANSLATIONS: dict[str, Callable[..., Any]] = {
     **{name: _BY_MEMBER[member] for name, member in _rows(_BY_MEMBER).items()},
     "SyncConfig(upload_dir=)": _upload_dir_of_config,
     OLD_RESUME_FORM: _resume,
+    METRIC_ALONE: lambda: "max",
     CHECKPOINTS_OF_FUNCTION: _without_saving,
     EXTRA_RESOURCES: _extra_resources,
 }

@@ -163,6 +163,11 @@ ROWS = (
         "names a metric to maximise",
         'metric=..., mode="max"',
     ),
+    OldName(
+        "metric= without mode=",
+        "says that a greater value of the metric is better",
+        'mode="max" beside metric=, or mode="min"',
+    ),
     argument(
         "Searcher",
         "use_early_stopped_trials",

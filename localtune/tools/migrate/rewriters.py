@@ -129,6 +129,8 @@ REWRITERS = _rewriters()
 # Rows whose uses need a person, with no change for any of them. Imports change with all others.
 BY_HAND = frozenset(
     {
+        # The mode may stand elsewhere: in the scheduler, or in the run.
+        "metric= without mode=",
         # What the function saves, and how it goes on from it, nobody can guess.
         "checkpoint_at_end= of a function",
         # A class of loggers, or a decorator, and what the script does around it.
