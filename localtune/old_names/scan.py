@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from localtune.old_names.arguments import (
+    CHECKPOINTS_OF_FUNCTION,
     EXTRA_KEYS,
     EXTRA_RESOURCES,
     OLD_RESUME,
@@ -48,7 +49,11 @@ _TAKERS = {
     "tune.with_resources",
     "tune.register_trainable",
     "Experiment",
+    "run_experiments",
 }
+# Keywords with which calls get their trainable.
+_GIVEN_AS = ("run", "run_or_experiment", "trainable")
+_ASKS_TO_SAVE = ("checkpoint_at_end", "checkpoint_freq")
 _MODULES = {row.member: row.name for row in ROWS if row.kind == "module"}
 # Attributes that no other library has, so the class of the object need not be known.
 _UNMISTAKABLE = {
@@ -166,20 +171,33 @@ class _Finder:
         """Finds the old form of a function that is given to a run by its name."""
         taker = scope.meaning(call.func)
         public = public_name(taker) if taker else None
-        if public not in _TAKERS or not call.args:
+        if public not in _TAKERS:
             return
         bound = {each.arg for each in call.keywords if public == "tune.with_parameters"}
-        given = call.args[-1 if public in ("tune.register_trainable", "Experiment") else 0]
+        for given in _given_trainables(call, public):
+            function = self._function_of(given, scope, bound)
+            if function is None:
+                continue
+            for name in old_shapes(function, bound):
+                yield _use(name, function)
+            for each in call.keywords if public == "tune.run" else ():
+                if each.arg in _ASKS_TO_SAVE:
+                    yield _use(CHECKPOINTS_OF_FUNCTION, each)
+
+    def _function_of(
+        self, given: ast.expr, scope: Scope, bound: set[str | None]
+    ) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+        """Returns the function that a trainable is; adds the names of its bound arguments."""
         while isinstance(given, ast.Call) and given.args:
             inner = scope.meaning(given.func)
             if inner is not None and public_name(inner) in _TAKERS:
-                return  # It is found there.
+                return None  # It is found there.
             bound |= {each.arg for each in given.keywords}
             given = given.args[0]
         function = scope.function_named(given.id) if isinstance(given, ast.Name) else None
         if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            for name in old_shapes(function, bound):
-                yield _use(name, function)
+            return function
+        return None
 
     def _of_class(self, node: ast.ClassDef, scope: Scope) -> Iterator[OldUse]:
         methods = {each.name: each for each in node.body if isinstance(each, ast.FunctionDef)}
@@ -195,6 +213,25 @@ class _Finder:
         for each in ("save_checkpoint", *(() if "step" in methods else ("_save",))):
             if each in methods and (returned := returned_path(methods[each])) is not None:
                 yield _use(SAVED_PATH, returned)
+
+
+def _given_trainables(call: ast.Call, public: str) -> list[ast.expr]:
+    """Returns what a call gets as trainables: one, but several experiments as dictionaries."""
+    if public == "run_experiments":
+        specs = [each for given in call.args[:1] for each in getattr(given, "values", ())]
+        pairs = [
+            pair
+            for spec in specs
+            if isinstance(spec, ast.Dict)
+            for pair in zip(spec.keys, spec.values, strict=True)
+        ]
+        return [value for key, value in pairs if getattr(key, "value", None) == "run"]
+    if public != "tune.with_parameters":
+        named = [each.value for each in call.keywords if each.arg in _GIVEN_AS]
+        if named:
+            return named
+    is_second = public in ("tune.register_trainable", "Experiment")
+    return call.args[-1:] if is_second else call.args[:1]
 
 
 def _use(name: str, node: ast.AST) -> OldUse:
@@ -325,6 +362,8 @@ _SCHEDULERS = (
 )
 # {class: owner of its old arguments in the table}
 _OWNERS = {
+    "utils.validate_save_restore": "validate_save_restore",
+    "util.validate_save_restore": "validate_save_restore",
     **dict.fromkeys(_SEARCHERS, "Searcher"),
     **dict.fromkeys(_SCHEDULERS, "TrialScheduler"),
 }

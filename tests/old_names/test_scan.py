@@ -81,6 +81,14 @@ analysis.get_best_checkpoint(analysis.best_trial.path)  # analysis.get_best_chec
 tune.Checkpoint.from_dict({})  # Checkpoint.from_dict
 somebody = lambda x: x.best_logdir  # ExperimentAnalysis.best_logdir
 ray.tune.run_experiments({"a": {"run": train, "repeat": 2}})  # Experiment(repeat=)
+def in_dict(config, reporter): pass  # def train(config, reporter)
+ray.tune.run_experiments({"a": {"run": in_dict}})
+def named(config, reporter): pass  # def train(config, reporter)
+tune.Experiment("a", run=named)
+tune.run(in_dict, checkpoint_at_end=True, name="x")  # checkpoint_at_end= of a function
+tune.run(Both, checkpoint_at_end=True)
+tune.utils.validate_save_restore(
+    Both, use_object_store=1)  # validate_save_restore(use_object_store=)
 first = somebody(second); second = somebody(first)
 somebody(1).log_dir, somebody(2).to_dict()
 """

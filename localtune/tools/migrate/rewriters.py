@@ -64,6 +64,7 @@ def _rewriters() -> dict[str, Rewriter]:
         "tune.durable": names.call_by("{first}"),
         # Runs.
         "tune.run(run_errored_only=)": arguments.errored_only,
+        "checkpoint_at_end= of a function": arguments.removed,
         "tune.run(return_trials=)": arguments.as_trials,
         'tune.run(resume="LOCAL")': arguments.resume,
         'resources_per_trial={"extra_cpu": n}': arguments.summed_resources,
@@ -131,8 +132,6 @@ BY_HAND = frozenset(
     {
         # The mode may stand elsewhere: in the scheduler, or in the run.
         "metric= without mode=",
-        # What the function saves, and how it goes on from it, nobody can guess.
-        "checkpoint_at_end= of a function",
         # A class of loggers, or a decorator, and what the script does around it.
         "mlflow.MLFlowLogger",
         "mlflow.mlflow_mixin",
