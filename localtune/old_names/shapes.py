@@ -66,15 +66,29 @@ def returned_path(method: ast.FunctionDef) -> ast.AST | None:
 def _is_below(node: ast.expr, directory: str, paths: set[str]) -> bool:
     """Tells whether an expression joins the directory, or a path in it, to something."""
     if isinstance(node, ast.Call):
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-        parts = node.args if name == "join" else node.args[:1] if name == "str" else []
-        return len(parts) > 1 and _is_path(parts[0], directory, paths)
+        name = _called(node)
+        if name in ("str", "fspath") and node.args:
+            inner = node.args[0]
+            is_known = isinstance(inner, ast.Name) and inner.id in paths
+            return is_known or _is_below(inner, directory, paths)
+        return name == "join" and len(node.args) > 1 and _is_path(node.args[0], directory, paths)
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Div)):
-        return _is_path(node.left, directory, paths)
+        left = node.left
+        if isinstance(left, ast.Call) and _called(left) == "Path" and left.args:
+            left = left.args[0]
+        return _is_path(left, directory, paths)
     if isinstance(node, ast.JoinedStr) and len(node.values) > 1:
         first = node.values[0]
         return isinstance(first, ast.FormattedValue) and _is_path(first.value, directory, paths)
     return False
+
+
+def _called(call: ast.Call) -> str:
+    """Returns the last name of what is called."""
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
 
 
 def _is_path(node: ast.expr, directory: str, paths: set[str]) -> bool:

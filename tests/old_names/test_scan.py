@@ -81,6 +81,10 @@ analysis.get_best_checkpoint(analysis.best_trial.path)  # analysis.get_best_chec
 tune.Checkpoint.from_dict({})  # Checkpoint.from_dict
 somebody = lambda x: x.best_logdir  # ExperimentAnalysis.best_logdir
 ray.tune.run_experiments({"a": {"run": train, "repeat": 2}})  # Experiment(repeat=)
+class Paths(Trainable):
+    def save_checkpoint(self, checkpoint_dir):
+        path = Path(checkpoint_dir) / "x"
+        return str(path)  # save_checkpoint() -> path
 def in_dict(config, reporter): pass  # def train(config, reporter)
 ray.tune.run_experiments({"a": {"run": in_dict}})
 def named(config, reporter): pass  # def train(config, reporter)

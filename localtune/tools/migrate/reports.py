@@ -67,6 +67,9 @@ def without_reporter(target: Target) -> Change | None:
     known = script.tune_at(reads[0] if reads else function)
     if known is None or not all(_is_called(script, each) for each in reads):
         return None
+    calls = [script.parent(each) for each in reads]
+    if any(each.arg == "checkpoint" for call in calls for each in getattr(call, "keywords", ())):
+        return None  # To a reporter, a path of its own under this name is a metric.
     name, change = known
     edits = without_parameter(script, function, parameter)
     edits += [Edit(*_ends(script.source.span(each)), f"{name}.report") for each in reads]
