@@ -80,7 +80,7 @@ def _reporter_of(function: Callable[..., Any], bound: Collection[str]) -> str | 
         if each.name == "reporter" and not _is_own(each):
             return each.name
     required = [each for each in parameters if each.default is each.empty]
-    if len(required) == 2 and "report" in required[1].name:
+    if len(required) == 2 and required[1].name.endswith(("report", "reporter")):
         return required[1].name
     return None
 

@@ -95,6 +95,7 @@ def test_functions_of_the_old_shape(function: Any, bound: tuple[str, ...]) -> No
         (lambda config, checkpoint_dir="here": None, ()),
         (lambda config, reporter=print: None, ()),
         (lambda config, data: None, ()),
+        (lambda config, report_dir: None, ()),
         (lambda reporter: None, ()),
         (print, ()),
     ],
