@@ -103,7 +103,7 @@ def _unwrapped(trainable: Any) -> Any:
         elif isinstance(trainable, MethodType):
             inner = trainable.__func__
         elif not isinstance(trainable, type):
-            inner = getattr(trainable, "__wrapped__", getattr(trainable, "_function", None))
+            inner = _attribute(trainable, "__wrapped__") or _attribute(trainable, "_function")
         if inner is None:
             break
         trainable = inner
@@ -115,12 +115,25 @@ def _unwrapped(trainable: Any) -> Any:
     )
 
 
+def _attribute(value: Any, name: str) -> Any:
+    try:
+        return getattr(value, name, None)
+    except Exception:  # a property of the user's
+        return None
+
+
 def _methods_of(cls: type) -> list[Any]:
     methods = []
     for each in cls.__mro__:
         if not _is_own(each) and each is not object:
-            methods += [getattr(value, "__func__", value) for value in vars(each).values()]
+            methods += [_function_in(value) for value in vars(each).values()]
     return [each for each in methods if callable(each)]
+
+
+def _function_in(member: Any) -> Any:
+    if isinstance(member, property):
+        return member.fget
+    return member.__func__ if isinstance(member, (staticmethod, classmethod)) else member
 
 
 def _saving_of(cls: type) -> set[CodeType]:
@@ -219,18 +232,32 @@ def _uses_in(function: FunctionType, saves: bool) -> list[tuple[str, int]]:
         lines = linecache.getlines(code.co_filename, function.__globals__)
         block = inspect.getblock(lines[code.co_firstlineno - 1 :])
         tree = ast.parse(textwrap.dedent("".join(block)))
-    except (OSError, SyntaxError, TypeError, ValueError, IndexError, tokenize.TokenError):
+    except _NO_TEXT:
         return []
-    if not tree.body:  # There is no text.
-        return []
+    method = tree.body[0] if tree.body else None
+    name_there = getattr(method, "name", None)
+    if method is None or (name_there != code.co_name and code.co_name != "<lambda>"):
+        return []  # There is no text, or the file has changed since it was loaded.
     uses = find_old_uses(tree, lambda name: _dotted(_value_of(name, function)), certain=True)
     found = [(use.name, use.line) for use in uses]
-    method = tree.body[0]
     if saves and isinstance(method, ast.FunctionDef):
         returned = returned_path(method)
         if returned is not None:
             found.append((SAVED_PATH, getattr(returned, "lineno", 1)))
     return [(name, code.co_firstlineno + line - 1) for name, line in found]
+
+
+_NO_TEXT = (
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    IndexError,
+    tokenize.TokenError,
+    # Of a very deep expression.
+    RecursionError,
+    MemoryError,
+)
 
 
 def _dotted(value: Any) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import linecache
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -223,6 +224,15 @@ def has_own_model(config: dict[str, Any]) -> None:
     tune.report({"extra_cpu": model.helps, "extra": {"extra_cpu": 1}})
 
 
+class Guarded:
+    @property
+    def _function(self) -> Any:
+        raise RuntimeError("Read too early.")
+
+    def __call__(self, config: dict[str, Any]) -> None:
+        tune.report({"loss": 1})
+
+
 class Modern(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         self.log_dir, self.best_logdir, self.value = "", "", 1
@@ -257,10 +267,23 @@ class Modern(tune.Trainable):
         has_own_model,
         Modern,
         MagicMock(),
+        Guarded(),
     ],
 )
 def test_nothing_is_found_where_nothing_is_certain(trainable: Any) -> None:
     assert refusal_of(trainable) is None
+
+
+def test_a_file_that_has_changed_since_it_was_loaded_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "changed.py"
+    text = "def train(config):\n    tune.report(loss=1)\n"
+    file.write_text(text)
+    namespace: dict[str, Any] = {"tune": tune}
+    exec(compile(text, file, "exec"), namespace)
+    assert refusal_of(namespace["train"]) is not None
+    file.write_text("def other(config):\n    tune.report(loss=2)\n")
+    linecache.checkcache(str(file))
+    assert refusal_of(namespace["train"]) is None
 
 
 def test_a_lambda_is_checked() -> None:
