@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
-import tempfile
 
 from localtune.old_names.table import OLD_NAMES
 from localtune.utils.messages import say
+from localtune.utils.private_dir import PrivateDir
 
 
 class Notes:
@@ -43,10 +42,10 @@ class Notes:
 
 
 def new_directory() -> str:
-    """Returns a temporary directory for notes, which is removed when this process ends."""
-    directory = tempfile.mkdtemp(prefix="localtune_notes_")
+    """Returns a directory for notes, which is removed when this process has ended in any way."""
+    directory = PrivateDir()
     atexit.register(_remove, directory, os.getpid())
-    return directory
+    return directory.path
 
 
 def _is_first(directory: str, name: str) -> bool:
@@ -58,6 +57,6 @@ def _is_first(directory: str, name: str) -> bool:
     return True
 
 
-def _remove(directory: str, pid: int) -> None:
+def _remove(directory: PrivateDir, pid: int) -> None:
     if os.getpid() == pid:
-        shutil.rmtree(directory, ignore_errors=True)
+        directory.remove()

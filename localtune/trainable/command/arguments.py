@@ -7,13 +7,11 @@ import re
 import shlex
 from collections.abc import Sequence
 
+from localtune.trainable.command.program_file import is_interpreter
 from localtune.trainable.command.shell import check_places
 from localtune.trainable.command.template import Template
 
 _IS_WINDOWS = os.name == "nt"
-_INTERPRETER = re.compile(
-    r"(python|pypy|perl|ruby|node|bash|sh|dash|zsh|Rscript|julia|lua|tclsh|php)[\d.]*(\.exe)?"
-)
 _INLINE_CODE = ("-c", "-e", "-E", "-r", "--eval")
 
 
@@ -71,7 +69,7 @@ def name_of_command(argv: Sequence[Template], *, shell: bool) -> str:
     """
     program, *words = argv[0].text.split() if shell else [each.text for each in argv]
     name = os.path.basename(program)
-    if _INTERPRETER.fullmatch(name):
+    if is_interpreter(program):
         name = _script_name(words) or name
     return re.sub(r"[^\w.+-]", "_", os.path.splitext(name)[0]).strip("._") or "command"
 

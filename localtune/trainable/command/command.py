@@ -24,6 +24,7 @@ from localtune.trainable.command.parse import check_groups, compiled
 from localtune.trainable.command.plan import WAYS, Plan
 from localtune.trainable.command.program_file import (
     add_module_path,
+    check_script,
     find_program,
     found_arguments,
     runs_module,
@@ -167,8 +168,8 @@ class Command:
             is_complete: Whether ``parameters`` has all parameters.
 
         Raises:
-            ValueError: if a placeholder or a parameter is wrong, if the program cannot be found, or
-                if the pattern has no group for the metric.
+            ValueError: if a placeholder or a parameter is wrong, if the program or its script
+                cannot be found, or if the pattern has no group for the metric.
         """
         check_parameters(
             self.argv,
@@ -183,7 +184,11 @@ class Command:
         program = None if self.shell else self.argv[0].literal
         if program is not None:
             try:
-                find_program(program, self._original_dir(), self._environment({}))
+                original_dir = self._original_dir()
+                find_program(program, original_dir, self._environment({}))
+                cwd = os.path.join(original_dir, self.cwd or "")
+                words = [each.literal for each in self.argv[1:]]
+                check_script(program, words, [original_dir, cwd])
             except OSError as error:
                 raise ValueError(f"{error} (The command is {self!r}.)") from None
 

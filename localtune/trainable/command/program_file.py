@@ -7,9 +7,17 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 
+from localtune.utils.text import did_you_mean
+
+_INTERPRETER = re.compile(
+    r"(python|pypy|perl|ruby|node|bash|sh|dash|zsh|Rscript|julia|lua|tclsh|php)[\d.]*(\.exe)?"
+)
+# With these, an interpreter's next argument may be anything.
+_NO_SCRIPT_FOLLOWS = ("-c", "-e", "-E", "-m", "-n", "-p", "-r", "--eval")
 # Names of files that interpreters and launchers start.
 _SCRIPT_SUFFIXES = frozenset(
     """
@@ -82,6 +90,50 @@ def find_program(program: str, original_dir: str, environment: Mapping[str, str]
         f"The program {path!r} is not executable. Make it so (chmod +x), or name the interpreter "
         f"in front of it, as in 'python {program}'."
     )
+
+
+def is_interpreter(program: str) -> bool:
+    """Tells whether a program is known to run the script that its first argument names.
+
+    Args:
+        program: Name or path.
+    """
+    return _INTERPRETER.fullmatch(os.path.basename(program)) is not None
+
+
+def check_script(
+    program: str, arguments: Sequence[str | None], directories: Sequence[str]
+) -> None:
+    """Checks that the script exists which an interpreter is to run.
+
+    Args:
+        program: The interpreter; nothing is known of other programs.
+        arguments: Its arguments; None for one that has a placeholder.
+        directories: Where the program looks for it: the first one is the user's.
+
+    Raises:
+        FileNotFoundError: if there is no such script.
+    """
+    if not is_interpreter(program):
+        return
+    for each in arguments:
+        if each is None or each.startswith(_NO_SCRIPT_FOLLOWS):
+            return
+        if not each.startswith("-"):
+            break
+    else:
+        return
+    is_script = os.path.splitext(each)[1].lower() in _SCRIPT_SUFFIXES
+    if is_script and not any(os.path.exists(os.path.join(where, each)) for where in directories):
+        hint = did_you_mean(each, _neighbours(os.path.join(directories[0], each)))
+        raise FileNotFoundError(f"There is no script {each!r} in {directories[0]}.{hint}")
+
+
+def _neighbours(path: str) -> list[str]:
+    try:
+        return os.listdir(os.path.dirname(path))
+    except OSError:
+        return []
 
 
 def runs_module(arguments: Sequence[str]) -> bool:

@@ -46,8 +46,8 @@ def check_places(template: Template) -> None:
     """Checks that each placeholder stands where a quoted value is one word of the shell.
 
     Raises:
-        ValueError: for a placeholder in quotes, after a backslash, in a comment, or beside a here
-            document.
+        ValueError: for a placeholder in quotes or arithmetic, after a backslash or a dollar sign,
+            in a comment, after commands in quotes, or beside a here document.
     """
     if not template.placeholders:
         return
@@ -58,7 +58,8 @@ def check_places(template: Template) -> None:
             raise ValueError(
                 f"In a command for a shell, localtune quotes each value itself, but {{{name}}} "
                 f"stands {state} in {template.text!r}. Write the placeholder by itself, or next "
-                "to plain text, as in --lr={lr}."
+                "to plain text, as in --lr={lr}. Elsewhere, use a variable: value={lr}; echo "
+                '"$value".'
             )
     if "here" in states.values():
         raise ValueError(_here_problem(template))
@@ -71,8 +72,18 @@ def _here_problem(template: Template) -> str:
     )
 
 
+# Between double quotes, commands and parameters have quotes of their own. Simple ones have none.
+_EXPANSION = re.compile(r"\$[({]|`")
+_SIMPLE_EXPANSION = re.compile(r"\$\((?![^)]*\bcase\b)[^()'\"`\\#<{}]*\)|\$\{\{\w+\}\}")
+# Between these, the shell interprets values between single quotes, too.
+_ARITHMETIC = re.compile(r"\$?\(\(|\$\[")
+
+
 def _states(text: str) -> Iterator[tuple[int, str]]:
-    """Yields (position, where the shell is there: "" for plain text) for each character."""
+    """Yields (position, where the shell is there: "" for plain text) for each character.
+
+    What it does not follow to its end, it takes to go on to the end of the text.
+    """
     quote, position, is_word_start = "", 0, True
     while position < len(text):
         each = text[position]
@@ -81,15 +92,28 @@ def _states(text: str) -> Iterator[tuple[int, str]]:
             quote = "" if each == "\n" else quote
         elif quote:
             yield position, f"between quotes ({quote})"
-            if each == "\\" and quote == '"' and position + 1 < len(text):
+            simple = _SIMPLE_EXPANSION.match(text, position) if quote == '"' else None
+            if simple:
+                position = simple.end() - 1
+            elif quote == '"' and _EXPANSION.match(text, position):
+                yield from _rest(text, position, "after commands between quotes")
+                return
+            elif each == "\\" and quote != "'" and position + 1 < len(text):
                 position += 1
                 yield position, "after a backslash"
-            elif each == quote:
+            elif each == quote[-1]:
                 quote = ""
         elif each == "\\" and position + 1 < len(text):
             yield position, ""
             position += 1
             yield position, "after a backslash"
+        elif _ARITHMETIC.match(text, position):
+            yield from _rest(text, position, "in or after arithmetic")
+            return
+        elif text.startswith("${", position) and not text.startswith("${{", position):
+            yield position, ""
+            position += 1
+            yield position, "after a dollar sign"
         elif text.startswith("<<<", position):
             yield position, ""
             position += 2
@@ -97,7 +121,14 @@ def _states(text: str) -> Iterator[tuple[int, str]]:
             yield position, "here"
         else:
             yield position, ""
-            if each in "'\"`" or (each == "#" and is_word_start):
+            if text.startswith("$'", position):
+                position += 1
+                quote = "$'"  # Has backslashes.
+            elif each in "'\"`" or (each == "#" and is_word_start):
                 quote = each
         is_word_start = each.isspace() or each in ";&|("
         position += 1
+
+
+def _rest(text: str, start: int, state: str) -> Iterator[tuple[int, str]]:
+    return ((position, state) for position in range(start, len(text)))

@@ -10,6 +10,7 @@ import pytest
 
 from localtune.trainable.command.program_file import (
     add_module_path,
+    check_script,
     find_program,
     found_arguments,
     runs_module,
@@ -73,6 +74,40 @@ def test_a_program_that_cannot_be_run_is_an_error(
 ) -> None:
     with pytest.raises(error, match=text):
         find_program(program, str(place), {"PATH": str(place / "sub")})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["python3", "train.py", "no.py"],
+        ["python", "-u", "train.py"],
+        ["sh", "prog"],
+        ["sh", "no-suffix"],
+        ["python", "-m", "no.py"],
+        ["python", "-c", "no.py"],
+        ["python", None, "no.py"],
+        ["python"],
+        ["torchrun", "no.py"],
+        ["./python.sh", "no.py"],
+    ],
+)
+def test_what_may_be_no_script_is_not_checked(place: Path, words: list[str]) -> None:
+    check_script(words[0], words[1:], [str(place)])
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["python3.12", "-u", "trian.py"], r"no script 'trian\.py' in .*Did you mean 'train\.py'"),
+        (["/usr/bin/Rscript", "no/such.R"], r"no script 'no/such\.R'"),
+        (["sh", "/no/such.sh"], r"no script '/no/such\.sh'"),
+    ],
+)
+def test_a_script_that_does_not_exist_is_an_error(
+    place: Path, words: list[str], text: str
+) -> None:
+    with pytest.raises(FileNotFoundError, match=text):
+        check_script(words[0], words[1:], [str(place), str(place / "sub")])
 
 
 def test_modules_are_found_from_the_original_directory() -> None:

@@ -36,6 +36,16 @@ def test_a_shell_takes_each_value_as_one_word(tmp_path: Path) -> None:
         ("echo \\{x}", "after a backslash"),
         ('echo "\\{x}"', "after a backslash"),
         ("true # {x}", "in a comment"),
+        ("echo ${x}", "after a dollar sign"),
+        ("echo $(( {x} + 1 ))", "arithmetic"),
+        ("echo $[ {x} + 1 ]", "arithmetic"),
+        ("(( {x} > 1 ))", "arithmetic"),
+        ('echo "$(echo "{x}")"', "commands between quotes"),
+        ('echo "$(case a in a) echo "{x}";; esac)"', "commands between quotes"),
+        ('echo "`echo "{x}"`"', "commands between quotes"),
+        ('echo "${{a:-"{x}"}}"', "commands between quotes"),
+        ("echo `echo \\`echo a\\` {x}`", "between quotes"),
+        ("echo $'it\\'s {x}'", "between quotes"),
         ("cat <<END\n{x}\nEND", "here document"),
     ],
 )
@@ -46,6 +56,7 @@ def test_a_placeholder_where_quoting_would_not_hold_is_refused(text: str, where:
 
 @pytest.mark.parametrize(
     "text", ["--lr={x}", "'a'{x}", 'f "$(g)" {x}', "a#{x}", "cat <<< {x}", "cat <<END\na\nEND"]
+    + ['f "${{HOME}}/a" "$PWD" {x}', "$(f {x})", "a={x}; echo $((1 << 2))", "$'it\\'s' {x}"],
 )
 def test_other_places_are_allowed(text: str) -> None:
     check_places(Template(text))
