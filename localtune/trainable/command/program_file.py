@@ -101,9 +101,7 @@ def is_interpreter(program: str) -> bool:
     return _INTERPRETER.fullmatch(os.path.basename(program)) is not None
 
 
-def check_script(
-    program: str, arguments: Sequence[str | None], directories: Sequence[str]
-) -> None:
+def check_script(program: str, arguments: Sequence[str | None], directories: Sequence[str]) -> None:
     """Checks that the script exists which an interpreter is to run.
 
     Args:

@@ -103,9 +103,7 @@ def test_what_may_be_no_script_is_not_checked(place: Path, words: list[str]) -> 
         (["sh", "/no/such.sh"], r"no script '/no/such\.sh'"),
     ],
 )
-def test_a_script_that_does_not_exist_is_an_error(
-    place: Path, words: list[str], text: str
-) -> None:
+def test_a_script_that_does_not_exist_is_an_error(place: Path, words: list[str], text: str) -> None:
     with pytest.raises(FileNotFoundError, match=text):
         check_script(words[0], words[1:], [str(place), str(place / "sub")])
 
