@@ -56,8 +56,18 @@ def test_a_placeholder_where_quoting_would_not_hold_is_refused(text: str, where:
 
 @pytest.mark.parametrize(
     "text",
-    ["--lr={x}", "'a'{x}", 'f "$(g)" {x}', "a#{x}", "cat <<< {x}", "cat <<END\na\nEND"]
-    + ['f "${{HOME}}/a" "$PWD" {x}', "$(f {x})", "a={x}; echo $((1 << 2))", "$'it\\'s' {x}"],
+    [
+        "--lr={x}",
+        "'a'{x}",
+        'f "$(g)" {x}',
+        'f "${{HOME}}/a" "$PWD" {x}',
+        "$(f {x})",
+        "a={x}; echo $((1 << 2))",
+        "$'it\\'s' {x}",
+        "a#{x}",
+        "cat <<< {x}",
+        "cat <<END\na\nEND",
+    ],
 )
 def test_other_places_are_allowed(text: str) -> None:
     check_places(Template(text))
