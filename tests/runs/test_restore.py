@@ -301,7 +301,7 @@ def test_resuming_where_there_is_nothing_starts_anew(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", ["LOCAL", "REMOTE", "PROMPT", "ERRORED_ONLY"])
 def test_old_words_are_refused(word: str) -> None:
-    with pytest.raises(DeprecationWarning, match="use 'AUTO'"):
+    with pytest.raises(DeprecationWarning, match='Write resume="AUTO"'):
         tune.run(Counting, resume=word)
 
 
