@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from localtune.compat.children import prepare_children
 from localtune.compat.finder import ShimFinder
 from localtune.compat.notes import Notes, new_directory
+from localtune.compat.translate import find_translation
 from localtune.execution import default
 from localtune.old_names import use as old
 from localtune.trainable import preparation
@@ -81,10 +82,8 @@ def _name_types_of_values() -> None:
 
 
 def _install() -> None:
-    from localtune.compat import translate
-
     sys.meta_path.insert(0, ShimFinder())
-    translate.register()
+    old.find_translation = find_translation
     _name_types_of_values()
     old.note = _notes.show
     serialization.preparation = serialization.calling(install_for_pickle)

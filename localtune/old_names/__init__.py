@@ -20,5 +20,5 @@
                 +--> bodies.py           a trainable, before its run starts
                 +--> localtune migrate   a file
 
-``localtune.compat`` registers the translations; nothing else imports them.
+``localtune.compat`` has the translations, and loads those of a subject when one is needed.
 """

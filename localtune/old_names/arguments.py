@@ -99,7 +99,7 @@ def old_report(report: Callable[_P, None]) -> Callable[_P, None]:
             old.use(REPORT_NUMBER)
         if old.is_accepted():
             # Reports of all forms take the checkpoint of `tune.checkpoint_dir()`.
-            old.translations[REPORT](report, args, kwargs)
+            old.translation_of(REPORT)(report, args, kwargs)
         else:
             report(*args, **kwargs)
 

@@ -23,5 +23,5 @@ class OldAttribute:
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         old.use(self._name, AttributeError)
-        translation: Any = old.translations[self._name]
+        translation: Any = old.translation_of(self._name)
         return translation.__get__(instance, owner)

@@ -59,4 +59,4 @@ def old_name(owner: str, name: str, module: str, error: type[Exception] = Attrib
     if not is_old_name(owner, name):
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     old.use(f"{owner}.{name}", error)
-    return old.translations[f"{owner}.{name}"]
+    return old.translation_of(f"{owner}.{name}")

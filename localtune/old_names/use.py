@@ -13,9 +13,9 @@ class OldNameError(DeprecationWarning, TypeError):
     """
 
 
-# {old name: its translation}. Only localtune.compat fills it; each kind of name says below, or in
+# Gives the translation of an old name; set together with `note`. Each kind of name says below, or in
 # its own module, how the translation is called.
-translations: dict[str, Callable[..., Any]] = {}
+find_translation: Callable[[str], Any] | None = None
 # Tells the user once what to write instead of an old name.
 note: Callable[[str], None] | None = None
 
@@ -87,4 +87,14 @@ def translated(name: str, *args: Any, error: type[Exception] = OldNameError) -> 
         Exception: see :func:`use`.
     """
     use(name, error)
-    return translations[name](*args)
+    return translation_of(name)(*args)
+
+
+def translation_of(name: str) -> Any:
+    """Returns what an old name stands for, in a process that translates old names.
+
+    Args:
+        name: A name in the table.
+    """
+    assert find_translation is not None
+    return find_translation(name)

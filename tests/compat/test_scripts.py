@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from localtune.tools.cli.main import main
+
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent / "scripts"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
@@ -49,16 +51,6 @@ def copy_of(name: str, folder: Path) -> Path:
     return Path(shutil.copy(FOLDER / f"{name}.py", folder))
 
 
-def migrate(script: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "localtune", "migrate", "--write", script.name],
-        cwd=script.parent,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-
-
 def test_each_script_has_expected_values() -> None:
     assert sorted(EXPECTED) == NAMES and all(EXPECTED.values())
     assert set(BY_HAND) < set(NAMES)
@@ -66,15 +58,18 @@ def test_each_script_has_expected_values() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_a_script_gives_the_same_unchanged_and_migrated(name: str, tmp_path: Path) -> None:
+def test_a_script_gives_the_same_unchanged_and_migrated(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     script = copy_of(name, tmp_path / "unchanged")
     unchanged = result_of(["-m", "localtune.compat", script.name], script.parent)
     assert unchanged | EXPECTED[name] == unchanged
 
     script = copy_of(name, tmp_path / "migrated")
-    done = migrate(script)
+    exit_code = main(["migrate", "--write", str(script)])
+    said = capsys.readouterr().err
     if name in BY_HAND:
-        assert done.returncode == 1 and BY_HAND[name] in done.stderr
+        assert exit_code == 1 and BY_HAND[name] in said
         return
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert exit_code == 0, said
     assert result_of([script.name], script.parent) == unchanged

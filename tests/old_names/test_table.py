@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -13,7 +14,6 @@ from typing import Any
 import pytest
 
 from localtune.compat import translate
-from localtune.old_names import use
 from localtune.old_names.table import OLD_NAMES, ROWS
 from tests.old_names.cases import CASES, SLOW
 
@@ -77,14 +77,10 @@ def test_each_row_has_a_piece_of_a_script() -> None:
 
 
 def test_each_row_but_those_of_modules_has_a_translation() -> None:
-    translations = use.translations.copy()
-    try:
-        translate.register()
-        registered = set(use.translations)
-    finally:
-        use.translations.clear()
-        use.translations.update(translations)
-    assert registered == {row.name for row in ROWS if row.kind != "module"}
+    subjects = [each.name for each in pkgutil.iter_modules(translate.__path__)]
+    translations = [name for each in subjects for name in translate.translations_of(each)]
+    assert sorted(translations) == sorted(row.name for row in ROWS if row.kind != "module")
+    assert all(translate.find_translation(name) for name in translations)
 
 
 def test_without_the_shim_each_is_refused_with_what_to_write(tmp_path: Path) -> None:

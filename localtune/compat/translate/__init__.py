@@ -1,24 +1,36 @@
 """Translations of old names into today's, by subject.
 
-Each is registered under its name in the table of old names. How it is called depends on the kind of
-the name; see the modules of ``localtune.old_names``.
+Each stands under its name in the table of old names. How it is called depends on the kind of the
+name; see the modules of ``localtune.old_names``.
 """
 
 from __future__ import annotations
 
-from localtune.old_names import use
+from importlib import import_module
+from typing import Any
+
+# Those come first that workers need: the others load much that workers never use.
+_SUBJECTS = ("session", "trainables", "arguments", "checkpoints", "mixins", "results")
 
 
-def register() -> None:
-    """Registers all translations in this process."""
-    from localtune.compat.translate import (
-        arguments,
-        checkpoints,
-        mixins,
-        results,
-        session,
-        trainables,
-    )
+def find_translation(name: str) -> Any:
+    """Returns the translation of an old name.
 
-    for module in (arguments, checkpoints, mixins, results, session, trainables):
-        use.translations.update(module.TRANSLATIONS)
+    Args:
+        name: A name in the table.
+    """
+    for subject in _SUBJECTS:
+        translations = translations_of(subject)
+        if name in translations:
+            return translations[name]
+    raise KeyError(name)
+
+
+def translations_of(subject: str) -> dict[str, Any]:
+    """Returns the translations of a subject, ``{old name: translation}``.
+
+    Args:
+        subject: Name of a module in this package.
+    """
+    found: dict[str, Any] = import_module(f"{__name__}.{subject}").TRANSLATIONS
+    return found
