@@ -13,8 +13,8 @@ class OldNameError(DeprecationWarning, TypeError):
     """
 
 
-# Gives the translation of an old name; set together with `note`. How a translation is called is said
-# below, or in the module of its kind of name.
+# Gives the translation of an old name; set together with `note`. How a translation is called is
+# said below, or in the module of its kind of name.
 find_translation: Callable[[str], Any] | None = None
 # Tells the user once what to write instead of an old name.
 note: Callable[[str], None] | None = None
