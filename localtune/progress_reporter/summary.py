@@ -20,7 +20,7 @@ from localtune.progress_reporter.values import (
     trained_s_of,
     trial_label,
 )
-from localtune.result import COMMAND_FILE
+from localtune.result import COMMAND_FILE, EXPERIMENT_DB_FILE, TUNER_FILE
 from localtune.trial.status import Status
 from localtune.utils.temporary import is_temporary
 from localtune.utils.text import (
@@ -72,6 +72,9 @@ def resume_line(experiment_path: str) -> Line:
     path = printable(experiment_path)
     if _is_of_command_line(experiment_path):
         call = f"localtune resume {path}"
+    elif _is_of_tune_run(experiment_path):
+        storage, name = os.path.split(path)
+        call = f'tune.run(..., name="{name}", storage_path="{storage}", resume=True)'
     else:
         call = f'Tuner.restore("{path}", trainable=...)'
     return [("To go on with this run: ", "bold"), (call, "bold")]
@@ -80,6 +83,15 @@ def resume_line(experiment_path: str) -> Line:
 def _is_of_command_line(experiment_path: str) -> bool:
     # Only 'localtune run' writes this file.
     return os.path.exists(os.path.join(experiment_path, COMMAND_FILE))
+
+
+def _is_of_tune_run(experiment_path: str) -> bool:
+    # Only a Tuner writes its file. Without a database no run has begun.
+    database, saved = (
+        os.path.exists(os.path.join(experiment_path, name))
+        for name in (EXPERIMENT_DB_FILE, TUNER_FILE)
+    )
+    return database and not saved
 
 
 def failure_lines(trials: Sequence[Trial]) -> list[Line]:

@@ -6,7 +6,7 @@ import os
 
 from localtune.config.spec import RunSpec
 from localtune.error import StorageError
-from localtune.result import TUNER_FILE
+from localtune.result import EXPERIMENT_DB_FILE, TUNER_FILE
 from localtune.storage.reading import read_files
 from localtune.utils.trust import GuardedDirectory
 
@@ -27,10 +27,7 @@ def read_saved(directory: str, run: int | None = None, *, trust: bool = False) -
         StorageError: if it is damaged, or the run was started without a Tuner.
         ValueError: if there is no such run.
     """
-    if not os.path.lexists(os.path.join(directory, TUNER_FILE)):
-        raise FileNotFoundError(
-            f"There is no experiment to restore at {directory!r}: it has no {TUNER_FILE}."
-        )
+    check_restorable(directory)
     if run is None:
         # A damaged database is an error, not a reason to read the file.
         with GuardedDirectory(directory, trust=trust) as guarded:
@@ -43,6 +40,29 @@ def read_saved(directory: str, run: int | None = None, *, trust: bool = False) -
             "earlier version."
         )
     return content
+
+
+def check_restorable(directory: str) -> None:
+    """Checks that an experiment has a saved specification, which it can be restored from.
+
+    Args:
+        directory: Directory of the experiment.
+
+    Raises:
+        FileNotFoundError: if it has none; for one of ``tune.run``, the error says how to go on.
+    """
+    if os.path.lexists(os.path.join(directory, TUNER_FILE)):
+        return
+    if not os.path.lexists(os.path.join(directory, EXPERIMENT_DB_FILE)):
+        raise FileNotFoundError(
+            f"There is no experiment to restore at {directory!r}: it has no {TUNER_FILE}."
+        )
+    storage, name = os.path.split(directory.rstrip("/"))
+    raise FileNotFoundError(
+        f"The experiment at {directory!r} has no {TUNER_FILE} to restore it from: tune.run() "
+        "started it. To go on with it, run the script again with "
+        f"tune.run(..., name={name!r}, storage_path={storage!r}, resume=True)."
+    )
 
 
 def load_saved(directory: str, content: bytes) -> RunSpec:

@@ -62,6 +62,7 @@ def go_on(
             # The file names code that is imported, so only trusted files are read.
             target = command_of(read_files(path, args.run, trust=args.trust))
         if target is None:
+            _check_restorable(path)
             raise UsageError(
                 f"{args.experiment!r} does not say what 'localtune run' started it with. Name it: "
                 f"localtune {args.subcommand} {args.experiment} train.py:train"
@@ -80,3 +81,13 @@ def go_on(
             raise UsageError(str(error)) from error
 
     return carry_out(make_tuner, as_json=args.json)
+
+
+def _check_restorable(path: str) -> None:
+    from localtune.running.saved_spec import check_restorable
+
+    if not is_uri(path):
+        try:
+            check_restorable(path)
+        except FileNotFoundError as error:
+            raise UsageError(str(error)) from error
