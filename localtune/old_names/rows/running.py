@@ -137,7 +137,8 @@ ROWS = (
     ),
     OldName(
         "checkpoint_at_end= of a function",
-        "saves nothing, like checkpoint_freq=, since only a Trainable class can be asked to save",
+        "saves nothing, like checkpoint_frequency= and checkpoint_freq=, since only a Trainable "
+        "class can be asked to save",
         "report(metrics, checkpoint=checkpoint) in the function",
     ),
     argument(
