@@ -60,11 +60,14 @@ class MetricCheck:
             if key in self._metrics and key not in flat_result:
                 value = result.get(key)  # a dict, perhaps an empty one
             if value is not None and not isinstance(value, (int, float)):
-                shown = shorten(one_line(value), _SHOWN_CHARACTERS)
+                is_text = isinstance(value, str)
+                text = repr(value) if is_text else one_line(value)
+                shown = shorten(text, _SHOWN_CHARACTERS)
+                example = "float(value)" if is_text else "value.mean()"
                 return TrialError(
                     f"The metric {key!r}, by which the run compares trials or stops them, must be "
                     f"a number, but the trial {trial} reported {shown} of type "
-                    f"{type(value).__name__}. Report it as one number, for example value.mean(), "
+                    f"{type(value).__name__}. Report it as one number, for example {example}, "
                     f"or under another name.{files_text(trial.path)}",
                     trial_id=trial.trial_id,
                     trial_dir=trial.path,

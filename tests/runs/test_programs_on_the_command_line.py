@@ -82,6 +82,24 @@ def test_asha_stops_programs_whose_output_a_pattern_reads(tmp_path: Path) -> Non
     assert [each["command"].rsplit(" ", 1)[1] for each in trials] == ["1", "2", "3", "4"]
 
 
+def test_a_program_that_keeps_its_output_back_is_no_success(tmp_path: Path) -> None:
+    (tmp_path / "late.sh").write_text("echo '{\"los\": 1}'; exec sleep 300")
+    arguments = ["run", "--command", "sh late.sh", "--metric", "loss", "--mode", "min"]
+
+    done = localtune(tmp_path, *arguments, "--time-budget", "2", "--storage", "s", "--name", "a")
+
+    assert done.returncode == 1
+    assert "1 trial ended without a result of its program" in done.stderr
+    assert "was stopped before it had reported a result" in done.stderr
+    assert 'The last lines of its output:\n{"los": 1}' in done.stderr
+    # A program that tells where its parameters are read from is shown with them.
+    arguments = ["run", "--command", "printenv LOCALTUNE_PARAM_X", "--params-by", "env"]
+    arguments += ["--param", "x=5", "--pattern", "(?P<loss>[0-9]+)", "--storage", "s"]
+    assert localtune(tmp_path, *arguments, "--name", "b").returncode == 0
+    shown = for_json(tmp_path, "show", "s/b", "0")["command"]
+    assert shown.startswith("env LOCALTUNE_PARAM_X=5 ") and shown.endswith(" LOCALTUNE_PARAM_X")
+
+
 SLOPE_PY = """
 import json, os, sys
 
@@ -139,6 +157,8 @@ def test_a_sweep_file_runs_programs_that_pbt_clones(tmp_path: Path) -> None:
         (["sh", "--param", "lr=1"], "--lr={lr}'; or say --params-by env or file"),
         (["sh {seed}", "--param", "seed=1"], "'seed' has a reserved name"),
         (["sh {model/lr", "--param", "lr=1"], "A brace in a command must belong"),
+        (["sh a.sh > log.txt"], "has '>' as an argument, but no shell runs"),
+        (["sh a.sh | tee log.txt"], "Say --shell to run the command through the shell"),
         (["sh 'a"], "No closing quotation"),
         (["echo '{lr}'", "--param", "lr=1", "--shell"], "stands between quotes"),
         (["sh", "--pattern", "loss=(?P<los>.*)"], "--pattern must have a group for the metric"),

@@ -60,6 +60,10 @@ def run(args: argparse.Namespace) -> int:
     saved = read_saved(find_experiment(args.experiment, args.storage), args.run, trust=args.trust)
     saved.set_goal(args.metric, args.mode)
     metric, mode = saved.metric, saved.mode
+    if metric is not None and mode is None:
+        raise UsageError(
+            f"The mode is missing: add --mode min or --mode max, for the metric {metric!r}."
+        )
     if metric is None or mode is None:
         raise UsageError("What is best is not known of this run: add --metric NAME --mode min|max.")
     best = saved.analysis().find_best_trial(metric, mode, args.scope, True)

@@ -53,7 +53,26 @@ def carry_out(
         return INTERRUPTED
     if is_smoke:
         return _judge_smoke(grid)
-    return FAILED if grid.num_errors else OK
+    return FAILED if _are_programs_silent(grid) or grid.num_errors else OK
+
+
+def _are_programs_silent(grid: ResultGrid) -> bool:
+    """Tells of programs that were stopped without a result; returns whether all trials were."""
+    from localtune.trainable.command.program_record import program_in
+    from localtune.trial.status import Status
+
+    trials = [each for each in grid._experiment_analysis.trials if each.dirname]
+    silent = [
+        each
+        for each in trials
+        if each.status is Status.TERMINATED and not each.result_count and program_in(each.path)
+    ]
+    if silent:
+        say(
+            f"{count(len(silent), 'trial')} ended without a result of its program, such as "
+            f"{silent[0]}. The program may keep its output back: let it flush each line."
+        )
+    return bool(silent) and len(silent) == len(trials)
 
 
 def _judge_smoke(grid: ResultGrid) -> int:

@@ -75,7 +75,7 @@ def trial_record(trial: Trial) -> dict[str, Any]:
         "name": str(trial),
         "status": trial.status.value,
         "path": trial.path if trial.dirname else None,
-        "command": program.line if program is not None else None,
+        "command": program.line_with_parameters if program is not None else None,
         "config": trial.config,
         "result": trial.last_result,
         "results": trial.result_count,
@@ -140,7 +140,7 @@ def print_trial(trial: Trial) -> None:
     show(f"results      {trial.result_count}, in {format_duration(trial.run_time_s)}")
     program = program_in(trial.path)
     if program is not None:
-        show(f"command      {program.line}")
+        show(f"command      {program.line_with_parameters}")
     if trial.checkpoint is not None:
         show(f"checkpoint   {trial.checkpoint.path}")
     _print_dict("config", flatten_dict(trial.config))

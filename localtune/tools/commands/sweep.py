@@ -93,6 +93,11 @@ def make_tuner(sweep: Sweep) -> Tuner:
         create_searcher,
     )
 
+    if sweep.metric is not None and sweep.mode is None:
+        raise UsageError(
+            f"--metric {sweep.metric} needs a mode: add --mode min or --mode max. (In a sweep file "
+            "that is the key mode.)"
+        )
     trainable = trainable_in(sweep, sweep.resources)
     # So that a report can say how to run it again, and it can go on.
     command = StartCommand(sweep.trainable, sweep.directory, sweep.resources, sweep.program)

@@ -12,6 +12,9 @@ from localtune.trainable.command.shell import check_places
 from localtune.trainable.command.template import Template
 
 _IS_WINDOWS = os.name == "nt"
+# What only a shell understands, between spaces.
+_SHELL_WORD = re.compile(r"(?<!\S)(?:\|[|&]?|&&?|;|\d?(?:>>?|<)|&>>?|\d?>&\d|<<<?)(?!\S)")
+_MARK = "\0"
 _INLINE_CODE = ("-c", "-e", "-E", "-r", "--eval")
 
 
@@ -36,6 +39,8 @@ def templates_of(argv: Sequence[str] | str, *, shell: bool) -> list[Template]:
         arguments = [template]
     else:
         words = _split(argv) if isinstance(argv, str) else list(argv)
+        if isinstance(argv, str):
+            _check_shell_words(argv)
         for each in words:
             if not isinstance(each, (str, os.PathLike)):
                 raise ValueError(
@@ -46,6 +51,22 @@ def templates_of(argv: Sequence[str] | str, *, shell: bool) -> list[Template]:
     if not arguments or not arguments[0].text.strip():
         raise ValueError(f"argv must name a program, but got {argv!r}.")
     return arguments
+
+
+def _check_shell_words(text: str) -> None:
+    """Checks that a text has no operator of a shell as an argument, without quotes.
+
+    Raises:
+        ValueError: if it has one.
+    """
+    found = _SHELL_WORD.findall(text)
+    # Inside quotes, the mark is a part of a longer argument.
+    if found and _MARK in _split(_SHELL_WORD.sub(_MARK, text)):
+        raise ValueError(
+            f"The command {text!r} has {found[0]!r} as an argument, but no shell runs that would "
+            "understand it. Say shell=True to run the command through the shell, or put the "
+            "argument in quotes if it is for the program."
+        )
 
 
 def _split(text: str) -> list[str]:

@@ -40,6 +40,9 @@ class ReportChannel(threading.Thread):
 
     Args:
         mailbox: Gets the reports.
+
+    Attributes:
+        has_reports: Whether any report has come.
     """
 
     def __init__(self, mailbox: Mailbox) -> None:
@@ -47,6 +50,7 @@ class ReportChannel(threading.Thread):
         self._mailbox = mailbox
         self._own, self._programs = socket.socketpair()
         self._is_waiting = False
+        self.has_reports = False
 
     @property
     def program_fd(self) -> int:
@@ -99,7 +103,7 @@ class ReportChannel(threading.Thread):
             arrival = arrival_of(json.loads(line))
         except (ValueError, TypeError, KeyError):
             return  # The program has written to a descriptor that is not its own.
-        self._is_waiting = True
+        self._is_waiting = self.has_reports = True
         arrival.answer = lambda stored: self._answer({"checkpoint": stored})
         if not self._mailbox.put(arrival):
             self._answer({"stop": True})

@@ -231,6 +231,7 @@ class Command:
             cwd=cwd,
             environment=environment,
             facts=facts,
+            params_by=self.params_by,
             results=self.results,
             pattern=re.compile(self.pattern) if self.pattern is not None else None,
             metric=self.metric or session.metric,

@@ -32,6 +32,11 @@ class OutputReader(threading.Thread):
         parse: Finds results in lines; None looks for none.
         mailbox: Gets the results.
         hold: Holds the program; called for a result with which its state counts.
+
+    Attributes:
+        tail: The last lines.
+        lines: Splits the stream.
+        has_results: Whether any result was found.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class OutputReader(threading.Thread):
         super().__init__(name="localtune-program-output", daemon=True)
         self.tail = Tail()
         self.lines = LineSplitter()
+        self.has_results = False
         self._source = source
         self._target = target
         self._parse = parse
@@ -79,6 +85,7 @@ class OutputReader(threading.Thread):
             while _can_read(self._source) and (data := _read(self._source)):
                 found += self._results_in(data)
             keep_latest_state(found, written_ns)
+        self.has_results = self.has_results or bool(found)
         for arrival in found:
             if not self._mailbox.put(arrival):
                 # Nobody takes results any more.

@@ -9,18 +9,23 @@ from typing import Any, TypeAlias
 
 from localtune.trainable.command.values import number_of
 from localtune.utils.dicts import flatten_dict
+from localtune.utils.text import printable, shorten
 
 # A true value under this key of a result says that the state in the checkpoint directory counts.
 CHECKPOINT_KEY = "checkpoint"
+# Of names that an error lists.
+_MOST_NAMES = 20
+_NAME_WIDTH = 60
 
 Parser: TypeAlias = Callable[[bytes], "dict[str, Any] | None"]
 
 
-def json_parser(metric: str | None) -> Parser:
+def json_parser(metric: str | None, others: dict[str, None] | None = None) -> Parser:
     """Returns a function that reads a line as a JSON object with the metric in it.
 
     Args:
         metric: Flat name of the metric; None accepts every object that is not empty.
+        others: Gets the names in objects without the metric, as its keys.
     """
 
     def parse(line: bytes) -> dict[str, Any] | None:
@@ -28,9 +33,27 @@ def json_parser(metric: str | None) -> Parser:
         if not (line.startswith(b"{") and line.endswith(b"}")):
             return None
         found = json_object(line)
-        return found if found and has_metric(found, metric) else None
+        if not found:
+            return None
+        if has_metric(found, metric):
+            return found
+        if others is not None:
+            note_names(others, found)
+        return None
 
     return parse
+
+
+def note_names(names: dict[str, None], found: dict[str, Any]) -> None:
+    """Adds the names in an object, for an error that lists some.
+
+    Args:
+        names: Gets them as its keys, up to a limit.
+        found: The object.
+    """
+    for each in list(found)[:_MOST_NAMES]:
+        if len(names) < _MOST_NAMES:
+            names[shorten(printable(each), _NAME_WIDTH)] = None
 
 
 def json_object(text: bytes) -> dict[str, Any] | None:

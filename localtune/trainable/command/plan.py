@@ -30,6 +30,7 @@ class Plan:
         cwd: The working directory.
         environment: The environment.
         facts: Facts about the trial.
+        params_by: How the program gets its parameters.
         results: The way in which results come back, of :data:`WAYS`.
         pattern: Expression that finds results in lines of the output; None reads JSON.
         metric: Flat name of the metric that a result must have; None accepts any result.
@@ -43,6 +44,7 @@ class Plan:
     cwd: str
     environment: dict[str, str]
     facts: Facts
+    params_by: str
     results: str
     pattern: re.Pattern[str] | None
     metric: str | None
@@ -61,6 +63,7 @@ class Plan:
             "command": self.line,
             "argv": None if self.shell else list(self.command),
             "directory": self.cwd,
+            "params_by": self.params_by,
             "environment": {
                 name: value
                 for name, value in sorted(self.environment.items())
@@ -83,11 +86,15 @@ class Plan:
         """Whether the final file has a result."""
         return self.results in ("any", "final")
 
-    def stdout_parser(self) -> Parser | None:
-        """Returns what finds results in lines of the output; None if none are there."""
+    def stdout_parser(self, others: dict[str, None]) -> Parser | None:
+        """Returns what finds results in lines of the output; None if none are there.
+
+        Args:
+            others: Gets the names in objects without the metric, as its keys.
+        """
         if self.results not in ("any", "stdout"):
             return None
-        return self._pattern_parser() or json_parser(self.metric)
+        return self._pattern_parser() or json_parser(self.metric, others)
 
     def stderr_parser(self) -> Parser | None:
         """Returns what finds results in lines of the error output; None if none are there."""

@@ -28,7 +28,7 @@ from localtune.trainable.command.channel import (
     ReportChannel,
     arrival_of,
 )
-from localtune.trainable.command.failure import ProgramReport
+from localtune.trainable.command.failure import ProgramReport, no_number
 from localtune.trainable.command.mailbox import Arrival, Mailbox
 from localtune.trainable.command.metrics_file import MetricsFile
 from localtune.trainable.command.output_reader import OutputReader, arrivals, keep_latest_state
@@ -37,10 +37,12 @@ from localtune.trainable.command.parse import (
     has_metric,
     json_object,
     json_parser,
+    note_names,
     takes_checkpoint,
 )
 from localtune.trainable.command.process import ProgramProcess, wait_for_threads
 from localtune.utils.files import remove_tree
+from localtune.utils.messages import say
 
 if TYPE_CHECKING:
     from localtune.trainable.active_session import Session
@@ -77,7 +79,8 @@ class ProgramRun:
         self._metrics_file = MetricsFile(plan.facts.metrics_file) if plan.follows_file else None
         with contextlib.suppress(FileNotFoundError):
             os.remove(plan.final_file)
-        self._parse_file = _file_parser(plan)
+        self._others: dict[str, None] = {}  # names in objects without the metric
+        self._parse_file = _file_parser(plan, self._others)
         self._way: str | None = None  # by which results have come so far
         self._busy = 0  # results in a row at which the program was writing its state
         self._process: ProgramProcess | None = None
@@ -91,13 +94,18 @@ class ProgramRun:
             TrialStopped: if the trial was stopped; the program has ended.
         """
         try:
-            self._start()
-            self._serve()
+            try:
+                self._start()
+                self._serve()
+            except TrialStopped:
+                self._stop()
+                raise
+            finally:
+                self._close()
         except TrialStopped:
-            self._stop()
+            if self._is_without_results():
+                say(self._report(None).stopped_without_result(self._plan.facts.trial_name))
             raise
-        finally:
-            self._close()
 
     # -- the steps ----------------------------------------------------------------------------
 
@@ -120,7 +128,7 @@ class ProgramRun:
         if channel is not None:
             channel.started()
         output, errors = self._process.output_fds
-        streams = ((output, 1, plan.stdout_parser()), (errors, 2, plan.stderr_parser()))
+        streams = ((output, 1, plan.stdout_parser(self._others)), (errors, 2, plan.stderr_parser()))
         for fd, own_fd, parse in streams:
             reader = OutputReader(fd, _copy_of(own_fd), parse, self._mailbox, self._process.hold)
             self._readers.append(reader)
@@ -144,13 +152,36 @@ class ProgramRun:
         self._look_at_file(to_end=True)
         if exit_code == 0:
             self._take_final_file()
-        report = ProgramReport(self._plan, exit_code, *(each.tail.text for each in self._readers))
+        report = self._report(exit_code)
         if exit_code != 0:
             raise report.failure()
         if self._way is None and not self._staging.has_start:
             # One that continues may have had nothing left to do.
-            raise report.no_result(sum(each.lines.too_long for each in self._readers))
+            raise report.no_result()
         self._take_last_state()
+
+    def _is_without_results(self) -> bool:
+        """Tells whether the program, which was stopped, has reported nothing at all."""
+        if self._way is not None or self._staging.has_start or len(self._readers) < 2:
+            return False  # Or it was not started.
+        # What came in the moment at which it was stopped was not taken.
+        lines = self._metrics_file.read(to_end=True)[0] if self._metrics_file is not None else []
+        return not (
+            any(each.has_results for each in self._readers)
+            or (self._channel is not None and self._channel.has_reports)
+            or any(self._parse_file(line) is not None for line in lines)
+        )
+
+    def _report(self, exit_code: int | None) -> ProgramReport:
+        output, errors = (each.tail.text for each in self._readers)
+        return ProgramReport(
+            self._plan,
+            exit_code,
+            output,
+            errors,
+            too_long=sum(each.lines.too_long for each in self._readers),
+            others=tuple(self._others),
+        )
 
     def _drain(self) -> None:
         """Takes the results that are still on their way."""
@@ -212,6 +243,9 @@ class ProgramRun:
         if arrival.answer is not None and self._plan.results not in ("any", "report"):
             arrival.answer(None)
             return
+        metric = self._session.metric
+        if arrival.way == "stdout" and metric and isinstance(arrival.metrics.get(metric), str):
+            raise no_number(self._plan, metric, arrival.metrics[metric])
         stored = None
         try:
             self._note_way(arrival.way)
@@ -275,7 +309,10 @@ class ProgramRun:
                 result = json_object(file.read(_MAX_FINAL_BYTES))
         except OSError:
             return
-        if not result or not has_metric(result, self._plan.metric):
+        if not result:
+            return
+        if not has_metric(result, self._plan.metric):
+            note_names(self._others, result)
             return
         takes_checkpoint(result)
         is_new = not (self._staging.is_empty or self._staging.is_stored)
@@ -303,9 +340,14 @@ def _arrivals_of_file(results: list[dict[str, Any]]) -> list[Arrival]:
     return found
 
 
-def _file_parser(plan: Plan) -> Parser:
-    """Returns the parser for lines of the metrics file, those of ``localtune.report`` included."""
-    parse_any, parse = json_parser(None), json_parser(plan.metric)
+def _file_parser(plan: Plan, others: dict[str, None]) -> Parser:
+    """Returns the parser for lines of the metrics file, those of ``localtune.report`` included.
+
+    Args:
+        plan: What is run.
+        others: Gets the names in objects without the metric, as its keys.
+    """
+    parse_any, parse = json_parser(None), json_parser(plan.metric, others)
 
     def parse_line(line: bytes) -> dict[str, Any] | None:
         found = parse_any(line)

@@ -61,12 +61,20 @@ def test_what_is_there_already_is_spoken_of_in_options(tmp_path: Path) -> None:
         assert not OF_PYTHON.search(done.stderr), done.stderr
 
 
-def test_a_sweep_without_a_mode_names_the_option(tmp_path: Path) -> None:
+def test_a_metric_without_a_mode_is_refused_before_the_sweep(tmp_path: Path) -> None:
     write_script(tmp_path)
+    storage = ["--storage", "results"]
 
-    done = localtune(tmp_path, *RUN[:-2], "--storage", "results", "--metric", "loss")
+    done = localtune(tmp_path, *RUN, *storage, "--metric", "loss")
 
-    assert "the mode is missing, min or max. Name it with --metric loss --mode min" in done.stdout
+    assert done.returncode == 2
+    assert "--metric loss needs a mode: add --mode min or --mode max." in done.stderr
+    assert not (tmp_path / "results").exists()
+
+    assert localtune(tmp_path, *RUN, *storage, "--name", "a").returncode == 0
+    done = localtune(tmp_path, "best", "results/a", "--metric", "loss")
+    assert done.returncode == 2
+    assert "The mode is missing: add --mode min or --mode max" in done.stderr
 
 
 def test_a_sweep_without_a_goal_names_the_options(tmp_path: Path) -> None:

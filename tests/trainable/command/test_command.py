@@ -44,6 +44,8 @@ def python(source: str, *arguments: str, **options: Any) -> tune.Command:
         ("  ", {}, "must name a program"),
         (["sh", 3], {}, "must be a list of texts, but it has 3"),
         ("sh 'open", {}, "cannot be split into arguments"),
+        ("sh train.sh 2>&1 | tee 'a b'", {}, "has '2>&1' as an argument, but no shell runs"),
+        ("make && ./fit", {}, "has '&&' as an argument"),
         (["sh", "{"], {}, "must belong to the name of a parameter"),
         (["sh"], {"shell": True}, "the command must be one text"),
         ("f '{x}'", {"shell": True}, "between quotes"),
@@ -64,6 +66,13 @@ def test_wrong_arguments_are_refused(arguments: Any, options: dict[str, Any], te
     with pytest.raises(ValueError) as caught:
         tune.Command(arguments, **options)
     assert text in str(caught.value)
+
+
+def test_an_argument_in_quotes_may_look_like_a_part_of_a_shell_command() -> None:
+    command = tune.Command(r"""cut -d '|' \; "a | b" x>y""")
+    words = [each.text for each in command.argv]
+    assert words == ["cut", "-d", "|", ";", "a | b", "x>y"]
+    assert [each.text for each in tune.Command(["cut", "|"]).argv] == ["cut", "|"]
 
 
 @pytest.mark.parametrize(
@@ -263,8 +272,17 @@ out.write(b'{"loss": 1\\n{"loss": 2}')"""
         (shell("exit 3"), ["It printed nothing."]),
         (
             shell("echo '{\"acc\": 1}'"),
-            ["JSON object with the metric 'loss'", 'output:\n{"acc": 1}'],
+            ["JSON object with the metric 'loss'", "had: acc.", 'output:\n{"acc": 1}'],
         ),
+        (
+            shell('echo \'{"l": 1, "lo": 1}\'; echo \'{"x": 1}\' > metrics.json'),
+            ["The objects had: l, lo, x. Did you mean 'lo'?"],
+        ),
+        (
+            shell("echo loss=0.25,", pattern=r"loss=(?P<loss>\S+)"),
+            ["found '0.25,' for the metric 'loss'", "numbers only: (?P<loss>[-+.eE0-9]+)."],
+        ),
+        (shell('echo \'{"loss": "0.25"}\''), ["'0.25' as the metric 'loss'. Print a number."]),
         (
             shell("echo acc 1", pattern="loss (?P<loss>.)"),
             ["matches the pattern 'loss (?P<loss>.)'"],
@@ -281,6 +299,9 @@ out.write(b'{"loss": 1\\n{"loss": 2}')"""
         "signal",
         "silent",
         "no-metric",
+        "near-metric",
+        "wide-match",
+        "text-metric",
         "no-match",
         "no-final",
         "two-ways",
@@ -306,12 +327,15 @@ def test_a_failure_says_what_happened(
     assert len(text) < 5_000
 
 
-def test_a_program_that_never_ends_is_ended_with_what_it_has_started(tmp_path: Path) -> None:
+def test_a_program_that_never_ends_is_ended_with_what_it_has_started(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     # It prints its id and that of a process that has left its session, and ignores SIGTERM.
     source = """
 trap '' TERM
 python -c 'import os, time; os.setsid(); print(os.getpid(), flush=True); time.sleep(600)' > other &
 while ! [ -s other ]; do sleep 0.01; done
+echo '{"los": 1}'
 echo $$ $(cat other) > pids
 while true; do sleep 1; done""".replace("python", sys.executable)
 
@@ -322,6 +346,10 @@ while true; do sleep 1; done""".replace("python", sys.executable)
     pids = [int(each) for each in Path(result.path, "pids").read_text().split()]
     assert len(pids) == 2
     assert not any(psutil.pid_exists(pid) for pid in pids)
+    said = capfd.readouterr().err
+    assert "was stopped before it had reported a result: no line of its output is a JSON" in said
+    assert "The objects had: los. Did you mean 'los'?" in said
+    assert "let it flush each line" in said and 'of its output:\n{"los": 1}' in said
 
 
 def test_a_stopped_program_unwinds_from_its_report(tmp_path: Path) -> None:

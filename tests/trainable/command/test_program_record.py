@@ -46,6 +46,34 @@ def test_the_script_quotes_all_that_a_shell_would_read() -> None:
     assert record.script == "cd '/a b'\nenv \\\n    A='it'\"'\"'s' \\\n    sh -c 'echo $A | cat'\n"
 
 
+@pytest.mark.parametrize("params_by", ["args", "env", "file"])
+@pytest.mark.parametrize("is_shell_text", [False, True])
+def test_the_line_that_is_shown_gives_the_program_its_parameters(
+    params_by: str, is_shell_text: bool, tmp_path: Path
+) -> None:
+    text = {
+        "args": "echo {x}",
+        "env": 'echo "$LOCALTUNE_PARAM_X"',
+        "file": 'cat params.json "$LOCALTUNE_PARAMS_FILE"',
+    }[params_by]
+    text += "; echo '{{\"loss\": 1}}'"
+    if not is_shell_text and params_by == "args":
+        argv: str | list[str] = ["echo", '{{"loss": "{x}"}}']
+    else:
+        argv = text if is_shell_text else ["sh", "-c", text]
+    command = tune.Command(argv, params_by=params_by, shell=is_shell_text)
+    (result,) = fit(command, tmp_path, {"x": "it's $HOME"})
+    record = program_in(str(result.path))
+    assert record is not None
+
+    done = subprocess.run(
+        ["sh", "-euc", record.line_with_parameters], cwd="/", capture_output=True, text=True
+    )
+
+    assert "it's $HOME" in done.stdout and done.stderr == ""
+    assert done.stdout.count("it's $HOME") == (2 if params_by == "file" else 1)
+
+
 def test_a_module_is_run_again_from_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
