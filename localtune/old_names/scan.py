@@ -36,6 +36,7 @@ from localtune.old_names.scopes import (
 )
 from localtune.old_names.shapes import old_shapes, returned_path
 from localtune.old_names.table import OLD_NAMES, ROWS
+from localtune.old_names.unpacked import unpacked_arguments
 
 JOINED = "os.path.join(checkpoint, file)"
 FRAMES = "analysis.trial_dataframes[directory]"
@@ -139,6 +140,9 @@ class _Finder:
     def _of_node(self, node: ast.AST, scope: Scope, skipped: set[int]) -> Iterator[OldUse]:
         if isinstance(node, ast.Call):
             yield from _of_call(node, scope)
+            # An entry may be there for one of several releases.
+            if not self._certain:
+                yield from _of_unpacked(node, scope)
         elif isinstance(node, ast.Attribute):
             name = _of_attribute(node, scope)
             if name is None and scope.meaning(node.value) is None:
@@ -268,6 +272,17 @@ def _of_call(call: ast.Call, scope: Scope) -> Iterator[OldUse]:
             yield _use(OLD_RESUME_FORM, each)
 
 
+def _of_unpacked(call: ast.Call, scope: Scope) -> Iterator[OldUse]:
+    """Finds old arguments in the dictionaries that a call unpacks."""
+    called = scope.meaning(call.func)
+    public = public_name(called) if called is not None else None
+    owner = _OWNERS.get(public or "", public)
+    for argument, node in unpacked_arguments(call, scope):
+        name = f"{owner}({argument}=)"
+        if name in OLD_NAMES:
+            yield _use(name, node)
+
+
 def _of_attribute(node: ast.Attribute, scope: Scope) -> str | None:
     base = scope.meaning(node.value)
     if base is None:
@@ -283,13 +298,14 @@ def _of_attribute(node: ast.Attribute, scope: Scope) -> str | None:
 def _by_its_words(node: ast.Attribute) -> str | None:
     """Returns the row of an attribute of an unknown object, from how the object is called."""
     base = node.value
-    if isinstance(base, ast.Attribute):
-        of_checkpoint = base.attr == "checkpoint" and node.attr in ("value", "dir_or_data")
-        return f"Checkpoint.{node.attr}" if of_checkpoint else None
-    word = base.id if isinstance(base, ast.Name) else ""
+    word = getattr(base, "attr", None) or getattr(base, "id", "")
+    if isinstance(base, ast.Attribute) and base.attr == "checkpoint":
+        return f"Checkpoint.{node.attr}" if node.attr in ("value", "dir_or_data") else None
     if node.attr == "log_dir" and "result" in word:
         return "Result.log_dir"
-    return "Trial.logdir" if node.attr == "logdir" and "trial" in word else None
+    if node.attr in ("logdir", "local_dir") and "trial" in word:
+        return f"Trial.{node.attr}"
+    return None
 
 
 def _of_meaning(dotted: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Changes of entries of a dictionary that describes an experiment for ``run_experiments``."""
+"""Changes of entries of a dictionary that describes an experiment, or the arguments of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from localtune.tools.migrate.reports import quoted
 from localtune.tools.migrate.script import Change, Target
 from localtune.tools.migrate.source import Edit
 
-_TODAY = {
+# {old entry: entry of today}
+TODAY = {
     "local_dir": "storage_path",
     "upload_dir": "storage_path",
     "trial_resources": "resources_per_trial",
@@ -23,7 +24,7 @@ def renamed(target: Target) -> Change | None:
     script, use = target
     entries = script.parent(use.node)
     member = OLD_NAMES[use.name].member
-    name = _TODAY.get(member)
+    name = TODAY.get(member)
     if name is None or not isinstance(entries, ast.Dict):
         return None
     keys = [each.value if isinstance(each, ast.Constant) else None for each in entries.keys]

@@ -108,14 +108,7 @@ def _without_store(script: Script, put: ast.Call) -> Change | None:
     scope = script.scope_at(statement)
     if not isinstance(name, ast.Name) or scope.only_value(name.id) is not put:
         return None
-    reads = [
-        each
-        for each in ast.walk(script.source.tree)
-        if isinstance(each, ast.Name)
-        and each.id == name.id
-        and isinstance(each.ctx, ast.Load)
-        and script.scope_at(each).binder(name.id) is scope
-    ]
+    reads = [each for each in script.reads(name.id, scope) if not isinstance(each.ctx, ast.Del)]
     gets = [script.parent(each) for each in reads]
     edits = replaced(script.source, put, script.text_of(put.args[0]))
     for get in gets:

@@ -15,9 +15,10 @@ from localtune.tools.migrate import (
     names,
     reports,
     results,
+    unpacked,
 )
 from localtune.tools.migrate.names import Rewriter
-from localtune.tools.migrate.script import Change, Target
+from localtune.tools.migrate.script import Change, Script, Target
 
 _CONTEXT = "{tune}.get_context()"
 _DROPPED = (
@@ -165,7 +166,15 @@ BY_HAND = frozenset(
 
 def rewritten(target: Target) -> Change | None:
     """Returns the change of a use of an old name, None if it is left to hand."""
-    if isinstance(target.use.node, ast.Constant):
+    node, row = target.use.node, OLD_NAMES[target.use.name]
+    rewriter = REWRITERS.get(row.name)
+    if isinstance(node, ast.Constant) and _is_in_experiment(target.script, node):
         return entries.renamed(target)
-    rewriter = REWRITERS.get(target.use.name)
+    if row.kind == "argument" and unpacked.is_unpacked(target.script, node):
+        return unpacked.rewritten(target, rewriter, is_dropped=row.member in _DROPPED)
     return rewriter(target) if rewriter else None
+
+
+def _is_in_experiment(script: Script, key: ast.Constant) -> bool:
+    """Whether it is an entry of ``{name: {key: value}}``."""
+    return isinstance(script.parent(script.parent(key)), ast.Dict)

@@ -220,13 +220,23 @@ class Script:
         """
         if any(re.search(rf"\b{name}\b", each) for each in self._quoted_annotations()):
             return True
-        return any(
-            isinstance(node, ast.Name)
+        return bool(self.reads(name, scope))
+
+    def reads(self, name: str, scope: Scope) -> list[ast.Name]:
+        """Returns where a name of a scope is read or deleted.
+
+        Args:
+            name: The name.
+            scope: The scope that binds it.
+        """
+        return [
+            node
+            for node in ast.walk(self.source.tree)
+            if isinstance(node, ast.Name)
             and node.id == name
             and not isinstance(node.ctx, ast.Store)
             and self.scope_at(node).binder(name) is scope
-            for node in ast.walk(self.source.tree)
-        )
+        ]
 
     def _quoted_annotations(self) -> Iterator[str]:
         """Yields the types that are written as strings."""

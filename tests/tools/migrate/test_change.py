@@ -87,6 +87,26 @@ def test_each_row_of_the_table_is_changed_or_left_to_hand() -> None:
             "from ray import tune\ntune.run(f, loggers=[MyLogger, WandbLogger])\n",
             {(2, "tune.run(loggers=)")},
         ),
+        (  # The dictionary has other uses, too.
+            "from ray import tune\nkw = dict(local_dir='/x')\nsave(kw)\ntune.run(f, **kw)\n",
+            {(2, "tune.run(local_dir=)")},
+        ),
+        (
+            "from ray import tune\nkw = {}\nkw['local_dir'] = 'x'\nkw.update(loggers=None)\n"
+            "kw = {**kw, 'upload_dir': 'y'} if a else kw | {'queue_trials': True}\n"
+            "def main():\n    tune.run(f, **kw)\n",
+            {
+                (3, "tune.run(local_dir=)"),
+                (4, "tune.run(loggers=)"),
+                (5, "tune.run(upload_dir=)"),
+                (5, "tune.run(queue_trials=)"),
+            },
+        ),
+        (
+            "from ray import tune\ntune.run(f, storage_path='/y', **{'local_dir': '/x'})\n"
+            "tune.SyncConfig(**dict(upload_dir='s3://x'))\n",
+            {(2, "tune.run(local_dir=)"), (3, "SyncConfig(upload_dir=)")},
+        ),
         (
             "from ray import tune\ndef f(config, reporter):\n    call(reporter)\ntune.run(f)\n",
             {(2, "def train(config, reporter)")},

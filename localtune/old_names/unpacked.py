@@ -1,0 +1,87 @@
+"""Arguments that a call gets from a dictionary: ``options = dict(a=1)``, then ``f(**options)``."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from localtune.old_names.scopes import Scope, own_nodes
+
+# Dictionaries that are made of others, and those of others.
+_MAX_DEPTH = 10
+
+
+def unpacked_arguments(call: ast.Call, scope: Scope) -> Iterator[tuple[str, ast.AST]]:
+    """Yields the arguments that a call gets from dictionaries whose entries are in the code.
+
+    Args:
+        call: The call.
+        scope: Where it stands.
+
+    Returns:
+        Name of each argument, and where it is given: a keyword of ``dict()``, a key of ``{}``, or
+        the target ``options["a"]`` of an assignment.
+    """
+    for each in call.keywords:
+        if each.arg is None:
+            yield from _entries(each.value, scope, 0)
+
+
+def _entries(node: ast.expr, scope: Scope, depth: int) -> Iterator[tuple[str, ast.AST]]:
+    if depth > _MAX_DEPTH:
+        return
+    if isinstance(node, ast.Name):
+        yield from _entries_of_name(node.id, scope, depth + 1)
+    elif isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            if key is None:
+                yield from _entries(value, scope, depth + 1)
+            elif isinstance(key, ast.Constant) and isinstance(key.value, str):
+                yield key.value, key
+    elif isinstance(node, ast.Call) and _is_dict(node.func, scope):
+        yield from _entries_of_call(node, scope, depth)
+    elif isinstance(node, ast.IfExp):
+        yield from _entries(node.body, scope, depth + 1)
+        yield from _entries(node.orelse, scope, depth + 1)
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        yield from _entries(node.left, scope, depth + 1)
+        yield from _entries(node.right, scope, depth + 1)
+
+
+def _entries_of_call(call: ast.Call, scope: Scope, depth: int) -> Iterator[tuple[str, ast.AST]]:
+    """Yields the entries of ``dict(...)``, or those that ``update(...)`` adds."""
+    for each in call.args[:1]:
+        yield from _entries(each, scope, depth + 1)
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            yield from _entries(keyword.value, scope, depth + 1)
+        else:
+            yield keyword.arg, keyword
+
+
+def _is_dict(node: ast.expr, scope: Scope) -> bool:
+    return isinstance(node, ast.Name) and node.id == "dict" and scope.binder("dict") is None
+
+
+def _entries_of_name(name: str, scope: Scope, depth: int) -> Iterator[tuple[str, ast.AST]]:
+    """Yields what the scope that binds a name puts into it."""
+    binder = scope.binder(name)
+    if binder is None:
+        return
+    for node in own_nodes(binder.node):
+        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                if _is_name(target, name) and node.value is not None:
+                    yield from _entries(node.value, binder, depth)
+                elif isinstance(target, ast.Subscript) and _is_name(target.value, name):
+                    key = target.slice
+                    if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                        yield key.value, target
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr == "update" and _is_name(node.func.value, name):
+                yield from _entries_of_call(node, binder, depth)
+
+
+def _is_name(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
