@@ -298,7 +298,7 @@ def _of_attribute(node: ast.Attribute, scope: Scope) -> str | None:
 def _by_its_words(node: ast.Attribute) -> str | None:
     """Returns the row of an attribute of an unknown object, from how the object is called."""
     base = node.value
-    word = getattr(base, "attr", None) or getattr(base, "id", "")
+    word = str(getattr(base, "attr", getattr(base, "id", "")))
     if isinstance(base, ast.Attribute) and base.attr == "checkpoint":
         return f"Checkpoint.{node.attr}" if node.attr in ("value", "dir_or_data") else None
     if node.attr == "log_dir" and "result" in word:

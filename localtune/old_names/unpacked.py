@@ -78,9 +78,12 @@ def _entries_of_name(name: str, scope: Scope, depth: int) -> Iterator[tuple[str,
                     key = target.slice
                     if isinstance(key, ast.Constant) and isinstance(key.value, str):
                         yield key.value, target
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr == "update" and _is_name(node.func.value, name):
-                yield from _entries_of_call(node, binder, depth)
+        elif isinstance(node, ast.Call) and _is_update(node.func, name):
+            yield from _entries_of_call(node, binder, depth)
+
+
+def _is_update(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "update" and _is_name(node.value, name)
 
 
 def _is_name(node: ast.expr, name: str) -> bool:

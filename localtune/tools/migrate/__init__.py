@@ -8,7 +8,7 @@
        |
        +-- localtune.old_names.scan     old names in it       --> rewriters.py: one per row
        +-- imports.py                   names of Ray          --> today.py: their place
-       +-- ray_calls.py                 ray.init() and others --> removed, or left to hand
+       +-- ray_calls.py                 calls of Ray itself   --> ray_starts.py: its starts
        |
     source.py, edits.py       small edits of the text: all else stays as it is
 """

@@ -6,7 +6,6 @@ import ast
 
 from localtune.tools.migrate.edits import (
     renamed_argument,
-    with_argument,
     without_argument,
 )
 from localtune.tools.migrate.names import Rewriter
@@ -208,21 +207,3 @@ def _sum(script: Script, text: str, node: ast.expr) -> str:
         return repr(ast.literal_eval(text) + ast.literal_eval(node))
     except (ValueError, TypeError, SyntaxError):
         return f"({text}) + ({script.text_of(node)})"
-
-
-def executor_added(script: Script, call: ast.Call, limits: str, form: str = "{}") -> Change | None:
-    """Adds ``executor=tune.ProcessExecutor(...)`` to a call that starts a run.
-
-    Args:
-        script: The script.
-        call: The call.
-        limits: Arguments of the executor.
-        form: What is written around the executor, which stands for ``{}``.
-    """
-    known = script.tune_at(call)
-    if known is None:
-        return None
-    name, imported = known
-    executor = form.format(f"{name}.ProcessExecutor({limits})")
-    edits = with_argument(script.source, call, f"executor={executor}")
-    return None if edits is None else Change(edits).with_also(imported)

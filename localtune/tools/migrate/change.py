@@ -11,8 +11,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from localtune.error import LocaltuneInternalError
 from localtune.old_names.scan import find_old_uses
@@ -23,16 +23,20 @@ from localtune.tools.migrate.imports import (
     is_left,
     old_imports,
     reference,
+    replacements,
     stands_for,
 )
-from localtune.tools.migrate.ray_calls import advice_for, needs_ray, removal
+from localtune.tools.migrate.ray_calls import advice_at, advice_for_import, needs_ray, removal
+from localtune.tools.migrate.ray_starts import REMOVE
 from localtune.tools.migrate.rewriters import rewritten
 from localtune.tools.migrate.script import Change, Script, Target
-from localtune.tools.migrate.source import Edit, applied
+from localtune.tools.migrate.source import Edit, Source, applied, place_before
 
 # Each round makes at least one change; a script has fewer names than this.
 _MAX_ROUNDS = 10_000
 _NOTHING = "localtune has no such name"
+_WRITE_TUNE = "write import localtune as tune"
+_LAST = "remove it, once no use of ray is left"
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,14 @@ class Finding:
         column: Number of the column, from 1.
         name: The old name, or the part of Ray.
         advice: What to do.
+        line_before: Number of the line before the change of the script.
     """
 
     line: int
     column: int
     name: str
     advice: str
+    line_before: int = field(default=0, compare=False)
 
 
 def findings(text: str) -> list[Finding]:
@@ -82,18 +88,32 @@ def migrated(text: str) -> tuple[str, list[Finding]]:
         ValueError: if it has null characters.
     """
     script = Script(text)
+    steps: list[tuple[Source, list[Edit]]] = []
     for _ in range(_MAX_ROUNDS):
         chosen = _apart(_changes(script)) or _apart(_import_changes(script))
         if not chosen:
-            return script.source.text, _findings(script)
-        changed = applied(script.source, [edit for each in chosen for edit in each.edits])
+            return script.source.text, [_traced(steps, script, each) for each in _findings(script)]
+        edits = [edit for each in chosen for edit in each.edits]
+        steps.append((script.source, edits))
         try:
-            script = Script(changed)
+            script = Script(applied(script.source, edits))
         except SyntaxError as error:
             raise LocaltuneInternalError(
                 f"The change of a script is no Python: {error}. The script has not been changed."
             ) from error
     raise LocaltuneInternalError("The changes of a script do not come to an end.")
+
+
+def _traced(
+    steps: Sequence[tuple[Source, list[Edit]]], script: Script, finding: Finding
+) -> Finding:
+    """Adds the line in which a finding was before all steps."""
+    if not steps:
+        return finding
+    place = script.source.offset(finding.line, 0) + finding.column - 1
+    for source, edits in reversed(steps):
+        place = place_before(source, edits, place)
+    return replace(finding, line_before=steps[0][0].line_number(place))
 
 
 def _changes(script: Script) -> Iterator[Change]:
@@ -143,25 +163,40 @@ def _findings(script: Script) -> list[Finding]:
     seen = {id(use.node) for use in old}
     for origin, node in dotted_uses(script):
         if id(node) not in seen and is_left(script, origin, node):
-            advice = advice_for(origin)
+            advice = advice_at(script, origin, node)
             _note(script, found, node, origin, advice or _NOTHING)
     for statement in old_imports(script):
         names = ", ".join(each.name for each in statement.names)
         module = getattr(statement, "module", None)
         name = f"from {module} import {names}" if module else f"import {names}"
-        _note(script, found, statement, name, _advice_for_import(statement))
+        _note(script, found, statement, name, _advice_for_import(script, statement))
     for place, name, advice in needs_ray(script):
         _note(script, found, place, name, advice)
     return sorted(found.values(), key=lambda each: (each.line, each.column, each.name))
 
 
-def _advice_for_import(statement: ast.Import | ast.ImportFrom) -> str:
-    module = getattr(statement, "module", None)
-    names = [f"{module}.{each.name}" if module else each.name for each in statement.names]
-    advice = next((text for each in names if (text := advice_for(each))), None)
-    if advice is None and module and not any(map(stands_for, names)):
-        return _NOTHING
-    return advice or "write import localtune as tune"
+def _advice_for_import(script: Script, statement: ast.Import | ast.ImportFrom) -> str:
+    """What to write in the place of an import; and what about the names that have no place."""
+    texts, rest = replacements(script, statement)
+    said = [f"write {each}" for each in texts]
+    for origin in rest:
+        if isinstance(statement, ast.Import):
+            said.append(_WRITE_TUNE if _has_places(script, statement) else _LAST)
+        else:
+            place = _WRITE_TUNE if stands_for(origin) else _NOTHING
+            said.append(advice_for_import(origin) or place)
+    return "; ".join(dict.fromkeys(said)) or REMOVE
+
+
+def _has_places(script: Script, statement: ast.Import) -> bool:
+    """Whether some uses of ``import ray`` have a place in localtune."""
+    scope = script.scope_at(statement)
+    return any(
+        scope.binder("ray") is script.scope_at(node).binder("ray")
+        and not is_left(script, origin, node)
+        for origin, node in dotted_uses(script)
+        if origin.partition(".")[0] == "ray" and script.text_of(node).partition(".")[0] == "ray"
+    )
 
 
 def _note(
@@ -170,4 +205,4 @@ def _note(
     line = getattr(node, "lineno", 1)
     start = script.source.span(node).start if hasattr(node, "lineno") else 0
     column = start - script.source.line_start(start) + 1
-    found.setdefault((line, name), Finding(line, column, name, advice))
+    found.setdefault((line, name), Finding(line, column, name, advice, line))

@@ -60,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         _show_json(done, args.check)
     elif args.check:
-        _show_places(done, [each.uses for each in done])
+        for each in done:
+            for place in each.uses:
+                show(place.marked_text(each.file.path))
     elif not args.write:
         for each in changed:
             show_lines(each.diff)
@@ -91,24 +93,19 @@ def _migrations(paths: Sequence[str]) -> tuple[list[Migration], list[str]]:
     return list(done.values()), unreadable
 
 
-def _show_places(done: Sequence[Migration], places: Sequence[Sequence[Place]]) -> None:
-    for each, found in zip(done, places, strict=True):
-        for place in found:
-            show(place.text(each.file.path))
-
-
 def _summary(done: Sequence[Migration], args: argparse.Namespace) -> str:
     """What was found, and what is left to hand."""
-    uses = sum(len(each.uses) for each in done)
-    by_hand = [(each, place) for each in done for place in each.by_hand]
+    uses = [place for each in done for place in each.uses]
     files = count(len(done), "file")
     if not uses:
         return f"Nothing of Ray, and no old name, in {files}."
-    lines = []
     if args.check:
-        lines.append(f"Found {count(uses, 'place')} in {files}.")
-    elif args.write:
+        left = sum(place.is_by_hand for place in uses)
+        return f"Found {count(len(uses), 'place')} in {files}, {left or 'none'} to change by hand."
+    lines = []
+    if args.write:
         lines.append(f"Changed {count(sum(each.is_changed for each in done), 'file')}.")
+    by_hand = [(each, place) for each in done for place in each.by_hand]
     if by_hand:
         where = "" if args.write else ", in lines of the changed script"
         lines.append(f"To change by hand{where}:")
@@ -125,12 +122,19 @@ def _show_json(done: Sequence[Migration], is_check: bool) -> None:
                 "file": each.file.path,
                 "changed": each.is_changed,
                 "uses": [_as_json(place) for place in each.uses],
-                "by_hand": [_as_json(place) for place in each.by_hand],
+                "by_hand": [_as_json(place) for place in _by_hand(each, is_check)],
                 **({} if is_check else {"diff": each.diff}),
             }
             for each in done
         ]
     )
+
+
+def _by_hand(migration: Migration, is_check: bool) -> list[Place]:
+    """What is left to hand: with lines of the file as it is, if it is not going to change."""
+    if is_check:
+        return [each for each in migration.uses if each.is_by_hand]
+    return migration.by_hand
 
 
 def _as_json(place: Place) -> dict[str, Any]:

@@ -175,6 +175,27 @@ def imported_from_today(script: Script, statement: Import) -> Change | None:
     return Change(replaced(script.source, statement, separator.join(texts)))
 
 
+def replacements(script: Script, statement: Import) -> tuple[list[str], list[str]]:
+    """Returns the imports that take the place of one, and what of it has no place in localtune.
+
+    Args:
+        script: The script.
+        statement: One of :func:`old_imports`.
+
+    Returns:
+        Statements; and the dotted names of the rest, as far as they are used.
+    """
+    lines, rest = _Lines(), []
+    for alias, origin in zip(statement.names, _origins(statement), strict=True):
+        target = _target_of(statement, alias, origin)
+        if target is not None:
+            as_module = isinstance(statement, ast.Import)
+            lines.add(target, alias.asname or alias.name, as_module=as_module)
+        elif _is_old(origin) and _is_needed(script, statement, alias, origin):
+            rest.append(origin)
+    return lines.texts(width=None), rest
+
+
 def _target_of(statement: Import, alias: ast.alias, origin: str) -> str | None:
     """The dotted name, in localtune or another package, of what is imported."""
     if alias.name == "*":
@@ -235,13 +256,17 @@ class _Lines:
         else:
             self._names.setdefault(str(statement.module), []).append(text)
 
-    def texts(self) -> list[str]:
-        """Returns the statements."""
+    def texts(self, width: int | None = _WIDTH) -> list[str]:
+        """Returns the statements.
+
+        Args:
+            width: A longer line gets one name per line; None leaves each in one line.
+        """
         texts = list(self._names.get("", ()))
         for module, names in self._names.items():
             if module:
                 text = f"from {module} import {', '.join(names)}"
-                if len(text) > _WIDTH:
+                if width is not None and len(text) > width:
                     lines = "".join(f"    {each},\n" for each in names)
                     text = f"from {module} import (\n{lines})"
                 texts.append(text)

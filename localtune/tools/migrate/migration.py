@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from localtune.tools.migrate import notebook
 from localtune.tools.migrate.change import Finding, findings, migrated
@@ -19,7 +20,7 @@ class Migration:
         text: Its new text.
         diff: The change, as a unified diff.
         uses: What it uses of Ray, and of old names.
-        by_hand: What of it is left in the new text.
+        by_hand: What of it is left in the new text, with lines of that.
     """
 
     file: ScriptFile
@@ -41,10 +42,12 @@ class Place:
     Attributes:
         finding: The finding; its line is the one in the cell, in a notebook.
         cell: Number of the cell, from 1; None in a script.
+        is_by_hand: Whether a person has to change it.
     """
 
     finding: Finding
     cell: int | None
+    is_by_hand: bool
 
     def text(self, path: str) -> str:
         """Returns one line about it.
@@ -55,6 +58,14 @@ class Place:
         found = self.finding
         where = f"{path}:{found.line}" if self.cell is None else f"{path}:{self.cell}:{found.line}"
         return f"{where}: {found.name}: {found.advice}"
+
+    def marked_text(self, path: str) -> str:
+        """Returns one line about it, which also says whether a person has to change it.
+
+        Args:
+            path: Path of the file.
+        """
+        return f"{self.text(path)}{' (by hand)' if self.is_by_hand else ''}"
 
 
 def migration_of(file: ScriptFile) -> Migration:
@@ -87,8 +98,8 @@ def _of_script(file: ScriptFile) -> Migration:
         file,
         text,
         _diff(file.path, file.text, text),
-        [Place(each, None) for each in findings(file.text)],
-        [Place(each, None) for each in left],
+        [Place(each, None, is_by_hand) for each, is_by_hand in _marked(findings(file.text), left)],
+        [Place(each, None, True) for each in left],
     )
 
 
@@ -96,21 +107,40 @@ def _of_notebook(file: ScriptFile) -> Migration:
     found = notebook.parse(file)
     code, left = migrated(found.code)
     unread = [
-        Place(Finding(line, 1, "no plain Python", "change what it uses of Ray"), cell)
-        for cell, line in found.unread
+        Place(Finding(each.line, 1, each.name, each.advice), each.cell, True)
+        for each in found.unread
     ]
-    uses = [*(_in_cell(found.code, each) for each in findings(found.code)), *unread]
+    marked = _marked(findings(found.code), left)
+    uses = [
+        *(_in_cell(found.code, each, is_by_hand) for each, is_by_hand in marked),
+        *unread,
+    ]
     text = notebook.with_code(file, found, code) if code != found.code else file.text
     if text is None:  # A statement would move from one cell to another.
+        uses = [replace(each, is_by_hand=True) for each in uses]
         return Migration(file, file.text, "", uses, uses)
     diff = _diff(file.path, notebook.shown(found.code), notebook.shown(code))
-    by_hand = [*(_in_cell(code, each) for each in left), *unread]
+    by_hand = [*(_in_cell(code, each, True) for each in left), *unread]
     return Migration(file, text, diff, uses, by_hand)
 
 
-def _in_cell(code: str, finding: Finding) -> Place:
+def _marked(uses: Sequence[Finding], left: Sequence[Finding]) -> list[tuple[Finding, bool]]:
+    """The uses in a file, and whether the change of the file leaves them to hand."""
+    by_hand: set[int] = set()
+    for each in left:
+        # A change of a line may give what is left in it another name, as in an import.
+        fitting = sorted(
+            (each.line_before != use.line, each.name != use.name, number)
+            for number, use in enumerate(uses)
+            if number not in by_hand and (each.line_before == use.line or each.name == use.name)
+        )
+        by_hand.update(number for *_, number in fitting[:1])
+    return [(use, number in by_hand) for number, use in enumerate(uses)]
+
+
+def _in_cell(code: str, finding: Finding, is_by_hand: bool) -> Place:
     cell, line = notebook.place_in_cells(code, finding.line)
-    return Place(Finding(line, finding.column, finding.name, finding.advice), cell)
+    return Place(replace(finding, line=line), cell, is_by_hand)
 
 
 def _diff(path: str, before: str, after: str) -> str:

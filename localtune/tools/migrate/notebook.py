@@ -17,16 +17,35 @@ import ast
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from localtune.tools.migrate.files import ScriptFile, UnreadableError
 
 _MAGIC = re.compile(r"^(\s*)([%!?].*|[\w.]+\?{1,2}\s*)$")
 _HIDDEN = re.compile(r"^(\s*)pass  #localtune:(.*)$")
 _BOUNDARY = "#localtune: cell "
+_INSTALLS_RAY = re.compile(r"^\s*[!%].*\binstall\b.*\bray\b")
 _MENTIONS_RAY = re.compile(r"\b(?:ray|tune)\b")
+_INSTALL = ("install ray", "install localtune")
+_NO_PYTHON = ("no plain Python", "change what it uses of Ray")
 # Magics whose cell is still Python.
 _PYTHON_CELLS = ("%%time", "%%timeit", "%%capture", "%%prun")
+
+
+class Unread(NamedTuple):
+    """A place that is no Python and mentions Ray.
+
+    Attributes:
+        cell: Number of the cell, from 1.
+        line: Number of the line in it, from 1.
+        name: What it is.
+        advice: What to do.
+    """
+
+    cell: int
+    line: int
+    name: str
+    advice: str
 
 
 @dataclass(frozen=True)
@@ -37,13 +56,13 @@ class Notebook:
         document: The notebook as JSON.
         code: Its code cells as one script.
         cells: Indices of the cells that are in it.
-        unread: Cell and line, both from 1, of what is no Python and mentions Ray.
+        unread: Places that are no Python and mention Ray.
     """
 
     document: dict[str, Any]
     code: str
     cells: list[int]
-    unread: list[tuple[int, int]]
+    unread: list[Unread]
 
 
 def parse(file: ScriptFile) -> Notebook:
@@ -69,25 +88,27 @@ def parse(file: ScriptFile) -> Notebook:
     used = [number for number, text in shown.items() if _is_python(text)]
     parts = [f"{_BOUNDARY}{number + 1}\n{shown[number]}\n" for number in used]
     unread = [
-        (number + 1, line)
+        Unread(number + 1, line, *about)
         for number, text in sources.items()
-        for line in _unread_lines(text, is_used=number in used)
+        for line, about in _unread_lines(text, is_used=number in used)
     ]
     return Notebook(document, "".join(parts), used, unread)
 
 
-def _unread_lines(text: str, *, is_used: bool) -> list[int]:
+def _unread_lines(text: str, *, is_used: bool) -> list[tuple[int, tuple[str, str]]]:
     """The lines of a cell that mention Ray in what is hidden, or the first one of the cell."""
     lines = text.split("\n")
     if lines[0].startswith("%%") and not lines[0].startswith(_PYTHON_CELLS):
         return []
-    if not is_used:
-        return [1] if _MENTIONS_RAY.search(text) else []
-    return [
-        number
-        for number, line in enumerate(lines, start=1)
-        if line.lstrip().startswith("%") and _MENTIONS_RAY.search(line)
-    ]
+    found = {n: _INSTALL for n, line in enumerate(lines, start=1) if _INSTALLS_RAY.search(line)}
+    for number, line in enumerate(lines, start=1):
+        if is_used and line.lstrip().startswith("%") and _MENTIONS_RAY.search(line):
+            found.setdefault(number, _NO_PYTHON)
+    # A cell of nothing but commands for the shell has no Python either.
+    is_hidden = all(map(_MAGIC.match, filter(None, lines)))
+    if not is_used and not (found and is_hidden) and _MENTIONS_RAY.search(text):
+        found.setdefault(1, _NO_PYTHON)
+    return sorted(found.items())
 
 
 def _text_of(source: str | list[str]) -> str:

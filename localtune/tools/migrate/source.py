@@ -104,6 +104,10 @@ class Source:
         number = self._line_number(place)
         return self._starts[number]
 
+    def line_number(self, place: int) -> int:
+        """Returns the number of the line of a place, from 1."""
+        return self._line_number(place) + 1
+
     def line_end(self, place: int) -> int:
         """Returns where the line of a place ends, with its newline."""
         return self._starts[self._line_number(place) + 1] if self._lines else 0
@@ -220,3 +224,22 @@ def applied(source: Source, edits: Iterable[Edit]) -> str:
         new = edit.text.replace("\n", source.newline)
         text = text[: edit.start] + new + text[edit.end :]
     return text
+
+
+def place_before(source: Source, edits: Iterable[Edit], place: int) -> int:
+    """Returns where a place of the text was before some edits.
+
+    Args:
+        source: The script before the edits.
+        edits: The edits.
+        place: A place in the text after them; in the text of an edit, it was where that begins.
+    """
+    shift = 0
+    for edit in sorted(edits, key=lambda each: (each.start, each.end)):
+        length = len(edit.text.replace("\n", source.newline))
+        if place < edit.start + shift:
+            break
+        if place < edit.start + shift + length:
+            return edit.start
+        shift += length - (edit.end - edit.start)
+    return place - shift

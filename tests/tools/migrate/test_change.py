@@ -80,6 +80,15 @@ def test_each_row_of_the_table_is_changed_or_left_to_hand() -> None:
             {(1, "from ray.tune.nothing import Gone")},
         ),
         (
+            "import ray\nfrom ray import tune\nray.init('ray://head:10001')\n"
+            "ray.init(address=args.x, num_cpus=1)\nray.util.connect(x)\ntune.run(f)\n",
+            {(1, "import ray"), (3, "ray.init"), (4, "ray.init"), (5, "ray.util.connect")},
+        ),
+        (  # There is no run that could get an executor.
+            "import ray\nray.init(local_mode=True)\n",
+            {(1, "import ray"), (2, "ray.init")},
+        ),
+        (
             "import ray\nray.init(**options)\n",
             {(1, "import ray"), (2, "ray.init")},
         ),
@@ -124,11 +133,14 @@ def test_each_place_says_what_to_do() -> None:
     script = (
         "import ray\nfrom ray import air\nfrom ray.util import queue\nfrom ray.tune.no import No\n"
         "ray.put(air.nothing, queue, No)\nair.session.report(a=1)\n"
+        "from ray import init, tune\nfrom ray.tune.suggest import BasicVariantGenerator as B, Off\n"
+        "init(num_cpus=1, x=Off)\nray.init(args.address)\nray.init(local_mode=True)\n"
+        "ray.init()\nray.shutdown()\nray.util.connect('x')\n"
     )
     said = [(each.line, each.advice) for each in findings(script)]
     nothing = "localtune has no such name"
     assert said == [
-        (1, "write import localtune as tune"),
+        (1, "remove it, once no use of ray is left"),
         (2, "write import localtune as tune"),
         (3, "localtune has no ray.util"),
         (4, nothing),
@@ -138,6 +150,28 @@ def test_each_place_says_what_to_do() -> None:
         (5, nothing),
         (6, "write tune.report(metrics)"),
         (6, 'write tune.report({"loss": x})'),
+        (7, "write import localtune as tune; remove it"),
+        (8, f"write from localtune.search import BasicVariantGenerator as B; {nothing}"),
+        (9, "write executor=tune.ProcessExecutor(num_cpus=...) in Tuner or tune.run"),
+        (9, nothing),
+        (10, "remove it: localtune runs on one machine"),
+        (11, 'write executor="inprocess" in Tuner or tune.run'),
+        (12, "remove it"),
+        (13, "remove it"),
+        (14, "remove it: localtune runs on one machine"),
+    ]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_what_is_left_has_its_line_of_before(newline: str) -> None:
+    before, _ = PAIRS["imports: the layout of names in parentheses stays"]
+    parts = [before, "import ray", "from ray import tune", "tune.run(f, local_dir='x')"]
+    script = "\n".join([*parts, "a = ray.nodes(); b = ray.nodes()", ""]).replace("\n", newline)
+    _, left = migrated(script)
+    first = before.count("\n") + 2
+    assert [(each.name, each.line_before) for each in left] == [
+        ("import ray", first),
+        ("ray.nodes", first + 3),
     ]
 
 

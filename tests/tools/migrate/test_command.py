@@ -29,7 +29,7 @@ def test_check_lists_places_and_runs_nothing(tmp_path: Path) -> None:
         "old.py:1: from ray import tune: write import localtune as tune",
         'old.py:2: tune.report(loss=x): write tune.report({"loss": x})',
     ]
-    assert found.stderr == "Found 2 places in 2 files.\n"
+    assert found.stderr == "Found 2 places in 2 files, none to change by hand.\n"
     assert found.returncode == 1
     assert localtune(tmp_path, "migrate", "--check", "new.py").returncode == 0
 
@@ -54,16 +54,29 @@ def test_what_is_left_to_hand_is_said_and_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "old.py"
-    path.write_text("from ray import tune\n" + BY_HAND)
+    path.write_text("from ray import tune\n" + BY_HAND + "tune.run(f, local_dir='x')\n")
 
+    assert main(["migrate", "--check", str(path)]) == 1
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == [
+        f"{path}:1: from ray import tune: write import localtune as tune",
+        f"{path}:2: import ray: remove it, once no use of ray is left (by hand)",
+        f"{path}:3: ray.nodes: localtune runs on one machine (by hand)",
+        f"{path}:4: tune.run(local_dir=): write storage_path=, with an absolute path",
+    ]
+    assert shown.err == "Found 4 places in 1 file, 2 to change by hand.\n"
     assert main(["migrate", "--write", str(path)]) == 1
     assert capsys.readouterr().err.splitlines() == [
         "Changed 1 file.",
         "To change by hand:",
-        f"  {path}:2: import ray: write import localtune as tune",
-        f"  {path}:3: ray.nodes: localtune runs on one machine",
+        f"  {path}:3: import ray: remove it, once no use of ray is left",
+        f"  {path}:4: ray.nodes: localtune runs on one machine",
     ]
-    assert path.read_text() == "import localtune as tune\n" + BY_HAND
+    assert path.read_text() == (
+        "import os\nimport localtune as tune\n"
+        + BY_HAND
+        + "tune.run(f, storage_path=os.path.abspath('x'))\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -201,6 +214,9 @@ def test_json_has_all_places(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         "advice": "localtune runs on one machine",
     }
     assert document["diff"].startswith("--- a/")
+    assert main(["migrate", "--json", "--check", str(path)]) == 1
+    (document,) = json.loads(capsys.readouterr().out)
+    assert [each["line"] for each in document["by_hand"]] == [4, 5]
 
 
 def _notebook(*sources: Any) -> dict[str, Any]:
@@ -222,20 +238,28 @@ def test_notebooks_are_changed_cell_by_cell(
         ["%%bash\n", "ray stop"],
         ["%%time\n", "tune.run(f, local_dir='x')"],
         ["this is no Python, and", "nothing of ray"],
+        "!pip install -q 'ray[tune]' torch",
     )
     path.write_text(json.dumps(before, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     assert main(["migrate", "--check", str(path)]) == 1
-    assert f"{path}:3:4: tune.report(loss=x)" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"{path}:3:4: tune.report(loss=x)" in shown
+    assert f"{path}:7:1: install ray: install localtune (by hand)" in shown
     assert main(["migrate", "--write", str(path)]) == 1
     left = capsys.readouterr().err.splitlines()[2:]
-    assert [each.partition(": ")[0] for each in left] == [f"  {path}:3:2", f"  {path}:6:1"]
+    assert [each.partition(": ")[0] for each in left] == [
+        f"  {path}:3:2",
+        f"  {path}:6:1",
+        f"  {path}:7:1",
+    ]
     after = _notebook(
         ["!ls ray\n", "%matplotlib inline\n", "import os\n", "import localtune as tune"],
         "if True:\n    %time ray.init()\ntune.report?\ntune.report({'loss': 1})  # ä",
         ["%%bash\n", "ray stop"],
         ["%%time\n", "tune.run(f, storage_path=os.path.abspath('x'))"],
         ["this is no Python, and", "nothing of ray"],
+        "!pip install -q 'ray[tune]' torch",
     )
     expected = json.dumps(after, indent=1, ensure_ascii=False) + "\n"
     assert path.read_text(encoding="utf-8") == expected
