@@ -47,12 +47,12 @@ def names_of(path: str, *modules: str) -> Callable[[str], Any]:
 
 
 def _module(path: str) -> ModuleType | None:
-    own = own_name(path)
-    if own is not None:
-        return importlib.import_module(own)
     reason = reason_at_import(path)
     if reason is not None:
         raise AttributeError(refusal(path, reason))
+    own = own_name(path)
+    if own is not None:
+        return importlib.import_module(own)
     return importlib.import_module(path) if reason_in_module(path) else None
 
 

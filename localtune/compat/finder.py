@@ -17,6 +17,8 @@ from localtune.compat.refused import refusal
 _NOT_KNOWN = (
     "it stands in for ray.tune, and for what scripts that tune use of ray, ray.air and ray.train"
 )
+# The modules that stand for a module of Ray alone.
+_FACES = "localtune.compat.ray."
 # Modules that are there, with names that are old or that refuse.
 _WITH_MORE_NAMES = {
     "ray.tune.analysis",
@@ -58,7 +60,7 @@ class ShimFinder:
         elif known_as is not None:
             loader = _Alias(known_as)
         elif reason_in_module(name) is not None:
-            loader = _Refusals()
+            loader = _Refusals(name)
         else:
             raise ModuleNotFoundError(refusal(name, _NOT_KNOWN), name=name)
         return importlib.machinery.ModuleSpec(name, loader, is_package=True)
@@ -77,6 +79,42 @@ class ShimFinder:
         from localtune.compat.distribution import RayDistribution
 
         return [RayDistribution()]
+
+
+class LastFinder:
+    """Answers imports of modules that no other finder has.
+
+    ``from ray import serve`` asks for the module below the one that ``ray`` is:
+    ``localtune.compat.ray.serve``. It gets the answer of ``import ray.serve``.
+    """
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Returns the spec of a module whose names refuse; None for modules of other packages.
+
+        Args:
+            name: Dotted name of the module.
+            path: Not used.
+            target: Not used.
+
+        Raises:
+            ImportError: for a part of Ray that localtune does not have; it says what to do.
+        """
+        is_face = name.startswith(_FACES)
+        if is_face:
+            in_ray = f"ray.{name.removeprefix(_FACES)}"
+        elif name.startswith("localtune."):
+            in_ray = f"ray.tune.{name.removeprefix('localtune.')}"
+        else:
+            return None
+        if reason_in_module(in_ray) is not None:
+            loader: Any = _Refusals(in_ray)
+            return importlib.machinery.ModuleSpec(name, loader, is_package=True)
+        if is_face:
+            reason = reason_at_import(in_ray)
+            raise ModuleNotFoundError(refusal(in_ray, reason or _NOT_KNOWN), name=in_ray)
+        return None
 
 
 class _Alias:
@@ -141,7 +179,14 @@ class _Extended:
 
 
 class _Refusals:
-    """Makes a module whose names refuse when they are used."""
+    """Makes a module whose names refuse when they are used.
+
+    Args:
+        in_ray: Name of the module of Ray.
+    """
+
+    def __init__(self, in_ray: str) -> None:
+        self._in_ray = in_ray
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         """Returns a module that a pickle refers to as one that any process can import.
@@ -157,5 +202,4 @@ class _Refusals:
         Args:
             module: The module.
         """
-        assert module.__spec__ is not None
-        setattr(module, "__getattr__", names_of(module.__spec__.name))  # noqa: B010
+        setattr(module, "__getattr__", names_of(self._in_ray))  # noqa: B010

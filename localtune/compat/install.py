@@ -9,7 +9,7 @@ from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
 from localtune.compat.children import prepare_children
-from localtune.compat.finder import ShimFinder
+from localtune.compat.finder import LastFinder, ShimFinder
 from localtune.compat.notes import Notes, new_directory
 from localtune.compat.translate import find_translation
 from localtune.execution import default
@@ -83,6 +83,7 @@ def _name_types_of_values() -> None:
 
 def _install() -> None:
     sys.meta_path.insert(0, ShimFinder())
+    sys.meta_path.append(LastFinder())
     old.find_translation = find_translation
     _name_types_of_values()
     old.note = _notes.show

@@ -103,6 +103,8 @@ MODULES = {
     "ray.tune.integration.tensorflow": DISTRIBUTED,
     "ray.tune.integration.torch": DISTRIBUTED,
     "ray.tune.ray_trial_executor": _LOOP,
+    # `from ray.tune.suggest import bohb_hpbandster` asks for it, because suggest is search.
+    "ray.tune.search.bohb_hpbandster": _SEARCH,
     "ray.tune.search.dragonfly": _SEARCH,
     "ray.tune.search.flaml": _SEARCH,
     "ray.tune.search.hebo": _SEARCH,

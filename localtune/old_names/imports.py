@@ -53,10 +53,13 @@ def old_name(owner: str, name: str, module: str, error: type[Exception] = Attrib
             ImportError: ``from MODULE import NAME`` hides the text of an AttributeError.
 
     Raises:
-        AttributeError: for unknown names.
+        AttributeError: for unknown names; for an old module, with what to write.
         Exception: of class ``error``, with what to write.
     """
     if not is_old_name(owner, name):
+        row = OLD_NAMES.get(f"{module}.{name}".removeprefix("localtune."))
+        if row is not None and row.kind == "module":  # `tune.track.log(...)` in a script.
+            raise AttributeError(row.refusal())
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     old.use(f"{owner}.{name}", error)
     return old.translation_of(f"{owner}.{name}")

@@ -241,6 +241,33 @@ def test_what_localtune_does_not_have_says_what_to_do_when_it_is_used() -> None:
     assert done.stdout == "<class 'localtune.compat.refused.TorchTrainer'>\n"
 
 
+_FROM = """
+import importlib, json, sys
+
+def outcome(code):
+    try:
+        exec(code, {})
+    except ImportError as error:
+        return f"{type(error).__name__}: {error}"
+
+others = {}
+for path in json.load(sys.stdin):
+    parent, _, name = path.rpartition(".")
+    in_module, alone = outcome(f"from {parent} import {name}"), outcome(f"import {path}")
+    if in_module != alone:
+        others[path] = (in_module, alone)
+    if not str(alone).startswith("ExtraMissingError"):  # Its name needs another library.
+        assert hasattr(importlib.import_module(parent), name) == (alone is None), path
+print(json.dumps(others))
+"""
+
+
+def test_a_module_named_after_from_gets_the_answer_of_its_import() -> None:
+    unknown = [f"{each}.nothing" for each in ("ray", "ray.tune", "ray.train", "ray.air")]
+    paths = [*LIBRARIES, *(each for each in MODULES if each not in NAMES), *unknown]
+    assert run(_FROM, [*paths, "ray.util.nothing", "ray.tune.suggest", "ray.train.session"]) == {}
+
+
 _LOCAL = """
 import inspect
 import json

@@ -96,3 +96,35 @@ def test_those_that_need_another_library(tmp_path: Path) -> None:
     for find in (not_refused, not_translated):
         (directory := tmp_path / find.__name__).mkdir()
         assert find(SLOW, directory) == {}
+
+
+_ATTRIBUTES = """
+import json, sys
+import localtune
+assert "localtune.old_names" not in sys.modules
+found = {}
+for path in json.load(sys.stdin):
+    *parents, name = path.split(".")
+    owner = localtune
+    for each in parents:
+        owner = getattr(owner, each)
+    try:
+        found[path] = repr(getattr(owner, name))
+    except AttributeError as error:
+        found[path] = str(error)
+    assert not hasattr(owner, name)
+print(json.dumps(found))
+"""
+
+
+def test_an_old_module_used_as_an_attribute_says_what_to_write() -> None:
+    modules = {row.name: row.refusal() for row in ROWS if row.kind == "module"}
+    done = subprocess.run(
+        [sys.executable, "-c", _ATTRIBUTES],
+        cwd=_ROOT,
+        input=json.dumps(list(modules)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == modules

@@ -57,7 +57,7 @@ ROWS = (
         (_RUN, _RUNS),
         ("with_server", "server_port"),
         "opens a port to follow the run",
-        "nothing in its place, and follow the run with `localtune watch`",
+        "nothing in its place; `localtune show` and `localtune tail` follow a run",
     ),
     *_for_all(
         (_RUN, _RUNS),

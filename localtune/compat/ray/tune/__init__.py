@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import localtune
+from localtune import __version__ as __version__
+from localtune.compat.faces import names_of
+
+_further = names_of("ray.tune", "localtune")
 
 
 def __getattr__(name: str) -> Any:
@@ -13,14 +16,7 @@ def __getattr__(name: str) -> Any:
         from localtune.compat.parameters import with_parameters
 
         return with_parameters
-    try:
-        return getattr(localtune, name)
-    except AttributeError:
-        pass
-    try:
-        return importlib.import_module(f"{__name__}.{name}")
-    except ModuleNotFoundError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    return _further(name)
 
 
 def __dir__() -> list[str]:
