@@ -26,10 +26,12 @@ def add_parser(subparsers: Any) -> None:
     add_target(parser)
     parser.add_argument(
         "--metric",
-        metavar="NAME",
+        metavar="NAME, --mode min|max",
         type=checked(CHECKS["metric"]),
         help="the metric that the sweep optimises",
     )
+    # As for run, so that the same options can be checked before. No check depends on it.
+    parser.add_argument("--mode", type=checked(CHECKS["mode"]), help=argparse.SUPPRESS)
     parser.add_argument(
         "--timeout",
         metavar="TIME",

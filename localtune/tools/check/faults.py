@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from localtune.error import ProgramError
 from localtune.running.bench import Fault
 from localtune.tools.check.report import Finding, failure
 
@@ -15,6 +16,14 @@ def fault_finding(fault: Fault, check: str) -> Finding:
     """
     if "relative path" in fault.hint:
         return failure("paths", fault.text, fault.hint, fault.details)
+    if fault.type_name == ProgramError.__name__ and fault.message:
+        ending, _, details = fault.message.partition("\n\n")
+        return failure(
+            check,
+            ending,
+            "Mend the program or the command, and try the command by itself.",
+            details,
+        )
     remedy = fault.hint or (
         "Look at the end of the traceback."
         if fault.type_name

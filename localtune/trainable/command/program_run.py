@@ -270,7 +270,8 @@ class ProgramRun:
         elif self._way != way:
             raise ProgramError(
                 f"The program has reported results in two ways: {_WAYS[self._way]}, and "
-                f"{_WAYS[way]}. Say which counts: results={self._way!r} or results={way!r}."
+                f"{_WAYS[way]}. Say which counts: results={self._way!r} or results={way!r} "
+                f"(on the command line: --results {self._way} or --results {way})."
                 f"\n\nThe command was: {self._plan.line}"
             )
 

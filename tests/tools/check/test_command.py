@@ -46,6 +46,17 @@ def test_a_sweep_file_says_what_is_checked(folder: Path) -> None:
     ]
 
 
+def test_a_program_that_fails_is_spoken_of_as_a_program(folder: Path) -> None:
+    command = ["--command", "sh -c 'echo words; exit 3'", "--metric", "loss", "--mode", "min"]
+
+    done = localtune(folder, "check", *command)
+
+    assert done.returncode == 1
+    assert "FAILURE  step    The program ended with exit code 3: words" in done.stdout
+    assert "The command was: " in done.stdout
+    assert "raised" not in done.stdout and "traceback" not in done.stdout
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -327,6 +327,12 @@ def test_a_failure_says_what_happened(
     assert len(text) < 5_000
 
 
+def test_an_error_suggests_the_abbreviation_of_a_metric(tmp_path: Path) -> None:
+    command = shell('echo \'{"a": 1, "acc": 1, "loss": 1}\'')
+    (result,) = fit(command, tmp_path, metric="accuracy", mode="max")
+    assert "The objects had: a, acc, loss. Did you mean 'acc'?" in str(result.error)
+
+
 def test_a_program_that_never_ends_is_ended_with_what_it_has_started(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
