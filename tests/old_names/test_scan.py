@@ -139,3 +139,26 @@ def test_names_that_the_text_does_not_bind_are_asked_for() -> None:
     tree = ast.parse("t.report(loss=1)\nu.report(loss=1)")
     uses = find_old_uses(tree, {"t": "localtune"}.get)
     assert [(use.name, use.line) for use in uses] == [("tune.report(loss=x)", 1)]
+
+
+def test_arguments_in_dictionaries_are_found_unless_they_may_be_for_another_release() -> None:
+    tree = ast.parse(
+        "from ray import tune\nkw = {'a': 1, **dict(local_dir='x', name='b')}\n"
+        "kw['queue_trials'] = True\nother(**kw)\nkw |= dict(kw2, loggers=None)\n"
+        "tune.run(f, **kw)\ndef later(kw):\n    tune.run(f, **kw)\n"
+    )
+    assert [(use.line, use.name) for use in find_old_uses(tree)] == [
+        (2, "tune.run(local_dir=)"),
+        (3, "tune.run(queue_trials=)"),
+        (5, "tune.run(loggers=)"),
+    ]
+    assert find_old_uses(tree, certain=True) == []
+
+
+def test_a_dictionary_that_refers_to_itself_has_its_entries_once() -> None:
+    tree = ast.parse(
+        "import localtune as tune\na = dict(b, local_dir=1)\nb = dict(a)\n"
+        + "a = {**a, **b}\n" * 50
+        + "tune.run(f, **a)\n"
+    )
+    assert [use.line for use in find_old_uses(tree)] == [2]

@@ -36,6 +36,7 @@ from localtune.tools.migrate.source import Edit, Source, applied, place_before
 _MAX_ROUNDS = 10_000
 _NOTHING = "localtune has no such name"
 _WRITE_TUNE = "write import localtune as tune"
+_NOTHING_IN_PLACE = "nothing in its place"
 _LAST = "remove it, once no use of ray is left"
 
 
@@ -159,7 +160,7 @@ def _findings(script: Script) -> list[Finding]:
     found: dict[tuple[int, str], Finding] = {}
     old = find_old_uses(script.source.tree, likely=script.is_for_ray())
     for use in old:
-        _note(script, found, use.node, use.name, f"write {OLD_NAMES[use.name].write}")
+        _note(script, found, use.node, use.name, _advice_of_row(use.name))
     seen = {id(use.node) for use in old}
     for origin, node in dotted_uses(script):
         if id(node) not in seen and is_left(script, origin, node):
@@ -173,6 +174,13 @@ def _findings(script: Script) -> list[Finding]:
     for place, name, advice in needs_ray(script):
         _note(script, found, place, name, advice)
     return sorted(found.values(), key=lambda each: (each.line, each.column, each.name))
+
+
+def _advice_of_row(name: str) -> str:
+    write = OLD_NAMES[name].write
+    return (
+        write.replace(_NOTHING_IN_PLACE, REMOVE) if _NOTHING_IN_PLACE in write else f"write {write}"
+    )
 
 
 def _advice_for_import(script: Script, statement: ast.Import | ast.ImportFrom) -> str:

@@ -111,16 +111,15 @@ def _of_notebook(file: ScriptFile) -> Migration:
         for each in found.unread
     ]
     marked = _marked(findings(found.code), left)
-    uses = [
-        *(_in_cell(found.code, each, is_by_hand) for each, is_by_hand in marked),
-        *unread,
-    ]
+    uses = [*(_in_cell(found.code, each, is_by_hand) for each, is_by_hand in marked), *unread]
+    uses.sort(key=_cell_and_line)
     text = notebook.with_code(file, found, code) if code != found.code else file.text
     if text is None:  # A statement would move from one cell to another.
         uses = [replace(each, is_by_hand=True) for each in uses]
         return Migration(file, file.text, "", uses, uses)
     diff = _diff(file.path, notebook.shown(found.code), notebook.shown(code))
     by_hand = [*(_in_cell(code, each, True) for each in left), *unread]
+    by_hand.sort(key=_cell_and_line)
     return Migration(file, text, diff, uses, by_hand)
 
 
@@ -136,6 +135,10 @@ def _marked(uses: Sequence[Finding], left: Sequence[Finding]) -> list[tuple[Find
         )
         by_hand.update(number for *_, number in fitting[:1])
     return [(use, number in by_hand) for number, use in enumerate(uses)]
+
+
+def _cell_and_line(place: Place) -> tuple[int, int]:
+    return place.cell or 0, place.finding.line
 
 
 def _in_cell(code: str, finding: Finding, is_by_hand: bool) -> Place:

@@ -135,7 +135,7 @@ def test_each_place_says_what_to_do() -> None:
         "ray.put(air.nothing, queue, No)\nair.session.report(a=1)\n"
         "from ray import init, tune\nfrom ray.tune.suggest import BasicVariantGenerator as B, Off\n"
         "init(num_cpus=1, x=Off)\nray.init(args.address)\nray.init(local_mode=True)\n"
-        "ray.init()\nray.shutdown()\nray.util.connect('x')\n"
+        "ray.init()\nray.shutdown()\nray.util.connect('x')\ntune.run(f, queue_trials=True)\n"
     )
     said = [(each.line, each.advice) for each in findings(script)]
     nothing = "localtune has no such name"
@@ -159,6 +159,7 @@ def test_each_place_says_what_to_do() -> None:
         (12, "remove it"),
         (13, "remove it"),
         (14, "remove it: localtune runs on one machine"),
+        (15, "remove it"),
     ]
 
 
