@@ -25,7 +25,7 @@ from localtune.old_names.rows.trainables import SAVED_PATH
 from localtune.old_names.scan import find_old_uses
 from localtune.old_names.shapes import returned_path
 from localtune.old_names.table import OLD_NAMES, ROWS
-from localtune.old_names.use import is_accepted
+from localtune.old_names.use import is_accepted, use
 
 # Code that uses none of these names is not parsed.
 _TELLTALES = {
@@ -45,6 +45,9 @@ _OWN = "localtune"
 def refusal_of(trainable: Any) -> str | None:
     """Returns why a trainable cannot run: each use of an old name in it, and what to write.
 
+    A process that translates old names gives its notes on them instead: the output of trials may
+    go to files.
+
     Args:
         trainable: A function or class, also with bound arguments or resources.
 
@@ -52,14 +55,16 @@ def refusal_of(trainable: Any) -> str | None:
         The text; None if there is no such use, its text cannot be read, or old names are
         translated.
     """
-    if is_accepted():
-        return None
     found: dict[str, list[str]] = {}
     for function, saves in _functions_of(trainable):
         for name, line in _uses_in(function, saves):
             found.setdefault(name, []).append(
                 f'File "{function.__code__.co_filename}", line {line}'
             )
+    if is_accepted():
+        for name in found:
+            use(name)
+        return None
     if not found:
         return None
     texts = [
@@ -225,7 +230,8 @@ def _uses_in(function: FunctionType, saves: bool) -> list[tuple[str, int]]:
     """
     code = function.__code__
     names = _names_in(code)
-    if not names & _TELLTALES and not any(_dotted(_value_of(name, function)) for name in names):
+    may_use = saves or names & _TELLTALES
+    if not may_use and not any(_dotted(_value_of(name, function)) for name in names):
         return []
     try:
         # inspect.getsourcelines() would look through all modules.

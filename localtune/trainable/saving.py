@@ -166,7 +166,19 @@ def _fill(directory: str, save: Callable[[str], Any]) -> None:
                 "return nothing."
             )
         # A path in the directory itself is what earlier releases took.
-        translated(SAVED_PATH, directory, below, error=ValueError)
+        try:
+            translated(SAVED_PATH, directory, below, error=ValueError)
+        except ValueError as error:
+            raise ValueError(f"{_place_of(save)}: {error}") from None
+
+
+def _place_of(save: Any) -> str:
+    """Returns the name of a method, and the place of its text."""
+    name: str = getattr(save, "__qualname__", repr(save))
+    code = getattr(save, "__code__", None)
+    if code is None:
+        return name
+    return f'{name} (File "{code.co_filename}", line {code.co_firstlineno})'
 
 
 def read_state(checkpoint: Checkpoint, storage: StorageContext | None) -> Any:

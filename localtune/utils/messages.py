@@ -24,7 +24,7 @@ def show(line: str = "") -> None:
     Raises:
         BrokenPipeError: if the reader of the output has closed it.
     """
-    print(printable(line))
+    _print(printable(line))
 
 
 def show_lines(text: str, *, end: str = "\n") -> None:
@@ -37,13 +37,22 @@ def show_lines(text: str, *, end: str = "\n") -> None:
     Raises:
         BrokenPipeError: if the reader of the output has closed it.
     """
-    print(printable_lines(text), end=end, flush=True)
+    _print(printable_lines(text), end)
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def say(text: str) -> None:
     """Prints text for people to the standard error, apart from the output that programs read."""
-    if sys.stderr is not None:  # print(file=None) writes to the standard output.
-        print(printable_lines(text), file=sys.stderr, flush=True)
+    if sys.stderr is not None:
+        sys.stderr.write(f"{printable_lines(text)}\n")
+        sys.stderr.flush()
+
+
+def _print(text: str, end: str = "\n") -> None:
+    # print() writes the line end apart, and another process may write in between.
+    if sys.stdout is not None:
+        sys.stdout.write(text + end)
 
 
 def warn(message: str, category: type[Warning] = UserWarning, stacklevel: int = 1) -> None:

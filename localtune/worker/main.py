@@ -216,4 +216,7 @@ def adopt_interpreter(settings: dict[str, Any]) -> None:
     sys.argv[:] = settings["argv"]
     # Output to a file or to the parent is passed on line by line, not when a buffer is full.
     if sys.stdout is not None:
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        # A line and its end are one write, also with `python -u`.
+        sys.stdout.reconfigure(  # type: ignore[union-attr]
+            line_buffering=True, write_through=False
+        )

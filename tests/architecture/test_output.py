@@ -11,7 +11,12 @@ from tests.architecture.layers import package_modules
 # {module: what of it may write, and why}. All else says what it has to say by
 # localtune.utils.messages.
 ALLOWED = {
-    "localtune.utils.messages": {"print", "warnings.warn", "logging.getLogger"},
+    "localtune.utils.messages": {
+        "sys.stdout.write",
+        "sys.stderr.write",
+        "warnings.warn",
+        "logging.getLogger",
+    },
     # A text of its own, for whoever forks in a trial.
     "localtune.worker.main": {"sys.stderr.write"},
     # The level of another library's logger.

@@ -34,7 +34,8 @@ def modern(config):
 if __name__ == "__main__":
     space = {"a": tune.grid_search([1, 2])}
     analysis = tune.run(
-        train, config=space, local_dir="results", metric="loss", mode="max", verbose=0, name="old"
+        train, config=space, local_dir="results", metric="loss", mode="max", verbose=0, name="old",
+        log_to_file=True,
     )
     results = tune.Tuner(
         modern, param_space=space, run_config=air.RunConfig(name="new", verbose=0)
@@ -94,6 +95,9 @@ def test_a_script_runs_unchanged_and_says_once_what_to_write(tmp_path: Path) -> 
     assert (tmp_path / "results" / "old").is_dir()
     assert done.stderr.count("tune.report(loss=x)") == 1
     assert done.stderr.count("tune.run(local_dir=)") == 1
+    # The notes are not in the files of the trials.
+    files = list((tmp_path / "results" / "old").glob("*/stderr"))
+    assert [file.read_text() for file in files] == ["", ""]
 
 
 def test_a_script_sees_what_python_shows_it(tmp_path: Path) -> None:

@@ -77,6 +77,12 @@ class InClass(tune.Trainable):
         return path  # InClass
 
 
+class Saves(tune.Trainable):
+    def save_checkpoint(self, checkpoint_dir: str) -> str:
+        path = checkpoint_dir + "/model"
+        return path  # Saves
+
+
 class Callee:
     def __call__(self, config: dict[str, Any]) -> None:
         tune.report(loss=1)  # type: ignore[call-arg]  # Callee
@@ -94,6 +100,7 @@ in_closure = _in_closure()
         (imports_inside, "imports_inside"),
         (in_closure, "in_closure"),
         (InClass, "InClass"),
+        (Saves, "Saves"),
         (Callee(), "Callee"),
         (functools.partial(old), "old"),
         (tune.with_resources(old, {"cpu": 1}), "old"),

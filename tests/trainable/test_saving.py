@@ -8,7 +8,7 @@ import pytest
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError
-from localtune.trainable.saving import persist_checkpoint, write_checkpoint
+from localtune.trainable.saving import persist_checkpoint, save_state, write_checkpoint
 from localtune.trial.trial_info import StorageContext
 from tests.records import unmarked
 
@@ -146,3 +146,16 @@ def test_what_is_no_directory_is_refused(
         persist_checkpoint(storage, Checkpoint(tmp_path / name))
     assert os.listdir(storage.trial_dir) == []
     assert storage.next_checkpoint_index == 0
+
+
+class Saves:
+    def save_checkpoint(self, directory: str) -> str:
+        return [os.path.join(directory, "model")][0]
+
+
+def test_a_path_below_the_directory_is_refused_with_the_place_of_the_method(tmp_path: Path) -> None:
+    line = Saves.save_checkpoint.__code__.co_firstlineno
+    with pytest.raises(ValueError, match="is an old form that returns the path") as refusal:
+        save_state(Saves().save_checkpoint, None, tmp_path)
+    begin = f'Saves.save_checkpoint (File "{__file__}", line {line}): save_checkpoint() -> path '
+    assert str(refusal.value).startswith(begin)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import logging
 import sys
 
@@ -18,6 +19,29 @@ def test_what_is_shown_and_said_steers_no_terminal(capsys: pytest.CaptureFixture
     out, err = capsys.readouterr()
     assert out == f"{CLEAN}\\nsecond\n{CLEAN}\nsecond\tcell\n"
     assert err == f"{CLEAN}\nsecond\n"
+
+
+class Writes(io.StringIO):
+    """A stream that keeps each write apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.texts.append(text)
+        return len(text)
+
+
+def test_a_line_and_its_end_are_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = Writes(), Writes()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    show("one")
+    show_lines("two\nthree")
+    say("four")
+    assert out.texts == ["one\n", "two\nthree\n"]
+    assert err.texts == ["four\n"]
 
 
 def test_without_a_standard_error_nothing_is_said(

@@ -21,6 +21,8 @@ from localtune.trainable.command.output_lines import LineSplitter, Tail
 from localtune.trainable.command.parse import Parser, takes_checkpoint
 
 _CHUNK_BYTES = 64 * 1024
+# The rest of a line follows within this time, or its beginning is passed on alone.
+_REST_MS = 50
 
 
 class OutputReader(threading.Thread):
@@ -56,17 +58,26 @@ class OutputReader(threading.Thread):
         self._parse = parse
         self._mailbox = mailbox
         self._hold = hold
+        self._begun = b""  # A line that has no end yet, and has not been passed on.
 
     def run(self) -> None:
         try:
-            while data := _read(self._source):
+            while data := self._next():
                 written_ns = time.time_ns()
                 self._hand_over(self._results_in(data), written_ns)
+            self._write(self._begun)
             if self._parse is not None:
                 self._hand_over(self._parsed(self.lines.finish()), time.time_ns())
         finally:
             os.close(self._target)
             self._mailbox.wake()
+
+    def _next(self) -> bytes:
+        """Reads data; passes on the beginning of a line before, if its rest is not there soon."""
+        if self._begun and not _can_read(self._source, _REST_MS):
+            begun, self._begun = self._begun, b""
+            self._write(begun)
+        return _read(self._source)
 
     def _results_in(self, data: bytes) -> list[Arrival]:
         """Passes data on; returns the results in it."""
@@ -93,6 +104,18 @@ class OutputReader(threading.Thread):
                 return
 
     def _pass_on(self, data: bytes) -> None:
+        """Passes lines on whole, because other processes write to the same place.
+
+        A Python program without a buffer writes a line and its end apart.
+        """
+        data = self._begun + data
+        end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        if len(data) - end > _CHUNK_BYTES:
+            end = len(data)
+        self._begun = data[end:]
+        self._write(data[:end])
+
+    def _write(self, data: bytes) -> None:
         rest = memoryview(data)
         try:
             while rest:
@@ -127,14 +150,14 @@ def keep_latest_state(found: list[Arrival], written_ns: int) -> None:
     latest.written_ns = written_ns
 
 
-def _can_read(descriptor: int) -> bool:
+def _can_read(descriptor: int, wait_ms: int = 0) -> bool:
     if os.name == "nt":
         return False  # A pipe cannot be polled there.
     import select
 
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(poll.poll(wait_ms))
 
 
 def _read(descriptor: int) -> bytes:
