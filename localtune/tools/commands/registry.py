@@ -74,7 +74,6 @@ COMMANDS = _find_commands()
 _EPILOG = """\
 examples:
   localtune run train.py:train --param 'lr=loguniform(1e-4,1e-1)' --samples 20
-  localtune ls
 exit codes: 0 success, 1 trials failed, 2 usage, 130 interrupted"""
 
 
