@@ -20,7 +20,7 @@ class Call:
 
     Attributes:
         name: Name of the function.
-        results: Names of the objects that it makes; none if nobody wants its value.
+        results: Names of the objects that it makes; empty if its value is not kept.
         attempts: How often it is called if it raises an error.
         resources: What it may use, ``{name: amount}``.
         gpu_ids: The GPUs that it may use.
@@ -129,7 +129,7 @@ def store_error(store: ObjectStore, call: Call, error: Exception) -> None:
     Args:
         store: Where to.
         call: The call.
-        error: What whoever gets the values shall get.
+        error: Error that `ray.get` raises for the values.
     """
     for key in call.results:
         store.write(key, error, is_error=True)

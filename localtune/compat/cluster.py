@@ -57,7 +57,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a process needs to know of a cluster that another process has started.
+    """Facts about a cluster that another process has started.
 
     Attributes:
         limits: What ``ray.init`` was asked for.

@@ -1,4 +1,4 @@
-"""What libraries see if they ask for the installed release of Ray."""
+"""The distribution that libraries find if they ask for the installed release of Ray."""
 
 from __future__ import annotations
 

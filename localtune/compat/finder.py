@@ -72,7 +72,7 @@ class ShimFinder:
             context: Has the name of the distribution that is looked for, and folders to look in.
         """
         name = None if context is None else context.name
-        # Who names folders wants what is installed there.
+        # A caller that names folders asks for the distributions in these folders.
         is_anywhere = context is None or context.path is sys.path
         if not is_anywhere or (name or "ray").lower() != "ray":
             return []

@@ -64,7 +64,7 @@ _WITHOUT_EFFECT = frozenset(
     }
 )
 _MEMORY = ("memory", "_memory")
-# What the address of "a cluster" means this machine.
+# Addresses that mean this machine.
 _HERE = (None, "", "auto", "local")
 _ENVIRONMENT_INSTALLS = ("pip", "conda", "uv", "container", "image_uri")
 

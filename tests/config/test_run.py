@@ -110,7 +110,7 @@ def test_level_0_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str
 
 
 def test_local_dir_is_gone() -> None:
-    with pytest.raises(DeprecationWarning, match="storage_path"):
+    with pytest.raises(DeprecationWarning, match="Write storage_path=, with an absolute path"):
         tune.RunConfig(local_dir="/x")  # type: ignore[call-arg]
 
 

@@ -130,7 +130,7 @@ def test_a_bad_argument_is_named(option: dict[str, Any], problem: str) -> None:
 
 
 def test_local_dir_is_gone() -> None:
-    with pytest.raises(DeprecationWarning, match="storage_path"):
+    with pytest.raises(DeprecationWarning, match="Write storage_path=, with an absolute path"):
         tune.Experiment("mine", reporting, local_dir="/x")  # type: ignore[call-arg]
 
 
