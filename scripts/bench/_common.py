@@ -41,9 +41,15 @@ def options(description: str | None, **defaults: int | str) -> argparse.Namespac
 
 
 @contextlib.contextmanager
-def scratch_dir() -> Iterator[Path]:
-    """A directory that is removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="localtune-bench-") as directory:
+def scratch_dir(*, on_disk: bool = False) -> Iterator[Path]:
+    """A directory that is removed at the end.
+
+    Args:
+        on_disk: Whether it stands on a disk, in /var/tmp; else it is in memory, where that is
+            possible.
+    """
+    parent = "/var/tmp" if on_disk else None
+    with tempfile.TemporaryDirectory(prefix="localtune-bench-", dir=parent) as directory:
         yield Path(directory)
 
 
@@ -122,11 +128,19 @@ class Stopwatch(tune.Callback):
 
 
 def sweep(trainable: Any, trials: int, **tune_options: Any) -> Stopwatch:
-    """Runs a sweep with all file loggers in a scratch directory; checks that no trial failed."""
+    """Runs a sweep with all file loggers in a scratch directory; checks that no trial failed.
+
+    Args:
+        trainable: What the trials run.
+        trials: Number of trials.
+        **tune_options: For ``TuneConfig``; and ``slots``, ``callbacks``, and ``on_disk`` (see
+            :func:`scratch_dir`).
+    """
     stopwatch = Stopwatch()
+    on_disk = tune_options.pop("on_disk", False)
     slots = tune_options.pop("slots", SLOTS)
     callbacks = [stopwatch, *tune_options.pop("callbacks", [])]
-    with scratch_dir() as directory:
+    with scratch_dir(on_disk=on_disk) as directory:
         results = tune.Tuner(
             trainable,
             param_space={"x": tune.uniform(0.0, 1.0)},
