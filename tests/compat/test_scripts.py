@@ -11,18 +11,17 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from localtune.tools.cli.main import main
+from tests.heavy import IS_HEAVY
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent / "scripts"
-# These load large libraries, or show what another script shows, too. They run in the environment
-# of the extra "heavy", which has PyTorch.
+# These load large libraries, or show what another script shows, too.
 WITH_HEAVY = {
     "hyperopt_space",
     "mlflow_logger",
@@ -32,11 +31,7 @@ WITH_HEAVY = {
     "sync_and_extra_cpu",
     "wandb_logger",
 }
-NAMES = sorted(
-    path.stem
-    for path in FOLDER.glob("*.py")
-    if path.stem not in WITH_HEAVY or find_spec("torch") is not None
-)
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in WITH_HEAVY or IS_HEAVY)
 EXPECTED: dict[str, dict[str, Any]] = json.loads(
     (FOLDER / "expected.json").read_text(encoding="utf-8")
 )

@@ -1,4 +1,4 @@
-"""A run is killed at each point of its writing and talking, taken up again, and compared."""
+"""A run is killed at points of its writing and talking, taken up again, and compared."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ import psutil
 import pytest
 
 import localtune as tune
+from tests.heavy import IS_HEAVY
 from tests.runs.durability.program import ITERATIONS, SAMPLES
 
 ROOT = Path(__file__).parents[3]
+
+# Each third point, and each one where there is time.
+STEP = 1 if IS_HEAVY else 3
 
 # Many runs one after the other, on machines that may be busy.
 pytestmark = pytest.mark.timeout(600)
@@ -117,12 +121,12 @@ def crash_and_resume(path: Path, point: int, expected: list[float]) -> bool:
 
 # In pieces, so that a failure names its region and none takes too long.
 @pytest.mark.parametrize("piece", range(4))
-def test_the_parent_is_killed_at_each_point(
+def test_the_parent_is_killed_at_points_of_its_work(
     tmp_path: Path, piece: int, undisturbed: tuple[int, list[float]]
 ) -> None:
     points, expected = undisturbed
     assert points > 40
-    mine = range(1 + piece, points + 1, 4)
+    mine = range(1 + piece * STEP, points + 1, 4 * STEP)
     with ThreadPoolExecutor(2) as pool:
         killed: list[Any] = list(
             pool.map(lambda point: crash_and_resume(tmp_path / str(point), point, expected), mine)
@@ -130,7 +134,7 @@ def test_the_parent_is_killed_at_each_point(
     assert all(killed)
 
 
-def test_a_worker_is_killed_at_each_point(
+def test_a_worker_is_killed_at_points_of_its_work(
     tmp_path: Path, undisturbed: tuple[int, list[float]]
 ) -> None:
     _, expected = undisturbed
@@ -145,8 +149,8 @@ def test_a_worker_is_killed_at_each_point(
         return once.exists()
 
     with ThreadPoolExecutor(2) as pool:
-        killed = list(pool.map(crash, range(1, 21)))
-    assert all(killed[:12])
+        killed = list(pool.map(crash, range(1, 21, STEP)))
+    assert all(killed[: 12 // STEP])
 
 
 def test_the_disk_of_the_parent_is_full_from_some_point_on(
