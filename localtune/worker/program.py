@@ -83,6 +83,9 @@ def find_in_main(name: str, program_path: str) -> Any:
 
 def warm_up() -> None:
     """Imports the modules that every worker needs, before workers are forked."""
+    import faulthandler  # noqa: F401
+    import traceback  # noqa: F401
+
     import localtune.resources
     import localtune.trainable.function_trainable
     import localtune.trainable.session  # noqa: F401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import signal
 
 # Python ignores these, so that a write to a closed pipe, or to a file that grows too large, raises
@@ -30,4 +31,14 @@ def be_deaf() -> set[int]:
     Returns:
         The signals that were blocked before.
     """
-    return {int(each) for each in signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())}
+    return set(_signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()))
+
+
+def hear(blocked: set[int]) -> None:
+    """Undoes :func:`be_deaf`.
+
+    Args:
+        blocked: What that returned.
+    """
+    # `signal.pthread_sigmask` would make an enum of each signal, in each worker.
+    _signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

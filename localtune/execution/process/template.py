@@ -56,8 +56,12 @@ from localtune.worker.main import (
 )
 from localtune.worker.pipe import Descriptor
 from localtune.worker.program import load_program, warm_up
-from localtune.worker.signals import be_deaf
+from localtune.worker.rehearsal import rehearse
+from localtune.worker.signals import be_deaf, hear
 from localtune.worker.workdir import flush_output
+
+# A rehearsal takes as long as some trials: it pays if there are many.
+_REHEARSE_AFTER = 8
 
 
 def main(control_fd: int, superiors: tuple[int, int], settings: dict[str, Any]) -> NoReturn:
@@ -108,6 +112,7 @@ class Template:
         self._workers: dict[int, int] = {}  # {pid: worker id}
         self._pidfds: dict[int, int] = {}  # {pidfd: pid}
         self._signals_of_workers: tuple[Any, set[int]] = (signal.SIG_DFL, set())
+        self._started_count = 0
         self._poll = select.poll()
         for source in (control, *superiors):
             self._poll.register(source, select.POLLIN)
@@ -160,9 +165,9 @@ class Template:
 
     def _let_signals_in(self) -> None:
         of_children, blocked = self._signals_of_workers
-        if of_children is not None:
+        if of_children not in (None, signal.SIG_DFL):
             signal.signal(signal.SIGCHLD, of_children)
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        hear(blocked)
 
     # -- the loop -------------------------------------------------------------------------------
 
@@ -232,6 +237,9 @@ class Template:
         self._pidfds[pidfd] = pid
         self._poll.register(pidfd, select.POLLIN)
         self._send(pk.STARTED, worker_id, pid, fds=(pidfd,))
+        self._started_count += 1
+        if self._started_count == _REHEARSE_AFTER and self._settings["is_warm"]:
+            rehearse(self._private_dir)
 
     def _entry_of_fresh(self, worker_id: int, connection_fd: int) -> list[str] | None:
         """Returns the command line of a worker that becomes a fresh interpreter."""
