@@ -197,8 +197,8 @@ def test_who_comes_later_does_not_touch_a_whole_copy(source: Path, tmp_path: Pat
 
 COPYING = """
 import os, sys, tempfile
-import filelock
 from localtune import checkpoint
+from localtune.utils import claims
 
 source, target, tempfile.tempdir, role, outcome = sys.argv[1:]
 copy_tree = checkpoint.copy_tree
@@ -214,14 +214,14 @@ def slow_copy(source, target):
             os._exit(1)
     copy_tree(source, target)
 
-class TellingLock(filelock.FileLock):
-    def acquire(self, *args, **kwargs):
+class TellingLock(claims.FileLock):
+    def acquire(self, **options):
         if role == "second":
             tell("waits")
-        return super().acquire(*args, **kwargs)
+        return super().acquire(**options)
 
 checkpoint.copy_tree = slow_copy
-filelock.FileLock = TellingLock
+claims.FileLock = TellingLock
 checkpoint.Checkpoint(source).to_directory(target)
 tell("done")
 """

@@ -43,9 +43,7 @@ def memory_bytes(cgroup: Cgroup | None = None) -> int:
     Args:
         cgroup: The control groups; None is this process's own.
     """
-    import psutil
-
-    total = int(psutil.virtual_memory().total)
+    total = _memory("MemTotal", "total")
     limit = (cgroup or Cgroup()).memory_limit()
     return total if limit is None else min(total, limit)
 
@@ -56,11 +54,27 @@ def memory_left_bytes(cgroup: Cgroup | None = None) -> int:
     Args:
         cgroup: The control groups; None is this process's own.
     """
-    import psutil
-
-    left = int(psutil.virtual_memory().available)
+    left = _memory("MemAvailable", "available")
     limit = (cgroup or Cgroup()).memory_left()
     return left if limit is None else max(min(left, limit), 0)
+
+
+def _memory(name: str, portable_name: str, path: str = "/proc/meminfo") -> int:
+    """Returns a figure on the machine's memory, in bytes.
+
+    Args:
+        name: Its name in the kernel's table.
+        portable_name: Its name in psutil, which takes longer to import than a run to start.
+        path: The kernel's table.
+    """
+    with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
+        for line in file:
+            key, _, rest = line.partition(":")
+            if key == name:
+                return int(rest.split()[0]) * 1024
+    import psutil
+
+    return int(getattr(psutil.virtual_memory(), portable_name))
 
 
 def oom_kill_count(cgroup: Cgroup | None = None) -> int:

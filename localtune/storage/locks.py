@@ -9,13 +9,11 @@ import socket
 import stat
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localtune.error import ExperimentInUseError, StorageError
+from localtune.utils.file_lock import FileLock
 from localtune.utils.files import no_link, write_file
-
-if TYPE_CHECKING:
-    import filelock
 
 LOCK_FILE = ".lock"
 # Names the process that holds the lock. The lock's file is emptied by each attempt to lock it.
@@ -107,21 +105,19 @@ def _open_lock_file(path: str) -> tuple[int, bool]:
         return descriptor, False
 
 
-def _acquired(path: str, experiment_path: str) -> filelock.BaseFileLock | None:
+def _acquired(path: str, experiment_path: str) -> FileLock | None:
     """Returns the held lock; None where the file system has no locks."""
-    import filelock
-
-    lock = filelock.FileLock(path, timeout=0, thread_local=False)
+    lock = FileLock(path)
     try:
-        lock.acquire()
-    except filelock.Timeout:
-        raise ExperimentInUseError(_in_use_text(experiment_path)) from None
+        is_held = lock.acquire(wait=False)
     except NotImplementedError:
         return None
     except FileNotFoundError:
         raise
     except OSError as error:
         raise _unusable(path, error.strerror or str(error)) from error
+    if not is_held:
+        raise ExperimentInUseError(_in_use_text(experiment_path))
     return lock
 
 

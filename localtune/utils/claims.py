@@ -14,10 +14,10 @@ be claimed has no owner any more.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterator
 
+from localtune.utils.file_lock import FileLock
 from localtune.utils.trust import GuardedDirectory
 
 # Directory for files that all programs and experiments of one user share.
@@ -38,19 +38,13 @@ def claimed(target: str, *, wait: bool = True) -> Iterator[bool]:
         Whether the directory is claimed. Always True after waiting, and where the file system has
         no locks.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(lock_file(target), timeout=-1 if wait else 0)
+    lock = FileLock(lock_file(target))
     try:
-        lock.acquire()
-    except Timeout:
-        yield False
-        return
+        is_claimed = lock.acquire(wait=wait)
     except NotImplementedError:
-        yield True
-        return
+        is_claimed = True
     try:
-        yield True
+        yield is_claimed
     finally:
         lock.release()
 
@@ -60,6 +54,8 @@ def lock_file(target: str) -> str:
 
     The lock lies outside the directory, so that the directory holds nothing but its own files.
     """
+    import hashlib
+
     path = os.path.realpath(target)
     cache = os.path.realpath(os.path.expanduser(CACHE_DIR))
     if path.startswith(cache + os.sep):

@@ -21,12 +21,9 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from localtune.error import StorageError
-
-if TYPE_CHECKING:
-    import filelock
+from localtune.utils.file_lock import FileLock
 
 PREFIX = "localtune-run-"
 # Prefix of copies that a reader makes.
@@ -56,9 +53,9 @@ class PrivateDir:
             self.path = tempfile.mkdtemp(prefix=prefix)
         self._lock = _lock_of(self.path)
         # No other process wants this lock yet. If it is not free, the file system has no locks,
-        # and a sweep cannot take it either. (A timeout is an OSError.)
+        # and a sweep cannot take it either.
         with contextlib.suppress(NotImplementedError, OSError):
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(wait=False)
         self.write(_OWNED_FILE, b"")
 
     def write(self, name: str, data: bytes) -> str:
@@ -97,11 +94,11 @@ def is_owned(path: str) -> bool:
         return False
     lock = _lock_of(path)
     try:
-        lock.acquire(timeout=0)
+        is_free = lock.acquire(wait=False)
     except (NotImplementedError, OSError):
         return True
     lock.release()
-    return False
+    return not is_free
 
 
 @contextlib.contextmanager
@@ -125,7 +122,8 @@ def sweep() -> None:
                 continue
             lock = _lock_of(entry.path)
             with contextlib.suppress(NotImplementedError, OSError):
-                lock.acquire(timeout=0)
+                if not lock.acquire(wait=False):
+                    continue
                 try:
                     shutil.rmtree(entry.path, ignore_errors=True)
                 finally:
@@ -141,11 +139,8 @@ def _was_locked(entry: os.DirEntry[str]) -> bool:
     return False
 
 
-def _lock_of(path: str) -> filelock.BaseFileLock:
-    import filelock
-
-    # The thread that made the directory and the thread that removes it may differ.
-    return filelock.FileLock(os.path.join(path, _LOCK_FILE), thread_local=False)
+def _lock_of(path: str) -> FileLock:
+    return FileLock(os.path.join(path, _LOCK_FILE))
 
 
 def _is_ours(entry: os.DirEntry[str]) -> bool:

@@ -10,10 +10,10 @@ import tempfile
 import threading
 from pathlib import Path
 
-import filelock
 import pytest
 
 from localtune.utils.claims import CACHE_DIR, claimed, lock_file
+from localtune.utils.file_lock import FileLock
 
 HOLD = """
 import sys
@@ -75,9 +75,9 @@ def test_processes_with_temporary_directories_of_their_own_share_claims_in_the_c
 def test_where_there_are_no_locks_everything_can_be_claimed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(self: object) -> None:
+    def refuse(self: object, *, wait: bool) -> None:
         raise NotImplementedError
 
-    monkeypatch.setattr(filelock.FileLock, "_acquire", refuse)
+    monkeypatch.setattr(FileLock, "acquire", refuse)
     with claimed(str(tmp_path / "shared")) as is_ours:
         assert is_ours

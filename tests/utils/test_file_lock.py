@@ -1,0 +1,77 @@
+"""The lock on a file, by ``flock`` and by filelock."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localtune.utils import file_lock
+from localtune.utils.file_lock import FileLock
+
+HOLD = """
+import os, sys
+from localtune.utils.file_lock import FileLock
+lock = FileLock(sys.argv[1], with_flock=sys.argv[2] == "True")
+print(lock.acquire(wait=False), flush=True)
+if os.fork() == 0:
+    # It lives on when the holder has died.
+    sys.stdin.readline()
+    os._exit(0)
+sys.stdin.readline()
+"""
+BOTH = pytest.mark.parametrize("with_flock", [True, False])
+
+
+@BOTH
+@pytest.mark.parametrize("other", [True, False])
+def test_one_at_a_time_holds_it(tmp_path: Path, with_flock: bool, other: bool) -> None:
+    path = str(tmp_path / "lock")
+    lock, second = FileLock(path, with_flock=with_flock), FileLock(path, with_flock=other)
+    assert lock.acquire(wait=False)
+    assert not second.acquire(wait=False)
+    second.release()
+    assert not second.acquire(wait=False), "who does not hold it cannot release it"
+    lock.release()
+    assert second.acquire(wait=True)
+    second.release()
+
+
+def test_it_is_free_when_its_holder_has_died_also_if_a_forked_process_lives(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, path, "True"], stdin=pipe, stdout=pipe, text=True
+    ) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "True\n"
+        lock = FileLock(path)
+        assert not lock.acquire(wait=False)
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        assert lock.acquire(wait=False)
+        lock.release()
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="lock"):
+        FileLock(str(path)).acquire(wait=False)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_system_without_locks_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(file_lock, "_FLOCK", refuse)
+    with pytest.raises(NotImplementedError):
+        FileLock(str(tmp_path / "lock")).acquire(wait=False)
