@@ -3,4 +3,4 @@
 from localtune.logger.base import LoggerCallback as LoggerCallback
 from localtune.logger.legacy import LegacyLoggerCallback as LegacyLoggerCallback
 from localtune.logger.legacy import Logger as Logger
-from localtune.logger.pretty_print import pretty_print as pretty_print
+from localtune.logger.pretty import pretty_print as pretty_print

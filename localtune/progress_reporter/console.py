@@ -38,7 +38,7 @@ from localtune.progress_reporter.machine import MachineMeter
 from localtune.progress_reporter.output import Output
 from localtune.progress_reporter.result_lines import ResultLines
 from localtune.progress_reporter.status import status_text
-from localtune.progress_reporter.summary import failure_lines, summary_lines
+from localtune.progress_reporter.summary import summary_lines
 from localtune.progress_reporter.tracker import TrialTracker
 from localtune.progress_reporter.trial_table import trial_table
 from localtune.progress_reporter.values import as_number, iterations_of, lookup, trial_label
@@ -68,8 +68,8 @@ class ConsoleOutput(Output):
     per event.
 
     Args:
-        verbose: 0 shows only failures at the end; 1 also the state, the events and the best
-            trials; 2 also results; 3 results in full.
+        verbose: 1 shows the state, the events, the best trials, and failures at the end; 2 also
+            results; 3 results in full.
         facts: Facts about the run.
         live: Whether a terminal gets a frame. False keeps the terminal free for a debugger.
         stream: Stream to write to; None is the standard output.
@@ -94,12 +94,12 @@ class ConsoleOutput(Output):
         self._facts = facts
         self._clock = clock or SystemClock()
         self._display: Display = choose_display(
-            stream if stream is not None else sys.stdout, environ, live=live and self._verbose > 0
+            stream if stream is not None else sys.stdout, environ, live=live
         )
         self._printed = _LIVE_PRINTED if self._display.is_live and self._verbose < 2 else _ALL
         self._tracker = TrialTracker(facts.metric, facts.mode)
         self._meter = meter or MachineMeter(self._clock)
-        is_log = not self._display.is_live and self._verbose > 0
+        is_log = not self._display.is_live
         self._github = GitHubLog(environ) if is_log and is_github_actions(environ) else None
         self._labels: dict[str, str] = {}
         self._flood = FloodGate()
@@ -126,7 +126,7 @@ class ConsoleOutput(Output):
         self._facts.time_budget_s = time_budget_s
         if self._facts.total_samples is None:
             self._facts.total_samples = known_total(total_num_samples)
-        if self._verbose and not self._display.is_live:
+        if not self._display.is_live:
             self._print([(f"{self._facts.name}: ", "bold"), (self._facts.plan(), "")])
             if not is_temporary(self._facts.experiment_path):
                 self._print([(f"Results in {printable(self._facts.experiment_path)}", "")])
@@ -181,8 +181,6 @@ class ConsoleOutput(Output):
     # -- further methods of Output ------------------------------------------------------------
 
     def tick(self, trials: list[Trial]) -> None:
-        if not self._verbose:
-            return
         now_s = self._clock.monotonic()
         if now_s >= self._next_refresh_s:
             self._next_refresh_s = now_s + REFRESH_S
@@ -200,26 +198,22 @@ class ConsoleOutput(Output):
     def summary(self, trials: Sequence[Trial], *, interrupted: bool, elapsed_s: float) -> None:
         self._update_trials(trials)
         self._close()
-        if not self._verbose:
-            lines = failure_lines(trials)
-        else:
-            if not self._display.is_live:
-                self._print_best(trials)
-            lines = summary_lines(trials, self._facts, interrupted=interrupted, elapsed_s=elapsed_s)
-        for line in lines:
+        if not self._display.is_live:
+            self._print_best(trials)
+        for line in summary_lines(
+            trials, self._facts, interrupted=interrupted, elapsed_s=elapsed_s
+        ):
             self._display.print(line)
 
     def log(self, message: str) -> None:
-        if self._verbose:
-            self._print([*stamp(self._elapsed_s()), (printable(message), "")])
+        self._print([*stamp(self._elapsed_s()), (printable(message), "")])
 
     def warn(self, message: str) -> None:
-        if self._verbose:
-            text = ("Warning: ", "bold magenta"), (printable(message), "")
-            self._print([*stamp(self._elapsed_s()), *text])
-            if self._github is not None:
-                for line in self._github.annotation("warning", message, title=self._facts.name):
-                    self._print(line)
+        text = ("Warning: ", "bold magenta"), (printable(message), "")
+        self._print([*stamp(self._elapsed_s()), *text])
+        if self._github is not None:
+            for line in self._github.annotation("warning", message, title=self._facts.name):
+                self._print(line)
 
     # -- events -----------------------------------------------------------------------------
 
@@ -236,8 +230,6 @@ class ConsoleOutput(Output):
         self._add_event(kind, trial)
 
     def _add_event(self, kind: EventKind, trial: Trial) -> None:
-        if not self._verbose:
-            return
         now_s = self._clock.monotonic()
         event = TrialEvent(kind, trial, now_s - self._start_s, failure=failure_of(kind, trial))
         if kind in _ENDS:
@@ -325,7 +317,7 @@ class ConsoleOutput(Output):
         )
 
     def _close(self) -> None:
-        if self._is_closed or not self._verbose:
+        if self._is_closed:
             return
         self._is_closed = True
         self._tracker.newly_paused()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from localtune.clock import Clock
-from localtune.progress_reporter.console import ConsoleOutput
 from localtune.progress_reporter.facts import RunFacts
 from localtune.progress_reporter.output import Output
-from localtune.progress_reporter.reporter import ProgressReporter
-from localtune.progress_reporter.reporter_callback import ReporterCallback
+from localtune.progress_reporter.quiet import QuietOutput
+
+if TYPE_CHECKING:
+    from localtune.progress_reporter.reporter import ProgressReporter
 
 
 def create_output(
@@ -40,6 +41,12 @@ def create_output(
     Raises:
         ValueError: if the reporter refuses the run's settings.
     """
-    if reporter is not None and verbose:
+    if not verbose:
+        return QuietOutput(stream, environ)
+    if reporter is not None:
+        from localtune.progress_reporter.reporter_callback import ReporterCallback
+
         return ReporterCallback(reporter, facts, stream=stream, clock=clock)
+    from localtune.progress_reporter.console import ConsoleOutput
+
     return ConsoleOutput(verbose, facts, live=live, stream=stream, clock=clock, environ=environ)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from localtune.logger.pretty_print import pretty_print
+from localtune.logger.pretty import pretty_print
 from localtune.progress_reporter.events import result_line
 from localtune.progress_reporter.line import Line
 from localtune.progress_reporter.values import as_number, lookup, metric_text, own_metrics

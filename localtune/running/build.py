@@ -10,15 +10,14 @@ from typing import Any, cast
 from localtune.callback import Callback
 from localtune.config.protocols import CallbackLike
 from localtune.config.spec import RunSpec
-from localtune.controller.background_search import BackgroundSearch
 from localtune.error import ResourceRequestError
 from localtune.execution.default import default_executor
 from localtune.execution.executor import Executor
 from localtune.running.derive import resources_function
 from localtune.schedulers import FIFOScheduler, TrialScheduler, create_scheduler
+from localtune.search.coerce import as_search_algorithm
 from localtune.search.rng import derive_seed
 from localtune.search.search_algorithm import SearchAlgorithm, searcher_name
-from localtune.search.search_generator import as_search_algorithm
 from localtune.stopper.base import Stopper
 from localtune.stopper.coerce import as_stopper
 
@@ -160,6 +159,8 @@ def in_background(
     """
     if not searcher.learns or not executor.abilities.real_time:
         return searcher, lambda: None
+    from localtune.controller.background_search import BackgroundSearch
+
     background = BackgroundSearch(searcher, executor.wake)
     return background, background.close
 
@@ -171,14 +172,19 @@ def all_callbacks(callbacks: Sequence[CallbackLike] | None, output: Callback) ->
         callbacks: The user's callbacks, or None.
         output: The output of the run.
     """
-    from localtune.logger import CSVLoggerCallback, JsonLoggerCallback
-    from localtune.logger.old_loggers import files_of_users, with_loggers_of_today
+    from localtune.logger.csv import CSVLoggerCallback
+    from localtune.logger.json import JsonLoggerCallback
 
     # They were checked when the run was specified.
-    given = with_loggers_of_today(cast("Sequence[Callback]", callbacks or ()))
+    given = list(cast("Sequence[Callback]", callbacks or ()))
+    by_users: set[type[Callback]] = set()
+    if given:
+        from localtune.logger.old_loggers import files_of_users, with_loggers_of_today
+
+        given = with_loggers_of_today(given)
+        by_users = files_of_users(given)
     loggers: list[Callback] = []
     if os.environ.get("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS") != "1":
-        by_users = files_of_users(given)
         loggers = [
             logger_class()
             for logger_class in (CSVLoggerCallback, JsonLoggerCallback)

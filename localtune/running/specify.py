@@ -19,8 +19,8 @@ from localtune.registry import add_trainable, get_trainable_cls, trainable_name
 from localtune.running.build import as_scheduler
 from localtune.running.derive import check_environment
 from localtune.running.space_parameters import space_parameters
+from localtune.search.coerce import as_search_algorithm
 from localtune.search.rng import is_random_source
-from localtune.search.search_generator import as_search_algorithm
 from localtune.search.space import SearchSpace
 from localtune.stopper.coerce import as_stopper
 from localtune.trainable.trainable import Trainable

@@ -16,11 +16,9 @@ from typing import Any
 
 from localtune.config.checks import check_num_samples
 from localtune.search.base import Searcher, load_snapshot, snapshot
-from localtune.search.basic_variant import PREFIX_VARIABLE, BasicVariantGenerator
-from localtune.search.concurrency_limiter import ConcurrencyLimiter
+from localtune.search.basic_variant import PREFIX_VARIABLE
 from localtune.search.containers import CONTAINERS, Path, children, path_text
 from localtune.search.convert import has_variables, variables_of
-from localtune.search.create import create_searcher
 from localtune.search.domains import Domain
 from localtune.search.presets import can_give
 from localtune.search.repeater import TRIAL_INDEX
@@ -226,43 +224,6 @@ class SearchGenerator(SearchAlgorithm):
             evaluated_params={path_text(path): value for path, value in evaluated.items()},
             experiment_tag=f"{self._counter}_{tag}" if tag else str(self._counter),
         )
-
-
-def as_search_algorithm(
-    search_alg: Any, max_concurrent_trials: int | None = None
-) -> SearchAlgorithm:
-    """Returns the search algorithm for a ``search_alg=`` argument.
-
-    Args:
-        search_alg: None (random and grid search), a name, a searcher or a search algorithm.
-        max_concurrent_trials: Limit of concurrent trials; None or 0 for none. With a limit, a
-            searcher is wrapped in a :class:`~localtune.search.ConcurrencyLimiter`.
-
-    Raises:
-        ValueError: for another type, an unknown name, or a limiter with another limit.
-    """
-    if search_alg is None:
-        return BasicVariantGenerator()
-    made = create_searcher(search_alg) if isinstance(search_alg, str) else search_alg
-    if isinstance(made, SearchAlgorithm):
-        return made
-    if not isinstance(made, Searcher):
-        hint = " Pass an instance, not the class." if isinstance(made, type) else ""
-        raise ValueError(
-            "search_alg must be None, a name, a Searcher such as OptunaSearch(...), or a search "
-            f"algorithm such as BasicVariantGenerator(...), but got {made!r}.{hint}"
-        )
-    max_concurrent_trials = max_concurrent_trials or made._most_at_once
-    if not max_concurrent_trials:
-        return SearchGenerator(made)
-    if not isinstance(made, ConcurrencyLimiter):
-        return SearchGenerator(ConcurrencyLimiter(made, max_concurrent_trials))
-    if made.max_concurrent != max_concurrent_trials:
-        raise ValueError(
-            f"max_concurrent_trials={max_concurrent_trials} contradicts the ConcurrencyLimiter, "
-            f"which was given max_concurrent={made.max_concurrent}. Remove one."
-        )
-    return SearchGenerator(made)
 
 
 def _copied(space: Any) -> Any:

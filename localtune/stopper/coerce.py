@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from localtune.stopper.base import Stopper
-from localtune.stopper.combined import CombinedStopper
-from localtune.stopper.dict_stopper import DictStopper
-from localtune.stopper.function_stopper import FunctionStopper
 from localtune.stopper.noop import NoopStopper
 
 
@@ -27,8 +24,12 @@ def as_stopper(stop: Any) -> Stopper:
     if isinstance(stop, Stopper):
         return stop
     if isinstance(stop, Mapping):
+        from localtune.stopper.dict_stopper import DictStopper
+
         return DictStopper(stop)
     if isinstance(stop, (list, tuple)):
+        from localtune.stopper.combined import CombinedStopper
+
         return CombinedStopper(*stop)
     if hasattr(stop, "stop_all"):
         raise ValueError(
@@ -36,6 +37,8 @@ def as_stopper(stop: Any) -> Stopper:
             f"but got {stop!r}. Derive its class from Stopper, and pass an instance."
         )
     if callable(stop):
+        from localtune.stopper.function_stopper import FunctionStopper
+
         return FunctionStopper(stop)
     raise ValueError(
         "stop must be a dict {metric: bound}, a function (trial_id, result) -> bool, a Stopper, "

@@ -16,7 +16,7 @@ from localtune.controller.recorder import INTERVAL_S, Recorder
 from localtune.error import StorageError
 from localtune.schedulers import FIFOScheduler
 from localtune.search import BasicVariantGenerator
-from localtune.search.search_generator import as_search_algorithm
+from localtune.search.coerce import as_search_algorithm
 from localtune.stopper import NoopStopper
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.testing import ManualClock

@@ -11,6 +11,8 @@ from localtune.error import TrialTaskError
 from localtune.progress_reporter.console import ConsoleOutput
 from localtune.progress_reporter.facts import RunFacts
 from localtune.progress_reporter.machine import MachineLoad, MachineMeter
+from localtune.progress_reporter.output import Output
+from localtune.progress_reporter.quiet import QuietOutput
 from localtune.testing import ManualClock
 from localtune.trial.checkpoint_history import StartPoint, TrackedCheckpoint
 from localtune.trial.status import Status
@@ -91,12 +93,16 @@ class Run:
         about |= {name: options.pop(name) for name in FACTS if name in options}
         options.setdefault("meter", SteadyMachine())
         options.setdefault("environ", {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"})
-        self.output = ConsoleOutput(
-            verbose,
-            RunFacts(PATH, **about),
-            stream=self.stream,
-            clock=self.clock,
-            **options,
+        self.output: Output = (
+            ConsoleOutput(
+                verbose,
+                RunFacts(PATH, **about),
+                stream=self.stream,
+                clock=self.clock,
+                **options,
+            )
+            if verbose
+            else QuietOutput(self.stream, options["environ"])
         )
         self.trials: list[Trial] = []
 

@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from localtune.search.base import Searcher
-from localtune.search.basic_variant import BasicVariantGenerator
-from localtune.search.concurrency_limiter import ConcurrencyLimiter
 from localtune.search.sample import choice, grid_search, randint, sample_from, uniform
-from localtune.search.search_generator import SearchGenerator, as_search_algorithm
+from localtune.search.search_generator import SearchGenerator
 
 
 class Listed(Searcher):
@@ -264,42 +262,3 @@ def test_a_state_that_cannot_be_pickled_costs_one_warning(
     assert "begins anew" in caplog.text
     assert suggestion is not None
     assert suggestion.experiment_tag == "2_x=1"
-
-
-# -- as_search_algorithm ----------------------------------------------------------------------
-
-
-def test_none_and_a_name_and_an_algorithm_are_search_algorithms() -> None:
-    basic = BasicVariantGenerator()
-
-    assert isinstance(as_search_algorithm(None), BasicVariantGenerator)
-    assert isinstance(as_search_algorithm("random"), BasicVariantGenerator)
-    assert as_search_algorithm(basic, 3) is basic
-    assert not basic.learns
-
-
-def test_a_searcher_gets_a_limiter_only_with_a_limit() -> None:
-    unlimited, limited = as_search_algorithm(Listed()), as_search_algorithm(Listed(), 3)
-
-    assert isinstance(unlimited, SearchGenerator)
-    assert unlimited.learns
-    assert isinstance(unlimited.searcher, Listed)
-    assert isinstance(limited, SearchGenerator)
-    assert isinstance(limited.searcher, ConcurrencyLimiter)
-    assert limited.searcher.max_concurrent == 3
-
-
-def test_a_limiter_must_have_the_limit_of_the_run() -> None:
-    limiter = ConcurrencyLimiter(Listed(), 3)
-    made = as_search_algorithm(limiter, 3)
-
-    assert isinstance(made, SearchGenerator)
-    assert made.searcher is limiter
-    with pytest.raises(ValueError, match=r"max_concurrent_trials=4 contradicts .*=3"):
-        as_search_algorithm(limiter, 4)
-
-
-@pytest.mark.parametrize("given", [Listed, 3, {"x": 1}])
-def test_anything_else_is_no_search_algorithm(given: Any) -> None:
-    with pytest.raises(ValueError, match="search_alg must be"):
-        as_search_algorithm(given)

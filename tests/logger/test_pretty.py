@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from localtune.logger.pretty_print import pretty_print
+from localtune.logger.pretty import pretty_print
 
 
 def test_prints_nested_results_as_yaml_in_alphabetical_order() -> None:
