@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from localtune.clock import AwakeClock, Clock
@@ -202,6 +202,14 @@ class Executor(ABC):
                 before there is a trial. With None, and on platforms that cannot do this, workers
                 print to the output of this process.
         """
+
+    def expect_imports(self, imports: Sequence[tuple[str, tuple[str, ...]]]) -> None:
+        """Tells, before :meth:`open`, what trials of the next run will import; a hint.
+
+        Args:
+            imports: Modules, each with the names that are imported from it.
+        """
+        return
 
     @abstractmethod
     def start_worker(self, worker_id: int, command: messages.Construct, slot: Slot) -> None:

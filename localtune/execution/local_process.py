@@ -76,8 +76,9 @@ class ProcessExecutor(LocalExecutor):
         start_method: ``"template"`` forks workers from a warm process (Linux), ``"spawn"``
             starts fresh interpreters, ``"portable"`` does so with functions that every platform
             has; None takes the best method that works here.
-        preload: Modules that the template imports in place of the trainable's own. ``[]``
-            imports nothing: each worker loads the trainable by itself.
+        preload: Modules that the template imports in place of the trainable's own, and of those
+            that its code imports when it runs. ``[]`` imports nothing: each worker loads the
+            trainable by itself.
         stop_timeout_s: Most seconds in which a stopped worker may finish its step and clean up;
             then it gets SIGTERM, and after ``kill_timeout_s`` SIGKILL.
         kill_timeout_s: See ``stop_timeout_s``.
@@ -120,6 +121,7 @@ class ProcessExecutor(LocalExecutor):
         check_settings(memory_check_s, memory_reserve_bytes)
         self._start_method = start_method
         self._preload = None if preload is None else tuple(preload)
+        self._imports: tuple[tuple[str, tuple[str, ...]], ...] = ()
         self._stop_timeout_s = stop_timeout_s
         self._kill_timeout_s = kill_timeout_s
         self._memory_check_s = memory_check_s
@@ -136,11 +138,15 @@ class ProcessExecutor(LocalExecutor):
         self._output_pipe: OutputPipe | None = None  # of processes that serve no trial yet
         self._standard_output: StandardOutput | None = None
 
+    def expect_imports(self, imports: Sequence[tuple[str, tuple[str, ...]]]) -> None:
+        self._imports = tuple(imports)
+
     def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
         if self._waiter is not None:
             raise RuntimeError(
                 "This executor serves another run at the moment: give each run its own."
             )
+        imports, self._imports = self._imports, ()
         self._private_dir = PrivateDir()
         self._descriptors = Descriptors()
         self.slots.limit(*self._descriptors.most_workers())
@@ -155,7 +161,7 @@ class ProcessExecutor(LocalExecutor):
             outputs = self._open_outputs(on_output if use_poll else None)
             self._launcher = make_launcher(
                 self._start_method,
-                Program(path, self._private_dir.path, self._preload, outputs),
+                Program(path, self._private_dir.path, self._preload, imports, outputs),
                 self._waiter,
                 self._on_exit,
             )

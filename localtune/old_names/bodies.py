@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import dis
-import functools
 import inspect
 import linecache
 import os
@@ -17,7 +16,7 @@ import textwrap
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from localtune.old_names.row import REMEDY
@@ -26,6 +25,7 @@ from localtune.old_names.scan import find_old_uses
 from localtune.old_names.shapes import returned_path
 from localtune.old_names.table import OLD_NAMES, ROWS
 from localtune.old_names.use import is_accepted, use
+from localtune.utils.user_code import is_own, methods_of, unwrapped
 
 # Code that uses none of these names is not parsed.
 _TELLTALES = {
@@ -37,9 +37,6 @@ _TELLTALES = {
     *(row.member.partition(".")[0] for row in ROWS if row.member),
 }
 _MOST_FUNCTIONS = 100
-# A mock has endlessly many.
-_MOST_WRAPPERS = 32
-_OWN = "localtune"
 
 
 def refusal_of(trainable: Any) -> str | None:
@@ -84,14 +81,14 @@ def _functions_of(trainable: Any) -> Iterator[tuple[FunctionType, bool]]:
     waiting = [trainable]
     home: _Home | None = None
     while waiting and len(seen) < _MOST_FUNCTIONS:
-        each = _unwrapped(waiting.pop())
+        each = unwrapped(waiting.pop())
         if isinstance(each, type):
             if each not in seen:
                 seen.add(each)
                 saving |= _saving_of(each)
                 # Its own methods come first, before those of a library's base class.
-                waiting += _methods_of(each)[::-1]
-        elif isinstance(each, FunctionType) and not _is_own(each) and each.__code__ not in seen:
+                waiting += methods_of(each)[::-1]
+        elif isinstance(each, FunctionType) and not is_own(each) and each.__code__ not in seen:
             seen.add(each.__code__)
             home = home or _Home.of(each)
             if home.has(each):
@@ -99,59 +96,12 @@ def _functions_of(trainable: Any) -> Iterator[tuple[FunctionType, bool]]:
                 waiting += _named_in(each)
 
 
-def _unwrapped(trainable: Any) -> Any:
-    """Returns the function or class that an object calls; None if it is not known."""
-    for _ in range(_MOST_WRAPPERS):
-        inner = None
-        if isinstance(trainable, functools.partial):
-            inner = trainable.func
-        elif isinstance(trainable, MethodType):
-            inner = trainable.__func__
-        elif not isinstance(trainable, type):
-            inner = _attribute(trainable, "__wrapped__") or _attribute(trainable, "_function")
-        if inner is None:
-            break
-        trainable = inner
-    if isinstance(trainable, (FunctionType, type)):
-        return trainable
-    # An object with a method __call__.
-    return (
-        type(trainable) if isinstance(vars(type(trainable)).get("__call__"), FunctionType) else None
-    )
-
-
-def _attribute(value: Any, name: str) -> Any:
-    try:
-        return getattr(value, name, None)
-    except Exception:  # a property of the user's
-        return None
-
-
-def _methods_of(cls: type) -> list[Any]:
-    methods = []
-    for each in cls.__mro__:
-        if not _is_own(each) and each is not object:
-            methods += [_function_in(value) for value in vars(each).values()]
-    return [each for each in methods if callable(each)]
-
-
-def _function_in(member: Any) -> Any:
-    if isinstance(member, property):
-        return member.fget
-    return member.__func__ if isinstance(member, (staticmethod, classmethod)) else member
-
-
 def _saving_of(cls: type) -> set[CodeType]:
     """Returns the code of the method that saves, if a class is a trainable."""
-    if not any(each.__name__ == "Trainable" and _is_own(each) for each in cls.__mro__):
+    if not any(each.__name__ == "Trainable" and is_own(each) for each in cls.__mro__):
         return set()
     save = getattr(cls, "save_checkpoint", None)
     return {save.__code__} if isinstance(save, FunctionType) else set()
-
-
-def _is_own(value: Any) -> bool:
-    """Tells whether a function or class is defined in localtune."""
-    return (value.__module__ or "").partition(".")[0] == _OWN
 
 
 @dataclass(frozen=True)
@@ -270,7 +220,7 @@ def _dotted(value: Any) -> str | None:
     """Returns the dotted name of a module, or of a function or class of localtune."""
     if isinstance(value, ModuleType):
         return value.__name__
-    if isinstance(value, (FunctionType, type)) and _is_own(value):
+    if isinstance(value, (FunctionType, type)) and is_own(value):
         # `functools.wraps(tune.report)` gives a function of the user's the name of another one.
         module = sys.modules.get(value.__module__)
         is_named = getattr(module, value.__qualname__, None) is value

@@ -42,6 +42,7 @@ from localtune.running.resume import Found, connect_histories, restore_callbacks
 from localtune.running.signals import signals_handled
 from localtune.running.storage import RunStorage
 from localtune.storage.reading import mark_interrupted
+from localtune.trainable.imports import Import, find_imports
 from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trial.task_error import opened_error
 from localtune.utils.log import set_verbosity
@@ -95,6 +96,7 @@ def run_experiment(
     check_resources(spec, executor)
     trainable = get_trainable_cls(spec.trainable_name)._for_metric(parts.metric)
     program = dumps_with_parameters(trainable)
+    imports = find_imports(trainable) if executor.abilities.own_processes else []
     started = executor.clock.monotonic()
     with RunStorage(spec, directory) as storage, _searching(parts, executor):
         found = take_up(spec, parts, storage.earlier, directory.resume)
@@ -111,7 +113,7 @@ def run_experiment(
         callbacks = CallbackList(all_callbacks(spec.run_config.callbacks, output))
         if storage.earlier is not None:
             restore_callbacks(callbacks, storage.earlier)
-        run = _Run(spec, parts, executor, controller, callbacks, output, started)
+        run = _Run(spec, parts, executor, controller, callbacks, output, started, imports)
         db = run.carry_out(program, storage, found)
         return run.conclude(db)
 
@@ -159,6 +161,7 @@ class _Run:
     callbacks: CallbackList
     output: Output
     started: float
+    imports: list[Import]
     loop: ExperimentLoop | None = None
     end_signals: list[int] = field(default_factory=list)
 
@@ -238,6 +241,7 @@ class _Run:
     @contextlib.contextmanager
     def _executor_open(self, program: bytes) -> Iterator[None]:
         output = self.output
+        self.executor.expect_imports(self.imports)
         self.executor.open(program, output.worker_output if output.wants_worker_output else None)
         try:
             yield

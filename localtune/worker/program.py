@@ -36,13 +36,17 @@ def load_program(path: str) -> type[Trainable]:
     """
     with open(path, "rb") as file:
         trainable = load_program_bytes(file.read())
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        # NumPy imports it at the first use, and each trial seeds it.
-        numpy.random  # noqa: B018
+    load_lazy_parts()
     if publish_main(trainable):
         sys.modules["__main__"].__file__ = children_main_path(path)
     return trainable
+
+
+def load_lazy_parts() -> None:
+    """Loads what NumPy, if it is loaded, imports at the first use: each trial seeds it."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random  # noqa: B018
 
 
 def children_main_path(program_path: str) -> str:

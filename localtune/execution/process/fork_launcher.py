@@ -6,6 +6,7 @@ their number of threads when the template loads them.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from multiprocessing import Pipe
 from typing import Any
@@ -18,6 +19,11 @@ from localtune.execution.process.waiter import Waiter
 from localtune.utils.messages import get_logger
 
 logger = get_logger(__name__)
+
+# Most seconds for a module that the template imports apart from the trainable.
+_IMPORT_LIMIT_S = 60.0
+# Most failed imports after which a template does without them; later ones do without any.
+_MOST_FAULTS = 3
 
 
 class ForkLauncher(Launcher, Observer):
@@ -40,6 +46,8 @@ class ForkLauncher(Launcher, Observer):
         self._templates: dict[tuple[tuple[str, str], ...], TemplateClient] = {}
         self._owners: dict[int, TemplateClient] = {}  # {worker id: its template}
         self._preload = program.preload
+        self._imports = program.imports if program.preload is None else ()
+        self._faults: dict[str, str] = {}  # {module: why the template cannot import it}
         self._retried: set[int] = set()  # workers that were to be forked when a template died
 
     def launch(
@@ -100,7 +108,12 @@ class ForkLauncher(Launcher, Observer):
                     self._on_template_ended,
                     self._on_guard_lost,
                 )
-            options = {"preload": self._preload, "is_warm": self._is_warm}
+            options = {
+                "preload": self._preload,
+                "imports": self._imports,
+                "import_limit_s": _IMPORT_LIMIT_S,
+                "is_warm": self._is_warm,
+            }
             number, control = self._guard.start_template(environment, **options)
             client = TemplateClient(number, control, environment, self.waiter, self)
             self._templates[key] = client
@@ -113,12 +126,55 @@ class ForkLauncher(Launcher, Observer):
     def on_refusal(self, client: TemplateClient, reason: str) -> None:
         # A template that preloads nothing takes over.
         if self._preload != ():
-            self._preload = ()
+            self._preload = self._imports = ()
             logger.warning(
                 "Each worker loads the trainable by itself, which takes longer: %s. To import "
                 "selected modules once instead, pass ProcessExecutor(preload=[...]).",
                 reason,
             )
+        self._take_over(client, may_go_on=True)
+
+    def on_faulty_import(self, client: TemplateClient, reason: str) -> None:
+        assert client.importing is not None
+        if self.program.preload is not None:
+            self._tell_fault(client.importing, f"{reason}. The run goes on without it.")
+            return
+        client.was_refused = True
+        self._do_without(client.importing, reason)
+        self._take_over(client, may_go_on=True)
+
+    def _tell_fault(self, name: str, text: str) -> None:
+        if name not in self._faults:
+            self._faults[name] = text
+            logger.warning("preload names %r, but %s", name, text)
+
+    def _do_without(self, name: str, reason: str) -> None:
+        """Lets trials import a package by themselves, or all if there is no end of faults."""
+        package = _package_of(name)
+        logger.debug("Each trial imports %s by itself: %s", package or "all", reason)
+        self._faults[package] = reason
+        is_last = not package or len(self._faults) >= _MOST_FAULTS
+        self._imports = tuple(
+            each for each in self._imports if not is_last and _package_of(each[0]) != package
+        )
+
+    def _on_ended_by_import(self, client: TemplateClient, name: str) -> None:
+        has_hung = client.exit_code == -signal.SIGALRM
+        reason = (
+            f"importing it took longer than {_IMPORT_LIMIT_S:g} s"
+            if has_hung
+            else f"importing it ended the process (exit code {client.exit_code})"
+        )
+        client.was_refused = True
+        if self.program.preload is not None:
+            self._tell_fault(name, f"{reason}. The run goes on without preload.")
+            self._preload = ()
+        else:
+            self._do_without(name, reason)
+            if has_hung:
+                logger.warning(
+                    "The trials import %r, and %s. Each imports it by itself now.", name, reason
+                )
         self._take_over(client, may_go_on=True)
 
     def _on_template_ended(self, template_id: int, exit_code: int, text: str) -> None:
@@ -128,6 +184,9 @@ class ForkLauncher(Launcher, Observer):
                 # It may have refused, and another one has taken over.
                 if client in self._templates.values():
                     client.exit_code = exit_code
+                    if client.importing is not None:
+                        self._on_ended_by_import(client, client.importing)
+                        return
                     client.problem = client.problem or text
                     note = "its template process was killed, and it with it"
                     self._lost(client, note, may_go_on=client.was_loaded)
@@ -187,3 +246,7 @@ class ForkLauncher(Launcher, Observer):
         signum = old.early_signals.get(worker_id)
         if signum is not None:
             client.send_signal(worker_id, signum)
+
+
+def _package_of(module: str) -> str:
+    return module.partition(".")[0]

@@ -37,7 +37,8 @@ class Program:
         path: File with the pickled trainable, in ``private_dir``.
         private_dir: Directory that only this user can read.
         preload: Modules for the template to import in place of the trainable; None is the
-            trainable itself.
+            trainable itself, and ``imports``.
+        imports: Modules that trials will import, each with the names that are imported from it.
         outputs: Descriptors for the output and the errors of processes without their own; None is
             this process's output.
     """
@@ -45,6 +46,7 @@ class Program:
     path: str
     private_dir: str
     preload: tuple[str, ...] | None = None
+    imports: tuple[tuple[str, tuple[str, ...]], ...] = ()
     outputs: tuple[int, int] | None = None
 
 

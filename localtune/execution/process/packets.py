@@ -15,8 +15,10 @@ _MAX_FDS = 2
 
 # To a template: fork a worker. From it: the worker has started, has ended; it has loaded.
 FORK, STARTED, EXITED, LOADED = b"F", b"S", b"X", b"L"
-# With a reason: this template must not fork; it cannot load its modules; the system refuses to
-# start the worker.
+# From it, with a name: it begins to import a module that it was told to import.
+IMPORTING = b"I"
+# With a reason: this template must not fork; an import that it has begun has failed; the system
+# refuses to start the worker.
 REFUSED, BROKEN, NOT_STARTED = b"R", b"B", b"N"
 # To the guard: start a template, kill it. From it: the template and its descendants have ended.
 START_TEMPLATE, KILL_TEMPLATE, TEMPLATE_ENDED = b"T", b"K", b"E"

@@ -16,8 +16,8 @@
         |                               |                                 |
        dies - - - - - - - - - - - - - ->|  kills all workers, exits
 
-A warm template has loaded the trainable, so its workers need not load it. The workers of a template
-that is not warm become fresh interpreters.
+A warm template has loaded the trainable, so its workers need not load it; and what trials will
+import. The workers of a template that is not warm become fresh interpreters.
 
 The kernel kills the workers if the template dies. Orphans become children of their worker while it
 lives, and of the template when it has ended. So a child of the template that is no worker belongs
@@ -34,9 +34,12 @@ import select
 import shutil
 import signal
 import socket
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from localtune.execution.process import packets as pk
+from localtune.execution.process.fork_safety import why_unsafe_to_fork
+from localtune.execution.process.imports import import_ahead, import_one
 from localtune.execution.process.interpreter import bootstrap, command_line
 from localtune.utils import open_files
 from localtune.utils.messages import say
@@ -44,7 +47,6 @@ from localtune.worker.crash import write_crashes_to
 from localtune.worker.lifeline import (
     END_TIMEOUT_S,
     adopt_orphans,
-    children_of,
     die_with_parent,
     end_children,
 )
@@ -55,7 +57,7 @@ from localtune.worker.main import (
     serve,
 )
 from localtune.worker.pipe import Descriptor
-from localtune.worker.program import load_program, warm_up
+from localtune.worker.program import load_lazy_parts, load_program, warm_up
 from localtune.worker.rehearsal import rehearse
 from localtune.worker.signals import be_deaf, hear
 from localtune.worker.workdir import flush_output
@@ -70,8 +72,9 @@ def main(control_fd: int, superiors: tuple[int, int], settings: dict[str, Any]) 
     Args:
         control_fd: Inherited end of the socket to the parent.
         superiors: Process descriptors of the guard and of the parent.
-        settings: ``program``, ``preload``, ``private_dir``, ``is_warm``, and the settings of
-            :func:`~localtune.worker.main.adopt_interpreter`.
+        settings: ``program``, ``preload``, ``imports`` and ``import_limit_s`` (see
+            :func:`~localtune.execution.process.imports.import_ahead`), ``private_dir``,
+            ``is_warm``, and the settings of :func:`~localtune.worker.main.adopt_interpreter`.
     """
     code = 1
     try:
@@ -129,13 +132,6 @@ class Template:
             self._send(pk.LOADED)
             return True
         warm_up()
-        try:
-            for name in self._preload or ():
-                __import__(name)
-        except BaseException as error:
-            problem = f"preload: importing {name!r} raised {type(error).__name__}: {error}"
-            self._send(pk.BROKEN, text=problem)
-            return False
         if self._preload is None:
             # The workers report that the trainable cannot be loaded, because they have
             # a trial, a directory and a traceback.
@@ -143,16 +139,38 @@ class Template:
                 self._trainable = load_program(self._program)
             except BaseException:
                 self._trainable = None
-        problem = why_unsafe_to_fork()
+        else:
+            self._import_given(self._preload)
+        refusal = why_unsafe_to_fork()
+        fault = "" if refusal else self._import_ahead()
+        load_lazy_parts()
         # All workers share the objects that exist now. The collector must not touch them, which
         # would copy them.
         gc.collect()
         gc.freeze()
-        if problem:
-            self._send(pk.REFUSED, text=problem)
+        if refusal:
+            self._send(pk.REFUSED, text=refusal)
+        elif fault:
+            self._send(pk.BROKEN, text=fault)
+        if refusal or fault:
             return False
         self._send(pk.LOADED)
         return True
+
+    def _import_given(self, names: Iterable[str]) -> None:
+        """Imports what the user has named. A module that fails is left out, and told."""
+        for name in names:
+            self._send(pk.IMPORTING, text=name)
+            fault = import_one(name, self._settings["import_limit_s"])
+            if fault:
+                self._send(pk.BROKEN, text=fault)
+
+    def _import_ahead(self) -> str:
+        return import_ahead(
+            self._settings["imports"],
+            self._settings["import_limit_s"],
+            lambda name: self._send(pk.IMPORTING, text=name),
+        )
 
     def _shut_out_signals(self) -> None:
         """Blocks signals that would end this process, or hide from it how its children end.
@@ -322,29 +340,3 @@ def _ends_within(pidfd: int, duration_s: float) -> bool:
     ended = select.poll()
     ended.register(pidfd, select.POLLIN)
     return bool(ended.poll(duration_s * 1000))
-
-
-def why_unsafe_to_fork() -> str:
-    """Returns why this process must not be forked; "" if it may be.
-
-    A forked child has one thread only. Locks that other threads of Python hold stay locked in it
-    for ever, and a GPU context does not survive a fork. All trials would share processes that an
-    import has started, and these could not be told from processes that trials leave behind.
-    Threads of numerical libraries are no problem if the library restarts them (OpenBLAS, OpenMP
-    of GNU). The template has one such thread per CPU of a trial.
-    """
-    import threading
-
-    threads = [thread.name for thread in threading.enumerate() if thread.is_alive()]
-    if len(threads) > 1:
-        return f"importing it starts threads ({', '.join(threads[1:])})"
-    if children_of(os.getpid()):
-        return "importing it starts processes"
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            target = os.readlink(f"/proc/self/fd/{name}")
-        except OSError:
-            continue
-        if target.startswith(("/dev/nvidia", "/dev/kfd", "/dev/dri/")):
-            return f"importing it opens the GPU ({target})"
-    return ""

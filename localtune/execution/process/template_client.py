@@ -54,6 +54,14 @@ class Observer(Protocol):
             reason: One clause for the user.
         """
 
+    def on_faulty_import(self, client: TemplateClient, reason: str) -> None:
+        """Handles the report of a template that an import has failed.
+
+        Args:
+            client: The client of the template; its ``importing`` is the module.
+            reason: One clause for the user.
+        """
+
 
 class TemplateClient:
     """Talks to one template.
@@ -87,6 +95,8 @@ class TemplateClient:
         self.early_signals: dict[int, int] = {}  # {worker id: signal to send after its start}
         self.was_loaded = False
         self.was_refused = False
+        # A module that it was told to import, while it does so; "" while it tries what they do.
+        self.importing: str | None = None
         self.problem = ""
         self.exit_code: int | None = None
         self._pidfds: dict[int, int] = {}
@@ -243,10 +253,15 @@ class TemplateClient:
             self._observer.on_worker_exit(packet.id, WorkerExit(packet.number))
         elif packet.kind == pk.NOT_STARTED:
             self._not_started(packet.id, packet.text)
+        elif packet.kind == pk.IMPORTING:
+            self.importing = packet.text
         elif packet.kind == pk.LOADED:
             self.was_loaded = True
+            self.importing = None
         elif packet.kind == pk.BROKEN:
-            self.problem = packet.text
+            self._observer.on_faulty_import(self, packet.text)
+            if self.was_refused:
+                return True
         elif packet.kind == pk.REFUSED:
             self.was_refused = True
             self._observer.on_refusal(self, packet.text)

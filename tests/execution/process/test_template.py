@@ -155,11 +155,6 @@ def test_an_empty_preload_lets_each_worker_load_the_trainable(
     assert len(importers(tmp_path)) == 3
 
 
-def test_a_preload_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
-    grid = fit(ChaosTrainable, tmp_path, num_samples=1, preload=["no_such_module"])
-    assert "preload: importing 'no_such_module' raised ModuleNotFoundError" in str(grid.errors[0])
-
-
 def test_a_trainable_that_cannot_be_loaded_fails_in_its_trial(
     tmp_path: Path, write_module: Any
 ) -> None:
