@@ -21,6 +21,9 @@ class Callback:
     Attributes:
         fails_only_its_trial: Whether an exception in a hook about a trial fails only that trial,
             and the run continues. False by default; True for the loggers of localtune.
+        may_lag: Whether ``on_trial_result`` may be called while the trial computes its next
+            iteration already; it does if all callbacks after this one may lag, too. False by
+            default: the trial waits until the hook has returned. True for the files of results.
 
     Example:
         >>> class PrintResults(Callback):
@@ -29,6 +32,7 @@ class Callback:
     """
 
     fails_only_its_trial: ClassVar[bool] = False
+    may_lag: bool = False
 
     def setup(
         self,
@@ -233,6 +237,13 @@ class CallbackList:
             hook: [(each, getattr(each, hook)) for each in self.callbacks if _overrides(each, hook)]
             for hook in HOOKS
         }
+        # The order of the callbacks is kept: those at the end may lag, all before them may not.
+        told_of_results = self._targets["on_trial_result"]
+        prompt_count = len(told_of_results)
+        while prompt_count and told_of_results[prompt_count - 1][0].may_lag:
+            prompt_count -= 1
+        self._lagging = told_of_results[prompt_count:]
+        self._targets["on_trial_result"] = told_of_results[:prompt_count]
 
     def call(self, hook: str, **arguments: Any) -> None:
         """Calls one hook of all callbacks.
@@ -249,6 +260,26 @@ class CallbackList:
                 method(**arguments)
             except Exception as error:
                 raise CallbackError(callback, hook) from error
+
+    def log(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any]
+    ) -> None:
+        """Calls ``on_trial_result`` of the callbacks that may lag, which :meth:`call` leaves out.
+
+        Args:
+            iteration: As for the hook.
+            trials: As for the hook.
+            trial: As for the hook.
+            result: As for the hook.
+
+        Raises:
+            CallbackError: if a callback raises an exception; those after it are not called.
+        """
+        for callback, method in self._lagging:
+            try:
+                method(iteration=iteration, trials=trials, trial=trial, result=result)
+            except Exception as error:
+                raise CallbackError(callback, "on_trial_result") from error
 
     def end(self, trials: list[Trial]) -> None:
         """Calls ``on_experiment_end`` of all callbacks, even after one has raised an exception.
@@ -269,7 +300,7 @@ class CallbackList:
 
     def wants(self, hook: str) -> bool:
         """Tells whether any callback overrides the hook."""
-        return bool(self._targets[hook])
+        return bool(self._targets[hook] or (hook == "on_trial_result" and self._lagging))
 
     @property
     def has_state(self) -> bool:

@@ -234,7 +234,9 @@ class Dispatcher:
         )
 
     def _record(self, instruction: instructions.Record) -> None:
-        self._records.add_result(instruction.trial, instruction.number, instruction.result)
+        trial = instruction.trial
+        self._records.add_result(trial, instruction.number, instruction.result)
+        self._notices.log(self.iteration, self._trials, trial, instruction.shown)
 
     def _persist(self, instruction: instructions.Persist) -> None:
         try:

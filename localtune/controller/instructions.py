@@ -90,17 +90,19 @@ class Notify(Instruction):
 
 @dataclass(slots=True)
 class Record(Instruction):
-    """Add a result to the trial's history in the experiment's database.
+    """Write a result: to the trial's history in the experiment's database, and to its log files.
 
     Attributes:
         trial: The trial that has reported it.
         number: Its number in the history, from 1.
         result: The result.
+        shown: The copy that the callbacks get; those that may lag get it now.
     """
 
     trial: Trial
     number: int
     result: dict[str, Any]
+    shown: dict[str, Any]
 
 
 @dataclass(slots=True)

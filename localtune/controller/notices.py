@@ -31,6 +31,7 @@ class RunNotices:
     def __init__(self, callbacks: CallbackList, output: Output) -> None:
         self.wants = callbacks.wants
         self.notify = callbacks.call
+        self.log = callbacks.log
         self.tick = output.tick
         self.warn = output.warn
 

@@ -98,6 +98,21 @@ class Notices(Protocol):
             CallbackError: if a callback raises.
         """
 
+    def log(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any]
+    ) -> None:
+        """Calls ``on_trial_result`` of the callbacks that may lag; :meth:`notify` does not.
+
+        Args:
+            iteration: As for the hook.
+            trials: As for the hook.
+            trial: As for the hook.
+            result: As for the hook.
+
+        Raises:
+            CallbackError: if a callback raises.
+        """
+
     def tick(self, trials: list[Trial]) -> None:
         """Tells that time may have passed. Called after each turn with all trials."""
 

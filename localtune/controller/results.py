@@ -3,8 +3,15 @@
 ::
 
       result --> checks --> stopper, scheduler, searcher --> recorded --> requests
-                   |                                                        |
-                   +--> failure, or the end of the run        [save] <------+--> decision
+                   |                                 |                      |
+                   |                                 |        [save] <------+--> decision
+                   |                                 |
+                   |                                 +-- nothing but the next step follows:
+                   |                                     next step --> recorded
+                   +--> failure, or the end of the run
+
+The next step is sent before the result is written, so that the trial computes meanwhile. If the
+parent dies in between, the worker dies, too, and the step is lost with the result.
 """
 
 from __future__ import annotations
@@ -21,7 +28,7 @@ from localtune.controller.record import RunRecord
 from localtune.controller.requests import Requests
 from localtune.controller.saves import Saves
 from localtune.controller.shutdown import Shutdown
-from localtune.controller.workers import PAUSE, STOP, Worker
+from localtune.controller.workers import CONTINUE, NOOP, PAUSE, STOP, Worker
 from localtune.result import (
     CONFIG_PREFIX,
     DONE,
@@ -35,6 +42,8 @@ from localtune.trial.metric_analysis import update_metric_stats
 from localtune.trial.trial import Trial
 from localtune.utils.dicts import flatten_dict
 from localtune.worker import messages
+
+_GOES_ON = (CONTINUE, NOOP)
 
 
 class Results:
@@ -108,18 +117,26 @@ class Results:
             return
         if worker.decision == STOP:
             result[DONE] = flat[DONE] = True
-        if not is_duplicate:
-            self._record_result(trial, result, flat)
+        record = None if is_duplicate else self._count(trial, result, flat)
         trial.last_result = result
         result[EXPERIMENT_TAG] = trial.experiment_tag
         trial.run_time_s = result.get(TIME_TOTAL_S) or trial.run_time_s
+        is_due = worker.save_wanted or self._saves.is_due(result, is_duplicate=is_duplicate)
+        if record is not None and not is_due and self._goes_straight_on(worker, trial):
+            # The trial computes while its result is written.
+            worker.decision = ""
+            self._commands.train(worker)
+            self._out.append(record)
+            return
+        if record is not None:
+            self._out.append(record)
         if self._requests.waiting:
             self._serve_requests(worker)
         if worker.pause_wanted:
             self._add_pause(worker)
         if self._record.is_ending:
             return
-        if worker.save_wanted or self._saves.is_due(result, is_duplicate=is_duplicate):
+        if worker.save_wanted or is_due:
             self._commands.save(worker)
         else:
             self._decisions.carry_out(worker, trial)
@@ -139,16 +156,30 @@ class Results:
             return False
         return True
 
-    def _record_result(self, trial: Trial, result: dict[str, Any], flat: dict[str, Any]) -> None:
+    def _goes_straight_on(self, worker: Worker, trial: Trial) -> bool:
+        """Returns whether only the next step follows on a result for which no save is due."""
+        return (
+            worker.decision in _GOES_ON
+            and not self._requests.waiting
+            and not worker.pause_wanted
+            and worker.clone is None
+            and not self._record.clones.is_waiting(trial)
+        )
+
+    def _count(
+        self, trial: Trial, result: dict[str, Any], flat: dict[str, Any]
+    ) -> instructions.Record:
+        """Adds a result to its trial; returns the instruction that writes it."""
         self._record.has_result = True
         stats = trial.metric_stats
         if not stats:
             warnings = self._deciders.stopper.missing_key_warnings(result)
             self._out.extend(map(instructions.Warn, warnings))
-        self._out.append(instructions.Notify("on_trial_result", trial, {"result": dict(result)}))
+        shown = dict(result)
+        self._out.append(instructions.Notify("on_trial_result", trial, {"result": shown}))
         update_metric_stats(stats, flat)
         trial.result_count += 1
-        self._out.append(instructions.Record(trial, trial.result_count, result))
+        return instructions.Record(trial, trial.result_count, result, shown)
 
     def _serve_requests(self, worker: Worker) -> None:
         """Carries out requests; those about the worker's own trial wait until a save is done."""

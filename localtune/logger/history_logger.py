@@ -28,6 +28,7 @@ class HistoryLogger(LoggerCallback):
     """
 
     fails_only_its_trial = True
+    may_lag = True
 
     def __init__(
         self,

@@ -91,6 +91,8 @@ class ConsoleOutput(Output):
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._verbose = int(verbose)
+        # A result that is printed comes before what the trial prints next.
+        self.may_lag = self._verbose < 2
         self._facts = facts
         self._clock = clock or SystemClock()
         self._display: Display = choose_display(

@@ -260,6 +260,11 @@ class SimulationLog(Records, Notices, Files):
             value = flatten_dict(result).get(self._metric)
         self._note(trial_id, what, result[TRAINING_ITERATION], value)
 
+    def log(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any]
+    ) -> None:
+        return  # The hook has told the result.
+
     def tick(self, trials: list[Trial]) -> None:
         if self._validate is not None:
             self._validate()

@@ -20,8 +20,10 @@ def poll_briefly(poll: select.poll, duration_s: float) -> list[tuple[int, int]]:
     Returns:
         Pairs (descriptor, event mask) that are ready; [] if none became ready in time.
     """
+    ready = poll.poll(0)
+    if ready:
+        return ready
     give_up_at = time.perf_counter() + duration_s
-    while True:
+    while not ready and time.perf_counter() < give_up_at:
         ready = poll.poll(0)
-        if ready or time.perf_counter() >= give_up_at:
-            return ready
+    return ready

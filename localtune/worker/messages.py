@@ -36,7 +36,7 @@ from localtune.trial.pickled_object import PickledObject
 from localtune.trial.trial_info import StorageContext, TrialInfo
 from localtune.utils.text import text_of
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 # The worker sends no larger replies, so that one trial cannot stall the parent.
 MAX_REPLY_BYTES = 64 * 1024 * 1024
@@ -230,12 +230,23 @@ def encode(message: Command | Reply) -> bytes:
     Raises:
         Exception: if a part of the message cannot be pickled.
     """
-    return pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    # Most messages are commands to train and their answers: these have short forms.
+    if isinstance(message, Trained):
+        answer = (message.result, message.changed_config, message.removed_config)
+        return pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
+    return _ENCODED.get(type(message)) or pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
 
 
 def decode(data: bytes) -> Any:
     """Returns the command that ``data`` holds; for workers."""
-    return pickle.loads(data)
+    return _DECODED.get(data) or pickle.loads(data)
+
+
+# Commands without attributes.
+_ENCODED: dict[type, bytes] = {
+    each: pickle.dumps(each(), pickle.HIGHEST_PROTOCOL) for each in (Train, Save, Stop)
+}
+_DECODED: dict[bytes, Command] = {data: each() for each, data in _ENCODED.items()}
 
 
 def encode_reply(reply: Reply) -> bytes:
@@ -277,6 +288,8 @@ def decode_reply(data: bytes) -> Reply:
         pickle.UnpicklingError: if it holds anything but plain data.
     """
     reply = _ReplyUnpickler(io.BytesIO(data)).load()
+    if type(reply) is tuple:
+        return Trained(*reply)
     if not isinstance(reply, Reply):
         raise pickle.UnpicklingError(f"a worker answered with a {type(reply).__name__}")
     return reply

@@ -108,6 +108,11 @@ class MessagePipe:
             return []
         if not chunk:
             raise EOFError
+        if not self._buffer and not self._missing:
+            # Mostly one message, and nothing else, has arrived.
+            end = _HEADER.size + _HEADER.unpack_from(chunk)[0] if len(chunk) >= _HEADER.size else 0
+            if len(chunk) == end:
+                return [chunk[_HEADER.size :]]
         if len(chunk) < self._missing:
             self._missing -= len(chunk)
             self._parts.append(chunk)

@@ -145,8 +145,9 @@ class FailsForOne(tune.Callback):
 
     fails_only_its_trial = True
 
-    def __init__(self, hook: str) -> None:
+    def __init__(self, hook: str, *, may_lag: bool = False) -> None:
         setattr(self, hook, self._strike)
+        self.may_lag = may_lag
 
     def _strike(self, *, trials: Any, trial: Any, **info: Any) -> None:
         if trial is trials[0]:
@@ -155,26 +156,27 @@ class FailsForOne(tune.Callback):
 
 @pytest.mark.parametrize(("executor", "max_failures"), [("inprocess", 1), ("processes", 0)])
 @pytest.mark.parametrize(
-    ("hook", "status"),
+    ("hook", "may_lag", "status"),
     [
-        ("on_trial_start", "ERROR"),
-        ("on_trial_result", "ERROR"),
-        ("on_checkpoint", "ERROR"),
-        ("on_trial_save", "ERROR"),
+        ("on_trial_start", False, "ERROR"),
+        ("on_trial_result", False, "ERROR"),
+        ("on_trial_result", True, "ERROR"),
+        ("on_checkpoint", False, "ERROR"),
+        ("on_trial_save", False, "ERROR"),
         # The trial has ended by then.
-        ("on_trial_complete", "TERMINATED"),
+        ("on_trial_complete", False, "TERMINATED"),
     ],
 )
 def test_a_logger_that_fails_for_one_trial_fails_that_trial(
-    tmp_path: Path, hook: str, status: str, executor: str, max_failures: int
+    tmp_path: Path, hook: str, may_lag: bool, status: str, executor: str, max_failures: int
 ) -> None:
     grid = fit(
         Counting,
         tmp_path,
         num_samples=3,
         max_failures=max_failures,
-        checkpoint_frequency=1,
-        callbacks=[FailsForOne(hook)],
+        checkpoint_frequency=0 if may_lag else 1,
+        callbacks=[FailsForOne(hook, may_lag=may_lag)],
         executor=executor if executor == "inprocess" else processes(2),
     )
     assert statuses(grid) == [status, "TERMINATED", "TERMINATED"]

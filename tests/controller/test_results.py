@@ -75,10 +75,10 @@ def test_a_result_is_recorded_and_its_trial_goes_on() -> None:
     reply = trained(time_total_s=2.5)
     reply.changed_config = {"lr": 2}
     make_results(parts, "loss").take_in(worker, trial, reply)
-    notify, record, send = parts.out.take()
+    notify, send, record = parts.out.take()
     assert isinstance(notify, instructions.Notify) and notify.hook == "on_trial_result"
-    assert isinstance(record, instructions.Record) and record.number == 1
     assert isinstance(send, instructions.Send) and worker.phase is Phase.TRAINING
+    assert isinstance(record, instructions.Record) and record.number == 1
     assert trial.last_result["config"] == {"lr": 2} and trial.last_result["loss"] == 1.0
     assert (trial.result_count, trial.run_time_s) == (1, 2.5)
     assert trial.metric_analysis["loss"]["max"] == 1.0
@@ -106,6 +106,10 @@ def test_decisions_requests_and_saves_come_in_order(
     make_results(parts, checkpoint_frequency=frequency).take_in(worker, trial, trained())
     assert (worker.phase, trial.status) == (phase, status)
     assert trial.last_result.get("done", False) is (status is Status.TERMINATED)
+    # Only a step may begin before the result is on record.
+    kinds = [type(each) for each in parts.out.take()]
+    written, record = kinds.index(instructions.Notify), kinds.index(instructions.Record)
+    assert record == written + (2 if phase is Phase.TRAINING else 1)
     assert not worker.is_deciding
 
 

@@ -47,8 +47,10 @@ class Recorder:
         (result,) = add_results(trial, [metrics])
         history = self._histories.setdefault(trial.trial_id, [])
         trial.result_count += 1
-        self._notify("on_trial_result", trial, result=dict(result))
+        shown = dict(result)
+        self._notify("on_trial_result", trial, result=shown)
         history.append(result)
+        self._callbacks.log(0, [trial], trial, shown)
 
     def rewind(self, trial: Trial, count: int) -> None:
         """The trial goes back to its first results."""

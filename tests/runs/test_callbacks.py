@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,37 @@ def test_callbacks_are_called_in_their_order_and_loggers_last(tmp_path: Path) ->
         *[("a", "complete", 0), ("b", "complete", 0), ("a", "end", 1), ("b", "end", 1)],
     ]
     assert len(callbacks) == 3, "the user's list is left as it is"
+
+
+class SeesNextStep(tune.Callback):
+    """Looks whether the trial has begun its next iteration; waits for that if it may lag.
+
+    Args:
+        may_lag: Whether the trial may compute meanwhile.
+    """
+
+    def __init__(self, *, may_lag: bool) -> None:
+        self.may_lag = may_lag
+        self.seen: list[bool] = []
+
+    def on_trial_result(self, iteration, trials, trial, result, **info):  # type: ignore[no-untyped-def]
+        begun = Path(trial.path, f"begun_{result['training_iteration']}")
+        while self.may_lag and result["training_iteration"] < 3 and not begun.exists():
+            time.sleep(0.001)
+        self.seen.append(begun.exists())
+
+
+def marking(config: dict[str, Any]) -> None:
+    for step in range(3):
+        tune.report({"loss": 1.0})
+        Path(f"begun_{step + 1}").touch()
+
+
+@pytest.mark.parametrize("may_lag", [False, True])
+def test_a_trial_waits_for_callbacks_unless_they_may_lag(tmp_path: Path, may_lag: bool) -> None:
+    callback = SeesNextStep(may_lag=may_lag)
+    fit(marking, tmp_path, callbacks=[callback], executor=processes(1))
+    assert callback.seen[:2] == [may_lag, may_lag]
 
 
 def test_a_logger_that_the_user_passed_is_not_added_again(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_another_version_of_the_protocol_is_refused(tmp_path: Path) -> None:
     host = TrainableHost(lambda: ChaosTrainable)
     reply = host.handle(construct(tmp_path, version=99))
     assert isinstance(reply, messages.Failed)
-    assert "different protocols (99 and 1)" in reply.message
+    assert "different protocols (99 and 2)" in reply.message
 
 
 def test_a_command_before_the_first_one_is_refused() -> None:
