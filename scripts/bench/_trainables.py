@@ -14,8 +14,10 @@ def report_once(config: dict[str, Any]) -> None:
     tune.report({"score": config["x"]})
 
 
-def wait_for_all(config: dict[str, Any], directory: str, count: int) -> None:
-    """Reports when so many trials have started."""
+def wait_for_all(
+    config: dict[str, Any], directory: str, count: int, reports: int = 1, pause_s: float = 0.0
+) -> None:
+    """Reports when so many trials have started; several times, with pauses."""
     with open(f"{directory}/{os.getpid()}", "x"):
         pass
     # Each looks once; the last one to come says so.
@@ -24,7 +26,9 @@ def wait_for_all(config: dict[str, Any], directory: str, count: int) -> None:
             pass
     while not os.path.exists(f"{directory}/all"):
         time.sleep(1.0)
-    tune.report({"score": config["x"]})
+    for step in range(reports):
+        tune.report({"score": config["x"] * step})
+        time.sleep(pause_s)
 
 
 class Reusable(tune.Trainable):
