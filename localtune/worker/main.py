@@ -110,7 +110,6 @@ def serve(connection: Any, load: Callable[[], type[Trainable]], crash_file: str)
         The exit code for the process; a negative one is the number of a signal to die of.
     """
     unwind_on_sigterm()
-    be_ended_first()
     try:
         return ProcessHost(load, PipeChannel(connection, crash_file)).run()
     except TrialStopped:
@@ -175,6 +174,7 @@ def main_spawned(fd_or_handle: int, settings: dict[str, Any]) -> NoReturn:
         restore_open_files(settings["open_files"])
         # Processes that user code starts stay descendants of this process, and are ended with it.
         adopt_orphans()
+        be_ended_first()
         crash_file = write_crashes_to(settings["private_dir"], settings["worker_id"])
         if not settings["own_group"]:
             # Ctrl-C in the terminal reaches this process, too. The parent handles it.

@@ -16,6 +16,8 @@
         |                               |                                 |
        dies - - - - - - - - - - - - - ->|  kills all workers, exits
 
+While trials are short, the next worker is forked ahead: see ``spare.py``.
+
 A warm template has loaded the trainable, so its workers need not load it; and what trials will
 import. The workers of a template that is not warm become fresh interpreters.
 
@@ -29,24 +31,27 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
+import math
 import os
 import select
 import shutil
 import signal
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from localtune.execution.process import packets as pk
 from localtune.execution.process.fork_safety import why_unsafe_to_fork
 from localtune.execution.process.imports import import_ahead, import_one
 from localtune.execution.process.interpreter import bootstrap, command_line
+from localtune.execution.process.spare import Demand, Spare, wait_for_assignment
 from localtune.utils import open_files
 from localtune.utils.messages import say
 from localtune.worker.crash import write_crashes_to
 from localtune.worker.lifeline import (
     END_TIMEOUT_S,
     adopt_orphans,
+    be_ended_first,
     die_with_parent,
     end_children,
 )
@@ -113,9 +118,11 @@ class Template:
         self._open_files: int | None = settings["open_files"]
         self._trainable: Any = None
         self._workers: dict[int, int] = {}  # {pid: worker id}
+        self._spare: Spare | None = None
+        self._demand = Demand()
+        self._is_rehearsed = False
         self._pidfds: dict[int, int] = {}  # {pidfd: pid}
         self._signals_of_workers: tuple[Any, set[int]] = (signal.SIG_DFL, set())
-        self._started_count = 0
         self._poll = select.poll()
         for source in (control, *superiors):
             self._poll.register(source, select.POLLIN)
@@ -204,15 +211,20 @@ class Template:
             shutil.rmtree(self._private_dir, ignore_errors=True)
 
     def _serve_once(self) -> bool:
-        """Waits for an event and handles it; returns False when a superior has gone."""
-        for fd, _ in self._poll.poll():
+        """Waits for events and handles them; returns False when a superior has gone."""
+        events = self._poll.poll(0)
+        if not events:
+            self._use_the_pause()
+            wait_s = self._demand.seconds_left() if self._spare is not None else None
+            events = self._poll.poll(None if wait_s is None else math.ceil(wait_s * 1000))
+        for fd, _ in events:
             if fd in self._superiors:
                 return False
             if fd == self._control.fileno():
                 if not self._serve_parent():
                     return False
             else:
-                self._on_worker_exit(fd)
+                self._on_exit(fd)
         return True
 
     def _serve_parent(self) -> bool:
@@ -225,56 +237,105 @@ class Template:
             return False
         try:
             if packet.fds:
-                self._start(packet.id, *packet.fds)
+                self._start(packet)
             else:
                 # The system has dropped descriptors that it had no room for.
+                self._give_up_spare()
                 self._send(pk.NOT_STARTED, packet.id, text=os.strerror(errno.EMFILE))
         finally:
             for fd in packet.fds:
                 os.close(fd)
         return True
 
-    def _start(self, worker_id: int, connection_fd: int, output_fd: int | None = None) -> None:
-        template_pid = os.getpid()
-        try:
-            entry = self._entry_of_fresh(worker_id, connection_fd)
-            pid = os.fork()
-        except OSError as error:
-            self._send(pk.NOT_STARTED, worker_id, text=str(error))
+    def _use_the_pause(self) -> None:
+        """Does what shortens later starts, while nothing else is to be done."""
+        if not self._settings["is_warm"]:
             return
+        if not self._is_rehearsed and self._demand.count >= _REHEARSE_AFTER:
+            self._is_rehearsed = True
+            rehearse(self._private_dir)
+        is_wanted = self._demand.seconds_left() > 0
+        if is_wanted and self._spare is None:
+            # A system that refuses it may still have room for the workers.
+            with contextlib.suppress(OSError):
+                self._spare = self._fork_spare()
+        elif not is_wanted:
+            self._give_up_spare()
+
+    def _start(self, packet: pk.Packet) -> None:
+        """Starts a worker: the spare, or else a new process."""
+        spare, self._spare = self._spare, None
+        try:
+            if spare is not None and spare.assign(packet):
+                pid, pidfd = spare.pid, spare.pidfd
+            else:
+                pid, pidfd = self._fork(lambda: packet, self._entry_of_fresh(packet))
+        except OSError as error:
+            self._send(pk.NOT_STARTED, packet.id, text=str(error))
+            return
+        self._workers[pid] = packet.id
+        self._demand.note_start(pid)
+        self._send(pk.STARTED, packet.id, pid, fds=(pidfd,))
+
+    def _fork_spare(self) -> Spare:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+
+            def receive() -> pk.Packet:
+                ours.close()
+                return wait_for_assignment(theirs)
+
+            try:
+                return Spare(*self._fork(receive), ours)
+            except OSError:
+                ours.close()
+                raise
+
+    def _give_up_spare(self) -> None:
+        if self._spare is not None:
+            self._spare.end()
+            self._spare = None
+
+    def _fork(
+        self, receive: Callable[[], pk.Packet], entry: list[str] | None = None
+    ) -> tuple[int, int]:
+        """Forks a worker.
+
+        Args:
+            receive: Called in the worker; returns its assignment.
+            entry: See :meth:`_entry_of_fresh`.
+
+        Returns:
+            Its process id and its process descriptor, which is watched.
+
+        Raises:
+            OSError: if the system refuses.
+        """
+        template_pid = os.getpid()
+        pid = os.fork()
         if pid == 0:
-            self._become_worker(worker_id, connection_fd, output_fd, template_pid, entry)
+            self._become_worker(receive, template_pid, entry)
         try:
             pidfd = os.pidfd_open(pid)
-        except OSError as error:
+        except OSError:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            self._send(pk.NOT_STARTED, worker_id, text=str(error))
-            return
-        self._workers[pid] = worker_id
+            raise
         self._pidfds[pidfd] = pid
         self._poll.register(pidfd, select.POLLIN)
-        self._send(pk.STARTED, worker_id, pid, fds=(pidfd,))
-        self._started_count += 1
-        if self._started_count == _REHEARSE_AFTER and self._settings["is_warm"]:
-            rehearse(self._private_dir)
+        return pid, pidfd
 
-    def _entry_of_fresh(self, worker_id: int, connection_fd: int) -> list[str] | None:
+    def _entry_of_fresh(self, packet: pk.Packet) -> list[str] | None:
         """Returns the command line of a worker that becomes a fresh interpreter."""
         if self._settings["is_warm"]:
             return None
-        settings = {**self._settings, "worker_id": worker_id, "own_group": True}
+        settings = {**self._settings, "worker_id": packet.id, "own_group": True}
         return command_line(
-            bootstrap("localtune.worker.main:main_spawned", connection_fd, settings)
+            bootstrap("localtune.worker.main:main_spawned", packet.fds[0], settings)
         )
 
     def _become_worker(
-        self,
-        worker_id: int,
-        connection_fd: int,
-        output_fd: int | None,
-        template_pid: int,
-        entry: list[str] | None,
+        self, receive: Callable[[], pk.Packet], template_pid: int, entry: list[str] | None
     ) -> NoReturn:
         code = 1
         try:
@@ -282,19 +343,22 @@ class Template:
             die_with_parent(template_pid)
             adopt_orphans()
             restore_open_files(self._open_files)
-            if output_fd is not None:
+            if entry is None:
+                self._control.close()
+                for pidfd in (*self._superiors, *self._pidfds):
+                    os.close(pidfd)
+                be_ended_first()
+            self._let_signals_in()
+            packet = receive()
+            connection_fd, *output_fds = packet.fds
+            for output_fd in output_fds:
                 for standard in (1, 2):
                     os.dup2(output_fd, standard)
                 os.close(output_fd)
             if entry is not None:
-                self._let_signals_in()
                 os.set_inheritable(connection_fd, True)
                 os.execv(entry[0], entry)
-            self._control.close()
-            for pidfd in (*self._superiors, *self._pidfds):
-                os.close(pidfd)
-            self._let_signals_in()
-            crash_file = write_crashes_to(self._private_dir, worker_id)
+            crash_file = write_crashes_to(self._private_dir, packet.id)
             code = serve(Descriptor(connection_fd), self._get_trainable, crash_file)
         except BaseException:
             import traceback
@@ -309,17 +373,22 @@ class Template:
 
     # -- ends -----------------------------------------------------------------------------------
 
-    def _on_worker_exit(self, pidfd: int) -> None:
-        """Cleans up after a worker that has ended, then reports its status."""
+    def _on_exit(self, pidfd: int) -> None:
+        """Cleans up after a worker that has ended, then reports its status; or after a spare."""
         pid = self._pidfds.pop(pidfd)
+        if self._spare is not None and self._spare.pid == pid:
+            self._give_up_spare()
         self._poll.unregister(pidfd)
         os.close(pidfd)
         # The id of its process group cannot be used again before the worker is reaped.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
-        worker_id = self._workers.pop(pid)
-        end_children(spare=self._workers)
+        worker_id = self._workers.pop(pid, None)
+        if worker_id is None:
+            return
+        end_children(spare=self._pidfds.values())
+        self._demand.note_end(pid)
         self._send(pk.EXITED, worker_id, os.waitstatus_to_exitcode(status))
 
     def _send(

@@ -348,7 +348,7 @@ def test_a_worker_that_is_killed_before_anybody_knows_its_process_ends(tmp_path:
         first = opened.start()
         expect(opened.answer(first), messages.Ready)
         template = template_of(opened.process_id(first))
-        for _ in range(5):
+        for _ in range(2):
             opened.end(opened.start(), force=True)
         wait_until(
             lambda: (
