@@ -35,18 +35,25 @@ class WorkerCommands:
             phase: Its phase while the command is in flight.
             command: The command.
         """
-        worker.phase = phase
-        worker.busy_since = self._clock.monotonic()
+        self._enter(worker, phase)
         self._out.append(instructions.Send(worker.worker_id, command))
 
     def train(self, worker: Worker) -> None:
         """Lets a worker run one step of its trial."""
         self.send(worker, Phase.TRAINING, _TRAIN)
 
+    def note_training(self, worker: Worker) -> None:
+        """Notes that a worker runs the first step of its trial without being told to."""
+        self._enter(worker, Phase.TRAINING)
+
     def save(self, worker: Worker) -> None:
         """Lets a worker save its trial."""
         worker.save_wanted = False
         self.send(worker, Phase.SAVING, _SAVE)
+
+    def _enter(self, worker: Worker, phase: Phase) -> None:
+        worker.phase = phase
+        worker.busy_since = self._clock.monotonic()
 
     def pause(self, worker: Worker, trial: Trial) -> None:
         """Pauses a trial, without saving it.

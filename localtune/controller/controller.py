@@ -123,6 +123,7 @@ class Controller:
             shutdown,
             clock,
             spec.tune_config.trial_limit,
+            ends_with_function=not (spec.export_formats or saves.at_end),
         )
         self.record = record
         self._out = out

@@ -166,7 +166,11 @@ class Dispatcher:
             return
         try:
             assignment = assignment_of(instruction.trial, instruction.slot.environment)
-            command = messages.Construct(assignment)
+            command = messages.Construct(
+                assignment,
+                trains_at_once=instruction.trains_at_once,
+                ends_with_function=instruction.ends_with_function,
+            )
             self._executor.start_worker(instruction.worker_id, command, instruction.slot)
         except Exception as fault:
             self._fail_start(instruction, fault)

@@ -40,11 +40,15 @@ class StartWorker(Instruction):
         worker_id: Its id from now on.
         trial: The trial that it serves.
         slot: The place of the worker.
+        trains_at_once: See :class:`~localtune.worker.messages.Construct`.
+        ends_with_function: See there.
     """
 
     worker_id: int
     trial: Trial
     slot: Slot
+    trains_at_once: bool = False
+    ends_with_function: bool = False
 
 
 @dataclass(slots=True)

@@ -39,7 +39,7 @@ class Readiness:
             trial: Its trial.
             reply: Its answer.
         """
-        self._begin(worker, trial, reply.metrics)
+        self._begin(worker, trial, reply.metrics, trains=reply.trains)
 
     def take_reset(self, worker: Worker, trial: Trial, reply: messages.ResetDone) -> None:
         """Takes in that a worker was reset, or refused it: then the trial waits for another one.
@@ -73,11 +73,16 @@ class Readiness:
         self._out.append(instructions.Notify("on_trial_restore", trial))
         self._commands.train(worker)
 
-    def _begin(self, worker: Worker, trial: Trial, metrics: dict[str, Any]) -> None:
+    def _begin(
+        self, worker: Worker, trial: Trial, metrics: dict[str, Any], *, trains: bool = False
+    ) -> None:
         if not trial.last_result:
             trial.last_result = {**metrics, CONFIG_PREFIX: trial.config}
         self._out.append(instructions.Notify("on_trial_start", trial))
         point = trial.resume_point
+        if trains:
+            self._commands.note_training(worker)
+            return
         if point is None:
             self._commands.train(worker)
             return

@@ -136,7 +136,11 @@ class Results:
             self._add_pause(worker)
         if self._record.is_ending:
             return
-        if worker.save_wanted or is_due:
+        if reply.has_ended:
+            # All checkpoints of its function are on record.
+            worker.save_wanted = False
+            self._decisions.carry_out(worker, trial)
+        elif worker.save_wanted or is_due:
             self._commands.save(worker)
         else:
             self._decisions.carry_out(worker, trial)

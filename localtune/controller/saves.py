@@ -24,6 +24,9 @@ class Saves:
         out: Receives the instructions.
         cloning: Releases the checkpoint that a trial started from.
         checkpoint_config: With ``checkpoint_at_end`` resolved to a bool.
+
+    Attributes:
+        at_end: Whether a trial is saved when it ends.
     """
 
     def __init__(
@@ -36,7 +39,7 @@ class Saves:
         self._record = record
         self._out = out
         self._cloning = cloning
-        self._at_end = bool(checkpoint_config.checkpoint_at_end)
+        self.at_end = bool(checkpoint_config.checkpoint_at_end)
         self._frequency = checkpoint_config.checkpoint_frequency or 0
 
     def is_due(self, result: dict[str, Any], *, is_duplicate: bool = False) -> bool:
@@ -46,7 +49,7 @@ class Saves:
             result: Its latest result.
             is_duplicate: Whether it repeats the result before, because a function has returned.
         """
-        if self._at_end and result.get(DONE):
+        if self.at_end and result.get(DONE):
             return True
         if is_duplicate:
             return False

@@ -27,6 +27,7 @@ class Starter:
         shutdown: Ends the run when the scheduler chooses a trial that cannot start.
         clock: For times of starts.
         max_concurrent_trials: How many trials may run at once; 0 is no limit.
+        ends_with_function: Whether a worker whose function has returned is of no use any more.
 
     Attributes:
         scheduler_waits: Whether the scheduler chose no trial when it was last asked.
@@ -42,6 +43,8 @@ class Starter:
         shutdown: Shutdown,
         clock: Clock,
         max_concurrent_trials: int = 0,
+        *,
+        ends_with_function: bool = False,
     ) -> None:
         self.scheduler_waits = False
         self._record = record
@@ -52,6 +55,7 @@ class Starter:
         self._shutdown = shutdown
         self._clock = clock
         self._max_concurrent_trials = max_concurrent_trials
+        self._ends_with_function = ends_with_function
 
     def start_chosen(self) -> None:
         """Starts trials until the scheduler chooses none, or the chosen one cannot start now."""
@@ -150,9 +154,15 @@ class Starter:
         record.started_ids.add(trial.trial_id)
         self._out.append(instructions.PrepareTrial(trial, is_first, is_known))
         self._out.append(instructions.Persist(trial))
-        kind = (
-            instructions.ResetWorker
-            if worker.phase is Phase.RESETTING
-            else instructions.StartWorker
+        if worker.phase is Phase.RESETTING:
+            self._out.append(instructions.ResetWorker(worker.worker_id, trial, worker.slot))
+            return
+        self._out.append(
+            instructions.StartWorker(
+                worker.worker_id,
+                trial,
+                worker.slot,
+                trains_at_once=point is None,
+                ends_with_function=self._ends_with_function and not record.may_reuse_workers,
+            )
         )
-        self._out.append(kind(worker.worker_id, trial, worker.slot))

@@ -12,7 +12,7 @@ the worker's main thread and is driven from inside, because user code must find 
 script's surroundings (signals, event loops, plotting)::
 
       run()                       the user's function
-        |  Train
+        |  Train, or the end of Construct
         |---- advance() ------------->|
         |                             |  report(metrics)
         |          deliver() <--------|
@@ -36,7 +36,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from localtune.error import LocaltuneInternalError, ProgramError, TrialStopped
-from localtune.result import CONFIG_PREFIX, TRIAL_INFO
+from localtune.result import CONFIG_PREFIX, RESULT_DUPLICATE, SHOULD_CHECKPOINT, TRIAL_INFO
 from localtune.trial.plain_data import displayed_value, sealed_result
 from localtune.utils.files import file_sizes
 from localtune.utils.text import one_line, text_of
@@ -256,6 +256,7 @@ class ProcessHost(TrainableHost):
         self._channel = channel
         self._kept: messages.Command | None = None
         self._answered = False
+        self._ends_with_function = False
         self._parent_has_gone = False
         self._seeds_numpy = False
 
@@ -289,13 +290,27 @@ class ProcessHost(TrainableHost):
             if self._answered:
                 # User code caught TrialStopped and then returned or raised another exception.
                 continue
+            self._look_ahead(command, reply)
             self.answer(reply)
+            if isinstance(reply, messages.Trained) and reply.has_ended:
+                return int(isinstance(self.handle(messages.Stop()), messages.Failed))
             if isinstance(reply, messages.Stopped):
                 return 0
             if isinstance(reply, messages.Failed) and (
                 reply.fatal or isinstance(command, messages.Stop)
             ):
                 return 1
+
+    def _look_ahead(self, command: messages.Command, reply: messages.Reply) -> None:
+        """Notes in a reply whether this host goes on without waiting for the obvious command."""
+        if isinstance(command, messages.Construct) and isinstance(reply, messages.Ready):
+            self._ends_with_function = command.ends_with_function
+            # Stop is the only command that may have come.
+            if command.trains_at_once and not self._channel.has_more():
+                reply.trains = True
+                self.keep(messages.Train())
+        elif isinstance(reply, messages.Trained):
+            reply.has_ended = self._ends_with_function and _is_closing(reply.result)
 
     def next_command(self) -> messages.Command:
         """Returns the kept command, else waits for the parent's next one."""
@@ -343,6 +358,11 @@ class ProcessHost(TrainableHost):
 
         if isinstance(self._trainable, FunctionTrainable):
             self._trainable.set_driver(MainThreadDriver(self, self._trainable))
+
+
+def _is_closing(result: Mapping[str, Any]) -> bool:
+    """Returns whether a function has returned, with all that it has stored on record."""
+    return RESULT_DUPLICATE in result and not result.get(SHOULD_CHECKPOINT)
 
 
 def _is_seeded(numpy_random: Any) -> bool:

@@ -5,11 +5,11 @@
       parent (executor)                                        worker (host)
             |                                                        |
             |  Construct ------------------------------------------> |  cls(config)
-            | <------------------------------------- Ready / Failed  |
+            | <------------------------------------- Ready / Failed  |  [trains at once]
             |  [Restore] ------------------------------------------> |  load_checkpoint
             | <---------------------------------- Restored / Failed  |
             |  Train ----------------------------------------------> |  step
-            | <----------------------------------- Trained / Failed  |
+            | <----------------------------------- Trained / Failed  |  [has ended]
             |  [Save] ---------------------------------------------> |  save_checkpoint
             | <------------------------------------- Saved / Failed  |
             |   ... Train, Save, ...                                 |
@@ -22,7 +22,9 @@
             |                                                        |  the process ends
 
 One reply per command, one command in flight per worker. The only message that may come unasked
-is the end of the pipe. A ``Failed`` with ``fatal`` is the last reply of a worker.
+is the end of the pipe. A host that owns its process saves two ways of a message, and says so in its
+replies: it goes on as if Train had followed on Construct, and as if Stop had followed on the end of
+a function. A ``Failed`` with ``fatal`` is the last reply of a worker.
 """
 
 from __future__ import annotations
@@ -71,9 +73,18 @@ class Command:
 
 @dataclass(slots=True)
 class Construct(Command):
-    """Make the trainable for a trial. Always the first command."""
+    """Make the trainable for a trial. Always the first command.
+
+    Attributes:
+        assignment: The trial.
+        trains_at_once: Whether Train would be the next command.
+        ends_with_function: Whether Stop would be the next command when a function has returned,
+            unless it has stored a checkpoint that is not on record.
+    """
 
     assignment: Assignment
+    trains_at_once: bool = False
+    ends_with_function: bool = False
     version: int = PROTOCOL_VERSION
 
 
@@ -133,9 +144,11 @@ class Ready(Reply):
 
     Attributes:
         metrics: The metrics that are known before the first iteration.
+        trains: Whether the worker runs the first iteration now, without a further command.
     """
 
     metrics: dict[str, Any]
+    trains: bool = False
 
 
 @dataclass(slots=True)
@@ -147,11 +160,13 @@ class Trained(Reply):
         changed_config: {key: value} of the entries of the config that user code has added or
             changed, to be shown.
         removed_config: Keys that user code has removed from the config.
+        has_ended: Whether the worker ends now, without a further command.
     """
 
     result: dict[str, Any]
     changed_config: dict[str, Any] = field(default_factory=dict)
     removed_config: list[str] = field(default_factory=list)
+    has_ended: bool = False
 
 
 @dataclass(slots=True)
@@ -231,7 +246,7 @@ def encode(message: Command | Reply) -> bytes:
         Exception: if a part of the message cannot be pickled.
     """
     # Most messages are commands to train and their answers: these have short forms.
-    if isinstance(message, Trained):
+    if isinstance(message, Trained) and not message.has_ended:
         answer = (message.result, message.changed_config, message.removed_config)
         return pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
     return _ENCODED.get(type(message)) or pickle.dumps(message, pickle.HIGHEST_PROTOCOL)

@@ -23,6 +23,16 @@ def test_a_trial_without_a_checkpoint_trains_at_once() -> None:
     assert parts.kinds() == ["Notify", "Send"]
 
 
+def test_a_worker_that_trains_already_is_not_told_to() -> None:
+    parts = Parts()
+    worker, trial = parts.add_running(Phase.AT_REST)
+    parts.clock.advance(3.0)
+    make_readiness(parts).take_ready(worker, trial, messages.Ready({}, trains=True))
+    assert worker.phase is Phase.TRAINING
+    assert worker.busy_since == parts.clock.monotonic()
+    assert parts.kinds() == ["Notify"]
+
+
 def test_a_trial_with_a_checkpoint_restores_it_first() -> None:
     parts = Parts()
     worker, trial = parts.add_running(Phase.AT_REST)

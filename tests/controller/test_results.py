@@ -139,6 +139,16 @@ def test_a_repeated_result_is_not_recorded_again() -> None:
     assert "Record" not in parts.kinds()
 
 
+def test_a_worker_that_ends_with_its_function_is_not_asked_to_save() -> None:
+    parts = Parts()
+    worker, trial = parts.add_running(Phase.AT_REST)
+    worker.save_wanted = True  # By the scheduler, while the function ran.
+    reply = messages.Trained({RESULT_DUPLICATE: True}, has_ended=True)
+    make_results(parts).take_in(worker, trial, reply)
+    assert trial.status is Status.TERMINATED and worker.phase is Phase.STOPPING
+    assert "Send" not in parts.kinds()
+
+
 def test_a_result_without_the_metric_ends_the_run() -> None:
     parts = Parts()
     worker, trial = parts.add_running(Phase.AT_REST)

@@ -16,7 +16,9 @@ from localtune.trial.status import Status
 from tests.controller.parts import Parts, save
 
 
-def make_starter(parts: Parts, max_concurrent_trials: int = 0) -> Starter:
+def make_starter(
+    parts: Parts, max_concurrent_trials: int = 0, *, ends_with_function: bool = False
+) -> Starter:
     return Starter(
         parts.record,
         parts.out,
@@ -26,6 +28,7 @@ def make_starter(parts: Parts, max_concurrent_trials: int = 0) -> Starter:
         parts.shutdown,
         parts.clock,
         max_concurrent_trials,
+        ends_with_function=ends_with_function,
     )
 
 
@@ -38,6 +41,17 @@ def test_trials_start_while_resources_are_free() -> None:
     assert parts.kinds() == ["PrepareTrial", "Persist", "StartWorker"] * 2
     assert not starter.scheduler_waits
     parts.record.validate()
+
+
+def test_a_worker_is_told_at_its_start_what_follows_from_it() -> None:
+    parts = Parts(2)
+    starter = make_starter(parts, ends_with_function=True)
+    trials = [parts.add_trial(), parts.add_trial()]
+    save(trials[1])  # It restores a checkpoint before it trains.
+    starter.start_chosen()
+    starts = [each for each in parts.out.take() if isinstance(each, instructions.StartWorker)]
+    assert [each.trains_at_once for each in starts] == [True, False]
+    assert all(each.ends_with_function for each in starts)
 
 
 @pytest.mark.parametrize("limit", ["max_concurrent_trials", "max_running"])

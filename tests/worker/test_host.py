@@ -140,7 +140,7 @@ def test_another_version_of_the_protocol_is_refused(tmp_path: Path) -> None:
     host = TrainableHost(lambda: ChaosTrainable)
     reply = host.handle(construct(tmp_path, version=99))
     assert isinstance(reply, messages.Failed)
-    assert "different protocols (99 and 2)" in reply.message
+    assert f"different protocols (99 and {messages.PROTOCOL_VERSION})" in reply.message
 
 
 def test_a_command_before_the_first_one_is_refused() -> None:
@@ -158,8 +158,9 @@ def test_an_unknown_command_is_refused() -> None:
 class Script:
     """A channel that gives commands in an order and keeps the replies."""
 
-    def __init__(self, *commands: messages.Command) -> None:
+    def __init__(self, *commands: messages.Command, has_more: bool = True) -> None:
         self._commands = list(commands)
+        self._has_more = has_more
         self.replies: list[messages.Reply] = []
 
     def receive(self) -> messages.Command:
@@ -168,7 +169,7 @@ class Script:
         return self._commands.pop(0)
 
     def has_more(self) -> bool:
-        return True  # The next command, or the end.
+        return self._has_more  # The next command, or the end.
 
     def send(self, reply: messages.Reply) -> None:
         self.replies.append(reply)
@@ -187,6 +188,10 @@ def serve(
     channel = Script(construct(tmp_path, config), *commands)
     code = ProcessHost(lambda: trainable, channel).run()
     return code, channel
+
+
+def reports_once(config: dict[str, Any]) -> None:
+    tune.report({"value": 1})
 
 
 @pytest.fixture
@@ -237,6 +242,44 @@ class TestLoop:
         code, channel = serve(tmp_path, wrap_function(train), messages.Train(), messages.Stop())
         assert channel.kinds == ["Ready", "Stopped"]
         assert code == 0
+
+    def test_it_trains_at_once_and_ends_with_the_function_where_it_may(
+        self, tmp_path: Path
+    ) -> None:
+        first = construct(tmp_path, trains_at_once=True, ends_with_function=True)
+        channel = Script(first, messages.Train(), has_more=False)
+        assert ProcessHost(lambda: wrap_function(reports_once), channel).run() == 0
+        assert channel.kinds == ["Ready", "Trained", "Trained"]
+        ready, result, closing = channel.replies
+        assert isinstance(ready, messages.Ready) and ready.trains
+        assert isinstance(result, messages.Trained) and not result.has_ended
+        assert isinstance(closing, messages.Trained) and closing.has_ended
+
+    def test_it_does_not_train_when_it_is_told_to_stop_before(self, tmp_path: Path) -> None:
+        channel = Script(construct(tmp_path, trains_at_once=True), messages.Stop())
+        assert ProcessHost(lambda: ChaosTrainable, channel).run() == 0
+        assert channel.kinds == ["Ready", "Stopped"]
+
+    def test_a_class_does_not_end_by_itself(self, tmp_path: Path) -> None:
+        first = construct(tmp_path, ends_with_function=True)
+        channel = Script(first, messages.Train(), messages.Stop())
+        assert ProcessHost(lambda: ChaosTrainable, channel).run() == 0
+        assert channel.kinds == ["Ready", "Trained", "Stopped"]
+
+    def test_a_checkpoint_that_is_not_on_record_is_saved_before_the_end(
+        self, tmp_path: Path
+    ) -> None:
+        def train(config: dict[str, Any]) -> None:
+            tune.report({"value": 1})
+            session = current_session()
+            assert session is not None
+            session.has_late_checkpoint = True
+
+        first = construct(tmp_path, ends_with_function=True)
+        commands = [messages.Train(), messages.Train(), messages.Save(), messages.Stop()]
+        channel = Script(first, *commands)
+        assert ProcessHost(lambda: wrap_function(train), channel).run() == 0
+        assert channel.kinds == ["Ready", "Trained", "Trained", "Saved", "Stopped"]
 
     def test_a_failure_is_answered_and_the_next_command_served(self, tmp_path: Path) -> None:
         class Fails(ChaosTrainable):
