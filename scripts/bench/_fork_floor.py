@@ -1,6 +1,6 @@
 """The bare template process of fresh_trials.py: forks a child per packet. Imports next to nothing.
 
-Usage: python _fork_floor.py <descriptor of the socket>
+Usage: python _fork_floor.py <descriptor of the socket> <directory for files; "" for none>
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from multiprocessing.connection import Connection
 
 
-def serve(control: socket.socket) -> None:
+def serve(control: socket.socket, directory: str) -> None:
     """Forks a child per packet until the socket is closed."""
     alive = 0
     while True:
@@ -20,7 +20,10 @@ def serve(control: socket.socket) -> None:
             break
         if os.fork() == 0:
             connection = Connection(fds[0])
-            connection.send({"score": connection.recv()["config"]["x"]})
+            config = connection.recv()["config"]
+            if directory:
+                write_files(f"{directory}/{os.getpid()}", config)
+            connection.send({"score": config["x"]})
             os._exit(0)
         os.close(fds[0])
         alive += 1
@@ -30,5 +33,13 @@ def serve(control: socket.socket) -> None:
         os.wait()
 
 
+def write_files(directory: str, config: dict[str, float]) -> None:
+    """What a trial leaves behind at the least."""
+    os.mkdir(directory)
+    for name in ("params", "result"):
+        with open(f"{directory}/{name}", "w") as file:
+            file.write(f"{config}\n")
+
+
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])
