@@ -103,7 +103,7 @@ class Failures:
         trial, former, phase = worker.trial, worker.former, worker.phase
         self._record.workers.remove(worker)
         inhabitant = trial or former
-        if inhabitant is not None:
+        if inhabitant is not None and not (worker.has_ended and exit.exit_code == 0):
             self._out.append(instructions.TidyTrial(inhabitant))
         if trial is None:
             return

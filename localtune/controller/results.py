@@ -137,8 +137,7 @@ class Results:
         if self._record.is_ending:
             return
         if reply.has_ended:
-            # All checkpoints of its function are on record.
-            worker.save_wanted = False
+            worker.has_ended, worker.save_wanted = True, False
             self._decisions.carry_out(worker, trial)
         elif worker.save_wanted or is_due:
             self._commands.save(worker)

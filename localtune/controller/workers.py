@@ -75,6 +75,7 @@ class Worker:
         pause_wanted: Whether the trial is paused after the step in flight.
         is_ready: Whether the trial may start again at once when it has been paused.
         save_wanted: Whether the trial is saved after the step in flight.
+        has_ended: Whether it ends by itself, with nothing to save and nothing to tidy.
         busy_since: When the command in flight was sent, by the run's clock, in seconds.
     """
 
@@ -91,6 +92,7 @@ class Worker:
     pause_wanted: bool = False
     is_ready: bool = False
     save_wanted: bool = False
+    has_ended: bool = False
     busy_since: float = 0.0
 
     @property

@@ -57,6 +57,8 @@ class Session:
         self.reported_checkpoint = checkpoint
         # Whether the latest report did not have the checkpoint, which was stored after it.
         self.has_late_checkpoint = False
+        # Whether it has written a checkpoint, or has begun to.
+        self.has_stored = False
         self._outer: Session | None = None
         self._turn = threading.RLock()
         self._is_reporting = False
@@ -67,6 +69,7 @@ class Session:
 
         The trial has it on record with the next report, or with the end of the function.
         """
+        self.has_stored = True
         self.checkpoint = self.reported_checkpoint = persist_checkpoint(self.storage, checkpoint)
         self.has_late_checkpoint = True
         return self.checkpoint

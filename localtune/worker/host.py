@@ -36,7 +36,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from localtune.error import LocaltuneInternalError, ProgramError, TrialStopped
-from localtune.result import CONFIG_PREFIX, RESULT_DUPLICATE, SHOULD_CHECKPOINT, TRIAL_INFO
+from localtune.result import CONFIG_PREFIX, RESULT_DUPLICATE, TRIAL_INFO
 from localtune.trial.plain_data import displayed_value, sealed_result
 from localtune.utils.files import file_sizes
 from localtune.utils.text import one_line, text_of
@@ -310,7 +310,14 @@ class ProcessHost(TrainableHost):
                 reply.trains = True
                 self.keep(messages.Train())
         elif isinstance(reply, messages.Trained):
-            reply.has_ended = self._ends_with_function and _is_closing(reply.result)
+            is_closing = self._ends_with_function and RESULT_DUPLICATE in reply.result
+            reply.has_ended = is_closing and not self._has_stored()
+
+    def _has_stored(self) -> bool:
+        from localtune.trainable.function_trainable import FunctionTrainable
+
+        trainable = self._trainable
+        return not isinstance(trainable, FunctionTrainable) or trainable.session.has_stored
 
     def next_command(self) -> messages.Command:
         """Returns the kept command, else waits for the parent's next one."""
@@ -358,11 +365,6 @@ class ProcessHost(TrainableHost):
 
         if isinstance(self._trainable, FunctionTrainable):
             self._trainable.set_driver(MainThreadDriver(self, self._trainable))
-
-
-def _is_closing(result: Mapping[str, Any]) -> bool:
-    """Returns whether a function has returned, with all that it has stored on record."""
-    return RESULT_DUPLICATE in result and not result.get(SHOULD_CHECKPOINT)
 
 
 def _is_seeded(numpy_random: Any) -> bool:

@@ -78,8 +78,8 @@ class Construct(Command):
     Attributes:
         assignment: The trial.
         trains_at_once: Whether Train would be the next command.
-        ends_with_function: Whether Stop would be the next command when a function has returned,
-            unless it has stored a checkpoint that is not on record.
+        ends_with_function: Whether Stop would be the next command when a function has returned
+            that has stored no checkpoint.
     """
 
     assignment: Assignment
@@ -160,7 +160,8 @@ class Trained(Reply):
         changed_config: {key: value} of the entries of the config that user code has added or
             changed, to be shown.
         removed_config: Keys that user code has removed from the config.
-        has_ended: Whether the worker ends now, without a further command.
+        has_ended: Whether the worker ends now, without a further command. Its function has stored
+            no checkpoint.
     """
 
     result: dict[str, Any]

@@ -165,3 +165,15 @@ def test_the_times_from_which_trials_take_too_long_are_known_before() -> None:
     assert make_failures(parts, trial_timeout_s=21).next_limits() == pytest.approx([26.0, 9.0])
     first.phase = second.phase = Phase.AT_REST
     assert steps.next_limits() == []
+
+
+@pytest.mark.parametrize(("exit_code", "kinds"), [(0, []), (-9, ["TidyTrial"])])
+def test_nothing_is_tidied_after_a_worker_that_has_left_nothing(
+    exit_code: int, kinds: list[str]
+) -> None:
+    parts = Parts()
+    worker, _ = parts.add_running(Phase.AT_REST)
+    worker.has_ended = True
+    parts.record.workers.detach(worker, Phase.STOPPING)
+    make_failures(parts).take_exit(worker, WorkerExit(exit_code))
+    assert parts.kinds() == kinds

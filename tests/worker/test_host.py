@@ -266,14 +266,14 @@ class TestLoop:
         assert ProcessHost(lambda: ChaosTrainable, channel).run() == 0
         assert channel.kinds == ["Ready", "Trained", "Stopped"]
 
-    def test_a_checkpoint_that_is_not_on_record_is_saved_before_the_end(
+    def test_it_waits_for_the_order_to_end_where_there_may_be_something_to_save(
         self, tmp_path: Path
     ) -> None:
         def train(config: dict[str, Any]) -> None:
             tune.report({"value": 1})
             session = current_session()
             assert session is not None
-            session.has_late_checkpoint = True
+            session.has_stored = True
 
         first = construct(tmp_path, ends_with_function=True)
         commands = [messages.Train(), messages.Train(), messages.Save(), messages.Stop()]
