@@ -131,6 +131,8 @@ class Executor(ABC):
 
     One thread calls all methods, except :meth:`wake`. The events of one worker arrive in order.
     Each command that was sent gets one ``Replied``, or the worker's ``Exited`` arrives instead.
+    (A host that owns its process may go on by itself after ``Construct``, and after the end of a
+    function. Its replies say so, and are passed on like all others.)
     After ``Exited`` a worker has no further events, and commands to it are dropped.
 
     Each worker is one :class:`~localtune.worker.host.TrainableHost`, and a process holds one host
