@@ -287,7 +287,9 @@ class ProcessExecutor(LocalExecutor):
     # -- pipes ----------------------------------------------------------------------------------
 
     def _send(self, worker: _Worker, command: messages.Command) -> None:
-        worker.outbox.send(worker.pipe.frame(messages.encode(command)))
+        # The descriptor of a pipe that is closed may be another one's by now.
+        if not worker.pipe.closed:
+            worker.outbox.send(worker.pipe.frame(messages.encode(command)))
 
     def _on_readable(self, worker: _Worker) -> None:
         try:
