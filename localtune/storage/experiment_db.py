@@ -23,10 +23,12 @@ from localtune.storage.schema import PUT_META, PUT_RUN
 from localtune.storage.snapshot import forget_open, known_as_open
 from localtune.storage.trial_files import TrialFiles
 from localtune.storage.trial_record import (
+    SET_VALUE,
+    RecordWriter,
     dump,
-    origin_of,
-    progress_of,
+    recorded_values,
     relative_path,
+    value_of,
     without_config,
 )
 from localtune.trial.checkpoint_history import TrackedCheckpoint
@@ -36,11 +38,11 @@ from localtune.trial.trial import Trial
 _PENDING_LIMIT = 256
 
 _INSERT = (
-    "INSERT INTO trials (trial_id, number, run, origin, status, dirname, progress) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO trials (trial_id, number, run, origin, status, dirname, value, progress) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _UPDATE_ORIGIN = "UPDATE trials SET origin = ? WHERE trial_id = ?"
-_UPDATE = "UPDATE trials SET status = ?, dirname = ?, progress = ? WHERE trial_id = ?"
+_UPDATE = "UPDATE trials SET status = ?, dirname = ?, value = ?, progress = ? WHERE trial_id = ?"
 _SET_GOAL = (
     "UPDATE runs SET metric = coalesce(?, metric), mode = coalesce(?, mode) WHERE number = ?"
 )
@@ -64,14 +66,17 @@ class ExperimentDB(ExperimentReader):
 
     def __init__(self, experiment_path: str) -> None:
         self._history_rows = HistoryRows()
+        self._records = RecordWriter(experiment_path)
         self._files = TrialFiles()
         self._pending: list[Statement] = []  # Results that wait for the next transaction.
         self._syncs = False  # Whether transactions wait for the disk.
         self._revisions: dict[str, int] = {}  # {trial id: recorded revision}; 0 if missing.
+        self._metric: str | None = None  # The one whose values are recorded; see start_work().
         path = os.path.join(experiment_path, EXPERIMENT_DB_FILE)
         is_new = not os.path.lexists(path)
         with known_as_open(path):
             super().__init__(experiment_path, path, is_new=is_new)
+        self._known = {trial_id for (trial_id,) in self._select("SELECT trial_id FROM trials", ())}
         self._is_open = True
 
     # -- runs -----------------------------------------------------------------------------------
@@ -104,7 +109,27 @@ class ExperimentDB(ExperimentReader):
             StorageError: if the disk is full or not available.
         """
         current = (PUT_META, ("current_run", dump(self._run)))
+        before = self._recorded_metric()
         self._write([current, (_SET_GOAL, (metric, mode, self._run))], sync=False)
+        self._metric = self._recorded_metric()
+        if self._metric != before:
+            self._renew_values()
+
+    def _recorded_metric(self) -> str | None:
+        ((metric,),) = self._select("SELECT metric FROM runs WHERE number = ?", (self._run,))
+        recorded: str | None = metric
+        return recorded
+
+    def _renew_values(self) -> None:
+        """Records the values of another metric than before."""
+        try:
+            values = recorded_values(self._connection, self._run)
+        except Exception as error:  # A row has unexpected content.
+            raise self.damaged(error) from error
+        self._write([(SET_VALUE, each) for each in values], sync=False)
+
+    def _value_of(self, trial: Trial) -> float | None:
+        return value_of(trial.stats_of(self._metric)) if self._metric is not None else None
 
     def close(self) -> None:
         """Closes the database."""
@@ -140,7 +165,7 @@ class ExperimentDB(ExperimentReader):
         Raises:
             StorageError: if the disk is full or not available; nothing is written then.
         """
-        new: dict[str, int] = {}
+        new: set[str] = set()
         revisions: dict[str, int] = {}
         checkpoints: dict[str, dict[int, TrackedCheckpoint]] = {}
         statements: list[Statement] = []
@@ -148,16 +173,20 @@ class ExperimentDB(ExperimentReader):
             changing = (
                 trial.status.value,
                 trial.dirname,
-                progress_of(trial, self._experiment_path),
+                self._value_of(trial),
+                self._records.progress_of(trial),
             )
-            if trial.trial_id in self._numbers or trial.trial_id in new:
+            if trial.trial_id in self._known or trial.trial_id in new:
                 statements.append((_UPDATE, (*changing, trial.trial_id)))
                 if trial.revision != self._revisions.get(trial.trial_id, 0):
                     statements += self._history_rows.keep_config(trial)
-                    statements.append((_UPDATE_ORIGIN, (origin_of(trial), trial.trial_id)))
+                    statements.append(
+                        (_UPDATE_ORIGIN, (self._records.origin_of(trial), trial.trial_id))
+                    )
             else:
-                number = new[trial.trial_id] = len(self._numbers) + len(new)
-                fixed = (trial.trial_id, number, self._run, origin_of(trial))
+                number = len(self._known) + len(new)
+                new.add(trial.trial_id)
+                fixed = (trial.trial_id, number, self._run, self._records.origin_of(trial))
                 statements.append((_INSERT, fixed + changing))
             revisions[trial.trial_id] = trial.revision
             checkpoints[trial.trial_id] = {each.index: each for each in trial.checkpoints}
@@ -174,7 +203,7 @@ class ExperimentDB(ExperimentReader):
         for path in after - before:
             self._files.note_recorded(path)
         self._pending = []
-        self._numbers.update(new)
+        self._known |= new
         self._revisions.update((key, value) for key, value in revisions.items() if value)
         self._checkpoints.update(checkpoints)
 
@@ -188,7 +217,7 @@ class ExperimentDB(ExperimentReader):
 
     def knows(self, trial_id: str) -> bool:
         """Tells whether a trial is recorded."""
-        return trial_id in self._numbers
+        return trial_id in self._known
 
     def checkpoint_paths(self, trial: Trial) -> set[str]:
         """Returns the paths of the recorded checkpoints of a trial."""
@@ -233,7 +262,7 @@ class ExperimentDB(ExperimentReader):
         recorded = self._checkpoints.get(trial_id)
         if recorded is None:
             recorded = {}
-            if trial_id in self._numbers:
+            if trial_id in self._known:
                 yield _DELETE_CHECKPOINTS, (trial_id,)
         for number in recorded.keys() - checkpoints.keys():
             yield _DELETE_CHECKPOINT, (trial_id, number)

@@ -12,10 +12,22 @@ import pickle
 import sqlite3
 from collections.abc import Callable
 
+from localtune.storage.trial_record import SET_VALUE, recorded_values
+
 # The oldest schema version that a release has written.
 OLDEST_VERSION = 4
+
+
+def _add_values(connection: sqlite3.Connection) -> None:
+    """Adds the column for the value of each trial; the records stay as they are."""
+    connection.execute("ALTER TABLE trials ADD COLUMN value")
+    connection.execute("CREATE INDEX trials_by_value ON trials (run, status, value, number)")
+    for (run,) in connection.execute("SELECT number FROM runs").fetchall():
+        connection.executemany(SET_VALUE, recorded_values(connection, run))
+
+
 # {version: step that changes a database of this version to the next one}
-_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+_STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {4: _add_values}
 
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:

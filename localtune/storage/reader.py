@@ -7,32 +7,42 @@ are ahead of its own row; loading the trial adds them. A run that is going on re
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any
+from urllib.parse import quote
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError, UsageError
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_DB_FILE
 from localtune.storage.history_rows import SELECT_CONFIGS, SELECT_RESULTS, joined
 from localtune.storage.schema import damaged, prepare
-from localtune.storage.trial_record import absolute_path, take_result, trial_of
+from localtune.storage.trial_record import RecordLoader, absolute_path, take_result
 from localtune.trial.checkpoint_history import TrackedCheckpoint
+from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from localtune.utils.serialization import lacks_own_module, other_version
 
 # The files that SQLite may open or make for the database.
 DATABASE_FILES = tuple(f"{EXPERIMENT_DB_FILE}{end}" for end in ("", "-wal", "-shm", "-journal"))
 
-_SELECT = "SELECT status, origin, progress FROM trials"
+_SELECT = "SELECT trial_id, status, dirname, origin, progress FROM trials"
 _SELECT_CHECKPOINTS = (
-    "SELECT number, path, result_count, metrics, files FROM checkpoints "
+    "SELECT trial_id, number, path, result_count, metrics, files FROM checkpoints "
     "WHERE trial_id = ? ORDER BY number"
 )
+_SELECT_CHECKPOINTS_OF_RUN = (
+    "SELECT trial_id, number, path, result_count, metrics, files FROM checkpoints AS each "
+    "WHERE EXISTS (SELECT 1 FROM trials WHERE trial_id = each.trial_id AND run = ?) "
+    "ORDER BY trial_id, number"
+)
+_SELECT_RANKED = "SELECT value, number FROM trials WHERE run = ? AND status = ?"
+_IS_FINAL = f"status IN ({', '.join(repr(each.value) for each in Status if each.is_final)})"
 
 
 @dataclass(frozen=True)
@@ -66,29 +76,45 @@ class ExperimentReader:
         experiment_path: Directory of the experiment; must exist.
         database_path: The database, or a copy of it. SQLite may change the file.
         is_new: Whether there was no database before.
+        is_fixed: Whether nobody changes the file: SQLite then makes no file beside it, locks
+            nothing, and ignores a write-ahead log. A database of an older schema is an error.
 
     Raises:
         StorageError: if the database cannot be opened, or was written by a newer version of
             localtune.
     """
 
-    def __init__(self, experiment_path: str, database_path: str, *, is_new: bool = False) -> None:
+    def __init__(
+        self,
+        experiment_path: str,
+        database_path: str,
+        *,
+        is_new: bool = False,
+        is_fixed: bool = False,
+    ) -> None:
         self._experiment_path = experiment_path
         self._path = os.path.join(experiment_path, EXPERIMENT_DB_FILE)  # For errors.
         # {trial id: {number: recorded checkpoint}} of trials that were saved or loaded here.
         self._checkpoints: dict[str, dict[int, TrackedCheckpoint]] = {}
+        self._loader = RecordLoader(experiment_path)
+        target = f"file:{quote(database_path)}?immutable=1" if is_fixed else database_path
         try:
             self._connection = sqlite3.connect(
-                database_path, isolation_level=None, check_same_thread=False, timeout=30.0
+                target,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=30.0,
+                uri=is_fixed,
             )
         except sqlite3.Error as error:
             raise self.damaged(error) from error
         try:
             execute = self._connection.execute
-            # On a file system without shared memory, SQLite keeps its older journal mode.
-            execute("PRAGMA journal_mode=WAL")
-            execute("PRAGMA synchronous=NORMAL")
-            self._run, self._numbers = prepare(self._connection, self._path, is_new=is_new)
+            if not is_fixed:
+                # On a file system without shared memory, SQLite keeps its older journal mode.
+                execute("PRAGMA journal_mode=WAL")
+                execute("PRAGMA synchronous=NORMAL")
+            self._run = prepare(self._connection, self._path, is_new=is_new)
         except BaseException as error:
             self._connection.close()
             if isinstance(error, sqlite3.Error):
@@ -182,8 +208,65 @@ class ExperimentReader:
             StorageError: if the database is damaged, or contains objects of a module that is
                 missing here.
         """
-        rows = self._select(f"{_SELECT} WHERE run = ? ORDER BY number", (self._run,))
-        return [self._trial(row) for row in rows]
+        # One statement for all checkpoints: most trials may have none.
+        checkpoints: dict[str, list[tuple[Any, ...]]] = {}
+        for trial_id, *row in self._rows(_SELECT_CHECKPOINTS_OF_RUN, (self._run,)):
+            checkpoints.setdefault(trial_id, []).append(tuple(row))
+        rows = self._rows(f"{_SELECT} WHERE run = ? ORDER BY number", (self._run,))
+        with contextlib.closing(rows):
+            return [self._trial(row, checkpoints.get(row[0], ())) for row in rows]
+
+    def load_unfinished(self) -> list[Trial]:
+        """Returns the trials of the run that have not ended, in the order of their creation.
+
+        Raises:
+            StorageError: as :meth:`load`.
+        """
+        return self._load(f"run = ? AND NOT {_IS_FINAL}", (self._run,))
+
+    def load_best(self, mode: str, number: int) -> list[Trial]:
+        """Returns the ended trials of the run that are best by its metric, the best first.
+
+        Of trials with equal values, the first one is the best. The index has them in order, so
+        that the cost does not grow with the number of trials. Trials whose value is NaN or
+        infinite are left out.
+
+        Args:
+            mode: ``"min"`` or ``"max"``.
+            number: Largest number of trials.
+
+        Raises:
+            StorageError: as :meth:`load`.
+        """
+        ranked = [
+            row
+            for status in Status
+            if status.is_final
+            for row in self._ranked(status, mode, number)
+        ]
+        sign = 1 if mode == "min" else -1
+        ranked.sort(key=lambda row: (sign * row[0], row[1]))
+        found: list[Trial] = []
+        for _, each in ranked[:number]:
+            found += self._load("number = ?", (each,))
+        return found
+
+    def _ranked(self, status: Status, mode: str, number: int) -> list[tuple[Any, ...]]:
+        """Returns (value, number) of the trials with a status that may be among the best."""
+        of_status, order = (self._run, status.value), "" if mode == "min" else "DESC"
+        has_value = f"{_SELECT_RANKED} AND value IS NOT NULL"
+        last = self._select(
+            f"{has_value} ORDER BY value {order} LIMIT 1 OFFSET ?", (*of_status, number - 1)
+        )
+        if not last:
+            return self._select(has_value, of_status)
+        better = "<" if mode == "min" else ">"
+        worst = (*of_status, last[0][0])
+        # Of those that are equal to the last one, the first ones count.
+        return [
+            *self._select(f"{has_value} AND value {better} ?", worst),
+            *self._select(f"{has_value} AND value = ? ORDER BY number LIMIT ?", (*worst, number)),
+        ]
 
     def load_by_dirname(self, dirname: str) -> Trial | None:
         """Returns the trial of any run that has a directory; None if there is none.
@@ -191,16 +274,22 @@ class ExperimentReader:
         Raises:
             StorageError: as :meth:`load`.
         """
-        rows = self._select(f"{_SELECT} WHERE dirname = ?", (dirname,))
-        return self._trial(rows[0]) if rows else None
+        found = self._load("dirname = ?", (dirname,))
+        return found[0] if found else None
 
     def _meta(self, key: str, kind: type) -> Any:
         rows = self._select("SELECT value FROM meta WHERE key = ?", (key,))
         return self._unpickled(rows[0][0], kind) if rows else None
 
-    def _select(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    def _select(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return list(self._rows(statement, values))
+
+    def _rows(
+        self, statement: str, values: Sequence[Any]
+    ) -> Generator[tuple[Any, ...], None, None]:
+        """Yields rows as they are read: together, they may be larger than what is made of them."""
         try:
-            return self._connection.execute(statement, values).fetchall()
+            yield from self._connection.execute(statement, values)
         except sqlite3.Error as error:
             raise self.damaged(error) from error
 
@@ -234,20 +323,37 @@ class ExperimentReader:
             raise self.damaged(f"it contains an unexpected {type(found).__name__}")
         return found
 
-    def _trial(self, row: tuple[Any, ...]) -> Trial:
+    def _load(self, which: str, values: Sequence[Any]) -> list[Trial]:
+        """Returns the few trials that a condition selects, in the order of their creation."""
+        rows = self._select(f"{_SELECT} WHERE {which} ORDER BY number", values)
+        return [
+            self._trial(row, [found[1:] for found in self._select(_SELECT_CHECKPOINTS, row[:1])])
+            for row in rows
+        ]
+
+    def _trial(self, row: tuple[Any, ...], checkpoints: Sequence[tuple[Any, ...]]) -> Trial:
         try:
-            return self._trial_of(*row)
+            return self._trial_of(row, checkpoints)
         except StorageError:
             raise
         except Exception as error:
             # The pickles can be loaded, but their content makes no trial.
             raise self.damaged(error) from error
 
-    def _trial_of(self, status: str, origin_blob: bytes, progress_blob: bytes) -> Trial:
+    def _trial_of(self, row: tuple[Any, ...], checkpoints: Sequence[tuple[Any, ...]]) -> Trial:
+        _, status, dirname, origin_blob, progress_blob = row
         origin, progress = self._dict(origin_blob), self._dict(progress_blob)
-        trial = trial_of(status, origin, progress, self._experiment_path)
+        trial = self._loader.trial_of(status, dirname, origin, progress)
+        if checkpoints:
+            self._add_checkpoints(trial, checkpoints)
+        if not trial.is_finished():
+            ahead = self._select(SELECT_RESULTS, (trial.trial_id, trial.result_count))
+            for _, blob in ahead:
+                take_result(trial, self._dict(blob))
+        return trial
+
+    def _add_checkpoints(self, trial: Trial, rows: Sequence[tuple[Any, ...]]) -> None:
         config = {CONFIG_PREFIX: trial.config}
-        rows = self._select(_SELECT_CHECKPOINTS, (trial.trial_id,))
         for number, path, result_count, metrics, files in rows:
             tracked = TrackedCheckpoint(
                 Checkpoint(absolute_path(path, self._experiment_path)),
@@ -259,11 +365,6 @@ class ExperimentReader:
             # Checkpoints that were only pinned are dropped with the next new one.
             trial.checkpoints.adopt(tracked)
         self._checkpoints[trial.trial_id] = {each.index: each for each in trial.checkpoints}
-        if not trial.is_finished():
-            ahead = self._select(SELECT_RESULTS, (trial.trial_id, trial.result_count))
-            for _, blob in ahead:
-                take_result(trial, self._dict(blob))
-        return trial
 
 
 def has_database(experiment_path: str) -> bool:

@@ -12,6 +12,7 @@
                  run                number of the run that created it
                  status             PENDING, RUNNING, PAUSED, TERMINATED, ERROR
                  dirname            name of its directory, "" before it has one
+                 value              latest value of the run's metric; NULL without a finite one
                  origin             what rarely changes: config, names, ...    (pickle)
                  progress           the rest: last result, statistics, ...     (pickle)
     checkpoints  trial_id, number   one row per existing checkpoint
@@ -41,7 +42,7 @@ from localtune.storage.history_rows import CONFIGS_SCHEMA, RESULTS_SCHEMA
 from localtune.storage.migrations import OLDEST_VERSION, migrate
 from localtune.storage.trial_record import dump
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _META_SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -65,10 +66,12 @@ CREATE TABLE IF NOT EXISTS trials (
     run INTEGER NOT NULL,
     status TEXT NOT NULL,
     dirname TEXT NOT NULL,
+    value,
     origin BLOB NOT NULL,
     progress BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS trials_by_dirname ON trials (dirname);
+CREATE INDEX IF NOT EXISTS trials_by_value ON trials (run, status, value, number);
 CREATE TABLE IF NOT EXISTS checkpoints (
     trial_id TEXT NOT NULL,
     number INTEGER NOT NULL,
@@ -101,9 +104,7 @@ def damaged(path: str, reason: object) -> StorageError:
     )
 
 
-def prepare(
-    connection: sqlite3.Connection, path: str, *, is_new: bool
-) -> tuple[int, dict[str, int]]:
+def prepare(connection: sqlite3.Connection, path: str, *, is_new: bool) -> int:
     """Makes the tables of a new database, migrates an old one, and checks the tables.
 
     Args:
@@ -112,14 +113,15 @@ def prepare(
         is_new: Whether the file did not exist before.
 
     Returns:
-        Number of the latest run, and {trial id: order of creation} of all trials.
+        Number of the latest run.
 
     Raises:
         StorageError: if the database is damaged, or was written by a newer version of localtune.
         sqlite3.Error: if it cannot be read or written.
     """
     execute = connection.execute
-    connection.executescript(_META_SCHEMA)
+    if "meta" not in _tables(connection):
+        connection.executescript(_META_SCHEMA)
     version = _version(connection, path)
     if version is None:
         _check_blank(connection, path)
@@ -138,14 +140,13 @@ def prepare(
     missing = set(_TABLES) - _tables(connection)
     if missing:
         raise damaged(path, f"the table of {', '.join(sorted(missing))} is missing")
-    runs = {number for (number,) in execute("SELECT number FROM runs")}
+    runs: set[int] = {number for (number,) in execute("SELECT number FROM runs")}
     if not runs:
         raise damaged(path, "its table of runs is empty")
-    rows = execute("SELECT trial_id, number, run FROM trials").fetchall()
-    _check_trials(path, rows, runs)
-    if not rows and not is_new:
+    _check_trials(connection, path, runs)
+    if not is_new and not _has_rows(connection, "trials"):
         _check_without_trials(connection, path)
-    return max(runs), {trial_id: number for trial_id, number, _ in rows}
+    return max(runs)
 
 
 def _version(connection: sqlite3.Connection, path: str) -> int | None:
@@ -185,11 +186,24 @@ def _check_blank(connection: sqlite3.Connection, path: str) -> None:
             raise damaged(path, "its table meta is empty, but others are not")
 
 
-def _check_trials(path: str, rows: list[tuple[Any, ...]], runs: set[int]) -> None:
-    numbers = {number for _, number, _ in rows}
-    if numbers != set(range(len(rows))):
+def _check_trials(connection: sqlite3.Connection, path: str, runs: set[int]) -> None:
+    """Checks the numbers of the trials, which are unique, and of their runs.
+
+    The statements read the ends of indices, so that they cost the same for any number of trials.
+    """
+
+    def one(what: str) -> Any:
+        return connection.execute(f"SELECT {what} FROM trials").fetchone()[0]
+
+    count = one("count(*)")
+    if count == 0:
+        return
+    if (one("min(number)"), one("max(number)")) != (0, count - 1):
         raise damaged(path, "its trials are not numbered from 0 without a gap")
-    if not runs.issuperset(run for _, _, run in rows):
+    first, last = one("min(run)"), one("max(run)")
+    unknown = {first, last, *range(first, last)} - runs
+    has_trials = "SELECT 1 FROM trials WHERE run = ? LIMIT 1"
+    if any(connection.execute(has_trials, (number,)).fetchone() for number in unknown):
         raise damaged(path, "it has trials of a run without a record")
 
 

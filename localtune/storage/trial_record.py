@@ -2,55 +2,62 @@
 
 The record has two parts: ``origin``, which rarely changes (each change increases the trial's
 ``revision``), and ``progress``. Paths are relative to the experiment's directory, so that it can be
-moved.
+moved. Both parts leave out what has its usual value. What the trials of a run have in common is a
+pickle in ``origin``, which is made, and loaded, once for all of them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import pickle
+import sqlite3
+from collections.abc import Mapping
 from types import NoneType
 from typing import Any, TypeAlias
 
 from localtune.checkpoint import Checkpoint
 from localtune.error import TrialError
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_TAG, TIME_TOTAL_S
-from localtune.trial.checkpoint_history import (
-    CheckpointHistory,
-    StartPoint,
-    TrackedCheckpoint,
-)
-from localtune.trial.metric_analysis import update_metric_stats
+from localtune.trial.checkpoint_history import StartPoint, TrackedCheckpoint
+from localtune.trial.metric_analysis import MetricStats, PackedStats, update_metric_stats
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.serialization import dumps_by_value
 from localtune.utils.text import text_of
 
-_ORIGIN = (
+_COMMON = (
     "trainable_name",
-    "trial_id",
-    "config",
-    "evaluated_params",
-    "experiment_tag",
     "placement_group_factory",
     "stopping_criterion",
     "checkpoint_config",
     "log_to_file",
-    "seed",
 )
-_PROGRESS = (
-    "dirname",
-    "custom_trial_name",
-    "max_failures",
-    "num_failures",
-    "metric_stats",
-    "result_count",
-    "next_checkpoint_index",
-    "start_time",
-    "run_time_s",
-)
+# {name: usual value}
+_ORIGIN: dict[str, Any] = {
+    "trial_id": None,
+    "config": None,
+    "evaluated_params": {},
+    "experiment_tag": "",
+    "seed": 0,
+}
+_PROGRESS: dict[str, Any] = {
+    "custom_trial_name": None,
+    "max_failures": 0,
+    "num_failures": 0,
+    "failed_tries": 0,
+    "result_count": 0,
+    "next_checkpoint_index": 0,
+    "start_time": None,
+    "run_time_s": 0.0,
+    "own_files": {},
+}
+_COMMON_KEY = "common"
+_LARGE = 2**63
+
+SET_VALUE = "UPDATE trials SET value = ? WHERE trial_id = ?"
 
 # Types of the entries whose methods are called by readers.
 _KINDS: dict[str, type | tuple[type, ...]] = {
@@ -60,15 +67,15 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "evaluated_params": dict,
     "experiment_tag": str,
     "log_to_file": tuple,
-    "dirname": (str, NoneType),
     "max_failures": (int, float),
     "num_failures": int,
-    "metric_stats": dict,
+    "metric_stats": (dict, tuple),
     "result_count": int,
     "next_checkpoint_index": int,
     "start_time": (float, int, NoneType),
     "run_time_s": (float, int),
     "last_result": dict,
+    "own_files": dict,
 }
 
 # (id of the trial that made it, number, path, metrics, number of results to keep)
@@ -78,61 +85,178 @@ _StartPointRecord: TypeAlias = "tuple[str | None, int, str, dict[str, Any], int 
 _ErrorRecord: TypeAlias = "tuple[bytes | None, str, str]"
 
 
-def origin_of(trial: Trial) -> bytes:
-    """Returns the part of a trial's record that rarely changes."""
-    return dump({name: getattr(trial, name) for name in _ORIGIN})
-
-
-def progress_of(trial: Trial, experiment_path: str) -> bytes:
-    """Returns the part of a trial's record that changes.
+class RecordWriter:
+    """Makes the records of trials.
 
     Args:
-        trial: The trial.
         experiment_path: Directory of the experiment.
     """
-    progress = {name: getattr(trial, name) for name in _PROGRESS}
-    # The other part contains the config.
-    progress["last_result"] = without_config(trial.last_result)
-    progress["start_point"] = _start_point_record(trial.start_point, experiment_path)
-    progress["error"] = _error_record(trial.kept_error)
-    progress["failed_tries"] = trial.failed_tries
-    progress["own_files"] = trial.own_files
-    progress["cut_short"] = trial.cut_short.value if trial.cut_short is not None else None
-    return dump(progress)
+
+    def __init__(self, experiment_path: str) -> None:
+        self._experiment_path = experiment_path
+        self._common: tuple[Any, ...] = ()
+        self._common_record = b""
+
+    def origin_of(self, trial: Trial) -> bytes:
+        """Returns the part of a trial's record that rarely changes."""
+        origin = _unusual(trial, _ORIGIN)
+        origin[_COMMON_KEY] = self._common_of(trial)
+        return dump(origin)
+
+    def progress_of(self, trial: Trial) -> bytes:
+        """Returns the part of a trial's record that changes."""
+        progress = _unusual(trial, _PROGRESS)
+        if trial.has_stats:
+            progress["metric_stats"] = _stats_record(trial.stored_stats)
+        if trial.last_result:
+            # The other part contains the config.
+            progress["last_result"] = without_config(trial.last_result)
+        if trial.start_point is not None:
+            progress["start_point"] = _start_point_record(trial.start_point, self._experiment_path)
+        if trial.kept_error is not None:
+            progress["error"] = _error_record(trial.kept_error)
+        if trial.cut_short is not None:
+            progress["cut_short"] = trial.cut_short.value
+        return dump(progress)
+
+    def _common_of(self, trial: Trial) -> bytes:
+        common = tuple(getattr(trial, name) for name in _COMMON)
+        if not self._common_record or common != self._common:
+            self._common = (*common[:2], dict(common[2]), *common[3:])
+            self._common_record = dump(dict(zip(_COMMON, common, strict=True)))
+        return self._common_record
 
 
-def trial_of(
-    status: str, origin: dict[str, Any], progress: dict[str, Any], experiment_path: str
-) -> Trial:
-    """Makes the trial of a record, without its checkpoints.
+class RecordLoader:
+    """Makes trials of their records.
 
     Args:
-        status: The trial's status.
-        origin: The dict that :func:`origin_of` pickled.
-        progress: The dict that :func:`progress_of` pickled.
         experiment_path: Directory of the experiment.
+    """
+
+    def __init__(self, experiment_path: str) -> None:
+        self._experiment_path = experiment_path
+        self._commons: dict[bytes, dict[str, Any]] = {}  # {record: what was loaded from it}
+
+    def trial_of(
+        self, status: str, dirname: str, origin: dict[str, Any], progress: dict[str, Any]
+    ) -> Trial:
+        """Makes the trial of a record, without its checkpoints.
+
+        Args:
+            status: The trial's status.
+            dirname: Name of its directory, "" before it has one.
+            origin: The dict that :meth:`RecordWriter.origin_of` pickled.
+            progress: The dict that :meth:`RecordWriter.progress_of` pickled.
+
+        Raises:
+            Exception: any error, if the record is damaged.
+        """
+        _check_kinds(origin)
+        _check_kinds(progress)
+        common = origin.pop(_COMMON_KEY, None)
+        # In a record of schema 4, `origin` and `progress` hold all entries themselves.
+        shared = self._common_of(common) if common is not None else {}
+        trial = Trial(**shared, **origin, experiment_path=self._experiment_path)
+        trial.dirname = dirname
+        trial.status = Status(status)
+        attributes = trial.__dict__
+        for name in _PROGRESS:
+            if name in progress:
+                attributes[name] = progress[name]
+        stats = progress.get("metric_stats")
+        if stats:
+            trial.metric_stats = _stats_of(stats)
+        last_result = progress.get("last_result")
+        if last_result:
+            last_result[CONFIG_PREFIX] = trial.config
+            trial.last_result = last_result
+        self._add_rare(trial, progress)
+        return trial
+
+    def _common_of(self, record: bytes) -> dict[str, Any]:
+        common = self._commons.get(record)
+        if common is None:
+            common = pickle.loads(record)
+            _check_kinds(common)
+            self._commons[record] = common
+        return common
+
+    def _add_rare(self, trial: Trial, progress: dict[str, Any]) -> None:
+        start_point = progress.get("start_point")
+        if start_point is not None:
+            trial.start_point = _start_point_of(start_point, self._experiment_path)
+        error = progress.get("error")
+        if error is not None:
+            trial.error = _error_of(error)
+        cut_short = progress.get("cut_short")
+        if cut_short is not None:
+            trial.cut_short = Status(cut_short)
+
+
+def value_of(stats: MetricStats | None) -> float | None:
+    """Returns the value by which SQL compares a trial with others.
+
+    Args:
+        stats: Statistics of the metric of the trial's run; None without any.
+
+    Returns:
+        The latest value of the metric; None without one, or if it is NaN or infinite.
+    """
+    if stats is None or not math.isfinite(stats.last):
+        return None
+    # SQLite's integers have 64 bits.
+    is_large = isinstance(stats.last, int) and not -_LARGE < stats.last < _LARGE
+    return float(stats.last) if is_large else stats.last
+
+
+def recorded_values(connection: sqlite3.Connection, run: int) -> list[tuple[float | None, str]]:
+    """Returns (value, trial id) of the trials of a run, from their records.
+
+    Args:
+        connection: Connection to the database.
+        run: Number of the run.
 
     Raises:
-        Exception: any error, if the record is damaged.
+        Exception: any error, if a record is damaged.
     """
-    for name, value in {**origin, **progress}.items():
+    rows = connection.execute("SELECT metric FROM runs WHERE number = ?", (run,)).fetchall()
+    metric = rows[0][0] if rows else None
+    if metric is None:
+        return []
+    records = connection.execute("SELECT trial_id, progress FROM trials WHERE run = ?", (run,))
+    return [(_value_in(pickle.loads(record), metric), trial_id) for trial_id, record in records]
+
+
+def _value_in(progress: dict[str, Any], metric: str) -> float | None:
+    return value_of(_stats_of(progress.get("metric_stats") or {}).get(metric))
+
+
+def _unusual(trial: Trial, usual: Mapping[str, Any]) -> dict[str, Any]:
+    attributes = trial.__dict__
+    return {name: attributes[name] for name, value in usual.items() if attributes[name] != value}
+
+
+def _check_kinds(record: Mapping[str, Any]) -> None:
+    for name, value in record.items():
         if not isinstance(value, _KINDS.get(name, object)):
             raise TypeError(f"the {name} of a trial is {type(value).__name__}")
-    trial = Trial(origin.pop("trainable_name"), **origin)
-    trial.experiment_path = experiment_path
-    trial.status = Status(status)
-    for name in _PROGRESS:
-        setattr(trial, name, progress[name])
-    trial.start_point = _start_point_of(progress["start_point"], experiment_path)
-    trial.error = _error_of(progress["error"])
-    trial.failed_tries = progress["failed_tries"]
-    trial.own_files = progress["own_files"]
-    cut_short = progress["cut_short"]
-    trial.cut_short = Status(cut_short) if cut_short is not None else None
-    config = {CONFIG_PREFIX: trial.config}
-    trial.last_result = {**progress["last_result"], **config} if progress["last_result"] else {}
-    trial.checkpoints = CheckpointHistory(trial.checkpoint_config)
-    return trial
+
+
+def _stats_record(stats: dict[str, MetricStats] | PackedStats) -> Any:
+    if isinstance(stats, PackedStats):
+        return stats.record()
+    return {name: each.record() for name, each in stats.items()}
+
+
+def _stats_of(record: Any) -> dict[str, MetricStats] | PackedStats:
+    if isinstance(record, tuple):
+        return PackedStats(*record)
+    return {
+        # Schema 4 holds the objects.
+        name: each if isinstance(each, MetricStats) else MetricStats.of_record(each)
+        for name, each in record.items()
+    }
 
 
 def take_result(trial: Trial, result: dict[str, Any]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from struct import unpack_from
+from typing import Any, ClassVar, TypeAlias
 
 from localtune.error import LocaltuneInternalError
 from localtune.result import CONFIG_PREFIX, DEBUG_METRICS
@@ -18,6 +19,9 @@ _CONFIG_PATH = CONFIG_PREFIX + "/"
 _MAX_FLOAT = sys.float_info.max
 _MIN_FLOAT = -_MAX_FLOAT
 _NUMBERS = (float, int)
+
+# (names, whole, numbers) of PackedStats
+PackedRecord: TypeAlias = "tuple[tuple[str, ...], int, bytes]"
 
 
 class MetricStats:
@@ -84,6 +88,21 @@ class MetricStats:
         stats.window = None
         return stats
 
+    def record(self) -> tuple[Any, ...]:
+        """Returns the statistics as plain data."""
+        if self.window is None:
+            return self.numbers()
+        return self.last, self.min, self.max, self.avg, self.count, list(self.window)
+
+    @classmethod
+    def of_record(cls, record: tuple[Any, ...]) -> MetricStats:
+        """Returns the statistics with this :meth:`record`."""
+        if not isinstance(record[-1], list):
+            return cls.of_numbers(record)
+        stats = cls.__new__(cls)
+        stats.last, stats.min, stats.max, stats.avg, stats.count, stats.window = record
+        return stats
+
     def value(self, scope: str, mode: str = "max") -> float:
         """Returns one statistic.
 
@@ -122,8 +141,12 @@ class MetricStats:
 class PackedStats:
     """Stores the statistics of an ended trial in much less memory.
 
+    All statistics of a metric with one value equal that value: then only the value is stored.
+
     Args:
-        stats: {flat metric: statistics}.
+        names: Flat names of the metrics.
+        whole: One bit per stored number, after a leading 1, tells whether it is an int.
+        numbers: The numbers: one per metric, or :attr:`MetricStats.NUMBERS`.
     """
 
     __slots__ = ("_numbers", "_whole", "names")
@@ -131,36 +154,66 @@ class PackedStats:
     # Trials with the same metrics share one tuple of names.
     _known_names: ClassVar[dict[tuple[str, ...], tuple[str, ...]]] = {}
 
-    def __init__(self, stats: Mapping[str, MetricStats]) -> None:
-        names = tuple(stats)
+    def __init__(self, names: tuple[str, ...], whole: int, numbers: bytes) -> None:
         self.names = self._known_names.setdefault(names, names)
-        values = [value for each in stats.values() for value in each.numbers()]
-        self._numbers = array("d", values)
-        # One bit per value, after a leading 1, tells whether the value is an int. Conversion
-        # from text takes one pass; setting single bits would copy the integer for each bit.
-        flags = "".join("1" if isinstance(value, int) else "0" for value in values)
-        self._whole = int(f"1{flags}", 2)
+        self._whole = whole
+        self._numbers = numbers
+
+    @classmethod
+    def of(cls, stats: Mapping[str, MetricStats]) -> PackedStats | None:
+        """Packs {flat metric: statistics}; returns None if an integer would lose digits."""
+        values: list[float] = [each.last for each in stats.values()]
+        if not all(each.window is not None and each.count == 1 for each in stats.values()):
+            values = [value for each in stats.values() for value in each.numbers()]
+        # Conversion from text takes one pass; setting single bits would copy the integer for each.
+        flags = "1"
+        for value in values:
+            if isinstance(value, int):
+                if int(float(value)) != value:
+                    return None
+                flags += "1"
+            else:
+                flags += "0"
+        return cls(tuple(stats), int(flags, 2), array("d", values).tobytes())
 
     def unpack(self) -> dict[str, MetricStats]:
         """Returns the closed statistics as {flat metric: statistics}."""
-        flags = f"{self._whole:b}"[1:]
-        values = [
-            int(value) if flag == "1" else value
-            for value, flag in zip(self._numbers, flags, strict=True)
-        ]
-        size = MetricStats.NUMBERS
+        flags, size = f"{self._whole:b}"[1:], self._size
         return {
-            name: MetricStats.of_numbers(values[position * size : (position + 1) * size])
-            for position, name in enumerate(self.names)
+            name: self._stats(place, flags[place * size : (place + 1) * size])
+            for place, name in enumerate(self.names)
         }
+
+    def get(self, name: str) -> MetricStats | None:
+        """Returns the closed statistics of one metric; None if there are none."""
+        if name not in self.names:
+            return None
+        place, size = self.names.index(name), self._size
+        flags = f"{self._whole:b}"[1 + place * size : 1 + (place + 1) * size]
+        return self._stats(place, flags)
+
+    @property
+    def _size(self) -> int:
+        return len(self._numbers) // 8 // max(len(self.names), 1)
+
+    def _stats(self, place: int, flags: str) -> MetricStats:
+        stored = unpack_from(f"{len(flags)}d", self._numbers, place * len(flags) * 8)
+        values = [
+            int(value) if flag == "1" else value for value, flag in zip(stored, flags, strict=True)
+        ]
+        if len(values) == 1:
+            # Means over windows are floats also if all values are whole.
+            values = [*(values * (MetricStats.NUMBERS - 2)), *(stored * 2)]
+        return MetricStats.of_numbers(values)
+
+    def record(self) -> PackedRecord:
+        """Returns the statistics as plain data: the arguments of the class."""
+        return self.names, self._whole, self._numbers
 
 
 def pack_stats(stats: dict[str, MetricStats]) -> dict[str, MetricStats] | PackedStats:
     """Packs statistics, or returns them as they are if an integer would lose digits."""
-    numbers = [value for each in stats.values() for value in each.numbers()]
-    if any(isinstance(value, int) and int(float(value)) != value for value in numbers):
-        return stats
-    return PackedStats(stats)
+    return PackedStats.of(stats) or stats
 
 
 def update_metric_stats(stats: dict[str, MetricStats], flat_result: Mapping[str, Any]) -> None:

@@ -218,10 +218,19 @@ class Trial:
 
     def close(self) -> None:
         """Packs the data of an ended trial into less memory; no more results may be added."""
-        # Each result arrived with its own copies of texts that most trials share.
-        self.last_result = {_interned(key): _interned(it) for key, it in self.last_result.items()}
+        self.last_result = self._with_shared_texts(self.last_result)
         if isinstance(self._metric_stats, dict):
             self._metric_stats = pack_stats(self._metric_stats)
+
+    def _with_shared_texts(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Returns a result without its own copies of texts that the trial, or most trials, have."""
+        own = {self.trial_id: self.trial_id, self.experiment_tag: self.experiment_tag}
+        return {
+            sys.intern(key) if type(key) is str else key: (
+                own.get(value) or sys.intern(value) if type(value) is str else value
+            )
+            for key, value in result.items()
+        }
 
     @property
     def should_retry(self) -> bool:
@@ -302,8 +311,27 @@ class Trial:
         return stats if isinstance(stats, dict) else stats.unpack()
 
     @metric_stats.setter
-    def metric_stats(self, stats: dict[str, MetricStats]) -> None:
+    def metric_stats(self, stats: dict[str, MetricStats] | PackedStats) -> None:
         self._metric_stats = stats
+
+    def stats_of(self, metric: str) -> MetricStats | None:
+        """Returns the statistics of one metric; None without a value of it.
+
+        Args:
+            metric: Flat name of the metric.
+        """
+        return self._metric_stats.get(metric)
+
+    @property
+    def has_stats(self) -> bool:
+        """Whether there are statistics of any metric."""
+        stats = self._metric_stats
+        return bool(stats if isinstance(stats, dict) else stats.names)
+
+    @property
+    def stored_stats(self) -> dict[str, MetricStats] | PackedStats:
+        """The statistics as they are stored: those of an ended trial are packed."""
+        return self._metric_stats
 
     @property
     def metric_analysis(self) -> dict[str, dict[str, float]]:
@@ -338,8 +366,3 @@ def seed_of_try(seed: int, number: int) -> int:
     import hashlib
 
     return int.from_bytes(hashlib.sha256(f"{seed}/try {number}".encode()).digest()[:4], "little")
-
-
-def _interned(value: Any) -> Any:
-    """Returns the shared copy of a text, or any other value as it is."""
-    return sys.intern(value) if type(value) is str else value

@@ -13,7 +13,7 @@ import pytest
 
 import localtune
 import localtune as tune
-from localtune.trial.metric_analysis import MetricStats, PackedStats
+from localtune.trial.metric_analysis import MetricStats, PackedStats, pack_stats
 from tests.small_runs import fit
 
 PACKAGE = os.path.dirname(localtune.__file__)
@@ -68,7 +68,9 @@ def test_the_steps_of_a_run_grow_with_the_keys_of_its_results(tmp_path: Path, sh
 def test_packed_statistics_of_any_number_come_back(whole: bool) -> None:
     for count in (0, 1, 7, 50_000):
         stats = {str(key): MetricStats(key if whole else key / 2) for key in range(count)}
-        again = PackedStats(stats).unpack()
+        packed = pack_stats(stats)
+        assert isinstance(packed, PackedStats)
+        again = packed.unpack()
         assert list(again) == list(stats)
         for name, each in list(again.items())[-3:]:
             assert each.numbers() == stats[name].numbers()

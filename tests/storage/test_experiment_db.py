@@ -522,7 +522,7 @@ def test_the_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         connection.commit()
 
     with pytest.raises(
-        StorageError, match=r"schema version 5, .* supports 4 at most\. Use a newer"
+        StorageError, match=r"schema version 6, .* supports 5 at most\. Use a newer"
     ):
         load_trials(str(tmp_path))
 
