@@ -227,7 +227,7 @@ class ExperimentAnalysis:
         values = (
             (trial, stats.value(scope, mode))
             for trial in self.trials
-            if (stats := trial.metric_stats.get(metric)) is not None
+            if (stats := trial.stats_of(metric)) is not None
         )
         if filter_nan_and_inf:
             values = ((trial, value) for trial, value in values if math.isfinite(value))
@@ -366,7 +366,7 @@ class ExperimentAnalysis:
                 for trial, results in self._histories(self.trials)
             )
         elif mode is None:
-            rows = ((trial, trial.last_result) for trial in self.trials if trial.metric_stats)
+            rows = ((trial, trial.last_row() or None) for trial in self.trials)
         else:
             raise ValueError(f"mode goes with a metric, but got mode={mode!r} and no metric.")
         return data_frame(

@@ -107,12 +107,15 @@ class SavedExperiment:
         """
         is_another = metric is not None and metric != self.metric and self.metric is not None
         # Of a name that no trial has reported, something else is to be said.
-        if is_another and mode is None and any(metric in each.metric_stats for each in self.trials):
+        if is_another and mode is None and self._is_reported(metric):
             raise UsageError(
                 f"The metric {metric!r} needs a mode, min or max: that of the run, {self.mode!r}, "
                 f"is meant for {self.metric!r}."
             )
         self.metric, self.mode = metric or self.metric, mode or self.mode
+
+    def _is_reported(self, metric: str | None) -> bool:
+        return metric is not None and any(each.stats_of(metric) is not None for each in self.trials)
 
     def histories(self) -> Iterator[tuple[Trial, list[dict[str, Any]]]]:
         """Yields each trial with all its results, the oldest first.
@@ -143,7 +146,8 @@ class SavedExperiment:
         trial = self.analysis().find_best_trial(self.metric, self.mode, "last", True)
         if trial is None:
             return None
-        return trial, trial.metric_stats[self.metric].value("last", self.mode)
+        stats = trial.stats_of(self.metric)
+        return (trial, stats.value("last", self.mode)) if stats is not None else None
 
 
 def read_saved(path: str, run: int | None = None, *, trust: bool = False) -> SavedExperiment:

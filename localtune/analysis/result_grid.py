@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas
 
 _MAX_SHOWN = 20
+_ERROR = Status.ERROR
 
 
 class ResultGrid:
@@ -30,7 +31,8 @@ class ResultGrid:
 
     def __init__(self, experiment_analysis: ExperimentAnalysis) -> None:
         self._experiment_analysis = experiment_analysis
-        self._results = [Result.from_trial(trial) for trial in experiment_analysis.trials]
+        self._trials = list(experiment_analysis.trials)
+        self._results: dict[int, Result] = {}  # {position: result}; made when it is asked for
 
     @property
     def experiment_path(self) -> str:
@@ -45,7 +47,8 @@ class ResultGrid:
     @property
     def errors(self) -> list[BaseException | str]:
         """The errors of the failed trials."""
-        return [result.error for result in self._results if result.error is not None]
+        failed = (place for place, trial in enumerate(self._trials) if trial.status is _ERROR)
+        return [error for place in failed if (error := self[place].error) is not None]
 
     @property
     def num_errors(self) -> int:
@@ -76,8 +79,8 @@ class ResultGrid:
             ValueError: without metric or mode, or for a mode or scope that does not exist.
             RuntimeError: if no trial has a value; names the metrics that there are.
         """
-        if len(self._results) == 1:
-            return self._results[0]
+        if len(self) == 1:
+            return self[0]
         analysis = self._experiment_analysis
         metric, mode = analysis.metric_and_mode(metric, mode)
         trial = analysis.find_best_trial(metric, mode, scope, filter_nan_and_inf)
@@ -85,7 +88,7 @@ class ResultGrid:
             raise RuntimeError(
                 explain_no_best(analysis.trials, metric, only_finite=filter_nan_and_inf)
             )
-        return self._results[analysis.trials.index(trial)]
+        return self[self._trials.index(trial)]
 
     def get_dataframe(
         self, filter_metric: str | None = None, filter_mode: str | None = None
@@ -104,24 +107,33 @@ class ResultGrid:
         return self._experiment_analysis.dataframe(filter_metric, filter_mode)
 
     def __len__(self) -> int:
-        return len(self._results)
+        return len(self._trials)
 
     @overload
     def __getitem__(self, index: int) -> Result: ...
     @overload
     def __getitem__(self, index: slice) -> list[Result]: ...
     def __getitem__(self, index: int | slice) -> Result | list[Result]:
-        return self._results[index]
+        places = range(len(self._trials))[index]
+        if isinstance(places, range):
+            return [self._result(place) for place in places]
+        return self._result(places)
 
     def __iter__(self) -> Iterator[Result]:
-        return iter(self._results)
+        return map(self._result, range(len(self._trials)))
 
     def __repr__(self) -> str:
-        lines = [repr(result) for result in self._results[:_MAX_SHOWN]]
-        rest = len(self._results) - _MAX_SHOWN
+        lines = [repr(result) for result in self[:_MAX_SHOWN]]
+        rest = len(self) - _MAX_SHOWN
         if rest > 0:
             lines.append(f"... and {rest} more")
         return "ResultGrid<[\n" + ",\n".join(lines) + "\n]>"
 
+    def _result(self, place: int) -> Result:
+        result = self._results.get(place)
+        if result is None:
+            result = self._results[place] = Result.from_trial(self._trials[place])
+        return result
+
     def _count(self, status: Status) -> int:
-        return sum(trial.status is status for trial in self._experiment_analysis.trials)
+        return sum(trial.status is status for trial in self._trials)

@@ -21,9 +21,11 @@ from localtune.checkpoint import Checkpoint
 from localtune.error import StorageError, UsageError
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_DB_FILE
 from localtune.storage.history_rows import SELECT_CONFIGS, SELECT_RESULTS, joined
+from localtune.storage.recorded_trial import RecordedTrial, TrialRow
 from localtune.storage.schema import damaged, prepare
-from localtune.storage.trial_record import RecordLoader, absolute_path, take_result
+from localtune.storage.trial_record import RecordLoader, absolute_path, stats_of, take_result
 from localtune.trial.checkpoint_history import TrackedCheckpoint
+from localtune.trial.metric_analysis import MetricStats, PackedStats
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from localtune.utils.serialization import lacks_own_module, other_version
@@ -42,7 +44,8 @@ _SELECT_CHECKPOINTS_OF_RUN = (
     "ORDER BY trial_id, number"
 )
 _SELECT_RANKED = "SELECT value, number FROM trials WHERE run = ? AND status = ?"
-_IS_FINAL = f"status IN ({', '.join(repr(each.value) for each in Status if each.is_final)})"
+_FINAL = tuple(each.value for each in Status if each.is_final)
+_IS_FINAL = f"status IN {_FINAL}"
 
 
 @dataclass(frozen=True)
@@ -206,7 +209,8 @@ class ExperimentReader:
 
         Raises:
             StorageError: if the database is damaged, or contains objects of a module that is
-                missing here.
+                missing here. The records of ended trials are opened, and checked, when they are
+                used.
         """
         # One statement for all checkpoints: most trials may have none.
         checkpoints: dict[str, list[tuple[Any, ...]]] = {}
@@ -214,7 +218,11 @@ class ExperimentReader:
             checkpoints.setdefault(trial_id, []).append(tuple(row))
         rows = self._rows(f"{_SELECT} WHERE run = ? ORDER BY number", (self._run,))
         with contextlib.closing(rows):
-            return [self._trial(row, checkpoints.get(row[0], ())) for row in rows]
+            trials = [self._trial(row, checkpoints.get(row[0], ())) for row in rows]
+        if trials:
+            # A module that is missing here is told at once: most trials need the same ones.
+            trials[0].config  # noqa: B018
+        return trials
 
     def load_unfinished(self) -> list[Trial]:
         """Returns the trials of the run that have not ended, in the order of their creation.
@@ -331,26 +339,69 @@ class ExperimentReader:
             for row in rows
         ]
 
-    def _trial(self, row: tuple[Any, ...], checkpoints: Sequence[tuple[Any, ...]]) -> Trial:
+    def _trial(self, row: TrialRow, checkpoints: Sequence[tuple[Any, ...]]) -> Trial:
+        if row[1] in _FINAL:
+            return RecordedTrial(self, self._experiment_path, row, checkpoints)
+        trial = self.trial_of(row, checkpoints)
+        ahead = self._select(SELECT_RESULTS, (trial.trial_id, trial.result_count))
+        for _, blob in ahead:
+            take_result(trial, self._dict(blob))
+        return trial
+
+    def trial_of(self, row: TrialRow, checkpoints: Sequence[tuple[Any, ...]]) -> Trial:
+        """Returns the trial of a record.
+
+        Args:
+            row: Its row.
+            checkpoints: The rows of its checkpoints.
+
+        Raises:
+            StorageError: as :meth:`load`.
+        """
+        _, status, dirname, origin, progress = row
+        with self._making_trials():
+            trial = self._loader.trial_of(status, dirname, self._dict(origin), self._dict(progress))
+            if checkpoints:
+                self._add_checkpoints(trial, checkpoints)
+            return trial
+
+    def stats_in(self, row: TrialRow) -> dict[str, MetricStats] | PackedStats:
+        """Returns the statistics in the record of a trial.
+
+        Args:
+            row: The row of the trial.
+
+        Raises:
+            StorageError: as :meth:`load`.
+        """
+        with self._making_trials():
+            return stats_of(self._dict(row[-1]))
+
+    def last_row_in(self, row: TrialRow) -> dict[str, Any]:
+        """Returns what :meth:`Trial.last_row` does for the trial of a record.
+
+        Args:
+            row: The row of the trial.
+
+        Raises:
+            StorageError: as :meth:`load`.
+        """
+        progress = self._dict(row[-1])
+        if not (progress.get("metric_stats") and progress.get("last_result")):
+            return {}
+        last_result: dict[str, Any] = progress["last_result"]
+        last_result[CONFIG_PREFIX] = self._dict(row[-2])[CONFIG_PREFIX]
+        return last_result
+
+    @contextlib.contextmanager
+    def _making_trials(self) -> Iterator[None]:
         try:
-            return self._trial_of(row, checkpoints)
+            yield
         except StorageError:
             raise
         except Exception as error:
             # The pickles can be loaded, but their content makes no trial.
             raise self.damaged(error) from error
-
-    def _trial_of(self, row: tuple[Any, ...], checkpoints: Sequence[tuple[Any, ...]]) -> Trial:
-        _, status, dirname, origin_blob, progress_blob = row
-        origin, progress = self._dict(origin_blob), self._dict(progress_blob)
-        trial = self._loader.trial_of(status, dirname, origin, progress)
-        if checkpoints:
-            self._add_checkpoints(trial, checkpoints)
-        if not trial.is_finished():
-            ahead = self._select(SELECT_RESULTS, (trial.trial_id, trial.result_count))
-            for _, blob in ahead:
-                take_result(trial, self._dict(blob))
-        return trial
 
     def _add_checkpoints(self, trial: Trial, rows: Sequence[tuple[Any, ...]]) -> None:
         config = {CONFIG_PREFIX: trial.config}

@@ -106,7 +106,7 @@ class RecordWriter:
     def progress_of(self, trial: Trial) -> bytes:
         """Returns the part of a trial's record that changes."""
         progress = _unusual(trial, _PROGRESS)
-        if trial.has_stats:
+        if trial.stored_stats:
             progress["metric_stats"] = _stats_record(trial.stored_stats)
         if trial.last_result:
             # The other part contains the config.
@@ -164,9 +164,7 @@ class RecordLoader:
         for name in _PROGRESS:
             if name in progress:
                 attributes[name] = progress[name]
-        stats = progress.get("metric_stats")
-        if stats:
-            trial.metric_stats = _stats_of(stats)
+        trial.metric_stats = stats_of(progress)
         last_result = progress.get("last_result")
         if last_result:
             last_result[CONFIG_PREFIX] = trial.config
@@ -210,6 +208,25 @@ def value_of(stats: MetricStats | None) -> float | None:
     return float(stats.last) if is_large else stats.last
 
 
+def stats_of(progress: Mapping[str, Any]) -> dict[str, MetricStats] | PackedStats:
+    """Returns the statistics in the record of a trial.
+
+    Args:
+        progress: The dict that :meth:`RecordWriter.progress_of` pickled.
+
+    Raises:
+        Exception: any error, if the record is damaged.
+    """
+    record = progress.get("metric_stats") or {}
+    if isinstance(record, tuple):
+        return PackedStats(*record)
+    return {
+        # Schema 4 holds the objects.
+        name: each if isinstance(each, MetricStats) else MetricStats.of_record(each)
+        for name, each in record.items()
+    }
+
+
 def recorded_values(connection: sqlite3.Connection, run: int) -> list[tuple[float | None, str]]:
     """Returns (value, trial id) of the trials of a run, from their records.
 
@@ -229,7 +246,7 @@ def recorded_values(connection: sqlite3.Connection, run: int) -> list[tuple[floa
 
 
 def _value_in(progress: dict[str, Any], metric: str) -> float | None:
-    return value_of(_stats_of(progress.get("metric_stats") or {}).get(metric))
+    return value_of(stats_of(progress).get(metric))
 
 
 def _unusual(trial: Trial, usual: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,16 +264,6 @@ def _stats_record(stats: dict[str, MetricStats] | PackedStats) -> Any:
     if isinstance(stats, PackedStats):
         return stats.record()
     return {name: each.record() for name, each in stats.items()}
-
-
-def _stats_of(record: Any) -> dict[str, MetricStats] | PackedStats:
-    if isinstance(record, tuple):
-        return PackedStats(*record)
-    return {
-        # Schema 4 holds the objects.
-        name: each if isinstance(each, MetricStats) else MetricStats.of_record(each)
-        for name, each in record.items()
-    }
 
 
 def take_result(trial: Trial, result: dict[str, Any]) -> None:

@@ -184,6 +184,9 @@ class PackedStats:
             for place, name in enumerate(self.names)
         }
 
+    def __len__(self) -> int:
+        return len(self.names)
+
     def get(self, name: str) -> MetricStats | None:
         """Returns the closed statistics of one metric; None if there are none."""
         if name not in self.names:
@@ -213,7 +216,8 @@ class PackedStats:
 
 def pack_stats(stats: dict[str, MetricStats]) -> dict[str, MetricStats] | PackedStats:
     """Packs statistics, or returns them as they are if an integer would lose digits."""
-    return PackedStats.of(stats) or stats
+    packed = PackedStats.of(stats)
+    return packed if packed is not None else stats
 
 
 def update_metric_stats(stats: dict[str, MetricStats], flat_result: Mapping[str, Any]) -> None:

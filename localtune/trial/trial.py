@@ -322,11 +322,9 @@ class Trial:
         """
         return self._metric_stats.get(metric)
 
-    @property
-    def has_stats(self) -> bool:
-        """Whether there are statistics of any metric."""
-        stats = self._metric_stats
-        return bool(stats if isinstance(stats, dict) else stats.names)
+    def last_row(self) -> dict[str, Any]:
+        """Returns a copy of the last result, with the config; {} if no result counts."""
+        return dict(self.last_result) if self._metric_stats else {}
 
     @property
     def stored_stats(self) -> dict[str, MetricStats] | PackedStats:
