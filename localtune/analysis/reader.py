@@ -57,7 +57,10 @@ class SavedExperiment:
         path: Directory of the experiment.
         state: Its state.
         owner: The process that works on the run, None if there is none.
-        trials: The trials of the run.
+        trials: The trials of the run; only some of them if ``is_partial``.
+        numbers: Their numbers in the run, from 0.
+        is_partial: Whether ended trials that are not among the best were left out.
+        recorded_counts: {status: number of all trials that have it}.
         run: Number of the run.
         runs: All runs, the latest last; empty if the experiment cannot be read.
         metric: Metric that the run optimises, None if it is not known.
@@ -71,6 +74,9 @@ class SavedExperiment:
     state: ExperimentState
     owner: Owner | None = None
     trials: list[Trial] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    is_partial: bool = False
+    recorded_counts: Mapping[str, int] = field(default_factory=dict)
     run: int = 1
     runs: list[RunRecord] = field(default_factory=lambda: [RunRecord(1)])
     metric: str | None = None
@@ -128,7 +134,12 @@ class SavedExperiment:
 
     def counts(self) -> dict[str, int]:
         """Returns {status: number of trials that have it}, without statuses that no trial has."""
-        found = Counter(trial.status.value for trial in self.trials)
+        if self.is_partial:
+            found = Counter(self.recorded_counts)
+            if self.owner is None:
+                found[Status.INTERRUPTED.value] = found.pop(Status.RUNNING.value, 0)
+        else:
+            found = Counter(trial.status.value for trial in self.trials)
         return {each.value: found[each.value] for each in Status if found[each.value]}
 
     def analysis(self) -> ExperimentAnalysis:
@@ -138,6 +149,11 @@ class SavedExperiment:
         return ExperimentAnalysis(
             self.path, trials=self.trials, default_metric=self.metric, default_mode=self.mode
         )
+
+    @property
+    def trial_count(self) -> int:
+        """Number of all trials of the run."""
+        return sum(self.recorded_counts.values()) if self.is_partial else len(self.trials)
 
     def best(self) -> tuple[Trial, float] | None:
         """Returns the best trial and its value; None without a goal, or without a value."""
@@ -150,13 +166,17 @@ class SavedExperiment:
         return (trial, stats.value("last", self.mode)) if stats is not None else None
 
 
-def read_saved(path: str, run: int | None = None, *, trust: bool = False) -> SavedExperiment:
+def read_saved(
+    path: str, run: int | None = None, *, trust: bool = False, best: int | None = None
+) -> SavedExperiment:
     """Reads an experiment.
 
     Args:
         path: Its directory.
         run: Number of the run that is read, from 1; None is the latest.
         trust: Read it though another user could have written it.
+        best: How many ended trials are wanted, the best by the run's goal, besides the unfinished
+            ones. None wants all; all are read also if the run's goal is not known.
 
     Raises:
         StorageError: if it cannot be read.
@@ -170,35 +190,41 @@ def read_saved(path: str, run: int | None = None, *, trust: bool = False) -> Sav
             raise UsageError(f"The experiment {path!r} has no run {run}: it has not begun yet.")
         saved.take_files(files_in(path, trust=trust))
         return saved
-    found = read_experiment(path, run, trust=trust)
+    found = read_experiment(path, run, trust=trust, best=best)
     owner = found.owner if found.is_running else None
     saved = SavedExperiment(
         path,
-        _state_of(found.trials, owner),
+        _state_of(found.trials, owner, found.run.trial_count),
         owner,
         found.trials,
-        found.run.number,
-        found.runs,
-        found.run.metric,
-        found.run.mode,
+        found.numbers,
+        is_partial=len(found.trials) < found.run.trial_count,
+        recorded_counts=found.run.counts,
+        run=found.run.number,
+        runs=found.runs,
+        metric=found.run.metric,
+        mode=found.run.mode,
     )
     saved.take_files(found.files)
     return saved
 
 
-def read_or_explain(path: str, run: int | None = None, *, trust: bool = False) -> SavedExperiment:
+def read_or_explain(
+    path: str, run: int | None = None, *, trust: bool = False, best: int | None = None
+) -> SavedExperiment:
     """Reads an experiment as :func:`read_saved` does; an error becomes its ``problem``.
 
     Args:
         path: Its directory.
         run: Number of the run that is read, from 1; None is the latest.
         trust: Read it though another user could have written it.
+        best: See :func:`read_saved`.
 
     Raises:
         UsageError: if there is no such run.
     """
     try:
-        return read_saved(path, run, trust=trust)
+        return read_saved(path, run, trust=trust, best=best)
     except UntrustedDirectoryError as error:
         return SavedExperiment(path, ExperimentState.UNTRUSTED, problem=str(error))
     except (StorageError, OSError) as error:
@@ -242,10 +268,10 @@ def find_trial(saved: SavedExperiment, text: str) -> Trial:
     )
 
 
-def _state_of(trials: list[Trial], owner: Owner | None) -> ExperimentState:
+def _state_of(trials: list[Trial], owner: Owner | None, count: int = 0) -> ExperimentState:
     if owner is not None:
         return ExperimentState.RUNNING
-    if not trials:
+    if not count:
         return ExperimentState.EMPTY
     if all(trial.is_finished() for trial in trials):
         return ExperimentState.DONE

@@ -71,12 +71,13 @@ class ExperimentDB(ExperimentReader):
         self._pending: list[Statement] = []  # Results that wait for the next transaction.
         self._syncs = False  # Whether transactions wait for the disk.
         self._revisions: dict[str, int] = {}  # {trial id: recorded revision}; 0 if missing.
-        self._metric: str | None = None  # The one whose values are recorded; see start_work().
         path = os.path.join(experiment_path, EXPERIMENT_DB_FILE)
         is_new = not os.path.lexists(path)
         with known_as_open(path):
             super().__init__(experiment_path, path, is_new=is_new)
-        self._known = {trial_id for (trial_id,) in self._select("SELECT trial_id FROM trials", ())}
+            rows = self._select("SELECT trial_id FROM trials", ())
+            self._known = {trial_id for (trial_id,) in rows}
+            self._metric = self._recorded_metric()  # The one whose values are recorded.
         self._is_open = True
 
     # -- runs -----------------------------------------------------------------------------------
@@ -97,6 +98,11 @@ class ExperimentDB(ExperimentReader):
         row = (number, started, None, None)
         self._write([(PUT_RUN, row), (_CLEAR_STATE, (number,))], sync=False)
         self._run = number
+        self._metric = None
+
+    def select_run(self, number: int) -> None:
+        super().select_run(number)
+        self._metric = self._recorded_metric()
 
     def start_work(self, metric: str | None, mode: str | None) -> None:
         """Records that a process now works on the selected run.
@@ -109,10 +115,9 @@ class ExperimentDB(ExperimentReader):
             StorageError: if the disk is full or not available.
         """
         current = (PUT_META, ("current_run", dump(self._run)))
-        before = self._recorded_metric()
         self._write([current, (_SET_GOAL, (metric, mode, self._run))], sync=False)
-        self._metric = self._recorded_metric()
-        if self._metric != before:
+        if metric not in (None, self._metric):
+            self._metric = metric
             self._renew_values()
 
     def _recorded_metric(self) -> str | None:

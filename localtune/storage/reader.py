@@ -43,9 +43,10 @@ _SELECT_CHECKPOINTS_OF_RUN = (
     "WHERE EXISTS (SELECT 1 FROM trials WHERE trial_id = each.trial_id AND run = ?) "
     "ORDER BY trial_id, number"
 )
+_SELECT_NUMBERS = "SELECT number FROM trials WHERE run = ? AND status = ?"
 _SELECT_RANKED = "SELECT value, number FROM trials WHERE run = ? AND status = ?"
 _FINAL = tuple(each.value for each in Status if each.is_final)
-_IS_FINAL = f"status IN {_FINAL}"
+_UNFINISHED = tuple(each.value for each in Status if not each.is_final)
 
 
 @dataclass(frozen=True)
@@ -224,44 +225,46 @@ class ExperimentReader:
             trials[0].config  # noqa: B018
         return trials
 
-    def load_unfinished(self) -> list[Trial]:
-        """Returns the trials of the run that have not ended, in the order of their creation.
+    def load_best(self, mode: str, number: int) -> dict[int, Trial]:
+        """Returns the best of the ended trials, and all others, in the order of their creation.
 
-        Raises:
-            StorageError: as :meth:`load`.
-        """
-        return self._load(f"run = ? AND NOT {_IS_FINAL}", (self._run,))
-
-    def load_best(self, mode: str, number: int) -> list[Trial]:
-        """Returns the ended trials of the run that are best by its metric, the best first.
-
-        Of trials with equal values, the first one is the best. The index has them in order, so
-        that the cost does not grow with the number of trials. Trials whose value is NaN or
-        infinite are left out.
+        An index has the ended trials in the order of their values, so that the cost does not grow
+        with their number. Of trials with equal values, the first one is the best. Trials whose
+        value is NaN or infinite are left out.
 
         Args:
-            mode: ``"min"`` or ``"max"``.
-            number: Largest number of trials.
+            mode: ``"min"`` or ``"max"``: how trials are compared by the metric of the run.
+            number: Largest number of ended trials.
+
+        Returns:
+            {number of the trial in its run, from 0: trial}.
 
         Raises:
             StorageError: as :meth:`load`.
         """
-        ranked = [
-            row
-            for status in Status
-            if status.is_final
-            for row in self._ranked(status, mode, number)
-        ]
+        ranked = [row for status in _FINAL for row in self._ranked(status, mode, number)]
         sign = 1 if mode == "min" else -1
         ranked.sort(key=lambda row: (sign * row[0], row[1]))
-        found: list[Trial] = []
-        for _, each in ranked[:number]:
-            found += self._load("number = ?", (each,))
-        return found
+        wanted = {row[1] for row in ranked[:number]}
+        for status in _UNFINISHED:
+            rows = self._select(_SELECT_NUMBERS, (self._run, status))
+            wanted.update(row[0] for row in rows)
+        in_run = self._numbers_in_run(sorted(wanted))
+        return {
+            in_run[each]: trial for each in in_run for trial in self._load("number = ?", (each,))
+        }
 
-    def _ranked(self, status: Status, mode: str, number: int) -> list[tuple[Any, ...]]:
+    def _numbers_in_run(self, numbers: list[int]) -> dict[int, int]:
+        """Returns {number in the experiment: number in the run}."""
+        if self._select("SELECT count(*) FROM runs", ()) == [(1,)]:
+            return {each: each for each in numbers}
+        rows = self._select("SELECT number FROM trials WHERE run = ? ORDER BY number", (self._run,))
+        place_of = {number: place for place, (number,) in enumerate(rows)}
+        return {each: place_of[each] for each in numbers}
+
+    def _ranked(self, status: str, mode: str, number: int) -> list[tuple[Any, ...]]:
         """Returns (value, number) of the trials with a status that may be among the best."""
-        of_status, order = (self._run, status.value), "" if mode == "min" else "DESC"
+        of_status, order = (self._run, status), "" if mode == "min" else "DESC"
         has_value = f"{_SELECT_RANKED} AND value IS NOT NULL"
         last = self._select(
             f"{has_value} ORDER BY value {order} LIMIT 1 OFFSET ?", (*of_status, number - 1)

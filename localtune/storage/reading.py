@@ -1,8 +1,8 @@
 """Reads an experiment without changing it, also while a run writes it.
 
-The database is read from a copy. If the process of a run was killed, the results of the last second
-may be in the trials' ``result.json`` only; they are read from there. A trial that is recorded as
-running, but that no process works on, was interrupted.
+The database is read from a copy if a process writes it. If the process of a run was killed, the
+results of the last second may be in the trials' ``result.json`` only; they are read from there. A
+trial that is recorded as running, but that no process works on, was interrupted.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 
 from localtune.result import EXPR_RESULT_FILE, TRIAL_ID
 from localtune.storage.owner import Owner, find_owner
-from localtune.storage.reader import RunRecord, has_database
+from localtune.storage.reader import ExperimentReader, RunRecord, has_database
 from localtune.storage.run_files import files_in, files_of
-from localtune.storage.shared_copy import opened
+from localtune.storage.shared_copy import opened, read_once
 from localtune.storage.trial_record import take_result
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
@@ -33,7 +33,9 @@ class ExperimentRecord:
     Attributes:
         run: The run.
         runs: All runs of the experiment, the latest last.
-        trials: The trials of the run, in the order of their creation.
+        trials: The trials of the run, in the order of their creation; of a run of which only the
+            best were asked for, those and the unfinished ones.
+        numbers: Their numbers in the run, from 0.
         files: {name: content} of the files that the run was started with.
         owner: The process that works on the experiment, None if there is none.
         is_running: Whether the owner works on this run.
@@ -42,6 +44,7 @@ class ExperimentRecord:
     run: RunRecord
     runs: list[RunRecord]
     trials: list[Trial]
+    numbers: list[int]
     files: dict[str, bytes]
     owner: Owner | None
     is_running: bool
@@ -66,7 +69,7 @@ def others_text(runs: Sequence[RunRecord], number: int, how: str) -> str:
 
 
 def read_experiment(
-    experiment_path: str, run: int | None = None, *, trust: bool = False
+    experiment_path: str, run: int | None = None, *, trust: bool = False, best: int | None = None
 ) -> ExperimentRecord:
     """Reads a run of the experiment in a directory.
 
@@ -74,27 +77,39 @@ def read_experiment(
         experiment_path: The directory.
         run: Number of the run, from 1; None is the latest.
         trust: Read it though another user could have written it.
+        best: Number of ended trials to read, the best by the run's goal, besides all unfinished
+            ones; the cost does not grow with the other trials. None reads all trials; all are read
+            also if the run's goal is not known.
 
     Raises:
         UntrustedDirectoryError: if another user could have written it.
         StorageError: if there is no readable database.
         UsageError: if there is no such run.
     """
-    check_trusted(experiment_path, trust=trust)
-    # An owner that ends between the two calls has written all its results by then.
-    owner = find_owner(experiment_path)
-    with opened(experiment_path, trust=trust) as db:
+
+    def read(db: ExperimentReader) -> ExperimentRecord:
         if run is not None:
             db.select_run(run)
         runs = db.runs()
+        chosen = next(each for each in runs if each.number == db.run)
         is_running = owner is not None and db.run == db.current_run
-        trials = db.load()
+        if best is not None and chosen.mode is not None:
+            trials = db.load_best(chosen.mode, best)
+        else:
+            trials = dict(enumerate(db.load()))
         files = files_of(db, experiment_path, trust=trust)
-    if not is_running:
-        for trial in trials:
+        return ExperimentRecord(
+            chosen, runs, list(trials.values()), list(trials), files, owner, is_running
+        )
+
+    check_trusted(experiment_path, trust=trust)
+    # An owner that ends between the two calls has written all its results by then.
+    owner = find_owner(experiment_path)
+    found = read_once(experiment_path, read, trust=trust)
+    if not found.is_running:
+        for trial in found.trials:
             _settle(trial)
-    chosen = next(each for each in runs if each.number == db.run)
-    return ExperimentRecord(chosen, runs, trials, files, owner, is_running)
+    return found
 
 
 def read_files(
@@ -112,10 +127,13 @@ def read_files(
     """
     if not has_database(experiment_path):
         return files_in(experiment_path, trust=trust)
-    with opened(experiment_path, trust=trust) as db:
+
+    def read(db: ExperimentReader) -> dict[str, bytes]:
         if run is not None:
             db.select_run(run)
         return files_of(db, experiment_path, trust=trust)
+
+    return read_once(experiment_path, read, trust=trust)
 
 
 def load_trials(
@@ -166,8 +184,7 @@ def read_state(experiment_path: str, key: str, *, trust: bool = False) -> Any:
         UntrustedDirectoryError: if another user could have written it.
         StorageError: if there is no readable database.
     """
-    with opened(experiment_path, trust=trust) as db:
-        return db.get(key)
+    return read_once(experiment_path, lambda db: db.get(key), trust=trust)
 
 
 def mark_interrupted(trials: list[Trial]) -> None:

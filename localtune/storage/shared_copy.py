@@ -6,6 +6,8 @@
     another one ----------+-- DatabaseReader -- copy, made anew when the database has changed
     the analysis ---------'
 
+A database that nobody writes is read without a copy by :func:`read_once`.
+
 There is one reader for each experiment; it lives as long as an object refers to it. A program that
 asks for the histories of 1,000 trials one by one copies a large database once, not 1,000 times.
 """
@@ -19,16 +21,18 @@ import sqlite3
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from localtune.error import StorageError
 from localtune.result import EXPERIMENT_DB_FILE
 from localtune.storage.reader import DATABASE_FILES, ExperimentReader, has_database
 from localtune.storage.schema import damaged
-from localtune.storage.snapshot import copy_database, state_of
+from localtune.storage.snapshot import copy_database, held_still, state_of
 from localtune.utils.private_dir import COPY_PREFIX, PrivateDir
 from localtune.utils.trust import GuardedDirectory
+
+T = TypeVar("T")
 
 _readers: weakref.WeakValueDictionary[str, DatabaseReader] = weakref.WeakValueDictionary()
 _guard = threading.Lock()
@@ -64,6 +68,42 @@ def opened(experiment_path: str, *, trust: bool = False) -> Iterator[ExperimentR
     """
     with reader_of(experiment_path).opened(trust=trust) as db:
         yield db
+
+
+def read_once(
+    experiment_path: str, read: Callable[[ExperimentReader], T], *, trust: bool = False
+) -> T:
+    """Reads an experiment's database: as it is if nobody writes it, else in a copy.
+
+    Args:
+        experiment_path: Directory of the experiment.
+        read: Gets the opened database. It may be called twice: a database that has changed
+            meanwhile is read again, in a copy.
+        trust: Whether to read an experiment that other users could have written.
+
+    Returns:
+        What ``read`` has returned.
+
+    Raises:
+        UntrustedDirectoryError: if another user could have written it.
+        StorageError: if there is none, or it cannot be read.
+    """
+    source = os.path.join(experiment_path, EXPERIMENT_DB_FILE)
+    # Errors are told of the copy, which nobody changes.
+    with contextlib.suppress(StorageError, OSError, sqlite3.Error), held_still(source) as is_still:
+        if is_still:
+            with GuardedDirectory(experiment_path, trust=trust) as guarded:
+                guarded.check_files(DATABASE_FILES)
+                before = state_of(source)
+                db = ExperimentReader(experiment_path, source, is_fixed=True)
+                with contextlib.closing(db):
+                    found = read(db)
+                # Checked again, because the database was read by its path.
+                guarded.check_files(DATABASE_FILES)
+                if state_of(source) == before:
+                    return found
+    with opened(experiment_path, trust=trust) as db:
+        return read(db)
 
 
 class DatabaseReader:

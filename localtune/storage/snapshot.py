@@ -7,7 +7,7 @@ module copies plain files, in this order::
 
 A page that moves from the log to the database meanwhile is also in the copy of the log, which takes
 precedence. If the log was restarted meanwhile, its start has changed, and everything is copied
-again.
+again. A database that nobody writes need not be copied.
 """
 
 from __future__ import annotations
@@ -84,6 +84,30 @@ def _file_state(path: str, header_bytes: int) -> object:
             return place, found.st_mtime_ns, found.st_ctime_ns, file.read(header_bytes)
     except FileNotFoundError:
         return None
+
+
+@contextlib.contextmanager
+def held_still(source: str) -> Iterator[bool]:
+    """Tells whether nobody writes a database, so that it can be read without a copy.
+
+    It has no log then: the last one to close a database moves the log into it. Afterwards,
+    :func:`state_of` tells whether that is still so. This process does not begin to write the
+    database within the ``with`` block.
+
+    Args:
+        source: The database.
+    """
+    with _guard:
+        is_open = _open_here[os.path.realpath(source)] > 0
+        logs = (f"{source}{end}" for end in _HEADERS if end)
+        yield not is_open and not any(map(_has_content, logs))
+
+
+def _has_content(path: str) -> bool:
+    try:
+        return os.path.getsize(path) > 0
+    except FileNotFoundError:
+        return False
 
 
 def copy_database(source: str, target: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import sqlite3
 from pathlib import Path
@@ -14,13 +15,14 @@ from localtune.result import EXPERIMENT_DB_FILE
 from localtune.storage import migrations, schema
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.reader import RunRecord
-from localtune.storage.reading import load_trials
+from localtune.storage.reading import load_trials, read_experiment
 from localtune.trial.status import Status
 from tests.storage import stored_database
 
 
-def test_the_stored_database_of_todays_schema_can_be_read(tmp_path: Path) -> None:
-    stored_database.make(tmp_path)
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_stored_database_can_be_read(version: int, tmp_path: Path) -> None:
+    stored_database.make(tmp_path, Path(__file__).with_name(f"schema_{version}.sql"))
 
     (ended,) = load_trials(str(tmp_path), run=1)
     paused, new = load_trials(str(tmp_path))
@@ -37,7 +39,14 @@ def test_the_stored_database_of_todays_schema_can_be_read(tmp_path: Path) -> Non
     assert paused.checkpoint_config.num_to_keep == 2
     assert paused.placement_group_factory is not None
     assert paused.placement_group_factory.required_resources == {"CPU": 2.0}
+    assert read_experiment(str(tmp_path), run=1, best=1).trials[0].trial_id == ended.trial_id
+    assert (version_of(tmp_path), os.listdir(tmp_path)) == (version, ["experiment.db"])
     with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
+        assert db._select("SELECT value FROM trials ORDER BY number", ()) == [
+            (1.0,),
+            (None,),
+            (None,),
+        ]
         assert db.runs() == [
             RunRecord(1, None, "loss", "min", {"TERMINATED": 1}),
             RunRecord(2, 1.0, None, None, {"PAUSED": 1, "PENDING": 1}),

@@ -7,6 +7,7 @@ import errno
 import gc
 import os
 import pickle
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -19,9 +20,11 @@ import pytest
 
 import localtune as tune
 from localtune.error import StorageError, UntrustedDirectoryError
+from localtune.result import EXPERIMENT_DB_FILE
 from localtune.storage import shared_copy, snapshot
 from localtune.storage.experiment_db import ExperimentDB
-from localtune.storage.shared_copy import reader_of
+from localtune.storage.reader import ExperimentReader
+from localtune.storage.shared_copy import read_once, reader_of
 from localtune.tools.cli.main import main
 from tests.records import make_trial
 from tests.runs.lifecycle.programs import environment
@@ -119,16 +122,16 @@ def test_an_analysis_keeps_no_copy_before_it_is_asked_for_histories(
     assert copies.left == []
 
     assert len(analysis.trial_dataframes) == len(analysis.trial_dataframes) == TRIALS
-    assert copies.count == 2
+    assert copies.count == 1
 
 
 @pytest.mark.parametrize("command", [["report"], ["export", "--to", "csv", "--rows", "results"]])
-def test_a_command_copies_for_its_trials_and_once_for_all_histories(
+def test_a_command_copies_once_for_all_histories(
     path: Path, copies: Copies, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     monkeypatch.chdir(path.parent)
     assert main([command[0], str(path), *command[1:], "-o", "out"]) == 0
-    assert copies.count == 2
+    assert copies.count == 1
     assert copies.left == []
 
 
@@ -249,5 +252,60 @@ def test_no_room_for_a_copy_is_said(
 
     monkeypatch.setattr(shared_copy, "copy_database", fails)
     with pytest.raises(StorageError, match=r"no room in .* or set TMPDIR"):
-        tune.ExperimentAnalysis(str(path))
+        tune.ExperimentAnalysis(str(path)).trial_dataframes  # noqa: B018
     assert copies.left == []
+
+
+# -- reading without a copy -----------------------------------------------------------------------
+
+
+def count_trials(db: ExperimentReader) -> int:
+    return len(db.load())
+
+
+def test_a_database_that_nobody_writes_is_read_without_a_copy(
+    tmp_path: Path, copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(ExperimentDB(str(tmp_path))) as db:
+        db.save([make_trial(tmp_path, number) for number in range(3)])
+    before = sorted(os.listdir(tmp_path))
+
+    assert read_once(str(tmp_path), count_trials) == 3
+
+    assert (copies.count, sorted(os.listdir(tmp_path))) == (0, before)
+
+
+def test_a_database_with_a_log_is_read_in_a_copy(tmp_path: Path, copies: Copies) -> None:
+    with closing(ExperimentDB(str(tmp_path))) as db:
+        db.save([make_trial(tmp_path)])
+        assert read_once(str(tmp_path), count_trials) == 1
+        db.save([make_trial(tmp_path, 1)])
+        assert read_once(str(tmp_path), count_trials) == 2
+    assert copies.count == 2
+
+
+def test_a_database_that_changes_while_it_is_read_is_read_again(
+    tmp_path: Path, copies: Copies
+) -> None:
+    with closing(ExperimentDB(str(tmp_path))) as db:
+        db.save([make_trial(tmp_path)])
+
+    def read(db: ExperimentReader) -> int:
+        found = count_trials(db)
+        if found == 1:
+            # As another process does it; this one must not while it reads.
+            with closing(sqlite3.connect(tmp_path / EXPERIMENT_DB_FILE)) as other:
+                other.execute("DELETE FROM trials")
+                other.commit()
+        return found
+
+    assert (read_once(str(tmp_path), read), copies.count) == (0, 1)
+
+
+def test_reading_without_a_copy_is_no_way_around_the_gate(path: Path) -> None:
+    path.chmod(0o777)
+
+    with pytest.raises(UntrustedDirectoryError):
+        read_once(str(path), count_trials)
+    assert read_once(str(path), count_trials, trust=True) == TRIALS
+    path.chmod(0o755)

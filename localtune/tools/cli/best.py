@@ -57,7 +57,10 @@ def run(args: argparse.Namespace) -> int:
     from localtune.tools.cli.show import print_trial, trial_record
     from localtune.tools.commands.json_text import show_json
 
-    saved = read_saved(find_experiment(args.experiment, args.storage), args.run, trust=args.trust)
+    path = find_experiment(args.experiment, args.storage)
+    # The database has the trials in the order of their last values by the goal of the run.
+    is_of_run = (args.metric, args.mode, args.scope) == (None, None, "last")
+    saved = read_saved(path, args.run, trust=args.trust, best=1 if is_of_run else None)
     saved.set_goal(args.metric, args.mode)
     metric, mode = saved.metric, saved.mode
     if metric is not None and mode is None:
@@ -68,9 +71,13 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("What is best is not known of this run: add --metric NAME --mode min|max.")
     best = saved.analysis().find_best_trial(metric, mode, args.scope, True)
     if best is None:
+        if saved.is_partial:
+            saved = read_saved(path, args.run, trust=args.trust)
         say(explain_no_best(saved.trials, metric, only_finite=True))
         return FAILED
-    value = best.metric_stats[metric].value(args.scope, mode)
+    stats = best.stats_of(metric)
+    assert stats is not None
+    value = stats.value(args.scope, mode)
     if args.json:
         show_json({"metric": metric, "mode": mode, "value": value, **trial_record(best)})
     else:

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     experiments = []
     for path in paths:
         try:
-            experiments.append(read_or_explain(path, args.run, trust=args.trust))
+            experiments.append(read_or_explain(path, args.run, trust=args.trust, best=1))
         except UsageError as error:  # It has no such run.
             say(f"{os.path.basename(path)}: {error}")
     if args.json:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from localtune.tools.commands.checks import positive
 from localtune.tools.commands.exit_codes import OK
 from localtune.tools.commands.options import (
     add_command,
@@ -13,12 +15,16 @@ from localtune.tools.commands.options import (
     add_json,
     add_run,
     add_trust,
+    checked,
 )
 from localtune.utils.messages import say, show, show_lines
 
 if TYPE_CHECKING:
     from localtune.analysis.reader import SavedExperiment
     from localtune.trial.trial import Trial
+
+# (number in the run, trial)
+_Row: TypeAlias = "tuple[int, Trial]"
 
 
 def add_parser(subparsers: Any) -> None:
@@ -28,11 +34,21 @@ def add_parser(subparsers: Any) -> None:
         "show",
         "show an experiment, or one of its trials",
         "EXPERIMENT [TRIAL] [options]",
-        ["localtune show train_2025-01-31", "localtune show ./results/sweep 3 --json"],
+        [
+            "localtune show train_2025-01-31",
+            "localtune show ./results/sweep 3 --json",
+            "localtune show sweep --top 20",
+        ],
     )
     add_experiment(parser)
     parser.add_argument(
         "trial", metavar="TRIAL", nargs="?", help="its id, number or directory, or the start"
+    )
+    parser.add_argument(
+        "--top",
+        metavar="N",
+        type=checked(positive),
+        help="only the best N trials by the goal of the run, the best first",
     )
     add_run(parser)
     add_trust(parser)
@@ -43,10 +59,17 @@ def run(args: argparse.Namespace) -> int:
     """Carries out the command; returns the exit code."""
     from localtune.analysis.experiment_paths import find_experiment
     from localtune.analysis.reader import find_trial, read_saved
+    from localtune.error import UsageError
     from localtune.tools.cli.ls import record_of
     from localtune.tools.commands.json_text import show_json
 
-    saved = read_saved(find_experiment(args.experiment, args.storage), args.run, trust=args.trust)
+    if args.top is not None and args.trial is not None:
+        raise UsageError("--top shows trials of an experiment: leave out TRIAL.")
+    path = find_experiment(args.experiment, args.storage)
+    saved = read_saved(path, args.run, trust=args.trust, best=args.top)
+    rows = list(zip(saved.numbers, saved.trials, strict=True))
+    if args.top is not None:
+        rows = _top(saved, rows, args.top)
     if args.trial is not None:
         trial = find_trial(saved, args.trial)
         if args.json:
@@ -54,10 +77,10 @@ def run(args: argparse.Namespace) -> int:
         else:
             print_trial(trial)
     elif args.json:
-        trials = [trial_record(trial) for trial in saved.trials]
+        trials = [trial_record(trial) for _, trial in rows]
         show_json({**record_of(saved), "trials": trials, "counts": saved.counts()})
     else:
-        _print_experiment(saved)
+        _print_experiment(saved, rows)
     if saved.others():
         say(saved.others())
     return OK
@@ -85,7 +108,22 @@ def trial_record(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _print_experiment(saved: SavedExperiment) -> None:
+def _top(saved: SavedExperiment, rows: list[_Row], number: int) -> list[_Row]:
+    """Returns the rows of the best trials, the best first."""
+    from localtune.error import UsageError
+
+    metric, mode = saved.metric, saved.mode
+    if metric is None or mode is None:
+        raise UsageError("What is best is not known of this run: leave out --top.")
+    sign = 1 if mode == "min" else -1
+    valued = (
+        (sign * stats.last, row) for row in rows if (stats := row[1].stats_of(metric)) is not None
+    )
+    ranked = sorted((each for each in valued if math.isfinite(each[0])), key=lambda each: each[0])
+    return [row for _, row in ranked[:number]]
+
+
+def _print_experiment(saved: SavedExperiment, rows: list[_Row]) -> None:
     from localtune.utils.text import one_line
 
     counts = ", ".join(f"{number} {status}" for status, number in saved.counts().items())
@@ -94,26 +132,26 @@ def _print_experiment(saved: SavedExperiment) -> None:
     show(f"state   {saved.state.value}{owner}")
     if len(saved.runs) > 1:
         show(f"run     {saved.run} of {len(saved.runs)}")
-    show(f"trials  {len(saved.trials)}{': ' if counts else ''}{counts}")
+    show(f"trials  {saved.trial_count}{': ' if counts else ''}{counts}")
     if saved.metric is not None:
         best = saved.best()
         value = f", best {one_line(best[1])} in {best[0].trial_id}" if best is not None else ""
         show(f"metric  {saved.metric} ({saved.mode}){value}")
-    if saved.trials:
+    if rows:
         show()
-        _print_trials(saved)
+        _print_trials(saved, rows)
 
 
-def _print_trials(saved: SavedExperiment) -> None:
+def _print_trials(saved: SavedExperiment, trials: list[_Row]) -> None:
     from localtune.analysis.metric_help import user_metrics
     from localtune.tools.commands.table import print_table
     from localtune.utils.dicts import flatten_dict, unflattened_lookup
     from localtune.utils.text import format_duration, one_line
 
     metrics = [saved.metric] if saved.metric is not None else user_metrics(saved.trials)[:2]
-    params = sorted({key for trial in saved.trials for key in trial.evaluated_params})
+    params = sorted({key for _, trial in trials for key in trial.evaluated_params})
     rows = []
-    for number, trial in enumerate(saved.trials):
+    for number, trial in trials:
         config = flatten_dict(trial.config)
         cells = [str(number), trial.trial_id, trial.status.value, str(trial.result_count)]
         for metric in metrics:
