@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from localtune.analysis import reader
 from localtune.search.sample import grid_search
+from localtune.storage.reading import read_experiment
 from localtune.tools.cli.main import main
 from tests.small_runs import fit, reporting
 
@@ -60,14 +61,13 @@ def test_only_the_best_trial_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     counts: list[int] = []
-    read = reader.read_experiment
 
-    def counted(*arguments: object, **options: object) -> object:
-        found = read(*arguments, **options)  # type: ignore[arg-type]
+    def counted(*arguments: Any, **options: Any) -> Any:
+        found = read_experiment(*arguments, **options)
         counts.append(len(found.trials))
         return found
 
-    monkeypatch.setattr(reader, "read_experiment", counted)
+    monkeypatch.setattr("localtune.analysis.reader.read_experiment", counted)
     out, _ = call(capsys, command[0], str(storage / "goal"), *command[1:])
 
     assert counts == [1] and "9" in out
