@@ -42,7 +42,12 @@ class RecordReader(Protocol):
     """Reads records of trials. All methods raise StorageError for a damaged record."""
 
     def trial_of(self, row: TrialRow, checkpoints: Sequence[tuple[Any, ...]]) -> Trial:
-        """Returns the trial of a record."""
+        """Returns the trial of a record.
+
+        Args:
+            row: The row of the trial.
+            checkpoints: The rows of its checkpoints.
+        """
 
     def stats_in(self, row: TrialRow) -> dict[str, MetricStats] | PackedStats:
         """Returns the statistics in a record."""

@@ -250,8 +250,9 @@ def _value_in(progress: dict[str, Any], metric: str) -> float | None:
 
 
 def _unusual(trial: Trial, usual: Mapping[str, Any]) -> dict[str, Any]:
-    attributes = trial.__dict__
-    return {name: attributes[name] for name, value in usual.items() if attributes[name] != value}
+    # Not from __dict__, which would come into being, and stay.
+    values = ((name, getattr(trial, name)) for name in usual)
+    return {name: value for name, value in values if value != usual[name]}
 
 
 def _check_kinds(record: Mapping[str, Any]) -> None:
