@@ -29,15 +29,21 @@ class AppendFile:
 
     Args:
         path: Path of the file.
+        is_new: Whether there must be nothing at the path.
 
     Raises:
+        FileExistsError: if there is something, with ``is_new``.
         OSError: if the file cannot be opened.
     """
 
     __slots__ = ("_fd",)
 
-    def __init__(self, path: str) -> None:
-        self._fd = no_link(path, _FLAGS)
+    def __init__(self, path: str, *, is_new: bool = False) -> None:
+        self._fd = no_link(path, _FLAGS | os.O_EXCL if is_new else _FLAGS)
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._fd
 
     def append(self, text: str) -> int:
         """Adds text to the end of the file; returns its length in bytes.
@@ -93,21 +99,36 @@ class OpenFiles(Generic[F]):
         """Returns the open file at a path."""
         file = self._files.pop(path, None)
         if file is None:
-            file = self._open(path)
-            if len(self._files) >= self._limit:
-                self._close_oldest()
+            return self.open(path, self._open_file)
         self._files[path] = file
         return file
 
-    def _open(self, path: str) -> F:
+    def open(self, path: str, open_file: Callable[[str], F]) -> F:
+        """Opens the file at a path, which is not open, in another way than the usual one.
+
+        Args:
+            path: The path.
+            open_file: Opens it.
+
+        Returns:
+            The open file.
+
+        Raises:
+            OSError: if it cannot be opened.
+        """
         while True:
             try:
-                return self._open_file(path)
+                file = open_file(path)
+                break
             except OSError as error:
                 # The process has no descriptor left. Closing a file of this cache frees one.
                 if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._files:
                     raise
             self._close_oldest()
+        if len(self._files) >= self._limit:
+            self._close_oldest()
+        self._files[path] = file
+        return file
 
     def _close_oldest(self) -> None:
         self.close(next(iter(self._files)))

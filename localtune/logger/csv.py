@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Callable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -13,7 +13,7 @@ from localtune.logger.history_logger import HistoryLogger
 from localtune.logger.legacy import Logger
 from localtune.result import EXPR_PROGRESS_FILE
 from localtune.trial.history_files import is_own_csv
-from localtune.utils.csv_row import csv_row, row_writer
+from localtune.utils.csv_row import csv_row
 from localtune.utils.result_writers import CsvWriter
 
 __all__ = ["CSVLoggerCallback"]
@@ -49,7 +49,7 @@ class CSVLogger(Logger):
 class ProgressFile(HistoryFile):
     """Holds each result as a row below a header, which is written with the first row."""
 
-    _rows: _Rows | None = None  # makes the rows of the file; None while it has no header
+    _columns: tuple[str, ...] | None = None  # of the file; None while it has no header
     _known: Mapping[str, None] = MappingProxyType({})  # columns that the file should have
 
     def _is_own(self) -> bool:
@@ -59,11 +59,11 @@ class ProgressFile(HistoryFile):
         columns = dict.fromkeys(key for result in results() for key in csv_row(result))
         # Columns that only the next result has come last.
         self._known = {**columns, **self._known}
-        self._rows = None
+        self._columns = None
         if columns:
-            self._rows = _Rows(tuple(self._known))
-            yield self._rows.header()
-            yield from (self._rows.text_of(csv_row(result)) for result in results())
+            self._columns = tuple(self._known)
+            yield _header(self._columns)
+            yield from (_line(csv_row(result), self._columns) for result in results())
 
     def _forget(self) -> None:
         self._known = {}
@@ -72,42 +72,47 @@ class ProgressFile(HistoryFile):
         row = csv_row(result)
         if not row.keys() <= self._known.keys():
             self._known = {**self._known, **dict.fromkeys(row)}
-        if self._rows is None:
-            self._rows = _Rows(tuple(self._known))
-            return self._rows.header() + self._rows.text_of(row)
-        if 2 * len(self._rows.columns) <= len(self._known):
+        if self._columns is None:
+            self._columns = tuple(self._known)
+            return _header(self._columns) + _line(row, self._columns)
+        if 2 * len(self._columns) <= len(self._known):
             return None
-        return self._rows.text_of(row)
+        return _line(row, self._columns)
 
     def _is_complete(self) -> bool:
-        return len(self._known) == (len(self._rows.columns) if self._rows is not None else 0)
+        return len(self._known) == len(self._columns or ())
 
 
-class _Rows:
-    """Formats rows as text.
+# Most trials of a run have the same columns.
+@functools.lru_cache(maxsize=16)
+def _header(columns: tuple[str, ...]) -> str:
+    """Returns the line with the names of the columns."""
+    return _text_of(columns)
 
-    Attributes:
-        columns: Names in the order of the file.
-    """
 
-    def __init__(self, columns: tuple[str, ...]) -> None:
-        self.columns = columns
-        self._text = io.StringIO(newline="")
-        self._writer = row_writer(self._text, columns)
+def _line(row: Mapping[str, Any], columns: Sequence[str]) -> str:
+    """Returns the line of a row: empty cells for missing keys, no cells for further keys."""
+    return _text_of([row.get(name, "") for name in columns])
 
-    def header(self) -> str:
-        """Returns the line with the names of the columns."""
-        return self.text_of({name: name for name in self.columns})
 
-    def text_of(self, row: dict[str, Any]) -> str:
-        self._text.seek(0)
-        self._text.truncate()
-        try:
-            self._writer.writerow(row)
-        except csv.Error:
-            # Python 3.10 refuses to write NUL.
-            self._writer.writerow({key: _without_nul(value) for key, value in row.items()})
-        return self._text.getvalue()
+def _text_of(cells: Sequence[Any]) -> str:
+    write: Any = csv.writer(_RETURNED).writerow
+    try:
+        line: str = write(cells)
+    except csv.Error:
+        # Python 3.10 refuses to write NUL.
+        line = write([_without_nul(cell) for cell in cells])
+    return line
+
+
+class _Returned:
+    """Stands for a file. A writer returns what the file's method returns: here, the text."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+_RETURNED = _Returned()
 
 
 def _without_nul(value: Any) -> Any:

@@ -94,6 +94,8 @@ class HistoryFile:
         """
         self._was_lost = False
         self._number = count
+        if self.exists_from_start and self._is_created(count):
+            return
         found = self._found()
         is_right = self._look is not None and self._look == found and self._count == count
         is_wanted = count > 0 or found is not None or self.exists_from_start
@@ -154,6 +156,8 @@ class HistoryFile:
 
     def _write(self, count: int) -> None:
         """Writes the file anew; what is there and not localtune's is set aside."""
+        if self._is_created(count):
+            return
         found = self._found()
         is_known = self._look is not None and found == self._look
         if not is_known and not (self._look is None and self._can_be_own()):
@@ -164,6 +168,26 @@ class HistoryFile:
         write_file(self.path, (_encoded(piece) for piece in pieces), sync=False)
         self._look = self._found()
         self._count = count
+
+    def _is_created(self, count: int) -> bool:
+        """Creates the file of a trial without results on record, in the usual case: a new trial.
+
+        Returns:
+            Whether it did. If not, what is at the path must be judged first.
+        """
+        if count or self._look is not None:
+            return False
+        self.close()
+        try:
+            file = self._open.open(self.path, _new_file)
+        except (FileExistsError, FileNotFoundError):  # Perhaps there is no directory any more.
+            return False
+        for piece in self._whole(lambda: iter(())):
+            file.append(piece)
+        found = os.fstat(file.fileno())
+        self._look = found.st_dev, found.st_ino, found.st_size
+        self._count = 0
+        return True
 
     def _can_be_own(self) -> bool:
         try:
@@ -177,6 +201,10 @@ class HistoryFile:
         except OSError:
             return None
         return found.st_dev, found.st_ino, found.st_size
+
+
+def _new_file(path: str) -> AppendFile:
+    return AppendFile(path, is_new=True)
 
 
 def _encoded(text: str) -> bytes:

@@ -11,7 +11,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from localtune.utils.files import no_link, set_aside, write_file
+from localtune.utils.files import create_small_file, no_link, set_aside, write_file
 from localtune.utils.messages import get_logger
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ def set_foreign_aside(path: str) -> None:
 
 
 def write_own(trial: Trial, name: str, content: bytes) -> None:
-    """Writes one of localtune's files in one step; a file of the user at its path is renamed.
+    """Writes one of localtune's files; a file of the user at its path is renamed.
+
+    A new small file is created with one write. Any other one is replaced in one step.
 
     Args:
         trial: The trial; its record gets the digest of the content.
@@ -61,17 +63,24 @@ def write_own(trial: Trial, name: str, content: bytes) -> None:
     Raises:
         OSError: if it cannot be written.
     """
-    os.makedirs(trial.path, exist_ok=True)
-    path = os.path.join(trial.path, name)
+    path = f"{trial.path}{os.sep}{name}"
     digest = hashlib.sha256(content).hexdigest()
-    found = _digest_of(path)
-    if found == digest:
-        trial.own_files[name] = digest
-        return
-    if found is None or found != trial.own_files.get(name):
-        set_foreign_aside(path)
-    write_file(path, content, sync=False)
+    if not _is_created(path, content):
+        found = _digest_of(path)
+        if found != digest:
+            if found is None or found != trial.own_files.get(name):
+                set_foreign_aside(path)
+            write_file(path, content, sync=False)
     trial.own_files[name] = digest
+
+
+def _is_created(path: str, content: bytes) -> bool:
+    """Creates a file and its directory, if possible with one write; returns whether it was."""
+    try:
+        return create_small_file(path, content)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return create_small_file(path, content)
 
 
 def read_own(trial: Trial, name: str) -> bytes:

@@ -19,6 +19,9 @@ STAGING_PREFIX = ".staging_"
 
 _IS_WINDOWS = os.name == "nt"
 _BINARY = getattr(os, "O_BINARY", 0)
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY | getattr(os, "O_CLOEXEC", 0)
+# No signal interrupts a write of so few bytes to a file.
+_SMALL_BYTES = 4096
 
 
 def current_directory() -> str | None:
@@ -166,7 +169,7 @@ def write_file(
     # The name is unique, since other threads and processes may write the same file. O_EXCL
     # refuses an existing file or link.
     staging = os.path.join(parent, f"{STAGING_PREFIX}{os.getpid()}_{os.urandom(4).hex()}_{name}")
-    descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+    descriptor = os.open(staging, _NEW_FILE, 0o666)
     try:
         with open(descriptor, "wb") as file:
             file.writelines([content] if isinstance(content, bytes) else content)
@@ -182,6 +185,40 @@ def write_file(
         raise
     if sync:
         fsync_path(parent or ".")
+
+
+def create_small_file(path: str, content: bytes) -> bool:
+    """Creates a file with one write, where :func:`write_file` needs a second name and a rename.
+
+    A reader sees no file, an empty one, or all of the content. The death of the process leaves one
+    of these.
+
+    Args:
+        path: Path of the file; its directory must exist.
+        content: All of the content.
+
+    Returns:
+        Whether the file was created. False, and nothing is done, if there is something at the path
+        or if the content is too large for that.
+
+    Raises:
+        OSError: if the file cannot be written; there is none then.
+    """
+    if len(content) > _SMALL_BYTES:
+        return False
+    try:
+        descriptor = os.open(path, _NEW_FILE, 0o666)
+    except FileExistsError:
+        return False
+    try:
+        if os.write(descriptor, content) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+    except BaseException:
+        os.remove(path)
+        raise
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def set_aside(path: str) -> str:

@@ -11,6 +11,7 @@ from localtune.utils import files
 from localtune.utils.files import (
     commit_directory,
     copy_tree,
+    create_small_file,
     fsync_path,
     make_staging_directory,
     no_link,
@@ -205,3 +206,26 @@ def test_links_are_not_opened(
     assert not (tmp_path / "new").exists()
     with pytest.raises(FileNotFoundError):
         no_link(str(tmp_path / "missing"), os.O_RDONLY)
+
+
+def test_a_small_file_is_created_once(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+
+    assert create_small_file(str(path), b"first")
+    assert not create_small_file(str(path), b"second")
+    assert not create_small_file(str(tmp_path / "large"), b"x" * 10_000)
+
+    assert path.read_bytes() == b"first"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_small_file_that_cannot_be_written_is_absent(tmp_path: Path) -> None:
+    def fail(descriptor: int, content: bytes) -> int:
+        return 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "write", fail)
+        with pytest.raises(OSError, match="No space"):
+            create_small_file(str(tmp_path / "file"), b"content")
+
+    assert not os.listdir(tmp_path)

@@ -14,6 +14,7 @@ from localtune.utils.json_encode import (
     TuneFunctionDecoder,
     TuneFunctionEncoder,
     dumps,
+    params_json,
 )
 
 
@@ -54,6 +55,24 @@ from localtune.utils.json_encode import (
 )
 def test_values(value: Any, text: str) -> None:
     assert dumps(value) == text
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"b": 1, "a": 0.5, "c": None, "d": True, "e": 'two\nlines, "quoted": \u00e4\ud800'},
+        {"nan": float("nan"), "inf": -float("inf"), "big": 10**50},
+        {"too big": 10**5000, "a": 1},
+        {"b": {"c": 1}, "a": [1, 2]},
+        {"b": np.int64(1), "a": Path("x")},
+        {1: 2, "a": 3},
+    ],
+)
+def test_parameters_are_indented_and_sorted(config: dict[Any, Any]) -> None:
+    text = dumps(config, indent=2, sort_keys=True)
+
+    assert params_json(config) == text.encode("utf-8", "backslashreplace")
 
 
 def test_indent_and_sorting() -> None:

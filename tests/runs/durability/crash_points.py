@@ -45,7 +45,9 @@ def arm(role: str) -> None:
         for name in ("remove_checkpoint", "remove_leftovers", "note_unrecorded", "note_recorded"):
             _surround(trial_files.TrialFiles, name)
         _surround(history_file, "write_file")
+        _surround(history_file, "_new_file")
         _surround(own_files, "write_file")
+        _surround(own_files, "create_small_file")
         _tear(append_file.AppendFile, "append")
         _surround(outbox.PolledOutbox, "send")
     else:
