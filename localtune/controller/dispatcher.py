@@ -265,7 +265,7 @@ class Dispatcher:
     def _delete_checkpoint(self, instruction: instructions.DeleteCheckpoint) -> None:
         path = instruction.tracked.checkpoint.path
         # The record without it must be safe before the directory goes.
-        self._records.write()
+        self._records.write(sync=True)
         try:
             self._files.remove_checkpoint(path)
         except OSError as error:

@@ -63,8 +63,11 @@ class Records(Protocol):
     def checkpoint_paths(self, trial: Trial) -> Iterable[str]:
         """Returns the paths of a trial's checkpoints that are on record."""
 
-    def write(self) -> None:
+    def write(self, *, sync: bool = False) -> None:
         """Writes all that waits if a record of a trial does, else the results that are due.
+
+        Args:
+            sync: Whether a power failure must not undo it either.
 
         Raises:
             StorageError: if the disk is full or gone.
@@ -78,7 +81,7 @@ class Records(Protocol):
         """Writes the results that wait, if possible, because the run breaks off."""
 
     def seconds_left(self) -> float | None:
-        """Returns the seconds until waiting results must be written, None without any."""
+        """Returns the seconds until :meth:`write` has work, None if nothing waits."""
 
 
 class Notices(Protocol):

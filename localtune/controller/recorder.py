@@ -7,11 +7,14 @@
 
 Another process can read a result within a second of its report, and a trial that reports a
 thousand times a second costs no thousand transactions.
+
+A transaction with a new checkpoint waits for the disk. So does one with the end of a trial, unless
+that has just been done: then a transaction soon after it waits for the disk, for all ends since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from localtune.clock import Clock
@@ -29,6 +32,11 @@ logger = get_logger(__name__)
 
 # Results wait so long for a transaction, counted from the one before.
 INTERVAL_S = 0.5
+# Between two waits for the disk because of ended trials. Where a wait is long, the next one is
+# later, so that waiting takes this share of the time, but not later than the last limit.
+SYNC_INTERVAL_S = 0.1
+_SYNC_SHARE = 0.1
+_MOST_SYNC_INTERVAL_S = 1.0
 
 
 class Recorder:
@@ -64,7 +72,8 @@ class Recorder:
         self._from_before = {each.trial_id for each in trials if db.knows(each.trial_id)}
         self._unsaved: dict[str, Trial] = {}
         self._has_results = False
-        self._next_writing = clock.monotonic()
+        self._next_writing = self._next_sync = clock.monotonic()
+        self._ends_may_wait = results_may_wait and real_time
 
     def is_from_before(self, trial: Trial) -> bool:
         """Returns whether a trial was on record when this session began."""
@@ -122,13 +131,19 @@ class Recorder:
         return self._db.checkpoint_paths(trial)
 
     def seconds_left(self) -> float | None:
-        """Time until results that wait must be written; None without any."""
-        if not (self._has_results and self._has_deadline):
-            return None
-        return max(self._next_writing - self._clock.monotonic(), 0.0)
+        """Time until results must be written, or ends be on the disk; None without any."""
+        times = []
+        if self._has_results and self._has_deadline:
+            times.append(self._next_writing)
+        if self._db.owes_sync:
+            times.append(self._next_sync)
+        return max(min(times) - self._clock.monotonic(), 0.0) if times else None
 
-    def write(self) -> None:
+    def write(self, *, sync: bool = False) -> None:
         """Writes all that waits if a record of a trial does, else the results that are due.
+
+        Args:
+            sync: Whether all ends of trials must be on the disk afterwards.
 
         Raises:
             StorageError: if the disk is full or gone.
@@ -139,9 +154,12 @@ class Recorder:
             changed = any(
                 trial.is_finished() or not self._db.knows(trial.trial_id) for trial in trials
             )
-            self._db.save(trials, self._kept.due(trials_changed=changed))
+            self._save(trials, self._kept.due(trials_changed=changed), sync=sync)
             # Only now, because the record is incomplete if the writing fails.
             self._unsaved = {}
+            self._note_writing()
+        elif self._db.owes_sync and (sync or self._clock.monotonic() >= self._next_sync):
+            self._save((), {}, sync=True)
             self._note_writing()
         elif (
             self._has_results
@@ -152,6 +170,14 @@ class Recorder:
             self._next_writing = self._clock.monotonic() + self._interval_s
             self._db.save(())
             self._note_writing()
+
+    def _save(self, trials: Collection[Trial], state: dict[str, Any], *, sync: bool) -> None:
+        started = self._clock.monotonic()
+        may_wait = self._ends_may_wait and not sync and started < self._next_sync
+        if self._db.save(trials, state, ends_may_wait=may_wait):
+            ended = self._clock.monotonic()
+            pause_s = (ended - started) / _SYNC_SHARE
+            self._next_sync = ended + min(max(pause_s, SYNC_INTERVAL_S), _MOST_SYNC_INTERVAL_S)
 
     def write_all(self) -> None:
         """Writes what may have waited, because the run is over.
@@ -167,7 +193,7 @@ class Recorder:
 
     def rescue_results(self) -> None:
         """Writes the results that wait, if it can be done: the run ends in the midst of things."""
-        if self._has_results:
+        if self._has_results or self._db.owes_sync:
             try:
                 self._db.save(())
             except StorageError as error:

@@ -70,6 +70,7 @@ class ExperimentDB(ExperimentReader):
         self._files = TrialFiles()
         self._pending: list[Statement] = []  # Results that wait for the next transaction.
         self._syncs = False  # Whether transactions wait for the disk.
+        self._owes_sync = False  # Whether the end of a trial may not be on the disk yet.
         self._revisions: dict[str, int] = {}  # {trial id: recorded revision}; 0 if missing.
         path = os.path.join(experiment_path, EXPERIMENT_DB_FILE)
         is_new = not os.path.lexists(path)
@@ -157,7 +158,18 @@ class ExperimentDB(ExperimentReader):
         """
         self.save((), {key: value})
 
-    def save(self, trials: Collection[Trial], state: Mapping[str, Any] | None = None) -> None:
+    @property
+    def owes_sync(self) -> bool:
+        """Whether the end of a trial was written that a power failure may undo."""
+        return self._owes_sync
+
+    def save(
+        self,
+        trials: Collection[Trial],
+        state: Mapping[str, Any] | None = None,
+        *,
+        ends_may_wait: bool = False,
+    ) -> bool:
         """Writes records of trials, values of keys, and pending results in one transaction.
 
         The death of the process never undoes a transaction. A power failure does not undo a
@@ -166,6 +178,11 @@ class ExperimentDB(ExperimentReader):
         Args:
             trials: New and recorded trials.
             state: {key: value} to set.
+            ends_may_wait: Whether a power failure may undo the end of a trial until a later
+                transaction waits for the disk.
+
+        Returns:
+            Whether the transaction has waited for the disk.
 
         Raises:
             StorageError: if the disk is full or not available; nothing is written then.
@@ -198,19 +215,24 @@ class ExperimentDB(ExperimentReader):
             statements += self._changes(trial.trial_id, checkpoints[trial.trial_id])
         for key, value in (state or {}).items():
             statements.append((_PUT_STATE, (self._run, key, dump(value))))
-        is_landmark = any(each[0] is _PUT_CHECKPOINT for each in statements) or any(
-            trial.is_finished() for trial in trials
+        has_end = self._owes_sync or any(trial.is_finished() for trial in trials)
+        sync = (has_end and not ends_may_wait) or any(
+            statement is _PUT_CHECKPOINT for statement, _ in statements
         )
+        if sync and not statements:
+            statements.append((PUT_META, ("current_run", dump(self._run))))
         before, after = self._paths(checkpoints), _paths_of(checkpoints)
         for path in before - after:
             self._files.note_unrecorded(path)
-        self._write([*self._pending, *statements], sync=is_landmark)
+        self._write([*self._pending, *statements], sync=sync)
+        self._owes_sync = has_end and not sync
         for path in after - before:
             self._files.note_recorded(path)
         self._pending = []
         self._known |= new
         self._revisions.update((key, value) for key, value in revisions.items() if value)
         self._checkpoints.update(checkpoints)
+        return sync
 
     def take_over(self, copy: ExperimentReader) -> None:
         """Uses the trials that were loaded from a copy of the same database.

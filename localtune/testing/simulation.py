@@ -231,7 +231,7 @@ class SimulationLog(Records, Notices, Files):
     def cut(self, trial: Trial) -> None:
         return  # Nothing is written.
 
-    def write(self) -> None:
+    def write(self, *, sync: bool = False) -> None:
         return  # Nothing is written.
 
     def write_all(self) -> None:

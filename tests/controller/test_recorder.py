@@ -12,7 +12,7 @@ import pytest
 from localtune.callback import CallbackList
 from localtune.clock import Clock, SystemClock
 from localtune.controller.kept_state import KeptState
-from localtune.controller.recorder import INTERVAL_S, Recorder
+from localtune.controller.recorder import INTERVAL_S, SYNC_INTERVAL_S, Recorder
 from localtune.error import StorageError
 from localtune.schedulers import FIFOScheduler
 from localtune.search import BasicVariantGenerator
@@ -20,8 +20,9 @@ from localtune.search.coerce import as_search_algorithm
 from localtune.stopper import NoopStopper
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.testing import ManualClock
+from localtune.trial.status import Status
 from localtune.trial.trial import Trial
-from tests.records import make_trial
+from tests.records import add_checkpoint, make_trial
 
 
 class SetClock(SystemClock):
@@ -58,6 +59,28 @@ def commits(db: ExperimentDB, trial: Trial) -> list[str]:
 
     db._connection.set_trace_callback(note)
     return found
+
+
+@pytest.fixture
+def syncs(db: ExperimentDB) -> list[bool]:
+    """Whether the transactions waited for the disk, one after the other."""
+    found: list[bool] = []
+    write = db._write
+
+    def note(statements: Any, *, sync: bool) -> None:
+        write(statements, sync=sync)
+        found.append(sync)
+
+    db._write = note  # type: ignore[method-assign]
+    return found
+
+
+def end_of(subject: Recorder, path: Path, number: int) -> None:
+    """Writes that another trial has ended."""
+    trial = make_trial(path, number)
+    trial.status = Status.TERMINATED
+    subject.persist(trial)
+    subject.write()
 
 
 def recorder(db: ExperimentDB, clock: Clock, **options: Any) -> Recorder:
@@ -182,3 +205,85 @@ def test_at_the_end_of_a_run_nothing_waits_any_more(db: ExperimentDB, trial: Tri
     subject.persist(trial)
     subject.write_all()
     assert db.load()[0].dirname == "moved"
+
+
+def test_ends_of_trials_soon_after_each_other_wait_for_the_disk_once(
+    db: ExperimentDB, syncs: list[bool], tmp_path: Path
+) -> None:
+    clock = SetClock()
+    subject = recorder(db, clock)
+    for number in range(3):
+        end_of(subject, tmp_path, number)
+    assert syncs == [True, False, False]
+    assert subject.seconds_left() == pytest.approx(SYNC_INTERVAL_S)
+
+    clock.now_s += SYNC_INTERVAL_S
+    subject.write()
+
+    assert syncs[3:] == [True]
+    assert subject.seconds_left() is None
+    subject.write()
+    assert len(syncs) == 4
+
+
+def test_a_checkpoint_takes_the_ends_before_it_to_the_disk(
+    db: ExperimentDB, trial: Trial, syncs: list[bool], tmp_path: Path
+) -> None:
+    subject = recorder(db, SetClock())
+    end_of(subject, tmp_path, 1)
+    end_of(subject, tmp_path, 2)
+    assert db.owes_sync
+    add_checkpoint(trial)
+    subject.persist(trial)
+    subject.write()
+
+    assert syncs == [True, False, True]
+    assert not db.owes_sync
+
+
+@pytest.mark.parametrize("asked", ["removal", "end of run", "break"])
+def test_ends_are_on_the_disk_before_something_that_relies_on_them(
+    db: ExperimentDB, syncs: list[bool], tmp_path: Path, asked: str
+) -> None:
+    subject = recorder(db, SetClock())
+    end_of(subject, tmp_path, 1)
+    end_of(subject, tmp_path, 2)
+    assert db.owes_sync
+    if asked == "removal":
+        subject.write(sync=True)
+    elif asked == "end of run":
+        subject.write_all()
+    else:
+        subject.rescue_results()
+
+    assert syncs == [True, False, True]
+    assert not db.owes_sync
+
+
+@pytest.mark.parametrize("option", ["results_may_wait", "real_time"])
+def test_ends_do_not_wait_where_the_run_cannot_come_back_in_time(
+    db: ExperimentDB, syncs: list[bool], tmp_path: Path, option: str
+) -> None:
+    subject = recorder(db, SetClock(), **{option: False})
+    for number in range(3):
+        end_of(subject, tmp_path, number)
+    assert syncs == [True] * 3
+
+
+def test_where_a_wait_for_the_disk_takes_long_the_next_one_is_later(
+    db: ExperimentDB, syncs: list[bool], tmp_path: Path
+) -> None:
+    clock = SetClock()
+    subject = recorder(db, clock)
+    write = db._write
+
+    def slowly(statements: Any, *, sync: bool) -> None:
+        write(statements, sync=sync)
+        clock.now_s += 2.0 if sync else 0.0
+
+    db._write = slowly  # type: ignore[method-assign]
+    for number in range(3):
+        end_of(subject, tmp_path, number)
+
+    assert syncs == [True, False, False]
+    assert subject.seconds_left() == pytest.approx(1.0)

@@ -39,7 +39,7 @@ def arm(role: str) -> None:
     _once = os.environ.get("CRASH_ONCE", "")
     if role == "parent":
         # Which results wait for a transaction depends on time, and so would the points: none waits.
-        recorder.INTERVAL_S = 0.0
+        recorder.INTERVAL_S = recorder.SYNC_INTERVAL_S = recorder._MOST_SYNC_INTERVAL_S = 0.0
         _surround(experiment_db.ExperimentDB, "_write")
         _surround(trial_files, "make_trial_dir")
         for name in ("remove_checkpoint", "remove_leftovers", "note_unrecorded", "note_recorded"):
