@@ -9,6 +9,7 @@ from localtune.controller.settings import RunSettings
 from localtune.controller.shutdown import Shutdown
 from localtune.controller.trial_factory import make_trial
 from localtune.error import TuneError
+from localtune.resources import PlacementGroupFactory
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 
@@ -47,6 +48,7 @@ class Creator:
         self._out = out
         self._deciders = deciders
         self._shutdown = shutdown
+        self._runnable: PlacementGroupFactory | None = None  # of the latest trial that can run
 
     def can_create(self) -> bool:
         """Returns whether limits allow one more trial and the searcher has not finished."""
@@ -101,9 +103,13 @@ class Creator:
                 self._deciders.add(trial)
 
     def _check_can_run(self, trial: Trial) -> None:
+        request = trial.placement_group_factory
+        if request is self._runnable:  # Most trials share one object.
+            return
         refusal = self._record.workers.refusal_of(trial)
         if refusal is not None:
             raise refusal
+        self._runnable = request
 
     def _lookahead(self) -> int:
         """How many trials may wait to run."""

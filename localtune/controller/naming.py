@@ -52,7 +52,9 @@ def name_trial(
         ending = f"_{date_text}" if date_text else ""
         dirname = f"{trial}_{trial.experiment_tag}"[: _max_length()]
         room = _MAX_NAME_BYTES - _COLLISION_BYTES - len(ending)
-        dirname = os.fsencode(_storable(dirname))[:room].decode(errors="ignore") + ending
+        if not dirname.isascii() or len(dirname) > room:
+            dirname = os.fsencode(_storable(dirname))[:room].decode(errors="ignore")
+        dirname += ending
     trial.dirname = _UNSAFE.sub("_", _storable(dirname))
 
 
@@ -80,6 +82,8 @@ def _is_longer(name: str, limit: int) -> bool:
 
 def _storable(name: str) -> str:
     """Returns the name without characters that no file system can store, as lone surrogates."""
+    if name.isascii():
+        return name
     try:
         os.fsencode(name)
     except UnicodeEncodeError:

@@ -19,7 +19,9 @@ STAGING_PREFIX = ".staging_"
 
 _IS_WINDOWS = os.name == "nt"
 _BINARY = getattr(os, "O_BINARY", 0)
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY | getattr(os, "O_CLOEXEC", 0)
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY | _CLOSE_ON_EXEC
 # No signal interrupts a write of so few bytes to a file.
 _SMALL_BYTES = 4096
 
@@ -48,10 +50,9 @@ def no_link(path: str, flags: int) -> int:
     Raises:
         StorageError: if the file is a link. The class is an ``OSError``, too.
     """
-    follow = getattr(os, "O_NOFOLLOW", 0)
     try:
-        if follow or not os.path.islink(path):
-            return os.open(path, flags | follow | getattr(os, "O_CLOEXEC", 0), 0o666)
+        if _NO_FOLLOW or not os.path.islink(path):
+            return os.open(path, flags | _NO_FOLLOW | _CLOSE_ON_EXEC, 0o666)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.EMLINK):
             raise

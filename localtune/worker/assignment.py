@@ -8,6 +8,7 @@ from localtune.error import TrialError
 from localtune.result import CHANNEL_VARIABLE, TRIAL_SEED_VARIABLE
 from localtune.trial.trial import Trial
 from localtune.trial.trial_info import StorageContext, TrialInfo
+from localtune.utils.serialization import dumps
 from localtune.worker import messages
 
 
@@ -56,8 +57,6 @@ def pickled_config(trial: Trial) -> bytes:
     Raises:
         UnpicklableConfigError: if it cannot be pickled; the text names the entry that is to blame.
     """
-    from localtune.utils.serialization import dumps
-
     try:
         return dumps(trial.config, f"The config of trial {trial}")
     except TypeError as error:
