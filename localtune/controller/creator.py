@@ -14,7 +14,9 @@ from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 
 # At most so many trials are created at once: the first ones start before the next are suggested.
+# If many may wait, no fewer are created: their records then share a transaction and its pages.
 _CREATED_AT_ONCE = 4
+_MANY = 2 * _CREATED_AT_ONCE
 
 
 class Creator:
@@ -51,13 +53,8 @@ class Creator:
         self._runnable: PlacementGroupFactory | None = None  # of the latest trial that can run
 
     def can_create(self) -> bool:
-        """Returns whether limits allow one more trial and the searcher has not finished."""
-        record, limit = self._record, self._limit
-        return (
-            record.counts[Status.PENDING] < self._lookahead()
-            and (limit <= 0 or len(record.live) < limit)
-            and not self._deciders.searcher.is_finished()
-        )
+        """Returns whether limits allow another trial now and the searcher has not finished."""
+        return self._room() > 0 and not self._deciders.searcher.is_finished()
 
     def create(self) -> bool:
         """Creates a few trials.
@@ -66,13 +63,14 @@ class Creator:
             Whether it has created any.
         """
         self.searcher_waits = self.has_work = False
-        for number in range(_CREATED_AT_ONCE):
-            if self._record.is_ending or not self.can_create():
-                return number > 0
+        before = len(self._record.trials)
+        for _ in range(min(self._room(), _CREATED_AT_ONCE)):
+            if self._record.is_ending or self._deciders.searcher.is_finished():
+                break
             suggestion = self._deciders.next_suggestion()
             if suggestion is None:
                 self.searcher_waits = True
-                return number > 0
+                break
             try:
                 trial = make_trial(self._settings, suggestion, len(self._record.trials))
                 self._check_can_run(trial)
@@ -82,7 +80,7 @@ class Creator:
             self._record.add(trial)
             self._deciders.add(trial)
             self._out.append(instructions.Persist(trial))
-        return True
+        return len(self._record.trials) > before
 
     def look_ahead(self) -> None:
         """Finds out whether more trials can be created, after those of :meth:`create` may run."""
@@ -110,6 +108,14 @@ class Creator:
         if refusal is not None:
             raise refusal
         self._runnable = request
+
+    def _room(self) -> int:
+        """How many trials the limits allow now."""
+        record, limit, most = self._record, self._limit, self._lookahead()
+        room = most - record.counts[Status.PENDING]
+        if room < _CREATED_AT_ONCE and most >= _MANY and not self._deciders.searcher.learns:
+            return 0
+        return room if limit <= 0 else min(room, limit - len(record.live))
 
     def _lookahead(self) -> int:
         """How many trials may wait to run."""

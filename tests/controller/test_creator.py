@@ -42,6 +42,20 @@ def test_limits_hold(options: dict[str, Any]) -> None:
     assert len(parts.record.trials) == 2 and not creator.can_create()
 
 
+def test_where_many_trials_may_wait_several_are_created_at_once() -> None:
+    parts = Parts(30)
+    creator = make_creator(parts, lookahead=8)
+    for expected in (4, 8):
+        assert creator.create() and len(parts.record.trials) == expected
+    for trial in parts.record.trials[:3]:
+        parts.record.move(trial, Status.RUNNING)
+        creator.look_ahead()
+        assert not creator.has_work and not creator.can_create() and not creator.create()
+    parts.record.move(parts.record.trials[3], Status.RUNNING)
+
+    assert creator.create() and len(parts.record.trials) == 12
+
+
 def test_a_searcher_with_nothing_to_suggest_is_asked_again_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
