@@ -36,6 +36,8 @@ from localtune.trial.trial import Trial
 
 # Largest number of results that wait for a transaction.
 _PENDING_LIMIT = 256
+# Longer pickles of the state are not compared with what was written last.
+_SMALL_BYTES = 4096
 
 _INSERT = (
     "INSERT INTO trials (trial_id, number, run, origin, status, dirname, value, progress) "
@@ -71,6 +73,8 @@ class ExperimentDB(ExperimentReader):
         self._pending: list[Statement] = []  # Results that wait for the next transaction.
         self._syncs = False  # Whether transactions wait for the disk.
         self._owes_sync = False  # Whether the end of a trial may not be on the disk yet.
+        # {(run, key): value that was written last}; b"" if that is large.
+        self._small_state: dict[tuple[int, str], bytes] = {}
         self._revisions: dict[str, int] = {}  # {trial id: recorded revision}; 0 if missing.
         path = os.path.join(experiment_path, EXPERIMENT_DB_FILE)
         is_new = not os.path.lexists(path)
@@ -99,6 +103,7 @@ class ExperimentDB(ExperimentReader):
         row = (number, started, None, None)
         self._write([(PUT_RUN, row), (_CLEAR_STATE, (number,))], sync=False)
         self._run = number
+        self._small_state = {}
         self._metric = None
 
     def select_run(self, number: int) -> None:
@@ -213,8 +218,12 @@ class ExperimentDB(ExperimentReader):
             revisions[trial.trial_id] = trial.revision
             checkpoints[trial.trial_id] = {each.index: each for each in trial.checkpoints}
             statements += self._changes(trial.trial_id, checkpoints[trial.trial_id])
+        put: dict[tuple[int, str], bytes] = {}
         for key, value in (state or {}).items():
-            statements.append((_PUT_STATE, (self._run, key, dump(value))))
+            data = dump(value)
+            if self._small_state.get((self._run, key)) != data:
+                put[self._run, key] = data
+                statements.append((_PUT_STATE, (self._run, key, data)))
         has_end = self._owes_sync or any(trial.is_finished() for trial in trials)
         sync = (has_end and not ends_may_wait) or any(
             statement is _PUT_CHECKPOINT for statement, _ in statements
@@ -229,6 +238,8 @@ class ExperimentDB(ExperimentReader):
         for path in after - before:
             self._files.note_recorded(path)
         self._pending = []
+        for place, data in put.items():
+            self._small_state[place] = data if len(data) <= _SMALL_BYTES else b""
         self._known |= new
         self._revisions.update((key, value) for key, value in revisions.items() if value)
         self._checkpoints.update(checkpoints)

@@ -649,3 +649,27 @@ def test_what_was_written_last_is_seen_while_the_writer_is_open(tmp_path: Path) 
     with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
         db.save([make_trial(tmp_path)])
         assert len(load_trials(str(tmp_path))) == 1
+
+
+def test_state_that_has_not_changed_is_not_written_again(tmp_path: Path) -> None:
+    with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
+        found: list[str] = []
+        db._connection.set_trace_callback(found.append)
+        for value in (1, 1, 2, "x" * 10_000, "x" * 10_000, 2):
+            db.put("key", value)
+        assert sum("INTO state" in each for each in found) == 5
+        assert db.get("key") == 2
+
+        db.begin_run(1.0)
+        db.put("key", 2)
+        assert db.get("key") == 2
+
+
+def test_state_that_could_not_be_written_is_written_again(tmp_path: Path) -> None:
+    with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
+        db._connection.execute("PRAGMA query_only = 1")
+        with pytest.raises(StorageError):
+            db.put("key", 1)
+        db._connection.execute("PRAGMA query_only = 0")
+        db.put("key", 1)
+        assert db.get("key") == 1
