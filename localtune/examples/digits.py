@@ -99,11 +99,6 @@ SEARCH_SPACE = {
 }
 
 
-def executor() -> tune.ProcessExecutor:
-    """Makes an executor for all cores, whose worker processes start with scikit-learn loaded."""
-    return tune.ProcessExecutor(preload=["sklearn.neural_network", "sklearn.datasets"])
-
-
 def make_tuner(storage_path: Path, samples: int, iterations: int) -> tune.Tuner:
     """Makes a tuner for a new run.
 
@@ -125,7 +120,6 @@ def make_tuner(storage_path: Path, samples: int, iterations: int) -> tune.Tuner:
                 num_to_keep=2,
             ),
         ),
-        executor=executor(),
     )
 
 
@@ -161,7 +155,7 @@ def find_latest_run(storage_path: Path) -> Path | None:
 
 def take_up(run: Path) -> tune.Tuner:
     """Makes a tuner that resumes a run; failed trials go on from their checkpoints, too."""
-    return tune.Tuner.restore(run, DigitsClassifier, resume_errored=True, executor=executor())
+    return tune.Tuner.restore(run, DigitsClassifier, resume_errored=True)
 
 
 def is_finished(run: Path) -> bool:

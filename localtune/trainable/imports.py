@@ -16,6 +16,7 @@ environment, its random numbers. So each trial runs it, and finds its libraries 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -26,6 +27,7 @@ from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from localtune.trainable.function_trainable import FunctionTrainable
+from localtune.trainable.parameters import Parameters
 from localtune.utils.user_code import methods_of, unwrapped
 
 if TYPE_CHECKING:
@@ -139,12 +141,16 @@ class _Walk:
         self._is_over = False
 
     def reach(self, value: Any) -> None:
-        """Reads the code of a function, or of the methods of a class."""
+        """Reads the code of a function, or of the methods of a class, and of what is bound to it."""
+        for each in _bound_to(value):
+            if isinstance(each, _CALLED):
+                self.reach(each)
         value = unwrapped(value)
         if isinstance(value, FunctionType):
             if _is_users(value.__code__.co_filename):
+                variables = ChainMap(_closure_of(value), value.__globals__)
                 package = _package_of(value.__globals__)
-                self._read(value.__code__, _Scope(_variables_of(value), package))
+                self._read(value.__code__, _Scope(variables, package))
         elif isinstance(value, type) and value not in self._seen:
             self._seen.add(value)
             for each in sorted(methods_of(value), key=_order_of):
@@ -236,6 +242,21 @@ class _Walk:
             self._use(functions[each], scope, code)
 
 
+def _bound_to(value: Any) -> list[Any]:
+    """Returns the arguments that partial or with_parameters has bound."""
+    if isinstance(value, functools.partial):
+        return [*value.args, *value.keywords.values()]
+    holders = [getattr(value, "__dict__", {}).get("_parameters")]
+    if isinstance(value, FunctionType):  # The method `setup` of a class.
+        holders += _closure_of(value).values()
+    return [
+        each
+        for holder in holders
+        if isinstance(holder, Parameters)
+        for each in holder.values.values()
+    ]
+
+
 def _order_of(method: Any) -> int:
     """Returns when a method is called, among those of a trainable."""
     order = ("__init__", "setup", "step")
@@ -243,14 +264,12 @@ def _order_of(method: Any) -> int:
     return order.index(name) if name in order else len(order)
 
 
-def _variables_of(function: FunctionType) -> Mapping[str, Any]:
+def _closure_of(function: FunctionType) -> dict[str, Any]:
     closure = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
-        try:
+        with contextlib.suppress(ValueError):  # Not assigned yet.
             closure[name] = cell.cell_contents
-        except ValueError:  # Not assigned yet.
-            continue
-    return ChainMap(closure, function.__globals__)
+    return closure
 
 
 def _package_of(variables: Mapping[str, Any]) -> str:

@@ -46,6 +46,34 @@ def calls_another(config: dict[str, Any]) -> Any:
     return (lambda: __import__("never"))()
 
 
+def given(config: dict[str, Any], load: Any = None) -> None:
+    import csv  # noqa: F401
+
+    load()
+
+
+class Given(tune.Trainable):
+    """Gets a function."""
+
+    def setup(self, config: dict[str, Any], load: Any = None) -> None:
+        import csv  # noqa: F401
+
+        load()
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        with_parameters(given, load=load_data),
+        with_resources(with_parameters(given, load=load_data), {"cpu": 1}),
+        with_parameters(Given, load=load_data),
+        functools.partial(given, load=load_data),
+    ],
+)
+def test_imports_of_bound_functions_are_found(bound: Any) -> None:
+    assert found(bound) == ["pandas", "csv"]
+
+
 class Model:
     """A class of the user's."""
 
