@@ -141,7 +141,7 @@ class _Walk:
         self._is_over = False
 
     def reach(self, value: Any) -> None:
-        """Reads the code of a function, or of the methods of a class, and of what is bound to it."""
+        """Reads the code of a function or of the methods of a class, and of what is bound to it."""
         for each in _bound_to(value):
             if isinstance(each, _CALLED):
                 self.reach(each)

@@ -6,8 +6,9 @@ their number of threads when the template loads them.
 
 from __future__ import annotations
 
+import itertools
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing import Pipe
 from typing import Any
 
@@ -21,9 +22,11 @@ from localtune.utils.messages import get_logger
 logger = get_logger(__name__)
 
 # Most seconds for a module that the template imports apart from the trainable.
-_IMPORT_LIMIT_S = 60.0
-# Most failed imports after which a template does without them; later ones do without any.
+_IMPORT_LIMIT_S = 120.0
+# After so many imports that failed, the next template does without any.
 _MOST_FAULTS = 3
+# They are sent in one packet, with other settings.
+_MOST_BYTES_OF_IMPORTS = 16_000
 
 
 class ForkLauncher(Launcher, Observer):
@@ -46,7 +49,7 @@ class ForkLauncher(Launcher, Observer):
         self._templates: dict[tuple[tuple[str, str], ...], TemplateClient] = {}
         self._owners: dict[int, TemplateClient] = {}  # {worker id: its template}
         self._preload = program.preload
-        self._imports = program.imports if program.preload is None else ()
+        self._imports = _first_of(program.imports) if program.preload is None else ()
         self._faults: dict[str, str] = {}  # {module: why the template cannot import it}
         self._retried: set[int] = set()  # workers that were to be forked when a template died
 
@@ -250,3 +253,10 @@ class ForkLauncher(Launcher, Observer):
 
 def _package_of(module: str) -> str:
     return module.partition(".")[0]
+
+
+def _first_of(imports: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[Any, ...]:
+    """Returns as many imports as fit into a packet."""
+    sizes = itertools.accumulate(len(repr(each)) for each in imports)
+    pairs = zip(imports, sizes, strict=True)
+    return tuple(each for each, size in pairs if size <= _MOST_BYTES_OF_IMPORTS)

@@ -2,7 +2,7 @@
 
 ::
 
-    import_ahead([("sklearn", ("svm",)), ("pandas", ())], limit_s=60, begin=tell)
+    import_ahead([("sklearn", ("svm",)), ("pandas", ())], limit_s=120, begin=tell)
       |  tell("sklearn")      an import that ends the process is known by its name
       |  import
       |  is the process as it was before, and may it still be forked?
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 
 from localtune.execution.process.fork_safety import (
@@ -40,15 +41,18 @@ def import_ahead(
     Returns:
         Why trials must not be forked from this process any more; "" if they may be.
     """
-    name = ""
+    is_new = False
     for name, members in imports:
+        if _is_loaded(name, members):
+            continue
+        is_new = True
         begin(name)
         before = ProcessState.now()
         problem = import_one(name, limit_s, members) or why_unsafe_to_fork()
         problem = problem or ProcessState.now().why_other_than(before)
         if problem:
             return problem
-    if not name:
+    if not is_new:
         return ""
     begin("")
     with _limited(limit_s):
@@ -73,6 +77,11 @@ def import_one(name: str, limit_s: float, members: tuple[str, ...] = ()) -> str:
         text = text_of(error)
         return f"importing it raised {type(error).__name__}{': ' if text else ''}{text}"
     return ""
+
+
+def _is_loaded(name: str, members: tuple[str, ...]) -> bool:
+    module = sys.modules.get(name)
+    return module is not None and all(each in vars(module) for each in members)
 
 
 @contextlib.contextmanager

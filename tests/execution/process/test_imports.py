@@ -137,7 +137,7 @@ FAULTS = {
 def test_a_module_with_which_trials_cannot_be_forked_is_imported_by_each(
     tmp_path: Path, write_library: Write, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr(fork_launcher, "_IMPORT_LIMIT_S", 1.0 if fault == "hangs" else 60.0)
+    monkeypatch.setattr(fork_launcher, "_IMPORT_LIMIT_S", 1.0 if fault == "hangs" else 120.0)
     pids = write_library("faulty", f"if is_first:\n    {FAULTS[fault]}\n")
     others = write_library("faultless", "")
     grid = fit(imports_two, tmp_path)
