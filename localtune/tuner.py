@@ -25,7 +25,7 @@ from localtune.running.specify import as_param_space, check_spec, register, save
 from localtune.running.taken import check_taken_early, keys_of, warn_of_new_code
 from localtune.storage.reader import has_database
 from localtune.storage.remote import attach_path, has_experiment, needs_store, split_path
-from localtune.trainable.parameters import dumps_with_parameters
+from localtune.trainable.parameters import check_with_parameters
 from localtune.utils.messages import get_logger
 from localtune.utils.remote_store import local_path, open_store
 from localtune.utils.source import source_digest
@@ -87,7 +87,7 @@ class Tuner:
             given = copy_of(config_of(RunConfig, "run_config", run_config))
             spec = specify(trainable, param_space, tune_config, given)
             # Errors that can be found now are raised now. Nothing is written before fit().
-            dumps_with_parameters(get_trainable_cls(spec.trainable_name), name="The trainable")
+            check_with_parameters(get_trainable_cls(spec.trainable_name))
             directory = directory_of(spec.run_config)
             directory.files |= {**(_files or {}), TUNER_FILE: spec.save()}
             directory.check()

@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import mmap
 import os
 import pickle
-import struct
 import threading
 import weakref
 from collections.abc import Callable, Generator
@@ -26,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.compat.errors import GetTimeoutError, ObjectLostError, ObjectStoreFullError
 from localtune.compat.progress import progress
+from localtune.utils.part_file import read_parts, write_parts
 from localtune.utils.serialization import dumps_by_value, explain_unpicklable
 from localtune.utils.trust import check_trusted
 
@@ -34,14 +33,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 KEY_BYTES = 28
-# Smaller files are read: each mapped file keeps a descriptor open.
-_LEAST_MAPPED_BYTES = 1024 * 1024
-# Arrays start at multiples of it, as libraries that use vector instructions like best.
-_ALIGNMENT = 64
-# Whether it is an error, the number of parts; then the length of each part, the pickle first.
-_HEAD = struct.Struct("<BxxxI")
-_LENGTH = struct.Struct("<Q")
-
+# The first part of the file of an error, which `read` raises, and of any other value. The second
+# part is the pickle.
+_ERROR, _VALUE = b"E", b"V"
 
 # Directories of the clusters of this process. A reference that is loaded may name another one, from
 # an earlier run, which somebody else could have made again.
@@ -231,17 +225,13 @@ class ObjectStore:
             data = dumps_by_value(value, buffers)
         except Exception as error:
             raise TypeError(explain_unpicklable(value, "The value") or str(error)) from error
-        parts = [memoryview(data), *(each.raw() for each in buffers)]
-        head = _HEAD.pack(is_error, len(parts))
-        head += b"".join(_LENGTH.pack(part.nbytes) for part in parts)
+        kind = _ERROR if is_error else _VALUE
+        parts = [memoryview(kind), memoryview(data), *(each.raw() for each in buffers)]
         path = self._path(key)
         staging = f"{path}.{os.getpid()}"
         try:
             with open(staging, "xb") as file:
-                file.write(head)
-                for part in parts:
-                    file.write(bytes(-file.tell() % _ALIGNMENT))
-                    file.write(part)
+                write_parts(file.write, parts)
             os.replace(staging, path)
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -270,20 +260,11 @@ class ObjectStore:
         if self.directory not in own_directories:
             check_trusted(self.directory)
         try:
-            view = _content(self._path(key))
+            kind, data, *buffers = read_parts(self._path(key), private=False)
         except FileNotFoundError:
             raise self.lost(key) from None
-        is_error, count = _HEAD.unpack_from(view)
-        at = _HEAD.size
-        lengths = [_LENGTH.unpack_from(view, at + 8 * number)[0] for number in range(count)]
-        at += 8 * count
-        parts = []
-        for length in lengths:
-            at += -at % _ALIGNMENT
-            parts.append(view[at : at + length])
-            at += length
-        value = pickle.loads(parts[0], buffers=parts[1:])
-        if is_error:
+        value = pickle.loads(data, buffers=buffers)
+        if kind == _ERROR:
             raise value
         return value
 
@@ -325,12 +306,3 @@ class ObjectStore:
             f"{error.strerror}. Free space there, or set another directory for temporary files "
             "with the environment variable TMPDIR."
         )
-
-
-def _content(path: str) -> memoryview:
-    with open(path, "rb") as file:
-        if os.fstat(file.fileno()).st_size >= _LEAST_MAPPED_BYTES:
-            # There may be no descriptor left for a map.
-            with contextlib.suppress(OSError):
-                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        return memoryview(file.read())

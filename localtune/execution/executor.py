@@ -6,12 +6,16 @@ import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from localtune.clock import AwakeClock, Clock
 from localtune.execution.slots import Slot
 from localtune.resources import PlacementGroupFactory
 from localtune.utils.signal_numbers import SIGKILL
 from localtune.worker import messages
+
+if TYPE_CHECKING:
+    from localtune.worker.program import WorkerProgram
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,16 +197,21 @@ class Executor(ABC):
     # -- workers ----------------------------------------------------------------------------------
 
     @abstractmethod
-    def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
+    def open(
+        self, program: WorkerProgram, on_output: Callable[[str, str], None] | None = None
+    ) -> None:
         """Prepares a run.
 
         Args:
-            program: The trainable class, as
-                :func:`localtune.trainable.parameters.dumps_with_parameters` wrote it.
+            program: The trainable class. ``program.to_bytes()`` is its pickle, with all data;
+                :func:`localtune.worker.program.load_program_bytes` loads that in a worker.
             on_output: Called by :meth:`wait` and :meth:`close` as ``on_output(lines, trial_id)``
                 with whole lines that workers print. The id is "" for lines that are printed
                 before there is a trial. With None, and on platforms that cannot do this, workers
                 print to the output of this process.
+
+        Raises:
+            TypeError: if the program cannot be pickled.
         """
 
     def expect_imports(self, imports: Sequence[tuple[str, tuple[str, ...]]]) -> None:

@@ -16,9 +16,10 @@ from functools import partial
 from localtune.execution.executor import Abilities, Exited, Replied, WorkerEvent, WorkerExit
 from localtune.execution.local_slots import LocalExecutor
 from localtune.execution.slots import Slot
+from localtune.utils.serialization import dumps
 from localtune.worker import messages
 from localtune.worker.host import TrainableHost, failure_reply
-from localtune.worker.program import load_program_bytes
+from localtune.worker.program import WorkerProgram, load_program_bytes
 
 
 class InProcessExecutor(LocalExecutor):
@@ -44,17 +45,22 @@ class InProcessExecutor(LocalExecutor):
         resources: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(num_cpus, num_gpus, resources)
-        self._program = b""
+        self._program: WorkerProgram | None = None
+        self._pickle = b""
         self._hosts: dict[int, InProcessHost] = {}
         self._commands: deque[tuple[int, messages.Command]] = deque()
         self._events: list[WorkerEvent] = []
         self._woken = threading.Event()
 
-    def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
+    def open(
+        self, program: WorkerProgram, on_output: Callable[[str, str], None] | None = None
+    ) -> None:
+        # The process has the values of parameters; all workers share them.
         self._program = program
+        self._pickle = dumps(program.trainable, "The trainable")
 
     def start_worker(self, worker_id: int, command: messages.Construct, slot: Slot) -> None:
-        self._hosts[worker_id] = InProcessHost(partial(load_program_bytes, self._program))
+        self._hosts[worker_id] = InProcessHost(partial(load_program_bytes, self._pickle))
         self._commands.append((worker_id, command))
 
     def send(self, worker_id: int, command: messages.Command) -> None:
@@ -89,6 +95,7 @@ class InProcessExecutor(LocalExecutor):
             self._carry_out(worker_id, messages.Stop())
         self._commands.clear()
         self._events.clear()
+        self._program = None
         self.slots.clear()
 
     def process_ids(self) -> dict[int, int]:

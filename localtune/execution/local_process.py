@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import select
 import signal
 import sys
@@ -36,6 +35,7 @@ from localtune.execution.process.launcher import Launcher, Program
 from localtune.execution.process.memory_watch import MemoryWatch, check_settings
 from localtune.execution.process.outbox import Outbox, make_outbox
 from localtune.execution.process.output_pipe import OutputPipe
+from localtune.execution.process.program_files import write_program
 from localtune.execution.process.standard_output import StandardOutput
 from localtune.execution.process.start_methods import START_METHODS, make_launcher
 from localtune.execution.process.waiter import Waiter
@@ -46,7 +46,7 @@ from localtune.utils.signal_numbers import SIGKILL
 from localtune.worker import messages
 from localtune.worker.crash import take_crash
 from localtune.worker.pipe import MessagePipe, message_pipe
-from localtune.worker.program import children_main, children_main_path
+from localtune.worker.program import WorkerProgram
 
 logger = get_logger(__name__)
 
@@ -141,7 +141,9 @@ class ProcessExecutor(LocalExecutor):
     def expect_imports(self, imports: Sequence[tuple[str, tuple[str, ...]]]) -> None:
         self._imports = tuple(imports)
 
-    def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
+    def open(
+        self, program: WorkerProgram, on_output: Callable[[str, str], None] | None = None
+    ) -> None:
         if self._waiter is not None:
             raise RuntimeError(
                 "This executor serves another run at the moment: give each run its own."
@@ -155,9 +157,7 @@ class ProcessExecutor(LocalExecutor):
         use_poll = self._start_method != "portable" and hasattr(select, "poll")
         self._waiter = Waiter(use_poll=use_poll)
         try:
-            path = self._private_dir.write("program", program)
-            main_path = children_main_path(path)
-            self._private_dir.write(os.path.basename(main_path), children_main(path).encode())
+            path = write_program(program, self._private_dir)
             outputs = self._open_outputs(on_output if use_poll else None)
             self._launcher = make_launcher(
                 self._start_method,

@@ -19,6 +19,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from localtune.clock import Clock, ManualClock
 from localtune.error import LocaltuneInternalError
@@ -35,6 +36,9 @@ from localtune.execution.simulated_host import (
 from localtune.execution.slots import Slot
 from localtune.utils.signal_numbers import SIGKILL
 from localtune.worker import messages
+
+if TYPE_CHECKING:
+    from localtune.worker.program import WorkerProgram
 
 
 class SimulatedExecutor(LocalExecutor):
@@ -129,7 +133,9 @@ class SimulatedExecutor(LocalExecutor):
     def clock(self) -> Clock:
         return self._clock
 
-    def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
+    def open(
+        self, program: WorkerProgram, on_output: Callable[[str, str], None] | None = None
+    ) -> None:
         self._woken = False
 
     def start_worker(self, worker_id: int, command: messages.Construct, slot: Slot) -> None:

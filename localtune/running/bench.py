@@ -29,12 +29,13 @@ from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_facto
 from localtune.running.probe import probed
 from localtune.search.variant_generator import generate_variants
 from localtune.trainable.function_trainable import wrap_function
-from localtune.trainable.parameters import dumps_with_parameters
+from localtune.trainable.parameters import check_with_parameters
 from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import is_function_trainable
 from localtune.trial.trial import Trial
 from localtune.worker import messages
 from localtune.worker.assignment import assignment_of
+from localtune.worker.program import WorkerProgram
 
 # Equal seeds, so that two trials draw the same random numbers.
 SEED = 1
@@ -52,12 +53,14 @@ class Subject:
 
     Attributes:
         trainable: Its class.
-        program: Its pickle, as workers get it.
+        program: What workers get.
+        size_bytes: Size of the pickled trainable.
         is_function: Whether it is a function in a class of localtune.
     """
 
     trainable: type[Trainable]
-    program: bytes
+    program: WorkerProgram
+    size_bytes: int
     is_function: bool
 
     def resources_of(self, config: dict[str, Any]) -> PlacementGroupFactory:
@@ -84,9 +87,9 @@ def subject_of(trainable: Callable[..., Any]) -> Subject:
     elif not issubclass(trainable, Trainable):
         raise NotTrainableError(f"The class {trainable.__name__} does not derive from Trainable.")
     # An error is to name the trainable itself, not its probe.
-    dumps_with_parameters(trainable)
-    program = dumps_with_parameters(probed(trainable))
-    return Subject(trainable, program, is_function_trainable(trainable))
+    size_bytes = check_with_parameters(trainable)
+    program = WorkerProgram(probed(trainable))
+    return Subject(trainable, program, size_bytes, is_function_trainable(trainable))
 
 
 def two_configs(space: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

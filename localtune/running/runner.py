@@ -43,10 +43,10 @@ from localtune.running.signals import signals_handled
 from localtune.running.storage import RunStorage
 from localtune.storage.reading import mark_interrupted
 from localtune.trainable.imports import Import, find_imports
-from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trial.task_error import opened_error
 from localtune.utils.log import set_verbosity
 from localtune.utils.standard_fds import standard_fds_taken
+from localtune.worker.program import WorkerProgram
 
 if TYPE_CHECKING:
     from localtune.config.spec import RunSpec
@@ -95,7 +95,7 @@ def run_experiment(
     executor = make_executor(executor)
     check_resources(spec, executor)
     trainable = get_trainable_cls(spec.trainable_name)._for_metric(parts.metric)
-    program = dumps_with_parameters(trainable)
+    program = WorkerProgram(trainable)
     imports = find_imports(trainable) if executor.abilities.own_processes else []
     started = executor.clock.monotonic()
     with RunStorage(spec, directory) as storage, _searching(parts, executor):
@@ -165,11 +165,11 @@ class _Run:
     loop: ExperimentLoop | None = None
     end_signals: list[int] = field(default_factory=list)
 
-    def carry_out(self, program: bytes, storage: RunStorage, found: Found) -> ExperimentDB:
+    def carry_out(self, program: WorkerProgram, storage: RunStorage, found: Found) -> ExperimentDB:
         """Carries out the controller's instructions until the run has ended.
 
         Args:
-            program: The pickled trainable.
+            program: The trainable, for the workers.
             storage: The storage of the run, not begun yet.
             found: The trials that the run goes on with.
 
@@ -239,7 +239,7 @@ class _Run:
         return RunOutcome(controller.trials, self.loop.was_interrupted)
 
     @contextlib.contextmanager
-    def _executor_open(self, program: bytes) -> Iterator[None]:
+    def _executor_open(self, program: WorkerProgram) -> Iterator[None]:
         output = self.output
         self.executor.expect_imports(self.imports)
         self.executor.open(program, output.worker_output if output.wants_worker_output else None)

@@ -26,10 +26,10 @@ from localtune.execution.slots import Slot
 from localtune.resources import PlacementGroupFactory
 from localtune.testing.chaos import EXIT_CODE, ChaosTrainable, chaos_function
 from localtune.trainable.function_trainable import wrap_function
-from localtune.trainable.parameters import dumps_with_parameters
 from localtune.trial.trial import Trial
 from localtune.worker import messages
 from localtune.worker.assignment import assignment_of
+from localtune.worker.program import WorkerProgram
 
 DEADLINE_S = 60.0
 _ONE_CPU = PlacementGroupFactory([{"CPU": 1}])
@@ -54,7 +54,7 @@ class ExecutorSession:
         self._next_id = 0
 
     def __enter__(self) -> ExecutorSession:
-        self.executor.open(dumps_with_parameters(self._trainable))
+        self.executor.open(WorkerProgram(self._trainable))
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -33,6 +33,7 @@ from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from localtune.utils.dicts import flatten_dict
+from localtune.worker.program import WorkerProgram
 
 # No directory of this name is ever made.
 _NOWHERE = os.path.join(os.path.abspath(os.sep), "simulation")
@@ -156,7 +157,7 @@ def simulate(
         )
         check = controller.validate if validate else None
         log = SimulationLog(executor.clock, executor.forget_checkpoint, metric, check)
-        executor.open(b"")
+        executor.open(WorkerProgram(Trainable))
         ExperimentLoop(controller, Ports(log, log, log, executor)).run(controller.advance())
         executor.close()
     if controller.error is not None:

@@ -71,7 +71,8 @@ def with_resources(trainable: _T, resources: ResourceRequest) -> _T:
 def with_parameters(trainable: _T, **kwargs: Any) -> _T:
     """Binds arguments to a trainable that are too large for a config, such as a data set.
 
-    Each worker gets the values once per experiment, not once per trial.
+    Each worker gets the values once per experiment, not once per trial. Workers share the memory
+    of arrays and of tensors on the CPU; what one of them writes, the others do not see.
 
     Args:
         trainable: Function, called as ``trainable(config, **kwargs)``, or class, whose method is

@@ -7,6 +7,9 @@
     sweep:   for each directory of this user that has `.owned`, or is old:
              lock it without waiting, or skip it -> rmtree -> unlock
 
+A directory may have another one in memory, `.elsewhere`, for large files. That is made in the same
+way, and who removes the first removes both.
+
 The system releases a lock when its process ends in any way. A directory with `.owned` whose lock is
 free therefore has no owner any more. The maker of a directory without `.owned` may not hold the
 lock yet, so a sweep removes such a directory only when it is older than the longest time that
@@ -17,17 +20,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from typing import IO
 
 from localtune.error import StorageError
 from localtune.utils.file_lock import FileLock
+from localtune.utils.private_tree import ELSEWHERE, remove_private
 
 PREFIX = "localtune-run-"
 # Prefix of copies that a reader makes.
 COPY_PREFIX = "localtune-read-"
+# A file system in memory; "" on systems that have none.
+MEMORY_ROOT = "/dev/shm" if os.path.isdir("/dev/shm") else ""
 _LOCK_FILE = ".lock"
 # Written after the maker has taken the lock.
 _OWNED_FILE = ".owned"
@@ -42,15 +48,17 @@ class PrivateDir:
 
     Args:
         prefix: Start of the directory's name: :data:`PREFIX` or :data:`COPY_PREFIX`.
+        parent: Where it is made; None is the directory for temporary files.
 
     Raises:
         StorageError: if the directory cannot be made.
     """
 
-    def __init__(self, prefix: str = PREFIX) -> None:
+    def __init__(self, prefix: str = PREFIX, parent: str | None = None) -> None:
         sweep()
+        self._elsewhere: PrivateDir | None = None
         with _explained():
-            self.path = tempfile.mkdtemp(prefix=prefix)
+            self.path = tempfile.mkdtemp(prefix=prefix, dir=parent)
         self._lock = _lock_of(self.path)
         # No other process wants this lock yet. If it is not free, the file system has no locks,
         # and a sweep cannot take it either.
@@ -68,20 +76,79 @@ class PrivateDir:
         Raises:
             StorageError: if the file cannot be written. The directory is removed then.
         """
-        path = os.path.join(self.path, name)
+        with self.create(name) as file:
+            file.write(data)
+        return os.path.join(self.path, name)
+
+    @contextlib.contextmanager
+    def create(self, name: str) -> Iterator[PrivateFile]:
+        """Makes a new file, which is written in a ``with`` block.
+
+        Args:
+            name: Name of the file, without a path.
+
+        Raises:
+            StorageError: if the file cannot be written. The directory is removed then, as after
+                each error in the block.
+        """
         try:
-            with _explained(), open(path, "xb") as file:
-                file.write(data)
+            with _explained():
+                file = open(os.path.join(self.path, name), "xb")  # noqa: SIM115
+            try:
+                yield PrivateFile(file)
+            finally:
+                with _explained():
+                    file.close()
         except BaseException:
             self.remove()
             raise
-        return path
+
+    def elsewhere(self, parent: str) -> PrivateDir:
+        """Makes another directory, which is removed together with this one.
+
+        Args:
+            parent: Where it is made.
+
+        Raises:
+            StorageError: if it cannot be made.
+        """
+        other = PrivateDir(parent=parent)
+        try:
+            with _explained():
+                os.symlink(other.path, os.path.join(self.path, ELSEWHERE))
+        except BaseException:
+            other.remove()
+            raise
+        self._elsewhere = other
+        return other
 
     def remove(self) -> None:
         """Removes the directory and everything in it."""
         # Windows does not remove open files. A concurrent sweep would remove the same directory.
         self._lock.release()
-        shutil.rmtree(self.path, ignore_errors=True)
+        if self._elsewhere is not None:
+            self._elsewhere.remove()
+        remove_private(self.path)
+
+
+class PrivateFile:
+    """Represents a file that is being written.
+
+    Args:
+        file: The open file.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Appends bytes.
+
+        Raises:
+            StorageError: if there is no room for them.
+        """
+        with _explained():
+            self._file.write(data)
 
 
 def is_owned(path: str) -> bool:
@@ -115,7 +182,12 @@ def _explained() -> Iterator[None]:
 
 def sweep() -> None:
     """Removes the directories of processes that have ended."""
-    with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+    for place in {tempfile.gettempdir(), MEMORY_ROOT} - {""}:
+        _sweep(place)
+
+
+def _sweep(place: str) -> None:
+    with contextlib.suppress(OSError), os.scandir(place) as entries:
         for entry in entries:
             is_one = entry.name.startswith((PREFIX, COPY_PREFIX))
             if not (is_one and _is_ours(entry) and _was_locked(entry)):
@@ -125,7 +197,7 @@ def sweep() -> None:
                 if not lock.acquire(wait=False):
                     continue
                 try:
-                    shutil.rmtree(entry.path, ignore_errors=True)
+                    remove_private(entry.path)
                 finally:
                     lock.release()
 

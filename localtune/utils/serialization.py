@@ -17,8 +17,16 @@ from typing import TYPE_CHECKING, Any
 from localtune._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from localtune.utils.json_encode import TuneFunctionDecoder as TuneFunctionDecoder
     from localtune.utils.json_encode import TuneFunctionEncoder as TuneFunctionEncoder
+
+    class Writable(Protocol):
+        """Takes the bytes of a file, piece by piece."""
+
+        def write(self, data: bytes, /) -> object: ...
+
 
 # Ray Tune has them here. Workers load this module, and do without JSON.
 _OF_JSON = {
@@ -37,6 +45,11 @@ MAIN_NAMES = ("__main__", "__mp_main__")
 # Begins each pickle that refers to modules of users or libraries; see `calling`. Empty, unless
 # processes must be prepared before they can import such a module.
 preparation = b""
+
+# Smaller data of arrays stays in the pickle.
+_LEAST_BUFFER_BYTES = 1024
+# What is longer is hardly a class that can be imported. It is not pickled plainly first.
+_MOST_PLAIN_BYTES = 64 * 1024
 
 # Attributes that pickling ignores.
 _NO_STATE = ("__dict__", "__weakref__")
@@ -97,20 +110,78 @@ def dumps_by_value(obj: Any, buffers: list[pickle.PickleBuffer] | None = None) -
         Exception: any error of the parts that cannot be pickled.
     """
     take = None if buffers is None else buffers.append
-    by_value = sys.modules.get("cloudpickle")
-    if by_value is None or not by_value.list_registry_pickle_by_value():
-        # Most configurations and results are numbers and text. Plain pickling takes a fifth of
-        # the time for them. Its output contains the name of each module that loading imports.
-        with contextlib.suppress(Exception):
-            data = pickle.dumps(obj, pickle.HIGHEST_PROTOCOL, buffer_callback=take)
-            if not any(name.encode() in data for name in MAIN_NAMES):
-                return _prepared(data)
+    # Most configurations and results are numbers and text. Plain pickling takes a fifth of the time
+    # for them.
+    data = _plainly(lambda: pickle.dumps(obj, pickle.HIGHEST_PROTOCOL, buffer_callback=take))
+    if data is not None:
+        return data
     if buffers is not None:
         buffers.clear()
     file = io.BytesIO()
     with _main_by_value():
         _pickler_class()(file, buffer_callback=take).dump(obj)
     return preparation + file.getvalue()
+
+
+def dump_by_value(obj: Any, file: Writable, buffers: list[pickle.PickleBuffer]) -> None:
+    """Pickles an object as :func:`dumps_by_value` does, and keeps nothing of it in memory.
+
+    Args:
+        obj: Any object.
+        file: The pickle is written there, piece by piece.
+        buffers: An empty list, to which the data of arrays and of tensors in the memory of the CPU
+            is appended. It refers to the memory of the objects.
+
+    Raises:
+        Exception: any error of the parts that cannot be pickled, or of the file.
+    """
+
+    def take(buffer: pickle.PickleBuffer) -> bool:
+        if buffer.raw().nbytes < _LEAST_BUFFER_BYTES:
+            return True
+        buffers.append(buffer)
+        return False
+
+    data = _plainly(partial(_dumps_short, obj))
+    if data is not None:
+        file.write(data)
+        return
+    kind = _pickler_class()
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        from localtune.utils.tensors import with_tensors
+
+        kind = with_tensors(kind, torch)
+    file.write(preparation)
+    with _main_by_value():
+        kind(file, buffer_callback=take).dump(obj)
+
+
+def _plainly(dumps_plain: Callable[[], bytes]) -> bytes | None:
+    """Returns a plain pickle; None if the object needs one by value."""
+    by_value = sys.modules.get("cloudpickle")
+    if by_value is None or not by_value.list_registry_pickle_by_value():
+        with contextlib.suppress(Exception):
+            data = dumps_plain()
+            # It contains the name of each module that loading imports.
+            if not any(name.encode() in data for name in MAIN_NAMES):
+                return _prepared(data)
+    return None
+
+
+def _dumps_short(obj: Any) -> bytes:
+    file = _ShortFile()
+    pickle.Pickler(file, pickle.HIGHEST_PROTOCOL).dump(obj)
+    return file.getvalue()
+
+
+class _ShortFile(io.BytesIO):
+    """Refuses to become long."""
+
+    def write(self, data: Any, /) -> int:
+        if self.tell() + len(data) > _MOST_PLAIN_BYTES:
+            raise OverflowError
+        return super().write(data)
 
 
 def calling(function: Callable[[], object]) -> bytes:

@@ -4,8 +4,12 @@
 
     parent                worker                          process that user code spawns
       | program   ------>   | load_program                  | runs children_main.py as its __main__
-      | children_main.py    | publishes code of __main__    |   a name of __main__ is asked for
-      |                     | __main__.__file__ ----------> |   -> loads the program, publishes
+      | program.data - - -> |   maps the data of arrays     |   a name of __main__ is asked for
+      | children_main.py    | publishes code of __main__    |   -> loads the program, publishes
+      |                     | __main__.__file__ ----------> |
+
+All processes share the pages of the data, until one of them writes: the kernel gives it a page of
+its own then.
 
 ``multiprocessing`` tells a spawned process the file of its starter's ``__main__``, and the process
 runs that file. The user's own script would start the sweep once more there, so the worker names a
@@ -25,7 +29,54 @@ from typing import TYPE_CHECKING, Any
 from localtune.utils.serialization import MAIN_NAMES
 
 if TYPE_CHECKING:
+    import pickle
+
     from localtune.trainable.trainable import Trainable
+    from localtune.utils.serialization import Writable
+
+
+class WorkerProgram:
+    """The trainable class of a run, which an executor brings to its workers.
+
+    It is pickled when the executor asks for that. So the parent holds no second copy of data that
+    the trainable refers to.
+
+    Args:
+        trainable: The class.
+    """
+
+    def __init__(self, trainable: type[Trainable]) -> None:
+        self.trainable = trainable
+
+    def to_bytes(self) -> bytes:
+        """Returns the program in one piece, for :func:`load_program_bytes`.
+
+        Raises:
+            TypeError: if it cannot be pickled; the message names the variable that is the cause.
+        """
+        from localtune.trainable.parameters import dumps_with_parameters
+
+        return dumps_with_parameters(self.trainable)
+
+    def write(self, file: Writable) -> list[memoryview]:
+        """Writes the program without the data of arrays and tensors.
+
+        Args:
+            file: The file, which :func:`load_program` reads.
+
+        Returns:
+            The data, for the file at :func:`data_path`. It is in the memory of the trainable, not
+            copied.
+
+        Raises:
+            TypeError: if it cannot be pickled; the message names the variable that is the cause.
+            StorageError: if the file raises it.
+        """
+        from localtune.trainable.parameters import dump_with_parameters
+
+        buffers: list[pickle.PickleBuffer] = []
+        dump_with_parameters(self.trainable, file, buffers)
+        return [each.raw() for each in buffers]
 
 
 def load_program(path: str) -> type[Trainable]:
@@ -34,8 +85,15 @@ def load_program(path: str) -> type[Trainable]:
     Objects of the user's ``__main__`` are put into this process's ``__main__``, too. Then user code
     can pickle its own classes, and pass its own functions to a process pool.
     """
+    from localtune.trainable.parameters import load_with_parameters
+
+    data, buffers = data_path(path), []
+    if os.path.exists(data):
+        from localtune.utils.part_file import read_parts
+
+        buffers = read_parts(data, private=True)
     with open(path, "rb") as file:
-        trainable = load_program_bytes(file.read())
+        trainable: type[Trainable] = load_with_parameters(file, buffers)
     load_lazy_parts()
     if publish_main(trainable):
         sys.modules["__main__"].__file__ = children_main_path(path)
@@ -47,6 +105,11 @@ def load_lazy_parts() -> None:
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random  # noqa: B018
+
+
+def data_path(program_path: str) -> str:
+    """Returns the path of the data that the program refers to; without data there is no file."""
+    return f"{program_path}.data"
 
 
 def children_main_path(program_path: str) -> str:
@@ -96,7 +159,7 @@ def warm_up() -> None:
 
 
 def load_program_bytes(data: bytes) -> type[Trainable]:
-    """Loads the trainable class that ``data`` holds."""
+    """Loads the trainable class from what :meth:`WorkerProgram.to_bytes` returned."""
     from localtune.trainable.parameters import loads_with_parameters
 
     trainable: type[Trainable] = loads_with_parameters(data)

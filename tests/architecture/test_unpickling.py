@@ -31,7 +31,8 @@ ALLOWED = {
     "localtune.worker.host._pickled": _OWN,
     "localtune.error.TrialTaskError.cause": "what user code raised: it came through the pipe, or "
     "from a database or a file that the gate let pass",
-    "localtune.trainable.parameters.loads_with_parameters": "the program, written by the parent "
+    "localtune.trainable.parameters.loads_with_parameters": "the program, from the parent",
+    "localtune.trainable.parameters.load_with_parameters": "the program, written by the parent "
     "into its private directory",
     "localtune.compat.calls._can_travel": _OWN,
     "localtune.compat.objects.ObjectStore.read": "a file in a directory that the gate let pass",

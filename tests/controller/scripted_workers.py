@@ -29,6 +29,7 @@ from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from localtune.worker import messages
+from localtune.worker.program import WorkerProgram
 from tests.controller.settings import make_settings
 
 # How a worker can end that has been told to stop, or dies.
@@ -184,7 +185,9 @@ class ScriptedExecutor(LocalExecutor):
 
     # -- as the loop sees it ----------------------------------------------------------------------
 
-    def open(self, program: bytes, on_output: Callable[[str, str], None] | None = None) -> None:
+    def open(
+        self, program: WorkerProgram, on_output: Callable[[str, str], None] | None = None
+    ) -> None:
         """Does nothing: there is no program."""
 
     def start_worker(self, worker_id: int, command: messages.Construct, slot: Slot) -> None:

@@ -16,8 +16,8 @@ import localtune as tune
 from localtune.error import TrialTaskError, TrialTimeoutError, WorkerDiedError
 from localtune.testing.executor_contract import ExecutorSession, expect
 from localtune.trainable.function_trainable import wrap_function
-from localtune.trainable.parameters import dumps_with_parameters
 from localtune.worker import messages
+from localtune.worker.program import WorkerProgram
 from tests.runs.lifecycle.programs import START_METHODS, wait_until
 from tests.small_runs import Program, first_time, fit, processes, rows, statuses
 
@@ -395,7 +395,7 @@ def test_what_a_worker_prints_does_not_pile_up_in_the_parent(tmp_path: Path, end
     sizes: list[int] = []
     executor = tune.ProcessExecutor(num_cpus=2)
     session = ExecutorSession(executor, wrap_function(prints_much), tmp_path)
-    program = dumps_with_parameters(wrap_function(prints_much))
+    program = WorkerProgram(wrap_function(prints_much))
     executor.open(program, lambda text, _: sizes.append(len(text)))
     try:
         worker = session.start({"end": end})

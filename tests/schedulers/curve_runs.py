@@ -15,7 +15,9 @@ from localtune.schedulers.base import TrialScheduler
 from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.stopper import NoopStopper
 from localtune.testing.simulation import SimulationLog
+from localtune.trainable.trainable import Trainable
 from localtune.trial.trial import Trial
+from localtune.worker.program import WorkerProgram
 from tests.controller.settings import make_settings
 
 # trial number, time -> metric; None is the end of the trial's own work
@@ -73,7 +75,7 @@ class CurveRun:
         log = SimulationLog(clock, forget, "score", None)
         self._loop = ExperimentLoop(self._controller, Ports(log, log, log, self._executor))
         self._watched.record = self._controller.record
-        self._executor.open(b"")
+        self._executor.open(WorkerProgram(Trainable))
         self.log = self._watched.log
         self.reached = self._watched.reached
         self.trials = self._controller.trials

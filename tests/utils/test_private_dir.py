@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from localtune.error import StorageError
+from localtune.utils import private_dir
 from localtune.utils.private_dir import PREFIX, PrivateDir, is_owned, sweep
+from localtune.utils.private_tree import remove_private
 
 MAKE_ONE = """
 import os, signal, sys
@@ -173,3 +175,38 @@ def test_a_file_without_room_is_an_error_that_leaves_nothing(directory: Path) ->
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(directory.iterdir()) == []
+
+
+def test_the_directory_elsewhere_goes_with_the_first(directory: Path, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    private = PrivateDir()
+    other = private.elsewhere(str(place))
+    other.write("data", b"x")
+    assert Path(other.path).parent == place
+    assert stat.S_IMODE(os.stat(other.path).st_mode) == 0o700
+
+    sweep()
+    assert is_owned(private.path) and is_owned(other.path)
+
+    remove_private(private.path)  # as the guard does
+    assert os.listdir(place) == []
+    private.remove()
+
+
+def test_the_directory_elsewhere_goes_when_both_processes_were_killed(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    code = f"""
+import os, signal
+from localtune.utils.private_dir import PrivateDir
+PrivateDir().elsewhere({str(place)!r})
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert len(os.listdir(place)) == 1
+    monkeypatch.setattr(private_dir, "MEMORY_ROOT", str(place))
+    sweep()
+    assert os.listdir(place) == [] and os.listdir(directory) == ["place"]

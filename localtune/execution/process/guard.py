@@ -50,10 +50,11 @@ def main(control_fd: int, settings: dict[str, Any]) -> NoReturn:
         control = socket.socket(fileno=control_fd)
         Guard(control, settings).run()
         end_children()
-        import shutil  # Modules for the end are imported late, to keep the guard small.
+        # Modules for the end are imported late, to keep the guard small.
+        from localtune.utils.private_tree import remove_private
 
         # A living parent does not need it any more.
-        shutil.rmtree(settings["private_dir"], ignore_errors=True)
+        remove_private(settings["private_dir"])
     except BaseException:
         _tell_error()
     finally:

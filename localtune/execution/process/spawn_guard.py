@@ -38,6 +38,6 @@ def main(input_fd: int, settings: dict[str, Any]) -> None:
     for pid, group in workers.items():
         kill_tree(pid, group=group)
     end_marked(settings["mark"])
-    import shutil
+    from localtune.utils.private_tree import remove_private
 
-    shutil.rmtree(settings["private_dir"], ignore_errors=True)
+    remove_private(settings["private_dir"])

@@ -34,7 +34,6 @@ import gc
 import math
 import os
 import select
-import shutil
 import signal
 import socket
 from collections.abc import Callable, Iterable
@@ -47,6 +46,7 @@ from localtune.execution.process.interpreter import bootstrap, command_line
 from localtune.execution.process.spare import Demand, Spare, wait_for_assignment
 from localtune.utils import open_files
 from localtune.utils.messages import say
+from localtune.utils.private_tree import remove_private
 from localtune.worker.crash import write_crashes_to
 from localtune.worker.lifeline import (
     END_TIMEOUT_S,
@@ -208,7 +208,7 @@ class Template:
         # the closed socket, and ends this process.
         self._control.close()
         if _ends_within(self._superiors[0], 0) and _ends_within(self._superiors[1], END_TIMEOUT_S):
-            shutil.rmtree(self._private_dir, ignore_errors=True)
+            remove_private(self._private_dir)
 
     def _serve_once(self) -> bool:
         """Waits for events and handles them; returns False when a superior has gone."""

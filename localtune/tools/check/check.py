@@ -103,6 +103,6 @@ def _findings(
             "it can be pickled and is only large.",
         )
         return
-    size = len(subject.program)
-    yield passed("pickle", f"Can be sent to a worker ({size:,} bytes), and so can its config.")
+    size = f"{subject.size_bytes:,} bytes"
+    yield passed("pickle", f"Can be sent to a worker ({size}), and so can its config.")
     yield from Examination(subject, configs, metric, timeout_s).run()

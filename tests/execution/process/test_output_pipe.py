@@ -15,8 +15,8 @@ from localtune.execution.process.output_pipe import OutputPipe
 from localtune.execution.process.waiter import Waiter
 from localtune.testing.executor_contract import ExecutorSession, expect
 from localtune.trainable.function_trainable import wrap_function
-from localtune.trainable.parameters import dumps_with_parameters
 from localtune.worker import messages
+from localtune.worker.program import WorkerProgram
 
 
 def test_lines_come_whole_and_the_last_one_is_completed() -> None:
@@ -56,7 +56,7 @@ def test_prints_of_workers_come_to_the_parent(tmp_path: Path, start_method: str)
     texts: list[tuple[str, str]] = []
     executor = tune.ProcessExecutor(num_cpus=2, start_method=start_method)
     session = ExecutorSession(executor, wrap_function(prints), tmp_path)
-    executor.open(dumps_with_parameters(wrap_function(prints)), lambda *text: texts.append(text))
+    executor.open(WorkerProgram(wrap_function(prints)), lambda *text: texts.append(text))
     try:
         worker = session.start()
         expect(session.answer(worker), messages.Ready)

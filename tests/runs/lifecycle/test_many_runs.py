@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import localtune as tune
+from localtune.worker.program import WorkerProgram
 from tests.leaks import PROCESS_MARK, ProcessWatch, State, leaks_since
 from tests.runs.lifecycle.programs import START_METHODS
 
@@ -75,9 +76,9 @@ def test_an_executor_serves_one_run_after_the_other(tmp_path: Path) -> None:
 
 def test_an_executor_refuses_a_second_run_at_the_same_time() -> None:
     executor = tune.ProcessExecutor(num_cpus=1)
-    executor.open(b"")
+    executor.open(WorkerProgram(tune.Trainable))
     try:
         with pytest.raises(RuntimeError, match="give each run its own"):
-            executor.open(b"")
+            executor.open(WorkerProgram(tune.Trainable))
     finally:
         executor.close()
