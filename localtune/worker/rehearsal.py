@@ -28,7 +28,7 @@ from localtune.worker.main import PipeChannel
 from localtune.worker.pipe import Descriptor, MessagePipe
 
 # The interpreter adapts code that has run some times.
-_TIMES = 20
+_TIMES = 10
 
 
 def rehearse(directory: str) -> None:
