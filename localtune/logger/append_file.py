@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from localtune.utils import open_files
 from localtune.utils.files import no_link
 
 # On many systems a process may have 1,024 open files, of which workers need some.
@@ -87,12 +88,14 @@ class OpenFiles(Generic[F]):
 
     Args:
         open_file: Opens the file at a path.
-        limit: Largest number of open files.
+        limit: Largest number of open files; None is one for each worker that the limit of this
+            process allows, and at least ``MAX_OPEN_FILES``.
     """
 
-    def __init__(self, open_file: Callable[[str], F], limit: int = MAX_OPEN_FILES) -> None:
+    def __init__(self, open_file: Callable[[str], F], limit: int | None = MAX_OPEN_FILES) -> None:
         self._open_file = open_file
         self._limit = limit
+        self._most = MAX_OPEN_FILES if limit is None else limit
         self._files: dict[str, F] = {}  # least recently used first
 
     def get(self, path: str) -> F:
@@ -125,10 +128,17 @@ class OpenFiles(Generic[F]):
                 if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._files:
                     raise
             self._close_oldest()
-        if len(self._files) >= self._limit:
+        if self._is_full():
             self._close_oldest()
         self._files[path] = file
         return file
+
+    def _is_full(self) -> bool:
+        if len(self._files) >= self._most and self._limit is None:
+            # A run raises the limit of the process when it starts more workers.
+            limits = open_files.limits()
+            self._most = max(limits[0] // open_files.PER_WORKER if limits else 0, MAX_OPEN_FILES)
+        return len(self._files) >= self._most
 
     def _close_oldest(self) -> None:
         self.close(next(iter(self._files)))

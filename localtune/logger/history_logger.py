@@ -38,7 +38,7 @@ class HistoryLogger(LoggerCallback):
         self._name = name
         self._make_file = make_file
         self._history_of: HistoryOf = _nothing
-        self._open_files = OpenFiles(AppendFile)
+        self._open_files = OpenFiles(AppendFile, limit=None)
         self._files: dict[str, HistoryFile] = {}  # {trial id: its file}
 
     def connect(self, history_of: HistoryOf) -> None:

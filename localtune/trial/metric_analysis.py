@@ -49,25 +49,6 @@ class MetricStats:
         self.count = 1
         self.window: list[float] | None = [value]
 
-    def add(self, value: float) -> None:
-        """Adds the next value."""
-        if self.window is None:
-            raise LocaltuneInternalError("A trial got a result after its end.")
-        self.last = value
-        # Every comparison with NaN is false. So a later NaN never becomes an extreme, and the
-        # next number replaces a NaN that came first.
-        if value < self.min:
-            self.min = value
-        elif value > self.max:
-            self.max = value
-        elif self.min != self.min:
-            self.min = self.max = value
-        self.avg = (value + self.count * self.avg) / (self.count + 1)
-        self.count += 1
-        self.window.append(value)
-        if len(self.window) > _WINDOW:
-            del self.window[0]
-
     def _window_avg(self, length: int) -> float:
         """Returns the mean of the latest ``length`` values; ``length`` is 5 or 10."""
         if self.window is None:
@@ -234,10 +215,29 @@ def update_metric_stats(stats: dict[str, MetricStats], flat_result: Mapping[str,
         if isinstance(value, int) and not _MIN_FLOAT <= value <= _MAX_FLOAT:
             continue
         known = stats.get(key)
-        if known is not None:
-            known.add(value)
-        elif key not in _SKIPPED and not str(key).startswith(_CONFIG_PATH):
-            stats[key] = MetricStats(value)
+        if known is None:
+            if key not in _SKIPPED and not str(key).startswith(_CONFIG_PATH):
+                stats[key] = MetricStats(value)
+            continue
+        # Not a method: each result has several numbers, and a call costs as much as all this.
+        window = known.window
+        if window is None:
+            raise LocaltuneInternalError("A trial got a result after its end.")
+        known.last = value
+        # Every comparison with NaN is false. So a later NaN never becomes an extreme, and the
+        # next number replaces a NaN that came first.
+        if value < known.min:
+            known.min = value
+        elif value > known.max:
+            known.max = value
+        elif known.min != known.min:
+            known.min = known.max = value
+        count = known.count
+        known.avg = (value + count * known.avg) / (count + 1)
+        known.count = count + 1
+        window.append(value)
+        if len(window) > _WINDOW:
+            del window[0]
 
 
 def metric_stats_of(flat_results: Iterable[Mapping[str, Any]]) -> dict[str, MetricStats]:

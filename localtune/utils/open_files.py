@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 
+# So many a run takes for each worker: the parent's end of its pipe; a process descriptor; both ends
+# of the pipe for what it prints; a file of each of two loggers.
+PER_WORKER = 6
+
 # The actual limit on macOS where it reports "no limit".
 _UNLIMITED = 10_240
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from localtune.logger.append_file import AppendFile, OpenFiles
+from localtune.logger.append_file import MAX_OPEN_FILES, AppendFile, OpenFiles
+from localtune.utils import open_files
 
 
 class TestAppendFile:
@@ -103,6 +104,21 @@ class TestOpenFiles:
             files.get(path)
 
         assert log == ["open a", "open b", "open c", "close b"]
+
+    def test_each_worker_that_may_run_can_have_its_file_open(
+        self, log: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        soft_limit = 0
+        monkeypatch.setattr(open_files, "limits", lambda: (soft_limit, 4096))
+        files = OpenFiles(Noted, limit=None)
+        for number in range(MAX_OPEN_FILES):
+            files.get(str(number))
+        soft_limit = open_files.PER_WORKER * (MAX_OPEN_FILES + 2)
+        for number in range(MAX_OPEN_FILES + 2):
+            files.get(str(number))
+        assert not [line for line in log if line.startswith("close")]
+        files.get("one more")
+        assert log[-1] == "close 0"
 
     def test_a_closed_file_is_opened_again(self, log: list[str]) -> None:
         files = OpenFiles(Noted, limit=1)

@@ -183,4 +183,4 @@ def test_statistics_of_an_ended_trial_take_no_value() -> None:
     packed = pack_stats({"m": stats_of(1.0, 2.0)})
     assert isinstance(packed, PackedStats)
     with pytest.raises(LocaltuneInternalError):
-        packed.unpack()["m"].add(3.0)
+        update_metric_stats(packed.unpack(), {"m": 3.0})

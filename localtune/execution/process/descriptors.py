@@ -14,11 +14,10 @@ from __future__ import annotations
 import threading
 
 from localtune.utils import open_files
+from localtune.utils.open_files import PER_WORKER
 
-# The parent's and, until the start, the worker's end of the pipe; a process descriptor; both ends
-# of the pipe for what it prints; a file of a logger.
-_PER_WORKER = 6
-# History files, the database, templates, files of callbacks and of the rest of the program.
+# The ends of pipes of workers that start, the database, templates, files of callbacks and of the
+# rest of the program.
 _RESERVE = 64
 
 
@@ -81,18 +80,18 @@ class Descriptors:
         limits = open_files.limits()
         if limits is None:
             return None, ""
-        count = max((limits[1] - self._open_before - _RESERVE) // _PER_WORKER, 1)
+        count = max((limits[1] - self._open_before - _RESERVE) // PER_WORKER, 1)
         why = (
             f"this process may have no more than {limits[1]} files open, of which it had "
             f"{self._open_before} open before and keeps {_RESERVE} for everything else; each trial "
-            f"that runs takes {_PER_WORKER}, and one runs in any case. Raise the hard limit "
+            f"that runs takes {PER_WORKER}, and one runs in any case. Raise the hard limit "
             "(ulimit -Hn, LimitNOFILE of systemd, --ulimit nofile of containers)"
         )
         return count, why
 
     def make_room(self, workers: int) -> None:
         """Raises the soft limit if so many workers need that."""
-        _raised.raise_to(self, self._open_before + _RESERVE + workers * _PER_WORKER)
+        _raised.raise_to(self, self._open_before + _RESERVE + workers * PER_WORKER)
 
     def close(self) -> None:
         """Puts the soft limit back, unless another run needs it still."""
