@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from localtune.error import TuneError as TuneError
     from localtune.execution.in_process import InProcessExecutor as InProcessExecutor
     from localtune.execution.local_process import ProcessExecutor as ProcessExecutor
+    from localtune.execution.process.warm import shutdown as shutdown
     from localtune.execution.simulated import SimulatedExecutor as SimulatedExecutor
     from localtune.progress_reporter import CLIReporter as CLIReporter
     from localtune.progress_reporter import JupyterNotebookReporter as JupyterNotebookReporter
@@ -73,6 +74,7 @@ _NAMES = {
     "error": ("TuneError",),
     "execution.in_process": ("InProcessExecutor",),
     "execution.local_process": ("ProcessExecutor",),
+    "execution.process.warm": ("shutdown",),
     "execution.simulated": ("SimulatedExecutor",),
     "running.experiment": ("Experiment",),
     "progress_reporter": ("CLIReporter", "JupyterNotebookReporter", "ProgressReporter"),

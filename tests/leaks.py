@@ -19,6 +19,7 @@ import secrets
 import shutil
 import signal
 import stat
+import sys
 import tempfile
 import threading
 import time
@@ -27,6 +28,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import psutil
+
+import localtune
 
 # Every process that is started with our environment carries this variable, also when its parent
 # is gone and it can no longer be found by its ancestors.
@@ -152,6 +155,7 @@ def leaks_since(before: State, watch: ProcessWatch, *, deadline_s: float = DEADL
     Returns:
         One line per leak; empty if there is none.
     """
+    end_what_is_kept()
     give_up_at = time.monotonic() + deadline_s
     pause_s = 0.001
     now = State.now(watch)
@@ -162,6 +166,12 @@ def leaks_since(before: State, watch: ProcessWatch, *, deadline_s: float = DEADL
         pause_s = min(2 * pause_s, 0.1)
         now = State.now(watch)
     return _lingering(before, now) + _changed(before, now)
+
+
+def end_what_is_kept() -> None:
+    """Ends what is kept for the next run on purpose."""
+    if "localtune.execution.process.warm" in sys.modules:
+        localtune.shutdown()
 
 
 def _lingering(before: State, now: State) -> list[str]:

@@ -7,7 +7,7 @@ import functools
 import os
 import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -86,17 +86,20 @@ def children_of(pid: int) -> list[int]:
     return children
 
 
-def end_children(spare: Collection[int] = ()) -> None:
+def end_children(spare: Collection[int] | Callable[[], Collection[int]] = ()) -> None:
     """Kills and reaps the children of this process, and their descendants.
 
     This process must adopt orphans.
 
     Args:
-        spare: Ids of children that are not killed.
+        spare: Ids of children that are not killed; or a function that returns them, which is called
+            when the children are known.
     """
-    spared = set(spare)
+    spared: set[int] = set()
     while True:
-        children = [pid for pid in children_of(os.getpid()) if pid not in spared]
+        children = children_of(os.getpid())
+        spared.update(spare() if callable(spare) else spare)
+        children = [pid for pid in children if pid not in spared]
         if not children:
             return
         for pid in children:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import signal
+from typing import Any
 
 # Python ignores these, so that a write to a closed pipe, or to a file that grows too large, raises
 # an exception and does not end the process.
@@ -34,11 +35,26 @@ def be_deaf() -> set[int]:
     return set(_signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()))
 
 
-def hear(blocked: set[int]) -> None:
-    """Undoes :func:`be_deaf`.
+class SignalShelter:
+    """Keeps signals from a process that forks others, and lets the others hear them.
 
-    Args:
-        blocked: What that returned.
+    A process that the user's modules have been imported in may have handlers of them, or ignore the
+    end of its children. It needs to be told of that end, and must not be ended by a signal.
     """
-    # `signal.pthread_sigmask` would make an enum of each signal, in each worker.
-    _signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    def __init__(self) -> None:
+        self._of_children: Any = signal.SIG_DFL
+        self._blocked: set[int] = set()
+
+    def shut_out(self) -> None:
+        """Blocks all signals, and restores the default for the end of children."""
+        self._of_children = signal.getsignal(signal.SIGCHLD)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._blocked = be_deaf()
+
+    def let_in(self) -> None:
+        """Undoes :meth:`shut_out`, in a forked process."""
+        if self._of_children not in (None, signal.SIG_DFL):
+            signal.signal(signal.SIGCHLD, self._of_children)
+        # `signal.pthread_sigmask` would make an enum of each signal, in each worker.
+        _signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)

@@ -1,4 +1,4 @@
-"""Memory of a run with two idle workers: parent, guard, template and workers together.
+"""Memory of a run with two idle workers: parent, guard, base, template and workers together.
 
 The proportional set size counts a page that several processes share once, in equal parts. Linux
 only: it is read from ``/proc/<pid>/smaps_rollup``.
@@ -58,13 +58,13 @@ print(json.dumps(weigh.weights))
 
 
 def weights_mb() -> list[float]:
-    """Proportional set sizes of parent, guard, template and two workers."""
+    """Proportional set sizes of parent, guard, base, template and two workers."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], check=True, stdout=subprocess.PIPE, text=True
     )
     weights: list[float] = json.loads(done.stdout)
-    if len(weights) != 5:
-        sys.exit(f"Expected parent, guard, template and two workers, but found {len(weights)}.")
+    if len(weights) != 6:
+        sys.exit(f"Expected parent, guard, base, template, two workers, but found {len(weights)}.")
     return weights
 
 
@@ -72,16 +72,16 @@ def main() -> None:
     given = options(__doc__, rounds=5)
     rounds = [weights_mb() for _ in range(given.rounds)]
     totals = [sum(weights) for weights in rounds]
-    parent, guard, template, *workers = (
+    parent, guard, base, template, *workers = (
         statistics.median(each) for each in zip(*rounds, strict=True)
     )
     verdict(
-        "MB of parent, guard, template and two workers",
+        "MB of parent, guard, base, template, two workers",
         statistics.median(totals),
         at_most=TARGET_MB,
         unit=" MB",
         detail=f"{middle(totals, 'MB', 1)}: parent {parent:.1f}, guard {guard:.1f}, "
-        f"template {template:.1f}, workers " + ", ".join(f"{worker:.1f}" for worker in workers),
+        f"base {base:.1f}, template {template:.1f}, workers " + ", ".join(f"{worker:.1f}" for worker in workers),
     )
 
 

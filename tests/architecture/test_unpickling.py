@@ -38,7 +38,8 @@ ALLOWED = {
     "localtune.compat.objects.ObjectStore.read": "a file in a directory that the gate let pass",
     "localtune.execution.process.interpreter": "the settings, written by the parent into its "
     "private directory",
-    "localtune.execution.process.guard.Guard._become_template": _PIPE,
+    "localtune.execution.process.guard.Guard._start_template": _PIPE,
+    "localtune.execution.process.base.Base._become_template": _PIPE,
     "localtune.execution.simulated_host.SimulatedHost._begin": _OWN,
     "localtune.execution.simulated_host.SimulatedHost._restore": "a checkpoint of a simulation, "
     "in an experiment that the gate let pass",

@@ -13,10 +13,14 @@ from multiprocessing import Pipe
 from typing import Any
 
 from localtune.execution.executor import WorkerExit
+from localtune.execution.process.descriptors import users_limit
 from localtune.execution.process.guard_client import GuardClient
 from localtune.execution.process.launcher import ExitHandler, Launcher, Program
+from localtune.execution.process.program_modules import modules_of
+from localtune.execution.process.surroundings import surroundings
 from localtune.execution.process.template_client import Observer, TemplateClient, not_started
 from localtune.execution.process.waiter import Waiter
+from localtune.execution.process.warm import IDLE_S, keeper
 from localtune.utils.messages import get_logger
 
 logger = get_logger(__name__)
@@ -51,6 +55,8 @@ class ForkLauncher(Launcher, Observer):
         self._preload = program.preload
         self._imports = _first_of(program.imports) if program.preload is None else ()
         self._faults: dict[str, str] = {}  # {module: why the template cannot import it}
+        self._modules_of_program: tuple[str, ...] | None = None
+        self._surroundings: object = None  # as they were when the guard started
         self._retried: set[int] = set()  # workers that were to be forked when a template died
 
     def launch(
@@ -92,35 +98,55 @@ class ForkLauncher(Launcher, Observer):
         }
 
     def close(self) -> None:
+        # One that still imports would not notice that the run has ended.
+        can_be_kept = self._is_warm and all(each.was_loaded for each in self._templates.values())
         for client in self._templates.values():
             client.close()
         self._templates.clear()
-        if self._guard is not None:
-            self._guard.close()
-            self._guard = None
+        guard, self._guard = self._guard, None
+        if guard is None:
+            return
+        if can_be_kept and guard.detach():
+            keeper.give_back(guard, self._surroundings)
+        else:
+            guard.close()
 
     def _template(self, environment: Mapping[str, str]) -> TemplateClient:
         key = tuple(sorted(environment.items()))
         client = self._templates.get(key)
         if client is None:
             if self._guard is None:
-                self._guard = GuardClient(
-                    self.program,
-                    self._settings(),
-                    self.waiter,
-                    self._on_template_ended,
-                    self._on_guard_lost,
-                )
-            options = {
-                "preload": self._preload,
-                "imports": self._imports,
-                "import_limit_s": _IMPORT_LIMIT_S,
-                "is_warm": self._is_warm,
-            }
-            number, control = self._guard.start_template(environment, **options)
+                self._guard = self._take_guard()
+                self._guard.attach(self.waiter, self._on_template_ended, self._on_guard_lost)
+            number, control = self._guard.start_template(
+                environment,
+                self.program.outputs or (1, 2),
+                program=self.program.path,
+                private_dir=self.program.private_dir,
+                open_files=users_limit(),
+                is_warm=self._is_warm,
+                modules=self._modules(),
+                preload=self._preload,
+                imports=self._imports,
+                import_limit_s=_IMPORT_LIMIT_S,
+            )
             client = TemplateClient(number, control, environment, self.waiter, self)
             self._templates[key] = client
         return client
+
+    def _take_guard(self) -> GuardClient:
+        """Returns the guard that an earlier run of this process has left, or a new one."""
+        self._surroundings = surroundings() if self._is_warm else None
+        guard = keeper.take(self._surroundings) if self._is_warm else None
+        return guard or GuardClient(self._settings() | {"idle_s": IDLE_S})
+
+    def _modules(self) -> tuple[str, ...]:
+        """Returns the modules that the program refers to, if the template is to load it."""
+        if not self._is_warm or self._preload is not None:
+            return ()
+        if self._modules_of_program is None:
+            self._modules_of_program = modules_of(self.program.path)
+        return self._modules_of_program
 
     def on_worker_exit(self, worker_id: int, exit: WorkerExit) -> None:
         del self._owners[worker_id]

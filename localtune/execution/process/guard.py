@@ -2,22 +2,30 @@
 
 ::
 
-      parent                  guard                    template                 worker
-        |  "start 1" + socket   |                          |                       |
-        |---------------------->|  fork ------------------>|  fork --------------->|
-        |                       |<--------- dies ----------|                       |
-        |                       |  kills and reaps what the template has left
-        |<----------------------|  "ended 1 <status>"
-        |                       |
-       dies - - - - - - - - - ->|  kills and reaps all, exits
+      parent                 guard                base               template           worker
+        |  "start 1" + socket  |                    |                   |                 |
+        |--------------------->|  fork, "fork 1" -->|  fork ----------->|  fork --------->|
+        |                      |  becomes the parent of the template    |                 |
+        |                      |<---------------- dies -----------------|                 |
+        |                      |  kills and reaps what the template has left
+        |<---------------------|  "ended 1 <status>"|
+        |  "idle"              |                    |
+        |--------------------->|  waits for the next run, some time, and keeps its bases
+        |                      |
+       dies - - - - - - - - - >|  kills and reaps all, exits
 
 The nearest ancestor that adopts orphans becomes the parent of an orphan: its worker, else its
 template, else the guard. So no process escapes, in any session, as long as one of them lives:
 
 - The template is killed: the guard ends its descendants.
-- The guard is killed: each template ends its descendants, and then itself.
+- The guard is killed: each template ends its descendants, and then itself. The kernel ends the
+  bases.
 - The parent is killed: guard and templates end their descendants, and then themselves.
+- A base is killed: its templates go on. The next one comes from another base.
 - One of them is stopped (SIGSTOP): the kernel continues it when its parent dies.
+
+A guard serves one run at a time, and belongs to the process that has started it. Its own output
+goes nowhere, and it works in the root directory: between runs it holds nothing of the user's.
 """
 
 from __future__ import annotations
@@ -29,11 +37,24 @@ import pickle
 import select
 import signal
 import socket
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from localtune.execution.process import packets as pk
 from localtune.worker.lifeline import adopt_orphans, end_children, signal_when_parent_dies
 from localtune.worker.signals import be_deaf, reset_signals
+
+# Bases that are kept: for trials with other CPUs, or of other programs.
+_MOST_BASES = 2
+# What a base has in common with its templates.
+_OPTIONS_OF_BASE = (
+    "environment",
+    "is_warm",
+    "modules",
+    "preload",
+    "imports",
+    "import_limit_s",
+)
 
 
 def main(control_fd: int, settings: dict[str, Any]) -> NoReturn:
@@ -41,25 +62,45 @@ def main(control_fd: int, settings: dict[str, Any]) -> NoReturn:
 
     Args:
         control_fd: Inherited end of the socket to the parent.
-        settings: ``private_dir``, ``parent_pid``, and the settings of a template.
+        settings: ``parent_pid``, ``idle_s``, and the settings of a template.
     """
     try:
         reset_signals()
         be_deaf()
+        os.chdir(os.sep)
         # Stays open to the end: by its closing the parent notices that this process has ended.
         control = socket.socket(fileno=control_fd)
-        Guard(control, settings).run()
+        guard = Guard(control, settings)
+        try:
+            guard.run()
+        except BaseException:
+            guard.tell_error()
         end_children()
-        # Modules for the end are imported late, to keep the guard small.
-        from localtune.utils.private_tree import remove_private
-
-        # A living parent does not need it any more.
-        remove_private(settings["private_dir"])
-    except BaseException:
-        _tell_error()
+        guard.clean_up()
     finally:
         end_children()
         os._exit(0)
+
+
+@dataclass(slots=True, eq=False)
+class _Base:
+    """The guard's side of one base.
+
+    Attributes:
+        key: What it has in common with the templates that it forks.
+        pid: Its process id.
+        pidfd: Its process descriptor.
+        control: Socket to it.
+        asked: {template id: request} of the templates that it is to fork.
+        is_stale: Whether it ends because files of its modules have changed.
+    """
+
+    key: dict[str, Any]
+    pid: int
+    pidfd: int
+    control: socket.socket
+    asked: dict[int, pk.Packet] = field(default_factory=dict)
+    is_stale: bool = False
 
 
 class Guard:
@@ -73,10 +114,14 @@ class Guard:
     def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
         self._control = control
         self._settings = settings
+        self._bases: list[_Base] = []  # the one that was used last is the last
         self._templates: dict[int, tuple[int, int]] = {}  # {pidfd: (pid, template id)}
+        self._private_dir = ""  # of the last run
+        self._is_idle = False
         self._own_pidfd = os.pidfd_open(os.getpid())
         self._parent_pidfd = os.pidfd_open(settings["parent_pid"])
-        # Templates share these objects; the collector must not touch them, which would copy them.
+        # Other processes share these objects; the collector must not touch them, which would copy
+        # them.
         gc.freeze()
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
@@ -86,93 +131,211 @@ class Guard:
         signal_when_parent_dies(signal.SIGCONT)
 
     def run(self) -> None:
-        """Serves the parent until it has gone."""
+        """Serves the parent until it has gone, or has had no run for a while."""
         if os.getppid() != self._settings["parent_pid"]:
             # The parent died before this process could watch it.
             return
         while self._serve_once():
             pass
 
+    def clean_up(self) -> None:
+        """Removes the directory of the last run; a living parent does not need it any more."""
+        if self._private_dir:
+            # Modules for the end are imported late, to keep the guard small.
+            from localtune.utils.private_tree import remove_private
+
+            remove_private(self._private_dir)
+
+    def tell_error(self) -> None:
+        """Sends the current exception to the parent."""
+        import traceback
+
+        self._send(pk.Packet(pk.FAILED, payload=traceback.format_exc().encode()))
+
     def _serve_once(self) -> bool:
-        """Waits for an event and handles it; returns False when the parent has gone."""
-        for fd, _ in self._poll.poll():
+        """Waits for an event and handles it; returns False when this process is to end."""
+        idle_ms = self._settings["idle_s"] * 1000.0 if self._is_idle else None
+        events = self._poll.poll(idle_ms)
+        for fd, _ in events:
             if fd == self._parent_pidfd:
                 return False
             if fd == self._control.fileno():
-                packet = self._receive()
-                if packet is None:
+                if not self._serve_parent():
                     return False
-                if packet.kind == pk.START_TEMPLATE:
-                    self._start_template(packet)
-                else:
-                    self._kill_template(packet.id)
-            else:
+            elif fd in self._templates:
                 self._on_template_exit(fd)
-        return True
+            else:
+                self._on_event_of_base(fd)
+        return bool(events)
 
-    def _receive(self) -> pk.Packet | None:
+    def _serve_parent(self) -> bool:
+        """Handles a packet of the parent; returns False if this process is to end."""
+        packet = None
         with contextlib.suppress(OSError):
-            return pk.receive(self._control)
-        return None
+            packet = pk.receive(self._control)
+        if packet is None:
+            return False
+        self._is_idle = packet.kind == pk.IDLE
+        if packet.kind == pk.START_TEMPLATE:
+            self._start_template(packet)
+        elif packet.kind == pk.KILL_TEMPLATE:
+            self._kill_template(packet.id)
+        return packet.kind != pk.END
+
+    def _send(self, packet: pk.Packet) -> None:
+        # The loop notices it if the parent has gone.
+        with contextlib.suppress(OSError):
+            pk.send(self._control, packet)
+
+    # -- templates ------------------------------------------------------------------------------
 
     def _start_template(self, packet: pk.Packet) -> None:
+        options = pickle.loads(packet.payload)
+        self._private_dir = options["private_dir"]
         try:
-            pid = os.fork()
-            if pid == 0:
-                self._become_template(packet)
+            base = self._base_for(packet, options)
+            base.asked[packet.id] = packet
+            # Its end is an event of its own. It may have been stopped (SIGSTOP).
+            with contextlib.suppress(ConnectionError):
+                pk.send(base.control, packet._replace(kind=pk.FORK))
+            os.kill(base.pid, signal.SIGCONT)
         except OSError as error:
-            self._report(packet.id, 1, str(error))
-            return
-        finally:
-            os.close(packet.fds[0])
-        pidfd = os.pidfd_open(pid)
-        self._templates[pidfd] = (pid, packet.id)
-        self._poll.register(pidfd, select.POLLIN)
+            _close(packet)
+            self._report_end(packet.id, 1, str(error))
 
-    def _become_template(self, packet: pk.Packet) -> NoReturn:
+    def _kill_template(self, template_id: int) -> None:
+        pids = [pid for pid, each in self._templates.values() if each == template_id]
+        # It may hang in an import.
+        pids += [base.pid for base in self._bases if template_id in base.asked]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+    def _on_template_exit(self, pidfd: int) -> None:
+        """Ends the processes that a template has left, then reports its end."""
+        pid, template_id = self._templates.pop(pidfd)
+        status = self._reap(pidfd, pid)
+        self._report_end(template_id, status)
+
+    def _report_end(self, template_id: int, exit_code: int, text: str = "") -> None:
+        self._send(pk.Packet(pk.TEMPLATE_ENDED, template_id, exit_code, text.encode()))
+
+    def _reap(self, pidfd: int, pid: int) -> int:
+        """Waits for a child that has ended, and ends what it has left; returns its exit code."""
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+        _, status = os.waitpid(pid, 0)
+        end_children(spare=self._known_children)
+        return os.waitstatus_to_exitcode(status)
+
+    def _known_children(self) -> set[int]:
+        # A template that is a child of this process by now has been reported by its base before.
+        for base in list(self._bases):
+            self._take_in_packets(base)
+        return {pid for pid, _ in self._templates.values()} | {base.pid for base in self._bases}
+
+    # -- bases ----------------------------------------------------------------------------------
+
+    def _base_for(self, packet: pk.Packet, options: dict[str, Any]) -> _Base:
+        """Returns the base for a template; starts it if there is none.
+
+        Raises:
+            OSError: if the operating system refuses.
+        """
+        key = {name: options[name] for name in _OPTIONS_OF_BASE}
+        base = next((each for each in self._bases if each.key == key), None)
+        if base is not None:
+            self._bases.remove(base)
+        others = [each for each in self._bases if not each.asked]
+        for other in others[: len(others) + 1 - _MOST_BASES]:
+            other.key = {}
+            os.kill(other.pid, signal.SIGKILL)
+        base = base or self._start_base(packet, key)
+        self._bases.append(base)
+        return base
+
+    def _start_base(self, packet: pk.Packet, key: dict[str, Any]) -> _Base:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        guard_pid = os.getpid()
+        try:
+            with theirs:
+                pid = os.fork()
+                if pid == 0:
+                    ours.close()
+                    _close(packet)
+                    self._become_base(theirs, guard_pid, key)
+            base = _Base(key, pid, os.pidfd_open(pid), ours)
+        except BaseException:
+            ours.close()
+            raise
+        self._poll.register(base.control, select.POLLIN)
+        self._poll.register(base.pidfd, select.POLLIN)
+        return base
+
+    def _become_base(
+        self, control: socket.socket, guard_pid: int, options: dict[str, Any]
+    ) -> NoReturn:
         try:
             os.setsid()
             self._control.close()
             for pidfd in self._templates:
                 os.close(pidfd)
+            for base in self._bases:
+                os.close(base.pidfd)
+                base.control.close()
+                for asked in base.asked.values():
+                    _close(asked)
             reset_signals()
-            options = pickle.loads(packet.payload)
             os.environ.update(options["environment"])
-            # A stopped template must notice that the guard has died.
-            signal_when_parent_dies(signal.SIGCONT)
-            from localtune.execution.process.template import main as template_main
+            from localtune.execution.process.base import main as base_main
 
             superiors = (self._own_pidfd, self._parent_pidfd)
-            template_main(packet.fds[0], superiors, self._settings | options)
-        except BaseException:
-            _tell_error()
+            base_main(control, guard_pid, superiors, self._settings | options)
         finally:
             os._exit(1)
 
-    def _kill_template(self, template_id: int) -> None:
-        for pid, each in self._templates.values():
-            if each == template_id:
-                os.kill(pid, signal.SIGKILL)
+    def _on_event_of_base(self, fd: int) -> None:
+        for base in self._bases:
+            if fd == base.control.fileno():
+                self._take_in_packets(base)
+                return
+            if fd == base.pidfd:
+                self._take_in_packets(base)
+                self._on_base_exit(base)
+                return
 
-    def _on_template_exit(self, pidfd: int) -> None:
-        """Ends the processes that a template has left, then reports its end."""
-        pid, template_id = self._templates.pop(pidfd)
-        self._poll.unregister(pidfd)
-        os.close(pidfd)
-        _, status = os.waitpid(pid, 0)
-        end_children(spare={pid for pid, _ in self._templates.values()})
-        self._report(template_id, os.waitstatus_to_exitcode(status))
-
-    def _report(self, template_id: int, exit_code: int, text: str = "") -> None:
-        # The loop notices it if the parent has gone.
+    def _take_in_packets(self, base: _Base) -> None:
+        """Handles what a base has sent until now."""
+        base.control.setblocking(False)
         with contextlib.suppress(OSError):
-            packet = pk.Packet(pk.TEMPLATE_ENDED, template_id, exit_code, text.encode())
-            pk.send(self._control, packet)
+            while packet := pk.receive(base.control):
+                self._take_in(base, packet)
+
+    def _take_in(self, base: _Base, packet: pk.Packet) -> None:
+        if packet.kind == pk.STALE:
+            base.is_stale, base.key = True, {}
+            return
+        _close(base.asked.pop(packet.id))
+        if packet.kind == pk.STARTED:
+            (pidfd,) = packet.fds
+            self._templates[pidfd] = (packet.number, packet.id)
+            self._poll.register(pidfd, select.POLLIN)
+        else:
+            self._report_end(packet.id, packet.number, packet.text)
+
+    def _on_base_exit(self, base: _Base) -> None:
+        self._bases.remove(base)
+        self._poll.unregister(base.control)
+        base.control.close()
+        status = self._reap(base.pidfd, base.pid)
+        for packet in base.asked.values():
+            if base.is_stale:
+                self._start_template(packet)
+            else:
+                # It died of an import, or has refused to fork.
+                _close(packet)
+                self._report_end(packet.id, status)
 
 
-def _tell_error() -> None:
-    import traceback
-
-    from localtune.utils.messages import say
-
-    say(traceback.format_exc())
+def _close(packet: pk.Packet) -> None:
+    for fd in packet.fds:
+        os.close(fd)

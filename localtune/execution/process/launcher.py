@@ -5,10 +5,12 @@
     ForkLauncher (Linux)                          SpawnLauncher (everywhere)
 
       parent                                        parent ------ guard (kills the workers
-        |-- guard                                     |             if the parent dies)
-              |-- template (1 thread per worker)      |-- worker
-              |     |-- worker                        +-- worker
+        |-- guard (outlives the run)                  |             if the parent dies)
+              |-- base (imported modules)             |-- worker
+              |-- template (1 thread per worker)      +-- worker
+              |     |-- worker
               |     +-- worker
+              |-- base
               +-- template (2 threads per worker)
                     +-- worker
 """

@@ -1,4 +1,4 @@
-"""The packets that parent, guard and template exchange over unix sockets."""
+"""The packets that parent, guard, base and template exchange over unix sockets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 _HEADER = struct.Struct("=cqq")
 _MAX_PACKET_BYTES = 64 * 1024
 _MAX_PAYLOAD_BYTES = _MAX_PACKET_BYTES // 2
-_MAX_FDS = 2
+_MAX_FDS = 4
 
 # To a template: fork a worker. From it: the worker has started, has ended; it has loaded.
 FORK, STARTED, EXITED, LOADED = b"F", b"S", b"X", b"L"
@@ -22,6 +22,10 @@ IMPORTING = b"I"
 REFUSED, BROKEN, NOT_STARTED = b"R", b"B", b"N"
 # To the guard: start a template, kill it. From it: the template and its descendants have ended.
 START_TEMPLATE, KILL_TEMPLATE, TEMPLATE_ENDED = b"T", b"K", b"E"
+# To the guard: the run has ended, and another one may come; end. From it: why it fails.
+IDLE, END, FAILED = b"W", b"Q", b"!"
+# From a base: files of its modules have changed, so another one must take over.
+STALE = b"O"
 
 
 class Packet(NamedTuple):

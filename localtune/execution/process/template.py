@@ -36,12 +36,11 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from localtune.execution.process import packets as pk
 from localtune.execution.process.fork_safety import why_unsafe_to_fork
-from localtune.execution.process.imports import import_ahead, import_one
 from localtune.execution.process.interpreter import bootstrap, command_line
 from localtune.execution.process.spare import Demand, Spare, wait_for_assignment
 from localtune.utils import open_files
@@ -56,15 +55,14 @@ from localtune.worker.lifeline import (
     end_children,
 )
 from localtune.worker.main import (
-    adopt_interpreter,
     exit_worker,
     restore_open_files,
     serve,
 )
 from localtune.worker.pipe import Descriptor
-from localtune.worker.program import load_lazy_parts, load_program, warm_up
+from localtune.worker.program import load_lazy_parts, load_program
 from localtune.worker.rehearsal import rehearse
-from localtune.worker.signals import be_deaf, hear
+from localtune.worker.signals import SignalShelter
 from localtune.worker.workdir import flush_output
 
 # A rehearsal takes as long as some trials: it pays if there are many.
@@ -72,18 +70,16 @@ _REHEARSE_AFTER = 8
 
 
 def main(control_fd: int, superiors: tuple[int, int], settings: dict[str, Any]) -> NoReturn:
-    """Entry of a template process, which the guard has forked.
+    """Entry of a template process, which a base has forked.
 
     Args:
         control_fd: Inherited end of the socket to the parent.
         superiors: Process descriptors of the guard and of the parent.
-        settings: ``program``, ``preload``, ``imports`` and ``import_limit_s`` (see
-            :func:`~localtune.execution.process.imports.import_ahead`), ``private_dir``,
-            ``is_warm``, and the settings of :func:`~localtune.worker.main.adopt_interpreter`.
+        settings: ``program``, ``preload``, ``private_dir``, ``is_warm``, ``open_files``, and those
+            that a fresh interpreter needs.
     """
     code = 1
     try:
-        adopt_interpreter(settings)
         template = Template(socket.socket(fileno=control_fd), superiors, settings)
         template.run()
         code = 0
@@ -122,7 +118,7 @@ class Template:
         self._demand = Demand()
         self._is_rehearsed = False
         self._pidfds: dict[int, int] = {}  # {pidfd: pid}
-        self._signals_of_workers: tuple[Any, set[int]] = (signal.SIG_DFL, set())
+        self._signals = SignalShelter()
         self._poll = select.poll()
         for source in (control, *superiors):
             self._poll.register(source, select.POLLIN)
@@ -134,72 +130,33 @@ class Template:
     # -- loading --------------------------------------------------------------------------------
 
     def _load(self) -> bool:
-        """Imports the modules of the trainable; returns, and tells the parent, whether to go on."""
-        if not self._settings["is_warm"]:
-            self._send(pk.LOADED)
-            return True
-        warm_up()
-        if self._preload is None:
-            # The workers report that the trainable cannot be loaded, because they have
-            # a trial, a directory and a traceback.
-            try:
-                self._trainable = load_program(self._program)
-            except BaseException:
-                self._trainable = None
-        else:
-            self._import_given(self._preload)
-        refusal = why_unsafe_to_fork()
-        fault = "" if refusal else self._import_ahead()
-        load_lazy_parts()
-        # All workers share the objects that exist now. The collector must not touch them, which
-        # would copy them.
-        gc.collect()
-        gc.freeze()
-        if refusal:
-            self._send(pk.REFUSED, text=refusal)
-        elif fault:
-            self._send(pk.BROKEN, text=fault)
-        if refusal or fault:
-            return False
+        """Loads the trainable; returns, and tells the parent, whether to go on."""
+        if self._settings["is_warm"]:
+            if self._preload is None:
+                # The workers report that the trainable cannot be loaded, because they have
+                # a trial, a directory and a traceback.
+                try:
+                    self._trainable = load_program(self._program)
+                except BaseException:
+                    self._trainable = None
+            refusal = why_unsafe_to_fork()
+            load_lazy_parts()
+            # All workers share the objects that exist now. The collector must not touch them, which
+            # would copy them.
+            gc.collect()
+            gc.freeze()
+            if refusal:
+                self._send(pk.REFUSED, text=refusal)
+                return False
         self._send(pk.LOADED)
         return True
-
-    def _import_given(self, names: Iterable[str]) -> None:
-        """Imports what the user has named. A module that fails is left out, and told."""
-        for name in names:
-            self._send(pk.IMPORTING, text=name)
-            fault = import_one(name, self._settings["import_limit_s"])
-            if fault:
-                self._send(pk.BROKEN, text=fault)
-
-    def _import_ahead(self) -> str:
-        return import_ahead(
-            self._settings["imports"],
-            self._settings["import_limit_s"],
-            lambda name: self._send(pk.IMPORTING, text=name),
-        )
-
-    def _shut_out_signals(self) -> None:
-        """Blocks signals that would end this process, or hide from it how its children end.
-
-        Handlers that the user's modules have installed are kept for the workers.
-        """
-        of_children = signal.getsignal(signal.SIGCHLD)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        self._signals_of_workers = (of_children, be_deaf())
-
-    def _let_signals_in(self) -> None:
-        of_children, blocked = self._signals_of_workers
-        if of_children not in (None, signal.SIG_DFL):
-            signal.signal(signal.SIGCHLD, of_children)
-        hear(blocked)
 
     # -- the loop -------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Serves the parent until it has gone, then ends all descendants."""
         serves = self._load()
-        self._shut_out_signals()
+        self._signals.shut_out()
         if serves:
             while self._serve_once():
                 pass
@@ -348,7 +305,7 @@ class Template:
                 for pidfd in (*self._superiors, *self._pidfds):
                     os.close(pidfd)
                 be_ended_first()
-            self._let_signals_in()
+            self._signals.let_in()
             packet = receive()
             connection_fd, *output_fds = packet.fds
             for output_fd in output_fds:

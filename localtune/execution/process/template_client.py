@@ -199,6 +199,9 @@ class TemplateClient:
     def close(self) -> None:
         """Closes the connection to the template. The guard ends the template if necessary."""
         self._stop_watching()
+        with contextlib.suppress(OSError):
+            # A process that was forked from this one may have a copy of it.
+            self._control.shutdown(socket.SHUT_RDWR)
         self._control.close()
         for theirs, _ in self.waiting.values():
             theirs.close()

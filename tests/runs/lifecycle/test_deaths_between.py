@@ -36,6 +36,9 @@ OF_TEMPLATES = [
     "stop template, kill guard, kill parent",
     "stop guard, kill template, kill parent",
     "stop worker, kill template",
+    "kill base, kill parent",
+    "stop base, kill guard",
+    "stop base, stop guard, kill parent",
 ]
 # All that could adopt an orphan is gone: it is found by its environment alone.
 OF_TEMPLATES_BY_MARK = ["kill template, kill guard", "kill guard, kill template"]
@@ -76,6 +79,7 @@ def roles(parent: int, worker: int) -> dict[str, int]:
         found["template"] = above
         found["guard"] = psutil.Process(above).ppid()
         assert psutil.Process(found["guard"]).ppid() == parent
+        (found["base"],) = children(found["guard"]) - {above}
     return found
 
 
