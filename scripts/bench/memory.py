@@ -81,7 +81,8 @@ def main() -> None:
         at_most=TARGET_MB,
         unit=" MB",
         detail=f"{middle(totals, 'MB', 1)}: parent {parent:.1f}, guard {guard:.1f}, "
-        f"base {base:.1f}, template {template:.1f}, workers " + ", ".join(f"{worker:.1f}" for worker in workers),
+        f"base {base:.1f}, template {template:.1f}, workers "
+        + ", ".join(f"{worker:.1f}" for worker in workers),
     )
 
 
