@@ -101,7 +101,7 @@ class ExperimentReader:
         # {trial id: {number: recorded checkpoint}} of trials that were saved or loaded here.
         self._checkpoints: dict[str, dict[int, TrackedCheckpoint]] = {}
         self._loader = RecordLoader(experiment_path)
-        target = f"file:{quote(database_path)}?immutable=1" if is_fixed else database_path
+        target = f"file:{quote(database_path)}?mode=ro&immutable=1" if is_fixed else database_path
         try:
             self._connection = sqlite3.connect(
                 target,
