@@ -203,7 +203,8 @@ class Dispatcher:
         except UnpicklableConfigError as error:
             self.carry_out(self._controller.fail_start(instruction.worker_id, error))
         else:
-            self._executor.send(instruction.worker_id, messages.Reset(assignment))
+            command = messages.Reset(assignment, instruction.trains_at_once)
+            self._executor.send(instruction.worker_id, command)
 
     def _may_start(self, instruction: instructions.StartWorker | instructions.ResetWorker) -> bool:
         """Returns whether a worker starts; fails a trial whose preparation has failed.

@@ -58,6 +58,7 @@ class ResetWorker(Instruction):
     worker_id: int
     trial: Trial
     slot: Slot
+    trains_at_once: bool = False
 
 
 @dataclass(slots=True)

@@ -50,7 +50,7 @@ class Readiness:
             reply: Its answer.
         """
         if reply.accepted:
-            self._begin(worker, trial, reply.metrics)
+            self._begin(worker, trial, reply.metrics, trains=reply.trains)
             return
         if self._record.may_reuse_workers:
             self._record.may_reuse_workers = False

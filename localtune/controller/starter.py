@@ -155,7 +155,10 @@ class Starter:
         self._out.append(instructions.PrepareTrial(trial, is_first, is_known))
         self._out.append(instructions.Persist(trial))
         if worker.phase is Phase.RESETTING:
-            self._out.append(instructions.ResetWorker(worker.worker_id, trial, worker.slot))
+            reset = instructions.ResetWorker(
+                worker.worker_id, trial, worker.slot, trains_at_once=point is None
+            )
+            self._out.append(reset)
             return
         self._out.append(
             instructions.StartWorker(

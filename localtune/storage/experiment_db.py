@@ -40,11 +40,12 @@ _PENDING_LIMIT = 256
 _SMALL_BYTES = 4096
 
 _INSERT = (
-    "INSERT INTO trials (trial_id, number, run, origin, status, dirname, value, progress) "
+    "INSERT INTO trials (trial_id, number, run, origin, dirname, status, value, progress) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _UPDATE_ORIGIN = "UPDATE trials SET origin = ? WHERE trial_id = ?"
-_UPDATE = "UPDATE trials SET status = ?, dirname = ?, value = ?, progress = ? WHERE trial_id = ?"
+_UPDATE = "UPDATE trials SET status = ?, value = ?, progress = ? WHERE trial_id = ?"
+_UPDATE_DIRNAME = "UPDATE trials SET dirname = ? WHERE trial_id = ?"
 _SET_GOAL = (
     "UPDATE runs SET metric = coalesce(?, metric), mode = coalesce(?, mode) WHERE number = ?"
 )
@@ -75,6 +76,7 @@ class ExperimentDB(ExperimentReader):
         self._owes_sync = False  # Whether the end of a trial may not be on the disk yet.
         # {(run, key): value that was written last}; b"" if that is large.
         self._small_state: dict[tuple[int, str], bytes] = {}
+        self._dirnames: dict[str, str] = {}  # {trial id: recorded one} of unfinished trials.
         self._revisions: dict[str, int] = {}  # {trial id: recorded revision}; 0 if missing.
         path = os.path.join(experiment_path, EXPERIMENT_DB_FILE)
         is_new = not os.path.lexists(path)
@@ -199,12 +201,14 @@ class ExperimentDB(ExperimentReader):
         for trial in trials:
             changing = (
                 trial.status.value,
-                trial.dirname,
                 self._value_of(trial),
                 self._records.progress_of(trial),
             )
             if trial.trial_id in self._known or trial.trial_id in new:
                 statements.append((_UPDATE, (*changing, trial.trial_id)))
+                # The index of these names is changed only where it must be.
+                if trial.dirname != self._dirnames.get(trial.trial_id):
+                    statements.append((_UPDATE_DIRNAME, (trial.dirname, trial.trial_id)))
                 if trial.revision != self._revisions.get(trial.trial_id, 0):
                     statements += self._history_rows.keep_config(trial)
                     statements.append(
@@ -213,7 +217,8 @@ class ExperimentDB(ExperimentReader):
             else:
                 number = len(self._known) + len(new)
                 new.add(trial.trial_id)
-                fixed = (trial.trial_id, number, self._run, self._records.origin_of(trial))
+                origin = self._records.origin_of(trial)
+                fixed = (trial.trial_id, number, self._run, origin, trial.dirname)
                 statements.append((_INSERT, fixed + changing))
             revisions[trial.trial_id] = trial.revision
             checkpoints[trial.trial_id] = {each.index: each for each in trial.checkpoints}
@@ -241,6 +246,11 @@ class ExperimentDB(ExperimentReader):
         for place, data in put.items():
             self._small_state[place] = data if len(data) <= _SMALL_BYTES else b""
         self._known |= new
+        for trial in trials:
+            if trial.is_finished():
+                self._dirnames.pop(trial.trial_id, None)
+            else:
+                self._dirnames[trial.trial_id] = trial.dirname
         self._revisions.update((key, value) for key, value in revisions.items() if value)
         self._checkpoints.update(checkpoints)
         return sync

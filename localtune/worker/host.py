@@ -303,10 +303,13 @@ class ProcessHost(TrainableHost):
 
     def _look_ahead(self, command: messages.Command, reply: messages.Reply) -> None:
         """Notes in a reply whether this host goes on without waiting for the obvious command."""
-        if isinstance(command, messages.Construct) and isinstance(reply, messages.Ready):
-            self._ends_with_function = command.ends_with_function
+        if isinstance(reply, (messages.Ready, messages.ResetDone)):
+            assert isinstance(command, (messages.Construct, messages.Reset))
+            if isinstance(command, messages.Construct):
+                self._ends_with_function = command.ends_with_function
+            is_ready = isinstance(reply, messages.Ready) or reply.accepted
             # Stop is the only command that may have come.
-            if command.trains_at_once and not self._channel.has_more():
+            if is_ready and command.trains_at_once and not self._channel.has_more():
                 reply.trains = True
                 self.keep(messages.Train())
         elif isinstance(reply, messages.Trained):

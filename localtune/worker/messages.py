@@ -16,15 +16,15 @@
             |  [Export] -------------------------------------------> |  export_model
             | <---------------------------------- Exported / Failed  |
             |  [Reset] --------------------------------------------> |  reset_config (next trial)
-            | <--------------------------------- ResetDone / Failed  |
+            | <--------------------------------- ResetDone / Failed  |  [trains at once]
             |  Stop -----------------------------------------------> |  cleanup
             | <----------------------------------- Stopped / Failed  |
             |                                                        |  the process ends
 
 One reply per command, one command in flight per worker. The only message that may come unasked
 is the end of the pipe. A host that owns its process saves two ways of a message, and says so in its
-replies: it goes on as if Train had followed on Construct, and as if Stop had followed on the end of
-a function. A ``Failed`` with ``fatal`` is the last reply of a worker.
+replies: it goes on as if Train had followed on Construct or Reset, and as if Stop had followed on
+the end of a function. A ``Failed`` with ``fatal`` is the last reply of a worker.
 """
 
 from __future__ import annotations
@@ -113,9 +113,10 @@ class Restore(Command):
 
 @dataclass(slots=True)
 class Reset(Command):
-    """Serve another trial from now on."""
+    """Serve another trial from now on. Attributes as in :class:`Construct`."""
 
     assignment: Assignment
+    trains_at_once: bool = False
 
 
 @dataclass(slots=True)
@@ -199,10 +200,12 @@ class ResetDone(Reply):
     Attributes:
         accepted: False if the trainable cannot be reused.
         metrics: As in :class:`Ready`.
+        trains: As in :class:`Ready`.
     """
 
     accepted: bool
     metrics: dict[str, Any]
+    trains: bool = False
 
 
 @dataclass(slots=True)

@@ -190,6 +190,11 @@ def serve(
     return code, channel
 
 
+class NeverReset(ChaosTrainable):
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        return False
+
+
 def reports_once(config: dict[str, Any]) -> None:
     tune.report({"value": 1})
 
@@ -259,6 +264,22 @@ class TestLoop:
         channel = Script(construct(tmp_path, trains_at_once=True), messages.Stop())
         assert ProcessHost(lambda: ChaosTrainable, channel).run() == 0
         assert channel.kinds == ["Ready", "Stopped"]
+
+    def test_it_trains_at_once_when_it_was_reset(self, tmp_path: Path) -> None:
+        command = construct(tmp_path)
+        reset = messages.Reset(command.assignment, trains_at_once=True)
+        channel = Script(command, reset, has_more=False)
+        assert ProcessHost(lambda: ChaosTrainable, channel).run() == 1
+        assert channel.kinds == ["Ready", "ResetDone", "Trained"]
+        done = channel.replies[1]
+        assert isinstance(done, messages.ResetDone) and done.accepted and done.trains
+
+    def test_it_does_not_train_when_it_refuses_to_be_reset(self, tmp_path: Path) -> None:
+        command = construct(tmp_path)
+        reset = messages.Reset(command.assignment, trains_at_once=True)
+        channel = Script(command, reset, has_more=False)
+        assert ProcessHost(lambda: NeverReset, channel).run() == 1
+        assert channel.kinds == ["Ready", "ResetDone"]
 
     def test_a_class_does_not_end_by_itself(self, tmp_path: Path) -> None:
         first = construct(tmp_path, ends_with_function=True)
