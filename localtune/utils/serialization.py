@@ -41,6 +41,7 @@ _NO_FILE = "<dynamic-code>"
 
 # Names of the script's module: in its own process, and in one that multiprocessing has spawned.
 MAIN_NAMES = ("__main__", "__mp_main__")
+_MAIN_NAME, _SPAWNED_MAIN_NAME = (name.encode() for name in MAIN_NAMES)
 
 # Begins each pickle that refers to modules of users or libraries; see `calling`. Empty, unless
 # processes must be prepared before they can import such a module.
@@ -161,11 +162,13 @@ def _plainly(dumps_plain: Callable[[], bytes]) -> bytes | None:
     """Returns a plain pickle; None if the object needs one by value."""
     by_value = sys.modules.get("cloudpickle")
     if by_value is None or not by_value.list_registry_pickle_by_value():
-        with contextlib.suppress(Exception):
+        try:
             data = dumps_plain()
-            # It contains the name of each module that loading imports.
-            if not any(name.encode() in data for name in MAIN_NAMES):
-                return _prepared(data)
+        except Exception:
+            return None
+        # It contains the name of each module that loading imports.
+        if _MAIN_NAME not in data and _SPAWNED_MAIN_NAME not in data:
+            return _prepared(data) if preparation else data
     return None
 
 
@@ -211,7 +214,7 @@ def same_pickle(first: bytes, second: bytes) -> bool:
 
 
 def _prepared(data: bytes) -> bytes:
-    if preparation and pickle.STACK_GLOBAL in data and _refers_to_foreign_modules(data):
+    if pickle.STACK_GLOBAL in data and _refers_to_foreign_modules(data):
         return preparation + data
     return data
 
