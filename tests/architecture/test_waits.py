@@ -20,7 +20,7 @@ OTHER_PROCESSES = {"base.py", "guard.py", "spare.py", "spawn_guard.py", "templat
 SENDS = {"sendall", "send_bytes", "send_fds", "sendmsg", "sendto"}
 MAY_SEND = {
     # Its sockets do not block; who is asked for too much at once says so.
-    ("packets.py", "socket.send_fds"),
+    ("packets.py", "control.sendmsg"),
     # A pipe that does not block; a thread that waits in the parent's place calls what it is given.
     ("outbox.py", "os.write"),
     # In a thread that does nothing else, for whoever reads the run's own output.

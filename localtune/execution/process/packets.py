@@ -12,6 +12,8 @@ _HEADER = struct.Struct("=cqq")
 _MAX_PACKET_BYTES = 64 * 1024
 _MAX_PAYLOAD_BYTES = _MAX_PACKET_BYTES // 2
 _MAX_FDS = 4
+_FD = struct.Struct("=i")
+_FDS_BYTES = socket.CMSG_LEN(_MAX_FDS * _FD.size) if hasattr(socket, "CMSG_LEN") else 0
 
 # To a template: fork a worker. From it: the worker has started, has ended; it has loaded.
 FORK, STARTED, EXITED, LOADED = b"F", b"S", b"X", b"L"
@@ -54,7 +56,13 @@ def send(control: socket.socket, packet: Packet) -> None:
         OSError: if the other side has gone.
     """
     header = _HEADER.pack(packet.kind, packet.id, packet.number)
-    socket.send_fds(control, [header + packet.payload[:_MAX_PAYLOAD_BYTES]], packet.fds)
+    data = [header + packet.payload[:_MAX_PAYLOAD_BYTES]]
+    # socket.send_fds would go through a module more, in each worker, too.
+    if packet.fds:
+        fds = struct.pack(f"={len(packet.fds)}i", *packet.fds)
+        control.sendmsg(data, [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+    else:
+        control.sendmsg(data)
 
 
 def receive(control: socket.socket) -> Packet | None:
@@ -65,8 +73,9 @@ def receive(control: socket.socket) -> Packet | None:
             raised once; its own packets can be received afterwards.
         OSError: if the socket cannot be read.
     """
-    data, fds, _, _ = socket.recv_fds(control, _MAX_PACKET_BYTES, _MAX_FDS)
+    data, ancillary, _, _ = control.recvmsg(_MAX_PACKET_BYTES, _FDS_BYTES)
     if not data:
         return None
+    fds = [fd for _, _, packed in ancillary for (fd,) in _FD.iter_unpack(packed)]
     kind, id, number = _HEADER.unpack_from(data)
     return Packet(kind, id, number, data[_HEADER.size :], fds)
