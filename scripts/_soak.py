@@ -43,11 +43,16 @@ def choose_victim(parent: subprocess.Popen[bytes], rng: random.Random) -> tuple[
     if kind == "parent":
         return kind, parent.pid
     with contextlib.suppress(psutil.Error):
-        # The parent starts a guard, the guard templates, and these start workers.
+        # The guard is a child of the parent. Its children are bases and templates, and theirs are
+        # workers.
         level = psutil.Process(parent.pid).children()
         for name in ("guard", "template", "worker"):
             if name == kind:
-                return (kind, rng.choice(level).pid) if level else None
+                if not level:
+                    return None
+                victim = rng.choice(level)
+                is_base = kind == "template" and not victim.children()
+                return "base" if is_base else kind, victim.pid
             level = [each for above in level for each in above.children()]
     return None
 

@@ -274,4 +274,4 @@ def test_nothing_waits_when_the_program_has_ended(tmp_path: Path, then: str) -> 
     )
     pids = [int(each) for each in done.stdout.split()]
     assert len(pids) == 2, done.stderr
-    wait_until(lambda: all(map(is_gone, pids)), "they end", 3.0)
+    wait_until(lambda: all(map(is_gone, pids)), "they end")
