@@ -154,9 +154,13 @@ def __getattr__(name: str) -> Any:
         return old_name("tune", name, __name__)
     from importlib import import_module
 
+    from localtune._lazy import importing
+
+    with importing():
+        found = import_module(f"{__name__}.{module or name}")
     if module is None:
-        return import_module(f"{__name__}.{name}")
-    value = getattr(import_module(f"{__name__}.{module}"), name)
+        return found
+    value = getattr(found, name)
     globals()[name] = value
     return value
 

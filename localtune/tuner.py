@@ -7,31 +7,23 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from localtune.analysis.experiment_analysis import ExperimentAnalysis
-from localtune.analysis.result_grid import ResultGrid
+from localtune._lazy import importing
 from localtune.config.checks import config_of
 from localtune.config.resume import ResumeConfig
 from localtune.config.run import RunConfig, copy_of
-from localtune.config.spec import RunSpec, is_saved_space
 from localtune.config.tune import TuneConfig
 from localtune.error import TuneError
-from localtune.registry import get_trainable_cls
 from localtune.result import TUNER_FILE
-from localtune.running.build import check_executor
-from localtune.running.directory import ExperimentDirectory, directory_of
-from localtune.running.runner import run_experiment
-from localtune.running.saved_spec import load_saved, read_saved
-from localtune.running.specify import as_param_space, check_spec, register, saves_at_end, specify
-from localtune.running.taken import check_taken_early, keys_of, warn_of_new_code
-from localtune.storage.reader import has_database
-from localtune.storage.remote import attach_path, has_experiment, needs_store, split_path
-from localtune.trainable.parameters import check_with_parameters
 from localtune.utils.messages import get_logger
-from localtune.utils.remote_store import local_path, open_store
-from localtune.utils.source import source_digest
 
+# The rest is imported when it is used: a program may name a Tuner and not use it, and the parts
+# that run an experiment are not those that restore one.
 if TYPE_CHECKING:
+    from localtune.analysis.experiment_analysis import ExperimentAnalysis
+    from localtune.analysis.result_grid import ResultGrid
+    from localtune.config.spec import RunSpec
     from localtune.execution.executor import Executor
+    from localtune.running.directory import ExperimentDirectory
 
 logger = get_logger(__name__)
 
@@ -83,6 +75,14 @@ class Tuner:
     ) -> None:
         if trainable is None:
             raise TuneError("A Tuner needs a trainable: a function, a Trainable class, or a name.")
+        with importing():
+            from localtune.registry import get_trainable_cls
+            from localtune.running.build import check_executor
+            from localtune.running.directory import directory_of
+            from localtune.running.specify import saves_at_end, specify
+            from localtune.running.taken import check_taken_early
+            from localtune.trainable.parameters import check_with_parameters
+
         if _taken_up is None:
             given = copy_of(config_of(RunConfig, "run_config", run_config))
             spec = specify(trainable, param_space, tune_config, given)
@@ -115,6 +115,10 @@ class Tuner:
             TuneError: if the run itself failed, or a trial failed with ``fail_fast="raise"``.
             ValueError: for a search space or a setting that cannot be used.
         """
+        with importing():
+            from localtune.analysis.experiment_analysis import ExperimentAnalysis
+            from localtune.analysis.result_grid import ResultGrid
+            from localtune.running.runner import run_experiment
         if self._is_used:
             self._spec = _with_new_deciders(self._spec, self._directory.files[TUNER_FILE])
         self._is_used = True
@@ -142,6 +146,8 @@ class Tuner:
         Raises:
             RuntimeError: if there are no results yet.
         """
+        from localtune.analysis.result_grid import ResultGrid
+
         if self._analysis is None:
             raise RuntimeError("There are no results yet: call fit() first.")
         return ResultGrid(self._analysis)
@@ -171,6 +177,9 @@ class Tuner:
         Raises:
             StorageError: if the remote storage cannot be reached.
         """
+        from localtune.storage.remote import has_experiment, needs_store
+        from localtune.utils.remote_store import local_path, open_store
+
         if needs_store(path, storage_filesystem):
             return has_experiment(open_store(os.fspath(path), storage_filesystem))
         return os.path.isfile(os.path.join(local_path(path), TUNER_FILE))
@@ -214,6 +223,16 @@ class Tuner:
             ValueError: if trainable or search space are not those of the experiment, or if there
                 is no such run.
         """
+        with importing():
+            from localtune.analysis.experiment_analysis import ExperimentAnalysis
+            from localtune.config.spec import is_saved_space
+            from localtune.running.directory import directory_of
+            from localtune.running.saved_spec import load_saved, read_saved
+            from localtune.running.specify import as_param_space, check_spec, saves_at_end
+            from localtune.storage.reader import has_database
+            from localtune.storage.remote import attach_path, needs_store, split_path
+            from localtune.utils.remote_store import local_path
+
         if needs_store(path, storage_filesystem):
             directory = attach_path(path, storage_filesystem)
             place = split_path(path)
@@ -290,6 +309,8 @@ def _with_new_deciders(spec: RunSpec, content: bytes) -> RunSpec:
             the state of that run.
         content: The specification as it was saved before that run.
     """
+    from localtune.config.spec import RunSpec
+
     # The search space, which may be large, is not loaded again.
     before: TuneConfig = RunSpec.load_field(content, "tune_config")
     stop = RunSpec.load_field(content, "run_config").stop
@@ -313,6 +334,10 @@ def _resume_of(
 
 
 def _check_same_trainable(spec: RunSpec, trainable: Any) -> None:
+    from localtune.running.specify import register
+    from localtune.running.taken import warn_of_new_code
+    from localtune.utils.source import source_digest
+
     name, source = register(trainable), source_digest(trainable)
     if name != spec.trainable_name:
         raise ValueError(
@@ -323,6 +348,8 @@ def _check_same_trainable(spec: RunSpec, trainable: Any) -> None:
 
 
 def _check_same_keys(given: dict[str, Any], saved: dict[str, Any]) -> None:
+    from localtune.running.taken import keys_of
+
     given_keys, saved_keys = set(keys_of(given)), set(keys_of(saved))
     if given_keys != saved_keys:
         raise ValueError(

@@ -75,6 +75,11 @@ class BackgroundSearch(SearchAlgorithm):
         return self._inner
 
     @property
+    def archive(self) -> Any:  # type: ignore[override]
+        # It is set before the algorithm goes to the background.
+        return self._inner.archive
+
+    @property
     def searcher(self) -> Any:
         """The searcher of the algorithm, for schedulers that call it."""
         return getattr(self._inner, "searcher", self._inner)

@@ -61,6 +61,8 @@ class KeptState:
         state: dict[str, Any] = {}
         if trials_changed or force:
             state["searcher"] = self._searcher.get_state()
+            if self._searcher.archive is not None:
+                state.update(self._searcher.archive.unwritten())
         if self._keeps_callbacks:
             state["callbacks"] = self._callbacks.get_state()
         started = time.perf_counter()

@@ -17,6 +17,9 @@ def default_executor() -> Executor:
     """Returns a new executor for a run that names none."""
     if make is not None:
         return make()
-    from localtune.execution.local_process import ProcessExecutor
+    from localtune._lazy import importing
+
+    with importing():
+        from localtune.execution.local_process import ProcessExecutor
 
     return ProcessExecutor()

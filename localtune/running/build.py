@@ -16,6 +16,7 @@ from localtune.execution.executor import Executor
 from localtune.running.derive import resources_function
 from localtune.schedulers import FIFOScheduler, TrialScheduler, create_scheduler
 from localtune.search.coerce import as_search_algorithm
+from localtune.search.pickled_parts import Archive
 from localtune.search.rng import derive_seed
 from localtune.search.search_algorithm import SearchAlgorithm, searcher_name
 from localtune.stopper.base import Stopper
@@ -87,6 +88,7 @@ def check_executor(executor: Any) -> None:
 def _make_searcher(spec: RunSpec) -> SearchAlgorithm:
     config = spec.tune_config
     searcher = as_search_algorithm(config.search_alg, config.max_concurrent_trials)
+    searcher.archive = Archive()
     told = spec.public
     if config.seed is not None:
         told["seed"] = config.seed

@@ -91,6 +91,8 @@ class Found:
             # A new searcher would propose the same trials again.
             raise db.damaged("it has trials, and nothing of the searcher that proposed them")
         if state is not None:
+            if searcher.archive is not None:
+                searcher.archive.read = db.get
             try:
                 searcher.set_state(state)
             except Exception as error:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from localtune.result import EXPERIMENT_DB_FILE
+from localtune.search.pickled_parts import Archive
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.remote_store import local_path
 from localtune.utils.serialization import dumps_by_value
@@ -292,7 +293,9 @@ class Searcher(ABC):
         """
         checkpoint_dir = local_path(checkpoint_dir)
         if os.path.isfile(os.path.join(checkpoint_dir, EXPERIMENT_DB_FILE)):
-            self.restore_snapshot(*_state_of_run(checkpoint_dir))
+            data, events, archive = _state_of_run(checkpoint_dir)
+            with archive.in_use():
+                self.restore_snapshot(data, events)
             return
         files = sorted(
             Path(checkpoint_dir).glob(_STATE_FILE.format("*")),
@@ -371,8 +374,10 @@ def replay(searcher: Searcher, events: Iterable[TrialEvent]) -> None:
             searcher.on_trial_complete(trial_id, result=result, error=error)
 
 
-def _state_of_run(experiment_path: str) -> tuple[bytes, list[TrialEvent]]:
+def _state_of_run(experiment_path: str) -> tuple[bytes, list[TrialEvent], Archive]:
     """Returns the snapshot of the searcher of an experiment's latest run, and events since then.
+
+    The snapshot must be loaded while the archive, which comes last, is in use.
 
     Raises:
         ValueError: if the run had no searcher, or its state could not be saved.
@@ -390,7 +395,9 @@ def _state_of_run(experiment_path: str) -> tuple[bytes, list[TrialEvent]]:
             "searched at random or on a grid, or its searcher could not be pickled. Give the "
             "directory of an experiment that ran with this class."
         )
-    return data, events
+    archive = Archive()
+    archive.read = lambda key: read_state(experiment_path, key)
+    return data, events, archive
 
 
 def load_snapshot(searcher: Searcher, data: bytes) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from localtune.search.base import Searcher
+from localtune.search.pickled_parts import Archive
 from localtune.search.suggestion import Suggestion
 
 
@@ -20,6 +21,9 @@ class SearchAlgorithm(ABC):
 
     # Whether the algorithm learns from results. Its suggestions then improve if they come late.
     learns = False
+
+    # Where parts of its state go that a run writes once. Without it, the state has all parts.
+    archive: Archive | None = None
 
     _metric: str | None = None
     _mode: str | None = None

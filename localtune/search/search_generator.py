@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -178,12 +179,14 @@ class SearchGenerator(SearchAlgorithm):
                 searcher_name(self.searcher),
             )
         else:
-            load_snapshot(self.searcher, state["searcher"])
+            with self._archive_in_use():
+                load_snapshot(self.searcher, state["searcher"])
 
     def _snapshot(self) -> bytes | None:
         """Returns the searcher's state; None if it cannot be saved."""
         try:
-            return snapshot(self.searcher)
+            with self._archive_in_use():
+                return snapshot(self.searcher)
         except Exception as error:
             if not self._has_warned:
                 _LOGGER.warning(
@@ -195,6 +198,9 @@ class SearchGenerator(SearchAlgorithm):
                 )
             self._has_warned = True
             return None
+
+    def _archive_in_use(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self.archive is None else self.archive.in_use()
 
     def _trial_id(self, number: int) -> str:
         prefix = os.environ.get(PREFIX_VARIABLE)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ _PAUSE_S = 0.005
 
 def new_mark() -> str:
     """Returns a mark that no other run has."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 def environment_with(mark: str) -> dict[str, str]:

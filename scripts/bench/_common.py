@@ -133,17 +133,18 @@ def sweep(trainable: Any, trials: int, **tune_options: Any) -> Stopwatch:
     Args:
         trainable: What the trials run.
         trials: Number of trials.
-        **tune_options: For ``TuneConfig``; and ``slots``, ``callbacks``, and ``on_disk`` (see
-            :func:`scratch_dir`).
+        **tune_options: For ``TuneConfig``; and ``param_space``, ``slots``, ``callbacks``, and
+            ``on_disk`` (see :func:`scratch_dir`).
     """
     stopwatch = Stopwatch()
     on_disk = tune_options.pop("on_disk", False)
     slots = tune_options.pop("slots", SLOTS)
+    space = tune_options.pop("param_space", {"x": tune.uniform(0.0, 1.0)})
     callbacks = [stopwatch, *tune_options.pop("callbacks", [])]
     with scratch_dir(on_disk=on_disk) as directory:
         results = tune.Tuner(
             trainable,
-            param_space={"x": tune.uniform(0.0, 1.0)},
+            param_space=space,
             tune_config=tune.TuneConfig(num_samples=trials, **tune_options),
             run_config=tune.RunConfig(storage_path=directory, verbose=0, callbacks=callbacks),
             executor=tune.ProcessExecutor(num_cpus=slots),

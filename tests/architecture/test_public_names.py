@@ -237,6 +237,61 @@ def test_a_bare_worker_loads_nothing_heavy() -> None:
     assert among(HEAVY_FOR_WORKERS, loaded_by("import localtune.worker.main")) == []
 
 
+SWEEP = """
+import tempfile
+import localtune as tune
+
+def report(config):
+    tune.report({"score": config["x"]})
+
+with tempfile.TemporaryDirectory() as directory:
+    tune.Tuner(
+        report,
+        param_space={"x": tune.uniform(0, 1)},
+        run_config=tune.RunConfig(storage_path=directory, verbose=0),
+    ).fit()
+"""
+# What a run without these features must not import.
+NOT_IN_A_TRIVIAL_RUN = {
+    "asyncio",
+    "concurrent.futures",
+    "ctypes",
+    "email",
+    "filelock",
+    "http",
+    "localtune.controller.background_search",
+    "localtune.execution.in_process",
+    "localtune.execution.process.spawn_launcher",
+    "localtune.logger.tensorboard",
+    "localtune.progress_reporter.console",
+    "localtune.schedulers.bracket",
+    "localtune.search.search_generator",
+    "localtune.stopper.combined",
+    "localtune.storage.sync",
+    "multiprocessing",
+    "numpy",
+    "psutil",
+    "secrets",
+    "xml",
+}
+# Lower it when a run needs fewer.
+MOST_MODULES_OF_A_RUN = 255
+
+
+@pytest.mark.parametrize("name", ["Tuner", "TuneConfig", "report", "uniform"])
+def test_the_name_of_a_tool_does_not_load_the_run(name: str) -> None:
+    loaded = loaded_by(f"import localtune; localtune.{name}")
+
+    assert len([each for each in loaded if each.startswith(f"{PACKAGE}.")]) <= 45, loaded
+
+
+def test_a_trivial_run_loads_only_what_it_uses() -> None:
+    loaded = loaded_by(SWEEP)
+
+    assert among(NOT_IN_A_TRIVIAL_RUN, loaded) == []
+    assert len([name for name in loaded if name.startswith(f"{PACKAGE}.")]) <= MOST_MODULES_OF_A_RUN
+
+
 @pytest.mark.parametrize(
     "name", ["schedulers", "search", "stopper", "logger", "utils", "experiment"]
 )

@@ -26,7 +26,8 @@ MAY_SEND = {
     # In a thread that does nothing else, for whoever reads the run's own output.
     ("standard_output.py", "os.write"),
     # To itself, and one message at most.
-    ("waiter.py", "self._wake_out.send_bytes"),
+    ("waiter.py", "os.write"),
+    ("waiter.py", "self._end.send_bytes"),
 }
 
 WAITS = {"wait", "join", "communicate"}

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
 import pytest
@@ -20,6 +20,7 @@ import localtune as tune
 from localtune.error import SearchSpaceError
 from localtune.search.base import Searcher
 from localtune.search.optuna import OptunaSearch
+from localtune.search.pickled_parts import Archive
 from localtune.search.search_generator import SearchGenerator
 from localtune.testing.searcher_contract import SearcherContract, Session
 from localtune.trial.status import Status
@@ -335,18 +336,35 @@ def test_points_are_not_evaluated_again_after_a_restart() -> None:
     assert second.suggest("d") not in points
 
 
-def test_each_trial_of_the_study_is_pickled_once() -> None:
+def test_each_ended_trial_of_the_study_is_written_once() -> None:
     generator = SearchGenerator(search_with())
     generator.setup({}, -1)
-    search: Any = generator.searcher
-    for _ in range(5):
+    generator.archive = Archive()
+    written: dict[str, bytes] = {}
+    sizes = []
+    for number in range(20):
         suggestion = generator.next_suggestion()
         assert suggestion is not None
-        generator.on_trial_complete(suggestion.trial_id, {"loss": 1.0})
-    first, second = search.get_state()["trials"], search.get_state()["trials"]
+        state = pickle.dumps(generator.get_state())
+        new = generator.archive.unwritten()
+        assert len(new) == (number > 0) and not new.keys() & written.keys()
+        written |= new
+        sizes.append(len(state))
+        trial_id = suggestion.trial_id
+        generator.on_trial_complete(trial_id, {"loss": float(number)})
+    assert sizes[-1] - sizes[1] < 200
 
-    assert len(first) == 5
-    assert all(one is other for one, other in zip(first, second, strict=True))
+    twin = SearchGenerator(search_with())
+    twin.setup({}, -1)
+    twin.archive = Archive()
+    twin.archive.read = written.get
+    twin.set_state(pickle.loads(state))
+    twin.on_trial_complete(trial_id, {"loss": 19.0})
+
+    assert twin.archive.unwritten() == written, "a resumed run has all parts on its own record"
+    one, other = (cast("OptunaSearch", each.searcher) for each in (generator, twin))
+    assert [each.params for each in trials_of(other)] == [each.params for each in trials_of(one)]
+    assert [other.suggest(each) for each in "ab"] == [one.suggest(each) for each in "ab"]
 
 
 # -- the whole --------------------------------------------------------------------------------

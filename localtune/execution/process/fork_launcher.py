@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 import signal
+import socket
 from collections.abc import Mapping, Sequence
-from multiprocessing import Pipe
 from typing import Any
 
 from localtune.execution.executor import WorkerExit
@@ -22,6 +22,7 @@ from localtune.execution.process.template_client import Observer, TemplateClient
 from localtune.execution.process.waiter import Waiter
 from localtune.execution.process.warm import IDLE_S, keeper
 from localtune.utils.messages import get_logger
+from localtune.worker.pipe import Descriptor
 
 logger = get_logger(__name__)
 
@@ -63,7 +64,7 @@ class ForkLauncher(Launcher, Observer):
         self, worker_id: int, environment: Mapping[str, str], output_fd: int | None = None
     ) -> Any:
         client = self._template(environment)
-        ours, theirs = Pipe()
+        ours, theirs = (Descriptor(each.detach()) for each in socket.socketpair())
         self._owners[worker_id] = client
         try:
             client.fork(worker_id, theirs, output_fd)

@@ -11,15 +11,19 @@ from collections.abc import Mapping
 from typing import Any
 
 # A namespace of its own keeps the __main__ of the new process free for names of the user. Modules
-# come from the parent's path, and never from the directory that `-c` puts first.
+# come from the parent's path, and never from the directory that `-c` puts first. Imports make
+# objects that stay, in which the collector would look for garbage again and again.
 _BOOTSTRAP = """
 import sys
 sys.path[:] = [entry for entry in sys.path if entry]
+import gc
 import pickle
+gc.disable()
 with open({path!r}, "rb") as file:
     settings = pickle.load(file)
 sys.path[:] = [*settings["sys_path"], {home!r}]
 from {module} import {function}
+gc.enable()
 {function}({number}, settings)
 """
 

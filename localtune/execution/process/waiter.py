@@ -11,9 +11,9 @@ With ``epoll`` (Linux), the cost does not depend on the number of sources.
 from __future__ import annotations
 
 import math
+import os
 import select
 from collections.abc import Callable
-from multiprocessing.connection import Pipe, wait
 from typing import Any
 
 from localtune.utils.spin import poll_briefly
@@ -43,9 +43,9 @@ class Waiter:
         self._units_per_s = 1.0 if hasattr(select, "epoll") else 1000.0
         self._handlers: dict[Any, Callable[[], None]] = {}  # by descriptor, or by object
         self._room_handlers: dict[int, Callable[[], None]] = {}  # by descriptor
-        self._wake_in, self._wake_out = Pipe(duplex=False)
+        self._alarm: _Alarm | _HandleAlarm = _Alarm() if use_poll else _HandleAlarm()
         self._woken = False
-        self.register(self._wake_in, self._take_wake)
+        self.register(self._alarm.source, self._take_wake)
 
     @property
     def can_await_room(self) -> bool:
@@ -95,6 +95,8 @@ class Waiter:
         """Waits until a source is ready or the time is over, and calls the handlers."""
         found: list[tuple[Any, int]]
         if self._poll is None:
+            from multiprocessing.connection import wait
+
             found = [(source, _READABLE) for source in wait(list(self._handlers), timeout_s)]
         else:
             found = poll_briefly(self._poll, _SPIN_S) or self._poll.poll(self._timeout(timeout_s))
@@ -113,14 +115,13 @@ class Waiter:
         """Ends a wait from another thread or from a signal handler."""
         if not self._woken:
             self._woken = True
-            self._wake_out.send_bytes(b"")
+            self._alarm.ring()
 
     def close(self) -> None:
         """Closes the waiter; the sources stay open."""
         self._handlers.clear()
         self._room_handlers.clear()
-        self._wake_in.close()
-        self._wake_out.close()
+        self._alarm.close()
         if hasattr(self._poll, "close"):
             self._poll.close()
 
@@ -142,7 +143,51 @@ class Waiter:
 
     def _take_wake(self) -> None:
         self._woken = False
-        self._wake_in.recv_bytes()
+        self._alarm.take()
+
+
+class _Alarm:
+    """A pipe to this process itself, which holds one message at most.
+
+    Attributes:
+        source: Its readable end.
+    """
+
+    def __init__(self) -> None:
+        self.source, self._end = os.pipe()
+
+    def ring(self) -> None:
+        """Makes the source readable."""
+        os.write(self._end, b"!")
+
+    def take(self) -> None:
+        """Ends that."""
+        os.read(self.source, 1)
+
+    def close(self) -> None:
+        """Closes both ends."""
+        os.close(self.source)
+        os.close(self._end)
+
+
+class _HandleAlarm:
+    """The same with a pipe of ``multiprocessing``, which Windows can wait for."""
+
+    def __init__(self) -> None:
+        # It loads ten modules, which other systems do without.
+        from multiprocessing import Pipe
+
+        self.source, self._end = Pipe(duplex=False)
+
+    def ring(self) -> None:
+        self._end.send_bytes(b"")
+
+    def take(self) -> None:
+        self.source.recv_bytes()
+
+    def close(self) -> None:
+        self.source.close()
+        self._end.close()
 
 
 def _descriptor(source: Any) -> int:

@@ -16,6 +16,7 @@ from localtune.search.optuna.spaces import (
     as_optuna_space,
     convert_search_space,
 )
+from localtune.search.pickled_parts import PickledParts
 from localtune.search.rng import derive_seed
 from localtune.search.space_searcher import SpaceSearcher
 from localtune.utils.best import is_number
@@ -107,7 +108,9 @@ class OptunaSearch(SpaceSearcher):
         self._evaluated: list[_Evaluated] = []
         self._study: Study | None = None
         self._numbers: dict[str, int] = {}  # {id of a live trial: its number in the study}
-        self._pickles: dict[int, bytes] = {}  # {number of an ended trial: the pickled trial}
+        self._ended = PickledParts()  # the ended trials of the study
+        self._unended: list[int] = []  # numbers of trials that were not ended at the last look
+        self._looked_at = 0  # so many trials had the study then
         super().__init__(space, metric, mode, points_to_evaluate, evaluated_rewards)  # type: ignore[arg-type]
         if isinstance(mode, (list, tuple)) and "obs" in mode:
             raise ValueError(
@@ -202,7 +205,8 @@ class OptunaSearch(SpaceSearcher):
             state["sampler"] = dumps_by_value(self._study.sampler)
             if self._is_in_memory:
                 storage, study_id = self._place(self._study)
-                state["trials"] = self._pickled_trials(self._study)
+                state["unended"] = self._take_ended(self._study)
+                state["ended"] = self._ended
                 state["attributes"] = storage.get_study_system_attrs(study_id)
         return state
 
@@ -215,15 +219,19 @@ class OptunaSearch(SpaceSearcher):
         self._evaluated = state["evaluated"]
         self._numbers = dict(state["numbers"])
         self._study = None
-        self._pickles = {}
+        self._ended, self._unended, self._looked_at = PickledParts(), [], 0
         if not state["has_study"]:
             return
         self._sampler = pickle.loads(state["sampler"])
         self._study = self._make_study()
         if self._is_in_memory and not self._study.get_trials(deepcopy=False):
             storage, study_id = self._place(self._study)
-            for data in state["trials"]:
-                storage.create_new_trial(study_id, template_trial=pickle.loads(data))
+            self._ended = state["ended"]
+            trials = [pickle.loads(data) for data in (*self._ended, *state["unended"])]
+            for trial in sorted(trials, key=lambda each: each.number):
+                storage.create_new_trial(study_id, template_trial=trial)
+            self._looked_at = len(trials)
+            self._unended = [each.number for each in trials[len(self._ended) :]]
             for key, value in state["attributes"].items():
                 storage.set_study_system_attr(study_id, key, value)
 
@@ -313,17 +321,24 @@ class OptunaSearch(SpaceSearcher):
         storage = study._storage
         return storage, storage.get_study_id_from_name(study.study_name)
 
-    def _pickled_trials(self, study: Study) -> list[bytes]:
-        """Returns all trials of a study, pickled; an ended trial is pickled only once."""
-        pickled = []
-        for trial in study.get_trials(deepcopy=False):
-            data = self._pickles.get(trial.number)
-            if data is None:
-                data = pickle.dumps(trial, pickle.HIGHEST_PROTOCOL)
-                if trial.state.is_finished():
-                    self._pickles[trial.number] = data
-            pickled.append(data)
-        return pickled
+    def _take_ended(self, study: Study) -> list[bytes]:
+        """Takes in the trials that have ended since the last call.
+
+        Returns:
+            The other trials of the study, pickled.
+        """
+        trials = study.get_trials(deepcopy=False)
+        numbers = [*self._unended, *range(self._looked_at, len(trials))]
+        self._unended, self._looked_at = [], len(trials)
+        unended = []
+        for number in numbers:
+            data = pickle.dumps(trials[number], pickle.HIGHEST_PROTOCOL)
+            if trials[number].state.is_finished():
+                self._ended.append(data)
+            else:
+                self._unended.append(number)
+                unended.append(data)
+        return unended
 
 
 def _check_installed() -> None:
