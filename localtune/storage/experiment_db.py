@@ -252,7 +252,14 @@ class ExperimentDB(ExperimentReader):
             else:
                 self._dirnames[trial.trial_id] = trial.dirname
         self._revisions.update((key, value) for key, value in revisions.items() if value)
-        self._checkpoints.update(checkpoints)
+        for trial in trials:
+            kept = checkpoints[trial.trial_id]
+            if kept or not trial.is_finished():
+                self._checkpoints[trial.trial_id] = kept
+            else:
+                self._checkpoints.pop(trial.trial_id, None)
+            if trial.is_finished():
+                self._history_rows.forget(trial)
         return sync
 
     def take_over(self, copy: ExperimentReader) -> None:

@@ -74,6 +74,10 @@ class HistoryRows:
                 statements.append((_PUT_CONFIG, (trial.trial_id, number, record)))
         return statements
 
+    def forget(self, trial: Trial) -> None:
+        """Forgets the config of the last result: the trial has ended."""
+        self._configs.pop(trial.trial_id, None)
+
     def cut(self, trial: Trial, count: int) -> Iterator[Statement]:
         """Yields the statements that cut a history back.
 

@@ -160,10 +160,9 @@ class RecordLoader:
         trial = Trial(**shared, **origin, experiment_path=self._experiment_path)
         trial.dirname = dirname
         trial.status = Status(status)
-        attributes = trial.__dict__
         for name in _PROGRESS:
             if name in progress:
-                attributes[name] = progress[name]
+                setattr(trial, name, progress[name])
         trial.metric_stats = stats_of(progress)
         last_result = progress.get("last_result")
         if last_result:

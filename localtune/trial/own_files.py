@@ -71,7 +71,7 @@ def write_own(trial: Trial, name: str, content: bytes) -> None:
             if found is None or found != trial.own_files.get(name):
                 set_foreign_aside(path)
             write_file(path, content, sync=False)
-    trial.own_files[name] = digest
+    _note(trial, name, digest)
 
 
 def _is_created(path: str, content: bytes) -> bool:
@@ -107,7 +107,9 @@ def remove_own(trial: Trial, name: str) -> None:
         OSError: if it cannot be removed.
     """
     path = os.path.join(trial.path, name)
-    digest = trial.own_files.pop(name, None)
+    files = dict(trial.own_files)
+    digest = files.pop(name, None)
+    trial.own_files = files
     if digest is not None and _digest_of(path) == digest:
         os.remove(path)
 
@@ -128,7 +130,11 @@ def prepare_logs(trial: Trial) -> None:
         if not _is_own_log(trial, name, path):
             set_foreign_aside(path)
         os.close(no_link(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
-        trial.own_files[name] = _identity_of(trial, os.lstat(path))
+        _note(trial, name, _identity_of(trial, os.lstat(path)))
+
+
+def _note(trial: Trial, name: str, what: str) -> None:
+    trial.own_files = {**trial.own_files, name: what}
 
 
 def _is_own_log(trial: Trial, name: str, path: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from localtune.config.checkpoint import CheckpointConfig
 from localtune.old_names.attributes import OldAttribute
@@ -48,14 +48,11 @@ class Trial:
         cut_short: State of the trial when the run ended. Such a trial is TERMINATED, and continues
             when the run is resumed. None if the trial ended by itself.
         kept_error: The error with the cause still pickled; ``error`` loads it.
-        last_result: Latest result, nested, including automatic entries.
         result_count: Number of results in the trial's history.
         checkpoints: Committed checkpoints.
         start_point: Checkpoint from elsewhere that the trial continues from; None if there never
             was one, or the trial has made a newer one itself.
         seed: Seed for all random numbers in the first try of the trial.
-        own_files: {name: digest or identity} of files that localtune made in the trial's directory:
-            digests of files that it wrote, identities of logs.
         log_to_file: (stdout file, stderr file); None for a stream that is not redirected.
         start_time: Unix time of the first start; None before.
         run_time_s: Training time so far.
@@ -105,7 +102,7 @@ class Trial:
         self.max_failures = max_failures
         self.num_failures = 0
         self.failed_tries = 0
-        self.last_result: dict[str, Any] = {}
+        self._last_result: dict[str, Any] | _Packed = {}
         self._metric_stats: dict[str, MetricStats] | PackedStats = {}
         self.checkpoint_config = checkpoint_config or CheckpointConfig()
         self.checkpoints = CheckpointHistory(self.checkpoint_config)
@@ -115,7 +112,7 @@ class Trial:
         self.seed = seed
         # Counts changes to facts that rarely change. The record is written again after each.
         self.revision = 0
-        self.own_files: dict[str, str] = {}
+        self._own_files: dict[str, str] | _Packed = {}
         self.log_to_file = log_to_file
         self.start_time: float | None = None
         self.run_time_s = 0.0
@@ -218,7 +215,8 @@ class Trial:
 
     def close(self) -> None:
         """Packs the data of an ended trial into less memory; no more results may be added."""
-        self.last_result = self._with_shared_texts(self.last_result)
+        self._last_result = _packed(self._with_shared_texts(self.last_result))
+        self._own_files = _packed(self.own_files)
         if isinstance(self._metric_stats, dict):
             self._metric_stats = pack_stats(self._metric_stats)
 
@@ -226,9 +224,7 @@ class Trial:
         """Returns a result without its own copies of texts that the trial, or most trials, have."""
         own = {self.trial_id: self.trial_id, self.experiment_tag: self.experiment_tag}
         return {
-            sys.intern(key) if type(key) is str else key: (
-                own.get(value) or sys.intern(value) if type(value) is str else value
-            )
+            key: own.get(value) or sys.intern(value) if type(value) is str else value
             for key, value in result.items()
         }
 
@@ -270,6 +266,30 @@ class Trial:
         return self.error if self.status is Status.ERROR else None
 
     # -- results ----------------------------------------------------------------------------
+
+    @property
+    def last_result(self) -> dict[str, Any]:
+        """Latest result, nested, including automatic entries; of an ended trial, a copy."""
+        result = self._last_result
+        return _unpacked(result) if isinstance(result, tuple) else result
+
+    @last_result.setter
+    def last_result(self, result: dict[str, Any]) -> None:
+        self._last_result = result
+
+    @property
+    def own_files(self) -> dict[str, str]:
+        """{name: digest or identity} of files that localtune made in the trial's directory.
+
+        There are digests of files that it wrote, and identities of logs. The dict is replaced, not
+        changed.
+        """
+        files = self._own_files
+        return _unpacked(files) if isinstance(files, tuple) else files
+
+    @own_files.setter
+    def own_files(self, files: dict[str, str]) -> None:
+        self._own_files = files
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -335,6 +355,21 @@ class Trial:
     def metric_analysis(self) -> dict[str, dict[str, float]]:
         """The statistics as {flat metric: {max, min, avg, last, last-5-avg, last-10-avg}}."""
         return {name: stats.as_dict() for name, stats in self.metric_stats.items()}
+
+
+# The keys of a dict, which other dicts share, and its values.
+_Packed: TypeAlias = "tuple[Any, ...]"
+_known_keys: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+
+
+def _packed(values: dict[str, Any]) -> _Packed:
+    """Packs a dict of a trial that has ended into a third of the memory."""
+    keys = tuple(values)
+    return (_known_keys.setdefault(keys, keys), *values.values())
+
+
+def _unpacked(packed: _Packed) -> dict[str, Any]:
+    return dict(zip(packed[0], packed[1:], strict=True))
 
 
 def _name_of_env(env: Any) -> str:

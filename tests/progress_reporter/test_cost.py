@@ -30,14 +30,9 @@ class CountedTrial(Trial):
 
     reads = 0
 
-    @property
-    def last_result(self) -> dict[str, Any]:
-        CountedTrial.reads += 1
-        return self._last_result
-
-    @last_result.setter
-    def last_result(self, result: dict[str, Any]) -> None:
-        self._last_result = result
+    def __getattribute__(self, name: str) -> Any:
+        CountedTrial.reads += name == "last_result"
+        return super().__getattribute__(name)
 
 
 def counted_trial(number: int) -> Trial:
