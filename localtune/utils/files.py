@@ -1,6 +1,7 @@
 """Writes files and directories that are complete or absent, even if the writer is interrupted.
 
     staging directory --fsync every file and directory--> rename to its final name --fsync parent-->
+                      --or, if they are many, sync the file system once-->
 
 A reader that finds the final name finds all of the content. A crash leaves at most a staging
 directory.
@@ -10,12 +11,20 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+import stat
+from collections.abc import Callable, Iterable, Iterator
 
 from localtune.error import StorageError
+from localtune.utils.file_systems import sync_file_system
 
 # Prefix of files and directories that are not, or no longer, part of the data.
 STAGING_PREFIX = ".staging_"
+
+# From so many files and directories on, a directory is synced with its file system.
+MANY_FILES = 64
+
+# Larger files are left to shutil.
+_SMALL_BYTES = 256 * 1024
 
 _IS_WINDOWS = os.name == "nt"
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -86,12 +95,23 @@ def fsync_tree(path: str) -> None:
     Args:
         path: Existing directory. Symbolic links are skipped.
     """
+    entries = list(_entries_of(path))
+    # One sync of the file system takes as long as those of few files, unless other programs have
+    # written much. The sync of a file is a transaction of its own.
+    if len(entries) >= MANY_FILES and sync_file_system(path):
+        return
+    for entry in entries:
+        fsync_path(entry)
+
+
+def _entries_of(path: str) -> Iterator[str]:
+    """Yields the files of a directory, then the directory, each one after what is below it."""
     for directory, _, names in os.walk(path, topdown=False):
         for name in names:
             file = os.path.join(directory, name)
             if os.path.isfile(file) and not os.path.islink(file):
-                fsync_path(file)
-        fsync_path(directory)
+                yield file
+        yield directory
 
 
 def file_sizes(directory: str) -> dict[str, int]:
@@ -274,7 +294,40 @@ def copy_tree(
     """
     import shutil
 
-    shutil.copytree(source, target, ignore=ignore, dirs_exist_ok=True)
+    shutil.copytree(
+        source,
+        target,
+        ignore=ignore,
+        dirs_exist_ok=True,
+        copy_function=_copy_file if hasattr(os, "listxattr") else shutil.copy2,
+    )
+
+
+def _copy_file(source: str, target: str) -> None:
+    """Copies a file as ``shutil.copy2`` does, a small one with half of its system calls. Linux."""
+    import shutil
+
+    status = os.stat(source)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > _SMALL_BYTES:
+        shutil.copy2(source, target)
+        return
+    descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        content = os.read(descriptor, _SMALL_BYTES + 1)
+        has_more = bool(os.listxattr(descriptor))
+    finally:
+        os.close(descriptor)
+    if has_more or len(content) != status.st_size:
+        shutil.copy2(source, target)
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    with open(os.open(target, flags, 0o600), "wb", buffering=0) as file:
+        written = file.write(content)
+        if written == len(content):
+            os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
+            os.utime(file.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+            return
+    shutil.copy2(source, target)  # The rest has no room, and the error says so.
 
 
 def remove_tree(path: str) -> None:

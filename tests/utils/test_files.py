@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from localtune.error import StorageError
-from localtune.utils import files
+from localtune.utils import file_systems, files
 from localtune.utils.files import (
     commit_directory,
     copy_tree,
@@ -103,6 +106,38 @@ def test_everything_is_synced_before_the_rename_and_the_parent_after(
     commit_directory(staging, str(final))
     name = os.path.basename(staging)
     assert events == [f"{name}/sub/file", f"{name}/sub", name, "rename", "."]
+
+
+@pytest.mark.parametrize("local_types", [file_systems.LOCAL_TYPES, frozenset()])
+def test_many_files_are_synced_with_their_file_system_or_else_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local_types: frozenset[int]
+) -> None:
+    monkeypatch.setattr(file_systems, "LOCAL_TYPES", local_types)
+    synced: list[str] = []
+    monkeypatch.setattr(files, "fsync_path", synced.append)
+    staging = make_staging_directory(str(tmp_path / "final"))
+    Path(staging, "sub").mkdir()
+    for number in range(files.MANY_FILES):
+        Path(staging, "sub", str(number)).touch()
+    commit_directory(staging, str(tmp_path / "final"))
+
+    whole = not local_types or not file_systems.sync_file_system(str(tmp_path))
+    below = [] if not whole else files.MANY_FILES * [f"{staging}/sub"] + [staging, str(tmp_path)]
+    assert [os.path.dirname(path) for path in synced] == [*below, str(tmp_path.parent)]
+
+
+def test_an_error_of_the_file_system_keeps_the_directory_from_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: str) -> bool:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    monkeypatch.setattr(files, "MANY_FILES", 1)
+    monkeypatch.setattr(files, "sync_file_system", fail)
+    staging = make_staging_directory(str(tmp_path / "final"))
+    with pytest.raises(OSError, match="Input/output error"):
+        commit_directory(staging, str(tmp_path / "final"))
+    assert not (tmp_path / "final").exists()
 
 
 def test_without_sync_nothing_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,3 +264,32 @@ def test_a_small_file_that_cannot_be_written_is_absent(tmp_path: Path) -> None:
             create_small_file(str(tmp_path / "file"), b"content")
 
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2048, 300_000])
+@pytest.mark.parametrize("mode", [0o644, 0o600, 0o755, 0o444])
+def test_a_copy_has_the_content_the_mode_and_the_times(
+    tmp_path: Path, size: int, mode: int
+) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "sub").mkdir(parents=True)
+    file = source / "sub" / "file"
+    file.write_bytes(b"x" * size)
+    os.utime(file, ns=(1_000_000_001, 2_000_000_003))
+    file.chmod(mode)
+    (source / "link").symlink_to(file)
+    (target / "sub").mkdir(parents=True)
+    (target / "sub" / "file").write_bytes(b"longer" * 1000)
+    copy_tree(str(source), str(target))
+
+    for copy in (target / "sub" / "file", target / "link"):
+        assert copy.read_bytes() == b"x" * size and not copy.is_symlink()
+        assert stat.S_IMODE(copy.stat().st_mode) == mode
+        assert copy.stat().st_mtime_ns == 2_000_000_003
+
+
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    os.mkfifo(tmp_path / "source" / "pipe")
+    with pytest.raises(shutil.Error, match="is a named pipe"):
+        copy_tree(str(tmp_path / "source"), str(tmp_path / "target"))
