@@ -286,7 +286,9 @@ def take_result(trial: Trial, result: dict[str, Any]) -> None:
 
 def without_config(result: dict[str, Any]) -> dict[str, Any]:
     """Returns a result without its config, which the trial's record contains."""
-    return {key: value for key, value in result.items() if key != CONFIG_PREFIX}
+    rest = dict(result)
+    rest.pop(CONFIG_PREFIX, None)
+    return rest
 
 
 def dump(value: Any) -> bytes:

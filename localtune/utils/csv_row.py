@@ -26,7 +26,9 @@ def csv_row(result: Mapping[str, Any]) -> dict[str, Any]:
         >>> csv_row({"loss": 1, "eval": {"acc": 0.5}, "config": {"lr": 1}})
         {'loss': 1, 'eval/acc': 0.5}
     """
-    return flatten_dict({key: value for key, value in result.items() if key != CONFIG_PREFIX})
+    row = dict(result)
+    row.pop(CONFIG_PREFIX, None)
+    return flatten_dict(row)
 
 
 def row_writer(file: TextIO, columns: Sequence[str]) -> csv.DictWriter[str]:
