@@ -14,7 +14,7 @@ from _trainables import Counting
 
 import localtune as tune
 
-TARGET_BYTES = 4096
+TARGET_BYTES = 2048
 
 
 def own_bytes() -> int:
