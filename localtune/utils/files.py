@@ -32,7 +32,7 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY | _CLOSE_ON_EXEC
 # No signal interrupts a write of so few bytes to a file.
-_SMALL_BYTES = 4096
+_ONE_WRITE_BYTES = 4096
 
 
 def current_directory() -> str | None:
@@ -225,7 +225,7 @@ def create_small_file(path: str, content: bytes) -> bool:
     Raises:
         OSError: if the file cannot be written; there is none then.
     """
-    if len(content) > _SMALL_BYTES:
+    if len(content) > _ONE_WRITE_BYTES:
         return False
     try:
         descriptor = os.open(path, _NEW_FILE, 0o666)

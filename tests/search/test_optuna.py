@@ -367,6 +367,22 @@ def test_each_ended_trial_of_the_study_is_written_once() -> None:
     assert [other.suggest(each) for each in "ab"] == [one.suggest(each) for each in "ab"]
 
 
+def test_a_state_of_schema_4_is_restored() -> None:
+    first, second = search_with(), search_with()
+    for number in range(15):
+        first.suggest(str(number))
+        first.on_trial_complete(str(number), {"loss": float(number % 4)})
+    first.suggest("live")
+    state = first.get_state()
+    ended, unended = state.pop("ended"), state.pop("unended")
+    second.set_state(pickle.loads(pickle.dumps({**state, "trials": [*ended, *unended]})))
+    for each in (first, second):
+        each.on_trial_complete("live", {"loss": 0.5})
+
+    assert [second.suggest(each) for each in "ab"] == [first.suggest(each) for each in "ab"]
+    assert len(second.get_state()["ended"]) == 16
+
+
 # -- the whole --------------------------------------------------------------------------------
 
 

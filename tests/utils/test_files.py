@@ -266,7 +266,7 @@ def test_a_small_file_that_cannot_be_written_is_absent(tmp_path: Path) -> None:
     assert not os.listdir(tmp_path)
 
 
-@pytest.mark.parametrize("size", [0, 1, 2048, 300_000])
+@pytest.mark.parametrize("size", [0, 1, 2048, 100_000, 300_000])
 @pytest.mark.parametrize("mode", [0o644, 0o600, 0o755, 0o444])
 def test_a_copy_has_the_content_the_mode_and_the_times(
     tmp_path: Path, size: int, mode: int

@@ -226,8 +226,11 @@ class OptunaSearch(SpaceSearcher):
         self._study = self._make_study()
         if self._is_in_memory and not self._study.get_trials(deepcopy=False):
             storage, study_id = self._place(self._study)
-            self._ended = state["ended"]
-            trials = [pickle.loads(data) for data in (*self._ended, *state["unended"])]
+            # A database of schema 4 has all trials in one list. Those that have ended are taken
+            # in at the next look.
+            self._ended = state.get("ended", self._ended)
+            others = state["trials"] if "trials" in state else state["unended"]
+            trials = [pickle.loads(data) for data in (*self._ended, *others)]
             for trial in sorted(trials, key=lambda each: each.number):
                 storage.create_new_trial(study_id, template_trial=trial)
             self._looked_at = len(trials)
