@@ -21,9 +21,10 @@ class Callback:
     Attributes:
         fails_only_its_trial: Whether an exception in a hook about a trial fails only that trial,
             and the run continues. False by default; True for the loggers of localtune.
-        may_lag: Whether ``on_trial_result`` may be called while the trial computes its next
-            iteration already; it does if all callbacks after this one may lag, too. False by
-            default: the trial waits until the hook has returned. True for the files of results.
+        may_lag: Whether ``on_trial_start`` and ``on_trial_result`` may be called while the trial
+            computes its next iteration already. With results that happens if all callbacks after
+            this one may lag, too, and with starts if all callbacks may. False by default: the
+            trial waits until the hook has returned. True for the files of results.
 
     Example:
         >>> class PrintResults(Callback):
@@ -301,6 +302,10 @@ class CallbackList:
     def wants(self, hook: str) -> bool:
         """Tells whether any callback overrides the hook."""
         return bool(self._targets[hook] or (hook == "on_trial_result" and self._lagging))
+
+    def waits_for(self, hook: str) -> bool:
+        """Tells whether any callback that overrides the hook may not lag."""
+        return any(not callback.may_lag for callback, _ in self._targets[hook])
 
     @property
     def has_state(self) -> bool:

@@ -45,6 +45,7 @@ class Dispatcher:
         self._notices = ports.notices
         self._files = ports.files
         self._executor = ports.executor
+        self._may_train_at_once = not ports.notices.waits_for("on_trial_start")
         self._unstartable: dict[str, TrialError] = {}  # {trial id: why it cannot start}
         self._failing: set[str] = set()  # ids of trials whose failure is being carried out
         preparation = TrialPreparation(controller, ports)
@@ -168,7 +169,7 @@ class Dispatcher:
             assignment = assignment_of(instruction.trial, instruction.slot.environment)
             command = messages.Construct(
                 assignment,
-                trains_at_once=instruction.trains_at_once,
+                trains_at_once=self._may_train_at_once and instruction.trains_at_once,
                 ends_with_function=instruction.ends_with_function,
             )
             self._executor.start_worker(instruction.worker_id, command, instruction.slot)
@@ -203,7 +204,8 @@ class Dispatcher:
         except UnpicklableConfigError as error:
             self.carry_out(self._controller.fail_start(instruction.worker_id, error))
         else:
-            command = messages.Reset(assignment, instruction.trains_at_once)
+            at_once = self._may_train_at_once and instruction.trains_at_once
+            command = messages.Reset(assignment, at_once)
             self._executor.send(instruction.worker_id, command)
 
     def _may_start(self, instruction: instructions.StartWorker | instructions.ResetWorker) -> bool:

@@ -30,6 +30,7 @@ class RunNotices:
 
     def __init__(self, callbacks: CallbackList, output: Output) -> None:
         self.wants = callbacks.wants
+        self.waits_for = callbacks.waits_for
         self.notify = callbacks.call
         self.log = callbacks.log
         self.tick = output.tick

@@ -90,6 +90,9 @@ class Notices(Protocol):
     def wants(self, hook: str) -> bool:
         """Returns whether a callback or the output implements a hook."""
 
+    def waits_for(self, hook: str) -> bool:
+        """Returns whether a trial must wait until a hook has been called."""
+
     def notify(self, hook: str, **arguments: Any) -> None:
         """Calls a hook.
 

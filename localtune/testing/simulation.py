@@ -246,6 +246,9 @@ class SimulationLog(Records, Notices, Files):
     def wants(self, hook: str) -> bool:
         return hook in _WHAT
 
+    def waits_for(self, hook: str) -> bool:
+        return False  # Trials that are simulated start when they are told to.
+
     def notify(self, hook: str, **arguments: Any) -> None:
         what = _WHAT.get(hook)
         if what is None:
