@@ -19,7 +19,7 @@ from localtune.error import StorageError
 from localtune.result import EXPERIMENT_DB_FILE
 from localtune.storage.history_rows import HistoryRows, Statement
 from localtune.storage.reader import ExperimentReader
-from localtune.storage.schema import PUT_META, PUT_RUN
+from localtune.storage.schema import PUT_META, PUT_RUN, unreadable
 from localtune.storage.snapshot import forget_open, known_as_open
 from localtune.storage.trial_files import TrialFiles
 from localtune.storage.trial_record import (
@@ -138,7 +138,7 @@ class ExperimentDB(ExperimentReader):
         try:
             values = recorded_values(self._connection, self._run)
         except Exception as error:  # A row has unexpected content.
-            raise self.damaged(error) from error
+            raise unreadable(self._path, error) from error
         self._write([(SET_VALUE, each) for each in values], sync=False)
 
     def _value_of(self, trial: Trial) -> float | None:

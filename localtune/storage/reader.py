@@ -22,13 +22,12 @@ from localtune.error import StorageError, UsageError
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_DB_FILE
 from localtune.storage.history_rows import SELECT_CONFIGS, SELECT_RESULTS, joined
 from localtune.storage.recorded_trial import RecordedTrial, TrialRow
-from localtune.storage.schema import damaged, prepare
+from localtune.storage.schema import damaged, prepare, unreadable
 from localtune.storage.trial_record import RecordLoader, absolute_path, stats_of, take_result
 from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.metric_analysis import MetricStats, PackedStats
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
-from localtune.utils.serialization import lacks_own_module, other_version
 
 # The files that SQLite may open or make for the database.
 DATABASE_FILES = tuple(f"{EXPERIMENT_DB_FILE}{end}" for end in ("", "-wal", "-shm", "-journal"))
@@ -308,10 +307,6 @@ class ExperimentReader:
         """Returns the error for a database that cannot be used."""
         return damaged(self._path, reason)
 
-    def _other_version(self, reason: Exception) -> StorageError:
-        text = other_version(reason)
-        return StorageError(f"The database {self._path!r} cannot be read: {text}")
-
     def _dict(self, data: bytes) -> dict[str, Any]:
         found: dict[str, Any] = self._unpickled(data, dict)
         return found
@@ -319,17 +314,8 @@ class ExperimentReader:
     def _unpickled(self, data: bytes, kinds: type | tuple[type, ...] = object) -> Any:
         try:
             found = pickle.loads(data)
-        except ImportError as error:
-            if lacks_own_module(error):
-                raise self._other_version(error) from error
-            raise StorageError(
-                f"The database {self._path!r} contains an object of a module that is missing here: "
-                f"{error}. Make the module importable."
-            ) from error
         except Exception as error:
-            if lacks_own_module(error):
-                raise self._other_version(error) from error
-            raise self.damaged(error) from error
+            raise unreadable(self._path, error) from error
         if not isinstance(found, kinds):
             raise self.damaged(f"it contains an unexpected {type(found).__name__}")
         return found
@@ -403,8 +389,8 @@ class ExperimentReader:
         except StorageError:
             raise
         except Exception as error:
-            # The pickles can be loaded, but their content makes no trial.
-            raise self.damaged(error) from error
+            # The content of the pickles makes no trial, or a pickle in them cannot be loaded.
+            raise unreadable(self._path, error) from error
 
     def _add_checkpoints(self, trial: Trial, rows: Sequence[tuple[Any, ...]]) -> None:
         config = {CONFIG_PREFIX: trial.config}

@@ -41,6 +41,7 @@ from localtune.result import EXPR_PARAM_FILE, EXPR_RESULT_FILE
 from localtune.storage.history_rows import CONFIGS_SCHEMA, RESULTS_SCHEMA
 from localtune.storage.migrations import OLDEST_VERSION, migrate
 from localtune.storage.trial_record import dump
+from localtune.utils.serialization import lacks_own_module, other_version
 
 SCHEMA_VERSION = 5
 
@@ -104,6 +105,23 @@ def damaged(path: str, reason: object) -> StorageError:
     )
 
 
+def unreadable(path: str, error: Exception) -> StorageError:
+    """Returns the error for a pickle in a database that cannot be loaded.
+
+    Args:
+        path: The database.
+        error: What loading the pickle, or using its content, raised.
+    """
+    if lacks_own_module(error):
+        return StorageError(f"The database {path!r} cannot be read: {other_version(error)}")
+    if isinstance(error, ImportError):
+        return StorageError(
+            f"The database {path!r} contains an object of a module that is missing here: {error}. "
+            "Make the module importable."
+        )
+    return damaged(path, error)
+
+
 def prepare(connection: sqlite3.Connection, path: str, *, is_new: bool) -> int:
     """Makes the tables of a new database, migrates an old one, and checks the tables.
 
@@ -136,7 +154,7 @@ def prepare(connection: sqlite3.Connection, path: str, *, is_new: bool) -> int:
         except sqlite3.Error:
             raise
         except Exception as error:  # A row has unexpected content.
-            raise damaged(path, error) from error
+            raise unreadable(path, error) from error
     missing = set(_TABLES) - _tables(connection)
     if missing:
         raise damaged(path, f"the table of {', '.join(sorted(missing))} is missing")

@@ -106,6 +106,16 @@ def test_a_step_that_fails_leaves_the_old_database(
     assert len(load_trials(str(tmp_path))) == 2
 
 
+def test_a_module_that_a_migration_lacks_is_named(tmp_path: Path) -> None:
+    stored_database.make(tmp_path, Path(__file__).with_name("schema_4.sql"))
+    with contextlib.closing(sqlite3.connect(tmp_path / EXPERIMENT_DB_FILE)) as connection:
+        connection.execute("UPDATE trials SET progress = ?", (b"cmissing_here\nThing\n.",))
+        connection.commit()
+
+    with pytest.raises(StorageError, match=r"'missing_here'\. Make the module importable"):
+        ExperimentDB(str(tmp_path))
+
+
 def test_a_database_from_before_the_first_release_is_refused(tmp_path: Path) -> None:
     stored_database.make(tmp_path)
     with contextlib.closing(sqlite3.connect(tmp_path / EXPERIMENT_DB_FILE)) as connection:
