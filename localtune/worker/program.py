@@ -26,6 +26,7 @@ import types
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from localtune.error import StorageError
 from localtune.utils.serialization import MAIN_NAMES
 
 if TYPE_CHECKING:
@@ -87,17 +88,55 @@ def load_program(path: str) -> type[Trainable]:
     """
     from localtune.trainable.parameters import load_with_parameters
 
-    data, buffers = data_path(path), []
-    if os.path.exists(data):
-        from localtune.utils.part_file import read_parts
-
-        buffers = read_parts(data, private=True)
     with open(path, "rb") as file:
-        trainable: type[Trainable] = load_with_parameters(file, buffers)
+        trainable: type[Trainable] = load_with_parameters(file, _data_of(path))
     load_lazy_parts()
     if publish_main(trainable):
         sys.modules["__main__"].__file__ = children_main_path(path)
     return trainable
+
+
+def _data_of(path: str) -> list[memoryview]:
+    """Returns the data that a program refers to."""
+    data = data_path(path)
+    # It may be a link, whose target somebody can have removed.
+    if not os.path.lexists(data):
+        return []
+    from localtune.utils.part_file import read_parts
+
+    try:
+        return read_parts(data, private=True)
+    except FileNotFoundError:
+        raise StorageError(
+            f"The data that trials share is not in {os.path.realpath(data)} any more: somebody has "
+            "removed it. systemd does so when the user logs out, unless logind.conf says "
+            "RemoveIPC=no. Continue the run with Tuner.restore."
+        ) from None
+
+
+def dumps_preparation() -> bytes:
+    """Returns what :func:`prepare` needs to do what loading a program of this process does first.
+
+    Modules of the program can be imported only behind it, also in a process that does not load it.
+    """
+    import pickle
+
+    from localtune.trainable import preparation
+
+    call = preparation.prepare
+    return pickle.dumps(preparation.Call(call)) if call is not None else b""
+
+
+def prepare(data: bytes) -> None:
+    """Prepares this process for the modules of a program.
+
+    Args:
+        data: What :func:`dumps_preparation` returned in the process of the program.
+    """
+    import pickle
+
+    if data:
+        pickle.loads(data)
 
 
 def load_lazy_parts() -> None:

@@ -242,11 +242,17 @@ print("done")
 """
 
 
-def test_the_real_ray_is_neither_loaded_nor_changed(tmp_path: Path) -> None:
+@pytest.fixture
+def path_with_ray(tmp_path: Path) -> str:
+    """A search path with what looks like the real Ray."""
     for name, text in _FAKE_RAY.items():
         (tmp_path / "site" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "site" / name).write_text(text)
-    path = f"{tmp_path / 'site'}{os.pathsep}{ROOT}"
+    return f"{tmp_path / 'site'}{os.pathsep}{ROOT}"
+
+
+def test_the_real_ray_is_neither_loaded_nor_changed(tmp_path: Path, path_with_ray: str) -> None:
+    path = path_with_ray
 
     done = run(tmp_path, "-m", "localtune.compat", "-c", _LOOK, path=path)
 
@@ -274,3 +280,41 @@ def test_the_real_ray_is_neither_loaded_nor_changed(tmp_path: Path) -> None:
     )
     assert f"imported already, from {tmp_path / 'site' / 'ray'}, so localtune" in late.stdout
     assert late.stdout.endswith("2.9.3 True\n"), late.stderr
+
+
+_NOTED = """
+import ray
+from ray import tune
+
+with open("imports", "a") as file:
+    file.write(f"{ray.__name__}\\n")
+
+def train(config):
+    return {"version": ray.__version__}
+"""
+_NOTED_RUNS = """
+import sys
+import noted
+from ray import tune
+from localtune import ProcessExecutor
+
+for _ in range(2):
+    executor = ProcessExecutor(start_method="template", preload=eval(sys.argv[1]))
+    (result,) = tune.Tuner(noted.train, executor=executor).fit()
+    assert result.error is None and result.metrics["version"] != "2.9.3", result.error
+"""
+
+
+@pytest.mark.parametrize("preload", [None, ["noted"]])
+def test_modules_that_are_imported_ahead_get_the_shim(
+    tmp_path: Path, path_with_ray: str, preload: list[str] | None
+) -> None:
+    (tmp_path / "noted.py").write_text(_NOTED)
+    (tmp_path / "runs.py").write_text(_NOTED_RUNS)
+    path = f"{tmp_path}{os.pathsep}{path_with_ray}"
+
+    done = run(tmp_path, "-m", "localtune.compat", "runs.py", str(preload), path=path)
+
+    assert done.returncode == 0, done.stderr
+    # The script, and the process that all workers of both runs come from.
+    assert (tmp_path / "imports").read_text() == 2 * "localtune.compat.ray\n"

@@ -27,18 +27,18 @@ import pickle
 import select
 import signal
 import socket
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from localtune.execution.process import packets as pk
 from localtune.execution.process.fork_safety import why_unsafe_to_fork
 from localtune.execution.process.imports import import_ahead, import_one
+from localtune.execution.process.program_modules import users_modules
 from localtune.execution.process.template import main as template_main
 from localtune.utils.messages import say
 from localtune.worker.lifeline import die_with_parent, signal_when_parent_dies
 from localtune.worker.main import adopt_interpreter
-from localtune.worker.program import warm_up
+from localtune.worker.program import prepare, warm_up
 from localtune.worker.signals import SignalShelter
 from localtune.worker.workdir import flush_output
 
@@ -52,7 +52,8 @@ def main(
         control: Socket to the guard.
         guard_pid: Process id of the guard.
         superiors: Process descriptors of the guard and of the parent.
-        settings: ``modules``, ``preload``, ``imports`` and ``import_limit_s`` (see
+        settings: ``prepare`` (see :func:`~localtune.worker.program.prepare`), ``modules``,
+            ``preload``, ``imports`` and ``import_limit_s`` (see
             :func:`~localtune.execution.process.imports.import_ahead`), and the settings of a
             template.
     """
@@ -101,7 +102,7 @@ class Base:
         packet = pk.receive(self._control)
         if packet is None or not self._load(packet):
             return
-        self._files = files_of_users_modules()
+        self._files = _state_of(module.__file__ for module in users_modules().values())
         # Templates share the objects that exist now. The collector must not touch them, which
         # would copy them.
         gc.collect()
@@ -140,6 +141,7 @@ class Base:
                 pk.send(parent, pk.Packet(kind, payload=text.encode()))
 
         limit_s: float = self._settings["import_limit_s"]
+        prepare(self._settings["prepare"])
         for name in self._settings["modules"]:
             # A worker will report that the trainable cannot be loaded.
             with contextlib.suppress(BaseException):
@@ -244,18 +246,7 @@ def _close(fds: Sequence[int]) -> None:
         os.close(fd)
 
 
-def files_of_users_modules() -> dict[str, object]:
-    """Returns {path: its state} of the files of modules that are not installed."""
-    library = os.path.dirname(os.__file__) + os.sep
-    found = []
-    for module in list(sys.modules.values()):
-        path = getattr(module, "__dict__", {}).get("__file__")
-        if isinstance(path, str) and not (path.startswith(library) or "-packages" + os.sep in path):
-            found.append(path)
-    return _state_of(found)
-
-
-def _state_of(paths: Any) -> dict[str, object]:
+def _state_of(paths: Iterable[Any]) -> dict[str, object]:
     states: dict[str, object] = {}
     for path in paths:
         states[path] = None

@@ -23,6 +23,7 @@ from localtune.execution.process.waiter import Waiter
 from localtune.execution.process.warm import IDLE_S, keeper
 from localtune.utils.messages import get_logger
 from localtune.worker.pipe import Descriptor
+from localtune.worker.program import dumps_preparation
 
 logger = get_logger(__name__)
 
@@ -126,6 +127,7 @@ class ForkLauncher(Launcher, Observer):
                 private_dir=self.program.private_dir,
                 open_files=users_limit(),
                 is_warm=self._is_warm,
+                prepare=dumps_preparation() if self._is_warm else b"",
                 modules=self._modules(),
                 preload=self._preload,
                 imports=self._imports,

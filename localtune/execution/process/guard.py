@@ -50,6 +50,7 @@ _MOST_BASES = 2
 _OPTIONS_OF_BASE = (
     "environment",
     "is_warm",
+    "prepare",
     "modules",
     "preload",
     "imports",

@@ -174,7 +174,8 @@ class GuardClient:
             pk.send(self._control, pk.Packet(pk.END))
             # A process that was forked from this one may have a copy of it.
             self._control.shutdown(socket.SHUT_RDWR)
-        self._control.close()
+        with contextlib.suppress(OSError):  # User code has closed a descriptor that is not its own.
+            self._control.close()
         # It may have been stopped (SIGSTOP).
         self._process.send_signal(signal.SIGCONT)
         try:

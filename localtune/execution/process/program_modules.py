@@ -1,9 +1,11 @@
-"""Finds the modules that a pickled program refers to, without loading it."""
+"""Finds the modules that a pickled program refers to, and those that are the user's."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+from types import ModuleType
 
 from localtune.utils.serialization import MAIN_NAMES
 
@@ -46,3 +48,14 @@ def modules_of(path: str) -> tuple[str, ...]:
         for name in found
         if name in sys.modules and name not in MAIN_NAMES and name not in sys.builtin_module_names
     )[:_MOST_NAMES]
+
+
+def users_modules() -> dict[str, ModuleType]:
+    """Returns {name: module} of the modules of this process whose files are not installed."""
+    library = os.path.dirname(os.__file__) + os.sep
+    found = {}
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__dict__", {}).get("__file__")
+        if isinstance(path, str) and not (path.startswith(library) or "-packages" + os.sep in path):
+            found[name] = module
+    return found

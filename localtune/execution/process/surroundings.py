@@ -1,4 +1,4 @@
-"""What processes inherit from this one, to be compared before one is used again."""
+"""What processes inherit from this one or repeat, to be compared before one is used again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from localtune.execution.process.launcher import search_path
+from localtune.execution.process.program_modules import users_modules
 from localtune.utils.files import current_directory
 
 # Identity and capabilities, mask of new files, CPUs and memory nodes.
@@ -38,7 +39,26 @@ def surroundings() -> list[Any]:
         _read("/proc/thread-self/cgroup"),
         _read("/proc/self/oom_score_adj"),
         [line for line in _read("/proc/thread-self/status") if line.startswith(_INHERITED)],
+        _Imports(),
     ]
+
+
+class _Imports:
+    """The imports of the user's modules; equal to later ones if none was repeated in between.
+
+    A module may have read a file that has changed since, which is why the user reloads it.
+    """
+
+    def __init__(self) -> None:
+        # Each import of a module makes another specification.
+        self._specs = {name: module.__spec__ for name, module in users_modules().items()}
+
+    def __eq__(self, later: object) -> bool:
+        if not isinstance(later, _Imports):
+            return NotImplemented
+        return all(later._specs.get(name) is spec for name, spec in self._specs.items())
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def _read(path: str) -> list[str]:

@@ -81,6 +81,15 @@ def test_large_data_goes_to_memory_and_goes_with_the_directory(
     assert list(memory.iterdir()) == [] and not os.path.exists(directory.path)
 
 
+def test_data_that_somebody_has_removed_is_named(memory: Path, directory: PrivateDir) -> None:
+    path = write_program(program(DATA), directory)
+    (other,) = memory.iterdir()
+    Path(data_path(path)).resolve().unlink()
+
+    with pytest.raises(StorageError, match=rf"is not in {other}.*RemoveIPC.*restore"):
+        load_program(path)
+
+
 def test_small_data_stays(memory: Path, directory: PrivateDir) -> None:
     path = write_program(program(DATA[:100_000]), directory)
 

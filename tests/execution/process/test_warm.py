@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import resource
 import signal
@@ -101,6 +102,26 @@ def test_a_changed_module_is_imported_again(tmp_path: Path, write_module: Any) -
     assert fit(module.train, tmp_path)["value"] == 1
     module = write_module("changes", "def train(config):\n    return {'value': 1 + 1}\n")
     assert fit(module.train, tmp_path)["value"] == 2
+
+
+def test_a_reloaded_module_is_imported_again(
+    tmp_path: Path, modules: Path, write_module: Any
+) -> None:
+    (modules / "data").write_text("1")
+    data = str(modules / "data")
+    module = write_module(
+        "reads_data",
+        f"with open({data!r}) as file:\n    text = file.read()\n"
+        "def train(config):\n    return {'value': text}\n",
+    )
+    assert fit(module.train, tmp_path)["value"] == "1"
+    (modules / "data").write_text("2")
+    importlib.reload(module)
+    assert fit(module.train, tmp_path)["value"] == "2"
+    (before, _) = kept()
+    write_module("another", "")
+    assert fit(module.train, tmp_path)["value"] == "2"
+    assert not is_gone(before.pid)
 
 
 def test_a_changed_variable_of_the_environment_reaches_the_next_run(
@@ -249,6 +270,21 @@ FORKS = """
 def test_a_forked_process_does_not_use_what_its_parent_keeps(tmp_path: Path) -> None:
     (tmp_path / "forks.py").write_text(textwrap.dedent(FORKS))
     run(["forks.py"], tmp_path)
+
+
+CLOSES_ALL = """
+    import os
+    from tests.execution.process.test_warm import fit, kept, nothing
+    fit(nothing, os.getcwd())
+    os.closerange(3, 1000)
+    fit(nothing, os.getcwd())
+    assert len(kept()) == 2
+"""
+
+
+def test_a_run_starts_although_the_program_has_closed_all_descriptors(tmp_path: Path) -> None:
+    (tmp_path / "closes_all.py").write_text(textwrap.dedent(CLOSES_ALL))
+    run(["closes_all.py"], tmp_path)
 
 
 ONE_FIT = """
