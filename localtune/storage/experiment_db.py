@@ -74,7 +74,7 @@ class ExperimentDB(ExperimentReader):
         self._pending: list[Statement] = []  # Results that wait for the next transaction.
         self._syncs = False  # Whether transactions wait for the disk.
         self._owes_sync = False  # Whether the end of a trial may not be on the disk yet.
-        # {(run, key): value that was written last}; b"" if that is large.
+        # {(run, key): value that was written last}, without large ones and bytes.
         self._small_state: dict[tuple[int, str], bytes] = {}
         self._dirnames: dict[str, str] = {}  # {trial id: recorded one} of unfinished trials.
         self._revisions: dict[str, int] = {}  # {trial id: recorded revision}; 0 if missing.
@@ -227,7 +227,9 @@ class ExperimentDB(ExperimentReader):
         for key, value in (state or {}).items():
             data = dump(value)
             if self._small_state.get((self._run, key)) != data:
-                put[self._run, key] = data
+                # Who gives bytes knows that they are new. There may be as many as trials.
+                is_kept = len(data) <= _SMALL_BYTES and not isinstance(value, bytes)
+                put[self._run, key] = data if is_kept else b""
                 statements.append((_PUT_STATE, (self._run, key, data)))
         has_end = self._owes_sync or any(trial.is_finished() for trial in trials)
         sync = (has_end and not ends_may_wait) or any(
@@ -244,7 +246,9 @@ class ExperimentDB(ExperimentReader):
             self._files.note_recorded(path)
         self._pending = []
         for place, data in put.items():
-            self._small_state[place] = data if len(data) <= _SMALL_BYTES else b""
+            self._small_state.pop(place, None)
+            if data:
+                self._small_state[place] = data
         self._known |= new
         for trial in trials:
             if trial.is_finished():

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -663,6 +664,19 @@ def test_state_that_has_not_changed_is_not_written_again(tmp_path: Path) -> None
         db.begin_run(1.0)
         db.put("key", 2)
         assert db.get("key") == 2
+
+
+def test_parts_of_a_state_that_are_written_once_are_not_kept_in_memory(tmp_path: Path) -> None:
+    with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
+        part = bytes(1000)
+        db.put("part 0", part)
+        tracemalloc.start()
+        for number in range(1, 100):
+            db.put(f"part {number}", part)
+        held_bytes, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert held_bytes < 50_000
+        assert db.get("part 99") == part
 
 
 def test_state_that_could_not_be_written_is_written_again(tmp_path: Path) -> None:
