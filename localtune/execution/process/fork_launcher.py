@@ -233,6 +233,8 @@ class ForkLauncher(Launcher, Observer):
             client.wait_for_end()
         guard.close_lost()
         for client in clients:
+            # A worker that it has started may have read its first command.
+            client.handle_remaining()
             if client in self._templates.values():
                 note = "its guard process was killed, and it with it"
                 self._lost(client, note, may_go_on=True)
@@ -253,7 +255,9 @@ class ForkLauncher(Launcher, Observer):
         old.close()
         for worker_id, (theirs, output_fd) in waiting.items():
             is_innocent = old.was_refused or (may_go_on and worker_id in unsent)
-            if is_innocent or (may_go_on and worker_id not in self._retried):
+            # A worker that died before its start was reported may have read its first command.
+            may_retry = may_go_on and worker_id not in self._retried and theirs.poll()
+            if is_innocent or may_retry:
                 if not is_innocent:
                     self._retried.add(worker_id)
                 self._move(worker_id, theirs, output_fd, old)

@@ -253,6 +253,23 @@ def test_a_new_template_serves_after_the_old_one_was_killed(tmp_path: Path) -> N
         expect(opened.answer(opened.start()), messages.Ready)
 
 
+def test_a_worker_that_a_template_has_forked_after_its_guard_died_is_not_forked_again(
+    tmp_path: Path,
+) -> None:
+    """It may have read its first command. The next one would wait for that without end."""
+    with session(tmp_path) as opened:
+        first = opened.start()
+        expect(opened.answer(first), messages.Ready)
+        template = psutil.Process(template_of(opened.process_id(first)))
+        template.suspend()
+        second = opened.start()
+        # The kernel continues the template, which has a request and no guard.
+        os.kill(template.ppid(), signal.SIGKILL)
+        wait_until(lambda: is_gone(template.pid), "the template has ended")
+        for worker in (first, second):
+            assert "guard process was killed" in opened.exit_of(worker).describe()
+
+
 def test_a_worker_that_a_dead_template_had_not_forked_is_forked_by_the_next(
     tmp_path: Path,
 ) -> None:
