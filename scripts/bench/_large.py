@@ -4,13 +4,15 @@
 
     Tuner.fit() of two trials --> experiment.db --> ExperimentDB adds trials of the same shape
 
-The added trials have no directories. All else is as if they had run: a test compares the rows.
+The added trials have no directories. Their rows have the shape of the rows of the two that ran,
+which is checked.
 """
 
 from __future__ import annotations
 
 import contextlib
 import random
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,25 @@ def make_large(storage: Path, trials: int) -> Path:
         for first in range(2, trials, _BATCH):
             numbers = range(first, min(first + _BATCH, trials))
             db.save([_added(db, model, number, random_state) for number in numbers])
+    _check_shapes(path)
     return path
+
+
+def _check_shapes(path: Path) -> None:
+    """Raises an error if the rows of the last trial differ in kind or size from those that ran."""
+    with contextlib.closing(sqlite3.connect(path / "experiment.db")) as connection:
+        for table, sizes in (("trials", "origin progress"), ("results", "result")):
+            columns = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
+            kinds = ", ".join(f"typeof({name})" for name in columns)
+            lengths = ", ".join(f"length({name})" for name in sizes.split())
+            query = f"SELECT {kinds}, {lengths} FROM {table} ORDER BY trial_id"
+            # The second trial: the first one's record has what trials share.
+            _, real, *_ = connection.execute(f"{query} LIMIT 2")
+            (added,) = connection.execute(f"{query} DESC LIMIT 1")
+            count = len(columns)
+            alike = zip(real[count:], added[count:], strict=True)
+            if real[:count] != added[:count] or any(abs(a - b) > 0.2 * a for a, b in alike):
+                raise RuntimeError(f"rows of {table}: {real} of a run, {added} added")
 
 
 def _added(db: ExperimentDB, model: Trial, number: int, random_state: random.Random) -> Trial:
