@@ -11,7 +11,7 @@ import contextlib
 import os
 import pickle
 import sqlite3
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any
@@ -46,6 +46,7 @@ _SELECT_NUMBERS = "SELECT number FROM trials WHERE run = ? AND status = ?"
 _SELECT_RANKED = "SELECT value, number FROM trials WHERE run = ? AND status = ?"
 _FINAL = tuple(each.value for each in Status if each.is_final)
 _UNFINISHED = tuple(each.value for each in Status if not each.is_final)
+_STATUSES = frozenset((*_FINAL, *_UNFINISHED))
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,12 @@ class RunRecord:
     def trial_count(self) -> int:
         """Number of its trials."""
         return sum(self.counts.values())
+
+
+def _open(trials: Iterable[Trial]) -> None:
+    """Opens the records of trials, so that damage is told now."""
+    for trial in trials:
+        trial.config  # noqa: B018
 
 
 class ExperimentReader:
@@ -142,6 +149,8 @@ class ExperimentReader:
         counts: dict[int, dict[str, int]] = {}
         statement = "SELECT run, status, count(*) FROM trials GROUP BY run, status"
         for number, status, count in self._select(statement, ()):
+            if status not in _STATUSES:
+                raise self.damaged(f"a trial has the status {status!r}")
             counts.setdefault(number, {})[status] = count
         rows = self._select("SELECT number, started, metric, mode FROM runs ORDER BY number", ())
         for number, _, metric, mode in rows:
@@ -219,9 +228,8 @@ class ExperimentReader:
         rows = self._rows(f"{_SELECT} WHERE run = ? ORDER BY number", (self._run,))
         with contextlib.closing(rows):
             trials = [self._trial(row, checkpoints.get(row[0], ())) for row in rows]
-        if trials:
-            # A module that is missing here is told at once: most trials need the same ones.
-            trials[0].config  # noqa: B018
+        # A module that is missing here is told at once: most trials need the same ones.
+        _open(trials[:1])
         return trials
 
     def load_best(self, mode: str, number: int) -> dict[int, Trial]:
@@ -249,9 +257,12 @@ class ExperimentReader:
             rows = self._select(_SELECT_NUMBERS, (self._run, status))
             wanted.update(row[0] for row in rows)
         in_run = self._numbers_in_run(sorted(wanted))
-        return {
+        found = {
             in_run[each]: trial for each in in_run for trial in self._load("number = ?", (each,))
         }
+        # If none has a value, the first trial shows whether records can be read here.
+        _open(found.values() or self._load("run = ?", (self._run,), limit=1))
+        return found
 
     def _numbers_in_run(self, numbers: list[int]) -> dict[int, int]:
         """Returns {number in the experiment: number in the run}."""
@@ -284,7 +295,8 @@ class ExperimentReader:
         Raises:
             StorageError: as :meth:`load`.
         """
-        found = self._load("dirname = ?", (dirname,))
+        found = self._load("dirname = ?", (dirname,), limit=1)
+        _open(found)
         return found[0] if found else None
 
     def _meta(self, key: str, kind: type) -> Any:
@@ -320,9 +332,9 @@ class ExperimentReader:
             raise self.damaged(f"it contains an unexpected {type(found).__name__}")
         return found
 
-    def _load(self, which: str, values: Sequence[Any]) -> list[Trial]:
+    def _load(self, which: str, values: Sequence[Any], limit: int = -1) -> list[Trial]:
         """Returns the few trials that a condition selects, in the order of their creation."""
-        rows = self._select(f"{_SELECT} WHERE {which} ORDER BY number", values)
+        rows = self._select(f"{_SELECT} WHERE {which} ORDER BY number LIMIT ?", (*values, limit))
         return [
             self._trial(row, [found[1:] for found in self._select(_SELECT_CHECKPOINTS, row[:1])])
             for row in rows
