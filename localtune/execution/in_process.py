@@ -55,6 +55,8 @@ class InProcessExecutor(LocalExecutor):
     def open(
         self, program: WorkerProgram, on_output: Callable[[str, str], None] | None = None
     ) -> None:
+        # Other executors would refuse it, too.
+        program.check()
         # The process has the values of parameters; all workers share them.
         self._program = program
         self._pickle = dumps(program.trainable, "The trainable")

@@ -49,6 +49,12 @@ class WorkerProgram:
     def __init__(self, trainable: type[Trainable]) -> None:
         self.trainable = trainable
 
+    def check(self) -> None:
+        """Raises a TypeError, which names the cause, if the program cannot be pickled."""
+        from localtune.trainable.parameters import check_with_parameters
+
+        check_with_parameters(self.trainable)
+
     def to_bytes(self) -> bytes:
         """Returns the program in one piece, for :func:`load_program_bytes`.
 

@@ -8,6 +8,8 @@ import os
 import pickle
 import sys
 import threading
+import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -197,13 +199,21 @@ def test_a_full_disk_is_not_taken_for_an_object_that_cannot_be_pickled() -> None
         program_with(["x"] * LARGE).write(Full())
 
 
-def test_code_of_the_main_module_comes_along(tmp_path: Path) -> None:
-    main = sys.modules["__main__"]
+@pytest.fixture
+def main() -> Iterator[types.ModuleType]:
+    """The main module, whose content is restored afterwards."""
+    module = sys.modules["__main__"]
+    before = dict(vars(module))
+    yield module
+    vars(module).clear()
+    vars(module).update(before)
+
+
+def test_code_of_the_main_module_comes_along(tmp_path: Path, main: types.ModuleType) -> None:
     scope: dict[str, Any] = {"__name__": main.__name__, "Trainable": Trainable}
     exec("class OfMain(Trainable):\n    def step(self):\n        return {'x': 1}", scope)
     with open(tmp_path / "program", "wb") as file:
         WorkerProgram(scope["OfMain"]).write(file)
 
     assert load_program(str(tmp_path / "program")).__name__ == "OfMain"
-    vars(main).pop("OfMain", None)
     assert not os.path.exists(data_path(str(tmp_path / "program")))
