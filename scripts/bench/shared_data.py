@@ -153,7 +153,7 @@ def measure(kind: str, megabytes: int, method: str, rounds: int, target: float |
     for _ in range(rounds):
         without = peak_bytes(kind, 1, method)
         copies.append((peak_bytes(kind, megabytes, method) - without) / (megabytes * 1e6))
-    what = f"copies of a {kind} of {megabytes} MB, {method}"
+    what = f"copies of the {kind} of {megabytes} MB, {method}"
     if target is None:
         print(f"{'shared_data':<13} {what:<44} {middle(copies, 'copies', 2)}, no target")
         return
