@@ -142,7 +142,7 @@ class ProcessExecutor(LocalExecutor):
         self._imports = tuple(imports)
 
     def open(
-        self, program: WorkerProgram, on_output: Callable[[str, str], None] | None = None
+        self, program: WorkerProgram | bytes, on_output: Callable[[str, str], None] | None = None
     ) -> None:
         if self._waiter is not None:
             raise RuntimeError(

@@ -37,11 +37,11 @@ _LEAST_ELSEWHERE_BYTES = 8 * 1024 * 1024
 _MOST_SHARE = 0.5
 
 
-def write_program(program: WorkerProgram, directory: PrivateDir) -> str:
+def write_program(program: WorkerProgram | bytes, directory: PrivateDir) -> str:
     """Writes the program of the workers.
 
     Args:
-        program: The program.
+        program: The program; bytes are one that is pickled already.
         directory: Where it is written. Large data may go to a file system in memory instead.
 
     Returns:
@@ -52,7 +52,11 @@ def write_program(program: WorkerProgram, directory: PrivateDir) -> str:
         StorageError: if there is no room. The directory is removed then.
     """
     with directory.create("program") as file:
-        parts = program.write(file)
+        if isinstance(program, bytes):
+            file.write(program)
+            parts = []
+        else:
+            parts = program.write(file)
     path = os.path.join(directory.path, "program")
     if os.path.getsize(path) >= _LARGE_PICKLE_BYTES:
         _give_memory_back()

@@ -90,6 +90,13 @@ def test_data_that_somebody_has_removed_is_named(memory: Path, directory: Privat
         load_program(path)
 
 
+def test_a_program_that_is_pickled_already_is_written_as_it_is(directory: PrivateDir) -> None:
+    path = write_program(program(DATA[:3]).to_bytes(), directory)
+
+    assert sum_of(path) == 3.0
+    assert not os.path.lexists(data_path(path))
+
+
 def test_small_data_stays(memory: Path, directory: PrivateDir) -> None:
     path = write_program(program(DATA[:100_000]), directory)
 
