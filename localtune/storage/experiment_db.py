@@ -73,7 +73,7 @@ class ExperimentDB(ExperimentReader):
         self._files = TrialFiles()
         self._pending: list[Statement] = []  # Results that wait for the next transaction.
         self._syncs = False  # Whether transactions wait for the disk.
-        self._owes_sync = False  # Whether the end of a trial may not be on the disk yet.
+        self._owes_sync = False  # Whether a power failure may undo the end of a trial.
         # {(run, key): value that was written last}, without large ones and bytes.
         self._small_state: dict[tuple[int, str], bytes] = {}
         self._dirnames: dict[str, str] = {}  # {trial id: recorded one} of unfinished trials.
@@ -167,7 +167,7 @@ class ExperimentDB(ExperimentReader):
 
     @property
     def owes_sync(self) -> bool:
-        """Whether the end of a trial was written that a power failure may undo."""
+        """Whether a power failure may undo the end of a trial, since no transaction has waited."""
         return self._owes_sync
 
     def save(

@@ -55,7 +55,7 @@ def why_forks_fail() -> str:
 
 
 class ProcessState(NamedTuple):
-    """What trials would share, or find changed, if an import was done before them.
+    """The state of a process that its forked children inherit, and that an import can change.
 
     An import may add variables to the environment, except those that belong to trials.
     """
@@ -104,6 +104,6 @@ def _open_files() -> dict[int, str]:
     for name in os.listdir("/proc/self/fd"):
         try:
             found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
-        except OSError:  # That of the listing itself.
+        except OSError:  # The listing's own descriptor is closed by now.
             continue
     return found

@@ -46,7 +46,7 @@ from localtune.worker.signals import be_deaf, reset_signals
 
 # Bases that are kept: for trials with other CPUs, or of other programs.
 _MOST_BASES = 2
-# What a base has in common with its templates.
+# Settings of a base. Only templates with the same settings can come from it.
 _OPTIONS_OF_BASE = (
     "environment",
     "is_warm",

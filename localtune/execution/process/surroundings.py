@@ -1,4 +1,4 @@
-"""What processes inherit from this one or repeat, to be compared before one is used again."""
+"""The state that a new process inherits from this one; a guard is used again if it is the same."""
 
 from __future__ import annotations
 
