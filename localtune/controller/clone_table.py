@@ -4,13 +4,19 @@
 
     clone wanted --+-- the donor is being saved --> waiting --+-- saved --+
                    |                                          |           v
-                   +-- the donor has a checkpoint ------------|--> start point, pinned
+                   +-- the donor has a checkpoint ------------|--> chosen, pinned
                    |                                          |           |
-                   +-- it has none --> the trial goes on  <---+ failed    | the trial has a newer
+                   +-- it has none --> the trial goes on  <---+ failed    | the trial has no save
+                                                                          v  in flight
+                                                                   start point, pinned
+                                                                          |
+                                                                          | the trial has a newer
                                                                           v  one of its own
                                                                        unpinned
 
-Nothing is copied: the trial reads the donor's directory in place.
+The donor goes on while the trial is being saved. The trial still gets the checkpoint that the
+decision was about, not a later one. Nothing is copied: the trial reads the donor's directory in
+place.
 """
 
 from __future__ import annotations
@@ -43,11 +49,26 @@ class Clone:
     experiment_tag: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A clone whose checkpoint is chosen; ``owner`` is the trial that made it, None if unknown."""
+
+    clone: Clone
+    point: StartPoint
+    owner: Trial | None
+
+    @property
+    def pin(self) -> str:
+        """Name of the pin; the trial's start point has another one."""
+        return f"{self.clone.trial.trial_id} (chosen)"
+
+
 class CloneTable:
     """The clones that wait, and the pins on checkpoints. It keeps books and decides nothing."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, list[Clone]] = {}  # {donor id: clones of it}
+        self._chosen: dict[str, _Choice] = {}  # {trial id: its clone}
         self._owners: dict[str, Trial] = {}  # {trial id: donor whose checkpoint is pinned for it}
 
     def wait(self, clone: Clone) -> None:
@@ -55,39 +76,63 @@ class CloneTable:
         self.give_up(clone.trial)
         self._waiting.setdefault(clone.donor.trial_id, []).append(clone)
 
-    def is_waiting(self, trial: Trial) -> bool:
-        """Returns whether a trial waits for a checkpoint."""
-        if not self._waiting:
-            return False
+    def choose(self, clone: Clone) -> None:
+        """Notes that a trial goes on from its donor's latest checkpoint, which exists."""
+        self.give_up(clone.trial)
+        donor, point = clone.donor, clone.donor.resume_point
+        assert point is not None
+        # The donor's own start point may belong to a third trial, or to none.
+        owner = donor if donor.start_point is None else self._owners.get(donor.trial_id)
+        choice = _Choice(clone, point, owner)
+        if owner is not None:
+            point.tracked.pins.add(choice.pin)
+        self._chosen[clone.trial.trial_id] = choice
+
+    def is_chosen(self, trial: Trial) -> bool:
+        """Returns whether the checkpoint is chosen from which a trial goes on."""
+        return trial.trial_id in self._chosen
+
+    def is_wanted(self, trial: Trial) -> bool:
+        """Returns whether a trial is to become a clone: it waits, or its checkpoint is chosen."""
+        if self.is_chosen(trial) or not self._waiting:
+            return self.is_chosen(trial)
         return any(clone.trial is trial for clones in self._waiting.values() for clone in clones)
+
+    def wanted(self) -> list[Trial]:
+        """Returns the trials that are to become clones."""
+        waiting = [clone.trial for clones in self._waiting.values() for clone in clones]
+        return waiting + [choice.clone.trial for choice in self._chosen.values()]
 
     def take_waiting(self, donor: Trial) -> list[Clone]:
         """Removes and returns the clones that wait for a donor."""
         return self._waiting.pop(donor.trial_id, [])
 
-    def give_up(self, trial: Trial) -> None:
-        """Removes the clones of a trial that wait."""
+    def give_up(self, trial: Trial) -> Released:
+        """Removes the clone that a trial is to become, if any.
+
+        Returns:
+            The checkpoint that was pinned for it, as :meth:`unpin` returns it.
+        """
         for donor_id, clones in list(self._waiting.items()):
             clones[:] = [clone for clone in clones if clone.trial is not trial]
             if not clones:
                 del self._waiting[donor_id]
+        choice = self._chosen.pop(trial.trial_id, None)
+        if choice is None or choice.owner is None:
+            return None, []
+        choice.point.tracked.pins.discard(choice.pin)
+        return choice.owner, choice.owner.checkpoints.collect()
 
-    def give_up_all(self) -> None:
-        """Removes all clones that wait."""
-        self._waiting.clear()
-
-    def apply(self, clone: Clone) -> Released:
-        """Changes a trial, which is not running, as its clone says; its donor has a checkpoint.
+    def apply(self, trial: Trial) -> Released:
+        """Changes a trial, which is not running, to its clone, whose checkpoint is chosen.
 
         Returns:
             The checkpoint that was pinned for the trial before, as :meth:`unpin` returns it.
         """
-        trial, donor = clone.trial, clone.donor
-        point = donor.resume_point
-        assert point is not None
-        # The donor's own start point may belong to a third trial, or to none.
-        owner = donor if donor.start_point is None else self._owners.get(donor.trial_id)
+        choice = self._chosen.pop(trial.trial_id)
+        clone, point, owner = choice.clone, choice.point, choice.owner
         released = self.unpin(trial, keep=point.tracked)
+        point.tracked.pins.discard(choice.pin)
         if owner is not None:
             point.tracked.pins.add(trial.trial_id)
             self._owners[trial.trial_id] = owner

@@ -28,35 +28,46 @@ class Cloning:
 
     def serve(self, clone: Clone) -> None:
         """Carries out a clone; docs/controller.md lists what happens in each phase."""
-        worker = self._record.workers.of_trial(clone.trial)
-        if worker is None:
-            self.apply(clone, None)
-        elif worker.phase is Phase.EXPORTING:
-            return
-        elif worker.defers_requests:
-            worker.clone = clone
-        else:
-            self.apply(clone, worker)
-
-    def apply(self, clone: Clone, worker: Worker | None) -> None:
-        """Makes a trial a clone, or lets it wait while its donor is being saved.
-
-        The trial stays as it is if the donor has no checkpoint.
-
-        Args:
-            clone: The trial, its donor, and its new config.
-            worker: Serves the trial; None if no worker does.
-        """
         clones, trial = self._record.clones, clone.trial
-        clones.give_up(trial)
+        worker = self._record.workers.of_trial(trial)
+        if worker is not None and worker.phase is Phase.EXPORTING:
+            return
+        self.drop(trial)
         if self._record.is_saving(clone.donor):
             clones.wait(clone)
         elif clone.donor.resume_point is not None:
-            if worker is not None:
-                self._commands.pause(worker, trial)
-            released = clones.apply(clone)
-            self._out.append(instructions.Persist(trial))
-            self._delete(released)
+            clones.choose(clone)
+            if worker is None or not worker.defers_requests:
+                self.apply_chosen(trial, worker)
+
+    def apply_chosen(self, trial: Trial, worker: Worker | None) -> bool:
+        """Makes a trial the clone that it is to become, if the donor's checkpoint is chosen.
+
+        Args:
+            trial: The trial.
+            worker: Serves the trial, which is taken from it; None if no worker does.
+
+        Returns:
+            Whether the trial has become a clone.
+        """
+        clones = self._record.clones
+        if not clones.is_chosen(trial):
+            return False
+        if worker is not None:
+            self._commands.pause(worker, trial)
+        released = clones.apply(trial)
+        self._out.append(instructions.Persist(trial))
+        self._delete(released)
+        return True
+
+    def drop(self, trial: Trial) -> None:
+        """Lets a trial stay as it is, if it is to become a clone."""
+        self._delete(self._record.clones.give_up(trial))
+
+    def drop_all(self) -> None:
+        """Lets all trials stay as they are that are to become clones."""
+        for trial in self._record.clones.wanted():
+            self.drop(trial)
 
     def serve_waiting(self, donor: Trial) -> None:
         """Lets the trials go on that waited for a donor, which has been saved or has ended."""
@@ -74,7 +85,7 @@ class Cloning:
         Args:
             trial: Is in no clone any more, neither as the clone nor as the donor.
         """
-        self._record.clones.give_up(trial)
+        self.drop(trial)
         self.serve_waiting(trial)
 
     def unpin(self, trial: Trial) -> None:

@@ -81,12 +81,12 @@ class Controller:
         record = RunRecord(workers, may_reuse_workers=settings.reuse_workers)
         out = InstructionList()
         commands = WorkerCommands(record, out, clock)
-        shutdown = Shutdown(record, out, commands, exports=bool(spec.export_formats))
+        cloning = Cloning(record, out, commands)
+        shutdown = Shutdown(record, out, commands, cloning, exports=bool(spec.export_formats))
         view = SchedulerView(
             record.trials, record.live, searcher, placement.resources, record.is_saving
         )
         deciders = Deciders(searcher, scheduler, stopper, view, shutdown)
-        cloning = Cloning(record, out, commands)
         ends = TrialEnds(record, out, deciders, commands, cloning)
         requests = Requests(record, view.requests, commands, cloning, ends)
         failures = Failures(

@@ -48,22 +48,19 @@ class Decisions:
             trial: The trial.
         """
         decision, worker.decision = worker.decision, ""
-        clone, worker.clone = worker.clone, None
         if decision == STOP:
-            self._record.clones.give_up(trial)
+            self._cloning.drop(trial)
             if self._export_formats:
                 export = messages.Export(self._export_formats)
                 self._commands.send(worker, Phase.EXPORTING, export)
             else:
                 self._ends.complete(worker, trial)
             return
-        if clone is not None:
-            self._cloning.apply(clone, worker)
-            if worker.trial is not trial:
-                return
+        if self._cloning.apply_chosen(trial, worker):
+            return
         if decision == PAUSE:
             self._commands.pause(worker, trial)
-        elif not self._record.clones.is_waiting(trial):
+        elif not self._record.clones.is_wanted(trial):
             self._commands.train(worker)
 
     def take_save(self, worker: Worker, trial: Trial, reply: messages.Saved) -> None:
@@ -76,7 +73,7 @@ class Decisions:
         """
         self._saves.take_in(trial, reply)
         if worker.decision == STOP:
-            self._record.clones.give_up(trial)
+            self._cloning.drop(trial)
         self._cloning.serve_waiting(trial)
         if worker.trial is trial and not self._record.is_ending:
             self.carry_out(worker, trial)

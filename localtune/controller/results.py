@@ -165,8 +165,7 @@ class Results:
             worker.decision in _GOES_ON
             and not self._requests.waiting
             and not worker.pause_wanted
-            and worker.clone is None
-            and not self._record.clones.is_waiting(trial)
+            and not self._record.clones.is_wanted(trial)
         )
 
     def _count(

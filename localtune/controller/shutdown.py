@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from localtune.controller import instructions
+from localtune.controller.cloning import Cloning
 from localtune.controller.commands import WorkerCommands
 from localtune.controller.record import RunRecord
 from localtune.controller.workers import STOP, Phase
@@ -16,6 +17,7 @@ class Shutdown:
         record: State of the run.
         out: Receives the instructions.
         commands: Stops workers.
+        cloning: Lets trials stay as they are that are to become clones.
         exports: Whether a trial that ends well is exported.
     """
 
@@ -24,12 +26,14 @@ class Shutdown:
         record: RunRecord,
         out: instructions.InstructionList,
         commands: WorkerCommands,
+        cloning: Cloning,
         *,
         exports: bool = False,
     ) -> None:
         self._record = record
         self._out = out
         self._commands = commands
+        self._cloning = cloning
         self._exports = exports
 
     def abort(self, error: BaseException) -> None:
@@ -46,7 +50,7 @@ class Shutdown:
         """
         record = self._record
         record.is_ending = True
-        record.clones.give_up_all()
+        self._cloning.drop_all()
         for worker in record.workers:
             if worker.phase is Phase.STOPPING:
                 continue  # Its last save may be in flight since the run began to end.

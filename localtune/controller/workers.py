@@ -23,7 +23,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from localtune.controller.clone_table import Clone
 from localtune.error import ResourceRequestError
 from localtune.execution.slots import Placement, Slot
 from localtune.resources import PlacementGroupFactory
@@ -67,7 +66,6 @@ class Worker:
         phase: Its phase.
         decision: The decision about the trial, carried out when the save in flight is done; "" if
             there is none.
-        clone: The clone that the trial becomes then, or None.
         is_deciding: Whether the latest result of the trial is being decided upon.
         is_unwanted: Whether the scheduler has decided that the trial ends.
         ends_with_save: Whether the trial has ended well when the save in flight is done, although
@@ -85,7 +83,6 @@ class Worker:
     phase: Phase = Phase.STARTING
     former: Trial | None = None
     decision: str = ""
-    clone: Clone | None = None
     is_deciding: bool = False
     is_unwanted: bool = False
     ends_with_save: bool = False
@@ -209,7 +206,6 @@ class WorkerTable:
         else:
             self._idle.pop(worker.worker_id, None)
         worker.decision = ""
-        worker.clone = None
         worker.pause_wanted = worker.is_ready = False
         worker.save_wanted = False
 

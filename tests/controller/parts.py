@@ -58,7 +58,8 @@ class Parts:
         self.record = make_record(may_reuse_workers=may_reuse_workers, slots=slots)
         self.out = InstructionList()
         self.commands = WorkerCommands(self.record, self.out, self.clock)
-        self.shutdown = Shutdown(self.record, self.out, self.commands)
+        self.cloning = Cloning(self.record, self.out, self.commands)
+        self.shutdown = Shutdown(self.record, self.out, self.commands, self.cloning)
         self.view = SchedulerView(
             self.record.trials, self.record.live, self.searcher, dict, self.record.is_saving
         )
@@ -69,7 +70,6 @@ class Parts:
             self.view,
             self.shutdown,
         )
-        self.cloning = Cloning(self.record, self.out, self.commands)
         self.ends = TrialEnds(self.record, self.out, self.deciders, self.commands, self.cloning)
         self.requests = Requests(
             self.record, self.view.requests, self.commands, self.cloning, self.ends

@@ -47,11 +47,11 @@ def test_a_clone_waits_while_its_donor_is_saved_and_goes_on_then() -> None:
     donor_worker, donor = parts.add_running(Phase.SAVING)
     worker, trial = parts.add_running(Phase.AT_REST)
     parts.cloning.serve(clone_of(trial, donor))
-    assert parts.record.clones.is_waiting(trial)
+    assert parts.record.clones.is_wanted(trial)
     donor_worker.phase = Phase.AT_REST
     save(donor)
     parts.cloning.serve_waiting(donor)
-    assert not parts.record.clones.is_waiting(trial)
+    assert not parts.record.clones.is_wanted(trial)
     assert trial.status is Status.PAUSED and trial.is_cloned and worker.trial is None
 
 
@@ -66,15 +66,41 @@ def test_a_clone_goes_on_as_it_is_when_its_donor_fails() -> None:
 
 
 @pytest.mark.parametrize("is_deciding", [False, True])
-def test_a_clone_of_a_trial_that_defers_requests_is_kept_by_its_worker(is_deciding: bool) -> None:
+def test_a_clone_of_a_trial_that_defers_requests_gets_the_checkpoint_of_the_decision(
+    is_deciding: bool,
+) -> None:
     parts = Parts(2)
-    donor = parts.add_trial()
-    save(donor)
+    donor = make_trial("donor", checkpoint_config=CheckpointConfig(num_to_keep=1))
+    parts.record.add(donor)
+    first = save(donor)
     worker, trial = parts.add_running(Phase.AT_REST if is_deciding else Phase.SAVING)
     worker.is_deciding = is_deciding
-    clone = clone_of(trial, donor)
-    parts.cloning.serve(clone)
-    assert worker.clone is clone and worker.trial is trial
+    parts.cloning.serve(clone_of(trial, donor))
+    assert worker.trial is trial and not trial.is_cloned
+    # The donor goes on while the trial is being saved, and its old checkpoint is kept.
+    save(donor, 1)
+    assert parts.cloning.apply_chosen(trial, worker)
+    assert trial.resume_point is not None and trial.resume_point.tracked is first
+    assert first.pins == {trial.trial_id} and first in donor.checkpoints.kept
+    assert not parts.record.clones.is_wanted(trial) and worker.trial is None
+
+
+@pytest.mark.parametrize("ends_run", [False, True])
+def test_a_chosen_checkpoint_that_is_not_needed_any_more_goes(ends_run: bool) -> None:
+    parts = Parts(2)
+    donor = make_trial("donor", checkpoint_config=CheckpointConfig(num_to_keep=1))
+    parts.record.add(donor)
+    first = save(donor)
+    _, trial = parts.add_running(Phase.SAVING)
+    parts.cloning.serve(clone_of(trial, donor))
+    save(donor, 1)
+    parts.out.take()
+    if ends_run:
+        parts.shutdown.leave_off("enough")
+    else:
+        parts.cloning.give_up(trial)
+    assert "DeleteCheckpoint" in parts.kinds() and first not in donor.checkpoints.kept
+    assert not parts.record.clones.is_wanted(trial) and first.pins == set()
 
 
 def test_the_last_pin_of_a_checkpoint_keeps_it_on_the_disk() -> None:

@@ -51,9 +51,9 @@ def test_a_trial_that_waits_for_its_donor_is_given_no_command() -> None:
     parts = Parts(2)
     _, donor = parts.add_running(Phase.SAVING)
     worker, trial = parts.add_running(Phase.AT_REST)
-    worker.clone = Clone(trial, donor, {"lr": 7}, "cloned")
+    parts.cloning.serve(Clone(trial, donor, {"lr": 7}, "cloned"))
     make_decisions(parts).carry_out(worker, trial)
-    assert worker.phase is Phase.AT_REST and parts.record.clones.is_waiting(trial)
+    assert worker.phase is Phase.AT_REST and parts.record.clones.is_wanted(trial)
     assert parts.kinds() == []
 
 

@@ -259,7 +259,7 @@ def check_outcome(scene: Scene, cell: str, before: Status) -> None:
         assert trial.status is Status.PENDING
         return
     if what == "waits":
-        assert scene.controller.record.clones.is_waiting(trial) and scene.command is None
+        assert scene.controller.record.clones.is_wanted(trial) and scene.command is None
         return
     if when:
         assert trial.status is Status.RUNNING and trial.config != {"lr": 7}

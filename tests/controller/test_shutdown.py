@@ -59,7 +59,8 @@ def test_a_trial_in_its_last_save_ends_well_with_it(
     parts = Parts()
     worker, _ = parts.add_running(phase)
     worker.decision = decision
-    Shutdown(parts.record, parts.out, parts.commands, exports=exports).leave_off("enough")
+    shutdown = Shutdown(parts.record, parts.out, parts.commands, parts.cloning, exports=exports)
+    shutdown.leave_off("enough")
     assert worker.ends_with_save is expected
 
 

