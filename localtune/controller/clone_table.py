@@ -94,9 +94,10 @@ class CloneTable:
 
     def is_wanted(self, trial: Trial) -> bool:
         """Returns whether a trial is to become a clone: it waits, or its checkpoint is chosen."""
-        if self.is_chosen(trial) or not self._waiting:
-            return self.is_chosen(trial)
-        return any(clone.trial is trial for clones in self._waiting.values() for clone in clones)
+        if not self._waiting:  # as after almost each result
+            return trial.trial_id in self._chosen
+        waiting = (clone.trial for clones in self._waiting.values() for clone in clones)
+        return self.is_chosen(trial) or trial in waiting
 
     def wanted(self) -> list[Trial]:
         """Returns the trials that are to become clones."""
