@@ -152,12 +152,16 @@ def __getattr__(name: str) -> Any:
         from localtune.old_names.imports import old_name
 
         return old_name("tune", name, __name__)
-    from importlib import import_module
+    full_name = f"{__name__}.{module or name}"
+    # A forked worker finds it here, and goes on without a look at anything else.
+    found = _sys.modules.get(full_name)
+    if found is None:
+        from importlib import import_module
 
-    from localtune._lazy import importing
+        from localtune._lazy import importing
 
-    with importing():
-        found = import_module(f"{__name__}.{module or name}")
+        with importing():
+            found = import_module(full_name)
     if module is None:
         return found
     value = getattr(found, name)

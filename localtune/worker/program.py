@@ -146,10 +146,14 @@ def prepare(data: bytes) -> None:
 
 
 def load_lazy_parts() -> None:
-    """Loads what NumPy, if it is loaded, imports at the first use: each trial seeds it."""
+    """Looks up, once for all workers, what a trial would look up at its first use."""
     numpy = sys.modules.get("numpy")
     if numpy is not None:
-        numpy.random  # noqa: B018
+        numpy.random  # noqa: B018  # each trial seeds it
+    session = sys.modules.get("localtune.trainable.session")
+    if session is not None:
+        for name in session.__all__:
+            getattr(sys.modules["localtune"], name)
 
 
 def data_path(program_path: str) -> str:

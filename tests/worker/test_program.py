@@ -20,6 +20,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import localtune
 from localtune.error import StorageError
 from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import with_parameters
@@ -217,3 +218,14 @@ def test_code_of_the_main_module_comes_along(tmp_path: Path, main: types.ModuleT
 
     assert load_program(str(tmp_path / "program")).__name__ == "OfMain"
     assert not os.path.exists(data_path(str(tmp_path / "program")))
+
+
+def test_what_trials_look_up_in_the_package_is_looked_up_with_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(vars(localtune), "report", raising=False)
+    path = tmp_path / "program"
+    with open(path, "wb") as file:
+        WorkerProgram(Reading).write(file)
+    load_program(os.fspath(path))
+    assert "report" in vars(localtune)
