@@ -66,9 +66,13 @@ class CheckpointHistory:
         config: Number of checkpoints to keep, and the score that ranks them.
     """
 
+    __slots__ = ("_config", "_kept", "latest")
+
     def __init__(self, config: CheckpointConfig) -> None:
         self._config = config
-        self._kept: list[TrackedCheckpoint] = []  # In order of score if one is set, else of time.
+        # In order of score if one is set, else of time. Most trials have none: unlike an empty
+        # list, an empty tuple takes no memory.
+        self._kept: tuple[TrackedCheckpoint, ...] = ()
         self.latest: TrackedCheckpoint | None = None
 
     def __len__(self) -> int:
@@ -87,7 +91,7 @@ class CheckpointHistory:
     def best(self) -> list[TrackedCheckpoint]:
         """The retained checkpoints in ascending order of score, or of time without a score."""
         number = self._config.num_to_keep
-        return list(self._kept) if number is None else self._kept[-number:]
+        return list(self._kept if number is None else self._kept[-number:])
 
     def register(self, tracked: TrackedCheckpoint) -> list[TrackedCheckpoint]:
         """Adds a new checkpoint and returns those to delete."""
@@ -112,20 +116,20 @@ class CheckpointHistory:
             for tracked in self._kept[: max(len(self._kept) - number, 0)]
             if tracked is not self.latest and not tracked.pins
         ]
-        for tracked in gone:
-            self._kept.remove(tracked)
+        if gone:
+            self._kept = tuple(tracked for tracked in self._kept if tracked not in gone)
         return gone
 
     def forget(self, tracked: TrackedCheckpoint) -> None:
         """Drops an unusable checkpoint. If it was the latest, the newest other one is."""
-        self._kept.remove(tracked)
+        self._kept = tuple(other for other in self._kept if other is not tracked)
         if self.latest is tracked:
             self.latest = max(self._kept, key=lambda other: other.index, default=None)
 
     def _insert(self, tracked: TrackedCheckpoint) -> None:
         attribute = self._config.checkpoint_score_attribute
         if attribute is None:
-            self._kept.append(tracked)
+            self._kept = (*self._kept, tracked)
             return
         score = self._score(tracked, attribute)
         if score is None:
@@ -138,7 +142,7 @@ class CheckpointHistory:
         position = len(self._kept)
         while position > 0 and _is_better(self._score(self._kept[position - 1], attribute), score):
             position -= 1
-        self._kept.insert(position, tracked)
+        self._kept = (*self._kept[:position], tracked, *self._kept[position:])
 
     def _score(self, tracked: TrackedCheckpoint, attribute: str) -> float | None:
         """Returns the score to maximise; None if it is missing or no number, -inf if it is NaN."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -34,8 +35,6 @@ class Trial:
         trial_id: Id, unique within the experiment.
         trainable_name: Name that the trainable is registered under.
         config: Resolved configuration.
-        evaluated_params: {flat name: value} of the parameters that were sampled or taken from a
-            grid.
         experiment_tag: Number of the trial and its varying parameters, as text.
         experiment_path: Directory of the experiment.
         dirname: Name of the trial's directory within it.
@@ -91,7 +90,7 @@ class Trial:
         self.trainable_name = trainable_name
         self.trial_id = trial_id
         self.config: dict[str, Any] = config if config is not None else {}
-        self.evaluated_params: dict[str, Any] = evaluated_params or {}
+        self._evaluated_params: dict[str, Any] | _Packed = evaluated_params or {}
         self.experiment_tag = experiment_tag
         self.experiment_path = experiment_path
         self.dirname = ""
@@ -215,18 +214,29 @@ class Trial:
 
     def close(self) -> None:
         """Packs the data of an ended trial into less memory; no more results may be added."""
-        self._last_result = _packed(self._with_shared_texts(self.last_result))
-        self._own_files = _packed(self.own_files)
+        self._last_result = _packed(self._with_shared_values(self.last_result))
+        self._evaluated_params = _packed(self.evaluated_params)
+        self._own_files = _packed_files(self.own_files)
         if isinstance(self._metric_stats, dict):
             self._metric_stats = pack_stats(self._metric_stats)
 
-    def _with_shared_texts(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Returns a result without its own copies of texts that the trial, or most trials, have."""
-        own = {self.trial_id: self.trial_id, self.experiment_tag: self.experiment_tag}
-        return {
-            key: own.get(value) or sys.intern(value) if type(value) is str else value
-            for key, value in result.items()
+    def _with_shared_values(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Returns a result without its own copies of texts that the trial, or most trials, have.
+
+        Equal floats are one object, such as the times of the first iteration.
+        """
+        own: dict[Any, Any] = {
+            self.trial_id: self.trial_id,
+            self.experiment_tag: self.experiment_tag,
         }
+        shared = {}
+        for key, value in result.items():
+            if type(value) is str:
+                value = own.get(value) or sys.intern(value)
+            elif type(value) is float and value:  # Zero has two signs.
+                value = own.setdefault(value, value)
+            shared[key] = value
+        return shared
 
     @property
     def should_retry(self) -> bool:
@@ -278,6 +288,19 @@ class Trial:
         self._last_result = result
 
     @property
+    def evaluated_params(self) -> dict[str, Any]:
+        """{flat name: value} of the parameters that were sampled or taken from a grid.
+
+        Of an ended trial, a copy.
+        """
+        params = self._evaluated_params
+        return _unpacked(params) if isinstance(params, tuple) else params
+
+    @evaluated_params.setter
+    def evaluated_params(self, params: dict[str, Any]) -> None:
+        self._evaluated_params = params
+
+    @property
     def own_files(self) -> dict[str, str]:
         """{name: digest or identity} of files that localtune made in the trial's directory.
 
@@ -285,7 +308,7 @@ class Trial:
         changed.
         """
         files = self._own_files
-        return _unpacked(files) if isinstance(files, tuple) else files
+        return _unpacked_files(files) if isinstance(files, tuple) else files
 
     @own_files.setter
     def own_files(self, files: dict[str, str]) -> None:
@@ -360,6 +383,7 @@ class Trial:
 # The keys of a dict, which other dicts share, and its values.
 _Packed: TypeAlias = "tuple[Any, ...]"
 _known_keys: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+_DIGITS = 64  # of a digest
 
 
 def _packed(values: dict[str, Any]) -> _Packed:
@@ -370,6 +394,27 @@ def _packed(values: dict[str, Any]) -> _Packed:
 
 def _unpacked(packed: _Packed) -> dict[str, Any]:
     return dict(zip(packed[0], packed[1:], strict=True))
+
+
+def _packed_files(files: dict[str, str]) -> _Packed:
+    """Packs a dict of digests in hexadecimal digits into half of the memory of :func:`_packed`."""
+    digits = "".join(files.values())
+    if files and all(len(each) == _DIGITS for each in files.values()):
+        with contextlib.suppress(ValueError):
+            digests = bytes.fromhex(digits)
+            if digests.hex() == digits:
+                names = tuple(files)
+                return _known_keys.setdefault(names, names), digests
+    return _packed(files)
+
+
+def _unpacked_files(packed: _Packed) -> dict[str, str]:
+    names, *values = packed
+    if not values or not isinstance(values[0], bytes):
+        return _unpacked(packed)
+    digits = values[0].hex()
+    starts = range(0, len(digits), _DIGITS)
+    return {name: digits[at : at + _DIGITS] for name, at in zip(names, starts, strict=True)}
 
 
 def _name_of_env(env: Any) -> str:
