@@ -53,7 +53,7 @@ class WorkerCommands:
 
     def _enter(self, worker: Worker, phase: Phase) -> None:
         worker.phase = phase
-        worker.busy_since = self._clock.monotonic()
+        self._record.workers.note_command(worker, self._clock.monotonic())
 
     def pause(self, worker: Worker, trial: Trial) -> None:
         """Pauses a trial, without saving it.

@@ -195,8 +195,9 @@ class Controller:
             times.append(self._endings.deadline)
         if self._endings.is_winding_down:
             times.append(self._endings.saved_until)
-        if self._failures.has_time_limits:
-            times += self._failures.next_limits()
+        next_limit = self._failures.next_limit()
+        if next_limit is not None:
+            times.append(next_limit)
         if not times:
             return POLL_S if self._standstill.polled_since is not None else None
         left = max(min(times) - self._clock.monotonic(), 0.0)

@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import math
-
 from localtune.clock import Clock
 from localtune.config.failure import FailureConfig
 from localtune.controller import instructions, limits, trial_errors
@@ -19,6 +17,7 @@ from localtune.controller.commands import WorkerCommands
 from localtune.controller.deciders import Deciders
 from localtune.controller.record import RunRecord
 from localtune.controller.shutdown import Shutdown
+from localtune.controller.time_limits import TimeLimits
 from localtune.controller.trial_ends import TrialEnds
 from localtune.controller.workers import Phase, Worker
 from localtune.error import TrialError, TrialTimeoutError, TuneError, WorkerStartError
@@ -43,7 +42,6 @@ class Failures:
         clock: For times of retries and limits.
 
     Attributes:
-        has_time_limits: Whether trials can take too long.
         has_news: Whether a start or a trial has failed, or a start was given up, since the latest
             check: its slot is free, and it may be retried.
     """
@@ -71,25 +69,20 @@ class Failures:
         self._clock = clock
         self.has_news = False
         self._failed_count = 0
-        time_limits = (config.iteration_timeout_s, config.trial_timeout_s)
-        self.has_time_limits = time_limits != (None, None)
+        has_limits = (config.iteration_timeout_s, config.trial_timeout_s) != (None, None)
+        self._time_limits = TimeLimits(config, record.workers) if has_limits else None
 
     def check(self) -> None:
         """Fails the trials that take too long, and retries those that have waited long enough."""
         self.has_news = False
-        if self.has_time_limits:
-            self._fail_overdue()
+        if self._time_limits is not None:
+            self._fail_overdue(self._time_limits)
         if self._record.retry_times:
             self._retry_due()
 
-    def next_limits(self) -> list[float]:
-        """Returns the times, by the clock, from which running trials take too long."""
-        times = [
-            limits.limit_of(self._config, worker, worker.trial)
-            for worker in self._record.workers
-            if worker.trial is not None
-        ]
-        return [time for time in times if time < math.inf]
+    def next_limit(self) -> float | None:
+        """Returns a time, by the clock, before which no trial takes too long; None is never."""
+        return None if self._time_limits is None else self._time_limits.next()
 
     # -- causes -----------------------------------------------------------------------------------
 
@@ -167,11 +160,12 @@ class Failures:
             self._commands.dismiss(worker, "its trial has failed")
         self.fail(worker, trial, error)
 
-    def _fail_overdue(self) -> None:
+    def _fail_overdue(self, time_limits: TimeLimits) -> None:
         """Fails the trials that exceed a limit of time, and kills their workers."""
         now = self._clock.monotonic()
-        for worker in self._record.workers:
+        for worker in time_limits.take_over(now):
             trial = worker.trial
+            # The failure of another one may have ended it.
             error = limits.overdue(self._config, worker, trial, now) if trial is not None else None
             if trial is not None and error is not None:
                 self._commands.dismiss(worker, "its trial takes too long", force=True)

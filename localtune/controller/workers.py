@@ -111,6 +111,7 @@ class WorkerTable:
         self._by_trial: dict[str, Worker] = {}
         self._former: dict[str, Worker] = {}  # {id of the trial that it served last: worker}
         self._idle: dict[int, Worker] = {}  # the longest idle one first
+        self._commanded: dict[int, Worker] = {}  # have got a command since the last look
         self._next_id = 1
 
     def __len__(self) -> int:
@@ -174,6 +175,22 @@ class WorkerTable:
         self._by_trial[trial.trial_id] = worker
         return worker
 
+    def note_command(self, worker: Worker, now: float) -> None:
+        """Notes that a command is sent to a worker.
+
+        Args:
+            worker: The worker.
+            now: Time by the run's clock, in seconds.
+        """
+        worker.busy_since = now
+        self._commanded[worker.worker_id] = worker
+
+    def take_commanded(self) -> list[Worker]:
+        """Returns the workers that have got a command since the last call."""
+        commanded = list(self._commanded.values())
+        self._commanded.clear()
+        return commanded
+
     def assign(self, worker: Worker, trial: Trial) -> None:
         """Lets an idle worker serve a trial.
 
@@ -216,6 +233,7 @@ class WorkerTable:
         self._forget_former(worker)
         del self._workers[worker.worker_id]
         self._idle.pop(worker.worker_id, None)
+        self._commanded.pop(worker.worker_id, None)
         self._placement.release(worker.slot)
 
     def _forget_former(self, worker: Worker) -> None:

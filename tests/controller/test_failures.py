@@ -155,16 +155,14 @@ def test_a_trial_of_a_run_that_is_ending_stays_as_it_is() -> None:
     assert trial.status is Status.PENDING and parts.kinds() == ["Warn"]
 
 
-def test_the_times_from_which_trials_take_too_long_are_known_before() -> None:
-    parts = Parts(3)
-    first, _ = parts.add_running()
-    second, trial = parts.add_running()
-    first.busy_since, second.busy_since, trial.run_time_s = 5.0, 8.0, 20.0
-    steps = make_failures(parts, iteration_timeout_s=10)
-    assert steps.next_limits() == pytest.approx([15.0, 18.0])
-    assert make_failures(parts, trial_timeout_s=21).next_limits() == pytest.approx([26.0, 9.0])
-    first.phase = second.phase = Phase.AT_REST
-    assert steps.next_limits() == []
+def test_the_time_before_which_no_trial_takes_too_long_is_known() -> None:
+    parts = Parts(2)
+    worker, _ = parts.add_running()
+    limited = make_failures(parts, iteration_timeout_s=10)
+    parts.record.workers.note_command(worker, 5.0)
+    assert limited.next_limit() == pytest.approx(15.0)
+    parts.record.workers.note_command(worker, 8.0)
+    assert make_failures(parts).next_limit() is None
 
 
 @pytest.mark.parametrize(("exit_code", "kinds"), [(0, []), (-9, ["TidyTrial"])])
