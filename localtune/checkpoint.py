@@ -13,7 +13,8 @@ from localtune.old_names.attributes import OldAttribute
 from localtune.old_names.use import translated
 from localtune.result import CHECKPOINT_METADATA_FILE
 from localtune.utils.claims import claimed
-from localtune.utils.files import copy_tree, no_link, write_file
+from localtune.utils.copying import copy_tree
+from localtune.utils.files import no_link, write_file
 from localtune.utils.remote_fetch import fetch_cached, fetch_missing
 from localtune.utils.remote_store import (
     RemoteStore,

@@ -22,7 +22,8 @@ from localtune.trial.checkpoint_dirs import (
     is_mark_name,
     is_staging_name,
 )
-from localtune.utils.files import copy_tree, make_staging_directory, remove_tree
+from localtune.utils.copying import copy_tree
+from localtune.utils.files import make_staging_directory, remove_tree
 from localtune.utils.remote_store import is_uri
 from localtune.utils.trust import check_trusted, load_own
 

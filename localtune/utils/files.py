@@ -10,9 +10,9 @@ directory.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
-import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from localtune.error import StorageError
 from localtune.utils.file_systems import sync_file_system
@@ -22,9 +22,6 @@ STAGING_PREFIX = ".staging_"
 
 # From so many files and directories on, a directory is synced with its file system.
 MANY_FILES = 64
-
-# Larger files are left to shutil.
-_SMALL_BYTES = 256 * 1024
 
 _IS_WINDOWS = os.name == "nt"
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -95,12 +92,12 @@ def fsync_tree(path: str) -> None:
     Args:
         path: Existing directory. Symbolic links are skipped.
     """
-    entries = list(_entries_of(path))
+    first = list(itertools.islice(_entries_of(path), MANY_FILES))
     # One sync of the file system takes as long as those of few files, unless other programs have
     # written much. The sync of a file is a transaction of its own.
-    if len(entries) >= MANY_FILES and sync_file_system(path):
+    if len(first) == MANY_FILES and sync_file_system(path):
         return
-    for entry in entries:
+    for entry in _entries_of(path):
         fsync_path(entry)
 
 
@@ -272,62 +269,6 @@ def set_aside(path: str) -> str:
             return target
         except FileExistsError:
             continue
-
-
-def copy_tree(
-    source: str,
-    target: str,
-    *,
-    ignore: Callable[[str, list[str]], Iterable[str]] | None = None,
-) -> None:
-    """Copies everything in a directory, hidden files included, into another one.
-
-    Args:
-        source: Existing directory. Symbolic links are followed.
-        target: Directory to fill; made with its parents if missing. Files in it stay unless
-            ``source`` has a file of the same name.
-        ignore: Called with each directory and the names in it; returns the names to leave out.
-
-    Raises:
-        FileNotFoundError: if ``source`` does not exist.
-        NotADirectoryError: if ``source`` is a file.
-    """
-    import shutil
-
-    shutil.copytree(
-        source,
-        target,
-        ignore=ignore,
-        dirs_exist_ok=True,
-        copy_function=_copy_file if hasattr(os, "listxattr") else shutil.copy2,
-    )
-
-
-def _copy_file(source: str, target: str) -> None:
-    """Copies a file as ``shutil.copy2`` does, a small one with half of its system calls. Linux."""
-    import shutil
-
-    status = os.stat(source)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > _SMALL_BYTES:
-        shutil.copy2(source, target)
-        return
-    descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        content = os.read(descriptor, _SMALL_BYTES + 1)
-        has_more = bool(os.listxattr(descriptor))
-    finally:
-        os.close(descriptor)
-    if has_more or len(content) != status.st_size:
-        shutil.copy2(source, target)
-        return
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    with open(os.open(target, flags, 0o600), "wb", buffering=0) as file:
-        written = file.write(content)
-        if written == len(content):
-            os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
-            os.utime(file.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
-            return
-    shutil.copy2(source, target)  # The rest has no room, and the error says so.
 
 
 def remove_tree(path: str) -> None:

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +11,6 @@ from localtune.error import StorageError
 from localtune.utils import file_systems, files
 from localtune.utils.files import (
     commit_directory,
-    copy_tree,
     create_small_file,
     fsync_path,
     make_staging_directory,
@@ -189,26 +186,6 @@ def test_a_write_into_a_missing_directory_fails(tmp_path: Path) -> None:
         write_file(str(tmp_path / "missing" / "file"), b"x")
 
 
-def test_copying_keeps_what_the_target_holds(tmp_path: Path) -> None:
-    source, target = tmp_path / "source", tmp_path / "target"
-    (source / "sub").mkdir(parents=True)
-    (source / "sub" / ".hidden").write_text("h")
-    (source / "skipped").touch()
-    target.mkdir()
-    (target / "kept").touch()
-    copy_tree(str(source), str(target), ignore=lambda directory, names: {"skipped"} & set(names))
-    assert sorted(os.listdir(target)) == ["kept", "sub"]
-    assert (target / "sub" / ".hidden").read_text() == "h"
-
-
-def test_copying_needs_a_directory(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(FileNotFoundError):
-        copy_tree(str(tmp_path / "missing"), str(tmp_path / "target"))
-    with pytest.raises(NotADirectoryError):
-        copy_tree(str(tmp_path / "file"), str(tmp_path / "target"))
-
-
 def test_removing_needs_nothing_there(tmp_path: Path) -> None:
     (tmp_path / "full" / "sub").mkdir(parents=True)
     remove_tree(str(tmp_path / "full"))
@@ -264,32 +241,3 @@ def test_a_small_file_that_cannot_be_written_is_absent(tmp_path: Path) -> None:
             create_small_file(str(tmp_path / "file"), b"content")
 
     assert not os.listdir(tmp_path)
-
-
-@pytest.mark.parametrize("size", [0, 1, 2048, 100_000, 300_000])
-@pytest.mark.parametrize("mode", [0o644, 0o600, 0o755, 0o444])
-def test_a_copy_has_the_content_the_mode_and_the_times(
-    tmp_path: Path, size: int, mode: int
-) -> None:
-    source, target = tmp_path / "source", tmp_path / "target"
-    (source / "sub").mkdir(parents=True)
-    file = source / "sub" / "file"
-    file.write_bytes(b"x" * size)
-    os.utime(file, ns=(1_000_000_001, 2_000_000_003))
-    file.chmod(mode)
-    (source / "link").symlink_to(file)
-    (target / "sub").mkdir(parents=True)
-    (target / "sub" / "file").write_bytes(b"longer" * 1000)
-    copy_tree(str(source), str(target))
-
-    for copy in (target / "sub" / "file", target / "link"):
-        assert copy.read_bytes() == b"x" * size and not copy.is_symlink()
-        assert stat.S_IMODE(copy.stat().st_mode) == mode
-        assert copy.stat().st_mtime_ns == 2_000_000_003
-
-
-def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
-    (tmp_path / "source").mkdir()
-    os.mkfifo(tmp_path / "source" / "pipe")
-    with pytest.raises(shutil.Error, match="is a named pipe"):
-        copy_tree(str(tmp_path / "source"), str(tmp_path / "target"))

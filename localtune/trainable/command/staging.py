@@ -19,7 +19,8 @@ import time
 from typing import TypeAlias
 
 from localtune.checkpoint import Checkpoint
-from localtune.utils.files import copy_tree, remove_tree
+from localtune.utils.copying import copy_tree
+from localtune.utils.files import remove_tree
 
 # (size, time of the last change, inode) of each file
 _Stamps: TypeAlias = "dict[str, tuple[int, int, int]]"
