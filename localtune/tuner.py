@@ -15,6 +15,7 @@ from localtune.config.tune import TuneConfig
 from localtune.error import TuneError
 from localtune.result import TUNER_FILE
 from localtune.utils.messages import get_logger
+from localtune.utils.records import dataclass
 
 # The rest is imported when it is used: a program may name a Tuner and not use it, and the parts
 # that run an experiment are not those that restore one.
@@ -286,7 +287,7 @@ class Tuner:
         return super().__getattribute__(name)
 
 
-@dataclasses.dataclass
+@dataclass
 class _TakenUp:
     """A prepared run of a Tuner.
 

@@ -74,7 +74,7 @@ def old_arguments_of_class(owner: str) -> Callable[[type[_R]], type[_R]]:
     """
 
     def decorate(cls: type[_R]) -> type[_R]:
-        constructor: Any = vars(cls)["__init__"]
+        constructor: Any = getattr(cls, "__init__")  # noqa: B009
         setattr(cls, "__init__", old_arguments(owner)(constructor))  # noqa: B010
         return cls
 

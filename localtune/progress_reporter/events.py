@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from localtune.progress_reporter.values import (
     trained_s_of,
     trial_label,
 )
+from localtune.utils.records import dataclass
 from localtune.utils.text import count, format_clock, format_duration
 
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import StorageError
+from localtune.utils.records import compile_init
 from localtune.utils.serialization import MAIN_NAMES
 
 if TYPE_CHECKING:
@@ -147,6 +148,9 @@ def prepare(data: bytes) -> None:
 
 def load_lazy_parts() -> None:
     """Looks up, once for all workers, what a trial would look up at its first use."""
+    from localtune.worker.messages import Ready, Stopped, Trained
+
+    compile_init(Ready, Trained, Stopped)
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random  # noqa: B018  # each trial seeds it

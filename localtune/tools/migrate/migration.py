@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from localtune.tools.migrate import notebook
 from localtune.tools.migrate.change import Finding, findings, migrated
 from localtune.tools.migrate.files import STDIN, ScriptFile, UnreadableError
+from localtune.utils.records import dataclass
 
 
 @dataclass(frozen=True)
