@@ -13,7 +13,14 @@ import hypothesis
 import pytest
 
 from localtune.testing.clock import ManualClock
-from tests.leaks import ProcessWatch, State, leaks_since, repair
+from tests.leaks import (
+    ENVIRONMENT_OF_PYTEST,
+    ProcessWatch,
+    State,
+    end_what_is_kept,
+    leaks_since,
+    repair,
+)
 
 # scikit-learn and tensorboardX set these when they are imported, whichever test comes to it first.
 _SET_BY_IMPORTS = {
@@ -59,9 +66,22 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.stash[_private_key], ignore_errors=True)
 
 
-def _check(watch: ProcessWatch, whose: str) -> Iterator[None]:
+def _name_no_test() -> None:
+    # What localtune keeps serves the next run only if the environment is the same.
+    os.environ[ENVIRONMENT_OF_PYTEST] = "one of the tests"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call() -> None:
+    _name_no_test()
+
+
+def _check(watch: ProcessWatch, whose: str, *, ends_kept: bool = False) -> Iterator[None]:
+    _name_no_test()
     before = State.now(watch)
     yield
+    if ends_kept:
+        end_what_is_kept()
     found = leaks_since(before, watch)
     if found:
         repair(before, watch)
@@ -72,6 +92,13 @@ def _check(watch: ProcessWatch, whose: str) -> Iterator[None]:
 def _no_leaks_of_session(pytestconfig: pytest.Config) -> Iterator[None]:
     """Catches what fixtures of a wider scope than one test leave behind."""
     yield from _check(pytestconfig.stash[_watch_key], "A fixture, or a test named above,")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_leaks_of_module(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Ends what localtune has kept from test to test, and catches what does not end with it."""
+    watch = pytestconfig.stash[_watch_key]
+    yield from _check(watch, "The module of the test, or a test above,", ends_kept=True)
 
 
 @pytest.fixture(autouse=True)

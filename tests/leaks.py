@@ -7,6 +7,9 @@
 
 Processes, threads, descriptors and temporary files may take a moment to go, so they get a deadline;
 the working directory, the environment and the signal handlers must be right at once.
+
+What localtune keeps for the next run on purpose is no leak: the tests of a module share it, and
+:func:`end_what_is_kept` ends it before the module is checked as a whole.
 """
 
 from __future__ import annotations
@@ -37,8 +40,11 @@ PROCESS_MARK = "LOCALTUNE_TEST_SESSION"
 DEADLINE_S = 5.0
 
 # pytest and pytest-timeout change these themselves, between tests and between their phases.
-_ENVIRONMENT_OF_PYTEST = "PYTEST_CURRENT_TEST"
+ENVIRONMENT_OF_PYTEST = "PYTEST_CURRENT_TEST"
 _SIGNALS_OF_PYTEST = {signal.SIGALRM}
+_SIGNALS = sorted(signal.valid_signals() - _SIGNALS_OF_PYTEST)
+# The bases that a guard keeps at most.
+_MOST_BASES = 2
 # One per machine and user, kept on purpose: what was fetched, and the locks of that.
 _KEPT_FILES = {f"localtune_fetched_{os.getuid()}", f"localtune_locks_{os.getuid()}"}
 _DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
@@ -113,19 +119,18 @@ class State:
 
     @classmethod
     def now(cls, watch: ProcessWatch) -> State:
+        alive = watch.alive()
+        kept, control = _what_is_kept(alive)
         return cls(
-            processes=frozenset(watch.alive()),
+            processes=frozenset(alive - kept),
             threads=frozenset(threading.enumerate()),
-            descriptors=frozenset(_open_descriptors()),
+            descriptors=frozenset(each for each in _open_descriptors() if each[0] != control),
             temporary_files=frozenset(os.listdir(tempfile.gettempdir())) - _KEPT_FILES,
             directory=_working_directory(),
             environment={
-                name: value for name, value in os.environ.items() if name != _ENVIRONMENT_OF_PYTEST
+                name: value for name, value in os.environ.items() if name != ENVIRONMENT_OF_PYTEST
             },
-            handlers={
-                number: signal.getsignal(number)
-                for number in signal.valid_signals() - _SIGNALS_OF_PYTEST
-            },
+            handlers={number: signal.getsignal(number) for number in _SIGNALS},
         )
 
 
@@ -135,6 +140,31 @@ def _open_descriptors() -> Iterator[tuple[int, int, int]]:
         with contextlib.suppress(OSError):
             status = os.fstat(int(name))
             yield int(name), status.st_dev, status.st_ino
+
+
+def _what_is_kept(alive: set[int]) -> tuple[set[int], int]:
+    """The processes that wait for the next run, and the descriptor of the socket to them or -1."""
+    warm = sys.modules.get("localtune.execution.process.warm")
+    kept = warm.keeper._kept if warm is not None else None
+    if kept is None:
+        return set(), -1
+    guard = kept[0]._process.pid
+    bases = {pid for pid in alive if _is_base(pid, guard)}
+    # With more of them, one is something else.
+    found = {guard} if len(bases) > _MOST_BASES else {guard, *bases}
+    return found, kept[0]._control.fileno()
+
+
+def _is_base(pid: int, guard: int) -> bool:
+    """Whether a guard has forked a process that has nothing to do with a trial."""
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        return (
+            process.ppid() == guard
+            and process.cwd() == os.sep
+            and process.cmdline() == psutil.Process(guard).cmdline()
+        )
+    return False
 
 
 def _working_directory() -> str | None:
@@ -155,7 +185,6 @@ def leaks_since(before: State, watch: ProcessWatch, *, deadline_s: float = DEADL
     Returns:
         One line per leak; empty if there is none.
     """
-    end_what_is_kept()
     give_up_at = time.monotonic() + deadline_s
     pause_s = 0.001
     now = State.now(watch)
@@ -169,7 +198,7 @@ def leaks_since(before: State, watch: ProcessWatch, *, deadline_s: float = DEADL
 
 
 def end_what_is_kept() -> None:
-    """Ends what is kept for the next run on purpose."""
+    """Ends what is kept for the next run."""
     if "localtune.execution.process.warm" in sys.modules:
         localtune.shutdown()
 
@@ -228,12 +257,13 @@ def repair(before: State, watch: ProcessWatch) -> None:
         before: What there shall be.
         watch: Knows which processes count.
     """
+    end_what_is_kept()
     _kill(watch.alive() - before.processes)
     for name in set(os.listdir(tempfile.gettempdir())) - before.temporary_files - _KEPT_FILES:
         _remove(os.path.join(tempfile.gettempdir(), name))
     if before.directory is not None:
         os.chdir(before.directory)
-    for name in os.environ.keys() - before.environment.keys() - {_ENVIRONMENT_OF_PYTEST}:
+    for name in os.environ.keys() - before.environment.keys() - {ENVIRONMENT_OF_PYTEST}:
         del os.environ[name]
     os.environ.update(before.environment)
     for number, handler in before.handlers.items():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import PAGES, ROOT, script_of
+from tests.heavy import IS_HEAVY
 
 pytestmark = pytest.mark.slow
 
@@ -20,10 +21,14 @@ NEEDS = {
     "docs/integrations-deep-learning.md": ("keras", "lightning"),
     "docs/hydra.md": ("hydra",),
 }
+# Their libraries take long to load. Each has tests of its own that run everywhere.
+LONG = {"docs/integrations.md", "docs/scikit-learn.md"}
 WITH_CODE = sorted(
     name
     for name, script in SCRIPTS.items()
-    if script.strip() and all(find_spec(library) for library in NEEDS.get(name, ()))
+    if script.strip()
+    and all(find_spec(library) for library in NEEDS.get(name, ()))
+    and (IS_HEAVY or name not in LONG)
 )
 
 
@@ -52,6 +57,13 @@ def test_blocks_run_from_the_top_of_the_page_to_its_end(name: str, tmp_path: Pat
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", sorted({*NEEDS, *LONG}))
+def test_blocks_that_run_in_some_environments_only_are_valid_everywhere(name: str) -> None:
+    script = SCRIPTS[name]
+    assert script.strip()
+    compile(script, name, "exec")
 
 
 def test_examples_are_found() -> None:

@@ -116,7 +116,7 @@ def test_on_a_terminal_the_user_is_asked(finished_run: Path, answer: str, new_ru
 def end_after_first_trial(storage_path: Path, how: signal.Signals) -> tuple[int, str]:
     """Starts a run and signals it when one trial has ended; (exit code, stderr)."""
     process = subprocess.Popen(
-        [*COMMAND, "--storage", str(storage_path), "--samples", "6"],
+        [*COMMAND, "--storage", str(storage_path), "--samples", "3"],
         cwd=ROOT,
         env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
@@ -126,7 +126,7 @@ def end_after_first_trial(storage_path: Path, how: signal.Signals) -> tuple[int,
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if " finished 1/6 " in line:
+        if " finished 1/3 " in line:
             process.send_signal(how)
             break
     _, errors = process.communicate(timeout=60)
@@ -147,7 +147,7 @@ def test_an_unfinished_run_goes_on_without_a_terminal(tmp_path: Path, how: signa
     assert "Found an unfinished run" in done.stdout
     assert "Going on with it" in done.stdout
     assert runs_in(tmp_path) == [run]
-    assert len(trials_in(run)) == 6
+    assert len(trials_in(run)) == 3
     assert digits.is_finished(run)
 
 

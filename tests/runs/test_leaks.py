@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.leaks import ProcessWatch, State, leaks_since, repair
+from tests.leaks import ProcessWatch, State, end_what_is_kept, leaks_since, repair
+from tests.small_runs import fit, processes, reporting
 
 ROOT = Path(__file__).parents[2]
 # Says when it runs: a process that is just being started has no command line yet.
@@ -50,6 +51,16 @@ def test_a_child_that_was_not_waited_for_is_found(watch: ProcessWatch) -> None:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
 
         assert f"process {child.pid}, which has ended" in found_at_once(before, watch)
+
+
+def test_what_is_kept_for_the_next_run_is_no_leak(watch: ProcessWatch, tmp_path: Path) -> None:
+    before = State.now(watch)
+    fit(reporting, tmp_path, executor=processes(1))
+
+    assert leaks_since(before, watch) == []
+    assert watch.alive() > before.processes
+    end_what_is_kept()
+    assert watch.alive() == before.processes
 
 
 def test_an_orphan_in_a_session_of_its_own_is_found_and_killed(watch: ProcessWatch) -> None:

@@ -24,8 +24,8 @@ from tests.runs.durability.program import ITERATIONS, SAMPLES
 
 ROOT = Path(__file__).parents[3]
 
-# Each third point, and each one where there is time.
-STEP = 1 if IS_HEAVY else 3
+# Each seventh point, and each one where there is time.
+STEP = 1 if IS_HEAVY else 7
 
 # Many runs one after the other, on machines that may be busy.
 pytestmark = pytest.mark.timeout(600)
@@ -170,8 +170,9 @@ def test_the_disk_of_the_parent_is_full_from_some_point_on(
         return done.stderr if done.returncode else ""
 
     # Any step that is no multiple of what repeats meets each kind of write in time.
+    step = 11 if IS_HEAVY else 29
     with ThreadPoolExecutor(2) as pool:
-        said = list(pool.map(fill, range(1, points - 5, 11)))
+        said = list(pool.map(fill, range(1, points - 5, step)))
     assert all("Error" in each for each in said)
 
 

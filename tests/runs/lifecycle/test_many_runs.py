@@ -10,7 +10,7 @@ import pytest
 
 import localtune as tune
 from localtune.worker.program import WorkerProgram
-from tests.leaks import PROCESS_MARK, ProcessWatch, State, leaks_since
+from tests.leaks import PROCESS_MARK, ProcessWatch, State, end_what_is_kept, leaks_since
 from tests.runs.lifecycle.programs import START_METHODS
 
 
@@ -57,6 +57,7 @@ def test_runs_one_after_the_other_leave_nothing_in_the_process(
     before = State.now(watch)
     for number in range(4):
         assert not fit(tmp_path / str(number), start_method, 1).errors
+    end_what_is_kept()
     assert leaks_since(before, watch) == []
 
 
