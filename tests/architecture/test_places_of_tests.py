@@ -15,7 +15,7 @@ OTHER_FOLDERS = {"runs", "docs", "architecture", "packaging"}
 SUBJECTS = {
     "compat": {"scripts", "transformers"},
     "controller": {"requests"},
-    "examples": {"short_examples"},
+    "examples": {"digits_again", "short_examples"},
     "execution": {"executors"},
     "integration": {"boosting", "sklearn"},
     "progress_reporter": {"cost", "steering_text"},

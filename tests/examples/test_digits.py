@@ -1,4 +1,4 @@
-"""The digits example, run as its reader runs it."""
+"""The digits example, run as its reader runs it. More of that is in test_digits_again.py."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from localtune.examples import digits
+from tests.heavy import IS_HEAVY
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "localtune.examples.digits"]
@@ -85,34 +86,6 @@ def test_continuing_a_finished_run_shows_its_results_again(finished_run: Path) -
     assert trials_in(run) == before
 
 
-def test_a_finished_run_is_followed_by_a_new_one_without_a_terminal(
-    finished_run: Path,
-) -> None:
-    before = runs_in(finished_run)
-
-    done = run_example("--storage", finished_run, "--samples", "1")
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Found a finished run" in done.stdout
-    assert "Starting a new one" in done.stdout
-    assert len(runs_in(finished_run)) == len(before) + 1
-
-
-@pytest.mark.parametrize(("answer", "new_runs"), [("c", 0), ("n", 1)])
-def test_on_a_terminal_the_user_is_asked(finished_run: Path, answer: str, new_runs: int) -> None:
-    before = runs_in(finished_run)
-    ours, theirs = os.openpty()
-    os.write(ours, f"{answer}\n".encode())
-
-    done = run_example("--storage", finished_run, "--samples", "1", stdin=theirs)
-    os.close(ours)
-    os.close(theirs)
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "[c] show its results, or [n] start a new one?" in done.stdout
-    assert len(runs_in(finished_run)) == len(before) + new_runs
-
-
 def end_after_first_trial(storage_path: Path, how: signal.Signals) -> tuple[int, str]:
     """Starts a run and signals it when one trial has ended; (exit code, stderr)."""
     process = subprocess.Popen(
@@ -133,7 +106,7 @@ def end_after_first_trial(storage_path: Path, how: signal.Signals) -> tuple[int,
     return process.returncode, errors
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL] if IS_HEAVY else [signal.SIGINT])
 def test_an_unfinished_run_goes_on_without_a_terminal(tmp_path: Path, how: signal.Signals) -> None:
     exit_code, errors = end_after_first_trial(tmp_path, how)
     assert exit_code == (1 if how is signal.SIGINT else -how)
@@ -149,13 +122,6 @@ def test_an_unfinished_run_goes_on_without_a_terminal(tmp_path: Path, how: signa
     assert runs_in(tmp_path) == [run]
     assert len(trials_in(run)) == 3
     assert digits.is_finished(run)
-
-
-def test_continue_without_an_earlier_run_starts_a_new_one(tmp_path: Path) -> None:
-    done = run_example("--storage", tmp_path / "none", "--continue", "--samples", "1")
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert len(runs_in(tmp_path / "none")) == 1
 
 
 def test_new_and_continue_exclude_each_other() -> None:

@@ -26,6 +26,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import localtune as tune
 from localtune.integration.sklearn import LocaltuneSearchCV
 from localtune.schedulers import ASHAScheduler, PopulationBasedTraining
+from tests.heavy import IS_HEAVY
 
 X, Y = load_iris(return_X_y=True)
 
@@ -41,7 +42,11 @@ def search(estimator: Any = None, space: Any = None, **options: Any) -> Localtun
 
 
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("estimator", [Ridge(), RidgeClassifier(), GaussianNB()], ids=repr)
+@pytest.mark.parametrize(
+    "estimator",
+    [Ridge(), RidgeClassifier(), GaussianNB()] if IS_HEAVY else [GaussianNB()],
+    ids=repr,
+)
 def test_it_passes_the_checks_of_scikit_learn(
     estimator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
