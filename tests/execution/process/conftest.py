@@ -1,0 +1,12 @@
+"""What holds for each test of how workers start."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.leaks import end_what_is_kept
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_kept_by_the_test_before() -> None:
+    end_what_is_kept()
