@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import localtune
@@ -30,8 +31,13 @@ class Definition:
     is_override: bool = False
 
 
-def definitions() -> Iterator[Definition]:
+@cache
+def definitions() -> tuple[Definition, ...]:
     """All public definitions of the package. Those within functions are left out."""
+    return tuple(_definitions())
+
+
+def _definitions() -> Iterator[Definition]:
     paths = sorted(_PACKAGE.rglob("*.py"))
     sources = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
     classes = {
