@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import shutil
-import subprocess
 from collections.abc import Mapping
 
 from localtune.execution.process.cgroup import Cgroup
@@ -137,6 +135,8 @@ def nvidia_ids(driver_dir: str = "/proc/driver/nvidia/gpus") -> tuple[str, ...]:
     """
     if os.path.isdir(driver_dir):
         return tuple(str(number) for number in range(len(os.listdir(driver_dir))))
+    import shutil
+
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()
@@ -145,6 +145,8 @@ def nvidia_ids(driver_dir: str = "/proc/driver/nvidia/gpus") -> tuple[str, ...]:
 
 
 def _amd_ids() -> tuple[str, ...]:
+    import shutil
+
     tool = shutil.which("rocm-smi")
     if tool is None:
         return ()
@@ -154,6 +156,8 @@ def _amd_ids() -> tuple[str, ...]:
 
 
 def _run(command: list[str]) -> str:
+    import subprocess
+
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10.0, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from localtune.old_names import use as old
 from localtune.old_names.rows.trainables import TODAY, WITH_DIRECTORY, WITH_REPORTER
+
+if TYPE_CHECKING:
+    # Workers load this module, and call none of its functions that look at signatures.
+    import inspect
 
 
 def today_function(function: Callable[..., Any], bound: Collection[str] = ()) -> Callable[..., Any]:
@@ -103,6 +106,8 @@ def _free_parameters(
     function: Callable[..., Any], bound: Collection[str]
 ) -> list[inspect.Parameter]:
     """Returns the parameters of a function that can be given by name and have no value yet."""
+    import inspect
+
     values = set(bound)
     inner: Any = function
     while isinstance(inner, functools.partial):

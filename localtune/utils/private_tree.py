@@ -1,13 +1,12 @@
 """Removes a private directory, also if a part of it stands on another file system.
 
-The guard loads it when everything else has ended, so it is small.
+The guard loads it when everything else has ended, and mostly finds the directory removed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 
 # Link in a private directory to another one, which is removed with it.
 ELSEWHERE = ".elsewhere"
@@ -19,6 +18,10 @@ def remove_private(path: str) -> None:
     Args:
         path: ``path`` of a :class:`~localtune.utils.private_dir.PrivateDir`.
     """
+    if not os.path.lexists(path):
+        return
+    import shutil
+
     with contextlib.suppress(OSError):
         shutil.rmtree(os.readlink(os.path.join(path, ELSEWHERE)), ignore_errors=True)
     shutil.rmtree(path, ignore_errors=True)

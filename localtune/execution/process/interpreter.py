@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import pickle
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    # A template loads this module, and starts an interpreter only if it is not warm.
+    import subprocess
 
 # A namespace of its own keeps the __main__ of the new process free for names of the user. Modules
 # come from the parent's path, and never from the directory that `-c` puts first. Imports make
@@ -36,6 +38,8 @@ def bootstrap(entry: str, number: int, settings: dict[str, Any]) -> str:
         number: Descriptor (handle on Windows), its first argument.
         settings: Its second argument; must hold ``private_dir`` and ``sys_path``.
     """
+    import tempfile
+
     # They may be larger than a command line or a packet: sys.argv can name thousands of files.
     fd, path = tempfile.mkstemp(prefix="settings-", dir=settings["private_dir"])
     with open(fd, "wb") as file:
@@ -49,6 +53,8 @@ def bootstrap(entry: str, number: int, settings: dict[str, Any]) -> str:
 
 def command_line(code: str) -> list[str]:
     """Returns the command line of a fresh interpreter like this one that runs ``code``."""
+    import subprocess
+
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     return [sys.executable, *flags, "-c", code]
 
@@ -70,6 +76,8 @@ def popen(
     Raises:
         OSError: if the operating system refuses.
     """
+    import subprocess
+
     if sys.platform != "win32":
         options.setdefault("start_new_session", True)
     # Workers do not read from the keyboard, and the parent's input may be its script.
@@ -100,6 +108,8 @@ def popen_with_pipe(
         OSError: if the operating system refuses.
     """
     if sys.platform == "win32":
+        import subprocess
+
         os.set_handle_inheritable(number, True)
         startup = subprocess.STARTUPINFO(lpAttributeList={"handle_list": [number]})
         return popen(code, environment, startupinfo=startup)
