@@ -21,7 +21,7 @@ from localtune.error import StorageError, UsageError
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_DB_FILE
 from localtune.storage.history_rows import SELECT_CONFIGS, SELECT_RESULTS, joined
 from localtune.storage.recorded_trial import RecordedTrial, TrialRow
-from localtune.storage.schema import damaged, prepare, unreadable
+from localtune.storage.schema import damaged, prepare, unreadable, unwritable
 from localtune.storage.trial_record import RecordLoader, absolute_path, stats_of, take_result
 from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.metric_analysis import MetricStats, PackedStats
@@ -128,7 +128,8 @@ class ExperimentReader:
         except BaseException as error:
             self._connection.close()
             if isinstance(error, sqlite3.Error):
-                raise self.damaged(error) from error
+                told = unwritable(self._path, error) if is_new else self.damaged(error)
+                raise told from error
             raise
 
     def close(self) -> None:

@@ -90,18 +90,36 @@ PUT_RUN = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)"
 
 _TABLES = ("runs", "state", "trials", "checkpoints", "results", "configs")
 
+# Python 3.10 tells no error codes.
+_DISK_IS_FULL = "database or disk is full"
+
 
 def damaged(path: str, reason: object) -> StorageError:
     """Returns the error for a database that cannot be read.
 
     Args:
         path: The database.
-        reason: The reason, as a clause.
+        reason: The reason, as a clause, or what SQLite raised.
     """
+    if isinstance(reason, sqlite3.Error) and str(reason) == _DISK_IS_FULL:
+        return unwritable(path, reason)
     return StorageError(
         f"The database {path!r} cannot be read: {reason}. Restore a copy of the "
         "experiment, or start a new one under another name. The trials' directories contain the "
         "results, too."
+    )
+
+
+def unwritable(path: str, error: sqlite3.Error) -> StorageError:
+    """Returns the error for a database that cannot be made, or opened for writing.
+
+    Args:
+        path: The database.
+        error: What SQLite raised.
+    """
+    return StorageError(
+        f"The database {path!r} cannot be written: {error}. Free space or grant access there, and "
+        "try again."
     )
 
 

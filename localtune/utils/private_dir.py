@@ -97,7 +97,7 @@ class PrivateDir:
             try:
                 yield PrivateFile(file)
             finally:
-                with _explained():
+                with _explained(file.name):
                     file.close()
         except BaseException:
             self.remove()
@@ -147,7 +147,7 @@ class PrivateFile:
         Raises:
             StorageError: if there is no room for them.
         """
-        with _explained():
+        with _explained(self._file.name):
             self._file.write(data)
 
 
@@ -169,10 +169,17 @@ def is_owned(path: str) -> bool:
 
 
 @contextlib.contextmanager
-def _explained() -> Iterator[None]:
+def _explained(path: str | None = None) -> Iterator[None]:
+    """Explains an error.
+
+    Args:
+        path: The file, if the error does not name it.
+    """
     try:
         yield
     except OSError as error:
+        if path is not None:
+            error.filename = path
         raise StorageError(
             "localtune needs room in the directory for temporary files, but cannot write there "
             f"({error}). Free space there, or set another directory with the environment "

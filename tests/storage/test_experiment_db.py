@@ -55,6 +55,23 @@ print([each.trial_id for each in db.load()], db.get("key"))
 db.close()
 """
 
+NO_ROOM = """
+import resource, sys
+from localtune.error import StorageError
+from localtune.storage.experiment_db import ExperimentDB
+
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+try:
+    ExperimentDB(sys.argv[1])
+except StorageError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+db = ExperimentDB(sys.argv[1])
+print(db.load())
+db.close()
+"""
+
 MAIN = """
 import sys
 from pathlib import Path
@@ -569,6 +586,20 @@ def test_after_a_full_disk_nothing_is_half_written_and_saving_again_works(tmp_pa
     assert "cannot be written to" in told and "Free space there and resume the run." in told
     assert before == "['abc_00000'] None"
     assert after == "['abc_00000', 'abc_00001'] 1"
+
+
+def test_a_disk_without_room_for_a_new_database_is_told(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NO_ROOM, tmp_path],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+
+    told, after = done.stdout.splitlines()
+    assert "cannot be written: " in told and told.endswith("there, and try again.")
+    assert after == "[]"
 
 
 def test_a_locked_database_is_told(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def _write_data(parts: Sequence[memoryview], directory: PrivateDir, name: str) -
             return
         except (StorageError, OSError) as error:
             logger.warning(
-                "The data that trials share, %s, does not fit into %s: it goes to %s. (%s)",
+                "The data that trials share, %s, cannot be written to %s: it goes to %s. (%s)",
                 *(format_bytes(size), private_dir.MEMORY_ROOT, directory.path),
                 error.__cause__ or error,
             )

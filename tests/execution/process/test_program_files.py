@@ -141,7 +141,7 @@ def test_a_file_system_in_memory_that_is_full_leads_to_the_disk_and_one_notice(
         path = write_program(program(DATA), directory)
 
     (record,) = caplog.records
-    assert f"does not fit into {memory}: it goes to {directory.path}" in record.getMessage()
+    assert f"cannot be written to {memory}: it goes to {directory.path}" in record.getMessage()
     assert "File too large" in record.getMessage()
     assert list(memory.iterdir()) == []
     assert sum_of(path) == DATA.sum()
@@ -152,9 +152,10 @@ def test_a_disk_that_is_full_is_an_error_that_leaves_nothing(
 ) -> None:
     with (
         largest_file(1_000_000),
-        pytest.raises(StorageError, match=r"File too large.*TMPDIR"),
+        pytest.raises(StorageError, match=r"File too large.*TMPDIR") as caught,
     ):
         write_program(program(DATA), directory)
+    assert f"{directory.path}{os.sep}" in str(caught.value)
     assert list(memory.iterdir()) == [] and not os.path.exists(directory.path)
 
 
