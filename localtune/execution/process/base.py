@@ -27,7 +27,7 @@ import pickle
 import select
 import signal
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from localtune.execution.process import packets as pk
@@ -153,15 +153,23 @@ class Base:
                 # It is left out, and told in each run.
                 tell(pk.BROKEN, fault)
                 self._serves_once = True
-        refusal = why_unsafe_to_fork()
-        if refusal:
-            tell(pk.REFUSED, refusal)
+            # The parent knows which module this is about.
+            if self._tell_refusal(tell):
+                return False
+        if self._tell_refusal(tell):
             return False
         imports = self._settings["imports"]
         fault = import_ahead(imports, limit_s, lambda name: tell(pk.IMPORTING, name))
         if fault:
             tell(pk.BROKEN, fault)
         return not fault
+
+    def _tell_refusal(self, tell: Callable[[bytes, str], None]) -> bool:
+        """Tells the parent if this process may not be forked; returns whether that is so."""
+        refusal = why_unsafe_to_fork()
+        if refusal:
+            tell(pk.REFUSED, refusal)
+        return bool(refusal)
 
     def _fork_template(self, packet: pk.Packet) -> None:
         try:
@@ -206,6 +214,7 @@ class Base:
             _close(packet.fds[1:])
             self._signals.let_in()
             options = pickle.loads(packet.payload)
+            os.environ.update(options["variables"])
             template_main(packet.fds[0], self._superiors, self._settings | options)
         except BaseException:
             import traceback

@@ -17,7 +17,7 @@ from localtune.execution.process.descriptors import users_limit
 from localtune.execution.process.guard_client import GuardClient
 from localtune.execution.process.launcher import ExitHandler, Launcher, Program
 from localtune.execution.process.program_modules import modules_of
-from localtune.execution.process.surroundings import surroundings
+from localtune.execution.process.surroundings import fleeting_variables, surroundings
 from localtune.execution.process.template_client import Observer, TemplateClient, not_started
 from localtune.execution.process.waiter import Waiter
 from localtune.execution.process.warm import IDLE_S, keeper
@@ -126,6 +126,7 @@ class ForkLauncher(Launcher, Observer):
                 program=self.program.path,
                 private_dir=self.program.private_dir,
                 open_files=users_limit(),
+                variables=fleeting_variables(),
                 is_warm=self._is_warm,
                 prepare=dumps_preparation() if self._is_warm else b"",
                 modules=self._modules(),
@@ -156,8 +157,11 @@ class ForkLauncher(Launcher, Observer):
         self.on_exit(worker_id, exit)
 
     def on_refusal(self, client: TemplateClient, reason: str) -> None:
-        # A template that preloads nothing takes over.
-        if self._preload != ():
+        # A template that preloads nothing, or no module that does this, takes over.
+        if self._preload and client.importing in self._preload:
+            self._tell_fault(client.importing, f"{reason}. The run goes on without it.")
+            self._preload = tuple(each for each in self._preload if each != client.importing)
+        elif self._preload != ():
             self._preload = self._imports = ()
             logger.warning(
                 "Each worker loads the trainable by itself, which takes longer: %s. To import "

@@ -16,6 +16,15 @@ from localtune.utils.files import current_directory
 _INHERITED = ("Umask", "Uid", "Gid", "Groups", "Cap", "NoNewPrivs", "Seccomp", "Cpus", "Mems")
 
 
+# pytest sets it anew in each test. No import depends on its value.
+_FLEETING = ("PYTEST_CURRENT_TEST",)
+
+
+def fleeting_variables() -> dict[str, str]:
+    """Returns the variables of the environment that a guard from before gets anew for each run."""
+    return {name: os.environ[name] for name in _FLEETING if name in os.environ}
+
+
 def surroundings() -> list[Any]:
     """Returns what a process would be given that this thread starts now. Linux."""
     limits = [
@@ -26,7 +35,7 @@ def surroundings() -> list[Any]:
     ]
     return [
         os.getpid(),
-        dict(os.environ),
+        dict(os.environ) | dict.fromkeys(fleeting_variables(), ""),
         current_directory(),
         search_path(),
         list(sys.argv),

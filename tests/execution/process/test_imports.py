@@ -225,6 +225,14 @@ GIVEN = {
     "exits": ("raise SystemExit", "importing it raised SystemExit."),
     "hangs": ("import time; time.sleep(600)", "importing it took longer than 1 s."),
     "ends its process": ("os._exit(3)", "importing it ended the process (exit code 3)."),
+    "starts a thread": (
+        "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()",
+        "importing it starts threads (Thread-1 (wait)).",
+    ),
+    "starts a process": (
+        "import subprocess; subprocess.Popen(['sleep', '600'])",
+        "importing it starts processes.",
+    ),
 }
 
 

@@ -137,6 +137,19 @@ def test_a_changed_variable_of_the_environment_reaches_the_next_run(
     assert is_gone(before.pid)
 
 
+def test_what_pytest_sets_anew_in_each_test_reaches_the_next_run_and_starts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(config: dict[str, Any]) -> dict[str, Any]:
+        return {"value": os.environ["PYTEST_CURRENT_TEST"]}
+
+    fit(train, tmp_path)
+    (before, _) = kept()
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "the next test")
+    assert fit(train, tmp_path)["value"] == "the next test"
+    assert kept()[0] == before
+
+
 CHANGES: dict[str, Callable[[pytest.MonkeyPatch, Path], Any]] = {
     "environment": lambda patch, path: patch.setenv("SOME_NAME", "1"),
     "working directory": lambda patch, path: patch.chdir(path),
