@@ -22,6 +22,7 @@ from localtune.testing.chaos import (
     chaos_function,
     strike,
 )
+from tests.heavy import IS_HEAVY
 
 EXECUTORS: dict[str, Callable[[], Executor | str]] = {
     "template": lambda: tune.ProcessExecutor(num_cpus=1, start_method="template"),
@@ -37,6 +38,20 @@ CASES = [
     for fault in FAULTS
     if executor != "inprocess" or fault in SURVIVABLE
 ]
+# They share most of their code: where there is little time, each gets every second fault.
+TAKE_TURNS = ("spawn", "portable")
+PLACES = ("setup", "step", "save", "report")
+
+
+def cases(first: int) -> list[tuple[str, str]]:
+    """The cases of a test, in which spawn gets the faults from the ``first`` on, by twos."""
+    return [
+        (executor, fault)
+        for executor, fault in CASES
+        if IS_HEAVY
+        or executor not in TAKE_TURNS
+        or (FAULTS.index(fault) - first) % 2 == TAKE_TURNS.index(executor)
+    ]
 
 
 def run(tmp_path: Path, executor: str, config: dict[str, Any], **options: Any) -> tune.ResultGrid:
@@ -98,8 +113,10 @@ def check_error(error: Any, fault: str, trial_dir: str | None) -> None:
         assert "SIGKILL: likely out of memory" in text
 
 
-@pytest.mark.parametrize(("executor", "fault"), CASES)
-@pytest.mark.parametrize("place", ["setup", "step", "save", "report"])
+@pytest.mark.parametrize(
+    ("place", "executor", "fault"),
+    [(place, *case) for number, place in enumerate(PLACES) for case in cases(number)],
+)
 def test_a_fault_is_an_error_of_its_trial_and_of_no_other(
     tmp_path: Path, executor: str, fault: str, place: str
 ) -> None:
@@ -115,7 +132,7 @@ def test_a_fault_is_an_error_of_its_trial_and_of_no_other(
         assert metrics_of(failed)["steps"] == 1
 
 
-@pytest.mark.parametrize(("executor", "fault"), CASES)
+@pytest.mark.parametrize(("executor", "fault"), cases(0))
 def test_a_fault_in_restore_fails_the_trial_that_was_to_go_on(
     tmp_path: Path, executor: str, fault: str
 ) -> None:
@@ -151,7 +168,7 @@ class FailsThenCannotRestore(ChaosTrainable):
         strike(self.config["fault"])
 
 
-@pytest.mark.parametrize(("executor", "fault"), CASES)
+@pytest.mark.parametrize(("executor", "fault"), cases(1))
 def test_a_fault_in_reset_fails_the_next_trial_and_its_worker_is_replaced(
     tmp_path: Path, executor: str, fault: str
 ) -> None:
@@ -167,7 +184,7 @@ def test_a_fault_in_reset_fails_the_next_trial_and_its_worker_is_replaced(
     check_error(grid[1].error, fault, grid[1].path)
 
 
-@pytest.mark.parametrize(("executor", "fault"), CASES)
+@pytest.mark.parametrize(("executor", "fault"), cases(0))
 def test_a_fault_is_retried_from_the_last_checkpoint(
     tmp_path: Path, executor: str, fault: str
 ) -> None:
@@ -182,7 +199,7 @@ def test_a_fault_is_retried_from_the_last_checkpoint(
     assert len(rows) == 4
 
 
-@pytest.mark.parametrize(("executor", "fault"), CASES)
+@pytest.mark.parametrize(("executor", "fault"), cases(1))
 def test_a_fault_in_cleanup_does_not_spoil_a_trial_that_is_complete(
     tmp_path: Path, executor: str, fault: str
 ) -> None:
@@ -191,7 +208,7 @@ def test_a_fault_in_cleanup_does_not_spoil_a_trial_that_is_complete(
     assert metrics_of(grid[0])["steps"] == 3
 
 
-@pytest.mark.parametrize(("executor", "fault"), CASES)
+@pytest.mark.parametrize(("executor", "fault"), cases(0))
 def test_a_fault_in_an_export_fails_the_trial(tmp_path: Path, executor: str, fault: str) -> None:
     analysis = tune.run(
         ChaosTrainable,

@@ -55,7 +55,7 @@ def test_runs_one_after_the_other_leave_nothing_in_the_process(
     monkeypatch.setenv(PROCESS_MARK, "")
     watch = ProcessWatch()
     before = State.now(watch)
-    for number in range(4):
+    for number in range(2):
         assert not fit(tmp_path / str(number), start_method, 1).errors
     end_what_is_kept()
     assert leaks_since(before, watch) == []
