@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -117,8 +118,8 @@ class Stopwatch(tune.Callback):
     """Notes when each result came and each trial ended, in seconds."""
 
     def __init__(self) -> None:
-        self.results: list[float] = []
-        self.ends: list[float] = []
+        self.results = array("d")
+        self.ends = array("d")  # Small: some benchmarks weigh this process.
 
     def on_trial_result(self, *args: Any, **info: Any) -> None:
         self.results.append(time.perf_counter())

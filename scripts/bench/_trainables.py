@@ -8,6 +8,8 @@ from typing import Any
 
 import localtune as tune
 
+_MOST_WAIT_S = 300.0
+
 
 def report_once(config: dict[str, Any]) -> None:
     """Reports and ends."""
@@ -19,21 +21,57 @@ def score(config: dict[str, Any]) -> dict[str, Any]:
     return {"score": config["x"], "done": True}
 
 
-def wait_for_all(
-    config: dict[str, Any], directory: str, count: int, reports: int = 1, pause_s: float = 0.0
+def wait_for_all(config: dict[str, Any], directory: str, count: int) -> None:
+    """Reports once, when so many trials have started."""
+    _meet(directory, count)
+    tune.report({"score": config["x"]})
+
+
+def report_in_windows(
+    config: dict[str, Any],
+    directory: str,
+    count: int,
+    pause_s: float,
+    window_s: float,
+    first: int,
+    windows: int,
 ) -> None:
-    """Reports when so many trials have started; several times, with pauses."""
+    """Reports with pauses during every other window of time, after so many trials have started.
+
+    Args:
+        config: Has ``x``, from 0 to 1, which spreads the trials over the pause.
+        directory: Where the trials meet; they may belong to several runs.
+        count: How many trials there are.
+        pause_s: Seconds between two reports.
+        window_s: Length of a window in seconds.
+        first: Its first window, 0 or 1.
+        windows: How many windows there are.
+    """
+    begin = _meet(directory, count) + 1.0
+    for window in range(first, windows, 2):
+        due = begin + window * window_s + config["x"] * pause_s
+        while due < begin + (window + 1) * window_s:
+            time.sleep(max(due - time.monotonic(), 0.0))
+            tune.report({"score": config["x"], "window": window})
+            due += pause_s
+
+
+def _meet(directory: str, count: int) -> float:
+    """Waits until so many trials have started; returns a time soon after, the same for all."""
     with open(f"{directory}/{os.getpid()}", "x"):
         pass
     # Each looks once; the last one to come says so.
+    everybody = f"{directory}/all"
     if len(os.listdir(directory)) >= count:
-        with open(f"{directory}/all", "w"):
+        with open(everybody, "w"):
             pass
-    while not os.path.exists(f"{directory}/all"):
+    give_up_at = time.monotonic() + _MOST_WAIT_S
+    while not os.path.exists(everybody):
+        if time.monotonic() > give_up_at:
+            raise TimeoutError(f"Of {count} trials, {len(os.listdir(directory))} have started.")
         time.sleep(1.0)
-    for step in range(reports):
-        tune.report({"score": config["x"] * step})
-        time.sleep(pause_s)
+    # Files have times of another clock.
+    return os.stat(everybody).st_mtime - time.time() + time.monotonic() + 1.0
 
 
 class Reusable(tune.Trainable):

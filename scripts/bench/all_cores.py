@@ -11,7 +11,7 @@ import os
 import time
 from typing import Any
 
-from _common import in_turn, median_ratio, middle, options, sweep, verdict
+from _common import median_ratio, middle, options, sweep, verdict
 
 
 def train(trees: int, seed: float) -> float:
@@ -34,18 +34,24 @@ def main() -> None:
     def trial(config: dict[str, Any]) -> dict[str, float]:
         return {"score": work(trees, config["x"])}
 
-    def by_sweep() -> float:
+    def by_sweep(count: int) -> float:
         started = time.perf_counter()
-        sweep(trial, parsed.trainings, slots=slots)
+        sweep(trial, count, slots=slots)
         return time.perf_counter() - started
 
-    def by_joblib() -> float:
+    def by_joblib(count: int) -> float:
         started = time.perf_counter()
-        tasks = [joblib.delayed(work)(trees, n / parsed.trainings) for n in range(parsed.trainings)]
+        tasks = [joblib.delayed(work)(trees, n / count) for n in range(count)]
         joblib.Parallel(n_jobs=slots, batch_size=1)(tasks)
         return time.perf_counter() - started
 
-    subject, floor = in_turn(parsed.rounds, by_sweep, by_joblib)
+    # A few trainings make processes warm; a whole round takes half a minute on two CPUs.
+    by_sweep(2 * slots)
+    by_joblib(2 * slots)
+    subject, floor = [], []
+    for _ in range(parsed.rounds):
+        subject.append(by_sweep(parsed.trainings))
+        floor.append(by_joblib(parsed.trainings))
     verdict(
         f"{parsed.trainings} trainings on all CPUs: joblib / sweep",
         median_ratio(floor, subject),
