@@ -122,9 +122,14 @@ class Base:
         Args:
             packet: The first request, in whose directory and with whose output it imports.
         """
-        if self._settings["is_warm"]:
+        is_warm = self._settings["is_warm"]
+        if is_warm:
             _enter(packet.fds)
             warm_up()
+        # From here on, modules of the user are imported, and garbage may come.
+        gc.freeze()
+        gc.enable()
+        if is_warm:
             with socket.socket(fileno=os.dup(packet.fds[0])) as parent:
                 if not self._import(parent):
                     return False

@@ -287,6 +287,8 @@ class Guard:
                     _close(asked)
             reset_signals()
             os.environ.update(options["environment"])
+            # Modules consist of objects that stay: the base turns the collector on behind them.
+            gc.disable()
             from localtune.execution.process.base import main as base_main
 
             superiors = (self._own_pidfd, self._parent_pidfd)
