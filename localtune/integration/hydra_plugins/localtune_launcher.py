@@ -7,12 +7,11 @@ those that never use it, so it imports nothing that Hydra has not imported.
 # No `from __future__ import annotations`: Hydra 1.3 runs this module before it is in sys.modules,
 # where dataclasses look up annotations that are texts.
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.launcher import Launcher
-
-from localtune.utils.records import dataclass
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
