@@ -27,6 +27,7 @@ from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.metric_analysis import MetricStats, PackedStats
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
+from localtune.utils.collector import collector_paused
 from localtune.utils.records import dataclass, field
 
 # The files that SQLite may open or make for the database.
@@ -42,6 +43,11 @@ _SELECT_CHECKPOINTS_OF_RUN = (
     "WHERE EXISTS (SELECT 1 FROM trials WHERE trial_id = each.trial_id AND run = ?) "
     "ORDER BY trial_id, number"
 )
+# The index of numbers keeps the order. By the index of runs, SQLite would sort all records.
+_SELECT_ALL = f"""
+{_SELECT} WHERE number BETWEEN (SELECT min(number) FROM trials WHERE run = ?1)
+AND (SELECT max(number) FROM trials WHERE run = ?1) AND +run = ?1 ORDER BY number
+"""
 _SELECT_NUMBERS = "SELECT number FROM trials WHERE run = ? AND status = ?"
 _SELECT_RANKED = "SELECT value, number FROM trials WHERE run = ? AND status = ?"
 _FINAL = tuple(each.value for each in Status if each.is_final)
@@ -226,8 +232,8 @@ class ExperimentReader:
         checkpoints: dict[str, list[tuple[Any, ...]]] = {}
         for trial_id, *row in self._rows(_SELECT_CHECKPOINTS_OF_RUN, (self._run,)):
             checkpoints.setdefault(trial_id, []).append(tuple(row))
-        rows = self._rows(f"{_SELECT} WHERE run = ? ORDER BY number", (self._run,))
-        with contextlib.closing(rows):
+        rows = self._rows(_SELECT_ALL, (self._run,))
+        with contextlib.closing(rows), collector_paused():
             trials = [self._trial(row, checkpoints.get(row[0], ())) for row in rows]
         # A module that is missing here is told at once: most trials need the same ones.
         _open(trials[:1])

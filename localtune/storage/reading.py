@@ -16,6 +16,7 @@ from typing import Any
 from localtune.result import EXPR_RESULT_FILE, TRIAL_ID
 from localtune.storage.owner import Owner, find_owner
 from localtune.storage.reader import ExperimentReader, RunRecord, has_database
+from localtune.storage.recorded_trial import RecordedTrial
 from localtune.storage.run_files import files_in, files_of
 from localtune.storage.shared_copy import opened, read_once
 from localtune.storage.trial_record import take_result
@@ -108,7 +109,9 @@ def read_experiment(
     found = read_once(experiment_path, read, trust=trust)
     if not found.is_running:
         for trial in found.trials:
-            _settle(trial)
+            # Most trials have ended, and need not be asked.
+            if type(trial) is not RecordedTrial:
+                _settle(trial)
     return found
 
 

@@ -37,6 +37,9 @@ _CLOSED = frozenset(
     }
 )
 
+_STATUSES = {each.value: each for each in Status}
+_put = object.__setattr__
+
 
 class RecordReader(Protocol):
     """Reads records of trials. All methods raise StorageError for a damaged record."""
@@ -73,12 +76,11 @@ class RecordedTrial(Trial):
         row: TrialRow,
         checkpoints: Sequence[tuple[Any, ...]],
     ) -> None:
-        put = super().__setattr__
-        put("trial_id", row[0])
-        put("status", Status(row[1]))
-        put("dirname", row[2])
-        put("experiment_path", experiment_path)
-        put("_record", (reader, row, checkpoints))
+        _put(self, "trial_id", row[0])
+        _put(self, "status", _STATUSES[row[1]])
+        _put(self, "dirname", row[2])
+        _put(self, "experiment_path", experiment_path)
+        _put(self, "_record", (reader, row, checkpoints))
 
     def __getattribute__(self, name: str) -> Any:
         if name not in _CLOSED:
@@ -87,7 +89,7 @@ class RecordedTrial(Trial):
 
     def __setattr__(self, name: str, value: Any) -> None:
         _open(self)
-        object.__setattr__(self, name, value)
+        _put(self, name, value)
 
     _record: tuple[RecordReader, TrialRow, Sequence[tuple[Any, ...]]]
 
@@ -107,7 +109,7 @@ def _open(trial: RecordedTrial) -> None:
         return
     reader, row, checkpoints = record
     for name, value in vars(reader.trial_of(row, checkpoints)).items():
-        object.__setattr__(trial, name, value)
-    object.__setattr__(trial, "__class__", Trial)
+        _put(trial, name, value)
+    _put(trial, "__class__", Trial)
     # Last, because another thread may be about to open it, too.
     trial.__dict__.pop("_record", None)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from localtune.storage.experiment_db import ExperimentDB
+from localtune.storage.reader import _SELECT_ALL
 from localtune.storage.reading import read_experiment
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
@@ -116,3 +117,24 @@ def test_without_a_goal_all_trials_are_read(tmp_path: Path) -> None:
         db.save([make_trial(tmp_path, number) for number in range(3)])
 
     assert len(read_experiment(str(tmp_path), best=1).trials) == 3
+
+
+def test_the_trials_of_a_run_are_those_that_it_has_created(tmp_path: Path) -> None:
+    trials = [make_trial(tmp_path, number) for number in range(5)]
+    with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
+        db.save(trials[:2])
+        db.begin_run(started=1.0)
+        db.save(trials[2:3])
+        db.select_run(1)
+        db.save(trials[3:])
+        db.save(trials[:1])
+
+    for run, expected in ((1, [*trials[:2], *trials[3:]]), (2, trials[2:3])):
+        found = read_experiment(str(tmp_path), run).trials
+        assert [each.trial_id for each in found] == [each.trial_id for each in expected]
+
+
+def test_the_records_of_a_run_are_not_sorted(tmp_path: Path) -> None:
+    with contextlib.closing(ExperimentDB(str(tmp_path))) as db:
+        plan = db._select(f"EXPLAIN QUERY PLAN {_SELECT_ALL}", (1,))
+    assert not [step for *_, step in plan if "TEMP B-TREE" in step]
