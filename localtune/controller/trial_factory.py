@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import traceback
 from typing import Any
 
@@ -14,6 +13,7 @@ from localtune.resources import PlacementGroupFactory
 from localtune.search.suggestion import Suggestion
 from localtune.trial.checkpoint_history import StartPoint, TrackedCheckpoint
 from localtune.trial.trial import Trial
+from localtune.utils.digests import sha256
 
 
 def make_trial(settings: RunSettings, suggestion: Suggestion, number: int) -> Trial:
@@ -67,7 +67,7 @@ def trial_seed(run_seed: int, number: int) -> int:
     Returns:
         A number from 0 to 2**32 - 1, which every library accepts.
     """
-    digest = hashlib.sha256(f"{run_seed}/{number}".encode()).digest()
+    digest = sha256(f"{run_seed}/{number}".encode()).digest()
     return int.from_bytes(digest[:4], "little")
 
 

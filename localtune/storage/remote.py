@@ -103,7 +103,7 @@ def working_storage_path(path: str | os.PathLike[str], filesystem: Any = None) -
         path: The URI, or the path in ``filesystem``.
         filesystem: A file system object, or None for a URI.
     """
-    import hashlib
+    from localtune.utils.digests import sha256
 
     text = os.fspath(path).rstrip("/")
     identity = text
@@ -111,7 +111,7 @@ def working_storage_path(path: str | os.PathLike[str], filesystem: Any = None) -
         # File systems that JSON cannot describe differ only by their paths.
         with contextlib.suppress(TypeError):
             identity = f"{checked_filesystem(filesystem).to_json()} {text}"
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    digest = sha256(identity.encode()).hexdigest()[:16]
     readable = re.sub(r"[^A-Za-z0-9.-]+", "_", text.rpartition("/")[2])[:40]
     return os.path.join(os.path.expanduser(WORKING_COPIES), f"{readable}_{digest}")
 

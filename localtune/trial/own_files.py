@@ -6,11 +6,11 @@ localtune overwrites only its own files. It renames another file to a free name,
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from typing import TYPE_CHECKING
 
+from localtune.utils.digests import sha256
 from localtune.utils.files import create_small_file, no_link, set_aside, write_file
 from localtune.utils.messages import get_logger
 
@@ -64,7 +64,7 @@ def write_own(trial: Trial, name: str, content: bytes) -> None:
         OSError: if it cannot be written.
     """
     path = f"{trial.path}{os.sep}{name}"
-    digest = hashlib.sha256(content).hexdigest()
+    digest = sha256(content).hexdigest()
     if not _is_created(path, content):
         found = _digest_of(path)
         if found != digest:
@@ -91,7 +91,7 @@ def read_own(trial: Trial, name: str) -> bytes:
         name: Name of the file in the directory of the trial.
     """
     content = _content_of(os.path.join(trial.path, name))
-    if content is None or hashlib.sha256(content).hexdigest() != trial.own_files.get(name):
+    if content is None or sha256(content).hexdigest() != trial.own_files.get(name):
         return b""
     return content
 
@@ -159,7 +159,7 @@ def _identity_of(trial: Trial, file: os.stat_result) -> str:
 
 def _digest_of(path: str) -> str | None:
     content = _content_of(path)
-    return None if content is None else hashlib.sha256(content).hexdigest()
+    return None if content is None else sha256(content).hexdigest()
 
 
 def _content_of(path: str) -> bytes | None:

@@ -441,6 +441,6 @@ def seed_of_try(seed: int, number: int) -> int:
     """
     if number <= 1:
         return seed
-    import hashlib
+    from localtune.utils.digests import sha256
 
-    return int.from_bytes(hashlib.sha256(f"{seed}/try {number}".encode()).digest()[:4], "little")
+    return int.from_bytes(sha256(f"{seed}/try {number}".encode()).digest()[:4], "little")

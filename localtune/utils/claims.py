@@ -54,7 +54,7 @@ def lock_file(target: str) -> str:
 
     The lock lies outside the directory, so that the directory holds nothing but its own files.
     """
-    import hashlib
+    from localtune.utils.digests import sha256
 
     path = os.path.realpath(target)
     cache = os.path.realpath(os.path.expanduser(CACHE_DIR))
@@ -64,7 +64,7 @@ def lock_file(target: str) -> str:
         os.makedirs(directory, mode=0o700, exist_ok=True)
     else:
         directory = user_temp_dir("localtune_locks")
-    return os.path.join(directory, f"{hashlib.sha256(path.encode()).hexdigest()[:32]}.lock")
+    return os.path.join(directory, f"{sha256(path.encode()).hexdigest()[:32]}.lock")
 
 
 def user_temp_dir(name: str) -> str:

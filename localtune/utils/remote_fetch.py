@@ -126,12 +126,13 @@ def fetch_cached(store: RemoteStore) -> str:
         FileNotFoundError: if the store does not have the directory.
         StorageError: if it cannot be fetched.
     """
-    import hashlib
     import json
+
+    from localtune.utils.digests import sha256
 
     files = with_retries(lambda: _complete_files(store), store)
     content = json.dumps([store.uri, sorted((n, f.size, f.stamp) for n, f in files.items())])
-    name = hashlib.sha256(content.encode()).hexdigest()[:32]
+    name = sha256(content.encode()).hexdigest()[:32]
     path = os.path.join(user_temp_dir("localtune_fetched"), name)
     _download_once(store, files, path)
     return path

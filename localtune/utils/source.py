@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
+
+from localtune.utils.digests import sha256
 
 
 def source_digest(thing: object) -> str | None:
@@ -23,4 +24,4 @@ def source_digest(thing: object) -> str | None:
         text = own_text() if is_own else inspect.getsource(thing)  # type: ignore[arg-type, misc]
     except (OSError, TypeError):
         return None
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    return sha256(text.encode("utf-8", "replace")).hexdigest()

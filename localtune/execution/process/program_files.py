@@ -22,7 +22,6 @@ from localtune.error import StorageError
 from localtune.execution import machine
 from localtune.utils import private_dir
 from localtune.utils.messages import get_logger
-from localtune.utils.part_file import write_parts
 from localtune.utils.private_dir import PrivateDir
 from localtune.utils.text import format_bytes
 from localtune.worker.program import WorkerProgram, children_main, children_main_path, data_path
@@ -85,6 +84,8 @@ def _write_data(parts: Sequence[memoryview], directory: PrivateDir, name: str) -
 
 
 def _write(parts: Sequence[memoryview], directory: PrivateDir, name: str) -> None:
+    from localtune.utils.part_file import write_parts
+
     with directory.create(name) as file:
         write_parts(file.write, parts)
     size = sum(part.nbytes for part in parts)
