@@ -35,7 +35,7 @@ class WorkerCommands:
             phase: Its phase while the command is in flight.
             command: The command.
         """
-        self._enter(worker, phase)
+        self._record.workers.note_command(worker, phase, self._clock.monotonic())
         self._out.append(instructions.Send(worker.worker_id, command))
 
     def train(self, worker: Worker) -> None:
@@ -44,16 +44,12 @@ class WorkerCommands:
 
     def note_training(self, worker: Worker) -> None:
         """Notes that a worker runs the first step of its trial without being told to."""
-        self._enter(worker, Phase.TRAINING)
+        self._record.workers.note_command(worker, Phase.TRAINING, self._clock.monotonic())
 
     def save(self, worker: Worker) -> None:
         """Lets a worker save its trial."""
         worker.save_wanted = False
         self.send(worker, Phase.SAVING, _SAVE)
-
-    def _enter(self, worker: Worker, phase: Phase) -> None:
-        worker.phase = phase
-        self._record.workers.note_command(worker, self._clock.monotonic())
 
     def pause(self, worker: Worker, trial: Trial) -> None:
         """Pauses a trial, without saving it.

@@ -143,7 +143,7 @@ class Starter:
     def _begin(self, worker: Worker, trial: Trial) -> None:
         record = self._record
         record.move(trial, Status.RUNNING)
-        record.workers.note_command(worker, self._clock.monotonic())
+        record.workers.note_command(worker, worker.phase, self._clock.monotonic())
         is_first = trial.start_time is None
         if is_first:
             trial.start_time = self._clock.time()

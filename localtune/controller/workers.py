@@ -175,13 +175,15 @@ class WorkerTable:
         self._by_trial[trial.trial_id] = worker
         return worker
 
-    def note_command(self, worker: Worker, now: float) -> None:
+    def note_command(self, worker: Worker, phase: Phase, now: float) -> None:
         """Notes that a command is sent to a worker.
 
         Args:
             worker: The worker.
+            phase: Its phase while the command is in flight.
             now: Time by the run's clock, in seconds.
         """
+        worker.phase = phase
         worker.busy_since = now
         self._commanded[worker.worker_id] = worker
 

@@ -102,8 +102,7 @@ def hire(record: RunRecord, trial: Trial, phase: Phase = Phase.TRAINING) -> Work
     """Gives a pending trial a worker."""
     worker = record.workers.hire(trial)
     assert worker is not None
-    worker.phase = phase
-    record.workers.note_command(worker, 0.0)
+    record.workers.note_command(worker, phase, 0.0)
     record.move(trial, Status.RUNNING)
     return worker
 

@@ -159,9 +159,9 @@ def test_the_time_before_which_no_trial_takes_too_long_is_known() -> None:
     parts = Parts(2)
     worker, _ = parts.add_running()
     limited = make_failures(parts, iteration_timeout_s=10)
-    parts.record.workers.note_command(worker, 5.0)
+    parts.record.workers.note_command(worker, Phase.TRAINING, 5.0)
     assert limited.next_limit() == pytest.approx(15.0)
-    parts.record.workers.note_command(worker, 8.0)
+    parts.record.workers.note_command(worker, Phase.TRAINING, 8.0)
     assert make_failures(parts).next_limit() is None
 
 

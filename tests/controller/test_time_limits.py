@@ -28,7 +28,7 @@ class Scene:
     def command(self, worker: Worker, now: float, run_time_s: float = 0.0) -> None:
         assert worker.trial is not None
         worker.trial.run_time_s = run_time_s
-        self.table.note_command(worker, now)
+        self.table.note_command(worker, worker.phase, now)
 
 
 def test_a_command_that_takes_exactly_as_long_as_it_may_is_in_time() -> None:
