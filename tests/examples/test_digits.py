@@ -69,7 +69,7 @@ def test_smoke_form_shows_the_winner_and_leaves_no_files() -> None:
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Storage path with one finished run."""
     storage_path = tmp_path_factory.mktemp("digits")
-    done = run_example("--storage", storage_path, "--samples", "2")
+    done = run_example("--storage", storage_path, "--samples", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     return storage_path
 
