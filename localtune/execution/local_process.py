@@ -232,11 +232,12 @@ class ProcessExecutor(LocalExecutor):
         self._send(worker, messages.Stop())
 
     def wait(self, timeout_s: float | None) -> list[WorkerEvent]:
-        assert self._waiter is not None
+        assert self._waiter is not None and self._launcher is not None
         check_s = self._watch_memory()
+        look_s = self._launcher.look_after_start()
         if not self._events:
             due_s = self._deadlines.seconds_left()
-            limits = [each for each in (check_s, timeout_s, due_s) if each is not None]
+            limits = [each for each in (check_s, look_s, timeout_s, due_s) if each is not None]
             self._waiter.wait(min(limits, default=None))
             if due_s is not None:
                 self._enforce_deadlines()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import signal
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ logger = get_logger(__name__)
 
 # Most seconds for a module that the template imports apart from the trainable.
 _IMPORT_LIMIT_S = 120.0
+# Seconds between two looks after a guard and a template that have not begun yet.
+_LOOK_S = 1.0
 # After so many imports that failed, the next template does without any.
 _MOST_FAULTS = 3
 # They are sent in one packet, with other settings.
@@ -59,6 +62,7 @@ class ForkLauncher(Launcher, Observer):
         self._faults: dict[str, str] = {}  # {module: why the template cannot import it}
         self._modules_of_program: tuple[str, ...] | None = None
         self._surroundings: object = None  # as they were when the guard started
+        self._looks_at = time.monotonic() + _LOOK_S  # after the start of processes
         self._retried: set[int] = set()  # workers that were to be forked when a template died
 
     def launch(
@@ -84,6 +88,16 @@ class ForkLauncher(Launcher, Observer):
     def withdraw(self, worker_id: int) -> bool:
         client = self._owners.get(worker_id)
         return client is not None and client.withdraw(worker_id)
+
+    def look_after_start(self) -> float | None:
+        if self._guard is None or all(each.was_loaded for each in self._templates.values()):
+            return None
+        now = time.monotonic()
+        if now >= self._looks_at:
+            # Nothing else would tell of a process that was stopped, as an import may take long.
+            self._guard.go_on()
+            self._looks_at = now + _LOOK_S
+        return self._looks_at - now
 
     def give_up(self, worker_id: int) -> None:
         client = self._owners.get(worker_id)
@@ -223,7 +237,8 @@ class ForkLauncher(Launcher, Observer):
                     if client.importing is not None:
                         self._on_ended_by_import(client, client.importing)
                         return
-                    client.problem = client.problem or text
+                    if text:
+                        client.problem = client.problem or f"it could not be started: {text}"
                     note = "its template process was killed, and it with it"
                     self._lost(client, note, may_go_on=client.was_loaded)
                 return

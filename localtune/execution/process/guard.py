@@ -181,6 +181,8 @@ class Guard:
             self._start_template(packet)
         elif packet.kind == pk.KILL_TEMPLATE:
             self._kill_template(packet.id)
+        elif packet.kind == pk.GO_ON:
+            self._continue_all()
         return packet.kind != pk.END
 
     def _send(self, packet: pk.Packet) -> None:
@@ -210,6 +212,11 @@ class Guard:
         pids += [base.pid for base in self._bases if template_id in base.asked]
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
+
+    def _continue_all(self) -> None:
+        for pidfd in (*self._templates, *(base.pidfd for base in self._bases)):
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGCONT)
 
     def _on_template_exit(self, pidfd: int) -> None:
         """Ends the processes that a template has left, then reports its end."""

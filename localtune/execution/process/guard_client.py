@@ -159,6 +159,12 @@ class GuardClient:
         with contextlib.suppress(BlockingIOError):
             self._send(pk.Packet(pk.KILL_TEMPLATE, template_id))
 
+    def go_on(self) -> None:
+        """Continues the guard, and what it has started, if something has stopped it (SIGSTOP)."""
+        self._process.send_signal(signal.SIGCONT)
+        with contextlib.suppress(BlockingIOError):
+            self._send(pk.Packet(pk.GO_ON))
+
     def _send(self, packet: pk.Packet) -> None:
         # The reader notices that the guard has died.
         with contextlib.suppress(ConnectionError):

@@ -108,6 +108,14 @@ class Launcher(ABC):
         """
         return False
 
+    def look_after_start(self) -> float | None:
+        """Continues processes of the launcher that were stopped before they could start a worker.
+
+        Returns:
+            Seconds until it wants to be called again; None while none of them starts.
+        """
+        return None
+
     def give_up(self, worker_id: int) -> None:
         """Ends the process that does not report the end of a worker long after SIGKILL."""
         return

@@ -24,6 +24,8 @@ IMPORTING = b"I"
 REFUSED, BROKEN, NOT_STARTED = b"R", b"B", b"N"
 # To the guard: start a template, kill it. From it: the template and its descendants have ended.
 START_TEMPLATE, KILL_TEMPLATE, TEMPLATE_ENDED = b"T", b"K", b"E"
+# To the guard: continue the processes that something has stopped.
+GO_ON = b"G"
 # To the guard: the run has ended, and another one may come; end. From it: why it fails.
 IDLE, END, FAILED = b"W", b"Q", b"!"
 # From a base: files of its modules have changed, so another one must take over.

@@ -16,7 +16,7 @@ import pytest
 
 import localtune as tune
 from localtune.execution import local_process
-from localtune.execution.process import guard_client, template_client
+from localtune.execution.process import fork_launcher, guard_client, template_client
 from localtune.testing.chaos import ChaosTrainable
 from localtune.testing.executor_contract import ExecutorSession, expect
 from localtune.trainable.function_trainable import wrap_function
@@ -296,6 +296,26 @@ def test_a_template_that_does_not_report_any_more_does_not_stall_the_end(
         pid = opened.process_id(worker)
         os.kill(template_of(pid), signal.SIGSTOP)
     wait_until(lambda: is_gone(pid), "the worker ends")
+
+
+def test_a_guard_and_a_base_that_are_stopped_while_they_start_are_continued(
+    tmp_path: Path, write_module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fork_launcher, "_LOOK_S", 0.1)
+    source = """
+        import signal
+        if not is_parent:
+            for pid in (os.getppid(), os.getpid()):
+                os.kill(pid, signal.SIGSTOP)
+        def train(config):
+            return {"value": 1}
+    """
+    write_module("stops", source)
+    import stops  # type: ignore[import-not-found]
+
+    assert not fit(stops.train, tmp_path, memory_check_s=None).errors
+    (base,) = importers(tmp_path)
+    assert psutil.Process(base).status() != psutil.STATUS_STOPPED
 
 
 def test_the_parent_does_not_wait_for_a_template_that_reads_nothing(tmp_path: Path) -> None:
