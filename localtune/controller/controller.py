@@ -195,8 +195,8 @@ class Controller:
             times.append(self._endings.deadline)
         if self._endings.is_winding_down:
             times.append(self._endings.saved_until)
-        next_limit = self._failures.next_limit()
-        if next_limit is not None:
+        limits = self._failures.time_limits
+        if limits is not None and (next_limit := limits.next()) is not None:
             times.append(next_limit)
         if not times:
             return POLL_S if self._standstill.polled_since is not None else None

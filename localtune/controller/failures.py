@@ -42,6 +42,7 @@ class Failures:
         clock: For times of retries and limits.
 
     Attributes:
+        time_limits: When running trials take too long; None if they may take any time.
         has_news: Whether a start or a trial has failed, or a start was given up, since the latest
             check: its slot is free, and it may be retried.
     """
@@ -70,19 +71,15 @@ class Failures:
         self.has_news = False
         self._failed_count = 0
         has_limits = (config.iteration_timeout_s, config.trial_timeout_s) != (None, None)
-        self._time_limits = TimeLimits(config, record.workers) if has_limits else None
+        self.time_limits = TimeLimits(config, record.workers) if has_limits else None
 
     def check(self) -> None:
         """Fails the trials that take too long, and retries those that have waited long enough."""
         self.has_news = False
-        if self._time_limits is not None:
-            self._fail_overdue(self._time_limits)
+        if self.time_limits is not None:
+            self._fail_overdue(self.time_limits)
         if self._record.retry_times:
             self._retry_due()
-
-    def next_limit(self) -> float | None:
-        """Returns a time, by the clock, before which no trial takes too long; None is never."""
-        return None if self._time_limits is None else self._time_limits.next()
 
     # -- causes -----------------------------------------------------------------------------------
 
