@@ -53,6 +53,7 @@ ALLOWED = {
     "localtune.controller.kept_state._Unpickler": _DATABASE,
     "localtune.search.base.load_snapshot": _DATABASE,
     "localtune.search.base.inner_snapshot": _DATABASE,
+    "localtune.search.hyperopt.hyperopt_search.HyperOptSearch.set_state": _DATABASE,
     "localtune.search.optuna.optuna_search.OptunaSearch.set_state": _DATABASE,
     "localtune.config.spec.RunSpec.load": _TUNER,
     "localtune.config.spec.RunSpec.load_field": _TUNER,

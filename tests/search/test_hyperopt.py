@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from collections import Counter
 from typing import Any
 
@@ -11,6 +12,7 @@ import localtune as tune
 from localtune.error import SearchSpaceError
 from localtune.search.base import Searcher, load_snapshot, snapshot
 from localtune.search.hyperopt import HyperOptSearch
+from localtune.search.pickled_parts import Archive
 from localtune.testing.searcher_contract import SearcherContract
 from tests.search.adapters import run_tuner
 
@@ -169,6 +171,55 @@ def test_the_state_of_a_space_of_expressions_is_kept() -> None:
     load_snapshot(twin, snapshot(search))
 
     assert twin.suggest("2") == search.suggest("2")
+
+
+def go_on(search: HyperOptSearch, first: int, number: int) -> list[Any]:
+    """Suggests for further trials, and ends each as soon as the next one has begun."""
+    configs = []
+    for each in range(first, first + number):
+        configs.append(search.suggest(str(each)))
+        if each:
+            search.on_trial_complete(str(each - 1), {"loss": each % 5}, error=each % 4 == 0)
+    return configs
+
+
+def test_in_a_run_an_ended_trial_is_written_once() -> None:
+    search, archive = search_with(n_initial_points=4), Archive()
+    written: dict[str, bytes] = {}
+    sizes = []
+    for number in range(40):
+        go_on(search, number, 1)
+        with archive.in_use():
+            state = snapshot(search)
+        new = archive.unwritten()
+        assert len(new) <= 1
+        written.update(new)
+        sizes.append(len(state))
+    assert len(written) == 39
+    assert max(sizes[20:]) < 1.1 * sizes[10]
+
+    twin, restored = HyperOptSearch(), Archive()
+    restored.read = written.get
+    with restored.in_use():
+        load_snapshot(twin, state)
+    assert go_on(twin, 40, 10) == go_on(search, 40, 10)
+
+
+def test_a_state_of_an_earlier_release_is_taken() -> None:
+    search = search_with(n_initial_points=4)
+    go_on(search, 0, 12)
+    state = {**vars(search)}
+    for name in ("_domain", "_ended", "_others"):
+        del state[name]
+    state = pickle.loads(pickle.dumps(state))
+    twin = HyperOptSearch()
+    twin.set_state(state)
+    third = HyperOptSearch()
+    load_snapshot(third, snapshot(twin))
+
+    expected = go_on(search, 12, 8)
+    assert go_on(twin, 12, 8) == expected
+    assert go_on(third, 12, 8) == expected
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import random
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from localtune.search.containers import CONTAINERS, children, rebuilt
 from localtune.search.convert import ConvertedSpace, Parameter, has_variables
 from localtune.search.library_searcher import LibrarySearcher
 from localtune.search.native import NativeSpace, known_part, plain
+from localtune.search.pickled_parts import PickledParts
 from localtune.search.shapes import Normals, Numbers, Options
 from localtune.search.variables import as_domain
 
@@ -84,6 +86,8 @@ class HyperOptSearch(LibrarySearcher):
         self._rng = random.Random()
         self._trials: Any = None  # HyperOpt's record of all trials
         self._numbers: dict[str, int] = {}  # {id of a live trial: its number in that record}
+        self._ended = PickledParts()  # ended trials of the record
+        self._others: list[Any] = []  # the other ones
 
     @staticmethod
     def convert_search_space(spec: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -98,11 +102,38 @@ class HyperOptSearch(LibrarySearcher):
         return dict(_nested_expression(spec, "", parameters, prefix))
 
     def get_state(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key != "_domain"}
+        if self._trials is not None:
+            self._take_ended()
+        return {
+            key: value for key, value in self.__dict__.items() if key not in ("_domain", "_trials")
+        }
 
     def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
         self._domain = None
+        if "_trials" in state:  # An earlier release saved HyperOpt's record itself.
+            self._ended = PickledParts()
+            self._others = [] if self._trials is None else list(self._trials._dynamic_trials)
+            return
+        if self._has_begun:
+            documents = [*map(pickle.loads, self._ended), *self._others]
+            documents.sort(key=lambda each: each["tid"])
+            self._trials = _load().Trials()
+            self._trials.new_trial_ids(len(documents))
+            self._trials.insert_trial_docs(documents)
+            self._trials.refresh()
+            documents = self._trials._dynamic_trials
+            self._others = [each for each in documents if not _has_ended(each)]
+
+    def _take_ended(self) -> None:
+        """Pickles the trials that have ended since the last call. They do not change any more."""
+        others = []
+        for document in self._others:
+            if _has_ended(document):
+                self._ended.append(pickle.dumps(document, pickle.HIGHEST_PROTOCOL))
+            else:
+                others.append(document)
+        self._others = others
 
     def _use_space(self, space: dict[str, Any]) -> None:
         if _is_native(space):
@@ -152,6 +183,7 @@ class HyperOptSearch(LibrarySearcher):
     def _add(self, trial_id: str, document: Any) -> None:
         self._trials.insert_trial_docs([document])
         self._trials.refresh()
+        self._others.append(self._trials._dynamic_trials[-1])
         self._numbers[trial_id] = document["tid"]
 
     def _tell(self, trial_id: str, value: float | None) -> None:
@@ -323,6 +355,12 @@ def _bounds(shape: Numbers) -> tuple[float, float]:
     # Exactly half a step could round to a value beyond the bound.
     half = step * 0.4999999
     return shape.lower - half, shape.upper + half
+
+
+def _has_ended(document: Any) -> bool:
+    from hyperopt import base
+
+    return document["state"] in (base.JOB_STATE_DONE, base.JOB_STATE_ERROR)
 
 
 def _load() -> Any:
