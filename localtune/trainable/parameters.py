@@ -62,6 +62,10 @@ class Parameters:
         """The values as {parameter name: value}."""
         return self._holder.values
 
+    def bound_by_name(self) -> dict[str, Any]:
+        """Returns the values; errors of pickling then name a value, and not the way to it."""
+        return self.values
+
     def __reduce__(self) -> tuple[Callable[..., Parameters], tuple[Any, ...]]:
         if _mode.includes_values:
             return (_adopt, (self._key, self._holder.values))

@@ -52,6 +52,9 @@ _LEAST_BUFFER_BYTES = 1024
 # What is longer is hardly a class that can be imported. It is not pickled plainly first.
 _MOST_PLAIN_BYTES = 64 * 1024
 
+# What `tune.with_parameters` has bound, in an error message.
+_PARAMETER = "parameter"
+
 # Attributes that pickling ignores.
 _NO_STATE = ("__dict__", "__weakref__")
 
@@ -310,7 +313,12 @@ def explain_unpicklable(obj: Any, name: str) -> str:
     culprit = next(_culprits(obj), None)
     if culprit is None:
         return ""
-    cause = f" because of its {', '.join(culprit.path)}" if culprit.path else ""
+    path = culprit.path
+    # The way to a parameter leads through objects that are not the user's.
+    for index, step in enumerate(culprit.path):
+        if step.startswith(f"{_PARAMETER} "):
+            path = culprit.path[index:]
+    cause = f" because of its {', '.join(path)}" if path else ""
     kind = type(culprit.value)
     return (
         f"{name} cannot be sent to another process{cause}, a {kind.__module__}."
@@ -398,6 +406,9 @@ def _parts(obj: Any) -> Iterator[tuple[str, str, Any]]:
         for base in obj.__bases__:
             yield "base class", base.__name__, base
         yield from _attributes(obj)
+    elif hasattr(type(obj), "bound_by_name"):
+        for name, value in obj.bound_by_name().items():
+            yield _PARAMETER, name, value
     elif isinstance(obj, dict):
         for key, value in obj.items():
             yield "item", str(key), value

@@ -167,7 +167,7 @@ def test_a_payload_read_in_the_same_process_shares_the_values() -> None:
 
 def test_a_payload_of_an_unpicklable_value_names_it() -> None:
     bound = with_parameters(train, data={"lock": threading.Lock()})
-    with pytest.raises(TypeError, match=r"item 'data', item 'lock', a _thread\.lock"):
+    with pytest.raises(TypeError, match=r"of its parameter 'data', item 'lock', a _thread"):
         dumps_with_parameters(bound, "train")
 
 
