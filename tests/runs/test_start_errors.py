@@ -16,6 +16,7 @@ from localtune.testing.chaos import ChaosTrainable
 from localtune.testing.executor_contract import ExecutorSession, expect
 from localtune.utils import open_files
 from localtune.worker import messages
+from tests.leaks import end_what_is_kept
 from tests.runs.lifecycle.programs import START_METHODS
 
 
@@ -34,6 +35,12 @@ def room_for_files(number: int) -> Iterator[None]:
             yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_kept_by_the_test_before() -> None:
+    # What is kept has its descriptors already.
+    end_what_is_kept()
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
