@@ -31,6 +31,8 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from localtune.trial.pickled_object import PickledObject
@@ -38,7 +40,7 @@ from localtune.trial.trial_info import StorageContext, TrialInfo
 from localtune.utils.records import dataclass, field
 from localtune.utils.text import text_of
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 # The worker sends no larger replies, so that one trial cannot stall the parent.
 MAX_REPLY_BYTES = 64 * 1024 * 1024
@@ -249,16 +251,26 @@ def encode(message: Command | Reply) -> bytes:
     Raises:
         Exception: if a part of the message cannot be pickled.
     """
-    # Most messages are commands to train and their answers: these have short forms.
-    if isinstance(message, Trained) and not message.has_ended:
-        answer = (message.result, message.changed_config, message.removed_config)
-        return pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
-    return _ENCODED.get(type(message)) or pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    kind = type(message)
+    short = _ENCODED.get(kind)
+    if short is not None:
+        return short
+    if isinstance(message, (Construct, Reset)):
+        parts: object = (_NUMBERS[kind], _parts_of(message.assignment), *_rest_of[kind](message))
+    elif kind in _NUMBERS:
+        parts = (_NUMBERS[kind], *_rest_of[kind](message))
+    else:
+        parts = message
+    return pickle.dumps(parts, pickle.HIGHEST_PROTOCOL)
 
 
 def decode(data: bytes) -> Any:
     """Returns the command that ``data`` holds; for workers."""
-    return _DECODED.get(data) or pickle.loads(data)
+    command = _DECODED.get(data) or pickle.loads(data)
+    if type(command) is tuple:
+        number, assignment, *rest = command
+        return _COMMANDS[number](_assignment_of(*assignment), *rest)
+    return command
 
 
 # Commands without attributes.
@@ -266,6 +278,37 @@ _ENCODED: dict[type, bytes] = {
     each: pickle.dumps(each(), pickle.HIGHEST_PROTOCOL) for each in (Train, Save, Stop)
 }
 _DECODED: dict[bytes, Command] = {data: each() for each, data in _ENCODED.items()}
+
+# Each trial has these messages. As tuples of their attributes, behind the place of the type here,
+# they take a quarter of the time, and a worker writes to fewer pages.
+_COMMANDS = (Construct, Reset)
+_REPLIES = (Trained, Ready, ResetDone)
+_NUMBERS: dict[type, int] = {
+    kind: number for kinds in (_COMMANDS, _REPLIES) for number, kind in enumerate(kinds)
+}
+
+
+def _getter_of(kind: Any, *without: str) -> Callable[[Any], tuple[Any, ...]]:
+    """Returns the function that returns the attributes of an object in their order."""
+    names = [name for name in kind.__match_args__ if name not in without]
+    # Of one name, attrgetter() returns no tuple.
+    return attrgetter(*names) if len(names) > 1 else lambda it: (getattr(it, names[0]),)
+
+
+_rest_of = {kind: _getter_of(kind, "assignment") for kind in _NUMBERS}
+_info_parts = _getter_of(TrialInfo)
+_storage_parts = _getter_of(StorageContext)
+
+
+def _parts_of(it: Assignment) -> tuple[Any, ...]:
+    info, storage = _info_parts(it.trial), _storage_parts(it.storage)
+    return info, it.config, storage, it.output_files, it.environment
+
+
+def _assignment_of(
+    info: tuple[Any, ...], config: bytes, storage: tuple[Any, ...], *rest: Any
+) -> Assignment:
+    return Assignment(TrialInfo(*info), config, StorageContext(*storage), *rest)
 
 
 def encode_reply(reply: Reply) -> bytes:
@@ -308,7 +351,7 @@ def decode_reply(data: bytes) -> Reply:
     """
     reply = _ReplyUnpickler(io.BytesIO(data)).load()
     if type(reply) is tuple:
-        return Trained(*reply)
+        return _REPLIES[reply[0]](*reply[1:])
     if not isinstance(reply, Reply):
         raise pickle.UnpicklingError(f"a worker answered with a {type(reply).__name__}")
     return reply

@@ -148,9 +148,10 @@ def prepare(data: bytes) -> None:
 
 def load_lazy_parts() -> None:
     """Looks up, once for all workers, what a trial would look up at its first use."""
-    from localtune.worker.messages import Ready, Stopped, Trained
+    from localtune.trial.trial_info import StorageContext, TrialInfo
+    from localtune.worker.messages import Assignment, Construct, Ready, Stopped, Trained
 
-    compile_init(Ready, Trained, Stopped)
+    compile_init(TrialInfo, StorageContext, Assignment, Construct, Ready, Trained, Stopped)
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random  # noqa: B018  # each trial seeds it

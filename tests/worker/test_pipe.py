@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from localtune.resources import PlacementGroupFactory
 from localtune.trial.pickled_object import PickledObject
+from localtune.trial.trial_info import StorageContext, TrialInfo
 from localtune.worker import messages
 from localtune.worker.main import PipeChannel
 from localtune.worker.pipe import Descriptor, HandlePipe, MessagePipe
@@ -189,3 +191,40 @@ def test_a_closed_end_cannot_be_read(ends: tuple[Any, Any]) -> None:
     assert pipe.closed
     with pytest.raises(OSError):
         pipe.receive()
+
+
+INFO = TrialInfo("1", "train_1", "sweep", "/s/1", "/s", PlacementGroupFactory([{"CPU": 1}]), 7)
+ASSIGNMENT = messages.Assignment(
+    INFO, b"config", StorageContext("/s", "/s/1", 3), ("out", None), {"A": "1", "B": None}
+)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        messages.Construct(ASSIGNMENT, trains_at_once=True, ends_with_function=True, version=1),
+        messages.Reset(ASSIGNMENT, trains_at_once=True),
+        messages.Train(),
+        messages.Restore("/s/1/checkpoint", {"x": 1}),
+    ],
+)
+def test_a_command_arrives_as_it_was(command: messages.Command) -> None:
+    assert messages.decode(messages.encode(command)) == command
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        messages.Ready({"x": 1}, trains=True),
+        messages.ResetDone(False, {}, trains=True),
+        messages.Trained({"x": 1}, {"lr": 2}, ["a"], has_ended=True),
+        messages.Saved(None, {}, 1),
+    ],
+)
+def test_a_reply_arrives_as_it_was(reply: messages.Reply) -> None:
+    assert messages.decode_reply(messages.encode_reply(reply)) == reply
+
+
+@pytest.mark.parametrize("junk", [(), (9,), ("x", 1), (0,), (1, 2, 3, 4)])
+def test_a_tuple_that_is_no_reply_is_told_as_a_failure(junk: tuple[Any, ...]) -> None:
+    assert isinstance(messages.read_reply(pickle.dumps(junk)), messages.Failed)
