@@ -6,6 +6,7 @@ import copy
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from localtune.old_names.attributes import OldAttribute
@@ -14,7 +15,6 @@ from localtune.result import CHECKPOINT_METADATA_FILE
 from localtune.utils.claims import claimed
 from localtune.utils.copying import copy_tree
 from localtune.utils.files import no_link, write_file
-from localtune.utils.records import dataclass, field
 from localtune.utils.remote_fetch import fetch_cached, fetch_missing
 from localtune.utils.remote_store import (
     RemoteStore,

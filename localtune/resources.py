@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from localtune.error import LocaltuneInternalError, ResourceRequestError
@@ -15,7 +16,6 @@ from localtune.old_names.use import translated
 from localtune.utils.not_here import Resources as Resources
 from localtune.utils.not_here import json_to_resources as json_to_resources
 from localtune.utils.not_here import resources_to_json as resources_to_json
-from localtune.utils.records import dataclass
 
 # Arguments of a placement group that have no effect on one machine.
 _EXTRA_NAMES = ("name", "lifetime", "_max_cpu_fraction_per_node", "_soft_target_node_id")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localtune._lazy import importing
@@ -15,7 +16,6 @@ from localtune.config.tune import TuneConfig
 from localtune.error import TuneError
 from localtune.result import TUNER_FILE
 from localtune.utils.messages import get_logger
-from localtune.utils.records import dataclass
 
 # The rest is imported when it is used: a program may name a Tuner and not use it, and the parts
 # that run an experiment are not those that restore one.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,6 @@ from localtune.storage.reading import others_text, read_experiment
 from localtune.storage.reading import read_files as read_files
 from localtune.storage.run_files import files_in
 from localtune.trial.status import Status
-from localtune.utils.records import dataclass, field
 from localtune.utils.text import count, did_you_mean
 from localtune.utils.trust import check_trusted
 

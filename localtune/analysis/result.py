@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,6 @@ from localtune.utils.best import best_of, is_number
 from localtune.utils.data_frames import data_frame
 from localtune.utils.dicts import unflattened_lookup
 from localtune.utils.messages import get_logger
-from localtune.utils.records import dataclass, field
 from localtune.utils.remote_fetch import is_remote_checkpoint
 from localtune.utils.remote_store import local_path
 from localtune.utils.text import printable

@@ -6,11 +6,11 @@ import os
 import pickle
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from localtune.compat.errors import RayTaskError, WorkerCrashedError
 from localtune.compat.objects import ObjectRef, ObjectStore
-from localtune.utils.records import dataclass, field
 from localtune.utils.serialization import dumps_by_value
 
 

@@ -20,6 +20,7 @@ import os
 import sys
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from localtune.compat.objects import ObjectStore, own_directories
@@ -27,7 +28,6 @@ from localtune.execution import machine
 from localtune.trainable import preparation
 from localtune.trainable.active_session import current_session
 from localtune.utils.private_dir import PrivateDir, is_owned
-from localtune.utils.records import dataclass, field
 
 if TYPE_CHECKING:
     from localtune.compat.tasks import TaskPool

@@ -21,7 +21,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 from localtune.compat.calls import Call, store_error
 from localtune.compat.errors import TaskCancelledError, WorkerCrashedError
@@ -31,7 +31,6 @@ from localtune.compat.task_process import TaskProcess
 from localtune.execution.machine import thread_environment
 from localtune.resources import ResourcePool
 from localtune.trainable.parameters import dumps_with_parameters
-from localtune.utils.records import dataclass
 
 # Functions that ask for less than a CPU could otherwise start any number of processes.
 _LEAST_LIMIT = 16

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from localtune.config.checks import is_count
-from localtune.utils.records import dataclass
 
 
 @dataclass

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
-
-from localtune.utils.records import dataclass
 
 
 @dataclass

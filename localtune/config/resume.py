@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import Enum
-
-from localtune.utils.records import dataclass, field
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from localtune.config.failure import FailureConfig
 from localtune.config.sync import SyncConfig
 from localtune.old_names.arguments import old_arguments_of_class
 from localtune.utils.files import current_directory
-from localtune.utils.records import dataclass
 from localtune.utils.remote_store import (
     checked_filesystem,
     is_local_filesystem,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from localtune.config.checkpoint import CheckpointConfig
@@ -24,7 +24,6 @@ from localtune.config.sync import SyncConfig
 from localtune.config.tune import TuneConfig
 from localtune.error import StorageError
 from localtune.resources import PlacementGroupFactory, resource_dict_to_pg_factory
-from localtune.utils.records import dataclass, field
 from localtune.utils.serialization import dumps, lacks_own_module, other_version, same_pickle
 
 

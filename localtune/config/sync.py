@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from localtune.old_names.arguments import old_arguments_of_class
-from localtune.utils.records import dataclass
 
 
 @old_arguments_of_class("SyncConfig")

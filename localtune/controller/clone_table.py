@@ -21,12 +21,12 @@ place.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from localtune.result import CONFIG_PREFIX, EXPERIMENT_TAG, TRIAL_ID
 from localtune.trial.checkpoint_history import StartPoint, TrackedCheckpoint
 from localtune.trial.trial import Trial
-from localtune.utils.records import dataclass
 
 # The trial that owns a released checkpoint, and its checkpoints that can be deleted.
 Released: TypeAlias = "tuple[Trial | None, list[TrackedCheckpoint]]"

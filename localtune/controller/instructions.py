@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from localtune.execution.slots import Slot
 from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.trial import Trial
-from localtune.utils.records import dataclass, field
 from localtune.worker import messages
 
 

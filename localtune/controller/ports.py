@@ -13,12 +13,12 @@ A simulated run puts other objects in these places.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from localtune.execution.executor import Executor
 from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.trial import Trial
-from localtune.utils.records import dataclass
 
 
 class Records(Protocol):

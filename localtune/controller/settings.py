@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from localtune.config.spec import RunSpec
 from localtune.resources import PlacementGroupFactory
-from localtune.utils.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localtune.controller.clone_table import Clone
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
-from localtune.utils.records import dataclass
 
 if TYPE_CHECKING:
     from localtune.search.search_algorithm import SearchAlgorithm

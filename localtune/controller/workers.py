@@ -20,13 +20,13 @@ last. That trial starts again in this very worker, or when the worker has gone.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 
 from localtune.error import ResourceRequestError
 from localtune.execution.slots import Placement, Slot
 from localtune.resources import PlacementGroupFactory
 from localtune.trial.trial import Trial
-from localtune.utils.records import dataclass
 
 # Values of Worker.decision.
 CONTINUE, PAUSE, STOP, NOOP = "CONTINUE", "PAUSE", "STOP", "NOOP"

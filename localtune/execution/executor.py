@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from localtune.clock import AwakeClock, Clock
 from localtune.execution.slots import Slot
 from localtune.resources import PlacementGroupFactory
-from localtune.utils.records import dataclass, field
 from localtune.utils.signal_numbers import SIGKILL
 from localtune.worker import messages
 

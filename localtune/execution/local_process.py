@@ -22,7 +22,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from localtune.error import WorkerStartError
@@ -42,7 +42,6 @@ from localtune.execution.process.waiter import Waiter
 from localtune.execution.slots import Slot
 from localtune.utils.messages import get_logger
 from localtune.utils.private_dir import PrivateDir
-from localtune.utils.records import dataclass
 from localtune.utils.signal_numbers import SIGKILL
 from localtune.worker import messages
 from localtune.worker.crash import take_crash

@@ -15,10 +15,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from localtune.resources import PlacementGroupFactory
-from localtune.utils.records import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import sys
 import textwrap
 import tokenize
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -24,7 +25,6 @@ from localtune.old_names.scan import find_old_uses
 from localtune.old_names.shapes import returned_path
 from localtune.old_names.table import OLD_NAMES, ROWS
 from localtune.old_names.use import is_accepted, use
-from localtune.utils.records import dataclass
 from localtune.utils.user_code import is_own, methods_of, unwrapped
 
 # Code that uses none of these names is not parsed.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
-
-from localtune.utils.records import dataclass
 
 # What an old name is: an argument of a function, a name of a module, an attribute of an object, a
 # module, or a form that no name tells.

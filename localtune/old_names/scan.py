@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from localtune.old_names.arguments import (
     CHECKPOINTS_OF_FUNCTION,
@@ -36,7 +37,6 @@ from localtune.old_names.scopes import (
 from localtune.old_names.shapes import old_shapes, returned_path
 from localtune.old_names.table import OLD_NAMES, ROWS
 from localtune.old_names.unpacked import unpacked_arguments
-from localtune.utils.records import dataclass, field
 
 JOINED = "os.path.join(checkpoint, file)"
 FRAMES = "analysis.trial_dataframes[directory]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ from localtune.progress_reporter.values import (
     trained_s_of,
     trial_label,
 )
-from localtune.utils.records import dataclass
 from localtune.utils.text import count, format_clock, format_duration
 
 if TYPE_CHECKING:

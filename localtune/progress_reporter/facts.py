@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from localtune.utils.records import dataclass, field
 from localtune.utils.text import count, one_line
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from localtune.clock import Clock, SystemClock
-from localtune.utils.records import dataclass
 
 # Seconds between two readings. Over a shorter time, the CPU share would be noise.
 PERIOD_S = 1.0

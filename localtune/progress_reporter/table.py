@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from localtune.progress_reporter.line import Line, Span
-from localtune.utils.records import dataclass, field
 from localtune.utils.text import ELLIPSIS, shorten, text_width
 
 _GAP = "  "

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localtune.progress_reporter.curve import Curve
 from localtune.progress_reporter.leaderboard import Leaderboard
 from localtune.progress_reporter.values import parameters_of
 from localtune.trial.status import Status
-from localtune.utils.records import dataclass
 
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial

@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
@@ -32,7 +33,6 @@ from localtune.trainable.parameters import check_with_parameters
 from localtune.trainable.trainable import Trainable
 from localtune.trainable.util import is_function_trainable
 from localtune.trial.trial import Trial
-from localtune.utils.records import dataclass
 from localtune.worker import messages
 from localtune.worker.assignment import assignment_of
 from localtune.worker.program import WorkerProgram

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from localtune.callback import Callback
@@ -20,7 +21,6 @@ from localtune.search.rng import derive_seed
 from localtune.search.search_algorithm import SearchAlgorithm, searcher_name
 from localtune.stopper.base import Stopper
 from localtune.stopper.coerce import as_stopper
-from localtune.utils.records import dataclass
 
 
 @dataclass

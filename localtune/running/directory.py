@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 
 from localtune.config.resume import ResumeConfig
 from localtune.config.run import RunConfig
 from localtune.storage.paths import check_experiment_dir
 from localtune.storage.remote import attach, needs_store, remote_version, working_storage_path
-from localtune.utils.records import dataclass, field
 from localtune.utils.remote_fetch import with_retries
 from localtune.utils.remote_store import RemoteStore, open_store
 

@@ -8,13 +8,13 @@ while its lock is held, and removed afterwards. So another process sees all of i
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 from localtune.analysis.experiment_paths import is_complete_experiment, is_experiment
 from localtune.error import ExperimentInUseError, UntrustedDirectoryError
 from localtune.storage.locks import experiment_locked
 from localtune.storage.owner import find_owner
 from localtune.utils.files import remove_tree
-from localtune.utils.records import dataclass
 from localtune.utils.trust import check_trusted
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from localtune.callback import CallbackError, CallbackList
@@ -44,7 +45,6 @@ from localtune.storage.reading import mark_interrupted
 from localtune.trainable.imports import Import, find_imports
 from localtune.trial.task_error import opened_error
 from localtune.utils.log import set_verbosity
-from localtune.utils.records import dataclass, field
 from localtune.utils.standard_fds import standard_fds_taken
 from localtune.worker.program import WorkerProgram
 

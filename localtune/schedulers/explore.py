@@ -15,6 +15,7 @@ import math
 import numbers
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from localtune.error import TuneError
@@ -22,7 +23,6 @@ from localtune.search.containers import CONTAINERS, Path, children, path_text, r
 from localtune.search.domains import Domain, is_same
 from localtune.search.space import SearchSpace
 from localtune.utils.numeric import is_real
-from localtune.utils.records import dataclass
 from localtune.utils.text import near_miss
 
 _GRID = "grid_search"

@@ -11,9 +11,8 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from localtune.utils.records import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from localtune.utils.files import no_link, write_file
 from localtune.utils.json_encode import dumps
 from localtune.utils.messages import get_logger
-from localtune.utils.records import dataclass
 
 logger = get_logger(__name__)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from localtune.schedulers.policy_log import Exploit
 from localtune.trial.trial import Trial
-from localtune.utils.records import dataclass
 
 # 100 * 0.07 is slightly above 7, and must count as 7.
 _ROUNDING = 1e-9

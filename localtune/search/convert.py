@@ -15,6 +15,7 @@ A library chooses the number of an option, from 0, because options may be of any
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from localtune.error import SearchSpaceError
@@ -23,7 +24,6 @@ from localtune.search.domains import Domain
 from localtune.search.presets import can_give
 from localtune.search.shapes import Normals, Options, Shape, shape_of
 from localtune.search.variables import as_domain
-from localtune.utils.records import dataclass
 from localtune.utils.text import did_you_mean
 
 _NOTHING: Any = object()

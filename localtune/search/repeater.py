@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import dataclass, field
 from typing import Any
 
 from localtune.search.base import Searcher
 from localtune.search.wrapper import SearcherWrapper
 from localtune.utils.best import is_number
 from localtune.utils.messages import get_logger
-from localtune.utils.records import dataclass, field
 
 _LOGGER = get_logger(__name__)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from localtune.search.domains import Categorical, Domain, Float, Integer, is_same
 from localtune.search.samplers import LogUniform, Normal, Quantized, Uniform
-from localtune.utils.records import dataclass
 from localtune.utils.text import one_line
 
 

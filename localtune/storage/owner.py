@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import dataclass
 
 from localtune.storage.locks import LOCK_FILE, owner_of
-from localtune.utils.records import dataclass
 
 # Largest difference between the clock of the owner's file and that of the process table.
 _CLOCK_TOLERANCE_S = 2.0

@@ -12,6 +12,7 @@ import os
 import pickle
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any
 from urllib.parse import quote
@@ -28,7 +29,6 @@ from localtune.trial.metric_analysis import MetricStats, PackedStats
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from localtune.utils.collector import collector_paused
-from localtune.utils.records import dataclass, field
 
 # The files that SQLite may open or make for the database.
 DATABASE_FILES = tuple(f"{EXPERIMENT_DB_FILE}{end}" for end in ("", "-wal", "-shm", "-journal"))

@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from localtune.result import EXPR_RESULT_FILE, TRIAL_ID
@@ -23,7 +24,6 @@ from localtune.storage.trial_record import take_result
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from localtune.utils.files import no_link
-from localtune.utils.records import dataclass
 from localtune.utils.trust import check_trusted
 
 

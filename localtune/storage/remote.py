@@ -18,6 +18,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from localtune.error import StorageError
@@ -31,7 +32,6 @@ from localtune.trial.checkpoint_dirs import is_checkpoint_name
 from localtune.utils.claims import CACHE_DIR, claimed
 from localtune.utils.files import STAGING_PREFIX, no_link, remove_tree, write_file
 from localtune.utils.messages import get_logger
-from localtune.utils.records import dataclass
 from localtune.utils.remote_fetch import OWN_PREFIX, remember_store, with_retries
 from localtune.utils.remote_store import (
     RemoteStore,

@@ -25,6 +25,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from localtune.result import EXPERIMENT_DB_FILE, TRIAL_FILES
@@ -39,7 +40,6 @@ from localtune.storage.remote import (
 from localtune.trial.checkpoint_dirs import is_checkpoint_name, remove_checkpoint
 from localtune.utils.files import STAGING_PREFIX, file_sizes
 from localtune.utils.messages import get_logger
-from localtune.utils.records import dataclass, field
 from localtune.utils.remote_fetch import COMPLETE_MARKER, OWN_PREFIX
 from localtune.utils.remote_store import RemoteStore
 from localtune.utils.text import format_duration

@@ -17,13 +17,13 @@ import gzip
 import json
 import math
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from localtune.result import DONE
 from localtune.search import sample
 from localtune.search.domains import Domain
-from localtune.utils.records import dataclass
 from localtune.utils.text import near_miss
 
 ROW = "row"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from localtune.controller.kept_state import dump, load
@@ -19,7 +20,6 @@ from localtune.error import TuneError
 from localtune.execution.simulated_host import SimulatedCrash
 from localtune.schedulers.base import TrialScheduler, TuneController
 from localtune.trial.status import Status
-from localtune.utils.records import dataclass, field
 
 if TYPE_CHECKING:
     from localtune.search.search_algorithm import SearchAlgorithm

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from localtune.utils.best import is_number
-from localtune.utils.records import dataclass
 
 
 class SimulationEvent(NamedTuple):

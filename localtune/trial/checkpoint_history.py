@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from localtune.checkpoint import Checkpoint
 from localtune.config.checkpoint import CheckpointConfig
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.messages import get_logger
-from localtune.utils.records import dataclass, field
 
 logger = get_logger(__name__)
 

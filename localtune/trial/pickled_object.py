@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from localtune.result import CONFIG_PREFIX
-from localtune.utils.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, repr=False)

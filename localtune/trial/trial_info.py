@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from localtune.result import CHECKPOINT_DIR_FORMAT
-from localtune.utils.records import dataclass
 
 if TYPE_CHECKING:
     from localtune.resources import PlacementGroupFactory

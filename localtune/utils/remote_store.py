@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from localtune.error import ExtraMissingError, StorageError
-from localtune.utils.records import dataclass
 from localtune.utils.text import did_you_mean
 
 # Stores without directories, in which a new object replaces the old one in one step.

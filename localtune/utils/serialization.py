@@ -10,11 +10,11 @@ import sys
 import types
 from collections import ChainMap
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from localtune._lazy import lazy_names
-from localtune.utils.records import dataclass
 
 if TYPE_CHECKING:
     from typing import Protocol

@@ -32,12 +32,12 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
 from localtune.trial.pickled_object import PickledObject
 from localtune.trial.trial_info import StorageContext, TrialInfo
-from localtune.utils.records import dataclass, field
 from localtune.utils.text import text_of
 
 PROTOCOL_VERSION = 3

@@ -27,7 +27,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import StorageError
-from localtune.utils.records import compile_init
 from localtune.utils.serialization import MAIN_NAMES
 
 if TYPE_CHECKING:
@@ -148,10 +147,6 @@ def prepare(data: bytes) -> None:
 
 def load_lazy_parts() -> None:
     """Looks up, once for all workers, what a trial would look up at its first use."""
-    from localtune.trial.trial_info import StorageContext, TrialInfo
-    from localtune.worker.messages import Assignment, Construct, Ready, Stopped, Trained
-
-    compile_init(TrialInfo, StorageContext, Assignment, Construct, Ready, Trained, Stopped)
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random  # noqa: B018  # each trial seeds it

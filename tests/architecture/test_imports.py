@@ -222,23 +222,3 @@ def test_circles_are_found_through_other_modules() -> None:
     assert circles(graph) == [["a", "b", "c"]]
     graph["e"] = {"d"}
     assert circles(graph) == [["d", "e"], ["a", "b", "c"]]
-
-
-def test_dataclasses_are_those_that_cost_little() -> None:
-    allowed = {
-        "localtune.utils.records",
-        # Hydra imports it in each of its programs, and nothing else of localtune.
-        "localtune.integration.hydra_plugins.localtune_launcher",
-        # It has an argument that is no field.
-        "localtune.config.tune",
-        # Their fields carry notes.
-        "localtune.tools.commands.settings",
-    }
-    costly = re.compile(r"^from dataclasses import .*\bdataclass\b|@dataclasses\.dataclass", re.M)
-    found = {
-        module
-        for module, path in MODULES.items()
-        if costly.search(path.read_text(encoding="utf-8"))
-    }
-
-    assert {each for each in found - allowed if not each.startswith("localtune.examples.")} == set()

@@ -37,10 +37,10 @@ import pickle
 import select
 import signal
 import socket
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from localtune.execution.process import packets as pk
-from localtune.utils.records import dataclass, field
 from localtune.worker.lifeline import adopt_orphans, end_children, signal_when_parent_dies
 from localtune.worker.signals import be_deaf, reset_signals
 

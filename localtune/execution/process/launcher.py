@@ -22,13 +22,13 @@ import pkgutil
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from localtune.execution.executor import WorkerExit
 from localtune.execution.process.descriptors import users_limit
 from localtune.execution.process.waiter import Waiter
 from localtune.utils.files import current_directory
-from localtune.utils.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

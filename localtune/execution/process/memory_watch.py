@@ -16,13 +16,12 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from localtune.execution import machine
 from localtune.execution.executor import WorkerExit
 from localtune.execution.process.memory_usage import tree_bytes
 from localtune.resources import request_of
-from localtune.utils.records import dataclass
 from localtune.utils.signal_numbers import SIGKILL
 from localtune.utils.text import format_bytes
 from localtune.worker import messages

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -11,7 +12,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from localtune.search.search_algorithm import SearchAlgorithm
 from localtune.search.suggestion import Suggestion
 from localtune.search.variant_generator import format_vars
-from localtune.utils.records import dataclass
 
 
 @dataclass(frozen=True)

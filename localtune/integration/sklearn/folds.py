@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sklearn.base import clone
@@ -13,7 +14,6 @@ from sklearn.utils.validation import _check_method_params
 
 from localtune.integration.sklearn.rounds import limit, total_of, train_round
 from localtune.trainable.trainable import Trainable
-from localtune.utils.records import dataclass
 
 SCORE = "score"
 

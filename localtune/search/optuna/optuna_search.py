@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from localtune.error import ExtraMissingError
@@ -20,7 +21,6 @@ from localtune.search.rng import derive_seed
 from localtune.search.space_searcher import SpaceSearcher
 from localtune.utils.best import is_number
 from localtune.utils.messages import get_logger
-from localtune.utils.records import dataclass, field
 from localtune.utils.serialization import dumps_by_value
 
 if TYPE_CHECKING:

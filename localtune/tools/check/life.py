@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
 from localtune.result import DONE, RESULT_DUPLICATE
 from localtune.running.bench import Fault, SavedCheckpoint, Worker
-from localtune.utils.records import dataclass, field
 
 ITERATIONS = 2
 # How long a function may go on to report, so that its end is seen.

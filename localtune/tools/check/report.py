@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 import textwrap
+from dataclasses import dataclass
 from typing import Any
 
-from localtune.utils.records import dataclass
 from localtune.utils.text import count, format_duration, printable
 
 _WIDTH = 100

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from localtune.error import UsageError
 from localtune.result import COMMAND_FILE
 from localtune.tools.commands.program import PROGRAM_CHECKS
-from localtune.utils.records import dataclass, field
 
 
 @dataclass(frozen=True)

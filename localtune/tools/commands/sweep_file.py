@@ -17,10 +17,10 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from localtune.error import ExtraMissingError, UsageError
-from localtune.utils.records import dataclass
 from localtune.utils.text import did_you_mean
 
 SUFFIXES = (".toml", ".yaml", ".yml")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from localtune.error import LocaltuneInternalError
 from localtune.old_names.scan import find_old_uses
@@ -31,7 +31,6 @@ from localtune.tools.migrate.ray_starts import REMOVE
 from localtune.tools.migrate.rewriters import rewritten
 from localtune.tools.migrate.script import Change, Script, Target
 from localtune.tools.migrate.source import Edit, Source, applied, place_before
-from localtune.utils.records import dataclass, field
 
 # Each round makes at least one change; a script has fewer names than this.
 _MAX_ROUNDS = 10_000

@@ -9,10 +9,10 @@ import stat
 import sys
 import tokenize
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from localtune.error import UsageError
 from localtune.utils.files import write_file
-from localtune.utils.records import dataclass
 
 STDIN = "-"
 _SUFFIXES = (".py", ".ipynb")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from localtune.tools.migrate import notebook
 from localtune.tools.migrate.change import Finding, findings, migrated
 from localtune.tools.migrate.files import STDIN, ScriptFile, UnreadableError
-from localtune.utils.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from __future__ import annotations
 import ast
 import json
 import re
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from localtune.tools.migrate.files import ScriptFile, UnreadableError
-from localtune.utils.records import dataclass
 
 _MAGIC = re.compile(r"^(\s*)([%!?].*|[\w.]+\?{1,2}\s*)$")
 _HIDDEN = re.compile(r"^(\s*)pass  #localtune:(.*)$")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from localtune.old_names.scan import OldUse
 from localtune.old_names.scopes import PACKAGES, Scope, own_nodes, public_name
 from localtune.tools.migrate.edits import body_of, new_line_before, with_import, without_statement
 from localtune.tools.migrate.source import Edit, Source
-from localtune.utils.records import dataclass, field
 
 # Names for the module localtune, in the order in which they are tried.
 _TUNE_NAMES = ("tune", "localtune")

@@ -11,9 +11,8 @@ import ast
 import re
 import tokenize
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
-
-from localtune.utils.records import dataclass
 
 # The lines of Python: a form feed does not end one.
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from localtune.analysis.metric_help import user_metrics
@@ -26,7 +27,6 @@ from localtune.tools.report.timeline import Stretch, busy_share, put_into_slots,
 from localtune.trial.history_files import iter_results
 from localtune.trial.status import Status
 from localtune.utils.files import no_link
-from localtune.utils.records import dataclass, field
 
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial

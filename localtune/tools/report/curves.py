@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from localtune.result import TIME_TOTAL_S, TRAINING_ITERATION
 from localtune.tools.report.params import as_number
 from localtune.utils.dicts import unflattened_lookup
-from localtune.utils.records import dataclass, field
 
 # Limits of a page: more makes it slow, and no screen shows it.
 MAX_CURVES = 1000

@@ -16,9 +16,9 @@ of a range, which a correlation does not. It sees each parameter alone: no inter
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from localtune.tools.report.params import Parameter
-from localtune.utils.records import dataclass
 
 # With fewer trials, a seeming importance is mostly chance.
 MIN_TRIALS = 10

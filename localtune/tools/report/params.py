@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localtune.utils.dicts import flatten_dict
 from localtune.utils.numeric import is_real
-from localtune.utils.records import dataclass
 from localtune.utils.text import one_line
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import os
 import pprint
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localtune.error import UsageError
@@ -18,7 +19,6 @@ from localtune.tools.commands.start_command import StartCommand
 from localtune.tools.report.params import flat_config
 from localtune.trainable.command.program_record import ProgramRecord, program_in
 from localtune.trial.experiment_tag import original_tag
-from localtune.utils.records import dataclass
 
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial

@@ -15,12 +15,12 @@ import os
 import re
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localtune.result import DATE_FORMAT, EXPR_ERROR_FILE, PID, TIMESTAMP
 from localtune.tools.report.params import as_number
 from localtune.utils.files import no_link
-from localtune.utils.records import dataclass
 
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial

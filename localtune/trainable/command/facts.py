@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from localtune.result import (
@@ -10,7 +11,6 @@ from localtune.result import (
     EXPR_PARAM_FILE,
     TRIAL_SEED_VARIABLE,
 )
-from localtune.utils.records import dataclass
 
 if TYPE_CHECKING:
     from localtune.trial.trial_info import StorageContext, TrialInfo

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from localtune.error import ProgramError
-from localtune.utils.records import dataclass
 from localtune.utils.text import count, did_you_mean, shorten
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
-
-from localtune.utils.records import dataclass
 
 _CAPACITY = 1
 

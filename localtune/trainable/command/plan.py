@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from localtune.trainable.command.facts import FACT_VARIABLES, Facts
 from localtune.trainable.command.parse import Parser, PatternParser, json_parser
@@ -15,7 +16,6 @@ from localtune.trainable.command.program_record import PROGRAM_FILE
 from localtune.trainable.command.values import VARIABLE_PREFIX
 from localtune.utils.files import write_file
 from localtune.utils.json_encode import dumps
-from localtune.utils.records import dataclass
 
 WAYS = ("any", "stdout", "file", "final", "report")
 

@@ -6,10 +6,10 @@ import json
 import os
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from localtune.trainable.command.facts import FACT_VARIABLES
 from localtune.trainable.command.values import VARIABLE_PREFIX
-from localtune.utils.records import dataclass
 
 # The command that a trial has run, and its environment variables.
 PROGRAM_FILE = "program.json"
