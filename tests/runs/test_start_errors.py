@@ -12,6 +12,7 @@ import pytest
 
 import localtune as tune
 from localtune.error import WorkerStartError
+from localtune.execution.executor import WorkerExit
 from localtune.testing.chaos import ChaosTrainable
 from localtune.testing.executor_contract import ExecutorSession, expect
 from localtune.utils import open_files
@@ -43,16 +44,29 @@ def _nothing_is_kept_by_the_test_before() -> None:
     end_what_is_kept()
 
 
+def end_a_run(path: Path) -> None:
+    """Leaves what localtune keeps for the next run."""
+    with ExecutorSession(tune.ProcessExecutor(num_cpus=4), ChaosTrainable, path) as session:
+        expect(session.answer(session.start()), messages.Ready)
+
+
+@pytest.mark.parametrize("is_second_run", [False, True])
 @pytest.mark.parametrize("start_method", START_METHODS)
 @pytest.mark.parametrize("room", range(6))
 def test_too_many_open_files_are_an_error_of_the_start(
-    tmp_path: Path, start_method: str, room: int
+    tmp_path: Path, start_method: str, room: int, is_second_run: bool
 ) -> None:
+    if is_second_run:
+        end_a_run(tmp_path)
     executor = tune.ProcessExecutor(num_cpus=4, start_method=start_method)
     with ExecutorSession(executor, ChaosTrainable, tmp_path) as session:
         with room_for_files(room), contextlib.suppress(WorkerStartError):
             # Depending on the room it may work; it must not fail in another way.
-            expect(session.answer(session.start()), messages.Ready)
+            answer = session.answer(session.start())
+            if isinstance(answer, WorkerExit):
+                assert answer.no_room and "Too many open files" in answer.note
+            else:
+                expect(answer, messages.Ready)
         expect(session.answer(session.start()), messages.Ready)
 
 

@@ -102,6 +102,7 @@ class TemplateClient:
         self._pidfds: dict[int, int] = {}
         self._asked: set[int] = set()  # requested workers, not answered yet
         self._cancelled: set[int] = set()  # of these, the cancelled ones
+        self._unwatched: set[int] = set()  # workers that are killed for lack of a descriptor
         self._heard_at = time.monotonic()
         control.setblocking(False)
         waiter.register(control, self._on_readable)
@@ -248,8 +249,17 @@ class TemplateClient:
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(pidfd, signal.SIGKILL)
                 os.close(pidfd)
+        elif packet.kind == pk.STARTED and not packet.fds:
+            # The system has dropped the descriptor: this process had no room for it.
+            self._unwatched.add(packet.id)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(packet.number, signal.SIGKILL)
         elif packet.kind == pk.STARTED:
             self._started(packet.id, packet.number, packet.fds[0])
+        elif packet.kind == pk.EXITED and packet.id in self._unwatched:
+            self._unwatched.discard(packet.id)
+            self.early_signals.pop(packet.id, None)
+            self._not_started(packet.id, os.strerror(errno.EMFILE))
         elif packet.kind == pk.EXITED:
             os.close(self._pidfds.pop(packet.id))
             del self.pids[packet.id]
