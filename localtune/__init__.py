@@ -152,12 +152,13 @@ def __getattr__(name: str) -> Any:
         from localtune.old_names.imports import old_name
 
         return old_name("tune", name, __name__)
-    full_name = f"{__name__}.{module or name}"
-    # A forked worker finds it here, and goes on without a look at anything else.
-    found = _sys.modules.get(full_name)
-    if found is None:
-        from importlib import import_module
+    from importlib import import_module
 
+    full_name = f"{__name__}.{module or name}"
+    if full_name in _sys.modules:
+        # As in a forked worker. Or another thread imports it just now, and this one waits.
+        found = import_module(full_name)
+    else:
         from localtune._lazy import importing
 
         with importing():

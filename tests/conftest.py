@@ -14,7 +14,6 @@ import pytest
 
 from localtune.testing.clock import ManualClock
 from tests.leaks import (
-    ENVIRONMENT_OF_PYTEST,
     ProcessWatch,
     State,
     end_what_is_kept,
@@ -66,18 +65,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.stash[_private_key], ignore_errors=True)
 
 
-def _name_no_test() -> None:
-    # What localtune keeps serves the next run only if the environment is the same.
-    os.environ[ENVIRONMENT_OF_PYTEST] = "one of the tests"
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call() -> None:
-    _name_no_test()
-
-
 def _check(watch: ProcessWatch, whose: str, *, ends_kept: bool = False) -> Iterator[None]:
-    _name_no_test()
     before = State.now(watch)
     yield
     if ends_kept:

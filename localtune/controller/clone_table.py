@@ -72,13 +72,14 @@ class CloneTable:
         self._owners: dict[str, Trial] = {}  # {trial id: donor whose checkpoint is pinned for it}
 
     def wait(self, clone: Clone) -> None:
-        """Notes that a trial waits for its donor's checkpoint."""
-        self.give_up(clone.trial)
+        """Notes that a trial, which is not wanted yet, waits for its donor's checkpoint."""
         self._waiting.setdefault(clone.donor.trial_id, []).append(clone)
 
     def choose(self, clone: Clone) -> None:
-        """Notes that a trial goes on from its donor's latest checkpoint, which exists."""
-        self.give_up(clone.trial)
+        """Notes that a trial, which is not wanted yet, goes on from its donor's latest checkpoint.
+
+        The checkpoint exists.
+        """
         donor, point = clone.donor, clone.donor.resume_point
         assert point is not None
         # The donor's own start point may belong to a third trial, or to none.

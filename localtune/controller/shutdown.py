@@ -50,13 +50,13 @@ class Shutdown:
         """
         record = self._record
         record.is_ending = True
-        self._cloning.drop_all()
         for worker in record.workers:
             if worker.phase is Phase.STOPPING:
                 continue  # Its last save may be in flight since the run began to end.
             is_last_save = worker.phase is Phase.SAVING and worker.decision == STOP
             worker.ends_with_save = is_last_save and not self._exports
             self._commands.dismiss(worker, reason)
+        self._cloning.drop_all()
         for trial_id in record.retry_times:
             trial = record.live[trial_id]
             record.move(trial, Status.PENDING)

@@ -123,7 +123,7 @@ class ExperimentReader:
                 uri=is_fixed,
             )
         except sqlite3.Error as error:
-            raise self.damaged(error) from error
+            raise self._unusable(error, is_new=is_new) from error
         try:
             execute = self._connection.execute
             if not is_fixed:
@@ -134,8 +134,7 @@ class ExperimentReader:
         except BaseException as error:
             self._connection.close()
             if isinstance(error, sqlite3.Error):
-                told = unwritable(self._path, error) if is_new else self.damaged(error)
-                raise told from error
+                raise self._unusable(error, is_new=is_new) from error
             raise
 
     def close(self) -> None:
@@ -321,6 +320,9 @@ class ExperimentReader:
             yield from self._connection.execute(statement, values)
         except sqlite3.Error as error:
             raise self.damaged(error) from error
+
+    def _unusable(self, error: sqlite3.Error, *, is_new: bool) -> StorageError:
+        return unwritable(self._path, error) if is_new else self.damaged(error)
 
     def damaged(self, reason: object) -> StorageError:
         """Returns the error for a database that cannot be used."""

@@ -75,6 +75,13 @@ class CheckpointHistory:
         self._kept: tuple[TrackedCheckpoint, ...] = ()
         self.latest: TrackedCheckpoint | None = None
 
+    def __setstate__(self, state: Any) -> None:
+        """Takes the state of a pickle, also of one from before this class had slots."""
+        values = state if isinstance(state, dict) else state[1]
+        for name, value in values.items():
+            setattr(self, name, value)
+        self._kept = tuple(self._kept)
+
     def __len__(self) -> int:
         return len(self._kept)
 

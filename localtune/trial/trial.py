@@ -116,6 +116,12 @@ class Trial:
         self.start_time: float | None = None
         self.run_time_s = 0.0
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Takes the state of a pickle, also of one from before parameters were packed."""
+        if "evaluated_params" in state:
+            state["_evaluated_params"] = state.pop("evaluated_params")
+        self.__dict__.update(state)
+
     # -- names and places -------------------------------------------------------------------
 
     @property

@@ -13,6 +13,7 @@ _SMALL_BYTES = 256 * 1024
 
 # Without extended attributes of files, there is nothing to gain by a way of our own.
 _HAS_OWN_WAY = hasattr(os, "listxattr")
+_NO_ATTRIBUTES = {errno.ENOTSUP, errno.ENODATA, errno.EINVAL}
 _READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 
@@ -68,7 +69,7 @@ def _copy_small(source: str, target: str) -> bool:
         if status.st_size > _SMALL_BYTES:
             return False
         content = os.read(descriptor, status.st_size + 1)
-        if len(content) != status.st_size or os.listxattr(descriptor):
+        if len(content) != status.st_size or _has_attributes(descriptor):
             return False
     finally:
         os.close(descriptor)
@@ -84,6 +85,16 @@ def _copy_small(source: str, target: str) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def _has_attributes(descriptor: int) -> bool:
+    """Returns whether a file has extended attributes, which some file systems do not know."""
+    try:
+        return bool(os.listxattr(descriptor))
+    except OSError as error:
+        if error.errno in _NO_ATTRIBUTES:
+            return False
+        raise
 
 
 def _write_all(descriptor: int, content: bytes, path: str) -> None:

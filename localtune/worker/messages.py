@@ -256,7 +256,9 @@ def encode(message: Command | Reply) -> bytes:
     if short is not None:
         return short
     if isinstance(message, (Construct, Reset)):
-        parts: object = (_NUMBERS[kind], _parts_of(message.assignment), *_rest_of[kind](message))
+        version = message.version if isinstance(message, Construct) else PROTOCOL_VERSION
+        assignment = _parts_of(message.assignment)
+        parts: object = (version, _NUMBERS[kind], assignment, *_rest_of[kind](message))
     elif kind in _NUMBERS:
         parts = (_NUMBERS[kind], *_rest_of[kind](message))
     else:
@@ -268,7 +270,10 @@ def decode(data: bytes) -> Any:
     """Returns the command that ``data`` holds; for workers."""
     command = _DECODED.get(data) or pickle.loads(data)
     if type(command) is tuple:
-        number, assignment, *rest = command
+        version, number, assignment, *rest = command
+        if version != PROTOCOL_VERSION:
+            # It may have other attributes. The worker refuses it because of its version.
+            return Construct(assignment, version=version)
         return _COMMANDS[number](_assignment_of(*assignment), *rest)
     return command
 
@@ -295,7 +300,7 @@ def _getter_of(kind: Any, *without: str) -> Callable[[Any], tuple[Any, ...]]:
     return attrgetter(*names) if len(names) > 1 else lambda it: (getattr(it, names[0]),)
 
 
-_rest_of = {kind: _getter_of(kind, "assignment") for kind in _NUMBERS}
+_rest_of = {kind: _getter_of(kind, "assignment", "version") for kind in _NUMBERS}
 _info_parts = _getter_of(TrialInfo)
 _storage_parts = _getter_of(StorageContext)
 

@@ -16,6 +16,8 @@ from localtune.examples import digits
 from tests.heavy import IS_HEAVY
 
 ROOT = Path(__file__).parents[2]
+# Some trials wait to run when the first ones end.
+SAMPLES = (os.cpu_count() or 1) + 2
 COMMAND = [sys.executable, "-m", "localtune.examples.digits"]
 ENVIRONMENT = {**os.environ, "PYTHONWARNINGS": ""}
 
@@ -89,7 +91,7 @@ def test_continuing_a_finished_run_shows_its_results_again(finished_run: Path) -
 def end_after_first_trial(storage_path: Path, how: signal.Signals) -> tuple[int, str]:
     """Starts a run and signals it when one trial has ended; (exit code, stderr)."""
     process = subprocess.Popen(
-        [*COMMAND, "--storage", str(storage_path), "--samples", "3"],
+        [*COMMAND, "--storage", str(storage_path), "--samples", str(SAMPLES)],
         cwd=ROOT,
         env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
@@ -99,7 +101,7 @@ def end_after_first_trial(storage_path: Path, how: signal.Signals) -> tuple[int,
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if " finished 1/3 " in line:
+        if f" finished 1/{SAMPLES} " in line:
             process.send_signal(how)
             break
     _, errors = process.communicate(timeout=60)
@@ -120,7 +122,7 @@ def test_an_unfinished_run_goes_on_without_a_terminal(tmp_path: Path, how: signa
     assert "Found an unfinished run" in done.stdout
     assert "Going on with it" in done.stdout
     assert runs_in(tmp_path) == [run]
-    assert len(trials_in(run)) == 3
+    assert len(trials_in(run)) == SAMPLES
     assert digits.is_finished(run)
 
 

@@ -718,3 +718,10 @@ def test_state_that_could_not_be_written_is_written_again(tmp_path: Path) -> Non
         db._connection.execute("PRAGMA query_only = 0")
         db.put("key", 1)
         assert db.get("key") == 1
+
+
+def test_a_new_database_that_cannot_be_opened_is_told_as_one_that_cannot_be_written(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(StorageError, match=r"cannot be written: .*grant access there"):
+        ExperimentDB(str(tmp_path / "missing"))

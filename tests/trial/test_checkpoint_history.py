@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from typing import Any
 
 import numpy as np
@@ -215,3 +216,17 @@ def test_metrics_that_cannot_be_compared_do_not_matter() -> None:
     gone = [history.register(tracked(index, x=np.zeros(3))) for index in range(3)]
 
     assert [indices(each) for each in gone] == [[], [0], [1]]
+
+
+def test_pickles_are_loaded_also_from_before_the_class_had_slots() -> None:
+    history = CheckpointHistory(CheckpointConfig(num_to_keep=2))
+    for index in range(3):
+        history.register(tracked(index))
+    before = {"_config": history._config, "_kept": history.kept, "latest": history.latest}
+    old = CheckpointHistory.__new__(CheckpointHistory)
+    old.__setstate__(before)
+    new = pickle.loads(pickle.dumps(history))
+    for loaded in (old, new):
+        assert indices(loaded.kept) == [1, 2]
+        assert loaded.latest is loaded.kept[-1]
+        assert indices(loaded.register(tracked(3))) == [1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from typing import Any
 
 import hypothesis
@@ -43,3 +44,13 @@ def test_changes_of_what_an_ended_trial_tells_change_nothing() -> None:
     trial.close()
     trial.evaluated_params["x"] = trial.own_files["note"] = trial.last_result["x"] = "2"
     assert (trial.evaluated_params, trial.own_files, trial.last_result) == ({"x": 1}, {}, {})
+
+
+def test_a_pickle_from_before_parameters_were_packed_is_loaded() -> None:
+    trial = Trial("train", trial_id="1", evaluated_params={"x": 1})
+    state = dict(vars(trial))
+    state["evaluated_params"] = state.pop("_evaluated_params")
+    loaded = Trial.__new__(Trial)
+    loaded.__setstate__(state)
+    assert told(loaded) == told(trial)
+    assert told(pickle.loads(pickle.dumps(trial))) == told(trial)

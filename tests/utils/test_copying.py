@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -106,3 +107,17 @@ def test_a_disk_without_room_is_an_error_that_names_the_file(
         patch.setattr(os, "write", lambda descriptor, content: 1)
         with pytest.raises(OSError, match=r"No space left.*file"):
             copy_tree(str(tmp_path / "source"), str(tmp_path / "target"))
+
+
+def test_a_file_system_without_extended_attributes_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object) -> list[str]:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "file").write_bytes(b"content")
+    monkeypatch.setattr(copying, "_HAS_OWN_WAY", True)
+    monkeypatch.setattr(os, "listxattr", refuse, raising=False)
+    copy_tree(str(tmp_path / "source"), str(tmp_path / "target"))
+    assert (tmp_path / "target" / "file").read_bytes() == b"content"

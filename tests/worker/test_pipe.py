@@ -202,7 +202,7 @@ ASSIGNMENT = messages.Assignment(
 @pytest.mark.parametrize(
     "command",
     [
-        messages.Construct(ASSIGNMENT, trains_at_once=True, ends_with_function=True, version=1),
+        messages.Construct(ASSIGNMENT, trains_at_once=True, ends_with_function=True),
         messages.Reset(ASSIGNMENT, trains_at_once=True),
         messages.Train(),
         messages.Restore("/s/1/checkpoint", {"x": 1}),
@@ -210,6 +210,13 @@ ASSIGNMENT = messages.Assignment(
 )
 def test_a_command_arrives_as_it_was(command: messages.Command) -> None:
     assert messages.decode(messages.encode(command)) == command
+
+
+def test_a_command_of_another_version_is_refused_by_its_version() -> None:
+    # It has other attributes.
+    data = pickle.dumps((99, 0, ("a", "b"), 1, 2, 3, 4))
+    command = messages.decode(data)
+    assert type(command) is messages.Construct and command.version == 99
 
 
 @pytest.mark.parametrize(

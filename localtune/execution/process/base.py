@@ -151,6 +151,8 @@ class Base:
             # A worker will report that the trainable cannot be loaded.
             with contextlib.suppress(BaseException):
                 __import__(name)
+        if self._tell_refusal(tell):
+            return False
         for name in self._settings["preload"] or ():
             tell(pk.IMPORTING, name)
             fault = import_one(name, limit_s)
@@ -161,8 +163,6 @@ class Base:
             # The parent knows which module this is about.
             if self._tell_refusal(tell):
                 return False
-        if self._tell_refusal(tell):
-            return False
         imports = self._settings["imports"]
         fault = import_ahead(imports, limit_s, lambda name: tell(pk.IMPORTING, name))
         if fault:
