@@ -112,7 +112,7 @@ def test_a_disk_without_room_is_an_error_that_names_the_file(
 def test_a_file_system_without_extended_attributes_is_no_obstacle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*args: object) -> list[str]:
+    def refuse(*args: object, **options: object) -> list[str]:
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
 
     (tmp_path / "source").mkdir()

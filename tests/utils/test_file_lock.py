@@ -21,7 +21,8 @@ from localtune.utils.file_lock import FileLock
 lock = FileLock(sys.argv[1], with_flock=sys.argv[2] == "True")
 print(lock.acquire(wait=False), flush=True)
 if os.fork() == 0:
-    # It lives on when the holder has died.
+    # It lives on when the holder has died. It has let go of the lock by now.
+    print("forked", flush=True)
     sys.stdin.readline()
     os._exit(0)
 sys.stdin.readline()
@@ -50,6 +51,7 @@ def test_it_is_free_when_its_holder_has_died_also_if_a_forked_process_lives(tmp_
         [sys.executable, "-c", HOLD, path, "True"], stdin=pipe, stdout=pipe, text=True
     ) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "True\n"
+        assert holder.stdout.readline() == "forked\n"
         lock = FileLock(path)
         assert not lock.acquire(wait=False)
         holder.send_signal(signal.SIGKILL)
