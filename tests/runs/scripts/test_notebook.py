@@ -31,7 +31,7 @@ grid = tune.Tuner(
     executor=tune.ProcessExecutor(num_cpus=1, start_method=os.environ["START_METHOD"]),
 ).fit()
 assert not grid.errors, grid.errors[0]
-print("told:", grid[0].metrics["value"], grid[0].metrics["note"])
+assert (grid[0].metrics["value"], grid[0].metrics["note"]) == (3, "from the worker")
 """,
     """
 import localtune.compat
@@ -47,7 +47,7 @@ grid = tune.Tuner(
     executor=tune.ProcessExecutor(num_cpus=1, start_method=os.environ["START_METHOD"]),
 ).fit()
 assert not grid.errors, grid.errors[0]
-print("told:", grid[0].metrics["value"], grid[0].metrics["note"])
+assert (grid[0].metrics["value"], grid[0].metrics["note"]) == ("2.45.0", "from the worker")
 """,
 ]
 
@@ -76,6 +76,6 @@ def test_functions_and_classes_of_cells_run_in_workers(tmp_path: Path, start_met
         text=True,
         timeout=DEADLINE_S,
     )
+    # A cell that fails ends it. Its output may lack what a cell prints at its end.
     assert done.returncode == 0, done.stderr
-    assert "told: 3 from the worker" in done.stdout
-    assert "told: 2.45.0 from the worker" in done.stdout
+    assert len(json.loads(done.stdout)["cells"]) == len(CELLS)
