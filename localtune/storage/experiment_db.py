@@ -62,6 +62,9 @@ class ExperimentDB(ExperimentReader):
     Args:
         experiment_path: Directory of the experiment; must exist.
 
+    Attributes:
+        owes_sync: Whether a power failure may still undo the recorded end of a trial.
+
     Raises:
         StorageError: if the database cannot be opened, or was written by a newer version of
             localtune.
@@ -73,7 +76,7 @@ class ExperimentDB(ExperimentReader):
         self._files = TrialFiles()
         self._pending: list[Statement] = []  # Results that wait for the next transaction.
         self._syncs = False  # Whether transactions wait for the disk.
-        self._owes_sync = False  # Whether a power failure may undo the end of a trial.
+        self.owes_sync = False
         # {(run, key): value that was written last}, without large ones and bytes.
         self._small_state: dict[tuple[int, str], bytes] = {}
         self._dirnames: dict[str, str] = {}  # {trial id: recorded one} of unfinished trials.
@@ -165,11 +168,6 @@ class ExperimentDB(ExperimentReader):
         """
         self.save((), {key: value})
 
-    @property
-    def owes_sync(self) -> bool:
-        """Whether a power failure may undo the end of a trial, since no transaction has waited."""
-        return self._owes_sync
-
     def save(
         self,
         trials: Collection[Trial],
@@ -231,7 +229,7 @@ class ExperimentDB(ExperimentReader):
                 is_kept = len(data) <= _SMALL_BYTES and not isinstance(value, bytes)
                 put[self._run, key] = data if is_kept else b""
                 statements.append((_PUT_STATE, (self._run, key, data)))
-        has_end = self._owes_sync or any(trial.is_finished() for trial in trials)
+        has_end = self.owes_sync or any(trial.is_finished() for trial in trials)
         sync = (has_end and not ends_may_wait) or any(
             statement is _PUT_CHECKPOINT for statement, _ in statements
         )
@@ -241,7 +239,7 @@ class ExperimentDB(ExperimentReader):
         for path in before - after:
             self._files.note_unrecorded(path)
         self._write([*self._pending, *statements], sync=sync)
-        self._owes_sync = has_end and not sync
+        self.owes_sync = has_end and not sync
         for path in after - before:
             self._files.note_recorded(path)
         self._pending = []

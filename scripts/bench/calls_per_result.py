@@ -20,7 +20,7 @@ from _common import options, sweep, verdict
 
 import localtune as tune
 
-TARGET = 110
+TARGET = 108
 _PACKAGE = os.path.dirname(tune.__file__) + os.sep
 
 
