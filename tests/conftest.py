@@ -13,13 +13,7 @@ import hypothesis
 import pytest
 
 from localtune.testing.clock import ManualClock
-from tests.leaks import (
-    ProcessWatch,
-    State,
-    end_what_is_kept,
-    leaks_since,
-    repair,
-)
+from tests.leaks import ProcessWatch, State, end_what_is_kept, leaks_since, repair
 
 # scikit-learn and tensorboardX set these when they are imported, whichever test comes to it first.
 _SET_BY_IMPORTS = {

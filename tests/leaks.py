@@ -40,7 +40,7 @@ PROCESS_MARK = "LOCALTUNE_TEST_SESSION"
 DEADLINE_S = 5.0
 
 # pytest and pytest-timeout change these themselves, between tests and between their phases.
-ENVIRONMENT_OF_PYTEST = "PYTEST_CURRENT_TEST"
+_ENVIRONMENT_OF_PYTEST = "PYTEST_CURRENT_TEST"
 _SIGNALS_OF_PYTEST = {signal.SIGALRM}
 _SIGNALS = sorted(signal.valid_signals() - _SIGNALS_OF_PYTEST)
 # The bases that a guard keeps at most.
@@ -128,7 +128,7 @@ class State:
             temporary_files=frozenset(os.listdir(tempfile.gettempdir())) - _KEPT_FILES,
             directory=_working_directory(),
             environment={
-                name: value for name, value in os.environ.items() if name != ENVIRONMENT_OF_PYTEST
+                name: value for name, value in os.environ.items() if name != _ENVIRONMENT_OF_PYTEST
             },
             handlers={number: signal.getsignal(number) for number in _SIGNALS},
         )
@@ -156,7 +156,7 @@ def _what_is_kept(alive: set[int]) -> tuple[set[int], int]:
 
 
 def _is_base(pid: int, guard: int) -> bool:
-    """Whether a guard has forked a process that has nothing to do with a trial."""
+    """Returns whether a process is a base: a guard has forked it, and it belongs to no trial."""
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
         return (
@@ -263,7 +263,7 @@ def repair(before: State, watch: ProcessWatch) -> None:
         _remove(os.path.join(tempfile.gettempdir(), name))
     if before.directory is not None:
         os.chdir(before.directory)
-    for name in os.environ.keys() - before.environment.keys() - {ENVIRONMENT_OF_PYTEST}:
+    for name in os.environ.keys() - before.environment.keys() - {_ENVIRONMENT_OF_PYTEST}:
         del os.environ[name]
     os.environ.update(before.environment)
     for number, handler in before.handlers.items():

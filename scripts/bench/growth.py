@@ -1,4 +1,4 @@
-"""What a long run costs: speed of its last tenth by its first, and memory per finished trial.
+"""The cost of a long run: speed of its last tenth by its first, and memory per finished trial.
 
 Neither may grow with the number of trials. Workers are reused, so that the run ends soon. The two
 parts lie minutes apart, so another program that starts in between changes the ratio of their

@@ -1,4 +1,4 @@
-"""What pytest collects here."""
+"""Leaves out tests that take long, unless there is time for them."""
 
 from __future__ import annotations
 

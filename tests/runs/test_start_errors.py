@@ -40,7 +40,7 @@ def room_for_files(number: int) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_kept_by_the_test_before() -> None:
-    # What is kept has its descriptors already.
+    # The processes that localtune keeps after a run have their descriptors already.
     end_what_is_kept()
 
 

@@ -24,7 +24,7 @@ DICTS = st.dictionaries(st.text(max_size=3), VALUES, max_size=5)
 
 
 def told(trial: Trial) -> list[Any]:
-    """What a trial tells; the text tells numbers apart that are equal."""
+    """Returns the packed attributes of a trial as texts, since 1 and 1.0 are equal."""
     return [repr(each) for each in (trial.own_files, trial.evaluated_params, trial.last_result)]
 
 

@@ -1,4 +1,4 @@
-"""What holds for each test of how workers start."""
+"""Each test of how workers start begins without processes of an earlier run."""
 
 from __future__ import annotations
 
