@@ -5,6 +5,7 @@
       failure --> out of tries, or out of time --> ERROR
               --> [wait] ----------------------> PENDING, behind all other trials
       no room for one more worker -------------> PENDING, and fewer trials run at once
+      machine lost ----------------------------> PENDING, behind all other trials, no try is spent
 """
 
 from __future__ import annotations
@@ -99,6 +100,9 @@ class Failures:
             return
         if exit.no_room and self._wait_for_room(trial, exit.describe()):
             return
+        if exit.node_lost:
+            self._go_on_elsewhere(worker, trial)
+            return
         if exit.out_of_memory:
             self._run_fewer("Memory ran short")
         self.fail(worker, trial, trial_errors.error_of_exit(exit, trial, phase.value))
@@ -178,17 +182,37 @@ class Failures:
             trial: The trial.
             error: Why it failed.
         """
-        record = self._record
         trial.error = error
         trial.num_failures += 1
         trial.failed_tries += 1
-        self._cloning.give_up(trial)
         self._out.append(instructions.WriteError(trial))
-        self._deciders.fail(trial)
+        self._break_off(trial)
         is_final = isinstance(error, TrialTimeoutError) and error.is_final
         if not trial.should_retry or is_final:
             self._give_up(trial, error)
-        elif record.is_ending:
+        else:
+            self._try_again(worker, trial, limits.retry_wait(self._config, trial.num_failures))
+
+    def _go_on_elsewhere(self, worker: Worker, trial: Trial) -> None:
+        """Lets a trial go on whose worker was lost with its machine: the trial has not failed."""
+        self._break_off(trial)
+        self._try_again(worker, trial)
+
+    def _break_off(self, trial: Trial) -> None:
+        """Tells those who count on a try of a trial that this try has no end."""
+        self._cloning.give_up(trial)
+        self._deciders.fail(trial)
+
+    def _try_again(self, worker: Worker | None, trial: Trial, wait_s: float = 0.0) -> None:
+        """Lets a trial start again from its latest checkpoint, unless it is to end.
+
+        Args:
+            worker: Served the trial; None if none did.
+            trial: The trial.
+            wait_s: Seconds to wait before that.
+        """
+        record = self._record
+        if record.is_ending:
             # A resumed run retries it.
             record.move(trial, Status.PENDING)
             self._out.append(instructions.Persist(trial))
@@ -196,7 +220,6 @@ class Failures:
             self._ends.end_well(trial)
         else:
             record.move(trial, Status.ERROR)
-            wait_s = limits.retry_wait(self._config, trial.num_failures)
             if wait_s:
                 record.retry_times[trial.trial_id] = self._clock.monotonic() + wait_s
             else:

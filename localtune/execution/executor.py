@@ -29,6 +29,8 @@ class WorkerExit:
         out_of_memory: Whether the machine had too little memory for all workers. Fewer workers at
             a time may succeed.
         no_room: Whether the system refused to start the worker. It may start when fewer run.
+        node_lost: Whether the worker's machine is gone or cut off. That is no failure of its trial,
+            which goes on elsewhere.
     """
 
     exit_code: int | None
@@ -36,6 +38,7 @@ class WorkerExit:
     crash_text: str = ""
     out_of_memory: bool = False
     no_room: bool = False
+    node_lost: bool = False
 
     def describe(self) -> str:
         """Returns a sentence for the user: the exit by name, and the likely cause."""
@@ -213,6 +216,16 @@ class Executor(ABC):
         Raises:
             TypeError: if the program cannot be pickled.
         """
+
+    def use_directory(self, path: str) -> None:
+        """Tells, before :meth:`open`, the directory of the next run's experiment, which exists.
+
+        An executor with workers on other machines proves in ``open`` that they see it.
+
+        Args:
+            path: The directory.
+        """
+        return
 
     def expect_imports(self, imports: Sequence[tuple[str, tuple[str, ...]]]) -> None:
         """Tells, before :meth:`open`, what trials of the next run will import; a hint.

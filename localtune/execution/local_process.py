@@ -303,9 +303,11 @@ class ProcessExecutor(LocalExecutor):
         self._take_in(worker, replies)
 
     def _take_in(self, worker: _Worker, replies: list[bytes]) -> None:
-        self._events.extend(
-            Replied(worker.worker_id, messages.read_reply(each)) for each in replies
-        )
+        self._events.extend(self._event_of(worker.worker_id, each) for each in replies)
+
+    def _event_of(self, worker_id: int, data: bytes) -> WorkerEvent:
+        """Hook: returns the event for the bytes of a reply."""
+        return Replied(worker_id, messages.read_reply(data))
 
     def _close_pipe(self, worker: _Worker) -> None:
         assert self._waiter is not None

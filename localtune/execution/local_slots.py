@@ -67,6 +67,11 @@ class LocalSlots:
         self._most_slots = most_slots
         self._why_no_more = why
 
+    @property
+    def most_slots(self) -> tuple[int | None, str]:
+        """What was given to :meth:`limit`."""
+        return self._most_slots, self._why_no_more
+
     def resources(self) -> Mapping[str, float]:
         return self._total
 

@@ -113,7 +113,9 @@ def run_experiment(
         callbacks = CallbackList(all_callbacks(spec.run_config.callbacks, output))
         if storage.earlier is not None:
             restore_callbacks(callbacks, storage.earlier)
-        run = _Run(spec, parts, executor, controller, callbacks, output, started, imports)
+        run = _Run(
+            spec, directory, parts, executor, controller, callbacks, output, started, imports
+        )
         db = run.carry_out(program, storage, found)
         return run.conclude(db)
 
@@ -155,6 +157,7 @@ class _Run:
     """A run from its first instruction to its end."""
 
     spec: RunSpec
+    directory: ExperimentDirectory
     parts: RunParts
     executor: Executor
     controller: Controller
@@ -241,6 +244,7 @@ class _Run:
     @contextlib.contextmanager
     def _executor_open(self, program: WorkerProgram) -> Iterator[None]:
         output = self.output
+        self.executor.use_directory(self.directory.path)
         self.executor.expect_imports(self.imports)
         self.executor.open(program, output.worker_output if output.wants_worker_output else None)
         try:

@@ -32,6 +32,7 @@ from localtune.worker.assignment import assignment_of
 from localtune.worker.program import WorkerProgram
 
 DEADLINE_S = 60.0
+_PAUSE_S = 0.1
 _ONE_CPU = PlacementGroupFactory([{"CPU": 1}])
 
 
@@ -85,6 +86,14 @@ class ExecutorSession:
         os.makedirs(trial.path, exist_ok=True)
         return assignment_of(trial, environment)
 
+    def reserve(self) -> Slot:
+        """Waits for a slot with one CPU; an executor may need time for it."""
+        deadline = time.monotonic() + DEADLINE_S
+        while (slot := self.executor.reserve(_ONE_CPU)) is None:
+            assert time.monotonic() < deadline, "the executor has no CPU left"
+            self._take_in(deadline, _PAUSE_S)
+        return slot
+
     def start(self, config: dict[str, Any] | None = None, **options: Any) -> int:
         """Starts a worker for a new trial.
 
@@ -95,8 +104,7 @@ class ExecutorSession:
         Returns:
             The worker's id.
         """
-        slot = self.executor.reserve(_ONE_CPU)
-        assert slot is not None, "the executor has no CPU left"
+        slot = self.reserve()
         self._next_id += 1
         command = messages.Construct(self.assignment(self._next_id, config or {}, **options))
         try:
@@ -149,9 +157,9 @@ class ExecutorSession:
             self._take_in(deadline)
         return self._exits[worker_id]
 
-    def _take_in(self, deadline: float) -> None:
+    def _take_in(self, deadline: float, timeout_s: float = 1.0) -> None:
         assert time.monotonic() < deadline, "the executor reports nothing"
-        for event in self.executor.wait(1.0):
+        for event in self.executor.wait(timeout_s):
             if isinstance(event, Replied):
                 assert event.worker_id not in self._exits, "a reply after the end"
                 self._replies.setdefault(event.worker_id, []).append(event.reply)
@@ -250,15 +258,12 @@ class ExecutorContract:
     def test_a_slot_is_taken_until_it_is_released(self, tmp_path: Path) -> None:
         with self.session(tmp_path) as session:
             executor = session.executor
-            taken = []
-            while (slot := executor.reserve(_ONE_CPU)) is not None:
-                taken.append(slot)
-                assert len(taken) <= executor.resources()["CPU"], "more slots than CPUs"
+            taken = [session.reserve() for _ in range(int(executor.resources()["CPU"]))]
             assert len(taken) >= 2
+            assert executor.reserve(_ONE_CPU) is None, "more slots than CPUs"
             assert not executor.why_never(_ONE_CPU)
             executor.release(taken.pop())
-            slot = executor.reserve(_ONE_CPU)
-            assert slot is not None
+            slot = session.reserve()
             assert slot.request == _ONE_CPU
             for each in [*taken, slot]:
                 executor.release(each)
@@ -272,10 +277,10 @@ class ExecutorContract:
         session = self.session(tmp_path)
         for _ in range(2):
             with session:
-                while session.executor.reserve(_ONE_CPU) is not None:
-                    pass
+                for _ in range(int(session.executor.resources()["CPU"])):
+                    session.reserve()
         with session:
-            assert session.executor.reserve(_ONE_CPU) is not None
+            session.reserve()
 
     @needs("runs_user_code")
     def test_a_model_is_exported(self, tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ FORBIDDEN = {
     "the host of a package index": r"\bpypi\.org|pythonhosted\.org|\banaconda\.org|\bdevpi\b",
     "a number in a tracker instead of the reason": r"\b(issue|ticket|pull request|PR) ?#?\d"
     r"|\(#\d+\)",
-    "who wrote it and with what": r"\b(sub-?)?agents?\b|\bthe brief\b|\bAI[- ](written|generated)\b"
+    "who wrote it and with what": r"\bsub-?agents?\b|\bthe brief\b|\bAI[- ](written|generated)\b"
+    # The processes of localtune on the nodes of a cluster are called agents, too.
+    r"|\bagents? wrote\b|\bwritten by an? agent\b|\b(AI|coding|autonomous)[- ]agents?\b"
     r"|\b(claude|anthropic|chatgpt|openai|copilot|codex)\b|\blanguage model\b",
     "a stranger's package: this one installs as localtune-runner": r"pip3? install"
     r"[^\n`]*?[ \"']localtune(?![-\w./])",
@@ -74,6 +76,7 @@ def test_no_file_contains(reason: str) -> None:
         ("the host of a package index", "https://pypi.org/simple"),
         ("a number in a tracker instead of the reason", "fixes issue #12"),
         ("who wrote it and with what", "an Agent wrote this"),
+        ("who wrote it and with what", "made by a coding agent"),
         ("a stranger's package: this one installs as localtune-runner", "pip install localtune"),
         (
             "a stranger's package: this one installs as localtune-runner",

@@ -15,7 +15,10 @@ from tests.architecture.layers import PACKAGE, ROOT
 
 EXECUTION = ROOT / PACKAGE / "execution"
 # What runs in other processes may wait for the parent: it always reads.
-OTHER_PROCESSES = {"base.py", "guard.py", "spare.py", "spawn_guard.py", "template.py"}
+OTHER_PROCESSES = {
+    *("base.py", "guard.py", "spare.py", "spawn_guard.py", "template.py"),
+    "agent.py",
+}
 
 SENDS = {"sendall", "send_bytes", "send_fds", "sendmsg", "sendto"}
 MAY_SEND = {
@@ -36,6 +39,10 @@ ENDS_SOON = {
     ("guard_client.py", "self._process.wait"): 1,  # it was killed
     ("spawn_launcher.py", "process.wait"): 3,  # in a thread; it was killed; it has ended
     ("spawn_launcher.py", "guard.wait"): 1,  # it was killed
+    ("relay.py", "self._process.wait"): 1,  # in a thread; its output has ended
+    ("relay.py", "thread.join"): 1,  # the process has ended, or was killed
+    ("local.py", "self._threads.pop(node_id).join"): 1,  # its relay is closed
+    ("post.py", "self.join"): 1,  # an engine sends without waiting
 }
 
 

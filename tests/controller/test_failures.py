@@ -124,6 +124,27 @@ def test_a_trial_for_which_there_is_no_room_waits_if_others_run(others_run: bool
     assert parts.record.max_running == (1 if others_run else None)
 
 
+@pytest.mark.parametrize("max_failures", [0, 2])
+def test_a_trial_goes_on_elsewhere_without_a_failure_when_its_machine_is_lost(
+    max_failures: int,
+) -> None:
+    parts = Parts(2)
+    worker, trial = parts.add_running()
+    trial.max_failures = max_failures
+    make_failures(parts).take_exit(worker, WorkerExit(None, "lost", node_lost=True))
+    assert trial.status is Status.PENDING and trial.error is None
+    assert (trial.num_failures, trial.failed_tries) == (0, 0)
+    assert parts.kinds() == ["TidyTrial", "Notify", "Persist"]
+
+
+def test_a_trial_that_its_scheduler_has_ended_does_not_go_on_elsewhere() -> None:
+    parts = Parts()
+    worker, trial = parts.add_running(Phase.SAVING)
+    worker.is_unwanted = True
+    make_failures(parts).take_exit(worker, WorkerExit(None, "lost", node_lost=True))
+    assert trial.status is Status.TERMINATED
+
+
 def test_memory_that_ran_short_limits_the_trials_at_once() -> None:
     parts = Parts(2)
     worker, trial = parts.add_running()

@@ -13,6 +13,8 @@ import pytest
 
 import localtune as tune
 from localtune.error import TrialTaskError, WorkerDiedError
+from localtune.execution.cluster.executor import ClusterExecutor
+from localtune.execution.cluster.local import LocalEngine
 from localtune.execution.executor import Executor
 from localtune.testing.chaos import (
     EXIT_CODE,
@@ -29,6 +31,7 @@ EXECUTORS: dict[str, Callable[[], Executor | str]] = {
     "spawn": lambda: tune.ProcessExecutor(num_cpus=1, start_method="spawn"),
     "portable": lambda: tune.ProcessExecutor(num_cpus=1, start_method="portable"),
     "inprocess": lambda: "inprocess",
+    "cluster": lambda: ClusterExecutor(LocalEngine([{"CPU": 1}])),
 }
 # Faults that a parent survives which shares its process with the trials.
 SURVIVABLE = ("raise", "sys.exit")
@@ -38,19 +41,19 @@ CASES = [
     for fault in FAULTS
     if executor != "inprocess" or fault in SURVIVABLE
 ]
-# They share most of their code: where there is little time, each gets every second fault.
-TAKE_TURNS = ("spawn", "portable")
+# They share most of their code: where there is little time, each gets every third fault.
+TAKE_TURNS = ("spawn", "portable", "cluster")
 PLACES = ("setup", "step", "save", "report")
 
 
 def cases(first: int) -> list[tuple[str, str]]:
-    """The cases of a test, in which spawn gets the faults from the ``first`` on, by twos."""
+    """The cases of a test, in which spawn gets the faults from the ``first`` on, by threes."""
     return [
         (executor, fault)
         for executor, fault in CASES
         if IS_HEAVY
         or executor not in TAKE_TURNS
-        or (FAULTS.index(fault) - first) % 2 == TAKE_TURNS.index(executor)
+        or (FAULTS.index(fault) - first) % 3 == TAKE_TURNS.index(executor)
     ]
 
 

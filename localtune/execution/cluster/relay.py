@@ -15,7 +15,9 @@ The engine's process has many threads, so the agent is never a fork of it.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -29,6 +31,8 @@ main()
 """
 # Most bytes of one read from the agent.
 _CHUNK_BYTES = 1024 * 1024
+# An agent that is told to end, and has not ended after this time, is killed.
+END_TIMEOUT_S = 5.0
 
 
 class Read(NamedTuple):
@@ -46,7 +50,7 @@ class Read(NamedTuple):
 class Relay:
     """Starts an agent and carries bytes to it and from it.
 
-    :meth:`write` and :meth:`read` may be called from two threads.
+    All methods may be called from several threads. An agent that reads nothing holds up nobody.
 
     Args:
         label: Name of the node, for listings of processes.
@@ -68,8 +72,11 @@ class Relay:
         self._condition = threading.Condition()
         self._arrived: list[bytes] = []
         self._ended = ""
-        self._reader = threading.Thread(target=self._pump, daemon=True, name="localtune-relay")
+        self._waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._pump, daemon=True, name="localtune-relay-out")
+        self._writer = threading.Thread(target=self._feed, daemon=True, name="localtune-relay-in")
         self._reader.start()
+        self._writer.start()
 
     @property
     def agent_pid(self) -> int:
@@ -77,13 +84,8 @@ class Relay:
         return self._process.pid
 
     def write(self, data: bytes) -> None:
-        """Writes to the agent; drops the bytes if it has ended."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(data)
-            self._process.stdin.flush()
-        except (OSError, ValueError):
-            return  # read() tells how it has ended.
+        """Writes to the agent soon, and returns at once; drops the bytes if it has ended."""
+        self._waiting.put(data)
 
     def read(self, timeout_s: float | None = None) -> Read:
         """Waits until the agent has written, has ended, or the time is over.
@@ -100,17 +102,33 @@ class Relay:
         """Kills the agent. Its guard ends the agent's workers."""
         self._process.kill()
 
+    def end(self) -> None:
+        """Tells the agent to end with all its workers; :meth:`close` waits for it."""
+        self._waiting.put(None)
+
     def close(self) -> None:
-        """Kills the agent, waits for its end, and closes the pipes."""
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
-        assert self._process.stdin is not None and self._process.stdout is not None
-        for pipe in (self._process.stdin, self._process.stdout):
-            try:
-                pipe.close()
-            except OSError:
-                pass
+        """Ends the agent, and kills it if it does not end; closes the pipes."""
+        self.end()
+        try:
+            self._process.wait(END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        # The pipes of an ended process wake up both threads.
+        for thread in (self._reader, self._writer):
+            thread.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def _feed(self) -> None:
+        """Writes what waits to the agent, at whose end it closes the pipe."""
+        pipe = self._process.stdin
+        assert pipe is not None
+        with contextlib.suppress(OSError):
+            while (data := self._waiting.get()) is not None:
+                pipe.write(data)
+                pipe.flush()
+        with contextlib.suppress(OSError):
+            pipe.close()
 
     def _pump(self) -> None:
         assert self._process.stdout is not None
@@ -126,6 +144,7 @@ class Relay:
                 self._arrived.append(data)
                 self._condition.notify_all()
         code = self._process.wait()
+        self._waiting.put(None)
         with self._condition:
             self._ended = f"its agent ended with exit code {code}"
             self._condition.notify_all()
