@@ -168,12 +168,14 @@ class Engine(ABC):
     def send(self, node_id: str, data: bytes) -> None:
         """Sends bytes to an agent. They arrive in order, or the agent is reported as gone.
 
-        Bytes to an agent that is gone are dropped.
+        Args:
+            node_id: The node of the agent. If it is gone, the bytes are dropped.
+            data: The bytes.
         """
 
     @abstractmethod
     def stop_agent(self, node_id: str) -> None:
-        """Kills an agent, as far as its node can be reached. ``agent_ended`` need not follow."""
+        """Kills an agent, as far as its node can be reached. Nothing of it follows."""
 
     @abstractmethod
     def close(self) -> None:

@@ -126,7 +126,12 @@ class NodeTable:
         del self._agents[agent.node.node_id]
 
     def add_worker(self, agent: AgentState, worker_id: int) -> None:
-        """Notes that a worker runs on a node."""
+        """Notes that a worker runs on a node.
+
+        Args:
+            agent: The node's agent.
+            worker_id: The worker.
+        """
         agent.workers[worker_id] = None
         self._by_worker[worker_id] = agent
 

@@ -79,7 +79,16 @@ class Placing:
                 self._free(reservation)
 
     def ask(self, key: int, bundles: Sequence[Mapping[str, float]], strategy: str) -> bool:
-        """Asks for a reservation; returns whether it has its places already."""
+        """Asks for a reservation.
+
+        Args:
+            key: Names the reservation.
+            bundles: ``{name: amount}`` for each bundle.
+            strategy: One of the strategies above.
+
+        Returns:
+            Whether it has its places already.
+        """
         self._reservations[key] = _Reservation(bundles, strategy)
         return self._place(self._reservations[key])
 
@@ -171,7 +180,13 @@ class Placing:
 def fits_somewhere(
     nodes: Iterable[Node], bundles: Sequence[Mapping[str, float]], strategy: str
 ) -> bool:
-    """Returns whether the nodes could hold the bundles if nothing else ran on them."""
+    """Returns whether nodes could hold bundles if nothing else ran on them.
+
+    Args:
+        nodes: The nodes.
+        bundles: ``{name: amount}`` for each bundle.
+        strategy: One of the strategies above.
+    """
     placing = Placing()
     for node in nodes:
         placing.add(node)

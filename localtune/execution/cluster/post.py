@@ -104,7 +104,12 @@ class Post(threading.Thread):
                 line.next_at = time.monotonic() + self._pause_s
 
     def send(self, node_id: str, message: Message) -> None:
-        """Sends a message, behind those that were sent before."""
+        """Sends a message, behind those that were sent before.
+
+        Args:
+            node_id: The node of the agent.
+            message: The message.
+        """
         self._waiting.put((node_id, message))
 
     def close(self) -> None:
