@@ -13,7 +13,8 @@ TuneError(Exception)                     the run, or a call, cannot continue
 |-- StorageError(OSError)                an experiment's directory cannot be used
 |   |-- UntrustedDirectoryError          another user could have written into it
 |   |-- ExperimentExistsError(ValueError) the name of a new experiment is in use
-|   +-- ExperimentInUseError             another run works in it
+|   |-- ExperimentInUseError             another run works in it
+|   +-- LedgerError                      the ledger of a shared machine cannot be used
 |-- ProgramError                         a program that a trial runs failed
 |-- ExtraMissingError(ImportError)       an optional dependency is not installed
 |-- UsageError(ValueError)               a command line or a sweep file is wrong
@@ -154,7 +155,13 @@ class StorageError(TuneError, OSError):
 
 
 class UntrustedDirectoryError(StorageError):
-    """Reports an experiment's directory that another user could have written into."""
+    """Reports an experiment's directory that another user could have written into.
+
+    Attributes:
+        reason: Why, as a clause.
+    """
+
+    reason: str = ""
 
 
 class ExperimentExistsError(StorageError, ValueError):
@@ -169,6 +176,10 @@ class ExperimentExistsError(StorageError, ValueError):
 
 class ExperimentInUseError(StorageError):
     """Reports that another run works in the experiment's directory."""
+
+
+class LedgerError(StorageError):
+    """Reports a ledger of a shared machine that cannot be used."""
 
 
 class ExtraMissingError(TuneError, ImportError):

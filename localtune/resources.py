@@ -263,12 +263,15 @@ class ResourcePool:
             "existing resource."
         )
 
-    def acquire(self, owner: str, request: Mapping[str, float]) -> Allocation:
+    def acquire(
+        self, owner: str, request: Mapping[str, float], gpu_ids: tuple[str, ...] | None = None
+    ) -> Allocation:
         """Takes resources out of the pool.
 
         Args:
             owner: Name of the owner, which must hold nothing yet.
             request: {resource name: amount}.
+            gpu_ids: The GPUs for it, which have room; None chooses them.
 
         Returns:
             The owner's resources.
@@ -285,7 +288,8 @@ class ResourcePool:
             raise LocaltuneInternalError(f"{dict(request)} for {owner!r} does not fit now.")
         needed = _to_units(request)
         gpu_units = needed.get("GPU", 0)
-        gpu_ids = self._choose_gpus(gpu_units) or ()
+        if gpu_ids is None:
+            gpu_ids = self._choose_gpus(gpu_units) or ()
         for gpu_id in gpu_ids:
             self._free_of_gpu[gpu_id] -= min(gpu_units, _UNITS)
         for name, amount in needed.items():

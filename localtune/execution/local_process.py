@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import select
 import signal
 import sys
@@ -24,7 +25,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
+from localtune.config.user_settings import has_settings
 from localtune.error import WorkerStartError
 from localtune.execution import machine
 from localtune.execution.executor import Exited, Replied, WorkerEvent, WorkerExit
@@ -47,6 +50,9 @@ from localtune.worker import messages
 from localtune.worker.crash import take_crash
 from localtune.worker.pipe import MessagePipe, message_pipe
 from localtune.worker.program import WorkerProgram
+
+if TYPE_CHECKING:
+    from localtune.execution.shared.shared_slots import SharedSlots
 
 logger = get_logger(__name__)
 
@@ -87,9 +93,13 @@ class ProcessExecutor(LocalExecutor):
             the machine is short of memory, the youngest large worker is killed, one at a time.
         memory_reserve_bytes: The machine is short of memory when fewer bytes are left; 0 is never.
             None is 3 % of its memory, at least 200 MiB (or 10 %) and at most 2 GiB.
+        shared: Whether this sweep takes its resources from a ledger, together with other sweeps on
+            this machine that do. True is the ledger of this user, a path the directory of a group.
+            None is what ``~/.config/localtune/settings.toml`` says, else False.
 
     Raises:
         ValueError: for an amount that makes no sense or an unknown start method.
+        LedgerError: if the ledger cannot be used.
 
     Example:
         >>> import localtune as tune
@@ -109,8 +119,14 @@ class ProcessExecutor(LocalExecutor):
         kill_timeout_s: float = 5.0,
         memory_check_s: float | None = 1.0,
         memory_reserve_bytes: float | None = None,
+        shared: bool | str | os.PathLike[str] | None = None,
     ) -> None:
-        super().__init__(num_cpus, num_gpus, resources)
+        shared_slots: SharedSlots | None = None
+        if shared is not False and (shared is not None or has_settings()):
+            from localtune.execution.shared.choice import make_slots
+
+            shared_slots = make_slots(shared, num_cpus, num_gpus, resources)
+        super().__init__(num_cpus, num_gpus, resources, shared_slots)
         if start_method is not None and start_method not in START_METHODS:
             raise ValueError(
                 f"start_method must be None or one of {', '.join(map(repr, START_METHODS))}, "
@@ -119,6 +135,7 @@ class ProcessExecutor(LocalExecutor):
         if isinstance(preload, str):
             raise ValueError(f"preload must be a list of module names, but got {preload!r}.")
         check_settings(memory_check_s, memory_reserve_bytes)
+        self._shared_slots = shared_slots
         self._start_method = start_method
         self._preload = None if preload is None else tuple(preload)
         self._imports: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -159,9 +176,10 @@ class ProcessExecutor(LocalExecutor):
         try:
             path = write_program(program, self._private_dir)
             outputs = self._open_outputs(on_output if use_poll else None)
+            lease_fd = self._shared_slots.open() if self._shared_slots is not None else None
             self._launcher = make_launcher(
                 self._start_method,
-                Program(path, self._private_dir.path, self._preload, imports, outputs),
+                Program(path, self._private_dir.path, self._preload, imports, outputs, lease_fd),
                 self._waiter,
                 self._on_exit,
             )
@@ -234,9 +252,11 @@ class ProcessExecutor(LocalExecutor):
         assert self._waiter is not None and self._launcher is not None
         check_s = self._watch_memory()
         look_s = self._launcher.look_after_start()
+        room_s = self._shared_slots.look_after() if self._shared_slots is not None else None
         if not self._events:
             due_s = self._deadlines.seconds_left()
-            limits = [each for each in (check_s, look_s, timeout_s, due_s) if each is not None]
+            times = (check_s, look_s, room_s, timeout_s, due_s)
+            limits = [each for each in times if each is not None]
             self._waiter.wait(min(limits, default=None))
             if due_s is not None:
                 self._enforce_deadlines()

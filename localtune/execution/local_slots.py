@@ -87,8 +87,23 @@ class LocalSlots:
         if self._is_full() or not self._pool.fits(needed):
             self._refused = request
             return None
+        return self._slot(request, needed)
+
+    def _slot(
+        self,
+        request: PlacementGroupFactory,
+        needed: Mapping[str, float],
+        gpu_ids: tuple[str, ...] | None = None,
+    ) -> Slot:
+        """Takes a slot that fits.
+
+        Args:
+            request: What the trial requests.
+            needed: The sum of its bundles.
+            gpu_ids: The GPUs for it; None chooses them.
+        """
         number = next(self._numbers)
-        gpu_ids = self._pool.acquire(str(number), needed).gpu_ids
+        gpu_ids = self._pool.acquire(str(number), needed, gpu_ids).gpu_ids
         self._held.add(number)
         environment = {"CUDA_VISIBLE_DEVICES": ",".join(gpu_ids)} if self.gpu_ids else {}
         return Slot(number, request, needed.get("CPU", 0.0), gpu_ids, environment)
@@ -120,6 +135,7 @@ class LocalExecutor(Executor):
         num_cpus: See :class:`LocalSlots`.
         num_gpus: See :class:`LocalSlots`.
         resources: See :class:`LocalSlots`.
+        slots: The slots; None counts those resources.
 
     Attributes:
         slots: The free and the taken resources.
@@ -130,8 +146,9 @@ class LocalExecutor(Executor):
         num_cpus: float | None = None,
         num_gpus: float | None = None,
         resources: Mapping[str, float] | None = None,
+        slots: LocalSlots | None = None,
     ) -> None:
-        self.slots = LocalSlots(num_cpus, num_gpus, resources)
+        self.slots = LocalSlots(num_cpus, num_gpus, resources) if slots is None else slots
 
     def resources(self) -> Mapping[str, float]:
         return self.slots.resources()

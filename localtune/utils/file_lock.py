@@ -17,11 +17,13 @@ except ImportError:  # Windows
 else:
     _FLOCK = fcntl.flock
 
+HAS_FLOCK = _FLOCK is not None
+
 if TYPE_CHECKING:
     import filelock
 
 _TAKEN = (errno.EACCES, errno.EAGAIN)
-_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 # Descriptors of locked files. A forked process that kept them would hold the locks after the death
 # of the process that took them.
@@ -44,13 +46,26 @@ class FileLock:
     Args:
         path: The file.
         with_flock: Whether ``flock`` locks it; else filelock does.
+        creates: Whether to make the file if it does not exist; filelock does in any case.
     """
 
-    def __init__(self, path: str, *, with_flock: bool = _FLOCK is not None) -> None:
+    def __init__(
+        self, path: str, *, with_flock: bool = _FLOCK is not None, creates: bool = True
+    ) -> None:
         self._path = path
         self._with_flock = with_flock
+        self._creates = creates
         self._descriptor: int | None = None
         self._other: filelock.BaseFileLock | None = None
+
+    @property
+    def descriptor(self) -> int | None:
+        """The descriptor that holds the lock; None if it is not held, or not by a descriptor.
+
+        A process that gets a copy of it holds the lock, too: the lock is free when the last one of
+        them has ended, or when one of them has called :meth:`release`.
+        """
+        return self._descriptor
 
     def acquire(self, *, wait: bool) -> bool:
         """Takes the lock, which is free or of another holder.
@@ -80,7 +95,7 @@ class FileLock:
             self._other = None
 
     def _flock(self, wait: bool) -> bool:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        flags = os.O_RDWR | (os.O_CREAT if self._creates else 0) | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(self._path, flags, 0o644)
         try:
             _FLOCK(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -107,3 +122,32 @@ class FileLock:
             return False
         self._other = lock
         return True
+
+
+def is_locked(path: str) -> bool:
+    """Returns whether another process holds the lock on a file; makes and changes no file.
+
+    Nobody may be about to take the lock for the first time: for a moment, this call shares it.
+
+    Args:
+        path: The file.
+
+    Raises:
+        NotImplementedError: if the system, or the file system, has no ``flock``.
+        OSError: if there is no such file, or it cannot be read.
+    """
+    if _FLOCK is None:
+        raise NotImplementedError("this system has no flock")
+    # O_NONBLOCK: opening a pipe in the place of the file must not block.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        _FLOCK(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            return True
+        if error.errno in _NO_LOCKS:
+            raise NotImplementedError(str(error)) from None
+        raise
+    finally:
+        os.close(descriptor)
+    return False

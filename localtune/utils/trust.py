@@ -272,6 +272,29 @@ def check_trusted(path: str, *, trust: bool = False) -> None:
         GuardedDirectory(path).close()
 
 
+def check_group_directory(path: str) -> None:
+    """Refuses a directory of a group into which, or around which, any user may write.
+
+    What its members write there must be judged as text of strangers.
+
+    Args:
+        path: The directory; must exist.
+
+    Raises:
+        UntrustedDirectoryError: if a user outside of the group could put another directory in its
+            place, or remove its files; the ``reason`` says why.
+        OSError: if it cannot be read.
+    """
+    _judge_links(path)
+    real = os.path.realpath(path)
+    status = os.stat(real)
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+    if _HAS_OWNERS and status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+        raise _refused(path, "every user may remove the files of others in it", "")
+    _judge_parents(path, real)
+
+
 def load_own(path: str, *, trust: bool = False) -> Any:
     """Loads a pickle whose path the caller chose; only the owner and the rights of the file count.
 
@@ -421,11 +444,13 @@ def _is_private_group(gid: int) -> bool:
 
 
 def _refused(path: str, reason: str, remedy: str) -> UntrustedDirectoryError:
-    return UntrustedDirectoryError(
+    error = UntrustedDirectoryError(
         f"The directory {path!r} is not used: {reason}. An experiment contains pickles, and their "
         "author can run any code in this process. If you know where they come from, read it "
         f"with trust=True (--trust). {remedy}"
     )
+    error.reason = reason
+    return error
 
 
 def _file_refused(directory: str, name: str, reason: str) -> UntrustedDirectoryError:

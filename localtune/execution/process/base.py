@@ -42,6 +42,9 @@ from localtune.worker.program import prepare, warm_up
 from localtune.worker.signals import SignalShelter
 from localtune.worker.workdir import flush_output
 
+# Each request for a template has these: a socket, the directory, the output, the errors.
+_REQUIRED_FDS = 4
+
 
 def main(
     control: socket.socket, guard_pid: int, superiors: tuple[int, int], settings: dict[str, Any]
@@ -216,9 +219,11 @@ class Base:
             # A stopped template must notice that the guard has died.
             signal_when_parent_dies(signal.SIGCONT)
             _enter(packet.fds)
-            _close(packet.fds[1:])
+            # What is behind them stays open to the end: it holds the lock of a lease.
+            _close(packet.fds[1:_REQUIRED_FDS])
             self._signals.let_in()
             options = pickle.loads(packet.payload)
+            options["kept_fds"] = packet.fds[_REQUIRED_FDS:]
             os.environ.update(options["variables"])
             template_main(packet.fds[0], self._superiors, self._settings | options)
         except BaseException:
@@ -236,9 +241,10 @@ def _enter(fds: Sequence[int]) -> None:
     """Enters the directory of a run, and prints to its output.
 
     Args:
-        fds: Descriptors of a request: a socket, the directory, the output, the errors.
+        fds: Descriptors of a request: a socket, the directory, the output, the errors; maybe
+            another one.
     """
-    _, directory, output, errors = fds
+    _, directory, output, errors = fds[:_REQUIRED_FDS]
     # Trials have directories of their own.
     with contextlib.suppress(OSError):
         os.fchdir(directory)

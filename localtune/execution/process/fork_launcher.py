@@ -137,6 +137,7 @@ class ForkLauncher(Launcher, Observer):
             number, control = self._guard.start_template(
                 environment,
                 self.program.outputs or (1, 2),
+                self.program.lease_fd,
                 program=self.program.path,
                 private_dir=self.program.private_dir,
                 open_files=users_limit(),

@@ -118,13 +118,18 @@ class GuardClient:
         return False
 
     def start_template(
-        self, environment: Mapping[str, str], outputs: tuple[int, int], **options: Any
+        self,
+        environment: Mapping[str, str],
+        outputs: tuple[int, int],
+        lease_fd: int | None = None,
+        **options: Any,
     ) -> tuple[int, socket.socket]:
         """Starts a template in the working directory of this process; does not wait for it.
 
         Args:
             environment: Variables that must be set before libraries are loaded.
             outputs: Descriptors for its output and its errors.
+            lease_fd: Descriptor that it and its workers keep open to their end; None is none.
             **options: ``modules``, the names of those that the template is to have imported, and
                 settings for :func:`localtune.execution.process.template.main`.
 
@@ -140,7 +145,8 @@ class GuardClient:
         directory = -1
         try:
             directory = _open_directory()
-            fds = (theirs.fileno(), directory, *outputs)
+            leases = () if lease_fd is None else (lease_fd,)
+            fds = (theirs.fileno(), directory, *outputs, *leases)
             self._send(pk.Packet(pk.START_TEMPLATE, self._next_id, 0, payload, fds))
         except BaseException:
             ours.close()

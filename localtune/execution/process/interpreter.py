@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def popen_with_pipe(
     outputs: tuple[int, int] | None = None,
     *,
     own_group: bool = True,
+    kept_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Starts an interpreter that inherits a descriptor.
 
@@ -103,6 +104,7 @@ def popen_with_pipe(
         number: The descriptor; a handle on Windows.
         outputs: See :func:`popen`.
         own_group: Whether it leads a process group; without effect on Windows.
+        kept_fds: Descriptors that it inherits, too, and keeps open; not on Windows.
 
     Raises:
         OSError: if the operating system refuses.
@@ -113,4 +115,5 @@ def popen_with_pipe(
         os.set_handle_inheritable(number, True)
         startup = subprocess.STARTUPINFO(lpAttributeList={"handle_list": [number]})
         return popen(code, environment, startupinfo=startup)
-    return popen(code, environment, outputs, pass_fds=(number,), start_new_session=own_group)
+    fds = (number, *kept_fds)
+    return popen(code, environment, outputs, pass_fds=fds, start_new_session=own_group)

@@ -43,6 +43,8 @@ class Program:
         imports: Modules that trials will import, each with the names that are imported from it.
         outputs: Descriptors for the output and the errors of processes without their own; None is
             this process's output.
+        lease_fd: A descriptor that each worker keeps open to its end; None is none. It holds a lock
+            (see ``execution/shared/``).
     """
 
     path: str
@@ -50,6 +52,7 @@ class Program:
     preload: tuple[str, ...] | None = None
     imports: tuple[tuple[str, tuple[str, ...]], ...] = ()
     outputs: tuple[int, int] | None = None
+    lease_fd: int | None = None
 
 
 HAS_GROUPS = hasattr(os, "killpg")

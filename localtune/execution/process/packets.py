@@ -11,7 +11,7 @@ from typing import NamedTuple
 _HEADER = struct.Struct("=cqq")
 _MAX_PACKET_BYTES = 64 * 1024
 _MAX_PAYLOAD_BYTES = _MAX_PACKET_BYTES // 2
-_MAX_FDS = 4
+_MAX_FDS = 5
 _FD = struct.Struct("=i")
 _FDS_BYTES = socket.CMSG_LEN(_MAX_FDS * _FD.size) if hasattr(socket, "CMSG_LEN") else 0
 

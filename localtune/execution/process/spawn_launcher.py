@@ -152,8 +152,14 @@ class SpawnLauncher(Launcher):
             **environment_with(f"{self._mark} {self._mark_of(worker_id)}"),
         }
         outputs = self.program.outputs if output_fd is None else (output_fd, output_fd)
+        lease_fd = self.program.lease_fd
         return popen_with_pipe(
-            code, environment, number, outputs, own_group=self._use_process_groups
+            code,
+            environment,
+            number,
+            outputs,
+            own_group=self._use_process_groups,
+            kept_fds=() if lease_fd is None else (lease_fd,),
         )
 
     def _mark_of(self, worker_id: int) -> str:

@@ -75,8 +75,9 @@ def main(control_fd: int, superiors: tuple[int, int], settings: dict[str, Any]) 
     Args:
         control_fd: Inherited end of the socket to the parent.
         superiors: Process descriptors of the guard and of the parent.
-        settings: ``program``, ``preload``, ``private_dir``, ``is_warm``, ``open_files``, and those
-            that a fresh interpreter needs.
+        settings: ``program``, ``preload``, ``private_dir``, ``is_warm``, ``open_files``,
+            ``kept_fds`` (descriptors that workers keep open), and those that a fresh interpreter
+            needs.
     """
     code = 1
     try:
@@ -313,7 +314,8 @@ class Template:
                     os.dup2(output_fd, standard)
                 os.close(output_fd)
             if entry is not None:
-                os.set_inheritable(connection_fd, True)
+                for fd in (connection_fd, *self._settings.get("kept_fds", ())):
+                    os.set_inheritable(fd, True)
                 os.execv(entry[0], entry)
             crash_file = write_crashes_to(self._private_dir, packet.id)
             code = serve(Descriptor(connection_fd), self._get_trainable, crash_file)

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from localtune.error import ExtraMissingError, UsageError
 from localtune.utils.text import did_you_mean
+from localtune.utils.toml import parse_toml
 
 SUFFIXES = (".toml", ".yaml", ".yml")
 
@@ -122,16 +122,9 @@ def line_of(text: str, key: str) -> int | None:
 
 
 def _read_toml(path: str, text: str) -> Any:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        try:
-            import tomli as tomllib
-        except ImportError:
-            raise ExtraMissingError("tomli", "toml", "A TOML file with Python 3.10") from None
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return parse_toml(text, "A TOML file with Python 3.10")
+    except ValueError as error:
         match = re.search(r"line (\d+)", str(error))
         # Without a number it is the end of the file that came too early.
         line = int(match[1]) if match else max(1, len(text.splitlines()))
