@@ -160,7 +160,7 @@ def _amounts(record: Mapping[str, Any], key: str) -> dict[str, int]:
     return to_units({_text(name, key): _number(amounts, name) for name in amounts})
 
 
-def _names(value: Any, kind: type, key: str) -> Any:
+def _names(value: Any, kind: type[list[Any]] | type[dict[str, Any]], key: str) -> Any:
     if not isinstance(value, kind) or len(value) > MAX_NAMES:
         raise LeaseError(f"its {key!r} is no {kind.__name__} of at most {MAX_NAMES} entries")
     return value
@@ -173,7 +173,7 @@ def _text(value: Any, key: str) -> str:
 
 
 def _number(record: Mapping[str, Any], key: str, *, least: float = 0.0) -> float:
-    value = record.get(key)
+    value: Any = record.get(key)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not least <= value <= _MAX_AMOUNT:
         raise LeaseError(f"its {key[:MAX_TEXT]!r} is no number from {least:g} to {_MAX_AMOUNT:g}")

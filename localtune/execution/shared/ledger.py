@@ -25,7 +25,6 @@ So nobody takes anything until its owner, who looks after it every few seconds, 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 import time
@@ -72,6 +71,7 @@ class Ledger:
     Args:
         directory: A directory that all members of a group may write; None is the user's own, which
             is made if it does not exist.
+        reads_only: Whether it is only looked at: a directory that this user may not write will do.
 
     Raises:
         LedgerError: if the directory cannot be used.
@@ -80,7 +80,7 @@ class Ledger:
         path: Absolute path of the directory.
     """
 
-    def __init__(self, directory: str | None = None) -> None:
+    def __init__(self, directory: str | None = None, *, reads_only: bool = False) -> None:
         if not HAS_FLOCK:
             raise LedgerError(
                 "A shared machine needs locks that processes inherit (flock), which this system "
@@ -89,10 +89,10 @@ class Ledger:
         self.is_own = directory is None
         self.path = os.path.abspath(os.path.expanduser(directory or OWN_LEDGER))
         self._prefix = f"{host_key()}."
-        self._mode, self._gid = self._judge()
+        self._mode, self._gid = self._judge(os.R_OK | os.X_OK | (0 if reads_only else os.W_OK))
         self._lock = FileLock(self._place("lock"), creates=False)
 
-    def _judge(self) -> tuple[int, int]:
+    def _judge(self, rights: int) -> tuple[int, int]:
         """Judges the directory; returns the mode and the group of files in it."""
         remedy = "Make it anew, or name another directory: ProcessExecutor(shared='/srv/ledger')."
         try:
@@ -110,8 +110,9 @@ class Ledger:
             raise self._refused(error.reason, remedy) from error
         except OSError as error:
             raise self._refused(f"it cannot be used ({error.strerror})", remedy) from error
-        if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK):
-            raise self._refused("this user may not write into it", remedy)
+        if not os.access(self.path, rights):
+            verb = "write into it" if rights & os.W_OK else "read it"
+            raise self._refused(f"this user may not {verb}", remedy)
         return status.st_mode & 0o666, status.st_gid
 
     def _refused(self, reason: str, remedy: str) -> LedgerError:
@@ -151,13 +152,9 @@ class Ledger:
         # What a killed write has left, or somebody has put there.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(part)
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            if os.write(fd, content) != len(content):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), part)
-            self.open_to_members(fd)
-        finally:
-            os.close(fd)
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            self.open_to_members(file.fileno())
         os.replace(part, self.file_of(lease_id, CONTENT))
         return os.stat(self.file_of(lease_id, CONTENT))
 
@@ -211,7 +208,9 @@ class Ledger:
     # -- leases -----------------------------------------------------------------------------------
 
     def entries(self, *, without: str = "", removes: bool = False) -> list[Entry]:
-        """Reads the leases that are locked; the ledger must be locked.
+        """Reads the leases that are locked.
+
+        While the ledger is locked, nobody takes anything.
 
         Args:
             without: Id of a lease that is not wanted.
@@ -261,6 +260,8 @@ class Ledger:
         except LeaseError as error:
             return Entry(path, uid, None, str(error))
         except OSError as error:
+            if not os.path.lexists(self.file_of(lease_id, LEASE)):
+                return None  # It was given back just now.
             return Entry(path, uid, None, f"it cannot be read ({error.strerror})")
 
     def remove(self, lease_id: str) -> None:

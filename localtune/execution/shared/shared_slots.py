@@ -24,6 +24,7 @@ import os
 import shlex
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -33,6 +34,7 @@ from localtune.execution.shared.fair_share import awake, grant
 from localtune.execution.shared.leases import (
     MAX_NAMES,
     MAX_TEXT,
+    UNITS,
     Lease,
     LeaseError,
     Wish,
@@ -53,7 +55,7 @@ logger = get_logger(__name__)
 _BUSY_S = 0.01
 _GLANCE_S = 0.1
 _LOOK_S = 0.5
-# A wish is written again after this time, and given up if the controller does not repeat it.
+# A wish is written again after this time.
 _RENEW_S = 1.0
 # Seconds between two looks after the own lease.
 _LOOK_AFTER_S = 2.0
@@ -87,6 +89,8 @@ class SharedSlots(LocalSlots):
         self._own: OwnLease | None = None
         self._wish: Wish | None = None
         self._needs: dict[int, tuple[dict[str, int], tuple[str, ...]]] = {}  # by number of the slot
+        self._holds: Counter[str] = Counter()  # the sum of them
+        self._gpus: Counter[str] = Counter()
         super().__init__(num_cpus, num_gpus, resources)
         total = to_units(self._total)
         self._first = Lease(
@@ -115,7 +119,8 @@ class SharedSlots(LocalSlots):
     def _reset(self) -> None:
         self._wish = None
         self._waits_with: PlacementGroupFactory | None = None
-        self._asked_at = self._look_at = self._look_in_full_at = 0.0
+        self._look_at = self._look_in_full_at = 0.0
+        self._waits_since_request = 0  # waits of the executor in which nothing was requested
         self._look_after_at = 0.0
         self._seen = 0  # the latest change of the ledger that was looked at
         self._is_unwritten = False
@@ -146,6 +151,8 @@ class SharedSlots(LocalSlots):
     def clear(self) -> None:
         super().clear()
         self._needs.clear()
+        self._holds.clear()
+        self._gpus.clear()
         own, self._own = self._own, None
         if own is not None:
             own.close()
@@ -161,7 +168,7 @@ class SharedSlots(LocalSlots):
             self._forget_wish()
             return None
         now = time.monotonic()
-        self._asked_at = now
+        self._waits_since_request = 0
         if request is self._waits_with and not self._may_have_room(now):
             return None
         self._waits_with = request
@@ -174,8 +181,8 @@ class SharedSlots(LocalSlots):
     def release(self, slot: Slot) -> None:
         super().release(slot)
         # It is written with what is taken next, or in the next wait.
-        if self._needs.pop(slot.number, None) is not None:
-            self._is_unwritten = True
+        self._add(*self._needs.pop(slot.number), sign=-1)
+        self._is_unwritten = True
 
     def why_no_more(self, request: PlacementGroupFactory) -> str:
         if self._wish is None or self._held:
@@ -224,41 +231,46 @@ class SharedSlots(LocalSlots):
         for entry in entries:
             if entry.lease is None:
                 self._tell(
-                    f"The lease {entry.path!r} is in use, but {entry.problem}. Nobody can know what "
-                    "its sweep holds, so trials wait until it has ended or has written its lease "
-                    "anew."
+                    f"The lease {entry.path!r} is in use, but {entry.problem}. What its sweep "
+                    "holds is not known, so trials wait until it has ended or has written its "
+                    "lease anew."
                 )
         gpu_ids = None
         if len(others) == len(entries):
             gpu_ids = grant([*awake(others, now), mine], mine.lease_id)
         if gpu_ids is None:
-            if (
-                self._wish is None
-                or dict(self._wish.needs) != wish.needs
-                or now - self._wish.asked_at >= _RENEW_S
-                or self._is_unwritten
-            ):
+            old = self._wish
+            is_new = old is None or old.needs != wish.needs or now - old.asked_at >= _RENEW_S
+            if is_new or self._is_unwritten:
                 self._write(mine)
             self._seen = self._ledger.changed_at()
             return None
-        self._write(self._with(mine, wish.needs, gpu_ids))
+        self._add(wish.needs, gpu_ids)
+        try:
+            self._write(replace(self._mine(), trials=len(self._needs) + 1, wish=None))
+        except OSError:
+            self._add(wish.needs, gpu_ids, sign=-1)
+            raise
         return gpu_ids
 
     def _mine(self) -> Lease:
         """Returns the own lease, with what the slots of this moment take."""
         assert self._own is not None
-        holds: dict[str, int] = {}
-        gpus: dict[str, int] = {}
-        for needs, gpu_ids in self._needs.values():
-            _add(holds, gpus, needs, gpu_ids)
-        lease = self._own.lease
-        return replace(lease, holds=holds, gpus=gpus, trials=len(self._needs), wish=self._wish)
+        return replace(
+            self._own.lease,
+            holds=+self._holds,
+            gpus=+self._gpus,
+            trials=len(self._needs),
+            wish=self._wish,
+        )
 
-    @staticmethod
-    def _with(lease: Lease, needs: Mapping[str, int], gpu_ids: tuple[str, ...]) -> Lease:
-        holds, gpus = dict(lease.holds), dict(lease.gpus)
-        _add(holds, gpus, needs, gpu_ids)
-        return replace(lease, holds=holds, gpus=gpus, trials=lease.trials + 1, wish=None)
+    def _add(self, needs: Mapping[str, int], gpu_ids: tuple[str, ...], *, sign: int = 1) -> None:
+        """Adds a slot to what this sweep holds; subtracts it if ``sign`` is -1."""
+        for name, amount in needs.items():
+            self._holds[name] += sign * amount
+        for gpu_id in gpu_ids:
+            # A fraction of one GPU, or whole ones.
+            self._gpus[gpu_id] += sign * min(needs["GPU"], UNITS)
 
     def _write(self, lease: Lease) -> None:
         assert self._own is not None
@@ -284,7 +296,9 @@ class SharedSlots(LocalSlots):
         if own is None:
             return None
         now = time.monotonic()
-        if self._wish is not None and now - self._asked_at > _RENEW_S:
+        # The controller requests again after each wait, as long as it wants to start a trial.
+        self._waits_since_request += 1
+        if self._waits_since_request > 2:
             self._forget_wish()
         try:
             if self._is_unwritten:
@@ -324,16 +338,9 @@ class SharedSlots(LocalSlots):
             logger.warning("%s", text)
 
 
-def _add(
-    holds: dict[str, int], gpus: dict[str, int], needs: Mapping[str, int], gpu_ids: tuple[str, ...]
-) -> None:
-    for name, amount in needs.items():
-        holds[name] = holds.get(name, 0) + amount
-    for gpu_id in gpu_ids:
-        # A fraction of one GPU, or whole ones.
-        gpus[gpu_id] = gpus.get(gpu_id, 0) + min(needs["GPU"], to_units({"GPU": 1})["GPU"])
-
-
 def _command_line() -> str:
-    program = os.path.basename(sys.argv[0]) if sys.argv else ""
+    path = sys.argv[0] if sys.argv else ""
+    program = os.path.basename(path)
+    if program == "__main__.py":  # python -m package
+        program = os.path.basename(os.path.dirname(path))
     return shlex.join([program, *sys.argv[1:]])[:MAX_TEXT] or "python"

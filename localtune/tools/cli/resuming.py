@@ -53,8 +53,8 @@ def go_on(
 
     def make_tuner() -> Tuner:
         from localtune.analysis.reader import read_files
-        from localtune.tools.commands.start_command import command_of
-        from localtune.tools.commands.sweep import trainable_of
+        from localtune.tools.commands.start_command import StartCommand, command_of
+        from localtune.tools.commands.sweep import executor_for, trainable_of
         from localtune.tuner import Tuner
 
         target = args.target
@@ -68,10 +68,12 @@ def go_on(
                 f"localtune {args.subcommand} {args.experiment} train.py:train"
             )
         trainable = trainable_of(target, args.resources)
+        shared = target.shared if isinstance(target, StartCommand) else None
         try:
             return Tuner.restore(
                 path,
                 trainable,
+                executor=executor_for(shared),
                 resume_errored=resume_errored,
                 restart_errored=restart_errored,
                 trust=args.trust,

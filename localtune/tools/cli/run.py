@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from typing import Any
 
-from localtune.tools.commands.options import add_command, add_target, checked
+from localtune.tools.commands.options import add_command, add_shared, add_target, checked
 from localtune.tools.commands.settings import CHECKS
 
 
@@ -41,7 +41,8 @@ def add_parser(subparsers: Any) -> None:
     )
     _add(parser, "time_budget", "TIME", "of the run, 2h; --trial-timeout: of a trial")
     _add(parser, "trial_timeout", "TIME")
-    _add(parser, "resources", "cpu=N,gpu=N", "resources of each trial; default: cpu=1")
+    _add(parser, "resources", "cpu=N,gpu=N", "per trial; --shared, --ledger DIR: see slots")
+    add_shared(parser)
     _add(parser, "max_concurrent", "N", "trials at once; --max-failures N: retries")
     _add(parser, "max_failures", "N")
     _add(parser, "storage", "DIR, --name NAME", "default: ~/localtune_results, and the time")

@@ -197,6 +197,19 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_shared(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--shared`` and ``--ledger``, which the help of another option names."""
+    taken = parser.add_mutually_exclusive_group()
+    taken.add_argument("--shared", action="store_true", default=None, help=argparse.SUPPRESS)
+    taken.add_argument(
+        "--ledger",
+        dest="shared",
+        metavar="DIR",
+        type=checked(CHECKS["shared"]),
+        help=argparse.SUPPRESS,
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Adds ``--json``."""
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")

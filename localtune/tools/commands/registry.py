@@ -29,6 +29,7 @@ _ORDER = (
     "resume",
     "retry",
     "stop",
+    "slots",
     "ls",
     "show",
     "best",
@@ -87,12 +88,10 @@ def make_parser(commands: Iterable[str]) -> argparse.ArgumentParser:
     parser = Parser(
         prog="localtune",
         description="Runs hyperparameter sweeps on one machine.",
-        usage="localtune COMMAND ...",
+        usage="localtune COMMAND ... | --version",
         epilog=_EPILOG,
     )
-    parser.add_argument(
-        "--version", action="version", version=__version__, help="print the version"
-    )
+    parser.add_argument("--version", action="version", version=__version__, help=argparse.SUPPRESS)
     subparsers = parser.add_subparsers(
         dest="subcommand", metavar=COMMAND, prog="localtune", required=True, parser_class=Parser
     )

@@ -59,6 +59,8 @@ class Sweep:
         trial_timeout: Seconds after which a trial has failed; None is no limit.
         log_to_file: Whether each trial's output goes to files.
         verbose: How much is shown, from 0 to 3.
+        shared: Whether the machine is shared with other sweeps, or the ledger of a group; None is
+            what the user's settings say.
         if_exists: What to do if the name is taken: ``"add"``, ``"error"`` or ``"resume"``.
     """
 
@@ -82,6 +84,7 @@ class Sweep:
     trial_timeout: float | None = _of(FailureConfig, "trial_timeout_s")
     log_to_file: bool = _of(RunConfig, "log_to_file", False)
     verbose: int = _of(RunConfig, "verbose", 1)
+    shared: bool | str | None = None
     if_exists: str = _of(RunConfig, "if_exists", "error")
 
     def put(self, setting: str, value: Any) -> None:
@@ -144,6 +147,17 @@ def resources(value: Any) -> dict[str, float]:
         name.upper() if name.lower() in ("cpu", "gpu") else name: float(amount)
         for name, amount in found.items()
     }
+
+
+def shared(value: Any) -> bool | str:
+    """Checks whether the machine is shared: true, false, or the directory of a group's ledger."""
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or not value.strip():
+        raise UsageError(
+            f"must be true, false, or the directory of a group's ledger, but got {value!r}."
+        )
+    return value
 
 
 def scheduler(value: Any) -> str:
@@ -238,6 +252,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "trial_timeout": duration,
     "log_to_file": flag,
     "verbose": verbosity,
+    "shared": shared,
 }
 
 

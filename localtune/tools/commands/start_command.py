@@ -22,12 +22,14 @@ class StartCommand:
         directory: Where the target, or the program, was looked for.
         resources: {name: amount} of each trial, empty for the default.
         program: {setting: value} of a program, empty for a target.
+        shared: Whether the machine was shared, or the ledger of a group; None if it was not said.
     """
 
     target: str
     directory: str
     resources: Mapping[str, float] = field(default_factory=dict)
     program: Mapping[str, Any] = field(default_factory=dict)
+    shared: bool | str | None = None
 
 
 def command_file(command: StartCommand) -> bytes:
@@ -37,6 +39,7 @@ def command_file(command: StartCommand) -> bytes:
         "directory": os.path.abspath(command.directory),
         "resources": dict(command.resources),
         "program": dict(command.program),
+        "shared": command.shared,
     }
     return json.dumps(record).encode()
 
@@ -54,10 +57,13 @@ def command_of(files: Mapping[str, bytes]) -> StartCommand | None:
         # Earlier versions had no programs.
         settings = record.get("program", {}).items()
         program = {name: PROGRAM_CHECKS[name](value) for name, value in settings}
+        shared = record.get("shared")
     except (ValueError, KeyError, TypeError, AttributeError, UsageError):
         return None
     if not isinstance(target, str) or not isinstance(directory, str):
         return None
     if ":" not in target and "command" not in program:
         return None
-    return StartCommand(target, directory, resources, program)
+    if not isinstance(shared, (bool, str, type(None))):
+        return None
+    return StartCommand(target, directory, resources, program, shared)

@@ -24,6 +24,7 @@ from localtune.tools.commands.target import load_trainable
 from localtune.utils.remote_store import is_uri, local_path
 
 if TYPE_CHECKING:
+    from localtune import ProcessExecutor
     from localtune.tuner import Tuner
 
 _SMOKE_TRIALS = 2
@@ -49,6 +50,8 @@ def sweep_of(args: argparse.Namespace) -> Sweep:
     sweep.if_exists = getattr(args, "if_exists", None) or sweep.if_exists
     if args.storage is not None:
         sweep.storage = _place(args.storage, os.getcwd())
+    if isinstance(getattr(args, "shared", None), str):
+        sweep.shared = _place(args.shared, os.getcwd())
     sweep.stop = {
         **sweep.stop,
         **{key: bound for each in args.bounds for key, bound in each.items()},
@@ -100,7 +103,9 @@ def make_tuner(sweep: Sweep) -> Tuner:
         )
     trainable = trainable_in(sweep, sweep.resources)
     # So that a report can say how to run it again, and it can go on.
-    command = StartCommand(sweep.trainable, sweep.directory, sweep.resources, sweep.program)
+    command = StartCommand(
+        sweep.trainable, sweep.directory, sweep.resources, sweep.program, sweep.shared
+    )
     try:
         return Tuner(
             trainable,
@@ -115,6 +120,7 @@ def make_tuner(sweep: Sweep) -> Tuner:
                 failure_config=FailureConfig(**sweep.arguments_of(FailureConfig)),
                 **sweep.arguments_of(RunConfig),
             ),
+            executor=executor_for(sweep.shared),
             _files={COMMAND_FILE: command_file(command)},
         )
     except ExperimentExistsError as error:
@@ -124,6 +130,22 @@ def make_tuner(sweep: Sweep) -> Tuner:
         ) from error
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
+
+
+def executor_for(shared: bool | str | None) -> ProcessExecutor | None:
+    """Returns the executor of a sweep that says whether it shares the machine; None of others.
+
+    Args:
+        shared: See :class:`~localtune.ProcessExecutor`.
+
+    Raises:
+        LedgerError: if the ledger cannot be used.
+    """
+    if shared is None:
+        return None
+    from localtune import ProcessExecutor
+
+    return ProcessExecutor(shared=shared)
 
 
 def make_small(sweep: Sweep, storage: str) -> None:
@@ -162,6 +184,8 @@ def _from_target(target: str) -> Sweep:
             raise file.problem("command", str(error)) from None
     if sweep.storage is not None:
         sweep.storage = _place(sweep.storage, file.directory)
+    if isinstance(sweep.shared, str):
+        sweep.shared = _place(sweep.shared, file.directory)
     return sweep
 
 
