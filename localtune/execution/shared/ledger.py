@@ -124,7 +124,12 @@ class Ledger:
     # -- files ------------------------------------------------------------------------------------
 
     def file_of(self, lease_id: str, suffix: str) -> str:
-        """Returns the path of a file of a lease."""
+        """Returns the path of a file of a lease.
+
+        Args:
+            lease_id: The lease.
+            suffix: ``LEASE``, ``CONTENT``, ``NEW`` or ``PART``.
+        """
         return self._place(lease_id + suffix)
 
     def open_to_members(self, file: int | str) -> None:
@@ -141,6 +146,10 @@ class Ledger:
 
     def write(self, lease_id: str, content: bytes) -> os.stat_result:
         """Writes the content of a lease, so that readers see the old or the new one as a whole.
+
+        Args:
+            lease_id: The lease.
+            content: All of it.
 
         Returns:
             The status of the file.

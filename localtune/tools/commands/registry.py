@@ -73,7 +73,7 @@ def _describes_a_command(module: ModuleInfo, name: str) -> bool:
 COMMANDS = _find_commands()
 
 _EPILOG = """\
-examples:
+example:
   localtune run train.py:train --param 'lr=loguniform(1e-4,1e-1)' --samples 20
 exit codes: 0 success, 1 trials failed, 2 usage, 130 interrupted"""
 
