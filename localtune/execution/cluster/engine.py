@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from localtune.error import TuneError
+from localtune.execution.cluster.relay import AGENT_MODULE
 
 
 class ClusterError(TuneError):
@@ -105,9 +106,11 @@ class Engine(ABC):
     Attributes:
         name: Name of the engine, for the user.
         abilities: What it can do.
+        agent_module: Module whose ``main()`` agents run; tests of engines take another one.
     """
 
     name: str
+    agent_module: str = AGENT_MODULE
     abilities: EngineAbilities = EngineAbilities()
 
     @abstractmethod

@@ -78,8 +78,12 @@ class LocalEngine(Engine):
         self._tell()
 
     def start_agent(self, node_id: str) -> None:
+        if node_id not in self._placing.nodes:
+            if self._inbox is not None:
+                self._inbox.agent_ended(node_id, "the node is gone")
+            return
         try:
-            relay = Relay(node_id)
+            relay = Relay(node_id, self.agent_module)
         except OSError as error:
             if self._inbox is not None:
                 self._inbox.agent_ended(node_id, f"its agent cannot be started: {error}")

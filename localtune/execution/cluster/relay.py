@@ -24,13 +24,15 @@ import threading
 from typing import NamedTuple
 
 _BOOT = """
-import json, sys
+import importlib, json, sys
 sys.path[:] = json.loads(sys.argv.pop(1))
-from localtune.execution.cluster.agent import main
-main()
+importlib.import_module(sys.argv.pop(1)).main()
 """
+AGENT_MODULE = "localtune.execution.cluster.agent"
 # Most bytes of one read from the agent.
 _CHUNK_BYTES = 1024 * 1024
+# No more is read from an agent while so much waits for the engine. Then the agent waits, too.
+_MOST_WAITING_BYTES = 16 * 1024 * 1024
 # An agent that is told to end, and has not ended after this time, is killed.
 END_TIMEOUT_S = 5.0
 
@@ -54,17 +56,18 @@ class Relay:
 
     Args:
         label: Name of the node, for listings of processes.
+        agent_module: Module whose ``main()`` the agent runs.
 
     Raises:
         OSError: if the agent cannot be started.
     """
 
-    def __init__(self, label: str = "") -> None:
+    def __init__(self, label: str = "", agent_module: str = AGENT_MODULE) -> None:
         import json
 
         path = [os.path.abspath(entry) for entry in sys.path]
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _BOOT, json.dumps(path), label],
+            [sys.executable, "-c", _BOOT, json.dumps(path), agent_module, label],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=sys.platform != "win32",
@@ -72,6 +75,7 @@ class Relay:
         self._condition = threading.Condition()
         self._arrived: list[bytes] = []
         self._ended = ""
+        self._is_closing = False
         self._waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._pump, daemon=True, name="localtune-relay-out")
         self._writer = threading.Thread(target=self._feed, daemon=True, name="localtune-relay-in")
@@ -96,6 +100,7 @@ class Relay:
         with self._condition:
             self._condition.wait_for(lambda: self._arrived or self._ended, timeout_s)
             arrived, self._arrived = self._arrived, []
+            self._condition.notify_all()
             return Read(b"".join(arrived), self._ended)
 
     def kill(self) -> None:
@@ -109,6 +114,9 @@ class Relay:
     def close(self) -> None:
         """Ends the agent, and kills it if it does not end; closes the pipes."""
         self.end()
+        with self._condition:
+            self._is_closing = True
+            self._condition.notify_all()
         try:
             self._process.wait(END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -118,6 +126,9 @@ class Relay:
             thread.join()
         assert self._process.stdout is not None
         self._process.stdout.close()
+
+    def _may_read(self) -> bool:
+        return self._is_closing or sum(map(len, self._arrived)) < _MOST_WAITING_BYTES
 
     def _feed(self) -> None:
         """Writes what waits to the agent, at whose end it closes the pipe."""
@@ -143,6 +154,7 @@ class Relay:
             with self._condition:
                 self._arrived.append(data)
                 self._condition.notify_all()
+                self._condition.wait_for(self._may_read)
         code = self._process.wait()
         self._waiting.put(None)
         with self._condition:
