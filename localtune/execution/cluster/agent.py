@@ -149,13 +149,11 @@ class Agent:
             problem = text_of(error)
         self._send((Kind.CHECKED, problem))
 
-    def _open(
-        self, program: bytes, settings: dict[str, Any], imports: list[Any], wants_output: bool
-    ) -> None:
+    def _open(self, program: bytes, settings: dict[str, Any], imports: list[Any]) -> None:
         try:
             executor = NodeExecutor(num_cpus=0, num_gpus=0, **settings)
             executor.expect_imports([(name, tuple(names)) for name, names in imports])
-            executor.open(program, self._put_out if wants_output else None)
+            executor.open(program, self._put_out)
         except Exception as error:
             self._send((Kind.OPENED, f"{type(error).__name__}: {text_of(error)}", None, ""))
             return

@@ -37,7 +37,7 @@ from localtune.execution.executor import Executor, Exited, Replied, WorkerEvent,
 from localtune.execution.local_process import ProcessExecutor
 from localtune.execution.slots import Slot
 from localtune.resources import PlacementGroupFactory
-from localtune.utils.messages import get_logger
+from localtune.utils.messages import get_logger, show_lines
 from localtune.worker import messages
 from localtune.worker.program import WorkerProgram
 
@@ -114,7 +114,7 @@ class ClusterExecutor(Executor):
         self._post: Post | None = None
         self._program = b""
         self._imports: list[tuple[str, list[str]]] = []
-        self._on_output: Callable[[str, str], None] | None = None
+        self._on_output: Callable[[str, str], None] = _print_out
         self._directory = ""
         self._token: tuple[str, bytes] | None = None
         self._node_of: dict[int, str] = {}  # {number of a slot: id of its node}
@@ -200,7 +200,7 @@ class ClusterExecutor(Executor):
             )
         self._program = program if isinstance(program, bytes) else program.to_bytes()
         self._engine.connect()
-        self._on_output = on_output
+        self._on_output = on_output if on_output is not None else _print_out
         self._has_noted_wait = False
         try:
             self._begin()
@@ -283,12 +283,10 @@ class ClusterExecutor(Executor):
         if self._token is not None:
             _remove(self._token[0])
             self._token = None
-        if self._on_output is not None:
-            for item in inbox.take(0):
-                for message in item.messages if isinstance(item, Arrived) else ():
-                    if message[0] == Kind.OUTPUT:
-                        self._on_output(message[1], message[2])
-            self._on_output = None
+        for item in inbox.take(0):
+            for message in item.messages if isinstance(item, Arrived) else ():
+                if message[0] == Kind.OUTPUT:
+                    self._on_output(message[1], message[2])
         self._reservations.clear()
         self._nodes.clear()
         self._node_of.clear()
@@ -306,8 +304,7 @@ class ClusterExecutor(Executor):
         self._nodes.add_worker(agent, worker_id)
         if agent.stage is Stage.READY:
             agent.stage = Stage.OPEN
-            wants_output = self._on_output is not None
-            self._tell(agent, Kind.OPEN, self._program, self._settings, self._imports, wants_output)
+            self._tell(agent, Kind.OPEN, self._program, self._settings, self._imports)
         self._tell(agent, Kind.START, worker_id, messages.encode(command), slot.cpus)
 
     def send(self, worker_id: int, command: messages.Command) -> None:
@@ -407,8 +404,7 @@ class ClusterExecutor(Executor):
             self._events.append(Exited(worker_id, WorkerExit(*parts)))
 
     def _take_output(self, agent: AgentState, lines: str, trial_id: str) -> None:
-        if self._on_output is not None:
-            self._on_output(lines, trial_id)
+        self._on_output(lines, trial_id)
 
     def _take_process(self, agent: AgentState, worker_id: int, process_id: int) -> None:
         if worker_id in agent.workers:
@@ -512,6 +508,11 @@ _METHODS: dict[int, Callable[..., None]] = {
     Kind.OUTPUT: ClusterExecutor._take_output,
     Kind.PROCESS: ClusterExecutor._take_process,
 }
+
+
+def _print_out(lines: str, trial_id: str) -> None:
+    """Prints what workers print, where the run has no output of its own for it."""
+    show_lines(lines, end="")
 
 
 def _shown(resources: Mapping[str, float]) -> str:

@@ -77,13 +77,17 @@ class LocalEngine(Engine):
         self._placing.release(key)
         self._tell()
 
+    def make_relay(self, node_id: str) -> Relay:
+        """Hook: starts the agent of a node."""
+        return Relay(node_id, self.agent_module)
+
     def start_agent(self, node_id: str) -> None:
         if node_id not in self._placing.nodes:
             if self._inbox is not None:
                 self._inbox.agent_ended(node_id, "the node is gone")
             return
         try:
-            relay = Relay(node_id, self.agent_module)
+            relay = self.make_relay(node_id)
         except OSError as error:
             if self._inbox is not None:
                 self._inbox.agent_ended(node_id, f"its agent cannot be started: {error}")

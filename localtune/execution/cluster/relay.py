@@ -21,7 +21,10 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from localtune.execution.process.launcher import search_path
 
 _BOOT = """
 import importlib, json, sys
@@ -57,17 +60,20 @@ class Relay:
     Args:
         label: Name of the node, for listings of processes.
         agent_module: Module whose ``main()`` the agent runs.
+        path: Where the agent looks for modules; None is this process's own path.
 
     Raises:
         OSError: if the agent cannot be started.
     """
 
-    def __init__(self, label: str = "", agent_module: str = AGENT_MODULE) -> None:
+    def __init__(
+        self, label: str = "", agent_module: str = AGENT_MODULE, path: Sequence[str] | None = None
+    ) -> None:
         import json
 
-        path = [os.path.abspath(entry) for entry in sys.path]
+        path = search_path() if path is None else path
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _BOOT, json.dumps(path), agent_module, label],
+            [sys.executable, "-c", _BOOT, json.dumps(list(path)), agent_module, label],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=sys.platform != "win32",

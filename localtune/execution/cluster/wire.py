@@ -40,7 +40,7 @@ class Kind(enum.IntEnum):
     HELLO = 0  # version of the wire, {name: version}, process id
     CHECK = 1  # path of a file, its content
     CHECKED = 2  # what is wrong, "" if nothing is
-    OPEN = 3  # program, settings of the executor, imports, whether output is wanted
+    OPEN = 3  # program, settings of the executor, imports
     OPENED = 4  # what is wrong; the most workers at once or None, why
     START = 5  # worker id, command, CPUs
     SEND = 6  # worker id, command
