@@ -15,6 +15,8 @@ from localtune.utils.signal_numbers import SIGKILL
 from localtune.worker import messages
 
 if TYPE_CHECKING:
+    from localtune.config.sync import SyncConfig
+    from localtune.utils.remote_store import RemoteStore
     from localtune.worker.program import WorkerProgram
 
 
@@ -118,6 +120,9 @@ class Abilities:
         real_time: Whether time passes by itself. Without it, the clock moves only in ``wait``.
         shares_storage: Whether a path of the experiment names the same file in the parent and in
             the workers.
+        uploads_checkpoints: Whether, for a run with remote storage, the machines of the workers
+            bring their files there. Without it, the parent uploads what is in the experiment's
+            directory.
         live_view: Whether the terminal belongs to the parent alone, so that a live view can be
             drawn there.
     """
@@ -127,6 +132,7 @@ class Abilities:
     runs_in_parallel: bool = True
     real_time: bool = True
     shares_storage: bool = True
+    uploads_checkpoints: bool = False
     live_view: bool = True
 
 
@@ -217,13 +223,18 @@ class Executor(ABC):
             TypeError: if the program cannot be pickled.
         """
 
-    def use_directory(self, path: str) -> None:
+    def use_directory(
+        self, path: str, store: RemoteStore | None = None, sync: SyncConfig | None = None
+    ) -> None:
         """Tells, before :meth:`open`, the directory of the next run's experiment, which exists.
 
-        An executor with workers on other machines proves in ``open`` that they see it.
+        An executor with workers on other machines proves in ``open`` that they see it, or that
+        they reach the store.
 
         Args:
-            path: The directory.
+            path: The directory; with a store, its working copy on this machine.
+            store: The experiment's place in its remote storage; None without one.
+            sync: How files are uploaded to the store; None is the default.
         """
         return
 

@@ -98,7 +98,8 @@ def run_experiment(
     program = WorkerProgram(trainable)
     imports = find_imports(trainable) if executor.abilities.own_processes else []
     started = executor.clock.monotonic()
-    with RunStorage(spec, directory) as storage, _searching(parts, executor):
+    by_workers = executor.abilities.uploads_checkpoints
+    with RunStorage(spec, directory, by_workers=by_workers) as storage, _searching(parts, executor):
         found = take_up(spec, parts, storage.earlier, directory.resume)
         settings = make_settings(spec, directory.path, parts.scheduler, parts.seed)
         controller = Controller(
@@ -244,7 +245,9 @@ class _Run:
     @contextlib.contextmanager
     def _executor_open(self, program: WorkerProgram) -> Iterator[None]:
         output = self.output
-        self.executor.use_directory(self.directory.path)
+        self.executor.use_directory(
+            self.directory.path, self.directory.remote, self.spec.sync_config
+        )
         self.executor.expect_imports(self.imports)
         self.executor.open(program, output.worker_output if output.wants_worker_output else None)
         try:

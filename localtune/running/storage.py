@@ -40,13 +40,17 @@ class RunStorage:
     Args:
         spec: The specification of the run.
         directory: The directory, and how the run uses it.
+        by_workers: Whether the machines of the workers upload to remote storage what workers write.
 
     A context manager; holds the experiment's lock.
     """
 
-    def __init__(self, spec: RunSpec, directory: ExperimentDirectory) -> None:
+    def __init__(
+        self, spec: RunSpec, directory: ExperimentDirectory, *, by_workers: bool = False
+    ) -> None:
         self._spec = spec
         self._directory = directory
+        self._by_workers = by_workers
         self._stack = contextlib.ExitStack()
         self._db: ExperimentReader | None = None
         self._sync: ExperimentSync | None = None
@@ -158,7 +162,9 @@ class RunStorage:
 
         config, remote = self._spec.sync_config, self._directory.remote
         assert remote is not None
-        settings = SyncSettings(config.sync_period, config.sync_artifacts)
+        settings = SyncSettings(
+            config.sync_period, config.sync_artifacts, by_workers=self._by_workers
+        )
         self._sync = ExperimentSync(self._directory.path, remote, settings)
         self._sync.start()
         self._stack.callback(self._sync.close, config.sync_timeout)

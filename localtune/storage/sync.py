@@ -26,9 +26,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
-from localtune.result import EXPERIMENT_DB_FILE, TRIAL_FILES
+from localtune.result import EXPERIMENT_DB_FILE
 from localtune.storage.locks import LOCK_FILE
 from localtune.storage.remote import (
     SYNC_FILE,
@@ -38,27 +37,24 @@ from localtune.storage.remote import (
     write_record,
 )
 from localtune.trial.checkpoint_dirs import is_checkpoint_name, remove_checkpoint
-from localtune.utils.files import STAGING_PREFIX, file_sizes
+from localtune.trial.uploaded_files import uploaded_files
+from localtune.utils.files import STAGING_PREFIX
 from localtune.utils.messages import get_logger
 from localtune.utils.remote_fetch import COMPLETE_MARKER, OWN_PREFIX
 from localtune.utils.remote_store import RemoteStore
+from localtune.utils.remote_upload import Fingerprint, upload_changed, upload_checkpoint
 from localtune.utils.text import format_duration
 
 logger = get_logger(__name__)
 
 # Prefixes of names that have a meaning only on this machine.
 _LEFT_OUT = (OWN_PREFIX, STAGING_PREFIX, LOCK_FILE)
-_EVENT_FILE_PREFIX = "events.out.tfevents"
 
 _POLL_S = 0.5
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 # Length of the rest after a pass, as a multiple of the pass.
 _REST_FACTOR = 4
-
-
-# (size or inode, time of change): distinguishes a file or directory from an earlier one.
-_Fingerprint: TypeAlias = "tuple[int, int]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +65,14 @@ class SyncSettings:
         period_s: Seconds between two uploads of histories while there is no new checkpoint.
         artifacts: Whether to upload all files of the trials' directories, not only histories.
         first_pause_s: Seconds until the first new attempt after a failure; doubles up to a minute.
+        by_workers: Whether workers on other machines upload the checkpoints that they make, and
+            the files of their directories. Those are not in the working copy.
     """
 
     period_s: float = 300.0
     artifacts: bool = False
     first_pause_s: float = _FIRST_PAUSE_S
+    by_workers: bool = False
 
 
 @dataclass
@@ -87,9 +86,9 @@ class _Uploaded:
             None without a local directory.
     """
 
-    files: dict[str, _Fingerprint] = field(default_factory=dict)
+    files: dict[str, Fingerprint] = field(default_factory=dict)
     checkpoints: set[str] = field(default_factory=set)
-    whole: dict[str, _Fingerprint | None] = field(default_factory=dict)
+    whole: dict[str, Fingerprint | None] = field(default_factory=dict)
 
 
 class ExperimentSync:
@@ -131,11 +130,15 @@ class ExperimentSync:
         self._is_last_pass = False
         self._needed: set[str] = set()  # Paths that the current pass uploads.
         self._dropped: set[str] = set()  # Needed paths to remove after it.
+        self._gone: set[str] = set()  # Checkpoints of workers that are on record no more.
         self._thread = threading.Thread(target=self._run, name="localtune-sync", daemon=True)
 
     def start(self) -> None:
         """Starts the thread."""
         write_record(self._directory, SyncRecord(self._own, self._base))
+        if self._settings.by_workers:
+            # Another machine may need a checkpoint that only the working copy has.
+            self._try_pass()
         self._thread.start()
 
     def remove_checkpoint(self, path: str) -> None:
@@ -145,6 +148,8 @@ class ExperimentSync:
             OSError: if it cannot be removed.
         """
         with self._condition:
+            if self._settings.by_workers:
+                self._gone.add(os.path.relpath(path, self._directory).replace(os.sep, "/"))
             if path in self._needed:
                 self._dropped.add(path)
                 return
@@ -274,7 +279,7 @@ class ExperimentSync:
             for name in sorted(named):
                 self._check_wanted()
                 fingerprint = self._fingerprint(name)
-                if name in uploaded.whole and fingerprint in (None, uploaded.whole[name]):
+                if self._is_whole(name, fingerprint, uploaded):
                     continue
                 if fingerprint is None:
                     # Other code has removed it.
@@ -283,19 +288,40 @@ class ExperimentSync:
                 else:
                     self._upload_checkpoint(name, uploaded)
                     uploaded.whole[name] = self._fingerprints[name] = fingerprint
-            self._upload_files(uploaded)
+            upload_changed(self._store, self._directory, self._files(), uploaded.files)
             self._publish(snapshot)
         finally:
             for ending in ("", "-journal", "-wal", "-shm"):
                 with contextlib.suppress(FileNotFoundError):
                     os.remove(snapshot + ending)
-        for name in sorted(uploaded.checkpoints - named):
+        for name in self._unneeded(named, uploaded):
             # The marker goes first, so that a partly removed checkpoint counts as incomplete.
             uploaded.whole.pop(name, None)
             self._fingerprints.pop(name, None)
             self._store.remove(f"{name}/{COMPLETE_MARKER}")
             self._store.remove(name)
             uploaded.checkpoints.discard(name)
+            with self._condition:
+                self._gone.discard(name)
+
+    def _is_whole(self, name: str, fingerprint: Fingerprint | None, uploaded: _Uploaded) -> bool:
+        """Tells whether the store has a recorded checkpoint as it is."""
+        if self._settings.by_workers:
+            # What was not recorded at the start was uploaded before it was recorded. A copy of it
+            # in the working copy comes from the store.
+            return name in uploaded.whole or name not in self._fingerprints
+        return name in uploaded.whole and fingerprint in (None, uploaded.whole[name])
+
+    def _unneeded(self, named: set[str], uploaded: _Uploaded) -> list[str]:
+        """Returns the checkpoints in the store that no record needs."""
+        with self._condition:
+            gone = set(self._gone)
+        if not self._settings.by_workers:
+            gone |= uploaded.checkpoints
+        elif self._is_last_pass:
+            # Before, a worker may be about to report what the store has beyond the record.
+            gone |= self._store_content().checkpoints
+        return sorted(gone - named)
 
     def _store_content(self) -> _Uploaded:
         """Lists the content of the store."""
@@ -311,14 +337,14 @@ class ExperimentSync:
                 uploaded.whole[path] = self._fingerprints[path]
         return uploaded
 
-    def _recorded_fingerprints(self) -> dict[str, _Fingerprint | None]:
+    def _recorded_fingerprints(self) -> dict[str, Fingerprint | None]:
         connection = self._connect()
         try:
             return {name: self._fingerprint(name) for name in _checkpoint_names(connection)}
         finally:
             connection.close()
 
-    def _fingerprint(self, name: str) -> _Fingerprint | None:
+    def _fingerprint(self, name: str) -> Fingerprint | None:
         try:
             status = os.stat(self._local(name))
         except FileNotFoundError:
@@ -347,27 +373,9 @@ class ExperimentSync:
         return named
 
     def _upload_checkpoint(self, name: str, uploaded: _Uploaded) -> None:
-        directory = self._local(name)
-        sizes = {path.replace(os.sep, "/"): size for path, size in file_sizes(directory).items()}
-        self._store.put(
-            {f"{name}/{file}": os.path.join(directory, *file.split("/")) for file in sizes}
-        )
-        if name in uploaded.checkpoints:
-            for file in self._store.files(name).keys() - sizes.keys() - {COMPLETE_MARKER}:
-                self._store.remove(f"{name}/{file}")
+        may_exist = name in uploaded.checkpoints
         uploaded.checkpoints.add(name)
-        self._store.write(f"{name}/{COMPLETE_MARKER}", json.dumps(sizes).encode())
-
-    def _upload_files(self, uploaded: _Uploaded) -> None:
-        changed: dict[str, tuple[int, int]] = {}
-        for name in self._files():
-            with contextlib.suppress(FileNotFoundError):
-                status = os.stat(self._local(name))
-                fingerprint = (status.st_size, status.st_mtime_ns)
-                if uploaded.files.get(name) != fingerprint:
-                    changed[name] = fingerprint
-        self._store.put({name: self._local(name) for name in changed})
-        uploaded.files.update(changed)
+        upload_checkpoint(self._store, name, self._local(name), may_exist=may_exist)
 
     def _files(self) -> Iterator[str]:
         """Yields the names of the files to upload, except for the database and the checkpoints."""
@@ -379,23 +387,10 @@ class ExperimentSync:
                 yield from self._files_of_trial(entry.name)
 
     def _files_of_trial(self, dirname: str) -> Iterator[str]:
-        top = self._local(dirname)
-        for directory, subdirectories, names in os.walk(top):
-            if directory == top:
-                subdirectories[:] = [
-                    name
-                    for name in subdirectories
-                    if self._settings.artifacts
-                    and not is_checkpoint_name(name)
-                    and not name.startswith(STAGING_PREFIX)
-                ]
-            for name in names:
-                if name.startswith(STAGING_PREFIX):
-                    continue
-                is_history = name in TRIAL_FILES or name.startswith(_EVENT_FILE_PREFIX)
-                if self._settings.artifacts or (is_history and directory == top):
-                    path = os.path.relpath(os.path.join(directory, name), self._directory)
-                    yield path.replace(os.sep, "/")
+        # Files that workers on other machines make are not here.
+        artifacts = self._settings.artifacts and not self._settings.by_workers
+        for name in uploaded_files(self._local(dirname), histories=True, artifacts=artifacts):
+            yield f"{dirname}/{name}"
 
     def _publish(self, snapshot: str) -> None:
         self._own = Version(self._own.writer, self._own.number + 1)

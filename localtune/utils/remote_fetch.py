@@ -50,11 +50,33 @@ def remember_store(directory: str, store: RemoteStore) -> None:
         UntrustedDirectoryError: if another user could have written into the directory.
         OSError: if the record cannot be written.
     """
+    write_store_record(directory, store_record(store))
+
+
+def store_record(store: RemoteStore) -> bytes:
+    """Returns the record of a store, for :func:`write_store_record`.
+
+    Raises:
+        TypeError: if the file system object cannot be pickled.
+    """
     from localtune.utils.serialization import dumps
 
-    content = dumps((store.root, store.filesystem), "storage_filesystem")
+    return dumps((store.root, store.filesystem), "storage_filesystem")
+
+
+def write_store_record(directory: str, record: bytes) -> None:
+    """Writes the record of a store, which may come from another machine, into a working copy.
+
+    Args:
+        directory: The working copy.
+        record: What :func:`store_record` returned.
+
+    Raises:
+        UntrustedDirectoryError: if another user could have written into the directory.
+        OSError: if the record cannot be written.
+    """
     with GuardedDirectory(directory) as guarded:
-        guarded.write(_STORE_FILE, content, mode=0o600, sync=False)
+        guarded.write(_STORE_FILE, record, mode=0o600, sync=False)
 
 
 def store_of(path: str) -> RemoteStore | None:

@@ -26,13 +26,16 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple
 from typing import Any, NoReturn
 
-from localtune.error import WorkerStartError
+from localtune.error import StorageError, WorkerStartError
+from localtune.execution.cluster.node_files import NodeFiles
+from localtune.execution.cluster.replies import RawReply
+from localtune.execution.cluster.storage_check import StoreFacts
 from localtune.execution.cluster.wire import WIRE_VERSION, FrameReader, Kind, Message, frame
-from localtune.execution.executor import Exited, Replied, WorkerEvent, WorkerExit
+from localtune.execution.executor import Exited, WorkerEvent, WorkerExit
 from localtune.execution.local_process import ProcessExecutor
 from localtune.execution.slots import Slot
 from localtune.resources import PlacementGroupFactory
@@ -87,6 +90,8 @@ class Agent:
         self._send = send
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._executor: NodeExecutor | None = None
+        self._files = NodeFiles()
+        self._store_facts: StoreFacts | None = None
         self._nameless: set[int] = set()  # workers whose process the parent does not know
         self._lease = Lease(self.end)
 
@@ -110,10 +115,12 @@ class Agent:
         try:
             while self._take_in():
                 if self._executor is not None:
-                    for event in self._executor.wait(None):
-                        self._report(event)
+                    self._pass(self._executor.wait(None))
+                    for worker_id, command in self._files.ready_commands():
+                        self._executor.send(worker_id, command)
                     self._name_processes(self._executor)
         finally:
+            self._files.close()
             if self._executor is not None:
                 self._executor.close()
 
@@ -149,16 +156,42 @@ class Agent:
             problem = text_of(error)
         self._send((Kind.CHECKED, problem))
 
-    def _open(self, program: bytes, settings: dict[str, Any], imports: list[Any]) -> None:
+    def _use_store(self, facts: Sequence[Any]) -> None:
+        # Other agents do without it.
+        from localtune.execution.cluster.node_storage import check_store
+
+        self._store_facts = StoreFacts(*facts)
         try:
-            executor = NodeExecutor(num_cpus=0, num_gpus=0, **settings)
+            check_store(self._store_facts)
+        except Exception as error:
+            self._send((Kind.CHECKED, f"{type(error).__name__}: {text_of(error)}"))
+        else:
+            self._send((Kind.CHECKED, ""))
+
+    def _warn(self, text: str) -> None:
+        self._send((Kind.WARNING, text))
+
+    def _open(self, program: bytes, settings: dict[str, Any], imports: list[Any]) -> None:
+        executor: NodeExecutor | None = None
+        try:
+            executor = NodeExecutor(num_cpus=0, num_gpus=0, shared=False, **settings)
             executor.expect_imports([(name, tuple(names)) for name, names in imports])
             executor.open(program, self._put_out)
+            self._files = self._files_in(executor.directory)
         except Exception as error:
             self._send((Kind.OPENED, f"{type(error).__name__}: {text_of(error)}", None, ""))
+            if executor is not None:
+                executor.close()
             return
         self._executor = executor
         self._send((Kind.OPENED, "", *executor.most_workers()))
+
+    def _files_in(self, directory: str) -> NodeFiles:
+        if self._store_facts is None:
+            return NodeFiles()
+        from localtune.execution.cluster.node_storage import NodeStorage
+
+        return NodeStorage(self._store_facts, directory, self._wake, self._warn)
 
     def _put_out(self, lines: str, trial_id: str) -> None:
         self._send((Kind.OUTPUT, lines, trial_id))
@@ -166,23 +199,30 @@ class Agent:
     def _start(self, worker_id: int, command: bytes, cpus: float) -> None:
         assert self._executor is not None
         try:
-            self._executor.start_worker(
-                worker_id, messages.decode(command), Slot(worker_id, _NOTHING, cpus)
-            )
-        except WorkerStartError as error:
-            self._report(Exited(worker_id, WorkerExit(None, str(error), no_room=error.is_shortage)))
+            decoded = self._files.started(worker_id, messages.decode(command))
+            self._executor.start_worker(worker_id, decoded, Slot(worker_id, _NOTHING, cpus))
+        except (WorkerStartError, StorageError) as error:
+            no_room = isinstance(error, WorkerStartError) and error.is_shortage
+            self._pass([Exited(worker_id, WorkerExit(None, text_of(error), no_room=no_room))])
         else:
             self._nameless.add(worker_id)
 
     def _command(self, worker_id: int, command: bytes) -> None:
         if self._executor is not None:
-            self._executor.send(worker_id, messages.decode(command))
+            decoded = self._files.taken(worker_id, messages.decode(command))
+            if decoded is not None:
+                self._executor.send(worker_id, decoded)
 
     def _stop(self, worker_id: int, reason: str, force: bool) -> None:
         if self._executor is not None:
+            self._files.stopped(worker_id)
             self._executor.stop_worker(worker_id, reason, force=force)
 
     # -- events -----------------------------------------------------------------------------------
+
+    def _pass(self, events: Sequence[WorkerEvent]) -> None:
+        for event in self._files.passed(events):
+            self._report(event)
 
     def _report(self, event: WorkerEvent) -> None:
         if isinstance(event, RawReply):
@@ -204,6 +244,7 @@ class Agent:
 _METHODS: dict[int, Callable[..., None]] = {
     Kind.PING: Agent._pong,
     Kind.CHECK: Agent._check,
+    Kind.STORE: Agent._use_store,
     Kind.OPEN: Agent._open,
     Kind.START: Agent._start,
     Kind.SEND: Agent._command,
@@ -211,27 +252,17 @@ _METHODS: dict[int, Callable[..., None]] = {
 }
 
 
-class RawReply(Replied):
-    """A reply whose bytes go on to the parent as they are.
-
-    Attributes:
-        data: The bytes.
-    """
-
-    __slots__ = ("data",)
-
-    def __init__(self, worker_id: int, data: bytes) -> None:
-        super().__init__(worker_id, messages.Stopped())
-        object.__setattr__(self, "data", data)
-
-    data: bytes
-
-
 class NodeExecutor(ProcessExecutor):
     """The executor of an agent. The parent places its workers, and reads their replies."""
 
     def _event_of(self, worker_id: int, data: bytes) -> WorkerEvent:
         return RawReply(worker_id, data)
+
+    @property
+    def directory(self) -> str:
+        """Path of a directory of this agent alone, which is removed however the agent ends."""
+        assert self._private_dir is not None
+        return self._private_dir.path
 
     def most_workers(self) -> tuple[int | None, str]:
         """Returns how many workers may run at once, None for any number, and the reason."""

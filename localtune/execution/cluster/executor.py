@@ -18,12 +18,11 @@ comes back. So each attempt at a trial has a worker id of its own, and adds no r
 
 from __future__ import annotations
 
-import os
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from localtune.config.sync import SyncConfig
 from localtune.error import LocaltuneInternalError
 from localtune.execution.cluster.agent import versions
 from localtune.execution.cluster.engine import ClusterError, Engine, Node
@@ -32,12 +31,21 @@ from localtune.execution.cluster.nodes import AgentState, NodeTable, Stage
 from localtune.execution.cluster.placing import fits_somewhere
 from localtune.execution.cluster.post import Post
 from localtune.execution.cluster.reservations import Reservations, Use
+from localtune.execution.cluster.storage_check import PathCheck, StorageCheck, StoreCheck
 from localtune.execution.cluster.wire import WIRE_VERSION, Kind
-from localtune.execution.executor import Executor, Exited, Replied, WorkerEvent, WorkerExit
+from localtune.execution.executor import (
+    Abilities,
+    Executor,
+    Exited,
+    Replied,
+    WorkerEvent,
+    WorkerExit,
+)
 from localtune.execution.local_process import ProcessExecutor
 from localtune.execution.slots import Slot
 from localtune.resources import PlacementGroupFactory
 from localtune.utils.messages import get_logger, show_lines
+from localtune.utils.remote_store import RemoteStore
 from localtune.worker import messages
 from localtune.worker.program import WorkerProgram
 
@@ -47,7 +55,6 @@ logger = get_logger(__name__)
 _LOOK_S = 1.0
 # A run that waits so long for its first reservation says so.
 _NOTE_S = 15.0
-_TOKEN_PREFIX = ".localtune_token_"
 
 
 class ClusterExecutor(Executor):
@@ -70,6 +77,8 @@ class ClusterExecutor(Executor):
     Raises:
         ValueError: for an argument that makes no sense.
     """
+
+    abilities = Abilities(uploads_checkpoints=True)
 
     def __init__(
         self,
@@ -103,7 +112,7 @@ class ClusterExecutor(Executor):
             "memory_check_s": memory_check_s,
             "memory_reserve_bytes": memory_reserve_bytes,
         }
-        ProcessExecutor(num_cpus=0, num_gpus=0, **self._settings)  # checks them
+        ProcessExecutor(num_cpus=0, num_gpus=0, shared=False, **self._settings)  # checks them
         self._engine = engine
         self._node_timeout_s = node_timeout_s
         self._start_timeout_s = start_timeout_s
@@ -115,8 +124,7 @@ class ClusterExecutor(Executor):
         self._program = b""
         self._imports: list[tuple[str, list[str]]] = []
         self._on_output: Callable[[str, str], None] = _print_out
-        self._directory = ""
-        self._token: tuple[str, bytes] | None = None
+        self._storage: StorageCheck | None = None
         self._node_of: dict[int, str] = {}  # {number of a slot: id of its node}
         self._events: list[WorkerEvent] = []
         self._looked_at = 0.0
@@ -185,8 +193,13 @@ class ClusterExecutor(Executor):
 
     # -- a run begins and ends --------------------------------------------------------------------
 
-    def use_directory(self, path: str) -> None:
-        self._directory = path
+    def use_directory(
+        self, path: str, store: RemoteStore | None = None, sync: SyncConfig | None = None
+    ) -> None:
+        if store is None:
+            self._storage = PathCheck(path)
+        else:
+            self._storage = StoreCheck(path, store, sync or SyncConfig())
 
     def expect_imports(self, imports: Sequence[tuple[str, tuple[str, ...]]]) -> None:
         self._imports = [(name, list(names)) for name, names in imports]
@@ -224,19 +237,10 @@ class ClusterExecutor(Executor):
             self._node_timeout_s,
         )
         post.start()
-        self._token = self._write_token()
+        if self._storage is not None:
+            self._storage.begin()
         self._engine.listen(inbox)
         self._look_at_nodes()
-
-    def _write_token(self) -> tuple[str, bytes] | None:
-        """Writes a file that the agents read, to prove that they see the storage."""
-        if not self._directory:
-            return None
-        path = os.path.join(self._directory, f"{_TOKEN_PREFIX}{secrets.token_hex(8)}")
-        content = secrets.token_bytes(16)
-        with open(path, "xb") as file:
-            file.write(content)
-        return path, content
 
     def _await_agents(self) -> None:
         """Waits until the agents of all nodes are ready.
@@ -280,9 +284,9 @@ class ClusterExecutor(Executor):
             self._post.close()
             self._post = None
         self._engine.close()
-        if self._token is not None:
-            _remove(self._token[0])
-            self._token = None
+        if self._storage is not None:
+            self._storage.end()
+            self._storage = None
         for item in inbox.take(0):
             for message in item.messages if isinstance(item, Arrived) else ():
                 if message[0] == Kind.OUTPUT:
@@ -292,7 +296,6 @@ class ClusterExecutor(Executor):
         self._node_of.clear()
         self._events = []
         self._program = b""
-        self._directory = ""
         self._imports = []
 
     # -- workers ----------------------------------------------------------------------------------
@@ -372,22 +375,18 @@ class ClusterExecutor(Executor):
             return
         assert self._post is not None
         self._post.open_line(agent.node.node_id)
-        if self._token is None:
+        if self._storage is None:
             agent.stage = Stage.READY
             return
         agent.stage = Stage.CHECKING
-        self._tell(agent, Kind.CHECK, *self._token)
+        self._post.send(agent.node.node_id, self._storage.question(agent.node))
 
     def _take_checked(self, agent: AgentState, problem: str) -> None:
         if not problem:
             agent.stage = Stage.READY
             return
-        self._refuse(
-            agent,
-            f"it does not see the storage of the run ({problem}). Choose a storage_path that all "
-            "nodes share, such as a directory on a network file system, or a URI, such as "
-            "s3://bucket/runs",
-        )
+        assert self._storage is not None
+        self._refuse(agent, self._storage.refusal(problem))
 
     def _take_opened(self, agent: AgentState, problem: str, most: int | None, why: str) -> None:
         if problem:
@@ -405,6 +404,9 @@ class ClusterExecutor(Executor):
 
     def _take_output(self, agent: AgentState, lines: str, trial_id: str) -> None:
         self._on_output(lines, trial_id)
+
+    def _take_warning(self, agent: AgentState, text: str) -> None:
+        logger.warning("The node %s: %s", agent.node.name, text)
 
     def _take_process(self, agent: AgentState, worker_id: int, process_id: int) -> None:
         if worker_id in agent.workers:
@@ -507,6 +509,7 @@ _METHODS: dict[int, Callable[..., None]] = {
     Kind.EXITED: ClusterExecutor._take_exit,
     Kind.OUTPUT: ClusterExecutor._take_output,
     Kind.PROCESS: ClusterExecutor._take_process,
+    Kind.WARNING: ClusterExecutor._take_warning,
 }
 
 
@@ -517,10 +520,3 @@ def _print_out(lines: str, trial_id: str) -> None:
 
 def _shown(resources: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {amount:g}" for name, amount in sorted(resources.items()))
-
-
-def _remove(path: str) -> None:
-    try:
-        os.remove(path)
-    except OSError:
-        logger.warning("The file %s, which nothing needs any more, cannot be removed.", path)

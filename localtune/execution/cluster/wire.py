@@ -4,12 +4,12 @@
 
       parent                                            agent
         | <------------------------------------- HELLO   |  versions
-        |  CHECK(paths) -----------------------------> |  reads the token of the storage
+        |  CHECK or STORE ---------------------------> |  reads the token of the storage
         | <----------------------------------- CHECKED   |
         |  OPEN(program, settings) ------------------> |  opens its executor
         | <------------------------------------ OPENED   |
         |  START, SEND, STOP ------------------------> |
-        | <-- REPLIED, EXITED, OUTPUT, PROCESS           |
+        | <-- REPLIED, EXITED, OUTPUT, PROCESS, WARNING  |
         |  PING -------------------------------------> |  lives on for another lease
         | <-------------------------------------- PONG   |
 
@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from typing import Any
 
 # Agents and parents of different versions refuse each other.
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 
 _LENGTH = struct.Struct("!Q")
 
@@ -51,6 +51,8 @@ class Kind(enum.IntEnum):
     PROCESS = 11  # worker id, process id
     PING = 12
     PONG = 13
+    STORE = 14  # attributes of StoreFacts; answered with CHECKED
+    WARNING = 15  # text
 
 
 def frame(messages: Sequence[Message]) -> bytes:

@@ -1,0 +1,293 @@
+"""Runs on nodes that share no files: all that they exchange is in a store."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import localtune as tune
+from localtune.execution.cluster.engine import ClusterError
+from localtune.execution.cluster.executor import ClusterExecutor
+from localtune.execution.cluster.local import LocalEngine
+from localtune.schedulers import PopulationBasedTraining
+from localtune.trial.trial import Trial
+from localtune.utils.remote_store import RemoteStore
+from tests.runs.test_cluster import Loss
+from tests.small_runs import Counting, reporting_checkpoints, rows
+from tests.storage.stores import faulty_store
+
+STEPS = 4
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home of the test's own, which has the parent's working copy."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RemoteStore:
+    return faulty_store(tmp_path / "store")[0]
+
+
+def three_nodes() -> ClusterExecutor:
+    return ClusterExecutor(LocalEngine([{"CPU": 1}] * 3))
+
+
+def fit(
+    store: RemoteStore,
+    trainable: Any,
+    executor: Any,
+    space: dict[str, Any] | None = None,
+    *,
+    tune_config: tune.TuneConfig | None = None,
+    **options: Any,
+) -> tune.ResultGrid:
+    settings: dict[str, Any] = {
+        "name": "run",
+        "storage_path": store.root,
+        "storage_filesystem": store.filesystem,
+        "verbose": 0,
+        **options,
+    }
+    return tune.Tuner(
+        trainable,
+        param_space={"steps": STEPS, "x": tune.grid_search([1, 2, 3, 4]), **(space or {})},
+        tune_config=tune_config,
+        run_config=tune.RunConfig(**settings),
+        executor=executor,
+    ).fit()
+
+
+def checkpoints(store: RemoteStore) -> dict[str, list[str]]:
+    """{directory of a trial: its complete checkpoints in the store}."""
+    found: dict[str, list[str]] = {}
+    for name in store.child("run").files():
+        trial, _, rest = name.partition("/")
+        checkpoint, _, file = rest.partition("/")
+        if file == ".localtune_complete":
+            found.setdefault(trial, []).append(checkpoint)
+    return {trial: sorted(names) for trial, names in found.items()}
+
+
+def numbered(*numbers: int) -> list[str]:
+    return [f"checkpoint_{number:06d}" for number in numbers]
+
+
+def test_checkpoints_of_classes_are_in_the_store_and_fetched_when_needed(
+    store: RemoteStore,
+) -> None:
+    config = tune.CheckpointConfig(checkpoint_frequency=1)
+    results = fit(store, Counting, three_nodes(), checkpoint_config=config)
+    assert not results.errors
+    assert list(checkpoints(store).values()) == [numbered(*range(STEPS))] * 4
+    for result in results:
+        assert [row["count"] for row in rows(result)] == [1, 2, 3, 4]
+        assert result.checkpoint is not None
+        assert not os.path.exists(result.checkpoint.path)
+        with result.checkpoint.as_directory() as directory:
+            assert os.listdir(directory)
+
+
+def test_functions_go_on_from_their_checkpoints_after_failures(
+    store: RemoteStore, tmp_path: Path
+) -> None:
+    space = {"x": 1, "fail_at": 3, "once": str(tmp_path / "once")}
+    failures = tune.FailureConfig(max_failures=1)
+    results = fit(store, reporting_checkpoints, three_nodes(), space, failure_config=failures)
+    assert [row["step"] for row in rows(results[0])] == [1, 2, 3, 4]
+    assert not results.errors
+    assert list(checkpoints(store).values()) == [numbered(*range(STEPS))]
+
+
+def test_retention_removes_old_checkpoints_from_the_store(store: RemoteStore) -> None:
+    config = tune.CheckpointConfig(checkpoint_frequency=1, num_to_keep=1)
+    results = fit(store, Counting, three_nodes(), checkpoint_config=config)
+    assert not results.errors
+    assert list(checkpoints(store).values()) == [numbered(STEPS - 1)] * 4
+    left = {name.split("/")[1] for name in store.child("run").files() if "/checkpoint_" in name}
+    assert left == {*numbered(STEPS - 1)}
+
+
+def test_clones_get_checkpoints_of_other_nodes(store: RemoteStore) -> None:
+    scheduler = PopulationBasedTraining(
+        time_attr="training_iteration",
+        perturbation_interval=2,
+        hyperparam_mutations={"x": [1, 2, 3, 4]},
+        synch=True,
+    )
+    results = fit(
+        store,
+        Counting,
+        three_nodes(),
+        {"steps": 8},
+        tune_config=tune.TuneConfig(metric="count", mode="max", scheduler=scheduler, seed=1),
+        checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
+    )
+    assert not results.errors
+    for result in results:
+        assert [row["count"] for row in rows(result)] == list(range(1, 9))
+
+
+@pytest.mark.parametrize("kind", ["removed", "SIGKILL", "SIGSTOP"])
+def test_trials_of_a_lost_node_go_on_from_the_store(store: RemoteStore, kind: str) -> None:
+    engine = LocalEngine([{"CPU": 1}] * 3)
+    loss = Loss(engine, kind)
+    results = fit(
+        store,
+        Counting,
+        ClusterExecutor(engine, node_timeout_s=3.0),
+        {"steps": 6},
+        callbacks=[loss],
+        checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
+    )
+    assert loss.struck
+    assert not results.errors
+    for result in results:
+        assert [row["count"] for row in rows(result)] == [1, 2, 3, 4, 5, 6]
+
+
+class Obstacle(tune.Callback):
+    """Puts a file where a checkpoint is to be uploaded, until the trial has failed by it."""
+
+    def __init__(self, store: RemoteStore) -> None:
+        self.place = Path(store.root, "run")
+        self.file: Path | None = None
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **_: Any
+    ) -> None:
+        if self.file is None and result["training_iteration"] == 2:
+            self.file = self.place / trial.dirname / numbered(2)[0]
+            self.file.parent.mkdir(exist_ok=True)
+            self.file.touch()
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **_: Any) -> None:
+        assert self.file is not None
+        self.file.unlink()
+
+
+def test_a_trial_whose_checkpoint_cannot_be_uploaded_fails_and_may_be_tried_again(
+    store: RemoteStore,
+) -> None:
+    for name, failures in (("once", 1), ("never", 0)):
+        place = store.child(name)
+        results = fit(
+            place,
+            Counting,
+            three_nodes(),
+            {"x": 1},
+            callbacks=[Obstacle(place)],
+            failure_config=tune.FailureConfig(max_failures=failures),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
+        )
+        (made,) = checkpoints(place).values()
+        if failures:
+            assert not results.errors
+            assert [row["count"] for row in rows(results[0])] == [1, 2, 3, 4]
+            assert made == numbered(*range(STEPS))
+        else:
+            text = str(results.errors[0])
+            assert f"The remote storage {place.child('run').uri!r} cannot be used" in text
+            assert "on the node node-" in text
+            assert "credentials" in text
+            assert made == numbered(0, 1)
+            assert len(results[0].best_checkpoints) == 2
+
+
+def test_a_run_goes_on_in_processes_of_another_machine(
+    store: RemoteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = {"x": 1, "fail_at": 3, "once": str(tmp_path / "once")}
+    config = tune.CheckpointConfig(checkpoint_frequency=1)
+    results = fit(store, Counting, three_nodes(), space, checkpoint_config=config)
+    assert results.num_errors == 1
+    monkeypatch.setenv("HOME", str(tmp_path / "other"))
+    restored = tune.Tuner.restore(
+        f"{store.root}/run",
+        Counting,
+        resume_errored=True,
+        storage_filesystem=store.filesystem,
+        executor=tune.ProcessExecutor(num_cpus=2),
+    ).fit()
+    assert [row["count"] for row in rows(restored[0])] == [1, 2, 3, 4]
+    assert list(checkpoints(store).values()) == [numbered(*range(STEPS))]
+
+
+def test_a_run_of_processes_goes_on_on_a_cluster(store: RemoteStore, tmp_path: Path) -> None:
+    space = {"x": 1, "fail_at": 3, "once": str(tmp_path / "once")}
+    config = tune.CheckpointConfig(checkpoint_frequency=1)
+    executor = tune.ProcessExecutor(num_cpus=2)
+    assert fit(store, Counting, executor, space, checkpoint_config=config).num_errors == 1
+    restored = tune.Tuner.restore(
+        f"{store.root}/run",
+        Counting,
+        resume_errored=True,
+        storage_filesystem=store.filesystem,
+        executor=three_nodes(),
+    ).fit()
+    assert [row["count"] for row in rows(restored[0])] == [1, 2, 3, 4]
+    assert list(checkpoints(store).values()) == [numbered(*range(STEPS))]
+
+
+@pytest.mark.parametrize("artifacts", [True, False])
+def test_other_files_are_uploaded_as_the_config_says(store: RemoteStore, artifacts: bool) -> None:
+    results = fit(
+        store,
+        writing,
+        three_nodes(),
+        log_to_file=True,
+        sync_config=tune.SyncConfig(sync_artifacts=artifacts),
+    )
+    assert not results.errors
+    for result in results:
+        trial = os.path.basename(str(result.path))
+        there = {
+            name.removeprefix(f"{trial}/"): store.child("run").read(name)
+            for name in store.child("run").files()
+            if name.startswith(f"{trial}/")
+        }
+        assert "result.json" in there and b"reported" not in (there["result.json"] or b"")
+        if artifacts:
+            assert result.config is not None
+            assert there["note"] == there["deep/note"] == b"%d" % result.config["x"]
+            assert there["stdout"] == b"hello\n"
+        else:
+            assert not there.keys() & {"note", "deep/note", "stdout"}
+
+
+def writing(config: dict[str, Any]) -> None:
+    print("hello")
+    Path("deep").mkdir()
+    for path in ("note", "deep/note"):
+        Path(path).write_text(str(config["x"]))
+    tune.report({"x": config["x"]})
+
+
+def test_exported_models_are_uploaded(store: RemoteStore) -> None:
+    analysis = tune.run(
+        Counting,
+        name="run",
+        config={"steps": 2},
+        storage_path=store.root,
+        storage_filesystem=store.filesystem,
+        export_formats=["onnx"],
+        executor=three_nodes(),
+        verbose=0,
+    )
+    names = store.child("run").files()
+    assert f"{analysis.trials[0].dirname}/exported_onnx" in names
+
+
+def test_a_store_in_the_memory_of_the_parent_is_refused_before_anything_runs() -> None:
+    with pytest.raises(ClusterError, match="does not reach the storage of the run"):
+        tune.Tuner(
+            Counting,
+            run_config=tune.RunConfig(name="run", storage_path="memory://refused", verbose=0),
+            executor=three_nodes(),
+        ).fit()
