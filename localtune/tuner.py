@@ -40,8 +40,8 @@ class Tuner:
         tune_config: What to optimise, with how many trials.
         run_config: Where to keep the run, when to stop it.
         executor: Where trials run: None runs each in a process of its own, ``"inprocess"`` runs
-            them in this process (for debuggers). Or an instance such as
-            ``ProcessExecutor(num_cpus=4)``.
+            them in this process (for debuggers), ``"ray"`` and ``"dask"`` on the nodes of a
+            cluster. Or an instance such as ``ProcessExecutor(num_cpus=4)``.
 
     Raises:
         TuneError: without a trainable, or for an object that is no trainable.

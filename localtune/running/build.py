@@ -71,18 +71,23 @@ def make_executor(executor: Executor | str | None) -> Executor:
         return executor
     if executor is None:
         return default_executor()
-    from localtune.execution.in_process import InProcessExecutor
+    from localtune.running.named_executors import create_executor
 
-    return InProcessExecutor()
+    return create_executor(executor)
 
 
 def check_executor(executor: Any) -> None:
-    """Raises ValueError for an unknown ``executor=`` argument."""
-    if not (executor is None or executor == "inprocess" or isinstance(executor, Executor)):
-        raise ValueError(
-            "executor must be None (processes), 'inprocess', or an Executor such as "
-            f"ProcessExecutor(...), but got {executor!r}."
-        )
+    """Checks an ``executor=`` argument.
+
+    Raises:
+        ValueError: for an unknown value.
+        ExtraMissingError: for an executor whose package is not installed.
+    """
+    if executor is None or isinstance(executor, Executor):
+        return
+    from localtune.running.named_executors import check_name
+
+    check_name(executor)
 
 
 def _make_searcher(spec: RunSpec) -> SearchAlgorithm:

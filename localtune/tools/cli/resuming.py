@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from localtune.error import UsageError
 from localtune.tools.commands.options import add_experiment, add_json, add_run, add_trust, checked
-from localtune.tools.commands.settings import resources
+from localtune.tools.commands.settings import executor, resources
 from localtune.utils.remote_store import is_uri
 
 if TYPE_CHECKING:
@@ -28,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="cpu=N,gpu=N",
         type=checked(resources),
         help="resources of new trials, if the run set them",
+    )
+    parser.add_argument(
+        "--executor",
+        metavar="NAME",
+        type=checked(executor),
+        help="where trials run: processes, ray, dask",
     )
     add_run(parser)
     add_trust(parser)
@@ -68,12 +74,14 @@ def go_on(
                 f"localtune {args.subcommand} {args.experiment} train.py:train"
             )
         trainable = trainable_of(target, args.resources)
-        shared = target.shared if isinstance(target, StartCommand) else None
+        name, shared = args.executor, None
+        if name is None and isinstance(target, StartCommand):
+            name, shared = target.executor, target.shared
         try:
             return Tuner.restore(
                 path,
                 trainable,
-                executor=executor_for(shared),
+                executor=executor_for(name, shared),
                 resume_errored=resume_errored,
                 restart_errored=restart_errored,
                 trust=args.trust,

@@ -59,6 +59,7 @@ class Sweep:
         trial_timeout: Seconds after which a trial has failed; None is no limit.
         log_to_file: Whether each trial's output goes to files.
         verbose: How much is shown, from 0 to 3.
+        executor: Its name, maybe with arguments, None for processes of this machine.
         shared: Whether the machine is shared with other sweeps, or the ledger of a group; None is
             what the user's settings say.
         if_exists: What to do if the name is taken: ``"add"``, ``"error"`` or ``"resume"``.
@@ -84,6 +85,7 @@ class Sweep:
     trial_timeout: float | None = _of(FailureConfig, "trial_timeout_s")
     log_to_file: bool = _of(RunConfig, "log_to_file", False)
     verbose: int = _of(RunConfig, "verbose", 1)
+    executor: str | None = None
     shared: bool | str | None = None
     if_exists: str = _of(RunConfig, "if_exists", "error")
 
@@ -176,6 +178,14 @@ def search(value: Any) -> str:
     return str(value)
 
 
+def executor(value: Any) -> str:
+    """Checks the name of an executor, maybe with arguments: ``ray(address='auto')``."""
+    from localtune.running.named_executors import create_executor
+
+    made_by_name(text(value), create_executor)
+    return str(value)
+
+
 def made_by_name(value: str, create: Callable[..., Any]) -> Any:
     """Makes the scheduler or search algorithm that a text names.
 
@@ -252,6 +262,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "trial_timeout": duration,
     "log_to_file": flag,
     "verbose": verbosity,
+    "executor": executor,
     "shared": shared,
 }
 

@@ -23,6 +23,7 @@ class StartCommand:
         resources: {name: amount} of each trial, empty for the default.
         program: {setting: value} of a program, empty for a target.
         shared: Whether the machine was shared, or the ledger of a group; None if it was not said.
+        executor: Name of the executor, maybe with arguments; None if it was not said.
     """
 
     target: str
@@ -30,6 +31,7 @@ class StartCommand:
     resources: Mapping[str, float] = field(default_factory=dict)
     program: Mapping[str, Any] = field(default_factory=dict)
     shared: bool | str | None = None
+    executor: str | None = None
 
 
 def command_file(command: StartCommand) -> bytes:
@@ -40,6 +42,7 @@ def command_file(command: StartCommand) -> bytes:
         "resources": dict(command.resources),
         "program": dict(command.program),
         "shared": command.shared,
+        "executor": command.executor,
     }
     return json.dumps(record).encode()
 
@@ -57,13 +60,15 @@ def command_of(files: Mapping[str, bytes]) -> StartCommand | None:
         # Earlier versions had no programs.
         settings = record.get("program", {}).items()
         program = {name: PROGRAM_CHECKS[name](value) for name, value in settings}
-        shared = record.get("shared")
+        shared, executor = record.get("shared"), record.get("executor")
     except (ValueError, KeyError, TypeError, AttributeError, UsageError):
         return None
     if not isinstance(target, str) or not isinstance(directory, str):
         return None
     if ":" not in target and "command" not in program:
         return None
-    if not isinstance(shared, (bool, str, type(None))):
+    if not isinstance(shared, (bool, str, type(None))) or not isinstance(
+        executor, (str, type(None))
+    ):
         return None
-    return StartCommand(target, directory, resources, program, shared)
+    return StartCommand(target, directory, resources, program, shared, executor)

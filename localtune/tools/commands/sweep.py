@@ -24,7 +24,6 @@ from localtune.tools.commands.target import load_trainable
 from localtune.utils.remote_store import is_uri, local_path
 
 if TYPE_CHECKING:
-    from localtune import ProcessExecutor
     from localtune.tuner import Tuner
 
 _SMOKE_TRIALS = 2
@@ -104,7 +103,8 @@ def make_tuner(sweep: Sweep) -> Tuner:
     trainable = trainable_in(sweep, sweep.resources)
     # So that a report can say how to run it again, and it can go on.
     command = StartCommand(
-        sweep.trainable, sweep.directory, sweep.resources, sweep.program, sweep.shared
+        *(sweep.trainable, sweep.directory, sweep.resources, sweep.program),
+        *(sweep.shared, sweep.executor),
     )
     try:
         return Tuner(
@@ -120,7 +120,7 @@ def make_tuner(sweep: Sweep) -> Tuner:
                 failure_config=FailureConfig(**sweep.arguments_of(FailureConfig)),
                 **sweep.arguments_of(RunConfig),
             ),
-            executor=executor_for(sweep.shared),
+            executor=executor_for(sweep.executor, sweep.shared),
             _files={COMMAND_FILE: command_file(command)},
         )
     except ExperimentExistsError as error:
@@ -132,20 +132,29 @@ def make_tuner(sweep: Sweep) -> Tuner:
         raise UsageError(str(error)) from error
 
 
-def executor_for(shared: bool | str | None) -> ProcessExecutor | None:
-    """Returns the executor of a sweep that says whether it shares the machine; None of others.
+def executor_for(name: str | None, shared: bool | str | None) -> Any:
+    """Returns the executor of a sweep; None if it says nothing about it.
 
     Args:
+        name: Its name, maybe with arguments.
         shared: See :class:`~localtune.ProcessExecutor`.
 
     Raises:
         LedgerError: if the ledger cannot be used.
+        UsageError: for an executor that shares no machine, or an unknown one.
     """
-    if shared is None:
+    if name is None and shared is None:
         return None
-    from localtune import ProcessExecutor
+    from localtune.running.named_executors import create_executor
 
-    return ProcessExecutor(shared=shared)
+    if shared is None:
+        return made_by_name(name or "processes", create_executor)
+    if name not in (None, "processes"):
+        raise UsageError(
+            f"--shared and --ledger are about processes of this machine, but --executor is {name}: "
+            "leave out one. (In a sweep file they are the keys shared and executor.)"
+        )
+    return create_executor("processes", shared=shared)
 
 
 def make_small(sweep: Sweep, storage: str) -> None:

@@ -177,3 +177,20 @@ def test_an_experiment_of_a_script_needs_its_target(folder: Path) -> None:
     assert done.returncode == 2
     assert "localtune resume s/a train.py:train" in done.stderr
     assert for_json(folder, "resume", "s/a", "job.py:Counts")["trials"] == {"TERMINATED": 1}
+
+
+def test_the_executor_is_that_of_the_run_unless_another_is_named(tmp_path: Path) -> None:
+    write_script(tmp_path)
+    options = ["--storage", "s", "--name", "a", "--executor", "processes(num_cpus=1)"]
+    assert localtune(tmp_path, "run", "job:train", "--param", "x=1", *options).returncode == 0
+    for more in ([], ["--executor", "inprocess"]):
+        done = localtune(tmp_path, "resume", "a", "--storage", "s", *more)
+        assert (done.returncode, done.stderr) == (0, "")
+    done = localtune(tmp_path, "resume", "a", "--storage", "s", "--executor", "procesess")
+    assert done.returncode == 2 and "'processes'" in done.stderr
+
+
+def test_an_executor_that_shares_no_machine_does_not_go_with_shared(tmp_path: Path) -> None:
+    write_script(tmp_path)
+    done = localtune(tmp_path, "run", "job:train", "--executor", "inprocess", "--shared")
+    assert done.returncode == 2 and "leave out one" in done.stderr
