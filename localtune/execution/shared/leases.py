@@ -1,13 +1,15 @@
 """Lease: what one sweep holds of a machine, and what it waits for; as JSON and back.
 
-Other users may have written the file of a lease. Nothing of it is trusted but its size, its types
-and its ranges, which are checked here.
+Other users may have written the file of a lease. Nothing of it is trusted before its size, its
+types and its ranges were checked here. A checksum tells a lease that is being written at this
+moment, or was edited.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +23,8 @@ MAX_NAMES = 200
 MAX_TEXT = 300
 
 _FORMAT = 1
+# The last value of a lease is the checksum of what is before it.
+_CHECK = b', "crc": "'
 # More of a resource is no amount of it.
 _MAX_AMOUNT = 1e18
 
@@ -106,7 +110,8 @@ def encode(lease: Lease) -> bytes:
         "waits_since": None if wish is None else wish.since,
         "asked_at": None if wish is None else wish.asked_at,
     }
-    content = json.dumps(record).encode()
+    body = json.dumps(record).encode()[:-1]
+    content = b'%b%b%08x"}' % (body, _CHECK, zlib.crc32(body))
     if len(content) > MAX_BYTES:
         raise LeaseError(f"it is larger than {MAX_BYTES} bytes")
     return content
@@ -128,7 +133,10 @@ def decode(lease_id: str, content: bytes) -> Lease:
         record = json.loads(content.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise LeaseError("it is not JSON") from None
-    if not isinstance(record, dict) or record.get("format") != _FORMAT:
+    body = content[: content.rfind(_CHECK)]
+    if not isinstance(record, dict) or record.get("crc") != f"{zlib.crc32(body):08x}":
+        raise LeaseError("it is not as its sweep has written it")
+    if record.get("format") != _FORMAT:
         raise LeaseError("it is no lease of this version of localtune")
     wish = None
     if record.get("waits_for") is not None:

@@ -8,8 +8,8 @@
       HOST.ID.json                  what the sweep holds and waits for
 
       make lease:   lock ID.new -> write ID.json -> rename ID.new to ID.lease
-      take:         lock HOST.lock -> read the leases that are locked -> replace ID.json -> unlock
-      give back:    replace ID.json
+      take:         lock HOST.lock -> read the leases that are locked -> write ID.json -> unlock
+      give back:    write ID.json
       the processes of a sweep end in any way: ID.lease is unlocked -> the next one that takes
                     something removes both files
 
@@ -38,10 +38,12 @@ from localtune.utils.file_lock import HAS_FLOCK, FileLock, is_locked
 from localtune.utils.trust import GuardedDirectory, check_group_directory
 
 OWN_LEDGER = "~/.cache/localtune/ledger"
-LEASE, CONTENT, NEW, PART = ".lease", ".json", ".new", ".part"
+LEASE, CONTENT, NEW = ".lease", ".json", ".new"
 
 # More files are no ledger.
 _MAX_FILES = 5000
+# How often content is read that makes no sense.
+_READS = 3
 # Files that their makers have not finished after this time are left over.
 _LONGEST_MAKING_S = 3600.0
 # A pipe in the place of a file must not block.
@@ -128,7 +130,7 @@ class Ledger:
 
         Args:
             lease_id: The lease.
-            suffix: ``LEASE``, ``CONTENT``, ``NEW`` or ``PART``.
+            suffix: ``LEASE``, ``CONTENT`` or ``NEW``.
         """
         return self._place(lease_id + suffix)
 
@@ -144,32 +146,30 @@ class Ledger:
                 os.chown(file, -1, self._gid)
         os.chmod(file, self._mode)
 
-    def write(self, lease_id: str, content: bytes) -> os.stat_result:
-        """Writes the content of a lease, so that readers see the old or the new one as a whole.
-
-        Args:
-            lease_id: The lease.
-            content: All of it.
-
-        Returns:
-            The status of the file.
+    def create(self, lease_id: str) -> int:
+        """Makes the file for the content of a lease; returns a descriptor for writing.
 
         Raises:
-            OSError: if it cannot be written.
+            OSError: if it cannot be made.
         """
-        part = self.file_of(lease_id, PART)
-        # What a killed write has left, or somebody has put there.
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(part)
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-            self.open_to_members(file.fileno())
-        os.replace(part, self.file_of(lease_id, CONTENT))
-        return os.stat(self.file_of(lease_id, CONTENT))
+        path = self.file_of(lease_id, CONTENT)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            self.open_to_members(fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def note_change(self) -> None:
+        """Lets :meth:`changed_at` change, for the sweeps that wait."""
+        # They look from time to time anyway.
+        with contextlib.suppress(OSError):
+            os.utime(self._place("lock"))
 
     def changed_at(self) -> int:
         """Returns a number that changes with each change of a lease, other than its end."""
-        return os.stat(self.path).st_mtime_ns
+        return os.stat(self._place("lock")).st_mtime_ns
 
     # -- the lock ---------------------------------------------------------------------------------
 
@@ -264,18 +264,22 @@ class Ledger:
         except OSError as error:
             return Entry(path, -1, None, f"its lock cannot be read ({error.strerror})")
         path = self.file_of(lease_id, CONTENT)
-        try:
-            return Entry(path, uid, decode(lease_id, _content_of(path, uid)))
-        except LeaseError as error:
-            return Entry(path, uid, None, str(error))
-        except OSError as error:
-            if not os.path.lexists(self.file_of(lease_id, LEASE)):
-                return None  # It was given back just now.
-            return Entry(path, uid, None, f"it cannot be read ({error.strerror})")
+        problem = ""
+        for _ in range(_READS):
+            try:
+                return Entry(path, uid, decode(lease_id, _content_of(path, uid)))
+            except LeaseError as error:
+                problem = str(error)  # It may be written at this moment.
+            except OSError as error:
+                if not os.path.lexists(self.file_of(lease_id, LEASE)):
+                    return None  # It was given back just now.
+                problem = f"it cannot be read ({error.strerror})"
+                break
+        return Entry(path, uid, None, problem)
 
     def remove(self, lease_id: str) -> None:
         """Removes the files of a lease; those of others stay where only they may remove them."""
-        for suffix in (LEASE, CONTENT, PART):
+        for suffix in (LEASE, CONTENT):
             with contextlib.suppress(OSError):
                 os.unlink(self.file_of(lease_id, suffix))
 
@@ -284,7 +288,7 @@ class Ledger:
         for name in self._names():
             path = os.path.join(self.path, name)
             is_earlier = is_of_earlier_boot(name)
-            is_part = name.startswith(self._prefix) and name.endswith((NEW, CONTENT, PART))
+            is_part = name.startswith(self._prefix) and name.endswith((NEW, CONTENT))
             with contextlib.suppress(OSError, NotImplementedError):
                 is_left = is_earlier or (is_part and self._is_left_over(name, path))
                 if is_left and not is_locked(path):

@@ -227,7 +227,7 @@ class SharedSlots(LocalSlots):
         assert self._own is not None
         entries = self._ledger.entries(without=self._own.lease.lease_id, removes=True)
         others = [entry.lease for entry in entries if entry.lease is not None]
-        mine = replace(self._mine(), wish=wish)
+        mine = self._mine(wish)
         for entry in entries:
             if entry.lease is None:
                 self._tell(
@@ -247,21 +247,21 @@ class SharedSlots(LocalSlots):
             return None
         self._add(wish.needs, gpu_ids)
         try:
-            self._write(replace(self._mine(), trials=len(self._needs) + 1, wish=None))
+            self._write(self._mine(None, more_trials=1))
         except OSError:
             self._add(wish.needs, gpu_ids, sign=-1)
             raise
         return gpu_ids
 
-    def _mine(self) -> Lease:
+    def _mine(self, wish: Wish | None, more_trials: int = 0) -> Lease:
         """Returns the own lease, with what the slots of this moment take."""
         assert self._own is not None
         return replace(
             self._own.lease,
             holds=+self._holds,
             gpus=+self._gpus,
-            trials=len(self._needs),
-            wish=self._wish,
+            trials=len(self._needs) + more_trials,
+            wish=wish,
         )
 
     def _add(self, needs: Mapping[str, int], gpu_ids: tuple[str, ...], *, sign: int = 1) -> None:
@@ -302,7 +302,7 @@ class SharedSlots(LocalSlots):
             self._forget_wish()
         try:
             if self._is_unwritten:
-                self._write(self._mine())
+                self._write(self._mine(self._wish))
             if now >= self._look_after_at:
                 self._look_after_at = now + _LOOK_AFTER_S
                 problem = own.look_after()

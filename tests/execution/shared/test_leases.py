@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ LEASE = Lease(
 
 def test_what_is_written_is_read() -> None:
     assert decode("a1", encode(LEASE)) == LEASE
+    assert decode("a1", encode(LEASE).ljust(4096)) == LEASE, "with room behind it"
     empty = Lease("b")
     assert decode("b", encode(empty)) == empty
 
@@ -47,8 +49,14 @@ def test_amounts_are_added_exactly() -> None:
     assert from_units(to_units({"CPU": 0.1, "GPU": 0})) == {"CPU": 0.1}
 
 
+def sealed(body: bytes) -> bytes:
+    """A lease with the right checksum at its end, in place of the one that it has."""
+    body = body[: body.rfind(b', "crc"')]
+    return body + b', "crc": "%08x"}' % zlib.crc32(body)
+
+
 def changed(**values: Any) -> bytes:
-    return json.dumps({**json.loads(encode(LEASE)), **values}).encode()
+    return sealed(json.dumps({**json.loads(encode(LEASE)), **values}).encode())
 
 
 @pytest.mark.parametrize(
@@ -59,8 +67,9 @@ def changed(**values: Any) -> bytes:
         (b"\xff\xfe{}", "not JSON"),
         (b"[" * 30_000, "not JSON"),
         (b" " * MAX_BYTES + b"{}", "larger than"),
-        (b"[]", "no lease"),
-        (b"{}", "no lease"),
+        (b"[]", "not as its sweep"),
+        (b"{}", "not as its sweep"),
+        (encode(LEASE).replace(b": 3,", b": 2,"), "not as its sweep"),
         (changed(format=2), "no lease"),
         (changed(pid="7"), "'pid'"),
         (changed(pid=True), "'pid'"),
@@ -76,8 +85,8 @@ def changed(**values: Any) -> bytes:
         (changed(gpu_ids=[0]), "'gpu_ids'"),
         (changed(total={"CPU": 10**400}), "'CPU'"),
         (changed(since=None), "'since'"),
-        (encode(LEASE).replace(b'"trials": 3', b'"trials": NaN'), "not JSON"),
-        (encode(LEASE).replace(b'"trials": 3', b'"trials": 1e999'), "'trials'"),
+        (sealed(encode(LEASE).replace(b'"trials": 3', b'"trials": NaN')), "not JSON"),
+        (sealed(encode(LEASE).replace(b'"trials": 3', b'"trials": 1e999')), "'trials'"),
         (changed(waits_since=None), "'waits_since'"),
         (changed(asked_at="now"), "'asked_at'"),
     ],

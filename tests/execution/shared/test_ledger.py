@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,12 @@ def test_a_process_with_the_descriptor_keeps_the_lease(directory: Path) -> None:
 # -- files of others -------------------------------------------------------------------------------
 
 
+def sealed(record: dict[str, Any]) -> bytes:
+    """JSON with the right checksum."""
+    body = json.dumps(record).encode()[:-1]
+    return body + b', "crc": "%08x"}' % zlib.crc32(body)
+
+
 def damage(directory: Path, do: Callable[[Path], object]) -> str:
     """What is said of a lease in use after something was done to its content."""
     own = own_lease(directory, holds=to_units({"CPU": 1}))
@@ -235,13 +242,17 @@ def replace_by_directory(path: Path) -> None:
         (lambda path: path.write_bytes(path.read_bytes()[:40]), "it is not JSON"),
         (lambda path: os.truncate(path, MAX_BYTES + 1), "larger than"),
         (lambda path: os.truncate(path, 1 << 40), "larger than"),
-        (lambda path: path.write_text(json.dumps({"format": 1})), "'pid'"),
+        (
+            lambda path: path.write_text(path.read_text().replace('"CPU": 1.0', '"CPU": 0.0')),
+            "not as its sweep has written it",
+        ),
+        (lambda path: path.write_bytes(sealed({"format": 1})), "'pid'"),
         (lambda path: path.unlink(), "cannot be read"),
         (replace_by_link, "cannot be read"),
         (replace_by_pipe, "no regular file"),
         (replace_by_directory, "no regular file"),
     ],
-    ids=["text", "torn", "large", "huge", "edited", "gone", "link", "pipe", "directory"],
+    ids=["text", "torn", "large", "huge", "edited", "false", "gone", "link", "pipe", "directory"],
 )
 def test_a_lease_in_use_that_was_damaged_is_told_apart(
     directory: Path, do: Callable[[Path], object], problem: str
@@ -381,7 +392,7 @@ def test_a_directory_that_is_full_is_told(directory: Path, monkeypatch: pytest.M
     def refuse(*arguments: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(os, "pwrite", refuse)
     with pytest.raises(LedgerError, match="No space left"):
         own_lease(directory)
     monkeypatch.undo()

@@ -142,7 +142,8 @@ def test_what_waits_too_long_for_one_event_is_looked_at_again_soon(sweeps: Sweep
     first.release(slot)
     first.look_after()
     # The time stamps of the file system are coarse.
-    os.utime(sweeps.directory, ns=(1, 1))
+    (lock,) = sweeps.directory.glob("*.lock")
+    os.utime(lock, ns=(1, 1))
     sweeps.later(0.1)
     assert second.reserve(ONE_CPU) is not None, "the change is seen at once"
     assert second.look_after() is None
@@ -254,7 +255,7 @@ def test_a_full_disk_lets_trials_wait(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as full:
-        full.setattr(os, "replace", refuse)
+        full.setattr(os, "pwrite", refuse)
         assert slots.reserve(ONE_CPU) is None
         slots.look_after()
     assert "No space left" in caplog.text
