@@ -42,6 +42,13 @@ class TestSpawnWithoutTemplates(ExecutorContract):
         return ProcessExecutor(num_cpus=2, start_method="spawn")
 
 
+class TestShared(ExecutorContract):
+    """Takes its slots from the ledger of this user, alone."""
+
+    def make_executor(self) -> Executor:
+        return ProcessExecutor(num_cpus=2, shared=True)
+
+
 class TestInProcess(ExecutorContract):
     abilities = InProcessExecutor.abilities
 

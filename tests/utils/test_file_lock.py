@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from localtune.utils import file_lock
-from localtune.utils.file_lock import FileLock
+from localtune.utils.file_lock import FileLock, is_locked
 
 HOLD = """
 import os, sys
@@ -77,3 +77,45 @@ def test_a_file_system_without_locks_is_told_apart(
     monkeypatch.setattr(file_lock, "_FLOCK", refuse)
     with pytest.raises(NotImplementedError):
         FileLock(str(tmp_path / "lock")).acquire(wait=False)
+
+
+def test_a_look_at_a_lock_takes_and_makes_nothing(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    with pytest.raises(FileNotFoundError):
+        is_locked(path)
+    lock = FileLock(path)
+    assert lock.acquire(wait=False)
+    assert is_locked(path) and is_locked(path)
+    lock.release()
+    assert not is_locked(path)
+    assert lock.acquire(wait=False), "the look holds nothing"
+    lock.release()
+    os.remove(path)
+    os.symlink("other", path)
+    with pytest.raises(OSError, match="symbolic links"):
+        is_locked(path)
+
+
+def test_a_look_tells_a_file_system_or_a_system_without_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lock").touch()
+
+    def refuse(*arguments: Any) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    for flock in (refuse, None):
+        monkeypatch.setattr(file_lock, "_FLOCK", flock)
+        with pytest.raises(NotImplementedError):
+            is_locked(str(tmp_path / "lock"))
+
+
+def test_a_file_that_must_exist_is_not_made(tmp_path: Path) -> None:
+    lock = FileLock(str(tmp_path / "lock"), creates=False)
+    with pytest.raises(FileNotFoundError):
+        lock.acquire(wait=False)
+    assert lock.descriptor is None and not list(tmp_path.iterdir())
+    (tmp_path / "lock").touch()
+    assert lock.acquire(wait=False) and lock.descriptor is not None
+    lock.release()
+    assert lock.descriptor is None

@@ -101,3 +101,14 @@ def test_a_parameter_cannot_be_inside_a_value(space: dict[str, Any]) -> None:
 def test_each_setting_is_a_field_of_a_sweep() -> None:
     names = CHECKS.keys() - PROGRAM_CHECKS.keys()
     assert set(vars(settings.Sweep())) - names == {"directory", "if_exists", "program"}
+
+
+@pytest.mark.parametrize("value", [True, False, "/srv/ledger"])
+def test_a_machine_is_shared_or_not_or_by_the_ledger_of_a_group(value: bool | str) -> None:
+    assert CHECKS["shared"](value) == value
+
+
+@pytest.mark.parametrize("value", [1, "", " ", None, ["a"]])
+def test_other_values_of_shared_are_refused(value: Any) -> None:
+    with pytest.raises(UsageError, match="true, false, or the directory"):
+        CHECKS["shared"](value)
