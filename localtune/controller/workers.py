@@ -151,17 +151,18 @@ class WorkerTable:
         return self._placement.why_no_more(_request_of(trial))
 
     def find_idle(self, trial: Trial) -> Worker | None:
-        """Returns an idle worker that holds exactly what a trial asks for, or None."""
+        """Returns an idle worker that :meth:`suits` a trial, or None."""
         return next((each for each in self._idle.values() if self.suits(each, trial)), None)
 
     def suits(self, worker: Worker, trial: Trial) -> bool:
-        """Returns whether a worker holds exactly what a trial asks for.
+        """Returns whether a worker holds exactly what a trial asks for, and may keep it.
 
         Args:
             worker: The worker.
             trial: The trial.
         """
-        return worker.slot.request == _request_of(trial)
+        fits = worker.slot.request == _request_of(trial)
+        return fits and self._placement.may_keep(worker.slot)
 
     def hire(self, trial: Trial) -> Worker | None:
         """Returns a new worker for a trial; None if there is no slot for it now."""

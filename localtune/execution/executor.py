@@ -189,6 +189,13 @@ class Executor(ABC):
     def release(self, slot: Slot) -> None:
         """Takes back a slot whose worker has ended, or was never started."""
 
+    def may_keep(self, slot: Slot) -> bool:
+        """Returns whether a worker whose trial has ended may serve the next one in its slot.
+
+        If not, the slot is to be released: somebody else comes first.
+        """
+        return True
+
     @abstractmethod
     def why_never(self, request: PlacementGroupFactory) -> str:
         """Returns why a request can never be met, for the user; "" if it can be some day.

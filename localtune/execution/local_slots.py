@@ -113,6 +113,9 @@ class LocalSlots:
         self._pool.release(str(slot.number))
         self._refused = None
 
+    def may_keep(self, slot: Slot) -> bool:
+        return True
+
     def why_never(self, request: PlacementGroupFactory) -> str:
         return self._pool.explain_misfit(request_of(request))
 
@@ -158,6 +161,9 @@ class LocalExecutor(Executor):
 
     def release(self, slot: Slot) -> None:
         self.slots.release(slot)
+
+    def may_keep(self, slot: Slot) -> bool:
+        return self.slots.may_keep(slot)
 
     def why_never(self, request: PlacementGroupFactory) -> str:
         return self.slots.why_never(request)

@@ -36,6 +36,14 @@ def test_they_are_what_an_executor_does_that_is_told_nothing(settings: Path) -> 
     assert not isinstance(ProcessExecutor().slots, SharedSlots)
 
 
+def test_a_sweep_in_a_trial_does_not_wait_for_what_the_trial_holds(
+    settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.write_text("shared = true\n")
+    monkeypatch.setenv("LOCALTUNE_TRIAL_SEED", "7")
+    assert not isinstance(ProcessExecutor().slots, SharedSlots)
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from localtune.config.user_settings import SETTINGS_FILE, read_settings
 from localtune.error import UsageError
 from localtune.execution.shared.shared_slots import SharedSlots
+from localtune.result import TRIAL_SEED_VARIABLE
 
 
 def make_slots(
@@ -29,6 +30,9 @@ def make_slots(
         LedgerError: if the ledger cannot be used.
         UsageError: for settings of the user that cannot be used.
     """
+    if shared is None and TRIAL_SEED_VARIABLE in os.environ:
+        # A sweep in a trial would wait for what the trial itself holds.
+        return None
     is_shared, directory = chosen(shared)
     return SharedSlots(num_cpus, num_gpus, resources, directory) if is_shared else None
 

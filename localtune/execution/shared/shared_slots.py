@@ -184,6 +184,24 @@ class SharedSlots(LocalSlots):
         self._add(*self._needs.pop(slot.number), sign=-1)
         self._is_unwritten = True
 
+    def may_keep(self, slot: Slot) -> bool:
+        """Returns whether this sweep would get the slot again if it gave it back now."""
+        own, now = self._own, time.monotonic()
+        if own is None or slot.number not in self._needs:
+            return True
+        try:
+            entries = self._ledger.entries(without=own.lease.lease_id)
+        except OSError:
+            return True
+        others = awake([entry.lease for entry in entries if entry.lease is not None], now)
+        if all(lease.wish is None for lease in others):
+            return True
+        needs, gpu_ids = self._needs[slot.number]
+        self._add(needs, gpu_ids, sign=-1)
+        mine = self._mine(Wish(needs, time.time(), now))
+        self._add(needs, gpu_ids)
+        return grant([*others, mine], mine.lease_id) is not None
+
     def why_no_more(self, request: PlacementGroupFactory) -> str:
         if self._wish is None or self._held:
             return super().why_no_more(request)

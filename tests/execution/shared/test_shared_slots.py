@@ -196,6 +196,25 @@ def test_what_other_requests_the_sweep_has_is_what_it_waits_for(sweeps: Sweeps) 
     assert sweeps.written(second)["waits_for"] is None
 
 
+def test_a_worker_keeps_its_slot_for_the_next_trial_unless_others_come_first(
+    sweeps: Sweeps,
+) -> None:
+    first, second = sweeps.begin(), sweeps.begin()
+    slots = [taken(first), taken(first)]
+    assert first.may_keep(slots[0])
+    assert second.reserve(ONE_CPU) is None
+    sweeps.later(0.1)
+    assert not first.may_keep(slots[0])
+    assert sweeps.written(first)["holds"] == {"CPU": 2.0}, "asking changes nothing"
+    first.release(slots[0])
+    first.look_after()
+    sweeps.later()
+    assert second.reserve(ONE_CPU) is not None
+    assert second.reserve(ONE_CPU) is None
+    sweeps.later(0.1)
+    assert first.may_keep(slots[1]), "it has the smaller share then"
+
+
 def test_own_limits_come_before_those_of_the_machine(sweeps: Sweeps) -> None:
     small, large = sweeps.begin(1), sweeps.begin(8)
     taken(large, PlacementGroupFactory([{"CPU": 6}]))
