@@ -73,6 +73,16 @@ def has_lease(config):
     tune.report({"leases": found})
 
 
+class Reused(tune.Trainable):
+    def step(self):
+        descriptor = os.open(os.path.join(self.config["base"], "reused"), os.O_WRONLY | os.O_CREAT)
+        os.close(descriptor)
+        return {"done": True}
+
+    def reset_config(self, config):
+        return True
+
+
 class WhenSeen(tune.Stopper):
     def __call__(self, trial_id, result):
         return False
@@ -83,10 +93,13 @@ class WhenSeen(tune.Stopper):
 
 if __name__ == "__main__":
     ledger = os.path.join(base, "ledger")
+    trainable = {"looks": has_lease, "reuses": Reused}.get(options.get("does"), train)
     results = tune.Tuner(
-        tune.with_resources(has_lease if options.get("looks") else train, wants),
+        tune.with_resources(trainable, wants),
         param_space={"base": base, "name": name, "wants": wants, "ledger": ledger},
-        tune_config=tune.TuneConfig(num_samples=options.get("samples", -1)),
+        tune_config=tune.TuneConfig(
+            num_samples=options.get("samples", -1), reuse_actors=trainable is Reused
+        ),
         run_config=tune.RunConfig(
             storage_path=os.path.join(base, "results"),
             name=name,
@@ -194,9 +207,26 @@ def test_a_trial_that_needs_the_whole_machine_gets_it_from_a_sweep_without_end(
     machine.check_all_is_free()
 
 
+def test_a_sweep_whose_workers_go_on_to_the_next_trial_lets_others_have_their_turn(
+    machine: Machine,
+) -> None:
+    seen, reused = machine.base / "seen", machine.base / "reused"
+    with machine.running("first", {"cpu": 3}, does="reuses", until=str(seen)) as first:
+        wait_until(reused.exists, "its only worker runs")
+        run_for_json(machine.arguments("second", {"cpu": 3}, samples=3), machine.base)
+        assert machine.trials_of("second") == 3
+        reused.unlink()
+        wait_until(reused.exists, "the first one goes on")
+        seen.touch()
+        assert first.wait(DEADLINE_S) == 0, (machine.base / "output-first").read_text()
+    machine.check_all_is_free()
+
+
 @pytest.mark.parametrize("start_method", START_METHODS)
 def test_each_worker_holds_the_lease_until_it_ends(machine: Machine, start_method: str) -> None:
-    arguments = machine.arguments("one", {"cpu": 1}, samples=2, looks=1, start_method=start_method)
+    arguments = machine.arguments(
+        "one", {"cpu": 1}, samples=2, does="looks", start_method=start_method
+    )
     for metrics in run_for_json(arguments, machine.base):
         assert metrics["leases"] == 1
     machine.check_all_is_free()
