@@ -14,20 +14,22 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 from _soak_sweeps import SAMPLES, SURROUNDINGS, SWEEPS, Sweep
 
 import localtune as tune
+from localtune.execution.cluster.relay import AGENT_MODULE
 
 PROGRAM = str(Path(__file__).with_name("_soak_sweeps.py"))
 # Each is set up in its turn on a disk and in memory, where the machine has such a file system.
 PLACES = [None, *(["/dev/shm"] if os.path.isdir("/dev/shm") else [])]
 
 
-def start(path: Path, sweep: Sweep, seed: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, PROGRAM, str(SWEEPS.index(sweep)), str(path), str(seed)]
+def start(path: Path, sweep: Sweep, seed: int, executor: Sequence[str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, PROGRAM, str(SWEEPS.index(sweep)), str(path), str(seed), *executor]
     with (path / "stderr").open("ab") as stderr, (path / "stdout").open("ab") as stdout:
         return subprocess.Popen(
             command,
@@ -37,15 +39,22 @@ def start(path: Path, sweep: Sweep, seed: int) -> subprocess.Popen[bytes]:
         )
 
 
-def choose_victim(parent: subprocess.Popen[bytes], rng: random.Random) -> tuple[str, int] | None:
+def choose_victim(
+    parent: subprocess.Popen[bytes], rng: random.Random, *, has_agents: bool
+) -> tuple[str, int] | None:
     """(what it is, process id), None if there is none of the kind that was drawn."""
-    kind = rng.choices(["parent", "worker", "template", "guard"], [10, 8, 2, 1])[0]
+    kinds = {"parent": 10, "worker": 8, "template": 2, "guard": 1, "agent": 6 if has_agents else 0}
+    kind = rng.choices(list(kinds), list(kinds.values()))[0]
     if kind == "parent":
         return kind, parent.pid
     with contextlib.suppress(psutil.Error):
-        # The guard is a child of the parent. Its children are bases and templates, and theirs are
-        # workers.
-        level = psutil.Process(parent.pid).children()
+        # The guard is a child of the parent, or of an agent. Its children are bases and templates,
+        # and theirs are workers.
+        level = agents_of(parent) if has_agents else psutil.Process(parent.pid).children()
+        if kind == "agent":
+            return (kind, rng.choice(level).pid) if level else None
+        if has_agents:
+            level = [each for agent in level for each in agent.children()]
         for name in ("guard", "template", "worker"):
             if name == kind:
                 if not level:
@@ -57,15 +66,33 @@ def choose_victim(parent: subprocess.Popen[bytes], rng: random.Random) -> tuple[
     return None
 
 
-def disturb(path: Path, sweep: Sweep, seed: int, kills: Counter[str], limit: int) -> None:
+def agents_of(parent: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The agents of a run, on all nodes of this machine."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if AGENT_MODULE in process.cmdline():
+                found.append(process)
+    return found
+
+
+def disturb(
+    path: Path,
+    sweep: Sweep,
+    seed: int,
+    kills: Counter[str],
+    limit: int,
+    executor: Sequence[str],
+) -> None:
     """Runs one sweep to its end, killing on the way until ``limit`` kills are done in all."""
     rng = random.Random(f"{seed}/{sweep}")
-    process = start(path, sweep, seed)
+    has_agents = executor[0] != "processes"
+    process = start(path, sweep, seed, executor)
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(rng.uniform(0.15, 0.9))
         if process.returncode is None and sum(kills.values()) < limit:
-            victim = choose_victim(process, rng)
+            victim = choose_victim(process, rng, has_agents=has_agents)
             if victim is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(victim[1], signal.SIGKILL)
@@ -73,7 +100,7 @@ def disturb(path: Path, sweep: Sweep, seed: int, kills: Counter[str], limit: int
         elif process.returncode == 0:
             return
         elif process.returncode == -signal.SIGKILL:
-            process = start(path, sweep, seed)
+            process = start(path, sweep, seed, executor)
         elif process.returncode is not None:
             sys.exit(f"The sweep in {path} failed:\n{(path / 'stderr').read_text()[-3000:]}")
 
@@ -117,7 +144,7 @@ def left_over(path: Path) -> list[str]:
     return found
 
 
-def soak(kill_count: int, seed: int) -> None:
+def soak(kill_count: int, seed: int, executor: Sequence[str]) -> None:
     kills: Counter[str] = Counter()
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
@@ -130,7 +157,7 @@ def soak(kill_count: int, seed: int) -> None:
             if sweep.scheduler not in expected:
                 path = directories[0] / f"undisturbed-{sweep.scheduler}"
                 path.mkdir()
-                disturb(path, sweep, seed, kills, limit=0)
+                disturb(path, sweep, seed, kills, 0, executor)
                 expected[sweep.scheduler] = outcome(path)
         sweeps = 0
         while sum(kills.values()) < kill_count:
@@ -138,7 +165,7 @@ def soak(kill_count: int, seed: int) -> None:
             sweep = SWEEPS[number]
             path = directories[(round_ + number) % len(directories)] / str(sweeps)
             path.mkdir()
-            disturb(path, sweep, seed + sweeps, kills, kill_count)
+            disturb(path, sweep, seed + sweeps, kills, kill_count, executor)
             found = outcome(path)
             if found != expected[sweep.scheduler]:
                 sys.exit(f"{path} ({sweep}): {found}, undisturbed {expected[sweep.scheduler]}")
@@ -164,8 +191,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="how many (default: 200)")
     parser.add_argument("--seed", type=int, default=1, help="of the kills (default: 1)")
+    parser.add_argument(
+        "--executor",
+        choices=["processes", "agents"],
+        default="processes",
+        help="where trials run: agents are nodes of a cluster on this machine",
+    )
     given = parser.parse_args()
-    soak(given.kills, given.seed)
+    soak(given.kills, given.seed, [given.executor])
 
 
 if __name__ == "__main__":

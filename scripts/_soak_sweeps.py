@@ -1,6 +1,6 @@
 """The sweeps of scripts/soak, as a program: starts one of them, or takes it up again.
 
-usage: _soak_sweeps.py NUMBER DIRECTORY SEED
+usage: _soak_sweeps.py NUMBER DIRECTORY SEED EXECUTOR [ADDRESS]
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import localtune as tune
+from localtune.execution.cluster.executor import ClusterExecutor
+from localtune.execution.cluster.local import LocalEngine
+from localtune.execution.executor import Executor
 from localtune.execution.local_process import ProcessExecutor
+from localtune.running.named_executors import create_executor
 from localtune.schedulers import (
     ASHAScheduler,
     HyperBandForBOHB,
@@ -155,9 +159,24 @@ def make_search(name: str) -> tuple[Any, dict[str, Any]]:
     return searcher, {"factor": tune.choice(FACTORS)}
 
 
-def run(sweep: Sweep, path: str, seed: int) -> None:
+def make_executor(name: str, address: str = "") -> Executor:
+    """Returns the executor of the sweeps.
+
+    Args:
+        name: ``"processes"``; ``"agents"`` of this machine, as a cluster of three nodes;
+            ``"ray"`` or ``"dask"``.
+        address: Where the cluster answers.
+    """
+    if name == "processes":
+        return ProcessExecutor(num_cpus=2)
+    options = {"node_timeout_s": 5.0, "max_node_losses": 1000}
+    if name == "agents":
+        return ClusterExecutor(LocalEngine([{"CPU": 1}] * 3), **options)
+    return create_executor(name, address=address, **options)
+
+
+def run(sweep: Sweep, path: str, seed: int, executor: Executor) -> None:
     """Starts a sweep, or takes it up again."""
-    executor = ProcessExecutor(num_cpus=2)
     experiment = os.path.join(path, "run")
     if tune.Tuner.can_restore(experiment):
         tune.Tuner.restore(experiment, Deterministic, executor=executor).fit()
@@ -185,4 +204,4 @@ def run(sweep: Sweep, path: str, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    run(SWEEPS[int(sys.argv[1])], sys.argv[2], int(sys.argv[3]))
+    run(SWEEPS[int(sys.argv[1])], sys.argv[2], int(sys.argv[3]), make_executor(*sys.argv[4:]))
