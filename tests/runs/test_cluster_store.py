@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from localtune.execution.cluster.local import LocalEngine
 from localtune.schedulers import PopulationBasedTraining
 from localtune.trial.trial import Trial
 from localtune.utils.remote_store import RemoteStore
-from tests.runs.test_cluster import Loss
+from tests.runs.test_cluster import Strike, agent_of
 from tests.small_runs import Counting, reporting_checkpoints, rows
 from tests.storage.stores import faulty_store
 
@@ -137,7 +138,14 @@ def test_clones_get_checkpoints_of_other_nodes(store: RemoteStore) -> None:
 @pytest.mark.parametrize("kind", ["removed", "SIGKILL", "SIGSTOP"])
 def test_trials_of_a_lost_node_go_on_from_the_store(store: RemoteStore, kind: str) -> None:
     engine = LocalEngine([{"CPU": 1}] * 3)
-    loss = Loss(engine, kind)
+
+    def lose(worker_pid: int) -> None:
+        if kind == "removed":
+            engine.remove_node(engine.nodes()[-1].node_id)
+        else:
+            os.kill(agent_of(worker_pid), getattr(signal, kind))
+
+    loss = Strike(lose)
     results = fit(
         store,
         Counting,
@@ -146,7 +154,7 @@ def test_trials_of_a_lost_node_go_on_from_the_store(store: RemoteStore, kind: st
         callbacks=[loss],
         checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
     )
-    assert loss.struck
+    assert loss.has_struck
     assert not results.errors
     for result in results:
         assert [row["count"] for row in rows(result)] == [1, 2, 3, 4, 5, 6]
