@@ -2,6 +2,7 @@
 
     python -m localtune.examples.digits             48 configurations, on all cores
     python -m localtune.examples.digits --smoke     4 configurations, a few seconds
+    python -m localtune.examples.digits --executor ray      on three nodes of this machine
 
 Your own program needs only the counterparts of :class:`DigitsClassifier`, :data:`SEARCH_SPACE` and
 :func:`make_tuner`. The rest shows the best configuration, and finds an earlier run to continue.
@@ -13,6 +14,7 @@ is the validation data, by which the best configuration is chosen. A quarter is 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import pickle
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import localtune as tune
+from localtune.testing.local_clusters import local_cluster
 
 STORAGE_PATH = "~/localtune_results/digits"
 SAMPLES, ITERATIONS = 48, 8
@@ -99,13 +102,16 @@ SEARCH_SPACE = {
 }
 
 
-def make_tuner(storage_path: Path, samples: int, iterations: int) -> tune.Tuner:
+def make_tuner(
+    storage_path: Path, samples: int, iterations: int, executor: Any = None
+) -> tune.Tuner:
     """Makes a tuner for a new run.
 
     Args:
         storage_path: Directory for the run.
         samples: Number of configurations.
         iterations: Number of iterations per configuration.
+        executor: Where trials run; None is on this machine.
     """
     return tune.Tuner(
         DigitsClassifier,
@@ -120,6 +126,7 @@ def make_tuner(storage_path: Path, samples: int, iterations: int) -> tune.Tuner:
                 num_to_keep=2,
             ),
         ),
+        executor=executor,
     )
 
 
@@ -153,9 +160,14 @@ def find_latest_run(storage_path: Path) -> Path | None:
     return runs[-1] if runs else None
 
 
-def take_up(run: Path) -> tune.Tuner:
-    """Makes a tuner that resumes a run; failed trials go on from their checkpoints, too."""
-    return tune.Tuner.restore(run, DigitsClassifier, resume_errored=True)
+def take_up(run: Path, executor: Any = None) -> tune.Tuner:
+    """Makes a tuner that resumes a run; failed trials go on from their checkpoints, too.
+
+    Args:
+        run: Directory of the run.
+        executor: Where trials run; None is on this machine.
+    """
+    return tune.Tuner.restore(run, DigitsClassifier, executor=executor, resume_errored=True)
 
 
 def is_finished(run: Path) -> bool:
@@ -204,6 +216,11 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--samples", type=int, help=f"configurations to try (default: {SAMPLES})")
     parser.add_argument(
+        "--executor",
+        choices=["ray", "dask"],
+        help="run on a cluster of three nodes, which is started on this machine",
+    )
+    parser.add_argument(
         "--storage",
         type=Path,
         default=Path(STORAGE_PATH),
@@ -212,13 +229,18 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def choose_tuner(options: argparse.Namespace) -> tune.Tuner:
-    """Makes a tuner for the earlier run if the user wants to continue it, else for a new run."""
+def choose_tuner(options: argparse.Namespace, executor: Any) -> tune.Tuner:
+    """Makes a tuner for the earlier run if the user wants to continue it, else for a new run.
+
+    Args:
+        options: The options of the command line.
+        executor: Where trials run; None is on this machine.
+    """
     storage_path = options.storage.expanduser().resolve()
     run = find_latest_run(storage_path)
     if run is not None and wants_to_continue(run, options.answer):
-        return take_up(run)
-    return make_tuner(storage_path, options.samples or SAMPLES, ITERATIONS)
+        return take_up(run, executor)
+    return make_tuner(storage_path, options.samples or SAMPLES, ITERATIONS, executor)
 
 
 def run_to_end(tuner: tune.Tuner) -> int:
@@ -239,11 +261,15 @@ def run_to_end(tuner: tune.Tuner) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the program; returns its exit code."""
     options = parse_arguments(arguments)
-    if not options.smoke:
-        return run_to_end(choose_tuner(options))
-    with tempfile.TemporaryDirectory(prefix="digits-") as directory:
+    with contextlib.ExitStack() as stack:
+        executor = None
+        if options.executor is not None:
+            executor = stack.enter_context(local_cluster(options.executor)).make_executor()
+        if not options.smoke:
+            return run_to_end(choose_tuner(options, executor))
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="digits-"))
         samples = options.samples or SMOKE_SAMPLES
-        return run_to_end(make_tuner(Path(directory), samples, SMOKE_ITERATIONS))
+        return run_to_end(make_tuner(Path(directory), samples, SMOKE_ITERATIONS, executor))
 
 
 if __name__ == "__main__":
