@@ -187,7 +187,8 @@ class ClusterExecutor(Executor):
         )
 
     def _usable_nodes(self) -> list[Node]:
-        self._engine.connect()
+        if self._inbox is None:
+            self._engine.connect()
         nodes = self._engine.nodes()
         return [node for node in nodes if self._nodes.use_of(node.node_id) is not Use.NEVER]
 
