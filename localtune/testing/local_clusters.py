@@ -178,7 +178,7 @@ class _DaskCluster(LocalCluster):
             raise
 
     def make_executor(self, **options: Any) -> Executor:
-        return create_executor("dask", address=self.address, **options)
+        return create_executor("dask", cluster=self.address, **options)
 
     def kill_node(self) -> None:
         worker = self._workers.pop()
