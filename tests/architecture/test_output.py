@@ -21,6 +21,8 @@ ALLOWED = {
     "localtune.worker.main": {"sys.stderr.write"},
     # The level of another library's logger.
     "localtune.search.ax.ax_search": {"logging.getLogger"},
+    # A filter for the log of Dask's workers.
+    "localtune.execution.cluster.dask_guest": {"logging.getLogger"},
     # Trials that print, to see where that goes.
     "localtune.testing.executor_contract": {"print"},
 }

@@ -17,7 +17,7 @@ EXECUTION = ROOT / PACKAGE / "execution"
 # What runs in other processes may wait for the parent: it always reads.
 OTHER_PROCESSES = {
     *("base.py", "guard.py", "spare.py", "spawn_guard.py", "template.py"),
-    "agent.py",
+    *("agent.py", "dask_guest.py"),
 }
 
 SENDS = {"sendall", "send_bytes", "send_fds", "sendmsg", "sendto"}
@@ -42,6 +42,9 @@ ENDS_SOON = {
     ("relay.py", "self._process.wait"): 1,  # in a thread; its output has ended
     ("relay.py", "thread.join"): 1,  # the process has ended, or was killed
     ("local.py", "self._threads.pop(node_id).join"): 1,  # its relay is closed
+    # Coroutines in the thread of the session.
+    ("dask_line.py", "self._has_outgoing.wait"): 1,
+    ("dask_session.py", "self._closing.wait"): 1,
     ("post.py", "self.join"): 1,  # an engine sends without waiting
 }
 

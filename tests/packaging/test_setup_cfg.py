@@ -23,6 +23,7 @@ NOT_FOR_LOWEST = {
     "dev",
     "docs",
     "ray",
+    "dask",
     "ax",
     "optuna-gp",
     "heavy",

@@ -105,13 +105,16 @@ class Engine(ABC):
 
     Attributes:
         name: Name of the engine, for the user.
-        abilities: What it can do.
         agent_module: Module whose ``main()`` agents run; tests of engines take another one.
     """
 
     name: str
     agent_module: str = AGENT_MODULE
-    abilities: EngineAbilities = EngineAbilities()
+
+    @property
+    def abilities(self) -> EngineAbilities:
+        """What it can do, as far as it is known at this moment."""
+        return EngineAbilities()
 
     @abstractmethod
     def connect(self) -> None:

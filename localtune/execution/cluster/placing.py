@@ -9,15 +9,42 @@ Strategies, as :class:`~localtune.resources.PlacementGroupFactory` names them:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from localtune.execution.cluster.engine import Node, Place
-from localtune.resources import ResourcePool
+from localtune.resources import Allocation, ResourcePool
+
+
+class Pool(Protocol):
+    """The resources of one node: see :class:`~localtune.resources.ResourcePool`."""
+
+    @property
+    def total(self) -> dict[str, float]:
+        """All resources."""
+
+    @property
+    def used(self) -> dict[str, float]:
+        """The taken ones."""
+
+    def fits(self, request: Mapping[str, float]) -> bool:
+        """Returns whether a request can be granted now."""
+
+    def acquire(self, owner: str, request: Mapping[str, float]) -> Allocation:
+        """Takes resources.
+
+        Args:
+            owner: Names the owner.
+            request: ``{name: amount}``.
+        """
+
+    def release(self, owner: str) -> None:
+        """Gives back the resources of an owner."""
 
 
 @dataclass(slots=True)
-class _Reservation:
+class Reservation:
     """A reservation.
 
     Attributes:
@@ -37,7 +64,7 @@ class _Reservation:
 
 @dataclass(slots=True)
 class _Taken:
-    """What was taken out of the pools: see :class:`_Reservation`."""
+    """What was taken out of the pools: see :class:`Reservation`."""
 
     owners: list[tuple[str, str]]
     places: list[Place]
@@ -50,12 +77,13 @@ class Placing:
 
     Attributes:
         nodes: {node id: node} of all nodes.
+        reservations: {key: reservation} of all reservations.
     """
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
-        self._pools: dict[str, ResourcePool] = {}
-        self._reservations: dict[int, _Reservation] = {}
+        self.reservations: dict[int, Reservation] = {}
+        self._pools: dict[str, Pool] = {}
         self._numbers = itertools.count(1)
 
     def add(self, node: Node, gpu_ids: Sequence[str] | None = None) -> None:
@@ -65,15 +93,18 @@ class Placing:
             node: The node.
             gpu_ids: Its GPUs, as many as it counts; None numbers them.
         """
+        self._add(node, ResourcePool(node.resources, gpu_ids))
+
+    def _add(self, node: Node, pool: Pool) -> None:
         self.nodes[node.node_id] = node
-        self._pools[node.node_id] = ResourcePool(node.resources, gpu_ids)
+        self._pools[node.node_id] = pool
         self.place_waiting()
 
     def remove(self, node_id: str) -> None:
         """Removes a node. Its reservations have no places any more."""
         self.nodes.pop(node_id, None)
         self._pools.pop(node_id, None)
-        for reservation in self._reservations.values():
+        for reservation in self.reservations.values():
             if any(place.node_id == node_id for place in reservation.places or ()):
                 reservation.is_lost = True
                 self._free(reservation)
@@ -89,74 +120,102 @@ class Placing:
         Returns:
             Whether it has its places already.
         """
-        self._reservations[key] = _Reservation(bundles, strategy)
-        return self._place(self._reservations[key])
+        self.reservations[key] = Reservation(bundles, strategy)
+        return self._place(self.reservations[key])
 
     def places(self, key: int) -> Sequence[Place] | None:
         """Returns the places of a reservation; None while it has none."""
-        return self._reservations[key].places
+        return self.reservations[key].places
 
     def release(self, key: int) -> list[int]:
         """Removes a reservation; returns the keys of those that got their places by that."""
-        self._free(self._reservations.pop(key))
+        self._free(self.reservations.pop(key))
         return self.place_waiting()
 
     def clear(self) -> None:
         """Removes all reservations."""
-        for key in list(self._reservations):
-            self._free(self._reservations.pop(key))
+        for key in list(self.reservations):
+            self._free(self.reservations.pop(key))
 
     def place_waiting(self) -> list[int]:
         """Places what fits now; returns the keys of the reservations that got their places."""
-        waiting = [(key, each) for key, each in self._reservations.items()]
+        waiting = [(key, each) for key, each in self.reservations.items()]
         return [key for key, each in waiting if each.places is None and self._place(each)]
 
-    def _free(self, reservation: _Reservation) -> None:
+    def _free(self, reservation: Reservation) -> None:
         self._give_back(reservation.owners)
         reservation.places, reservation.owners = None, ()
 
-    def _place(self, reservation: _Reservation) -> bool:
+    def _place(self, reservation: Reservation) -> bool:
         taken = self._try(reservation) if not reservation.is_lost else None
         if taken is not None:
             reservation.owners, reservation.places = taken.owners, taken.places
         return taken is not None
 
-    def _try(self, reservation: _Reservation) -> _Taken | None:
+    def _try(self, reservation: Reservation) -> _Taken | None:
         """Takes the resources of all bundles, or of none."""
         bundles, strategy = reservation.bundles, reservation.strategy
+        count = len(bundles)
         if strategy in ("PACK", "STRICT_PACK"):
             # The fullest node with enough room, so that empty ones stay free for large requests.
-            for node_id in sorted(self.nodes, key=self._free_cpus):
-                taken = self._take(bundles, lambda used, only=node_id: [only])  # type: ignore[misc]
+            for node_id in self._ordered(fullest_first=True):
+                taken = self._take(bundles, [[node_id]] * count)
                 if taken is not None:
                     return taken
             if strategy == "STRICT_PACK":
                 return None
-        return self._take(bundles, lambda used: self._candidates(strategy, used))
-
-    def _candidates(self, strategy: str, used: Collection[str]) -> list[str]:
-        """Returns the nodes for the next bundle, the best one first.
-
-        Args:
-            strategy: The strategy.
-            used: The nodes of the earlier bundles.
-        """
-        ordered = sorted(self.nodes, key=self._free_cpus, reverse=strategy != "PACK")
-        unused = [node_id for node_id in ordered if node_id not in used]
         if strategy == "STRICT_SPREAD":
-            return unused
-        again = [node_id for node_id in ordered if node_id in used]
-        return again + unused if strategy == "PACK" else unused + again
+            return self._take(bundles, self._match(bundles))
+        nodes = self._ordered(fullest_first=strategy == "PACK")
+        return self._take(bundles, [nodes] * count, again=strategy == "PACK")
+
+    def _ordered(self, *, fullest_first: bool) -> list[str]:
+        """Returns the ids of all nodes, ordered by their free CPUs."""
+        return sorted(self.nodes, key=self._free_cpus, reverse=not fullest_first)
+
+    def _match(self, bundles: Sequence[Mapping[str, float]]) -> list[list[str]]:
+        """Finds a node of its own for each bundle; some have none if there is no way to do it."""
+        ordered = self._ordered(fullest_first=False)
+        fits = [[each for each in ordered if self._pools[each].fits(bundle)] for bundle in bundles]
+        bundle_of: dict[str, int] = {}
+
+        def assign(index: int, tried: set[str]) -> bool:
+            # An augmenting path: a bundle that has a node moves to another one.
+            for node_id in fits[index]:
+                if node_id not in tried:
+                    tried.add(node_id)
+                    if node_id not in bundle_of or assign(bundle_of[node_id], tried):
+                        bundle_of[node_id] = index
+                        return True
+            return False
+
+        for index in range(len(bundles)):
+            assign(index, set())
+        matched: list[list[str]] = [[] for _ in bundles]
+        for node_id, index in bundle_of.items():
+            matched[index].append(node_id)
+        return matched
 
     def _take(
-        self, bundles: Sequence[Mapping[str, float]], nodes_for: Callable[[list[str]], list[str]]
+        self,
+        bundles: Sequence[Mapping[str, float]],
+        choices: Sequence[Sequence[str]],
+        *,
+        again: bool = False,
     ) -> _Taken | None:
+        """Takes the resources of all bundles, or of none.
+
+        Args:
+            bundles: The bundles.
+            choices: The nodes for each bundle, the best one first.
+            again: Whether nodes that have one of the bundles come before the others, or after.
+        """
         taken = _Taken([("", "")] * len(bundles), [Place("")] * len(bundles))
         used: list[str] = []
-        # The largest bundle has the fewest nodes to choose from.
-        for index in sorted(range(len(bundles)), key=lambda each: -max(bundles[each].values())):
+        for index in self._order(bundles, choices):
             bundle = bundles[index]
-            node_id = next((it for it in nodes_for(used) if self._pools[it].fits(bundle)), None)
+            ranked = sorted(choices[index], key=lambda each: (each in used) != again)
+            node_id = next((each for each in ranked if self._pools[each].fits(bundle)), None)
             if node_id is None:
                 self._give_back(taken.owners)
                 return None
@@ -166,6 +225,23 @@ class Placing:
             taken.places[index] = Place(node_id, gpu_ids)
             used.append(node_id)
         return taken
+
+    def _order(
+        self, bundles: Sequence[Mapping[str, float]], choices: Sequence[Sequence[str]]
+    ) -> list[int]:
+        """Returns the order in which the bundles get their nodes.
+
+        Those with the fewest nodes to choose from come first, then the largest.
+        """
+        if len(bundles) == 1:
+            return [0]
+        room = [
+            sum(self._pools[each].fits(bundle) for each in nodes)
+            for bundle, nodes in zip(bundles, choices, strict=True)
+        ]
+        return sorted(
+            range(len(bundles)), key=lambda each: (room[each], -max(bundles[each].values()))
+        )
 
     def _free_cpus(self, node_id: str) -> float:
         pool = self._pools[node_id]

@@ -21,7 +21,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from localtune.execution.process.launcher import search_path
@@ -61,13 +61,18 @@ class Relay:
         label: Name of the node, for listings of processes.
         agent_module: Module whose ``main()`` the agent runs.
         path: Where the agent looks for modules; None is this process's own path.
+        environment: Environment variables of the agent; None is those of this process.
 
     Raises:
         OSError: if the agent cannot be started.
     """
 
     def __init__(
-        self, label: str = "", agent_module: str = AGENT_MODULE, path: Sequence[str] | None = None
+        self,
+        label: str = "",
+        agent_module: str = AGENT_MODULE,
+        path: Sequence[str] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         import json
 
@@ -76,6 +81,7 @@ class Relay:
             [sys.executable, "-c", _BOOT, json.dumps(list(path)), agent_module, label],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env=environment,
             start_new_session=sys.platform != "win32",
         )
         self._condition = threading.Condition()

@@ -56,6 +56,23 @@ def test_a_large_bundle_is_not_kept_out_by_a_small_one_before_it() -> None:
     assert nodes_of(placing, 1) == ["n1", "n0"]
 
 
+def test_a_node_for_each_bundle_is_found_if_there_is_a_way() -> None:
+    placing = Placing()
+    for name, resources in {"both": {"CPU": 8, "GPU": 1}, "cpu": {"CPU": 4}}.items():
+        placing.add(Node(name, name, resources))
+    assert placing.ask(1, [{"CPU": 1}, {"GPU": 1}], "STRICT_SPREAD")
+    assert nodes_of(placing, 1) == ["cpu", "both"]
+
+
+@pytest.mark.parametrize("strategy", ["PACK", "SPREAD"])
+def test_the_bundle_with_the_fewest_nodes_to_choose_from_comes_first(strategy: str) -> None:
+    placing = Placing()
+    for name, resources in {"both": {"CPU": 2, "GPU": 1}, "cpu": {"CPU": 2}}.items():
+        placing.add(Node(name, name, resources))
+    assert placing.ask(1, [{"CPU": 2}, {"CPU": 1, "GPU": 1}], strategy)
+    assert nodes_of(placing, 1) == ["cpu", "both"]
+
+
 def test_small_requests_fill_a_node_before_they_begin_another() -> None:
     placing = placing_of(4, 4)
     for key in range(4):
