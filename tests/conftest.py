@@ -15,11 +15,13 @@ import pytest
 from localtune.testing.clock import ManualClock
 from tests.leaks import ProcessWatch, State, end_what_is_kept, leaks_since, repair
 
-# scikit-learn and tensorboardX set these when they are imported, whichever test comes to it first.
+# scikit-learn, tensorboardX and Ray set these when they are imported, whichever test comes to it
+# first.
 _SET_BY_IMPORTS = {
     "KMP_DUPLICATE_LIB_OK": "True",
     "KMP_INIT_AT_FORK": "FALSE",
     "CRC32C_SW_MODE": "auto",
+    "RAY_CLIENT_MODE": "0",
 }
 
 _private_key = pytest.StashKey[str]()

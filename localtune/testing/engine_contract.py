@@ -223,22 +223,27 @@ class EngineContract:
             session.engine.release(never)
             session.granted(session.reserve([{"CPU": CPUS}]))
 
-    @pytest.mark.parametrize("strategy", ["SPREAD", "STRICT_SPREAD"])
-    def test_bundles_are_spread(self, strategy: str) -> None:
+    @pytest.mark.parametrize("strategy", ["PACK", "SPREAD"])
+    def test_bundles_of_one_reservation_are_granted_together(self, strategy: str) -> None:
         with self.session() as session:
-            session.node_ids()
-            if not session.engine.abilities.spreads:
-                return
-            places = session.granted(session.reserve([{"CPU": 1}] * NODES, strategy))
-            assert len({place.node_id for place in places}) == NODES
+            node_ids = session.node_ids()
+            key = session.reserve([{"CPU": 1}] * (NODES * CPUS), strategy)
+            taken = [place.node_id for place in session.granted(key)]
+            assert sorted(taken) == sorted(node_ids * CPUS)
 
-    @pytest.mark.parametrize("strategy", ["PACK", "STRICT_PACK"])
-    def test_bundles_are_packed(self, strategy: str) -> None:
+    def test_bundles_are_strictly_packed(self) -> None:
         with self.session() as session:
             session.node_ids()
-            places = session.granted(session.reserve([{"CPU": 1}] * CPUS, strategy))
+            places = session.granted(session.reserve([{"CPU": 1}] * CPUS, "STRICT_PACK"))
             assert len(places) == CPUS
             assert len({place.node_id for place in places}) == 1
+
+    def test_bundles_are_strictly_spread(self) -> None:
+        with self.session() as session:
+            node_ids = session.node_ids()
+            if session.engine.abilities.spreads:
+                places = session.granted(session.reserve([{"CPU": 1}] * NODES, "STRICT_SPREAD"))
+                assert sorted(place.node_id for place in places) == sorted(node_ids)
 
     # -- agents -----------------------------------------------------------------------------------
 

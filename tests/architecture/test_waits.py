@@ -31,6 +31,8 @@ MAY_SEND = {
     # To itself, and one message at most.
     ("waiter.py", "os.write"),
     ("waiter.py", "self._end.send_bytes"),
+    # Before a run, some bytes, on a connection with a timeout.
+    ("ray_connection.py", "connection.sendall"),
 }
 
 WAITS = {"wait", "join", "communicate"}

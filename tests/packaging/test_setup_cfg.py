@@ -24,6 +24,7 @@ NOT_FOR_LOWEST = {
     "docs",
     "ray",
     "dask",
+    "bench-peers",
     "ax",
     "optuna-gp",
     "heavy",

@@ -4,4 +4,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-collect_ignore = [] if find_spec("distributed") else ["test_dask.py", "test_dask_session.py"]
+collect_ignore = []
+if not find_spec("distributed"):
+    collect_ignore += ["test_dask.py", "test_dask_session.py"]
+if not find_spec("ray"):
+    collect_ignore += ["test_ray.py"]
