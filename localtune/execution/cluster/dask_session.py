@@ -160,8 +160,8 @@ class DaskSession(threading.Thread):
         if isinstance(error, ClusterError):
             return error
         return ClusterError(
-            f"No Dask scheduler answers as it should at {self._address} within "
-            f"{self._timeout_s:g} s ({described(error)}). Check the address, that the scheduler "
+            f"No Dask scheduler answers as it should at {self._address} (the time limit is "
+            f"{self._timeout_s:g} s): {described(error)}. Check the address, that the scheduler "
             "runs, and that it has the version of distributed of this machine."
         )
 
