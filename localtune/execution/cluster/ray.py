@@ -266,7 +266,8 @@ class RayExecutor(ClusterExecutor):
     """Runs each worker in a process of its own, on a node of a cluster of Ray.
 
     A connection to Ray that the script has made is used, and left as it is. One that this executor
-    makes stays until ``ray.shutdown()`` or the end of the script.
+    makes stays until ``ray.shutdown()`` or the end of the script. Ray ends the process of a script
+    that has connected itself one minute after the head node has gone.
 
     Args:
         address: Host and port of the head node; ``"auto"`` is the cluster of this node, and
