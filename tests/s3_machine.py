@@ -1,6 +1,6 @@
 """What one machine does with an experiment in S3; a process of its own, started by a test.
 
-python s3_machine.py start|resume <uri> <file>
+python s3_machine.py start|cluster|resume <uri> <file>
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import localtune as tune
+from localtune.execution.cluster.executor import ClusterExecutor
+from localtune.execution.cluster.local import LocalEngine
 
 
 def train(config: dict[str, Any]) -> None:
@@ -32,7 +34,7 @@ def train(config: dict[str, Any]) -> None:
         tune.report({"step": step}, checkpoint=tune.Checkpoint.from_directory(folder))
 
 
-def start(uri: str, once: str) -> dict[str, Any]:
+def start(uri: str, once: str, executor: Any = None) -> dict[str, Any]:
     storage_path, _, name = uri.rpartition("/")
     grid = tune.Tuner(
         train,
@@ -43,8 +45,13 @@ def start(uri: str, once: str) -> dict[str, Any]:
             verbose=0,
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
         ),
+        executor=executor,
     ).fit()
     return {"errors": grid.num_errors}
+
+
+def cluster(uri: str, once: str) -> dict[str, Any]:
+    return start(uri, once, ClusterExecutor(LocalEngine([{"CPU": 1}] * 2)))
 
 
 def resume(uri: str, once: str) -> dict[str, Any]:
@@ -66,4 +73,8 @@ def resume(uri: str, once: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"start": start, "resume": resume}[sys.argv[1]](*sys.argv[2:])))
+    print(
+        json.dumps(
+            {"start": start, "cluster": cluster, "resume": resume}[sys.argv[1]](*sys.argv[2:])
+        )
+    )

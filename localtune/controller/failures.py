@@ -195,6 +195,8 @@ class Failures:
 
     def _go_on_elsewhere(self, worker: Worker, trial: Trial) -> None:
         """Lets a trial go on whose worker was lost with its machine: the trial has not failed."""
+        # The machine may come back while it writes a checkpoint with this number.
+        trial.next_checkpoint_index += 1
         self._break_off(trial)
         self._try_again(worker, trial)
 

@@ -32,13 +32,13 @@ def error_of_failed(failed: messages.Failed, trial: Trial) -> TrialTaskError:
         trial: The trial.
     """
     text = failed.traceback_text.rstrip()
-    if failed.hint:
-        text += f"\n\n{failed.hint}"
+    hint = f"\n\n{failed.hint}" if failed.hint else ""
     # The text of a program's failure is the message itself.
     rest = f":\n{text}" if text != failed.message.rstrip() else "."
+    text += hint
     message = (
         f"{failed.type_name}: {failed.message}\n\n"
-        f"The trial {trial} failed in {failed.command.lower()}{rest}{files_text(trial.path)}"
+        f"The trial {trial} failed in {failed.command.lower()}{rest}{hint}{files_text(trial.path)}"
     )
     error = TrialTaskError(
         message, trial_id=trial.trial_id, trial_dir=trial.path, traceback_text=text

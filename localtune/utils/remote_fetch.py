@@ -160,12 +160,13 @@ def fetch_cached(store: RemoteStore) -> str:
     return path
 
 
-def with_retries(do: Callable[[], T], store: RemoteStore) -> T:
-    """Calls a function up to four times, with growing pauses, until it succeeds.
+def with_retries(do: Callable[[], T], store: RemoteStore, *, tries: int = _TRIES) -> T:
+    """Calls a function several times, with growing pauses, until it succeeds.
 
     Args:
         do: The function.
         store: The store that the function uses, for the error message.
+        tries: How often it is called at most.
 
     Returns:
         The result of the function.
@@ -177,7 +178,7 @@ def with_retries(do: Callable[[], T], store: RemoteStore) -> T:
     import time
 
     pause_s = _FIRST_PAUSE_S
-    for left in reversed(range(_TRIES)):
+    for left in reversed(range(tries)):
         try:
             return do()
         except FileNotFoundError:

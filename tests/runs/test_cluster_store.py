@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from localtune.trial.trial import Trial
 from localtune.utils.remote_store import RemoteStore
 from tests.runs.test_cluster import Strike, agent_of
 from tests.small_runs import Counting, reporting_checkpoints, rows
-from tests.storage.stores import faulty_store
+from tests.storage.stores import faulty_store, logging_store
 
 STEPS = 4
 
@@ -115,24 +117,51 @@ def test_retention_removes_old_checkpoints_from_the_store(store: RemoteStore) ->
     assert left == {*numbered(STEPS - 1)}
 
 
-def test_clones_get_checkpoints_of_other_nodes(store: RemoteStore) -> None:
+def test_clones_get_checkpoints_of_other_nodes_which_fetch_them_once(tmp_path: Path) -> None:
+    store, log = logging_store(tmp_path / "logged")
+    engine = LocalEngine([{"CPU": 2}] * 3)
+    agents = Agents(engine)
     scheduler = PopulationBasedTraining(
         time_attr="training_iteration",
         perturbation_interval=2,
         hyperparam_mutations={"x": [1, 2, 3, 4]},
+        quantile_fraction=0.5,
         synch=True,
     )
     results = fit(
         store,
-        Counting,
-        three_nodes(),
+        Slowing,
+        ClusterExecutor(engine),
         {"steps": 8},
-        tune_config=tune.TuneConfig(metric="count", mode="max", scheduler=scheduler, seed=1),
+        tune_config=tune.TuneConfig(metric="gain", mode="max", scheduler=scheduler, seed=1),
+        callbacks=[agents],
         checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
     )
     assert not results.errors
     for result in results:
         assert [row["count"] for row in rows(result)] == list(range(1, 9))
+    fetched = [line.split() for line in log.read_text().splitlines() if "/checkpoint_" in line]
+    assert fetched
+    assert {int(process) for process, _ in fetched} <= agents.process_ids
+    assert len({(process, path) for process, path in fetched}) == len(fetched)
+
+
+class Slowing(Counting):
+    """Counts; the gain is different for each trial."""
+
+    def step(self) -> dict[str, Any]:
+        return {**super().step(), "gain": self.config["x"] * self.count}
+
+
+class Agents(tune.Callback):
+    """Notes the processes of the agents."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self.engine = engine
+        self.process_ids: set[int] = set()
+
+    def on_trial_result(self, *arguments: Any, **info: Any) -> None:
+        self.process_ids |= set(self.engine.agent_pids().values())
 
 
 @pytest.mark.parametrize("kind", ["removed", "SIGKILL", "SIGSTOP"])
@@ -180,32 +209,31 @@ class Obstacle(tune.Callback):
         self.file.unlink()
 
 
+@pytest.mark.parametrize("max_failures", [0, 1])
 def test_a_trial_whose_checkpoint_cannot_be_uploaded_fails_and_may_be_tried_again(
-    store: RemoteStore,
+    store: RemoteStore, max_failures: int
 ) -> None:
-    for name, failures in (("once", 1), ("never", 0)):
-        place = store.child(name)
-        results = fit(
-            place,
-            Counting,
-            three_nodes(),
-            {"x": 1},
-            callbacks=[Obstacle(place)],
-            failure_config=tune.FailureConfig(max_failures=failures),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
-        )
-        (made,) = checkpoints(place).values()
-        if failures:
-            assert not results.errors
-            assert [row["count"] for row in rows(results[0])] == [1, 2, 3, 4]
-            assert made == numbered(*range(STEPS))
-        else:
-            text = str(results.errors[0])
-            assert f"The remote storage {place.child('run').uri!r} cannot be used" in text
-            assert "on the node node-" in text
-            assert "credentials" in text
-            assert made == numbered(0, 1)
-            assert len(results[0].best_checkpoints) == 2
+    results = fit(
+        store,
+        Counting,
+        three_nodes(),
+        {"x": 1},
+        callbacks=[Obstacle(store)],
+        failure_config=tune.FailureConfig(max_failures=max_failures),
+        checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
+    )
+    (made,) = checkpoints(store).values()
+    if max_failures:
+        assert not results.errors
+        assert [row["count"] for row in rows(results[0])] == [1, 2, 3, 4]
+        assert made == numbered(*range(STEPS))
+        return
+    text = str(results.errors[0])
+    assert f"The remote storage {store.child('run').uri!r} cannot be used" in text
+    assert "on the node node-" in text
+    assert "credentials" in text
+    assert made == numbered(0, 1)
+    assert len(results[0].best_checkpoints) == 2
 
 
 def test_a_run_goes_on_in_processes_of_another_machine(
@@ -299,3 +327,127 @@ def test_a_store_in_the_memory_of_the_parent_is_refused_before_anything_runs() -
             run_config=tune.RunConfig(name="run", storage_path="memory://refused", verbose=0),
             executor=three_nodes(),
         ).fit()
+
+
+def test_a_node_keeps_the_latest_checkpoint_of_a_trial_only(store: RemoteStore) -> None:
+    config = tune.CheckpointConfig(checkpoint_frequency=1)
+    results = fit(store, Looking, three_nodes(), {"x": 1}, checkpoint_config=config)
+    expected = [[], *([name] for name in numbered(0, 1, 2))]
+    assert [row["here"] for row in rows(results[0])] == expected
+    assert len(results[0].best_checkpoints) == STEPS
+
+
+class Looking(Counting):
+    """Counts, and tells which checkpoints are in its directory."""
+
+    def step(self) -> dict[str, Any]:
+        here = [name for name in os.listdir(self.logdir) if name.startswith("checkpoint_")]
+        return {**super().step(), "here": here}
+
+
+def test_workers_are_used_again_for_other_trials(store: RemoteStore) -> None:
+    results = fit(
+        store,
+        Naming,
+        ClusterExecutor(LocalEngine([{"CPU": 1}])),
+        tune_config=tune.TuneConfig(reuse_actors=True),
+        sync_config=tune.SyncConfig(sync_artifacts=True),
+        checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=True),
+    )
+    assert not results.errors
+    assert len({row["pid"] for result in results for row in rows(result)}) == 1
+    for result in results:
+        assert result.config is not None
+        trial = os.path.basename(str(result.path))
+        assert store.child("run").read(f"{trial}/x") == b"%d" % result.config["x"]
+    assert list(checkpoints(store).values()) == [numbered(0)] * 4
+
+
+class Naming(Counting):
+    """Counts, and writes ``x`` into a file of its directory."""
+
+    def step(self) -> dict[str, Any]:
+        Path("x").write_text(str(self.config["x"]))
+        return super().step()
+
+
+def test_files_are_uploaded_while_a_trial_runs(store: RemoteStore) -> None:
+    results = fit(
+        store,
+        waits_for_its_note,
+        three_nodes(),
+        {"x": 1, "place": os.path.join(store.root, "run")},
+        sync_config=tune.SyncConfig(sync_artifacts=True, sync_period=1),
+    )
+    assert not results.errors
+    assert [row["note"] for row in rows(results[0])] == ["written"]
+
+
+def waits_for_its_note(config: dict[str, Any]) -> None:
+    Path("note").write_text("written")
+    there = Path(config["place"], os.path.basename(os.getcwd()), "note")
+    deadline = time.monotonic() + 60
+    while not there.exists():
+        assert time.monotonic() < deadline
+    tune.report({"note": "written"})
+
+
+def test_files_that_cannot_be_uploaded_are_told_and_stop_no_trial(
+    store: RemoteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    results = fit(
+        store,
+        blocks_its_note,
+        three_nodes(),
+        {"x": 1, "place": os.path.join(store.root, "run")},
+        sync_config=tune.SyncConfig(sync_artifacts=True),
+    )
+    assert not results.errors
+    assert "The node node-" in caplog.text
+    assert "is lost" in caplog.text
+
+
+def blocks_its_note(config: dict[str, Any]) -> None:
+    Path("note").write_text("written")
+    Path(config["place"], os.path.basename(os.getcwd()), "note").mkdir(parents=True)
+    tune.report({"x": 1})
+
+
+def test_a_checkpoint_that_the_store_has_lost_fails_its_trial(
+    store: RemoteStore, tmp_path: Path
+) -> None:
+    space = {"x": 1, "fail_at": 3, "once": str(tmp_path / "once")}
+    config = tune.CheckpointConfig(checkpoint_frequency=1)
+    fit(store, Counting, three_nodes(), space, checkpoint_config=config)
+    (trial,) = checkpoints(store)
+    shutil.rmtree(Path(store.root, "run", trial, *numbered(1)))
+    restored = tune.Tuner.restore(
+        f"{store.root}/run",
+        Counting,
+        resume_errored=True,
+        storage_filesystem=store.filesystem,
+        executor=three_nodes(),
+    ).fit()
+    text = str(restored.errors[0])
+    assert "A checkpoint cannot be fetched on the node node-" in text
+    assert f"{trial}/{numbered(1)[0]}" in text
+
+
+def test_a_full_disk_of_a_node_fails_the_trial_and_names_the_node(store: RemoteStore) -> None:
+    config = tune.CheckpointConfig(checkpoint_frequency=1)
+    results = fit(store, FillsTheDisk, three_nodes(), checkpoint_config=config)
+    (error,) = results.errors
+    assert "No space left on device" in str(error)
+    assert "on the node node-" in str(error)
+    assert sorted(len(rows(result)) for result in results) == [1, STEPS, STEPS, STEPS]
+
+
+class FillsTheDisk(Counting):
+    """Its checkpoints are on a full disk in one trial."""
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        if self.config["x"] == 1:
+            os.symlink("/dev/full", os.path.join(checkpoint_dir, "state"))
+            with open(os.path.join(checkpoint_dir, "state"), "wb", buffering=0) as file:
+                file.write(b"state")
+        return super().save_checkpoint(checkpoint_dir)

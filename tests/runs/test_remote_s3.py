@@ -77,9 +77,10 @@ def _machine(url: str, home: Path, *arguments: str, check: bool = True) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_a_run_in_s3_goes_on_on_another_machine(server: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["start", "cluster"])
+def test_a_run_in_s3_goes_on_on_another_machine(server: str, tmp_path: Path, workers: str) -> None:
     uri, once = f"s3://{_BUCKET}/deep/run", str(tmp_path / "once")
-    assert _machine(server, tmp_path / "machine_1", "start", uri, once) == {"errors": 1}
+    assert _machine(server, tmp_path / "machine_1", workers, uri, once) == {"errors": 1}
     listing = _request(server, "GET", f"/{_BUCKET}?list-type=2")
     assert "deep/run/experiment.db<" in listing
     assert "checkpoint_000002/.localtune_complete<" in listing

@@ -101,6 +101,26 @@ class FaultyFileSystem(LocalFileSystem):  # type: ignore[misc]
         return super().find(path, **options)
 
 
+class LoggingFileSystem(FaultyFileSystem):
+    """Writes into a file which process has asked for which file, from all processes.
+
+    Args:
+        name: Whose faults; the log is ``<name>.log``.
+    """
+
+    def get(self, rpath: list[str], lpath: list[str], **options: Any) -> None:
+        with open(f"{self.storage_args[0]}.log", "a", encoding="utf-8") as log:
+            log.writelines(f"{os.getpid()} {path}\n" for path in rpath)
+        super().get(rpath, lpath, **options)
+
+
+def logging_store(directory: Path) -> tuple[RemoteStore, Path]:
+    """A store in a local directory, and a file with a line for each download from it."""
+    directory.mkdir(exist_ok=True)
+    filesystem = LoggingFileSystem(os.fspath(directory))
+    return RemoteStore(filesystem, os.fspath(directory / "sweeps")), Path(f"{directory}.log")
+
+
 def faulty_store(directory: Path) -> tuple[RemoteStore, Faults]:
     """A store in a local directory, and what goes wrong with it."""
     directory.mkdir(exist_ok=True)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from localtune.trial.checkpoint_history import TrackedCheckpoint
 from localtune.trial.trial import Trial
 from localtune.utils.remote_fetch import fetch_missing
 from localtune.utils.remote_store import RemoteStore
+from localtune.utils.remote_upload import upload_checkpoint
 from tests.storage.stores import Faults, faulty_store
 
 LONG_S = 60.0
@@ -44,8 +46,8 @@ class Run:
         self.syncs: list[ExperimentSync] = []
         self.db.save([self.trial])
 
-    def sync(self) -> ExperimentSync:
-        settings = SyncSettings(first_pause_s=0.01)
+    def sync(self, *, by_workers: bool = False) -> ExperimentSync:
+        settings = SyncSettings(first_pause_s=0.01, by_workers=by_workers)
         sync = ExperimentSync(os.fspath(self.directory), self.store, settings, self.said.append)
         self.syncs.append(sync)
         sync.start()
@@ -191,6 +193,61 @@ def test_a_checkpoint_that_has_vanished_is_left_out_of_the_record(run: Run, tmp_
     (run.directory / "train_1" / "checkpoint_000000").rmdir()
     assert run.sync().close(LONG_S)
     assert run.recorded(tmp_path) == set()
+
+
+class Worker:
+    """A worker on another machine, which uploads checkpoints of a run's trial."""
+
+    def __init__(self, run: Run, directory: Path) -> None:
+        self.run = run
+        self.directory = directory
+
+    def upload(self, index: int) -> str:
+        """Uploads a checkpoint; returns its path in the parent's working copy."""
+        name = f"train_1/checkpoint_{index:06d}"
+        directory = self.directory / name
+        directory.mkdir(parents=True)
+        (directory / "weights").write_text(str(index))
+        upload_checkpoint(self.run.store, name, os.fspath(directory))
+        return os.fspath(self.run.directory / name)
+
+    def record(self, path: str) -> list[str]:
+        """Records a checkpoint; returns the paths of those that are on record no more."""
+        index = int(path[-6:])
+        tracked = TrackedCheckpoint(Checkpoint(path), {"training_iteration": index}, index)
+        gone = self.run.trial.checkpoints.register(tracked)
+        self.run.db.save([self.run.trial])
+        return [each.checkpoint.path for each in gone]
+
+
+def test_checkpoints_that_workers_upload_stay_while_a_record_needs_them(
+    run: Run, tmp_path: Path
+) -> None:
+    worker = Worker(run, tmp_path / "node")
+    first = worker.upload(0)
+    worker.record(first)
+    second = worker.upload(1)  # Its reply is on its way while the first pass lists the store.
+    sync = run.sync(by_workers=True)
+    assert run.whole() == {"checkpoint_000000", "checkpoint_000001"}
+    for gone in worker.record(second):
+        sync.remove_checkpoint(gone)
+    deadline = time.monotonic() + LONG_S
+    while run.whole() != {"checkpoint_000001"}:
+        assert time.monotonic() < deadline
+    worker.upload(2)  # Its node is lost before the reply arrives.
+    assert sync.close(LONG_S)
+    assert run.whole() == run.recorded(tmp_path) == {"checkpoint_000001"}
+    assert not Path(first).exists()
+    assert not run.said
+
+
+def test_a_run_on_a_cluster_begins_with_the_upload_of_what_only_the_parent_has(run: Run) -> None:
+    run.checkpoint(0, "a")
+    sync = run.sync(by_workers=True)
+    assert run.whole() == {"checkpoint_000000"}
+    run.faults.calls.clear()
+    assert sync.close(LONG_S)
+    assert not any("checkpoint_" in name for name in run.faults.calls)
 
 
 def test_another_machine_gets_all_but_the_checkpoints(run: Run, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from localtune.config.sync import SyncConfig
@@ -197,6 +198,7 @@ class ClusterExecutor(Executor):
     def use_directory(
         self, path: str, store: RemoteStore | None = None, sync: SyncConfig | None = None
     ) -> None:
+        self.abilities = replace(type(self).abilities, shares_storage=store is None)
         if store is None:
             self._storage = PathCheck(path)
         else:
@@ -396,7 +398,11 @@ class ClusterExecutor(Executor):
 
     def _take_reply(self, agent: AgentState, worker_id: int, data: bytes) -> None:
         if worker_id in agent.workers:
-            self._events.append(Replied(worker_id, messages.read_reply(data)))
+            reply = messages.read_reply(data)
+            if isinstance(reply, messages.Failed):
+                place = f"This happened on the node {agent.node.name}."
+                reply.hint = f"{reply.hint}\n\n{place}" if reply.hint else place
+            self._events.append(Replied(worker_id, reply))
 
     def _take_exit(self, agent: AgentState, worker_id: int, parts: Sequence[Any]) -> None:
         if worker_id in agent.workers:

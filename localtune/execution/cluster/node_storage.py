@@ -54,6 +54,8 @@ from localtune.worker.host import failure_reply
 # So many checkpoints are on their way at once. Most file systems bring the files of each in
 # parallel.
 _TRANSFERS = 4
+# How often the upload of a checkpoint is tried, in about 8 s, before its trial fails.
+_TRIES = 6
 # Directory of the working copy.
 _COPIES = "experiments"
 
@@ -242,7 +244,8 @@ class NodeStorage(NodeFiles):
         name = os.path.relpath(path, self._copy).replace(os.sep, "/")
 
         def upload() -> None:
-            with_retries(lambda: upload_checkpoint(self._store, name, path), self._store)
+            store = self._store
+            with_retries(lambda: upload_checkpoint(store, name, path), store, tries=_TRIES)
             note_recorded(path)
 
         def uploaded(error: Exception | None) -> None:
