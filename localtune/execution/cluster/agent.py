@@ -157,12 +157,21 @@ class Agent:
         self._send((Kind.CHECKED, problem))
 
     def _use_store(self, facts: Sequence[Any]) -> None:
+        self._store_facts = StoreFacts(*facts)
+        # The store, or the import of its library, may take longer than the parent is patient.
+        threading.Thread(
+            target=self._check_store,
+            args=[self._store_facts],
+            daemon=True,
+            name="localtune-agent-store",
+        ).start()
+
+    def _check_store(self, facts: StoreFacts) -> None:
         # Other agents do without it.
         from localtune.execution.cluster.node_storage import check_store
 
-        self._store_facts = StoreFacts(*facts)
         try:
-            check_store(self._store_facts)
+            check_store(facts)
         except Exception as error:
             self._send((Kind.CHECKED, f"{type(error).__name__}: {text_of(error)}"))
         else:
