@@ -53,6 +53,8 @@ class FileUploads:
         self._warn = warn
         self._known: dict[str, Fingerprint] = {}
         self._watched: set[str] = set()
+        self._pending: dict[str, Future[None]] = {}  # the latest upload of each watched trial
+        self._told: set[str] = set()  # trials whose files could not be uploaded the last time
         self._closing = threading.Event()
         self._thread = ThreadPoolExecutor(1, "localtune-node-files")
         self._clock = threading.Thread(
@@ -67,6 +69,7 @@ class FileUploads:
     def forget(self, trial_dir: str) -> None:
         """Ends that."""
         self._watched.discard(trial_dir)
+        self._pending.pop(trial_dir, None)
 
     def upload(self, trial_dir: str, exported: Iterable[str] = ()) -> Future[None]:
         """Uploads the files of a trial soon.
@@ -89,7 +92,9 @@ class FileUploads:
     def _tick(self) -> None:
         while not self._closing.wait(self._period_s):
             for trial_dir in list(self._watched):
-                self.upload(trial_dir)
+                before = self._pending.get(trial_dir)
+                if before is None or before.done():
+                    self._pending[trial_dir] = self.upload(trial_dir)
 
     def _upload(self, trial_dir: str, exported: list[str]) -> None:
         if exported:
@@ -101,11 +106,15 @@ class FileUploads:
             )
         # The errors of the stores' libraries have no common class.
         except Exception as error:
-            dirname = os.path.basename(trial_dir)
-            self._warn(
-                f"files of {dirname} are not in {self._store.uri} ({text_of(error)}). The next "
-                "upload tries again; what is missing when the run ends is lost."
-            )
+            if trial_dir not in self._told:
+                self._told.add(trial_dir)
+                self._warn(
+                    f"files of {os.path.basename(trial_dir)} are not in {self._store.uri} "
+                    f"({text_of(error)}). The next upload tries again; what is missing when the "
+                    "trial ends is lost."
+                )
+        else:
+            self._told.discard(trial_dir)
 
     def _put(self, listed: Callable[[], Iterable[str]], trial_dir: str) -> None:
         dirname = os.path.basename(trial_dir)
