@@ -24,6 +24,8 @@ ALLOWED = {
     "localtune.utils.trust.load_own": "the gate: a file that was judged itself",
     "localtune.worker.messages.decode": _PIPE,
     "localtune.worker.program.prepare": _PIPE,
+    "localtune.execution.cluster.node_storage.check_store": "the place of the store, from the "
+    "parent of the agent",
     "localtune.execution.cluster.wire._PlainUnpickler": "plain data only",
     "localtune.worker.messages._ReplyUnpickler": _PIPE,
     "localtune.trial.pickled_object.PickledObject.load": "an object of a result that came "

@@ -18,6 +18,7 @@ from. All are in the store, and fetched again when they are needed.
 from __future__ import annotations
 
 import os
+import pickle
 import queue
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -38,7 +39,6 @@ from localtune.trial.checkpoint_dirs import (
     unrecorded_checkpoints,
 )
 from localtune.utils.files import STAGING_PREFIX, remove_tree
-from localtune.utils.private_dir import PrivateDir
 from localtune.utils.remote_fetch import (
     fetch_missing,
     store_of,
@@ -107,7 +107,12 @@ class NodeStorage(NodeFiles):
         self._wake = wake
         name = os.path.basename(facts.directory)
         self._copy = os.path.join(directory, _COPIES, name)
-        self._store = _store_at(self._copy, facts)
+        os.makedirs(self._copy, 0o700)
+        # Workers read it, too.
+        write_store_record(self._copy, facts.record)
+        store = store_of(self._copy)
+        assert store is not None
+        self._store = store
         self._tenants: dict[int, _Tenant] = {}
         self._whole: set[str] = set()  # paths of checkpoints here that the store has, too
         self._ready: list[tuple[int, messages.Command]] = []
@@ -369,26 +374,15 @@ def check_store(facts: StoreFacts) -> None:
     Raises:
         StorageError: if not.
     """
-    directory = PrivateDir()
-    try:
-        store = _store_at(os.path.join(directory.path, _COPIES), facts)
-    finally:
-        directory.remove()
+    # No file is made, which an agent that is ended meanwhile would leave.
+    root, filesystem = pickle.loads(facts.record)
+    store = RemoteStore(filesystem, root)
     token = facts.token
     if with_retries(lambda: store.read(token), store) != facts.content:
         raise StorageError(f"{store.uri}/{token} has another content there, or is missing")
     answer = f"{token}_{os.urandom(4).hex()}"
     with_retries(lambda: store.write(answer, b""), store)
     store.remove(answer)
-
-
-def _store_at(copy: str, facts: StoreFacts) -> RemoteStore:
-    """Makes a working copy with the record of the parent's store; returns the store."""
-    os.makedirs(copy, 0o700)
-    write_store_record(copy, facts.record)
-    store = store_of(copy)
-    assert store is not None
-    return store
 
 
 def _moved(path: str, source: str, target: str) -> str:
