@@ -9,7 +9,8 @@
         |                         | main thread: Agent.run |                 |
         |                         |   takes messages <-----+                 |
         |                         |   ProcessExecutor <------- pipes ------->|
-        |<----- frames -----------| Sender (thread) <-- replies, ends        |
+        |<----- frames -----------|   replies, ends                          |
+        |<----- frames -----------| Sender (thread): all else, and what the relay is slow to take
         |  standard output        |                                          |
         |                         | Lease (thread): no PING for too long, or
         |                         |   the input has ended --> the agent ends with all its workers
@@ -23,6 +24,7 @@ from __future__ import annotations
 import os
 import platform
 import queue
+import select
 import sys
 import threading
 import time
@@ -59,7 +61,7 @@ def main() -> NoReturn:
     os.dup2(2, 1)
     os.close(null)
     sender = Sender(writes)
-    agent = Agent(sender.send)
+    agent = Agent(sender)
     receiver = Receiver(reads, agent)
     sender.start()
     receiver.start()
@@ -83,11 +85,12 @@ class Agent:
     """Carries out the messages of a parent.
 
     Args:
-        send: Sends a message to the parent; returns at once.
+        sender: Sends messages to the parent.
     """
 
-    def __init__(self, send: Callable[[Message], None]) -> None:
-        self._send = send
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._send = sender.send
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._executor: NodeExecutor | None = None
         self._files = NodeFiles()
@@ -230,15 +233,15 @@ class Agent:
     # -- events -----------------------------------------------------------------------------------
 
     def _pass(self, events: Sequence[WorkerEvent]) -> None:
+        told: list[Message] = []
         for event in self._files.passed(events):
-            self._report(event)
-
-    def _report(self, event: WorkerEvent) -> None:
-        if isinstance(event, RawReply):
-            self._send((Kind.REPLIED, event.worker_id, event.data))
-        elif isinstance(event, Exited):
-            self._nameless.discard(event.worker_id)
-            self._send((Kind.EXITED, event.worker_id, astuple(event.exit)))
+            if isinstance(event, RawReply):
+                told.append((Kind.REPLIED, event.worker_id, event.data))
+            elif isinstance(event, Exited):
+                self._nameless.discard(event.worker_id)
+                told.append((Kind.EXITED, event.worker_id, astuple(event.exit)))
+        if told:
+            self._sender.send_now(told)
 
     def _name_processes(self, executor: ProcessExecutor) -> None:
         """Tells the parent the processes of the workers that have started."""
@@ -279,7 +282,7 @@ class NodeExecutor(ProcessExecutor):
 
 
 class Sender(threading.Thread):
-    """Writes messages to the relay: all that wait, at once.
+    """Writes messages to the relay: all that wait, at once. Any thread may send.
 
     Args:
         fd: Descriptor to write to.
@@ -288,11 +291,35 @@ class Sender(threading.Thread):
     def __init__(self, fd: int) -> None:
         super().__init__(daemon=True, name="localtune-agent-sender")
         self._fd = fd
-        self._waiting: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Sequence[Message] | bytes | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._behind = 0  # what the thread has not written yet
+        # Elsewhere a write waits for the relay: the thread does it.
+        self._may_try = sys.platform != "win32"
+        if self._may_try:
+            os.set_blocking(fd, False)
 
     def send(self, message: Message) -> None:
         """Sends a message soon."""
-        self._waiting.put(message)
+        self._put([message])
+
+    def send_now(self, messages: Sequence[Message]) -> None:
+        """Sends messages at once if the relay keeps up, without a change of threads; else soon."""
+        with self._lock:
+            if not self._may_try or self._behind:
+                self._behind += 1
+                self._waiting.put(messages)
+                return
+            data = frame(messages)
+            try:
+                written = os.write(self._fd, data)
+            except BlockingIOError:
+                written = 0
+            except OSError:
+                return  # The relay is gone: the receiver notices it, too.
+            if written < len(data):
+                self._behind += 1
+                self._waiting.put(data[written:])
 
     def close(self) -> None:
         """Waits for a moment until all is written."""
@@ -300,20 +327,30 @@ class Sender(threading.Thread):
         self.join(_END_S)
 
     def run(self) -> None:
-        batch: list[Message] = []
         try:
-            while (message := self._waiting.get()) is not None:
-                batch = [message]
-                while not self._waiting.empty():
-                    message = self._waiting.get()
-                    if message is None:
-                        break
-                    batch.append(message)
-                _write(self._fd, frame(batch))
-                if message is None:
+            while (item := self._waiting.get()) is not None:
+                count = 1
+                if isinstance(item, bytes):
+                    _write(self._fd, item)
+                else:
+                    batch = [*item]
+                    # The rest of a frame is put only when nothing else waits.
+                    while not self._waiting.empty() and (item := self._waiting.get()) is not None:
+                        assert not isinstance(item, bytes)
+                        batch += item
+                        count += 1
+                    _write(self._fd, frame(batch))
+                with self._lock:
+                    self._behind -= count
+                if item is None:
                     return
         except OSError:
             return  # The relay is gone: the receiver notices it, too.
+
+    def _put(self, messages: Sequence[Message]) -> None:
+        with self._lock:
+            self._behind += 1
+            self._waiting.put(messages)
 
 
 class Receiver(threading.Thread):
@@ -380,4 +417,7 @@ class Lease(threading.Thread):
 def _write(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(fd, view) :]
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            select.select([], [fd], [])

@@ -179,10 +179,12 @@ class ClusterExecutor(Executor):
         )
 
     def why_no_more(self, request: PlacementGroupFactory) -> str:
-        full = [agent for agent in self._nodes if agent.is_full]
-        if not full or any(agent.use is Use.NOW for agent in self._nodes):
+        # Mostly the first node can run more. A run asks after each event.
+        if any(agent.use is Use.NOW for agent in self._nodes):
             return ""
-        agent = full[0]
+        agent = next((each for each in self._nodes if each.is_full), None)
+        if agent is None:
+            return ""
         return f"No more than {agent.most_workers} trials run at once on {agent.node.name}: " + (
             f"{agent.why_no_more}."
         )

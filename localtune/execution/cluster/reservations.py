@@ -27,8 +27,10 @@ from localtune.resources import PlacementGroupFactory
 
 # Idle reservations of other requests are released when one that was asked for waits so long.
 _PATIENCE_S = 0.25
-# A run that holds n reservations of a kind asks for n / _AHEAD further ones at a time.
+# A run that holds n reservations of a kind asks for n / _AHEAD further ones at a time, and for no
+# more than _MOST_AHEAD: each of them is looked at whenever a trial waits.
 _AHEAD = 4
+_MOST_AHEAD = 64
 
 _keys = itertools.count(1)
 
@@ -157,7 +159,7 @@ class Reservations:
             coming: How many idle ones can be used soon.
         """
         now = self._now()
-        wanted = max(1, len(group.in_use) // _AHEAD) - coming
+        wanted = min(max(1, len(group.in_use) // _AHEAD), _MOST_AHEAD) - coming
         while len(group.asked) < wanted:
             key = next(_keys)
             self._group_of[key] = group

@@ -127,3 +127,18 @@ def test_nothing_is_given_twice(
                 gpus.update((place.node_id, gpu) for gpu in place.gpu_ids)
         assert all(taken[f"n{number}"] <= 2 * amount for number, amount in enumerate(cpus))
         assert not gpus or max(gpus.values()) == 1
+
+
+def test_what_did_not_fit_gets_its_place_when_a_node_joins_or_something_is_given_back() -> None:
+    placing = placing_of(1)
+    placing.ask(1, [{"CPU": 1}], "PACK")
+    assert not any(placing.ask(key, [{"CPU": 1}], "PACK") for key in (2, 3, 4))
+    placing.add(Node("new", "new", {"CPU": 1}))
+    assert nodes_of(placing, 2) == ["new"]
+    assert placing.release(1) == [3]
+    assert placing.release(2) == [4]
+
+
+def test_parts_of_a_cpu_fill_a_node_whole() -> None:
+    placing = placing_of(0.3)
+    assert placing.ask(1, [{"CPU": 0.1}] * 3, "STRICT_PACK")
