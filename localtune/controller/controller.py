@@ -84,7 +84,12 @@ class Controller:
         cloning = Cloning(record, out, commands)
         shutdown = Shutdown(record, out, commands, cloning, exports=bool(spec.export_formats))
         view = SchedulerView(
-            record.trials, record.live, searcher, placement.resources, record.is_saving
+            record.trials,
+            record.live,
+            record.waiting,
+            searcher,
+            placement.resources,
+            record.is_saving,
         )
         deciders = Deciders(searcher, scheduler, stopper, view, shutdown)
         ends = TrialEnds(record, out, deciders, commands, cloning)

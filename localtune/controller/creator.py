@@ -112,7 +112,7 @@ class Creator:
     def _room(self) -> int:
         """How many trials the limits allow now."""
         record, limit, most = self._record, self._limit, self._lookahead()
-        room = most - record.counts[Status.PENDING]
+        room = most - len(record.waiting.ids[Status.PENDING])
         if room < _CREATED_AT_ONCE and most >= _MANY and not self._deciders.searcher.learns:
             return 0
         return room if limit <= 0 else min(room, limit - len(record.live))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from localtune.controller.clone_table import CloneTable
+from localtune.controller.waiting import WAITING, WaitingTrials
 from localtune.controller.workers import Phase, WorkerTable
 from localtune.error import LocaltuneInternalError
 from localtune.trial.status import Status
@@ -21,8 +20,7 @@ class RunRecord:
     Attributes:
         trials: All trials, in the order of their creation.
         live: {trial id: trial} of the trials that have not ended. A retried trial moves to the end.
-        counts: {status: number of trials that have it}. With thousands of trials, counting anew at
-            each event would take too long.
+        waiting: The trials that wait to run.
         workers: The workers that have not ended, and the resources that they hold.
         clones: The trials that wait for a donor's checkpoint, and the pins on checkpoints.
         retry_times: {trial id: time of the next try} of the failed trials that wait for it, by the
@@ -39,7 +37,7 @@ class RunRecord:
     def __init__(self, workers: WorkerTable, *, may_reuse_workers: bool = False) -> None:
         self.trials: list[Trial] = []
         self.live: dict[str, Trial] = {}
-        self.counts: Counter[Status] = Counter()
+        self.waiting = WaitingTrials()
         self.workers = workers
         self.clones = CloneTable()
         self.retry_times: dict[str, float] = {}
@@ -55,7 +53,7 @@ class RunRecord:
     @property
     def has_startable(self) -> bool:
         """Whether a trial is pending or paused."""
-        return bool(self.counts[Status.PENDING] or self.counts[Status.PAUSED])
+        return bool(self.waiting.ids[Status.PENDING] or self.waiting.ids[Status.PAUSED])
 
     def trial_of(self, worker_id: int) -> Trial | None:
         """Returns the trial that a worker serves; None if the worker is unknown or serves none."""
@@ -72,9 +70,9 @@ class RunRecord:
     def add(self, trial: Trial) -> None:
         """Adds a trial: a new one, or one of an earlier session."""
         self.trials.append(trial)
-        self.counts[trial.status] += 1
         if not trial.is_finished():
             self.live[trial.trial_id] = trial
+            self.waiting.add(trial)
 
     def move(self, trial: Trial, status: Status) -> None:
         """Sets the status of a trial.
@@ -86,16 +84,15 @@ class RunRecord:
         Raises:
             ValueError: if that move does not exist.
         """
-        before = trial.status
         trial.set_status(status)
-        self.counts[before] -= 1
-        self.counts[status] += 1
+        self.waiting.note_status(trial)
 
     def requeue(self, trial: Trial) -> None:
         """Makes a failed trial pending, behind all other live trials."""
         self.move(trial, Status.PENDING)
         del self.live[trial.trial_id]
         self.live[trial.trial_id] = trial
+        self.waiting.add(trial)
 
     def end(self, trial: Trial, status: Status) -> None:
         """Ends a live trial.
@@ -108,6 +105,7 @@ class RunRecord:
         if status is Status.TERMINATED:
             trial.error = None
         del self.live[trial.trial_id]
+        self.waiting.remove(trial)
         self.started_ids.discard(trial.trial_id)
         trial.close()
 
@@ -128,12 +126,14 @@ class RunRecord:
         live = {trial.trial_id for trial in self.trials if not trial.is_finished()}
         if live | self.retry_times.keys() != set(self.live):
             problems.append("the live trials are not the trials that have not ended")
-        counts = Counter(trial.status for trial in self.trials)
-        for status in Status:
-            if counts[status] != self.counts[status]:
-                problems.append(
-                    f"{counts[status]} trials are {status}, not {self.counts[status]} as counted"
-                )
+        for status in WAITING:
+            ids = {trial.trial_id for trial in self.trials if trial.status is status}
+            noted = self.waiting.ids[status]
+            if ids != noted:
+                problems.append(f"{len(ids)} trials are {status}, not {len(noted)} as counted")
+            first = next((each for each in self.live.values() if each.status is status), None)
+            if self.waiting.first(status) is not first:
+                problems.append(f"{first} is the first that is {status}, and another one is noted")
         for trial in self.live.values():
             is_running = trial.status is Status.RUNNING
             if is_running and self.workers.of_trial(trial) is None and not self.is_ending:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localtune.controller.clone_table import Clone
+from localtune.controller.waiting import WaitingTrials
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 
@@ -35,6 +36,7 @@ class SchedulerView:
     Args:
         trials: All trials; grows while the run goes on.
         live_trials: {id: trial} of those that have not ended.
+        waiting: Those of them that wait to run.
         search_alg: The searcher that suggests the trials.
         resources: Returns the {resource: amount} that trials share.
         is_saving: Tells whether a save of a trial is in flight or due.
@@ -50,12 +52,14 @@ class SchedulerView:
         self,
         trials: list[Trial],
         live_trials: dict[str, Trial],
+        waiting: WaitingTrials,
         search_alg: SearchAlgorithm,
         resources: Callable[[], Mapping[str, float]],
         is_saving: Callable[[Trial], bool],
     ) -> None:
         self._trials = trials
         self._live_trials = live_trials
+        self._waiting = waiting
         self.requests: list[Request | Clone] = []
         self._is_saving = is_saving
         self.search_alg = search_alg
@@ -71,6 +75,9 @@ class SchedulerView:
 
     def get_live_trials(self) -> Any:
         return self._live_trials.values()
+
+    def next_waiting_trial(self) -> Trial | None:
+        return self._waiting.next()
 
     def pause_trial(self, trial: Trial, should_checkpoint: bool = True) -> None:
         self.requests.append(Request("pause", trial, should_checkpoint))

@@ -152,11 +152,11 @@ class SimulatedExecutor(LocalExecutor):
         try:
             reply = host.handle(command)
         except SimulatedCrash as crash:
-            self._end(worker_id, host.step_s if is_step else 0.0, [], crash.exit_code)
+            self._end(worker_id, host.step_s if is_step else 0.0, [], WorkerExit(crash.exit_code))
             return
         duration_s = host.step_s if is_step else self._durations_s.get(type(command), 0.0)
         if isinstance(reply, messages.Failed) and reply.fatal:
-            self._end(worker_id, duration_s, [Replied(worker_id, reply)], 1)
+            self._end(worker_id, duration_s, [Replied(worker_id, reply)], WorkerExit(1))
         else:
             self._schedule(worker_id, duration_s, [Replied(worker_id, reply)])
 
@@ -167,9 +167,10 @@ class SimulatedExecutor(LocalExecutor):
         saved = [each for each in in_flight if _is_saved(each)]
         in_flight.clear()
         if force:
-            self._end(worker_id, 0.0, [], -SIGKILL)
+            self._end(worker_id, 0.0, [], WorkerExit(-SIGKILL))
         else:
-            self._end(worker_id, 0.0, [*saved, Replied(worker_id, messages.Stopped())], 0)
+            stopped = Replied(worker_id, messages.Stopped())
+            self._end(worker_id, 0.0, [*saved, stopped], WorkerExit(0))
 
     def wait(self, timeout_s: float | None) -> list[WorkerEvent]:
         if self._woken:
@@ -220,10 +221,9 @@ class SimulatedExecutor(LocalExecutor):
         heapq.heappush(self._timeline, (due_s, next(self._numbers), events))
 
     def _end(
-        self, worker_id: int, duration_s: float, events: list[WorkerEvent], exit_code: int
+        self, worker_id: int, duration_s: float, events: list[WorkerEvent], exit: WorkerExit
     ) -> None:
-        exited = Exited(worker_id, WorkerExit(exit_code))
-        self._schedule(worker_id, duration_s, [*events, exited])
+        self._schedule(worker_id, duration_s, [*events, Exited(worker_id, exit)])
         del self._hosts[worker_id], self._in_flight[worker_id]
 
 

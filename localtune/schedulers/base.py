@@ -39,6 +39,12 @@ class TuneController(Protocol):
     def get_live_trials(self) -> Sequence[Trial]:
         """Returns the trials that have not ended; retried ones come last."""
 
+    def next_waiting_trial(self) -> Trial | None:
+        """Returns the first pending trial; the first paused one if none is pending; or None.
+
+        The order is that of :meth:`get_live_trials`, which takes longer to go through.
+        """
+
     def pause_trial(self, trial: Trial, should_checkpoint: bool = True) -> None:
         """Requests that a trial pauses.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from localtune.schedulers.base import TrialScheduler, TuneController
-from localtune.trial.status import Status
 
 if TYPE_CHECKING:
     from localtune.trial.trial import Trial
@@ -17,13 +16,7 @@ class FIFOScheduler(TrialScheduler):
     """Runs pending trials in the order of their creation, then paused ones."""
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
-        paused = None
-        for trial in tune_controller.get_live_trials():
-            if trial.status is Status.PENDING:
-                return trial
-            if paused is None and trial.status is Status.PAUSED:
-                paused = trial
-        return paused
+        return tune_controller.next_waiting_trial()
 
     def get_state(self) -> dict[str, Any]:
         # Only a subclass has attributes to save.

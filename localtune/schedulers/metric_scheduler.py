@@ -172,6 +172,9 @@ def is_another_waiting(controller: TuneController, trial: Trial) -> bool:
         controller: The run.
         trial: The trial that is left out.
     """
+    first = controller.next_waiting_trial()
+    if first is not trial:
+        return first is not None
     return any(
         other.status is Status.PENDING or other.status is Status.PAUSED
         for other in controller.get_live_trials()

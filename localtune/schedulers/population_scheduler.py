@@ -98,6 +98,7 @@ class PopulationScheduler(MetricScheduler):
         self._synch = synch
         self._warned: set[str] = set()
         self._members: dict[str, Member] = {}
+        self._trials: dict[str, Trial] = {}  # {trial id: trial} of those that have not ended
         self._clone_requests: dict[str, CloneRequest] = {}  # {trial id: request}
         self._next_sync: float = max(interval, burn_in)
         self._exploit_count = 0
@@ -110,6 +111,7 @@ class PopulationScheduler(MetricScheduler):
 
     def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         super().on_trial_add(tune_controller, trial)
+        self._trials[trial.trial_id] = trial
         if trial.trial_id in self._members:
             return
         self._members[trial.trial_id] = Member(original_tag(trial.experiment_tag))
@@ -281,11 +283,8 @@ class PopulationScheduler(MetricScheduler):
         """
         if not self._clone_requests:
             return
-        trials = {trial.trial_id: trial for trial in controller.get_live_trials()}
-        if current is not None:
-            trials[current.trial_id] = current
         for trial_id, request in list(self._clone_requests.items()):
-            trial = trials.get(trial_id)
+            trial = self._live_trial(controller, trial_id)
             if trial is not None and trial.experiment_tag == request.experiment_tag:
                 self._members[trial_id] = request.member
                 self._exploit_count += 1
@@ -302,6 +301,7 @@ class PopulationScheduler(MetricScheduler):
         """Forgets a trial that has ended, so that the others do not wait for it."""
         self._settle(controller, trial)
         self._members.pop(trial.trial_id, None)
+        self._trials.pop(trial.trial_id, None)
         if self._synch:
             self._decide_on_all(controller)
 
@@ -312,15 +312,21 @@ class PopulationScheduler(MetricScheduler):
         """
         if not self._clone_requests:
             return set()
-        live = {trial.trial_id: trial for trial in controller.get_live_trials()}
         return {
             trial_id
             for trial_id, request in self._clone_requests.items()
-            if trial_id in live
-            and live[trial_id].experiment_tag != request.experiment_tag
-            and request.donor_id in live
-            and controller.is_saving(live[request.donor_id])
+            if (trial := self._live_trial(controller, trial_id)) is not None
+            and trial.experiment_tag != request.experiment_tag
+            and (donor := self._live_trial(controller, request.donor_id)) is not None
+            and controller.is_saving(donor)
         }
+
+    def _live_trial(self, controller: TuneController, trial_id: str) -> Trial | None:
+        """Returns a trial by its id; None if it has ended."""
+        if trial_id not in self._trials:
+            # It has ended, or this scheduler was restored.
+            self._trials = {trial.trial_id: trial for trial in controller.get_live_trials()}
+        return self._trials.get(trial_id)
 
     def _on_missing_key(self, key: str) -> None:
         """Raises an error, or warns once, because a result has no such key."""

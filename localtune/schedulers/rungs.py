@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 # A trial's place in a rung: (negative score, number of trials before it, trial id). The lowest
 # place is the best.
@@ -66,6 +67,19 @@ def quantile(ascending: Sequence[float], fraction: float) -> float:
     return high - (high - low) * (1 - part) if part >= 0.5 else low + (high - low) * part
 
 
+class _Ascending(Sequence[float]):
+    """The scores of places, the lowest first. A copy would take long if there are thousands."""
+
+    def __init__(self, places: Sequence[_Place]) -> None:
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: Any) -> Any:
+        return -self._places[len(self._places) - 1 - index][0]
+
+
 class Rung:
     """Scores of the trials that reached one milestone.
 
@@ -105,8 +119,7 @@ class Rung:
         """
         if not self._ranked:
             return None
-        ascending = [-place[0] for place in reversed(self._ranked)]
-        return quantile(ascending, 1 - 1 / reduction_factor)
+        return quantile(_Ascending(self._ranked), 1 - 1 / reduction_factor)
 
     def best(self) -> Iterator[str]:
         """Yields the ids of the trials whose score is not NaN, the best first."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from localtune.clock import Clock
@@ -20,6 +20,7 @@ from localtune.controller.controller import Controller
 from localtune.controller.loop import ExperimentLoop
 from localtune.controller.ports import Files, Notices, Ports, Records
 from localtune.execution.simulated import SimulatedExecutor
+from localtune.execution.simulated_cluster import SimulatedCluster, SimulatedNode
 from localtune.execution.simulated_host import MakeTrainable
 from localtune.resources import PlacementGroupFactory
 from localtune.result import TIME_THIS_ITER_S, TRAINING_ITERATION
@@ -51,6 +52,7 @@ def simulate(
     num_cpus: float = 4,
     num_gpus: float = 0,
     resources: Mapping[str, float] | None = None,
+    nodes: Sequence[SimulatedNode] | None = None,
     resources_per_trial: Mapping[str, Any] | PlacementGroupFactory | None = None,
     max_concurrent_trials: int | None = None,
     stop: Any = None,
@@ -81,6 +83,7 @@ def simulate(
         num_cpus: CPUs to share, one per trial unless ``resources_per_trial`` says else.
         num_gpus: GPUs to share.
         resources: More to share, ``{name: amount}``.
+        nodes: Nodes of a cluster that join and leave. They take the place of the three above.
         resources_per_trial: What each trial asks for.
         max_concurrent_trials: How many trials may be alive at once; None is no limit.
         stop: Stop conditions, see :class:`~localtune.RunConfig`.
@@ -134,17 +137,19 @@ def simulate(
         ),
         resources_per_trial=resources_per_trial,
     )
-    executor = SimulatedExecutor(
-        make,
-        num_cpus=num_cpus,
-        num_gpus=num_gpus,
-        resources=resources,
-        step_s=step_s,
-        start_s=start_s,
-        save_s=save_s,
-        restore_s=restore_s,
-        keep_in_memory=True,
-    )
+    settings: dict[str, Any] = {
+        "step_s": step_s,
+        "start_s": start_s,
+        "save_s": save_s,
+        "restore_s": restore_s,
+        "keep_in_memory": True,
+    }
+    executor: SimulatedExecutor
+    if nodes is not None:
+        executor = SimulatedCluster(make, nodes, **settings)
+    else:
+        settings.update(num_cpus=num_cpus, num_gpus=num_gpus, resources=resources)
+        executor = SimulatedExecutor(make, **settings)
     with _same_ids():
         parts = build(spec)
         controller = Controller(

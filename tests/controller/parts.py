@@ -61,7 +61,12 @@ class Parts:
         self.cloning = Cloning(self.record, self.out, self.commands)
         self.shutdown = Shutdown(self.record, self.out, self.commands, self.cloning)
         self.view = SchedulerView(
-            self.record.trials, self.record.live, self.searcher, dict, self.record.is_saving
+            self.record.trials,
+            self.record.live,
+            self.record.waiting,
+            self.searcher,
+            dict,
+            self.record.is_saving,
         )
         self.deciders = Deciders(
             self.searcher,

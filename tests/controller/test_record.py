@@ -22,20 +22,21 @@ def record() -> RunRecord:
     return record
 
 
-def test_it_counts_trials_by_their_status(record: RunRecord) -> None:
+def test_it_knows_whether_a_trial_can_start(record: RunRecord) -> None:
     assert record.has_startable
     first, second, third = record.trials
     record.move(first, Status.RUNNING)
     record.move(second, Status.RUNNING)
     record.move(second, Status.PAUSED)
-    assert (record.counts[Status.PENDING], record.counts[Status.PAUSED]) == (1, 1)
+    assert record.waiting.ids[Status.PENDING] == {third.trial_id}
+    assert record.waiting.ids[Status.PAUSED] == {second.trial_id}
     record.end(second, Status.TERMINATED)
     record.end(third, Status.TERMINATED)
     assert not record.has_startable
     assert list(record.live) == [first.trial_id]
 
 
-def test_a_move_that_does_not_exist_changes_no_count(record: RunRecord) -> None:
+def test_a_move_that_does_not_exist_changes_nothing(record: RunRecord) -> None:
     trial = record.trials[0]
     with pytest.raises(ValueError, match="cannot go from"):
         record.move(trial, Status.PAUSED)
@@ -55,7 +56,7 @@ def test_a_trial_that_has_ended_before_is_not_live(record: RunRecord) -> None:
     ended = make_trial("t3")
     ended.set_status(Status.TERMINATED)
     record.add(ended)
-    assert "t3" not in record.live and record.counts[Status.TERMINATED] == 1
+    assert "t3" not in record.live
     record.validate()
 
 
@@ -71,7 +72,7 @@ def test_a_trial_is_being_saved_from_the_wish_to_the_answer(record: RunRecord) -
 
 
 def miscount(record: RunRecord, trial: Trial) -> None:
-    record.counts[Status.PAUSED] += 1
+    record.waiting.ids[Status.PAUSED].add("t9")
 
 
 def lose(record: RunRecord, trial: Trial) -> None:

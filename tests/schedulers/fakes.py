@@ -28,6 +28,12 @@ class FakeController:
     def get_live_trials(self) -> list[Trial]:
         return [each for each in self.trials if not each.is_finished()]
 
+    def next_waiting_trial(self) -> Trial | None:
+        live = self.get_live_trials()
+        pending = [each for each in live if each.status is Status.PENDING]
+        paused = [each for each in live if each.status is Status.PAUSED]
+        return next(iter(pending + paused), None)
+
     def stop_trial(self, trial: Trial) -> None:
         self.stops.append(trial)
 
