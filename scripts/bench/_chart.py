@@ -19,16 +19,17 @@ def chart(
     y_label: str,
     x_ticks: Sequence[float],
     y_ticks: Sequence[float],
+    joins_points: bool = False,
 ) -> str:
-    """Draws steps on two logarithmic axes.
+    """Draws steps, or lines, on two logarithmic axes.
 
     Args:
-        curves: {name: points}, by growing x. A value holds until the next point. Of those left of
-            the axis only the last one counts.
+        curves: {name: points}, by growing x. Of those left of the axis only the last one counts.
         x_label: What x is.
         y_label: What y is.
         x_ticks: Numbers on the axis, in rising order; the first and last are its ends.
         y_ticks: The same for y. Values beyond the ends are drawn there.
+        joins_points: Whether lines join the points. Otherwise a value holds until the next point.
 
     Returns:
         The text of the file.
@@ -64,7 +65,8 @@ def chart(
         colour = _COLOURS[number % len(_COLOURS)]
         dash = ' stroke-dasharray="6 3"' if number >= len(_COLOURS) else ""
         style = f'fill="none" stroke="{colour}" stroke-width="2"{dash}'
-        path = _steps([(x_of(x), y_of(y)) for x, y in points], right)
+        placed = [(x_of(x), y_of(y)) for x, y in points]
+        path = _lines(placed) if joins_points else _steps(placed, right)
         parts.append(f'<path d="{path}" {style}/>')
         y = _TOP + 12 + 22 * number
         parts.append(f'<path d="M{right + 12:g} {y:g}h24" {style}/>')
@@ -86,6 +88,10 @@ def _steps(points: Sequence[tuple[float, float]], end: float) -> str:
             level = f"{y:.1f}"
             path += f"H{x:.1f}V{level}"
     return f"{path}H{end:.1f}"
+
+
+def _lines(points: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
 
 
 def _text(x: float, y: float, text: str, anchor: str, more: str = "") -> str:

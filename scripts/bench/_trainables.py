@@ -102,3 +102,29 @@ class Counting(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.x = new_config["x"]
         return True
+
+
+def report_often(config: dict[str, Any], results: int) -> None:
+    """Reports so many times, without a pause."""
+    for number in range(results):
+        tune.report({"score": config["x"] * number})
+
+
+class Cloned(tune.Trainable):
+    """Saves a large checkpoint after its first step; steps take a tenth of a second."""
+
+    def setup(self, config: dict[str, Any], size_bytes: int) -> None:
+        self.data = bytes(size_bytes)
+        self.x = config["x"]
+
+    def step(self) -> dict[str, Any]:
+        time.sleep(0.1)
+        return {"score": self.x, "should_checkpoint": self.iteration == 0}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        with open(os.path.join(checkpoint_dir, "data"), "wb") as file:
+            file.write(self.data)
+
+    def load_checkpoint(self, checkpoint_dir: str) -> None:
+        with open(os.path.join(checkpoint_dir, "data"), "rb") as file:
+            self.data = file.read()
