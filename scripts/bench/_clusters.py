@@ -60,8 +60,9 @@ def ray_cluster() -> Iterator[Subject]:
     )
     os.environ.pop("RAY_ADDRESS", None)
     import ray
-    from localtune.execution.cluster.ray import RayEngine
     from ray.cluster_utils import Cluster
+
+    from localtune.execution.cluster.ray import RayEngine
 
     node = {"num_cpus": 1, "object_store_memory": 80 * 1024 * 1024}
     head = {**node, "include_dashboard": False}
@@ -81,6 +82,7 @@ def ray_cluster() -> Iterator[Subject]:
 def dask_cluster() -> Iterator[Subject]:
     """A cluster of Dask on this machine."""
     from distributed import LocalCluster
+
     from localtune.execution.cluster.dask import DaskEngine
 
     with LocalCluster(

@@ -202,7 +202,7 @@ def main() -> None:
             curves,
             x_label="mean seconds between two results of a trial",
             y_label="idle share of the slots, percent",
-            x_ticks=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+            x_ticks=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
             y_ticks=(0.5, 1, 2, 5, 10, 20, 50, 100),
             joins_points=True,
         )
