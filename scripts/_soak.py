@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -22,14 +22,43 @@ from _soak_sweeps import SAMPLES, SURROUNDINGS, SWEEPS, Sweep
 
 import localtune as tune
 from localtune.execution.cluster.relay import AGENT_MODULE
+from localtune.testing.local_clusters import KINDS, LocalCluster, local_cluster
 
 PROGRAM = str(Path(__file__).with_name("_soak_sweeps.py"))
 # Each is set up in its turn on a disk and in memory, where the machine has such a file system.
 PLACES = [None, *(["/dev/shm"] if os.path.isdir("/dev/shm") else [])]
 
 
-def start(path: Path, sweep: Sweep, seed: int, executor: Sequence[str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, PROGRAM, str(SWEEPS.index(sweep)), str(path), str(seed), *executor]
+@dataclass
+class Place:
+    """Where the trials run.
+
+    Attributes:
+        kind: ``"processes"``, or a kind of a cluster.
+        cluster: The cluster, if it is not a part of the sweep's own process.
+    """
+
+    kind: str
+    cluster: LocalCluster | None = None
+
+    @property
+    def pace(self) -> float:
+        """How much longer a sweep needs than with processes until its trials run."""
+        return {"processes": 1.0, "agents": 2.0}.get(self.kind, 12.0)
+
+    def kill(self, process_id: int) -> None:
+        """Kills a process, or a node if the id is 0."""
+        if process_id:
+            os.kill(process_id, signal.SIGKILL)
+        elif self.cluster is not None:
+            self.cluster.kill_node()
+            self.cluster.add_node()
+
+
+def start(path: Path, sweep: Sweep, seed: int, place: Place) -> subprocess.Popen[bytes]:
+    address = [] if place.cluster is None else [place.cluster.address]
+    command = [sys.executable, PROGRAM, str(SWEEPS.index(sweep)), str(path), str(seed)]
+    command += [place.kind, *address]
     with (path / "stderr").open("ab") as stderr, (path / "stdout").open("ab") as stdout:
         return subprocess.Popen(
             command,
@@ -40,11 +69,18 @@ def start(path: Path, sweep: Sweep, seed: int, executor: Sequence[str]) -> subpr
 
 
 def choose_victim(
-    parent: subprocess.Popen[bytes], rng: random.Random, *, has_agents: bool
+    parent: subprocess.Popen[bytes], rng: random.Random, place: Place
 ) -> tuple[str, int] | None:
-    """(what it is, process id), None if there is none of the kind that was drawn."""
-    kinds = {"parent": 10, "worker": 8, "template": 2, "guard": 1, "agent": 6 if has_agents else 0}
+    """(what it is, process id), None if there is none of the kind that was drawn.
+
+    The id of a node is 0.
+    """
+    has_agents = place.kind != "processes"
+    kinds = {"parent": 10, "worker": 8, "template": 2, "guard": 1}
+    kinds |= {"agent": 6 if has_agents else 0, "node": 6 if place.cluster is not None else 0}
     kind = rng.choices(list(kinds), list(kinds.values()))[0]
+    if kind == "node":
+        return kind, 0
     if kind == "parent":
         return kind, parent.pid
     with contextlib.suppress(psutil.Error):
@@ -82,25 +118,24 @@ def disturb(
     seed: int,
     kills: Counter[str],
     limit: int,
-    executor: Sequence[str],
+    place: Place,
 ) -> None:
     """Runs one sweep to its end, killing on the way until ``limit`` kills are done in all."""
     rng = random.Random(f"{seed}/{sweep}")
-    has_agents = executor[0] != "processes"
-    process = start(path, sweep, seed, executor)
+    process = start(path, sweep, seed, place)
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(rng.uniform(0.15, 0.9))
+            process.wait(place.pace * rng.uniform(0.15, 0.9))
         if process.returncode is None and sum(kills.values()) < limit:
-            victim = choose_victim(process, rng, has_agents=has_agents)
+            victim = choose_victim(process, rng, place)
             if victim is not None:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(victim[1], signal.SIGKILL)
+                    place.kill(victim[1])
                     kills[victim[0]] += 1
         elif process.returncode == 0:
             return
         elif process.returncode == -signal.SIGKILL:
-            process = start(path, sweep, seed, executor)
+            process = start(path, sweep, seed, place)
         elif process.returncode is not None:
             sys.exit(f"The sweep in {path} failed:\n{(path / 'stderr').read_text()[-3000:]}")
 
@@ -144,7 +179,7 @@ def left_over(path: Path) -> list[str]:
     return found
 
 
-def soak(kill_count: int, seed: int, executor: Sequence[str]) -> None:
+def soak(kill_count: int, seed: int, where: Place) -> None:
     kills: Counter[str] = Counter()
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
@@ -157,7 +192,7 @@ def soak(kill_count: int, seed: int, executor: Sequence[str]) -> None:
             if sweep.scheduler not in expected:
                 path = directories[0] / f"undisturbed-{sweep.scheduler}"
                 path.mkdir()
-                disturb(path, sweep, seed, kills, 0, executor)
+                disturb(path, sweep, seed, kills, 0, where)
                 expected[sweep.scheduler] = outcome(path)
         sweeps = 0
         while sum(kills.values()) < kill_count:
@@ -165,7 +200,7 @@ def soak(kill_count: int, seed: int, executor: Sequence[str]) -> None:
             sweep = SWEEPS[number]
             path = directories[(round_ + number) % len(directories)] / str(sweeps)
             path.mkdir()
-            disturb(path, sweep, seed + sweeps, kills, kill_count, executor)
+            disturb(path, sweep, seed + sweeps, kills, kill_count, where)
             found = outcome(path)
             if found != expected[sweep.scheduler]:
                 sys.exit(f"{path} ({sweep}): {found}, undisturbed {expected[sweep.scheduler]}")
@@ -193,12 +228,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of the kills (default: 1)")
     parser.add_argument(
         "--executor",
-        choices=["processes", "agents"],
+        choices=["processes", *KINDS],
         default="processes",
-        help="where trials run: agents are nodes of a cluster on this machine",
+        help="where trials run: all but processes are a cluster of three nodes on this machine",
     )
     given = parser.parse_args()
-    soak(given.kills, given.seed, [given.executor])
+    if given.executor in ("processes", "agents"):
+        soak(given.kills, given.seed, Place(given.executor))
+        return
+    with local_cluster(given.executor) as cluster:
+        soak(given.kills, given.seed, Place(given.executor, cluster))
 
 
 if __name__ == "__main__":

@@ -172,7 +172,10 @@ def make_executor(name: str, address: str = "") -> Executor:
     options = {"node_timeout_s": 5.0, "max_node_losses": 1000}
     if name == "agents":
         return ClusterExecutor(LocalEngine([{"CPU": 1}] * 3), **options)
-    return create_executor(name, address=address, **options)
+    return create_executor(name, **{_ADDRESSES[name]: address}, **options)
+
+
+_ADDRESSES = {"ray": "address", "dask": "cluster"}
 
 
 def run(sweep: Sweep, path: str, seed: int, executor: Executor) -> None:
