@@ -92,7 +92,7 @@ class ClusterExecutor(Executor):
         memory_check_s: float | None = 1.0,
         memory_reserve_bytes: float | None = None,
         node_timeout_s: float = 10.0,
-        start_timeout_s: float = 60.0,
+        start_timeout_s: float = 120.0,
         max_node_losses: int = 3,
         idle_s: float = 30.0,
     ) -> None:
