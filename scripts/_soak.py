@@ -86,7 +86,7 @@ def choose_victim(
     with contextlib.suppress(psutil.Error):
         # The guard is a child of the parent, or of an agent. Its children are bases and templates,
         # and theirs are workers.
-        level = agents_of(parent) if has_agents else psutil.Process(parent.pid).children()
+        level = agents() if has_agents else psutil.Process(parent.pid).children()
         if kind == "agent":
             return (kind, rng.choice(level).pid) if level else None
         if has_agents:
@@ -102,10 +102,10 @@ def choose_victim(
     return None
 
 
-def agents_of(parent: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """The agents of a run, on all nodes of this machine."""
+def agents() -> list[psutil.Process]:
+    """The agents of the run, on all nodes."""
     found = []
-    for process in psutil.process_iter():
+    for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             if AGENT_MODULE in process.cmdline():
                 found.append(process)

@@ -70,7 +70,8 @@ def failure_of(kind: EventKind, trial: Trial) -> str:
         kind: Kind of the event.
         trial: The trial.
     """
-    return failure_text(trial) if kind in (EventKind.RETRIED, EventKind.FAILED) else ""
+    has_failed = kind in (EventKind.RETRIED, EventKind.FAILED) and trial.error is not None
+    return failure_text(trial) if has_failed else ""
 
 
 def stamp(at_s: float) -> Line:
@@ -125,6 +126,8 @@ def _details(event: TrialEvent, metric: str | None, with_file: bool) -> list[str
         count(iterations, "iteration") if iterations is not None else "no results",
         metric_text(metric, metric_of(trial, metric)) if metric is not None else "",
     ]
+    if kind is EventKind.RETRIED and trial.error is None:
+        return ["its node was lost", *(progress if iterations else [])]
     if kind is EventKind.RETRIED:
         return [_tries(trial), event.failure, *(progress if iterations else [])]
     if kind is EventKind.FAILED:

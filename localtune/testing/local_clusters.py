@@ -125,6 +125,8 @@ class _RayCluster(LocalCluster):
         os.environ.update(
             RAY_TMPDIR=self._directory,
             RAY_USAGE_STATS_ENABLED="0",
+            # Otherwise a busy machine gives the processes of the nodes hardly any time.
+            RAY_worker_niceness="0",
             # The nodes find the same package.
             PYTHONPATH=os.pathsep.join(filter(None, [_HOME, os.environ.get("PYTHONPATH")])),
         )
@@ -204,7 +206,11 @@ class _DaskCluster(LocalCluster):
         with open(os.path.join(self._directory, "log"), "ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "dask", *arguments],
-                env={**os.environ, "PYTHONPATH": path},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": path,
+                    "DASK_TEMPORARY_DIRECTORY": self._directory,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

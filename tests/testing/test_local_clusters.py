@@ -1,56 +1,15 @@
-"""The executor contract on clusters of this machine, for each engine."""
+"""Clusters of this machine; the tests of runs and engines use them at length."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from localtune.execution.cluster.executor import ClusterExecutor
-from localtune.execution.executor import Executor
-from localtune.testing.executor_contract import ExecutorContract
-from localtune.testing.local_clusters import LocalCluster, local_cluster
-from tests.heavy import IS_HEAVY
-
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-
-
-class ClusterContract(ExecutorContract):
-    """The contract on a cluster that serves all tests, one after the other."""
-
-    abilities = ClusterExecutor.abilities
-    kind = "agents"
-
-    @pytest.fixture(scope="class", autouse=True)
-    def _cluster(self) -> Iterator[None]:
-        with local_cluster(self.kind) as cluster:
-            type(self).cluster = cluster
-            yield
-
-    cluster: LocalCluster
-
-    def make_executor(self) -> Executor:
-        return self.cluster.make_executor()
-
-
-class TestAgents(ClusterContract):
-    kind = "agents"
-
-
-if IS_HEAVY:
-
-    class TestRay(ClusterContract):
-        kind = "ray"
-
-    class TestDask(ClusterContract):
-        kind = "dask"
+from localtune.testing.local_clusters import local_cluster
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with (
-        pytest.raises(ValueError, match=r"'agents', 'ray', 'dask', but got 'spark'"),
-        local_cluster("spark"),
-    ):
+    pattern = "'agents', 'ray', 'dask', but got 'spark'"
+    with pytest.raises(ValueError, match=pattern), local_cluster("spark"):
         pass
 
 

@@ -18,6 +18,7 @@ comes back. So each attempt at a trial has a worker id of its own, and adds no r
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -47,6 +48,7 @@ from localtune.execution.slots import Slot
 from localtune.resources import PlacementGroupFactory
 from localtune.utils.messages import get_logger, show_lines
 from localtune.utils.remote_store import RemoteStore
+from localtune.utils.signal_numbers import SIGKILL
 from localtune.worker import messages
 from localtune.worker.program import WorkerProgram
 
@@ -54,6 +56,9 @@ logger = get_logger(__name__)
 
 # How often lost nodes, idle reservations and the list of nodes are looked at.
 _LOOK_S = 1.0
+# A machine that is shut down, or the software of a cluster that ends, sends these to all processes.
+# So the end of a worker may be the first sign of a loss: it is told when its agent has lived on.
+_ENDS_OF_NODES = (-SIGKILL, -int(signal.SIGTERM))
 # A run that waits so long for its first reservation says so.
 _NOTE_S = 15.0
 
@@ -262,6 +267,7 @@ class ClusterExecutor(Executor):
             if not agents and self._engine.grows():
                 return
             self._take_in(0.25)
+            self._look_if_due()
         late = [agent for agent in self._nodes if agent.use is not Use.NOW]
         for agent in late:
             self._refuse(agent, agent.why or f"{agent.stage.value} for too long")
@@ -273,7 +279,7 @@ class ClusterExecutor(Executor):
         self._raise_refusals()
 
     def _raise_refusals(self) -> None:
-        refused = [agent for agent in self._nodes if agent.stage is Stage.REFUSED]
+        refused = [agent for agent in self._nodes if agent.use is Use.NEVER]
         if refused:
             listed = "\n".join(f"  {agent.node.name}: {agent.why}" for agent in refused)
             raise ClusterError(
@@ -333,8 +339,7 @@ class ClusterExecutor(Executor):
         if not self._events:
             left_s = max(self._looked_at + _LOOK_S - time.monotonic(), 0.0)
             self._take_in(left_s if timeout_s is None else min(timeout_s, left_s))
-        if time.monotonic() - self._looked_at >= _LOOK_S:
-            self._look()
+        self._look_if_due()
         events, self._events = self._events, []
         return events
 
@@ -407,9 +412,26 @@ class ClusterExecutor(Executor):
             self._events.append(Replied(worker_id, reply))
 
     def _take_exit(self, agent: AgentState, worker_id: int, parts: Sequence[Any]) -> None:
-        if worker_id in agent.workers:
-            self._nodes.remove_worker(worker_id)
-            self._events.append(Exited(worker_id, WorkerExit(*parts)))
+        if worker_id not in agent.workers:
+            return
+        exit = WorkerExit(*parts)
+        if exit.exit_code in _ENDS_OF_NODES and not exit.note:
+            agent.doubtful_exits[worker_id] = (time.monotonic(), exit)
+        else:
+            self._tell_exit(worker_id, exit)
+
+    def _tell_exit(self, worker_id: int, exit: WorkerExit) -> None:
+        self._nodes.remove_worker(worker_id)
+        self._events.append(Exited(worker_id, exit))
+
+    def _tell_certain_exits(self, agent: AgentState) -> None:
+        """Tells the ends of workers that their agent has survived."""
+        assert self._post is not None
+        answered_at = self._post.answered_at(agent.node.node_id)
+        for worker_id, (since, exit) in list(agent.doubtful_exits.items()):
+            if since < answered_at:
+                del agent.doubtful_exits[worker_id]
+                self._tell_exit(worker_id, exit)
 
     def _take_output(self, agent: AgentState, lines: str, trial_id: str) -> None:
         self._on_output(lines, trial_id)
@@ -423,11 +445,17 @@ class ClusterExecutor(Executor):
 
     # -- nodes ------------------------------------------------------------------------------------
 
+    def _look_if_due(self) -> None:
+        if time.monotonic() - self._looked_at >= _LOOK_S:
+            self._look()
+
     def _look(self) -> None:
         """Looks at what changes with time."""
         self._looked_at = time.monotonic()
         self._look_at_nodes()
         for agent in self._nodes:
+            if agent.doubtful_exits:
+                self._tell_certain_exits(agent)
             if agent.stage is Stage.FENCED and self._looked_at >= agent.fenced_until:
                 self._end_fence(agent)
             elif (
@@ -483,10 +511,10 @@ class ClusterExecutor(Executor):
             )
 
     def _end_fence(self, agent: AgentState) -> None:
+        agent.doubtful_exits.clear()
         for worker_id in list(agent.workers):
-            self._nodes.remove_worker(worker_id)
             note = f"the node {agent.node.name} was lost: {agent.why}"
-            self._events.append(Exited(worker_id, WorkerExit(None, note, node_lost=True)))
+            self._tell_exit(worker_id, WorkerExit(None, note, node_lost=True))
         if agent.has_left:
             self._nodes.remove(agent)
         elif agent.losses > self._max_node_losses:

@@ -20,6 +20,7 @@ from enum import Enum
 
 from localtune.execution.cluster.engine import Node
 from localtune.execution.cluster.reservations import Use
+from localtune.execution.executor import WorkerExit
 
 
 class Stage(Enum):
@@ -49,6 +50,8 @@ class AgentState:
         why: Why it is gone or refused, as a clause.
         losses: How often it was lost.
         workers: {worker id: process id, or None if it is not known yet}.
+        doubtful_exits: {worker id: (when it was told, how the worker ended)} of the workers whose
+            end may be that of the node.
         most_workers: How many workers may run there at once; None is any number.
         why_no_more: The reason.
         fenced_until: When its lease has run out.
@@ -61,6 +64,7 @@ class AgentState:
     why: str = ""
     losses: int = 0
     workers: dict[int, int | None] = field(default_factory=dict)
+    doubtful_exits: dict[int, tuple[float, WorkerExit]] = field(default_factory=dict)
     most_workers: int | None = None
     why_no_more: str = ""
     fenced_until: float = 0.0

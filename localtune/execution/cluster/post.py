@@ -43,11 +43,13 @@ class _Line:
     Attributes:
         asked_at: When the unanswered PING was sent, by the monotonic clock; None if there is none.
         next_at: When the next PING is sent.
+        answered_at: When the latest PING was sent that the agent has answered.
         is_silent: Whether its silence was told.
     """
 
     asked_at: float | None = None
     next_at: float = 0.0
+    answered_at: float = 0.0
     is_silent: bool = False
 
 
@@ -99,9 +101,15 @@ class Post(threading.Thread):
         """Takes in that an agent has answered. For any thread."""
         with self._lock:
             line = self._lines.get(node_id)
-            if line is not None:
-                line.asked_at = None
+            if line is not None and line.asked_at is not None:
+                line.answered_at, line.asked_at = line.asked_at, None
                 line.next_at = time.monotonic() + self._pause_s
+
+    def answered_at(self, node_id: str) -> float:
+        """Returns when the latest PING was sent that an agent has answered; 0 if there is none."""
+        with self._lock:
+            line = self._lines.get(node_id)
+            return line.answered_at if line is not None else 0.0
 
     def send(self, node_id: str, message: Message) -> None:
         """Sends a message, behind those that were sent before.
