@@ -46,8 +46,10 @@ from localtune.worker import messages
 
 # The longest lease before the parent has said how long it is to be.
 FIRST_LEASE_S = 60.0
-# An agent that has not ended in good order within this time is ended at once.
+# An agent that has not ended in good order within this time, or this share of its lease, is ended
+# at once.
 _END_S = 3.0
+_END_SHARE = 0.3
 _CHUNK_BYTES = 1024 * 1024
 _NOTHING = PlacementGroupFactory([{"CPU": 1}])
 
@@ -387,20 +389,22 @@ class Lease(threading.Thread):
         super().__init__(daemon=True, name="localtune-agent-lease")
         self._end = end
         self._ends_at = time.monotonic() + FIRST_LEASE_S
+        self._end_s = _END_S
         self._changed = threading.Event()
         self._is_ending = False
 
     def renew(self, lease_s: float) -> None:
-        """Lets the agent live for so many seconds from now on."""
+        """Lets the agent and its workers live for so many seconds from now on, and no longer."""
         if not self._is_ending:
-            self._ends_at = time.monotonic() + lease_s
+            self._end_s = min(_END_S, lease_s * _END_SHARE)
+            self._ends_at = time.monotonic() + lease_s - self._end_s
             self._changed.set()
 
     def end_soon(self) -> None:
         """Lets the agent live for as long as it takes to end in good order."""
         if not self._is_ending:
             self._is_ending = True
-            self._ends_at = time.monotonic() + _END_S
+            self._ends_at = time.monotonic() + self._end_s
             self._changed.set()
 
     def run(self) -> None:

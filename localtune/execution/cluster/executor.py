@@ -75,7 +75,7 @@ class ClusterExecutor(Executor):
         memory_check_s: Seconds between two checks of memory on each node.
         memory_reserve_bytes: Each node is short of memory when fewer bytes are left.
         node_timeout_s: A node whose agent is silent for so many seconds is lost. An agent that
-            does not hear of the parent ends its trials after 80 % of this time.
+            does not hear of the parent ends its trials within 80 % of this time.
         start_timeout_s: How long the agents of the nodes may take to start.
         max_node_losses: A node that is lost more often is left out.
         idle_s: Seconds after which a reservation that no trial needs is given back.
