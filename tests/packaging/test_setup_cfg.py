@@ -28,6 +28,7 @@ NOT_FOR_LOWEST = {
     "ax",
     "optuna-gp",
     "heavy",
+    "clusters",
     "keras",
     "lightning",
 }
@@ -57,7 +58,7 @@ def test_there_are_three_run_time_dependencies() -> None:
 
 
 def test_dependencies_have_a_lower_bound_and_no_upper_one() -> None:
-    for extra in EXTRAS.keys() - {"test", "dev", "heavy"}:
+    for extra in EXTRAS.keys() - {"test", "dev", "heavy", "clusters"}:
         for name, bound in requirements(EXTRAS[extra]).items():
             assert re.fullmatch(r">=[\d.]+", bound), (extra, name)
     for name, bound in requirements(SETUP["options"]["install_requires"]).items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from localtune.schedulers import (
 )
 from localtune.testing.local_clusters import KINDS, LocalCluster, local_cluster
 from localtune.trial.trial import Trial
-from tests.heavy import IS_HEAVY
 from tests.small_runs import Counting, first_time
 
 # Ray and Dask are large.
@@ -33,7 +33,10 @@ STEPS = 6
 WHOLE = [(step, step) for step in range(1, STEPS + 1)]
 
 
-@pytest.fixture(scope="module", params=KINDS if IS_HEAVY else ["agents"])
+_PACKAGES = {"agents": "localtune", "ray": "ray", "dask": "distributed"}
+
+
+@pytest.fixture(scope="module", params=[each for each in KINDS if find_spec(_PACKAGES[each])])
 def cluster(request: pytest.FixtureRequest) -> Iterator[LocalCluster]:
     with local_cluster(request.param) as cluster:
         yield cluster
