@@ -89,6 +89,27 @@ def local_cluster(kind: str, nodes: int = 3, cpus: int = 1) -> Iterator[LocalClu
         cluster.close()
 
 
+@contextlib.contextmanager
+def orphans_killed() -> Iterator[None]:
+    """Kills, at the end, the descendants of this process that have lost their parents inside.
+
+    A machine that loses its power takes all processes with it. Those of Ray live on for a while.
+    """
+    import psutil
+
+    parents = {each: each.parent() for each in psutil.Process().children(recursive=True)}
+    yield
+    orphans = [
+        each
+        for each, parent in parents.items()
+        if each.is_running() and not (parent is not None and parent.is_running())
+    ]
+    for orphan in orphans:
+        with contextlib.suppress(psutil.Error):
+            orphan.kill()
+    psutil.wait_procs(orphans, _START_TIMEOUT_S)
+
+
 class _Agents(LocalCluster):
     """Agents of this process, without an engine between."""
 
@@ -145,14 +166,16 @@ class _RayCluster(LocalCluster):
         return create_executor("ray", address=self.address, **options)
 
     def kill_node(self) -> None:
-        self._cluster.remove_node(self._others.pop(), allow_graceful=False)
+        with orphans_killed():
+            self._cluster.remove_node(self._others.pop(), allow_graceful=False)
 
     def add_node(self) -> None:
         self._others.append(self._cluster.add_node(**self._options))
 
     def close(self) -> None:
-        sys.modules["ray"].shutdown()
-        self._cluster.shutdown()
+        with orphans_killed():
+            sys.modules["ray"].shutdown()
+            self._cluster.shutdown()
         for name in os.environ.keys() - self._environment.keys():
             del os.environ[name]
         os.environ.update(self._environment)

@@ -13,7 +13,9 @@ import psutil
 import pytest
 
 import localtune as tune
+from localtune.execution.cluster.executor import ClusterExecutor
 from localtune.execution.cluster.relay import AGENT_MODULE
+from localtune.execution.executor import Executor
 from localtune.schedulers import (
     ASHAScheduler,
     FIFOScheduler,
@@ -22,7 +24,8 @@ from localtune.schedulers import (
     PopulationBasedTraining,
     TrialScheduler,
 )
-from localtune.testing.local_clusters import KINDS, LocalCluster, local_cluster
+from localtune.testing.executor_contract import ExecutorContract
+from localtune.testing.local_clusters import LocalCluster, local_cluster
 from localtune.trial.trial import Trial
 from tests.small_runs import Counting, first_time
 
@@ -33,10 +36,13 @@ STEPS = 6
 WHOLE = [(step, step) for step in range(1, STEPS + 1)]
 
 
-_PACKAGES = {"agents": "localtune", "ray": "ray", "dask": "distributed"}
+# Ray keeps threads and descriptors in the process that has used it: ``test_cluster_of_ray.py`` runs
+# this file in another one, and sets the variable.
+KIND = os.environ.get("LOCALTUNE_TEST_CLUSTER")
+KINDS = [KIND] if KIND else ["agents", *(["dask"] if find_spec("distributed") else [])]
 
 
-@pytest.fixture(scope="module", params=[each for each in KINDS if find_spec(_PACKAGES[each])])
+@pytest.fixture(scope="module", params=KINDS)
 def cluster(request: pytest.FixtureRequest) -> Iterator[LocalCluster]:
     with local_cluster(request.param) as cluster:
         yield cluster
@@ -196,3 +202,16 @@ def test_the_recorded_events_lead_to_the_same_decisions_again(
             again.on_trial_add(None, trial)  # type: ignore[arg-type]
         else:
             assert again.on_trial_result(None, trial, result) == decision  # type: ignore[arg-type]
+
+
+if KIND:  # The others have it in tests/execution/cluster.
+
+    class TestExecutor(ExecutorContract):
+        abilities = ClusterExecutor.abilities
+
+        @pytest.fixture(autouse=True)
+        def _with(self, cluster: LocalCluster) -> None:
+            self.cluster = cluster
+
+        def make_executor(self) -> Executor:
+            return self.cluster.make_executor()

@@ -71,8 +71,12 @@ def actor_class(ray: Any) -> Any:
             return tuple(self._relay.read())
 
         def close(self) -> None:
+            import ray
+
             if self._relay is not None:
                 self._relay.close()
+            # The head node may be away, and nobody else ends this process then.
+            ray.actor.exit_actor()
 
     return ray.remote(
         num_cpus=0,

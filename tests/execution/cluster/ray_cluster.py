@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from localtune.testing.engine_contract import CPUS, NODES
+from localtune.testing.local_clusters import orphans_killed
 
 # The smallest that Ray takes, nearly.
 _STORE_BYTES = 80 * 1024 * 1024
@@ -48,8 +49,9 @@ def ray_cluster(gpus: int = 0) -> Iterator[Any]:
             cluster.add_node(**common, resources={"number": number})
         yield cluster
     finally:
-        sys.modules["ray"].shutdown()
-        cluster.shutdown()
+        with orphans_killed():
+            sys.modules["ray"].shutdown()
+            cluster.shutdown()
         os.environ.clear()
         os.environ.update(before)
         shutil.rmtree(directory, ignore_errors=True)

@@ -27,6 +27,7 @@ from localtune.testing.engine_contract import (
     EngineContract,
     EngineSession,
 )
+from localtune.testing.local_clusters import orphans_killed
 from tests.execution.cluster.ray_cluster import ray_cluster
 from tests.small_runs import Counting
 
@@ -118,7 +119,8 @@ def test_nodes_join_and_leave(cluster: Any) -> None:
         session.start_agent(late)
         key = session.reserve([{"late": 1}])
         assert session.granted(key)[0].node_id == late
-        cluster.remove_node(added, allow_graceful=False)
+        with orphans_killed():
+            cluster.remove_node(added, allow_graceful=False)
         session.inbox.wait_until(lambda: late in session.inbox.ends, "the end of its agent")
         session.inbox.wait_until(lambda: session.engine.places(key) is None, "a lost reservation")
         assert {node.node_id for node in session.engine.nodes()} == before
@@ -149,21 +151,24 @@ def test_nothing_outlives_a_script_that_is_killed(cluster: Any) -> None:
 # The last one: the cluster does not live on.
 def test_a_head_node_that_is_killed_ends_all_agents() -> None:
     engine = RayEngine(head_timeout_s=3.0)
-    with EngineSession(engine) as session:
-        node_ids = session.node_ids()
-        agents = [psutil.Process(session.start_agent(node_id)) for node_id in node_ids]
-        key = session.reserve([{"CPU": 1}])
-        session.granted(key)
-        for process in psutil.Process().children(recursive=True):
-            if process.name() == "gcs_server":
-                process.kill()
-        session.inbox.wait_until(lambda: len(session.inbox.ends) == NODES, "the ends of all agents")
-        assert set(session.inbox.ends) == set(node_ids)
-        assert all("head node" in why for why in session.inbox.ends.values())
-        assert engine.nodes() == []
-        assert engine.places(key) is None
-        engine.release(key)
-    psutil.wait_procs(agents, DEADLINE_S)
-    assert not any(agent.is_running() for agent in agents)
+    with orphans_killed():
+        with EngineSession(engine) as session:
+            node_ids = session.node_ids()
+            agents = [psutil.Process(session.start_agent(node_id)) for node_id in node_ids]
+            key = session.reserve([{"CPU": 1}])
+            session.granted(key)
+            for process in psutil.Process().children(recursive=True):
+                if process.name() == "gcs_server":
+                    process.kill()
+            session.inbox.wait_until(
+                lambda: len(session.inbox.ends) == NODES, "the ends of all agents"
+            )
+            assert set(session.inbox.ends) == set(node_ids)
+            assert all("head node" in why for why in session.inbox.ends.values())
+            assert engine.nodes() == []
+            assert engine.places(key) is None
+            engine.release(key)
+        psutil.wait_procs(agents, DEADLINE_S)
+        assert not any(agent.is_running() for agent in agents)
     with pytest.raises(ClusterError, match=r"head node .* does not answer"):
         engine.connect()
