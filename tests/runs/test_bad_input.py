@@ -163,7 +163,7 @@ def test_a_function_of_the_space_that_raises_ends_the_run(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"executor": "foo"}, r"executor must be None \(processes\), 'inprocess', or an Executor"),
+        ({"executor": "foo"}, r"executor must be None \(processes\), one of .*, or an Executor"),
         ({"executor": 5}, "executor must be"),
         ({"callbacks": [5]}, "callbacks must be a list of Callback objects, but it has 5"),
         ({"callbacks": [Recorder]}, "Pass an instance, not the class"),

@@ -13,7 +13,7 @@ from localtune.utils.toml import parse_toml
 def test_it_is_read_or_refused() -> None:
     assert parse_toml("a = 1", "This") == {"a": 1}
     with pytest.raises(ValueError, match="line 1"):
-        parse_toml("a = ", "This")
+        parse_toml("a = \nb = 1", "This")
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
