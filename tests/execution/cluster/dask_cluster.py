@@ -35,6 +35,19 @@ def until(condition: Callable[[], Any], what: str = "", deadline_s: float = DEAD
     return value
 
 
+_WITHOUT = """
+import sys
+
+class Without:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] == "localtune":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Without)
+"""
+
+
 class DaskCluster:
     """A scheduler and workers, each a process.
 
@@ -70,7 +83,11 @@ class DaskCluster:
         """Starts a worker."""
         environ = dict(self._environ)
         if not has_localtune:
-            del environ["PYTHONPATH"]
+            # The environment of the tests has it, and Python loads this file at its start.
+            hides = self._directory / "without"
+            hides.mkdir(exist_ok=True)
+            (hides / "sitecustomize.py").write_text(_WITHOUT)
+            environ["PYTHONPATH"] = str(hides)
         if "--nanny" not in options:
             options = (*options, "--no-nanny")
         self.workers[name] = self._start(
