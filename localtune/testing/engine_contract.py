@@ -241,9 +241,8 @@ class EngineContract:
     def test_bundles_are_strictly_spread(self) -> None:
         with self.session() as session:
             node_ids = session.node_ids()
-            if session.engine.abilities.spreads:
-                places = session.granted(session.reserve([{"CPU": 1}] * NODES, "STRICT_SPREAD"))
-                assert sorted(place.node_id for place in places) == sorted(node_ids)
+            places = session.granted(session.reserve([{"CPU": 1}] * NODES, "STRICT_SPREAD"))
+            assert sorted(place.node_id for place in places) == sorted(node_ids)
 
     # -- agents -----------------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ _NOTHING = PlacementGroupFactory([{"CPU": 1}])
 def main() -> NoReturn:
     """Runs an agent on the standard input and output of this process, until they end."""
     reads, writes = os.dup(0), os.dup(1)
-    # What user code reads and prints is none of the parent's messages.
+    # User code must neither read the parent's messages nor print between the agent's own.
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(2, 1)

@@ -13,9 +13,9 @@ The session calls these functions by ``Client.run``, so they run in the event lo
 also when all its threads are occupied. None of them blocks the loop.
 
 The session has put a small object into the worker's memory, the *mark*. Dask removes it when the
-parent has lost its connection to the scheduler. A guest ends when its mark is gone and nobody has
-called it for some seconds. Calls alone would not tell: a scheduler that is busy for a minute is no
-reason to end trials.
+parent has lost its connection to the scheduler. A guest ends when its mark is gone and the
+session has not called it for some seconds. Calls alone would not tell: a scheduler that is busy for
+a minute is no reason to end trials.
 """
 
 from __future__ import annotations

@@ -67,11 +67,9 @@ class EngineAbilities:
 
     Attributes:
         reserves: Names of the resources that other jobs of the cluster see as taken; None is all.
-        spreads: Whether it knows the strategies of placement groups.
     """
 
     reserves: frozenset[str] | None = None
-    spreads: bool = True
 
 
 class Inbox(Protocol):
