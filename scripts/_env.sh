@@ -58,10 +58,10 @@ _fill_venv() {
     printf 'Making %s ...\n' "$directory" >&2
     rm -rf "$directory"
     "$python" -m venv "$directory" || die "$python could not make the environment $directory."
-    set -- --quiet --disable-pip-version-check --editable "$repo[$extras]"
+    set -- --editable "$repo[$extras]"
     [ -z "$constraints" ] || set -- "$@" --constraint "$constraints"
-    "$directory/bin/python" -m pip install "$@" </dev/null ||
-        die "pip could not install localtune-runner[$extras] into $directory (its reason stands above)."
+    "$directory/bin/python" "$repo/scripts/_install.py" "$@" ||
+        die "neither uv nor pip could install localtune-runner[$extras] into $directory (its reason stands above)."
     _venv_stamp "$extras" "$constraints" >"$directory/stamp"
 }
 

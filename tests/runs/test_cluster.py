@@ -100,23 +100,29 @@ def histories(results: tune.ResultGrid) -> list[list[tuple[int, int]]]:
     return found
 
 
-@pytest.mark.parametrize("kind", ["killed", "SIGKILL", "SIGSTOP"])
-def test_trials_go_on_elsewhere_when_a_node_is_lost(
-    tmp_path: Path, cluster: LocalCluster, kind: str
+def check_that_trials_survive(
+    tmp_path: Path, cluster: LocalCluster, strike: Callable[[int], None]
 ) -> None:
-    def strike(worker_pid: int) -> None:
-        if kind == "killed":
-            cluster.kill_node()
-        else:
-            os.kill(agent_of(worker_pid), getattr(signal, kind))
-
     callback = Strike(strike)
     results = run(tmp_path, cluster.make_executor(node_timeout_s=3.0), [callback])
     assert callback.has_struck
     assert not results.errors
     assert histories(results) == [WHOLE] * 5
-    if kind == "killed":
-        cluster.add_node()
+
+
+@pytest.mark.parametrize("sent", ["SIGKILL", "SIGSTOP"])
+def test_trials_go_on_elsewhere_when_an_agent_is_lost(
+    tmp_path: Path, cluster: LocalCluster, sent: str
+) -> None:
+    check_that_trials_survive(
+        tmp_path, cluster, lambda worker_pid: os.kill(agent_of(worker_pid), getattr(signal, sent))
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_trials_go_on_elsewhere_when_a_node_is_lost(tmp_path: Path, kind: str) -> None:
+    with local_cluster(kind) as cluster:
+        check_that_trials_survive(tmp_path, cluster, lambda _: cluster.kill_node())
 
 
 def test_a_run_that_a_cluster_has_begun_goes_on_in_processes(
