@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from localtune.config.sync import SyncConfig as SyncConfig
     from localtune.config.tune import TuneConfig as TuneConfig
     from localtune.error import TuneError as TuneError
-    from localtune.execution.cluster.dask import DaskExecutor as DaskExecutor
-    from localtune.execution.cluster.ray import RayExecutor as RayExecutor
+    from localtune.execution.cluster.dask.executor import DaskExecutor as DaskExecutor
+    from localtune.execution.cluster.ray.executor import RayExecutor as RayExecutor
     from localtune.execution.in_process import InProcessExecutor as InProcessExecutor
     from localtune.execution.local_process import ProcessExecutor as ProcessExecutor
     from localtune.execution.process.warm import shutdown as shutdown
@@ -74,8 +74,8 @@ _NAMES = {
     "callback": ("Callback",),
     "checkpoint": ("Checkpoint",),
     "error": ("TuneError",),
-    "execution.cluster.dask": ("DaskExecutor",),
-    "execution.cluster.ray": ("RayExecutor",),
+    "execution.cluster.dask.executor": ("DaskExecutor",),
+    "execution.cluster.ray.executor": ("RayExecutor",),
     "execution.in_process": ("InProcessExecutor",),
     "execution.local_process": ("ProcessExecutor",),
     "execution.process.warm": ("shutdown",),

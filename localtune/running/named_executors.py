@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _EXECUTORS = {
     "processes": ("local_process", "ProcessExecutor", ""),
     "inprocess": ("in_process", "InProcessExecutor", ""),
-    "ray": ("cluster.ray", "RayExecutor", "ray"),
-    "dask": ("cluster.dask", "DaskExecutor", "distributed"),
+    "ray": ("cluster.ray.executor", "RayExecutor", "ray"),
+    "dask": ("cluster.dask.executor", "DaskExecutor", "distributed"),
 }
 
 

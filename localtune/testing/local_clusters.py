@@ -11,6 +11,7 @@ The nodes are real processes of Ray or Dask, or agents without any engine. They 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class LocalCluster(ABC):
         """Kills a node, as if the machine had lost its power; not the one that leads."""
 
     @abstractmethod
-    def add_node(self) -> None:
+    def add_node(self) -> object:
         """Starts a node like the others."""
 
     @abstractmethod
@@ -79,11 +80,13 @@ def local_cluster(kind: str, nodes: int = 3, cpus: int = 1) -> Iterator[LocalClu
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, but got {kind!r}.")
     if kind == "agents":
-        cluster: LocalCluster = _Agents(nodes, cpus)
+        cluster: LocalCluster = _Agents(cpus)
     else:
         check_name(kind)
-        cluster = _RayCluster(nodes, cpus) if kind == "ray" else _DaskCluster(nodes, cpus)
+        cluster = RayCluster(cpus) if kind == "ray" else DaskCluster(cpus)
     try:
+        for _ in range(nodes):
+            cluster.add_node()
         yield cluster
     finally:
         cluster.close()
@@ -113,11 +116,11 @@ def orphans_killed() -> Iterator[None]:
 class _Agents(LocalCluster):
     """Agents of this process, without an engine between."""
 
-    def __init__(self, nodes: int, cpus: int) -> None:
+    def __init__(self, cpus: int) -> None:
         from localtune.execution.cluster.local import LocalEngine
 
         self._resources = {"CPU": float(cpus)}
-        self.engine = LocalEngine([self._resources] * nodes)
+        self.engine = LocalEngine([])
 
     def make_executor(self, **options: Any) -> Executor:
         from localtune.execution.cluster.executor import ClusterExecutor
@@ -134,10 +137,14 @@ class _Agents(LocalCluster):
         self.engine.close()
 
 
-class _RayCluster(LocalCluster):
-    """A cluster of Ray; its first node is the head."""
+class RayCluster(LocalCluster):
+    """A cluster of Ray, without nodes at first; the first node that is added is the head.
 
-    def __init__(self, nodes: int, cpus: int) -> None:
+    Args:
+        cpus: How many CPUs each node says to have.
+    """
+
+    def __init__(self, cpus: int) -> None:
         self._environment = dict(os.environ)
         # Ray makes sockets below it, whose paths must be short.
         self._directory = tempfile.mkdtemp(
@@ -146,21 +153,17 @@ class _RayCluster(LocalCluster):
         os.environ.update(
             RAY_TMPDIR=self._directory,
             RAY_USAGE_STATS_ENABLED="0",
+            RAY_AUTH_MODE="disabled",
             # Otherwise a busy machine gives the processes of the nodes hardly any time.
             RAY_worker_niceness="0",
-            # The nodes find the same package.
-            PYTHONPATH=os.pathsep.join(filter(None, [_HOME, os.environ.get("PYTHONPATH")])),
+            PYTHONPATH=_path_with_package(),
         )
         os.environ.pop("RAY_ADDRESS", None)
         from ray.cluster_utils import Cluster
 
-        self._options = {"num_cpus": cpus, "object_store_memory": _STORE_BYTES}
-        head = {**self._options, "include_dashboard": False}
-        self._cluster = Cluster(initialize_head=True, head_node_args=head, shutdown_at_exit=False)
+        self._cpus = cpus
+        self._cluster = Cluster(shutdown_at_exit=False)
         self._others: list[Any] = []
-        for _ in range(nodes - 1):
-            self.add_node()
-        self.address = str(self._cluster.address)
 
     def make_executor(self, **options: Any) -> Executor:
         return create_executor("ray", address=self.address, **options)
@@ -169,8 +172,18 @@ class _RayCluster(LocalCluster):
         with orphans_killed():
             self._cluster.remove_node(self._others.pop(), allow_graceful=False)
 
-    def add_node(self) -> None:
-        self._others.append(self._cluster.add_node(**self._options))
+    def add_node(self, **options: Any) -> None:
+        """Starts a node.
+
+        Args:
+            **options: Further options of the node, such as ``num_gpus`` and ``resources``.
+        """
+        options = {"num_cpus": self._cpus, "object_store_memory": _STORE_BYTES, **options}
+        if not self.address:
+            self._cluster.add_node(include_dashboard=False, **options)
+            self.address = str(self._cluster.address)
+        else:
+            self._others.append(self._cluster.add_node(**options))
 
     def close(self) -> None:
         with orphans_killed():
@@ -182,70 +195,115 @@ class _RayCluster(LocalCluster):
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
-class _DaskCluster(LocalCluster):
-    """A scheduler of Dask, and a process for each worker."""
+class DaskCluster(LocalCluster):
+    """A scheduler of Dask, and a process for each worker; there are none at first.
 
-    def __init__(self, nodes: int, cpus: int) -> None:
+    Args:
+        cpus: How many threads each worker has.
+
+    Attributes:
+        scheduler: The process of the scheduler.
+        workers: {name: process} of the workers.
+    """
+
+    def __init__(self, cpus: int) -> None:
         self._directory = tempfile.mkdtemp(prefix="localtune-dask-")
         self._cpus = cpus
-        self._workers: list[subprocess.Popen[bytes]] = []
-        file = os.path.join(self._directory, "scheduler.json")
-        self._scheduler = self._start(
-            *("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"),
-            *("--scheduler-file", file),
-        )
+        self._names = (f"w{number}" for number in itertools.count(1))
+        self.workers: dict[str, subprocess.Popen[bytes]] = {}
         try:
-            self.address = self._address_in(file)
-            for _ in range(nodes):
-                self.add_node()
+            self.start_scheduler()
         except BaseException:
             self.close()
             raise
+
+    def start_scheduler(self) -> None:
+        """Starts the scheduler, at the address that it had before."""
+        file = Path(self._directory, "scheduler.json")
+        file.unlink(missing_ok=True)
+        port = self.address.rpartition(":")[2] or "0"
+        self.scheduler = self._start(
+            *("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"),
+            *("--scheduler-file", str(file)),
+        )
+        self.address = self._address_in(file)
 
     def make_executor(self, **options: Any) -> Executor:
         return create_executor("dask", cluster=self.address, **options)
 
     def kill_node(self) -> None:
-        worker = self._workers.pop()
+        _, worker = self.workers.popitem()
         worker.kill()
         worker.wait()
 
-    def add_node(self) -> None:
-        self._workers.append(
-            self._start(
-                *("worker", self.address, "--no-nanny", "--no-dashboard"),
-                *("--nthreads", str(self._cpus), "--local-directory", self._directory),
-            )
+    def add_node(
+        self,
+        *options: str,
+        environment: Mapping[str, str] | None = None,
+        directory: str | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """Starts a worker.
+
+        Args:
+            *options: Further options of the command ``dask worker``; the last of a name counts.
+            environment: Environment variables that the worker has besides those of this process.
+            directory: Where it starts; None is the current directory.
+
+        Returns:
+            Its process.
+        """
+        name = next(self._names)
+        if "--nanny" not in options:
+            options = ("--no-nanny", *options)
+        self.workers[name] = self._start(
+            *("worker", self.address, "--name", name, "--nthreads", str(self._cpus)),
+            *("--no-dashboard", "--local-directory", self._directory, *options),
+            environment=environment,
+            directory=directory,
         )
+        return self.workers[name]
 
     def close(self) -> None:
-        for process in (*self._workers, self._scheduler):
-            process.kill()
-            process.wait()
+        processes = [*self.workers.values(), *filter(None, [getattr(self, "scheduler", None)])]
+        with orphans_killed():
+            for process in processes:
+                process.kill()
+                process.wait()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        path = os.pathsep.join(filter(None, [_HOME, os.environ.get("PYTHONPATH")]))
-        with open(os.path.join(self._directory, "log"), "ab") as log:
+    def _start(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        directory: str | None = None,
+    ) -> subprocess.Popen[bytes]:
+        with open(os.path.join(self._directory, f"{arguments[0]}.log"), "ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "dask", *arguments],
                 env={
                     **os.environ,
-                    "PYTHONPATH": path,
+                    "PYTHONPATH": _path_with_package(),
                     "DASK_TEMPORARY_DIRECTORY": self._directory,
+                    **(environment or {}),
                 },
+                cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=sys.platform != "win32",
             )
 
-    def _address_in(self, file: str) -> str:
+    def _address_in(self, file: Path) -> str:
         """Waits for the address that the scheduler writes when it has started."""
         give_up_at = time.monotonic() + _START_TIMEOUT_S
-        while time.monotonic() < give_up_at and self._scheduler.poll() is None:
-            with contextlib.suppress(OSError, ValueError, KeyError), open(file, "rb") as content:
-                return str(json.load(content)["address"])
+        while time.monotonic() < give_up_at and self.scheduler.poll() is None:
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                return str(json.loads(file.read_text())["address"])
             time.sleep(0.05)
-        log = Path(self._directory, "log").read_text(errors="replace")
+        log = Path(self._directory, "scheduler.log").read_text(errors="replace")
         raise RuntimeError(f"The scheduler of Dask did not start:\n{log[-2000:]}")
+
+
+def _path_with_package() -> str:
+    """The variable ``PYTHONPATH`` with which nodes find the same package."""
+    return os.pathsep.join(filter(None, [_HOME, os.environ.get("PYTHONPATH")]))

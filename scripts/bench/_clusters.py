@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from _common import rate, scratch_dir
 
 from localtune.execution.cluster.engine import Engine, Inbox
 from localtune.execution.cluster.local import LocalEngine
+from localtune.testing.local_clusters import local_cluster
 
 NODES = 3
 
@@ -39,7 +38,7 @@ class Subject:
 
 
 @contextlib.contextmanager
-def local_cluster() -> Iterator[Subject]:
+def agents() -> Iterator[Subject]:
     """Agents on this machine."""
     yield Subject("local", lambda: LocalEngine([{"CPU": 1}] * NODES))
 
@@ -47,53 +46,34 @@ def local_cluster() -> Iterator[Subject]:
 @contextlib.contextmanager
 def ray_cluster() -> Iterator[Subject]:
     """A cluster of Ray on this machine."""
-    # Ray makes sockets below it, whose paths must be short.
-    directory = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    os.environ.update(
-        RAY_TMPDIR=directory,
-        RAY_USAGE_STATS_ENABLED="0",
-        RAY_AUTH_MODE="disabled",
-        # Workers of Ray let other processes go first: the comparison must not depend on that.
-        RAY_worker_niceness="0",
-        # The nodes import localtune and what the trials run from here.
-        PYTHONPATH=os.pathsep.join(map(os.path.abspath, filter(None, sys.path))),
-    )
-    os.environ.pop("RAY_ADDRESS", None)
-    import ray
-    from ray.cluster_utils import Cluster
+    from localtune.execution.cluster.ray.engine import RayEngine
 
-    from localtune.execution.cluster.ray import RayEngine
+    _show_modules_to_nodes()
+    with local_cluster("ray", NODES) as cluster:
+        import ray
 
-    node = {"num_cpus": 1, "object_store_memory": 80 * 1024 * 1024}
-    head = {**node, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head, shutdown_at_exit=False)
-    try:
-        for _ in range(NODES - 1):
-            cluster.add_node(**node)
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
         yield Subject("ray", RayEngine, ray_tune_rate, ray_call_s)
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def dask_cluster() -> Iterator[Subject]:
     """A cluster of Dask on this machine."""
-    from distributed import LocalCluster
+    from localtune.execution.cluster.dask.engine import DaskEngine
 
-    from localtune.execution.cluster.dask import DaskEngine
+    _show_modules_to_nodes()
+    with local_cluster("dask", NODES) as cluster:
+        yield Subject("dask", lambda: DaskEngine(cluster.address))
 
-    with LocalCluster(
-        n_workers=NODES, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as cluster:
-        yield Subject("dask", lambda: DaskEngine(cluster))
+
+def _show_modules_to_nodes() -> None:
+    """Lets the nodes import the modules of the benchmarks."""
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))
 
 
 # {name: (package, cluster)}
 CLUSTERS: dict[str, tuple[str, Callable[[], Any]]] = {
-    "local": ("localtune", local_cluster),
+    "local": ("localtune", agents),
     "ray": ("ray", ray_cluster),
     "dask": ("distributed", dask_cluster),
 }

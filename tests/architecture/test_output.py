@@ -22,7 +22,7 @@ ALLOWED = {
     # The level of another library's logger.
     "localtune.search.ax.ax_search": {"logging.getLogger"},
     # A filter for the log of Dask's workers.
-    "localtune.execution.cluster.dask_guest": {"logging.getLogger"},
+    "localtune.execution.cluster.dask.guest": {"logging.getLogger"},
     # Trials that print, to see where that goes.
     "localtune.testing.executor_contract": {"print"},
 }

@@ -17,7 +17,7 @@ EXECUTION = ROOT / PACKAGE / "execution"
 # What runs in other processes may wait for the parent: it always reads.
 OTHER_PROCESSES = {
     *("base.py", "guard.py", "spare.py", "spawn_guard.py", "template.py"),
-    *("agent.py", "dask_guest.py"),
+    *("agent.py", "guest.py"),
 }
 
 SENDS = {"sendall", "send_bytes", "send_fds", "sendmsg", "sendto"}
@@ -32,7 +32,7 @@ MAY_SEND = {
     ("waiter.py", "os.write"),
     ("waiter.py", "self._end.send_bytes"),
     # Before a run, some bytes, on a connection with a timeout.
-    ("ray_connection.py", "connection.sendall"),
+    ("connection.py", "connection.sendall"),
 }
 
 WAITS = {"wait", "join", "communicate"}
@@ -45,8 +45,8 @@ ENDS_SOON = {
     ("relay.py", "thread.join"): 1,  # the process has ended, or was killed
     ("local.py", "self._threads.pop(node_id).join"): 1,  # its relay is closed
     # Coroutines in the thread of the session.
-    ("dask_line.py", "self._has_outgoing.wait"): 1,
-    ("dask_session.py", "self._closing.wait"): 1,
+    ("line.py", "self._has_outgoing.wait"): 1,
+    ("session.py", "self._closing.wait"): 1,
     ("post.py", "self.join"): 1,  # an engine sends without waiting
 }
 

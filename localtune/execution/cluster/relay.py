@@ -34,8 +34,9 @@ importlib.import_module(sys.argv.pop(1)).main()
 AGENT_MODULE = "localtune.execution.cluster.agent"
 # Most bytes of one read from the agent.
 _CHUNK_BYTES = 1024 * 1024
-# No more is read from an agent while so much waits for the engine. Then the agent waits, too.
-_MOST_WAITING_BYTES = 16 * 1024 * 1024
+# No more is read from an agent while so much waits for the engine. Then the agent waits, too. It is
+# taken as one message: Dask starts a thread for those from 10 MB on.
+_MOST_WAITING_BYTES = 4 * 1024 * 1024
 # An agent that is told to end, and has not ended after this time, is killed.
 END_TIMEOUT_S = 5.0
 

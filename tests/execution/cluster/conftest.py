@@ -6,6 +6,6 @@ from importlib.util import find_spec
 
 collect_ignore = []
 if not find_spec("distributed"):
-    collect_ignore += ["test_dask.py", "test_dask_session.py"]
+    collect_ignore += ["dask/test_engine.py", "dask/test_session.py"]
 if not find_spec("ray"):
-    collect_ignore += ["test_ray.py"]
+    collect_ignore += ["ray/test_engine.py"]

@@ -1,4 +1,4 @@
-"""What holds for the engine for Ray, in a real cluster. Run by ``test_ray.py``, in a process.
+"""What holds for the engine for Ray, in a real cluster. Run by ``test_engine.py``, in a process.
 
 Ray keeps descriptors, threads and handlers of signals until a process ends. So these tests have a
 process of their own, and the fixtures that look for leaks do not see it from inside.
@@ -6,20 +6,21 @@ process of their own, and the fixtures that look for leaks do not see it from in
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 import localtune as tune
 from localtune.execution.cluster.engine import ClusterError, Engine
-from localtune.execution.cluster.ray import RayEngine, RayExecutor
+from localtune.execution.cluster.ray.engine import RayEngine
+from localtune.execution.cluster.ray.executor import RayExecutor
 from localtune.testing.engine_contract import (
     CPUS,
     DEADLINE_S,
@@ -27,13 +28,12 @@ from localtune.testing.engine_contract import (
     EngineContract,
     EngineSession,
 )
-from localtune.testing.local_clusters import orphans_killed
-from tests.execution.cluster.ray_cluster import ray_cluster
+from localtune.testing.local_clusters import RayCluster, orphans_killed
 from tests.small_runs import Counting
 
 _DRIVER = """
 import sys
-from localtune.execution.cluster.ray import RayEngine
+from localtune.execution.cluster.ray.engine import RayEngine
 from localtune.testing.engine_contract import CPUS, NODES, EngineSession
 
 with EngineSession(RayEngine(sys.argv[1])) as session:
@@ -46,12 +46,14 @@ with EngineSession(RayEngine(sys.argv[1])) as session:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[Any]:
-    with ray_cluster(gpus=2) as cluster:
+def cluster() -> Iterator[RayCluster]:
+    with contextlib.closing(RayCluster(CPUS)) as cluster:
+        for number in range(1, NODES + 1):
+            cluster.add_node(resources={"number": number}, num_gpus=2 if number == 1 else 0)
         yield cluster
 
 
-def test_the_handler_of_a_signal_stays(cluster: Any) -> None:
+def test_the_handler_of_a_signal_stays(cluster: RayCluster) -> None:
     import signal
 
     before = signal.getsignal(signal.SIGTERM)
@@ -108,10 +110,10 @@ def test_a_sweep_runs_on_the_nodes(tmp_path: Path) -> None:
     assert [(result.metrics or {})["training_iteration"] for result in results] == [3] * 4
 
 
-def test_nodes_join_and_leave(cluster: Any) -> None:
+def test_nodes_join_and_leave(cluster: RayCluster) -> None:
     with EngineSession(RayEngine()) as session:
         before = set(session.node_ids())
-        added = cluster.add_node(num_cpus=CPUS, resources={"late": 1}, object_store_memory=80 << 20)
+        cluster.add_node(resources={"late": 1})
         session.inbox.wait_until(
             lambda: len(session.engine.nodes()) == NODES + 1, "a node that joins"
         )
@@ -119,15 +121,14 @@ def test_nodes_join_and_leave(cluster: Any) -> None:
         session.start_agent(late)
         key = session.reserve([{"late": 1}])
         assert session.granted(key)[0].node_id == late
-        with orphans_killed():
-            cluster.remove_node(added, allow_graceful=False)
+        cluster.kill_node()
         session.inbox.wait_until(lambda: late in session.inbox.ends, "the end of its agent")
         session.inbox.wait_until(lambda: session.engine.places(key) is None, "a lost reservation")
         assert {node.node_id for node in session.engine.nodes()} == before
         session.engine.release(key)
 
 
-def test_nothing_outlives_a_script_that_is_killed(cluster: Any) -> None:
+def test_nothing_outlives_a_script_that_is_killed(cluster: RayCluster) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _DRIVER, cluster.address],
         stdin=subprocess.PIPE,

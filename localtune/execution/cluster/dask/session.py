@@ -26,11 +26,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from localtune.execution.cluster import dask_guest
-from localtune.execution.cluster.dask_holds import Hold
-from localtune.execution.cluster.dask_line import Line, described
-from localtune.execution.cluster.dask_nodes import node_of, why_no_guest
-from localtune.execution.cluster.dask_placement import HeldPlacing, threads_of
+from localtune.execution.cluster.dask import guest
+from localtune.execution.cluster.dask.holds import Hold
+from localtune.execution.cluster.dask.line import Line, described
+from localtune.execution.cluster.dask.nodes import node_of, why_no_guest
+from localtune.execution.cluster.dask.placement import HeldPlacing, threads_of
 from localtune.execution.cluster.engine import ClusterError, Inbox, Node, Place
 from localtune.utils.messages import get_logger
 from localtune.utils.text import text_of
@@ -172,9 +172,7 @@ class DaskSession(threading.Thread):
             return
         if self._client.status == "running":
             leaving = [
-                line.call(dask_guest.guest_leave)
-                for line in self._lines.values()
-                if not line.problem
+                line.call(guest.guest_leave) for line in self._lines.values() if not line.problem
             ]
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.gather(*leaving, return_exceptions=True), _LEAVE_S)
@@ -257,7 +255,7 @@ class DaskSession(threading.Thread):
         self._tell_changed()
 
     def hold_runs(self, line: Line, numbers: tuple[int, ...]) -> None:
-        """See :meth:`~localtune.execution.cluster.dask_line.Owner.hold_runs`."""
+        """See :meth:`~localtune.execution.cluster.dask.line.Owner.hold_runs`."""
         holds = self._placing.holds.get(line.node_id)
         if holds is not None:
             for number in numbers:
@@ -265,7 +263,7 @@ class DaskSession(threading.Thread):
             self._settle()
 
     def lose(self, line: Line, why: str) -> None:
-        """See :meth:`~localtune.execution.cluster.dask_line.Owner.lose`."""
+        """See :meth:`~localtune.execution.cluster.dask.line.Owner.lose`."""
         if self._lines.pop(line.node_id, None) is None:
             return
         line.close()
@@ -332,9 +330,7 @@ class DaskSession(threading.Thread):
             for _ in range(threads_of(reservation.bundles) - len(waiting)):
                 self._count += 1
                 name = f"localtune-need-{self._name}-{self._count}"
-                waiting.append(
-                    self._client.submit(dask_guest.need, key=name, priority=-1, pure=False)
-                )
+                waiting.append(self._client.submit(guest.need, key=name, priority=-1, pure=False))
             self._needs[key] = waiting
 
     # -- agents -----------------------------------------------------------------------------------

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.execution.cluster.dask_cluster import (
+from tests.execution.cluster.dask.sessions import (
     DEADLINE_S,
-    ROOT,
     agents,
     connected_to,
     dask_client,
@@ -23,6 +22,8 @@ from tests.execution.cluster.dask_cluster import (
 )
 
 pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[4]
 
 # -- faults -------------------------------------------------------------------------------------
 
@@ -95,7 +96,7 @@ def test_a_scheduler_that_is_killed_ends_all_agents() -> None:
 
 PARENT = """
 import sys, time
-from localtune.execution.cluster.dask import DaskEngine
+from localtune.execution.cluster.dask.engine import DaskEngine
 class Inbox:
     def received(self, *args): pass
     def agent_ended(self, *args): pass
@@ -155,7 +156,7 @@ def test_a_scheduler_that_comes_back_has_new_nodes() -> None:
         own.scheduler.wait()
         dask.why(old.node_id)
         own.start_scheduler()
-        own.add_worker("again")
+        own.add_node()
         [new] = dask.nodes(1)
         assert new.node_id != old.node_id
         assert [place.node_id for place in dask.granted(2)] == [new.node_id]
@@ -180,7 +181,7 @@ if __name__ == "__main__":
 IN_ONE_PROCESS = """
 import time
 from dask.distributed import LocalCluster
-from localtune.execution.cluster.dask import DaskEngine
+from localtune.execution.cluster.dask.engine import DaskEngine
 with LocalCluster(
     n_workers=2, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
 ) as cluster:
@@ -236,7 +237,7 @@ def test_workers_in_one_process_are_nodes(tmp_path: Path) -> None:
 def test_workers_join_and_leave() -> None:
     with running_cluster(1) as own, connected_to(own.address) as dask:
         [first] = dask.nodes(1)
-        second = own.add_worker("w2", threads=1)
+        second = own.add_node("--nthreads", "1")
         assert [node.resources["CPU"] for node in dask.nodes(2)] == [2, 1]
         second.send_signal(signal.SIGTERM)
         assert dask.nodes(1) == [first]

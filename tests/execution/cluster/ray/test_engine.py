@@ -12,29 +12,26 @@ from xml.etree import ElementTree
 import pytest
 
 from localtune.execution.cluster.engine import ClusterError, Engine
-from localtune.execution.cluster.ray import RayEngine
+from localtune.execution.cluster.ray.engine import RayEngine
 from localtune.testing.engine_contract import AddressContract
-from tests.execution.cluster import ray_rules
+from tests.execution.cluster.ray import rules
 
 pytestmark = pytest.mark.slow
 
-_ROOT = Path(__file__).parents[3]
+_ROOT = Path(__file__).parents[4]
 _RULES = [
-    name
-    for each in (ray_rules, ray_rules.TestRayEngine)
-    for name in dir(each)
-    if "test_" in name[:5]
+    name for each in (rules, rules.TestRayEngine) for name in dir(each) if "test_" in name[:5]
 ]
 
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """{name of a test in ``ray_rules.py``: what went wrong, or ""}."""
+    """{name of a test in ``rules.py``: what went wrong, or ""}."""
     report = tmp_path_factory.mktemp("rules") / "report.xml"
     command = [
         *(sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(_ROOT)),
         *("--noconftest", "-p", "no:cacheprovider", "--import-mode=importlib", "-q"),
-        *("--tb=short", f"--junitxml={report}", str(ray_rules.__file__)),
+        *("--tb=short", f"--junitxml={report}", str(rules.__file__)),
     ]
     environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
     # All those tests take longer than one of them may.

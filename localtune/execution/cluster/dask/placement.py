@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from localtune.execution.cluster.dask_holds import Hold, NodeHolds
+from localtune.execution.cluster.dask.holds import Hold, NodeHolds
 from localtune.execution.cluster.engine import Node, Place
 from localtune.execution.cluster.placing import Placing, Reservation
 

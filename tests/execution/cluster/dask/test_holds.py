@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localtune.execution.cluster.dask_holds import NodeHolds
+from localtune.execution.cluster.dask.holds import NodeHolds
 
 
 def holds_of(threads: int, gpus: int = 0) -> NodeHolds:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from localtune.execution.cluster.dask_holds import NodeHolds
-from localtune.execution.cluster.dask_placement import HeldPlacing, HoldChange
+from localtune.execution.cluster.dask.holds import NodeHolds
+from localtune.execution.cluster.dask.placement import HeldPlacing, HoldChange
 from localtune.execution.cluster.engine import Node
 
 LATER_S = 1000.0

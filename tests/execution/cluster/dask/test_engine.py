@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from localtune.execution.cluster.dask import DaskEngine, DaskExecutor
+from localtune.execution.cluster.dask.engine import DaskEngine
+from localtune.execution.cluster.dask.executor import DaskExecutor
 from localtune.execution.cluster.engine import ClusterError, Engine
 from localtune.execution.executor import Executor
 from localtune.testing.engine_contract import CPUS, NODES, AddressContract, EngineContract
 from localtune.testing.executor_contract import ExecutorContract
-from tests.execution.cluster.dask_cluster import (
-    DaskCluster,
+from localtune.testing.local_clusters import DaskCluster
+from tests.execution.cluster.dask.sessions import (
     DaskTestSession,
     connected_to,
     dask_client,
@@ -110,9 +112,25 @@ def test_bytes_arrive_in_order_when_all_threads_are_held(dask: DaskTestSession) 
     assert dask.echo(node_id, len(whole)) == whole
 
 
-def test_a_worker_without_localtune_says_so(cluster: DaskCluster) -> None:
+# The environment of the tests has localtune, and Python loads this file at its start.
+WITHOUT = """
+import sys
+
+class Without:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] == "localtune":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Without)
+"""
+
+
+def test_a_worker_without_localtune_says_so(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT)
     with running_cluster(0) as own:
-        own.add_worker("bare", has_localtune=False)
+        # Python looks for modules in the directory where the worker starts, too.
+        own.add_node(environment={"PYTHONPATH": str(tmp_path)}, directory=str(tmp_path))
         with connected_to(own.address) as dask:
             [node] = dask.nodes(1)
             dask.engine.reserve(1, [{"CPU": 1}], "PACK")
@@ -216,8 +234,8 @@ def test_close_gives_everything_back(cluster: DaskCluster) -> None:
 def real_cluster() -> Iterator[DaskCluster]:
     """Three workers with one thread each, whose agents are real."""
     with running_cluster(0) as found:
-        for number in range(3):
-            found.add_worker(f"r{number}", threads=1)
+        for _ in range(3):
+            found.add_node("--nthreads", "1")
         with connected_to(found.address) as dask:
             dask.nodes(3)
         yield found

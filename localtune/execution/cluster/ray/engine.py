@@ -1,4 +1,4 @@
-"""RayExecutor: workers on the nodes of a cluster of Ray.
+"""RayEngine: the nodes of a cluster of Ray.
 
 ::
 
@@ -22,12 +22,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from localtune.execution.cluster import ray_connection
 from localtune.execution.cluster.calls import CallThread
 from localtune.execution.cluster.engine import ClusterError, Engine, Inbox, Node, Place
-from localtune.execution.cluster.executor import ClusterExecutor
-from localtune.execution.cluster.ray_agents import RayAgent, actor_class
-from localtune.execution.cluster.ray_groups import RayGroup, gpu_function, shortest_pause_s
+from localtune.execution.cluster.ray import connection
+from localtune.execution.cluster.ray.agents import RayAgent, actor_class
+from localtune.execution.cluster.ray.groups import RayGroup, gpu_function, shortest_pause_s
 from localtune.execution.cluster.relay import END_TIMEOUT_S
 from localtune.utils.text import text_of
 
@@ -43,13 +42,10 @@ class RayEngine(Engine):
     """Connects to a cluster of Ray.
 
     Args:
-        address: Host and port of the head node; ``"auto"`` is the cluster of this node, and
-            ``"local"`` a new one on this machine alone. None is what ``ray.init()`` does: the
-            address in the environment variable ``RAY_ADDRESS``, else the cluster that runs on this
-            machine, else a new one. A connection that the script has made is used as it is.
-        runtime_env: The environment of the agents, and so of the trials: see Ray's documentation.
-        autoscales: Whether nodes may join for what is reserved and not granted.
-        head_timeout_s: The cluster is lost when its head node is away for so many seconds.
+        address: See :class:`~localtune.RayExecutor`, as the following three.
+        runtime_env: The environment of the agents.
+        autoscales: Whether nodes may join.
+        head_timeout_s: How long the head node may be away, in seconds.
 
     Raises:
         ValueError: for an argument that makes no sense.
@@ -89,15 +85,15 @@ class RayEngine(Engine):
 
     def connect(self) -> None:
         if self._ray is not None and self._ray.is_initialized():
-            if self._is_lost and not ray_connection.answers(self._head_address):
+            if self._is_lost and not connection.answers(self._head_address):
                 raise ClusterError(
                     f"The head node of the Ray cluster at {self._head_address} does not answer. "
                     "Call ray.shutdown(), and connect again when the cluster runs."
                 )
             if not self._is_lost:
                 return
-        self._ray = ray_connection.import_ray()
-        self._head_address = ray_connection.connect(self._address)
+        self._ray = connection.import_ray()
+        self._head_address = connection.connect(self._address)
         self._answered_at = time.monotonic()
         self._is_lost = False
         self._actor_class = actor_class(self._ray)
@@ -190,7 +186,7 @@ class RayEngine(Engine):
         return result
 
     def _has_head(self) -> bool:
-        return self._ray.is_initialized() and ray_connection.answers(self._head_address)
+        return self._ray.is_initialized() and connection.answers(self._head_address)
 
     def _start(self, agent: RayAgent, carrier: CallThread) -> None:
         try:
@@ -260,46 +256,6 @@ class RayEngine(Engine):
             agent.end(f"the head node of the cluster has not answered for {away_s:.0f} s")
         inbox.changed()
         return pause_s
-
-
-class RayExecutor(ClusterExecutor):
-    """Runs each worker in a process of its own, on a node of a cluster of Ray.
-
-    A connection to Ray that the script has made is used, and left as it is. One that this executor
-    makes stays until ``ray.shutdown()`` or the end of the script. Ray ends the process of a script
-    that has connected itself one minute after the head node has gone.
-
-    Args:
-        address: Host and port of the head node; ``"auto"`` is the cluster of this node, and
-            ``"local"`` a new one on this machine alone. None is what ``ray.init()`` does: the
-            address in the environment variable ``RAY_ADDRESS``, else the cluster that runs on this
-            machine, else a new one.
-        runtime_env: The environment of the agents, and so of the trials: see Ray's documentation.
-        autoscales: Whether nodes may join for what is reserved and not granted.
-        head_timeout_s: The cluster is lost when its head node is away for so many seconds.
-        **options: Further arguments of
-            :class:`~localtune.execution.cluster.executor.ClusterExecutor`.
-
-    Raises:
-        ValueError: for an argument that makes no sense.
-
-    Example:
-        >>> executor = RayExecutor("10.0.0.1:6379", runtime_env={"env_vars": {"SEED": "1"}})
-    """
-
-    def __init__(
-        self,
-        address: str | None = None,
-        runtime_env: Mapping[str, Any] | None = None,
-        *,
-        autoscales: bool = False,
-        head_timeout_s: float = 40.0,
-        **options: Any,
-    ) -> None:
-        engine = RayEngine(
-            address, runtime_env, autoscales=autoscales, head_timeout_s=head_timeout_s
-        )
-        super().__init__(engine, **options)
 
 
 def _node(found: Mapping[str, Any]) -> Node:

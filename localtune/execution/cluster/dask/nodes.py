@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from localtune.execution.cluster.dask_guest import Facts
-from localtune.execution.cluster.dask_holds import NodeHolds
+from localtune.execution.cluster.dask.guest import Facts
+from localtune.execution.cluster.dask.holds import NodeHolds
 from localtune.execution.cluster.engine import Node
 from localtune.utils.text import text_of
 

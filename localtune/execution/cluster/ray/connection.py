@@ -52,7 +52,7 @@ def connect(address: str | None) -> str:
     """Connects this process to a cluster, or takes the connection that it has.
 
     Args:
-        address: See :class:`~localtune.execution.cluster.ray.RayEngine`.
+        address: See :class:`~localtune.execution.cluster.ray.engine.RayEngine`.
 
     Returns:
         The address of the head node's server.

@@ -20,9 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from localtune.execution.cluster import dask_guest
-from localtune.execution.cluster.dask_guest import Facts, News
-from localtune.execution.cluster.dask_holds import Hold
+from localtune.execution.cluster.dask import guest
+from localtune.execution.cluster.dask.guest import Facts, News
+from localtune.execution.cluster.dask.holds import Hold
 from localtune.execution.cluster.engine import Inbox
 from localtune.utils.text import text_of
 
@@ -106,7 +106,7 @@ class Line:
         """Calls a function of the guest, in the event loop of the worker.
 
         Args:
-            function: A function of ``dask_guest``.
+            function: A function of ``guest.py``.
             *args: Its arguments after the name of the guest.
 
         Raises:
@@ -130,7 +130,7 @@ class Line:
         [self._mark] = await self._client.scatter(
             [self.node_id], workers=[self.address], hash=False, direct=False
         )
-        facts: Facts = await self.call(dask_guest.guest_enter, self._mark.key)
+        facts: Facts = await self.call(guest.guest_enter, self._mark.key)
         self._tasks = [
             asyncio.create_task(self._listen()),
             asyncio.create_task(self._work_off()),
@@ -150,7 +150,7 @@ class Line:
     def start_hold(self, hold: Hold) -> None:
         """Submits the task of a hold."""
         self._holds[hold.number] = self._client.submit(
-            dask_guest.hold,
+            guest.hold,
             *(self.node_id, hold.number),
             key=f"localtune-hold-{self.node_id}-{hold.number}",
             workers=[self.address],
@@ -214,20 +214,18 @@ class Line:
                 while self._outgoing:
                     item = self._outgoing.popleft()
                     if item is None:
-                        await self.call(dask_guest.guest_stop_agent)
+                        await self.call(guest.guest_stop_agent)
                     elif isinstance(item, _Start):
                         await self._start(item)
                     elif isinstance(item, list):
-                        await self.call(dask_guest.guest_release, item)
+                        await self.call(guest.guest_release, item)
                     else:
                         await self._write(item)
         except Exception as error:
             self._owner.lose(self, await self._why_lost(error))
 
     async def _start(self, order: _Start) -> None:
-        why_not = await self.call(
-            dask_guest.guest_start_agent, order.number, order.label, order.module
-        )
+        why_not = await self.call(guest.guest_start_agent, order.number, order.label, order.module)
         if why_not:
             self._take_end(order.number, why_not)
 
@@ -243,13 +241,13 @@ class Line:
             self._outgoing.popleft()
         view = memoryview(b"".join(parts))
         for start in range(0, size, _CALL_BYTES):
-            await self.call(dask_guest.guest_write, bytes(view[start : start + _CALL_BYTES]))
+            await self.call(guest.guest_write, bytes(view[start : start + _CALL_BYTES]))
 
     async def _listen(self) -> None:
         """Takes in what happens at the worker."""
         try:
             while True:
-                news: News = await self.call(dask_guest.guest_poll, _POLL_S)
+                news: News = await self.call(guest.guest_poll, _POLL_S)
                 if not news.is_there:
                     self._owner.lose(self, "its Dask worker was restarted")
                     return

@@ -1,0 +1,1 @@
+"""The engine for Dask: see ``engine.py``."""

@@ -1,0 +1,1 @@
+"""The engine for Ray: see ``engine.py``."""
