@@ -138,7 +138,6 @@ class Counted(Engine):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.name = engine.name
-        self.abilities = engine.abilities
         self.sent = self.received = 0
 
     def listen(self, inbox: Inbox) -> None:

@@ -89,6 +89,7 @@ class Relay:
         self._arrived: list[bytes] = []
         self._ended = ""
         self._is_closing = False
+        self._is_woken = False
         self._waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._pump, daemon=True, name="localtune-relay-out")
         self._writer = threading.Thread(target=self._feed, daemon=True, name="localtune-relay-in")
@@ -105,16 +106,25 @@ class Relay:
         self._waiting.put(data)
 
     def read(self, timeout_s: float | None = None) -> Read:
-        """Waits until the agent has written, has ended, or the time is over.
+        """Waits until the agent has written, has ended, or the time is over; see :meth:`wake`.
 
         Args:
             timeout_s: The most seconds to wait; None is any time.
         """
         with self._condition:
-            self._condition.wait_for(lambda: self._arrived or self._ended, timeout_s)
+            self._condition.wait_for(
+                lambda: self._arrived or self._ended or self._is_woken, timeout_s
+            )
+            self._is_woken = False
             arrived, self._arrived = self._arrived, []
             self._condition.notify_all()
             return Read(b"".join(arrived), self._ended)
+
+    def wake(self) -> None:
+        """Lets the call of :meth:`read` that waits return at once, else the next one."""
+        with self._condition:
+            self._is_woken = True
+            self._condition.notify_all()
 
     def kill(self) -> None:
         """Kills the agent. Its guard ends the agent's workers."""

@@ -4,15 +4,14 @@
 
       engine               thread of calls        Ray's threads           actor: Relay
         |  send(data)         |                                              |
-        |-------------------->|  write(chunk) ------------------------------>|
-        |                     |<------ done, next chunk                      |
-        |                     |  read() ------------------------------------>|  waits for bytes
-        |                     |                  |<--------------------------|
+        |-------------------->|  exchange(3, data) ------------------------->|  to the agent
+        |                     |                                              |
+        |                     |                  |<-- (1, bytes) ------------|  from the agent
         |  inbox.received <----------------------|                           |
-        |                     |<------ next read |                           |
 
-One chunk at a time is on its way to an actor, so that the order holds. What waits meanwhile makes
-the next chunk.
+Each call carries bytes to the agent and comes back with bytes from it, so an answer of a worker
+costs one call. Some calls always wait at the actor for what the agent writes; when they are too
+many, the first one comes back with nothing. Calls have numbers: Ray may let one overtake another.
 """
 
 from __future__ import annotations
@@ -26,6 +25,11 @@ from localtune.execution.cluster.engine import Inbox
 from localtune.utils.text import text_of
 
 _MOST_CHUNK_BYTES = 4 * 1024 * 1024
+# At least so many calls are on their way or wait at the actor, and at most.
+_LEAST_CALLS = 2
+_MOST_CALLS = 6
+# With more calls at the actor, the first one comes back without waiting for the agent.
+_MOST_WAITING = 3
 _SHUT_DOWN = "the script has called ray.shutdown()"
 
 
@@ -38,15 +42,22 @@ def actor_class(ray: Any) -> Any:
         ray: The module.
     """
 
+    most_waiting = _MOST_WAITING
+
     class LocaltuneAgent:
         def __init__(self, label: str, agent_module: str, keeps: list[str]) -> None:
             import os
+            import threading
 
             # Ray allows one thread to an actor without CPUs. A worker has what its trial reserves.
             if "OMP_NUM_THREADS" not in keeps and os.environ.get("OMP_NUM_THREADS") == "1":
                 del os.environ["OMP_NUM_THREADS"]
             self._relay: Any = None
             self._why = ""
+            self._condition = threading.Condition()
+            self._early: dict[int, bytes] = {}
+            self._written = 0  # number of the latest call whose bytes went to the agent
+            self._answered = 0  # number of the latest call that came back
             try:
                 from localtune.execution.cluster.relay import Relay
 
@@ -59,16 +70,28 @@ def actor_class(ray: Any) -> Any:
             except OSError as error:
                 self._why = f"its agent cannot be started: {error}"
 
-        @ray.method(concurrency_group="write")
-        def write(self, data: bytes) -> None:
-            if self._relay is not None:
-                self._relay.write(data)
-
-        @ray.method(concurrency_group="read")
-        def read(self) -> tuple[bytes, str]:
+        @ray.method(concurrency_group="exchange")
+        def exchange(self, number: int, data: bytes) -> tuple[int, bytes, str]:
             if self._relay is None:
-                return b"", self._why
-            return tuple(self._relay.read())
+                return number, b"", self._why
+            with self._condition:
+                self._early[number] = data
+                while self._written + 1 in self._early:
+                    self._written += 1
+                    self._relay.write(self._early.pop(self._written))
+                self._condition.notify_all()
+                if self._has_too_many():
+                    self._relay.wake()
+                self._condition.wait_for(lambda: self._answered + 1 == number <= self._written)
+                timeout_s = 0.0 if self._has_too_many() else None
+            data, ended = self._relay.read(timeout_s)
+            with self._condition:
+                self._answered = number
+                self._condition.notify_all()
+            return number, data, ended
+
+        def _has_too_many(self) -> bool:
+            return self._written - self._answered > most_waiting
 
         def close(self) -> None:
             import ray
@@ -82,7 +105,7 @@ def actor_class(ray: Any) -> Any:
         num_cpus=0,
         max_restarts=0,
         max_task_retries=0,
-        concurrency_groups={"read": 1, "write": 1},
+        concurrency_groups={"exchange": _MOST_CALLS},
     )(LocaltuneAgent)
 
 
@@ -119,7 +142,9 @@ class RayAgent:
         self._kill = kill
         self._actor: Any = None
         self._waiting: collections.deque[bytes] = collections.deque()
-        self._is_writing = False
+        self._calls = 0
+        self._answers = 0
+        self._early: dict[int, tuple[bytes, str]] = {}
         self._is_over = False
         # Held while the inbox is told anything, so that nothing follows the end.
         self._telling = threading.Lock()
@@ -130,8 +155,7 @@ class RayAgent:
         if self._is_over:
             self._close()
             return
-        self._read()
-        self._write()
+        self._exchange()
 
     def end(self, why: str) -> None:
         """Tells the inbox that the agent is gone.
@@ -157,29 +181,25 @@ class RayAgent:
             self._call(self._close)
 
     def send(self, data: bytes) -> None:
-        """Sends bytes when those before them have arrived."""
+        """Sends bytes, behind those that were sent before."""
         if self._is_over:
             return
         for start in range(0, len(data), _MOST_CHUNK_BYTES):
             self._waiting.append(data[start : start + _MOST_CHUNK_BYTES])
-        self._write()
+        self._exchange()
 
-    def _write(self) -> None:
-        if self._actor is None or self._is_over or self._is_writing or not self._waiting:
-            return
-        if not self._is_connected():
-            self.end(_SHUT_DOWN)
-            return
-        self._is_writing = True
-        done = self._actor.write.remote(self._next_chunk()).future()
-        done.add_done_callback(lambda future: self._call(self._written, future))
-
-    def _written(self, future: Any) -> None:
-        self._is_writing = False
-        error = future.exception()
-        if error is not None:
-            self.end(why_gone(error))
-        self._write()
+    def _exchange(self) -> None:
+        """Calls the actor as long as there is a reason for it."""
+        while self._actor is not None and not self._is_over:
+            under_way = self._calls - self._answers
+            if under_way >= (_MOST_CALLS if self._waiting else _LEAST_CALLS):
+                return
+            if not self._is_connected():
+                self.end(_SHUT_DOWN)
+                return
+            self._calls += 1
+            data = self._next_chunk() if self._waiting else b""
+            self._actor.exchange.remote(self._calls, data).future().add_done_callback(self._take)
 
     def _next_chunk(self) -> bytes:
         parts = [self._waiting.popleft()]
@@ -189,28 +209,24 @@ class RayAgent:
             size += len(parts[-1])
         return b"".join(parts)
 
-    def _read(self) -> None:
-        if self._is_over:
-            return
-        if not self._is_connected():
-            self.end(_SHUT_DOWN)
-            return
-        self._actor.read.remote().future().add_done_callback(self._take)
-
     def _take(self, future: Any) -> None:
-        """Takes in what a read has returned. Runs in a thread of Ray, which must not wait."""
+        """Takes in what a call has returned. Runs in a thread of Ray, which must not wait."""
         error = future.exception()
         if error is not None:
             self._call(self.end, why_gone(error))
             return
-        data, why = future.result()
+        number, data, ended = future.result()
         with self._telling:
-            if data and not self._is_over:
-                self._inbox.received(self.node_id, data)
-        if why:
-            self._call(self.end, why)
+            self._early[number] = data, ended
+            while self._answers + 1 in self._early:
+                self._answers += 1
+                data, ended = self._early.pop(self._answers)
+                if data and not self._is_over:
+                    self._inbox.received(self.node_id, data)
+        if ended:
+            self._call(self.end, ended)
         else:
-            self._call(self._read)
+            self._call(self._exchange)
 
     def _close(self) -> None:
         if self._actor is None:
