@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -200,15 +200,17 @@ class DaskCluster(LocalCluster):
 
     Args:
         cpus: How many threads each worker has.
+        host: Address at which the scheduler listens.
 
     Attributes:
         scheduler: The process of the scheduler.
         workers: {name: process} of the workers.
     """
 
-    def __init__(self, cpus: int) -> None:
+    def __init__(self, cpus: int, host: str = "127.0.0.1") -> None:
         self._directory = tempfile.mkdtemp(prefix="localtune-dask-")
         self._cpus = cpus
+        self._host = host
         self._names = (f"w{number}" for number in itertools.count(1))
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         try:
@@ -223,7 +225,7 @@ class DaskCluster(LocalCluster):
         file.unlink(missing_ok=True)
         port = self.address.rpartition(":")[2] or "0"
         self.scheduler = self._start(
-            *("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"),
+            *("scheduler", "--host", self._host, "--port", port, "--no-dashboard"),
             *("--scheduler-file", str(file)),
         )
         self.address = self._address_in(file)
@@ -241,6 +243,8 @@ class DaskCluster(LocalCluster):
         *options: str,
         environment: Mapping[str, str] | None = None,
         directory: str | None = None,
+        scheduler: str = "",
+        prefix: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
         """Starts a worker.
 
@@ -248,6 +252,8 @@ class DaskCluster(LocalCluster):
             *options: Further options of the command ``dask worker``; the last of a name counts.
             environment: Environment variables that the worker has besides those of this process.
             directory: Where it starts; None is the current directory.
+            scheduler: Where it finds the scheduler; "" is the scheduler's own address.
+            prefix: A command that starts the command which follows it, in its own process.
 
         Returns:
             Its process.
@@ -256,10 +262,11 @@ class DaskCluster(LocalCluster):
         if "--nanny" not in options:
             options = ("--no-nanny", *options)
         self.workers[name] = self._start(
-            *("worker", self.address, "--name", name, "--nthreads", str(self._cpus)),
+            *("worker", scheduler or self.address, "--name", name, "--nthreads", str(self._cpus)),
             *("--no-dashboard", "--local-directory", self._directory, *options),
             environment=environment,
             directory=directory,
+            prefix=prefix,
         )
         return self.workers[name]
 
@@ -276,10 +283,11 @@ class DaskCluster(LocalCluster):
         *arguments: str,
         environment: Mapping[str, str] | None = None,
         directory: str | None = None,
+        prefix: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
         with open(os.path.join(self._directory, f"{arguments[0]}.log"), "ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "dask", *arguments],
+                [*prefix, sys.executable, "-m", "dask", *arguments],
                 env={
                     **os.environ,
                     "PYTHONPATH": _path_with_package(),

@@ -59,7 +59,7 @@ _LOOK_S = 1.0
 # A machine that is shut down, or the software of a cluster that ends, sends these to all processes.
 # So the end of a worker may be the first sign of a loss: it is told when its agent has lived on.
 _ENDS_OF_NODES = (-SIGKILL, -int(signal.SIGTERM))
-# A run that waits so long for its first reservation says so.
+# A run that holds nothing, and waits so long for a reservation, says so.
 _NOTE_S = 15.0
 
 
@@ -532,8 +532,8 @@ class ClusterExecutor(Executor):
         if self._reservations.oldest_wait_s() > _NOTE_S:
             self._has_noted_wait = True
             logger.warning(
-                "The cluster (%s) has not granted the resources of the first trial for %g s. Other "
-                "jobs may hold them. The run waits.",
+                "The cluster (%s) has granted this run no resources for %g s. Other jobs may hold "
+                "them. The run waits.",
                 *(self._engine.name, _NOTE_S),
             )
 

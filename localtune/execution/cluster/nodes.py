@@ -80,7 +80,9 @@ class AgentState:
         """Whether a worker can start there."""
         if self.stage in _NEVER:
             return Use.NEVER
-        return Use.NOW if self.stage in _USABLE and not self.is_full else Use.SOON
+        if self.stage in _USABLE:
+            return Use.SOON if self.is_full else Use.NOW
+        return Use.PERHAPS if self.losses else Use.SOON
 
 
 class NodeTable:

@@ -12,7 +12,8 @@
 
 A reservation takes an engine longer than a short trial runs. So a trial gives its reservation back
 to the run, and the next one with the same request takes it over. What an engine has granted on a
-node that is left out is held to the end: the engine would grant the same place again.
+node that is left out is held to the end: the engine would grant the same place again. While a node
+may be cut off, nobody waits for what is held there: one more reservation is asked for.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Use(Enum):
 
     NOW = "now"
     SOON = "soon"  # its agent is starting, or is full
+    PERHAPS = "perhaps"  # its agent was lost, and the node may be cut off for any time
     NEVER = "never"  # the node is left out
 
 

@@ -65,6 +65,8 @@ class HeldPlacing(Placing):
         self.holds: dict[str, NodeHolds] = {}
         self._granted: set[int] = set()
         self._patient_until: dict[int, float] = {}  # by key
+        # Nodes where a task has waited too long, until one runs there. They may be cut off.
+        self._slow: set[str] = set()
         self._paused: set[int] = set()
 
     def waiting(self) -> list[int]:
@@ -104,6 +106,7 @@ class HeldPlacing(Placing):
                 self._free(reservation)
         super().remove(node_id)
         self.holds.pop(node_id, None)
+        self._slow.discard(node_id)
         self._granted -= {key for key, each in self.reservations.items() if each.is_lost}
 
     def release(self, key: int) -> list[int]:
@@ -111,6 +114,16 @@ class HeldPlacing(Placing):
         self._patient_until.pop(key, None)
         self._paused.discard(key)
         return super().release(key)
+
+    def runs(self, node_id: str, number: int) -> None:
+        """Takes in that a task runs.
+
+        Args:
+            node_id: Its node.
+            number: Its number.
+        """
+        self.holds[node_id].runs(number)
+        self._slow.discard(node_id)
 
     def lose_patience(self, now_s: float) -> None:
         """Takes back what has waited for long, so that it may be placed elsewhere.
@@ -129,6 +142,7 @@ class HeldPlacing(Placing):
             self._patient_until[key] = now_s + random.uniform(*_PATIENCE_S)
             used = {place.node_id for place in reservation.places or ()}
             waits = [self.holds[node_id].waits() for node_id in used]
+            self._slow.update(node_id for node_id in used if self.holds[node_id].waits())
             if key in self._paused:
                 self._paused.discard(key)
             elif len(used) > 1 and not all(waits):
@@ -180,7 +194,9 @@ class HeldPlacing(Placing):
         # Nodes on which no trial can run come into play when there are no others: they are granted,
         # and the attempt to start an agent tells the reason.
         usable = [node_id for node_id in ordered if self.holds[node_id].usable] or ordered
-        return sorted(usable, key=lambda node_id: not self.holds[node_id].has_room())
+        return sorted(
+            usable, key=lambda each: (each in self._slow, not self.holds[each].has_room())
+        )
 
 
 def threads_of(bundles: Sequence[Mapping[str, float]]) -> int:

@@ -256,10 +256,9 @@ class DaskSession(threading.Thread):
 
     def hold_runs(self, line: Line, numbers: tuple[int, ...]) -> None:
         """See :meth:`~localtune.execution.cluster.dask.line.Owner.hold_runs`."""
-        holds = self._placing.holds.get(line.node_id)
-        if holds is not None:
+        if line.node_id in self._placing.holds:
             for number in numbers:
-                holds.runs(number)
+                self._placing.runs(line.node_id, number)
             self._settle()
 
     def lose(self, line: Line, why: str) -> None:

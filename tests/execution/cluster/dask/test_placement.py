@@ -27,7 +27,7 @@ def started_by(placing: HeldPlacing) -> list[HoldChange]:
 
 def run(placing: HeldPlacing, *changes: HoldChange) -> None:
     for change in changes:
-        placing.holds[change.node_id].runs(change.hold.number)
+        placing.runs(change.node_id, change.hold.number)
 
 
 def test_a_reservation_is_granted_when_all_its_tasks_run() -> None:
@@ -81,6 +81,30 @@ def test_what_waits_for_another_job_goes_to_a_node_with_room() -> None:
     placing.lose_patience(LATER_S)
     (moved,) = started_by(placing)
     assert moved.node_id != change.node_id
+
+
+def test_what_waits_on_a_node_that_is_cut_off_goes_elsewhere_although_there_is_room() -> None:
+    placing = placing_of(2)
+    placing.ask(1, [{"CPU": 1}], "PACK")
+    run(placing, *started_by(placing))
+    add(placing, "n1", 2)
+    placing.ask(2, [{"CPU": 1}], "PACK")
+    (change,) = started_by(placing)
+    assert change.node_id == "n0"
+    placing.lose_patience(0)
+    placing.lose_patience(LATER_S)
+    (moved,) = started_by(placing)
+    assert moved.node_id == "n1"
+    # The next one does not try that node first, until a task has run there.
+    for key, name in ((3, "n1"), (4, "n0")):
+        placing.ask(key, [{"CPU": 1}], "PACK")
+        (change,) = started_by(placing)
+        assert change.node_id == name
+        run(placing, change)
+    placing.release(4)
+    placing.settle()
+    placing.ask(5, [{"CPU": 1}], "PACK")
+    assert [change.node_id for change in started_by(placing)] == ["n0"]
 
 
 def test_what_holds_one_node_and_waits_for_another_is_given_back_for_a_while() -> None:
