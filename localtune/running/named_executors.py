@@ -40,6 +40,16 @@ def check_name(name: object) -> None:
         raise ExtraMissingError(package, name, f"executor={name!r}")
 
 
+def is_cluster(text: str | None) -> bool:
+    """Returns whether a text names an executor whose trials run on other machines.
+
+    Args:
+        text: A name, maybe with arguments: ``ray(address='auto')``.
+    """
+    name = (text or "").partition("(")[0].strip()
+    return name in _EXECUTORS and bool(_EXECUTORS[name][2])
+
+
 def create_executor(name: str, **arguments: Any) -> Executor:
     """Makes an executor by its name.
 

@@ -22,6 +22,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 from localtune.config.sync import SyncConfig
@@ -49,6 +50,7 @@ from localtune.resources import PlacementGroupFactory
 from localtune.utils.messages import get_logger, show_lines
 from localtune.utils.remote_store import RemoteStore
 from localtune.utils.signal_numbers import SIGKILL
+from localtune.utils.text import did_you_mean
 from localtune.worker import messages
 from localtune.worker.program import WorkerProgram
 
@@ -61,6 +63,30 @@ _LOOK_S = 1.0
 _ENDS_OF_NODES = (-SIGKILL, -int(signal.SIGTERM))
 # A run that holds nothing, and waits so long for a reservation, says so.
 _NOTE_S = 15.0
+
+
+def check_options(executor: type[ClusterExecutor], options: Mapping[str, Any]) -> None:
+    """Checks what a subclass hands on to :class:`ClusterExecutor`.
+
+    Args:
+        executor: The subclass.
+        options: {argument: value}.
+
+    Raises:
+        TypeError: for an unknown argument; it names all that there are.
+    """
+    ours = [
+        *signature(executor).parameters.values(),
+        *signature(ClusterExecutor).parameters.values(),
+    ]
+    known = [each.name for each in ours if each.kind is not each.VAR_KEYWORD]
+    known.remove("engine")
+    for name in options:
+        if name not in known:
+            raise TypeError(
+                f"{executor.__name__} has no argument {name!r}.{did_you_mean(name, known)} "
+                f"It has: {', '.join(known)}."
+            )
 
 
 class ClusterExecutor(Executor):

@@ -73,10 +73,10 @@ def go_on(
                 f"{args.experiment!r} does not say what 'localtune run' started it with. Name it: "
                 f"localtune {args.subcommand} {args.experiment} train.py:train"
             )
-        trainable = trainable_of(target, args.resources)
         name, shared = args.executor, None
         if name is None and isinstance(target, StartCommand):
             name, shared = target.executor, target.shared
+        trainable = trainable_of(target, args.resources, name)
         try:
             return Tuner.restore(
                 path,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from localtune.error import ExperimentExistsError, UsageError
 from localtune.result import COMMAND_FILE
+from localtune.running.named_executors import is_cluster
 from localtune.tools.commands.program import make_command
 from localtune.tools.commands.settings import CHECKS, Sweep, made_by_name, put
 from localtune.tools.commands.start_command import StartCommand, command_file
@@ -60,13 +61,16 @@ def sweep_of(args: argparse.Namespace) -> Sweep:
     return sweep
 
 
-def trainable_of(target: str | StartCommand, resources: dict[str, float] | None) -> Any:
+def trainable_of(
+    target: str | StartCommand, resources: dict[str, float] | None, executor: str | None
+) -> Any:
     """Imports the trainable of a target.
 
     Args:
         target: ``module:trainable``, ``file.py:trainable``, a sweep file, or the command that
             started a run.
         resources: {name: amount} of each trial; None takes those of the target.
+        executor: Name of the executor, maybe with arguments.
 
     Raises:
         UsageError: if there is none.
@@ -77,6 +81,7 @@ def trainable_of(target: str | StartCommand, resources: dict[str, float] | None)
     else:
         sweep = _from_target(target)
         _check_trainable(sweep, target)
+    sweep.executor = executor
     return trainable_in(sweep, sweep.resources if resources is None else resources)
 
 
@@ -257,7 +262,9 @@ def trainable_in(sweep: Sweep, resources: dict[str, float]) -> Any:
     if sweep.program:
         trainable = make_command(sweep.program, sweep.directory)
     else:
-        trainable = load_trainable(sweep.trainable, sweep.directory)
+        trainable = load_trainable(
+            sweep.trainable, sweep.directory, travels=is_cluster(sweep.executor)
+        )
     if not resources:
         return trainable
     from localtune import with_resources

@@ -17,13 +17,15 @@ from localtune.utils.messages import say
 from localtune.utils.text import did_you_mean
 
 
-def load_trainable(target: str, directory: str) -> Any:
+def load_trainable(target: str, directory: str, *, travels: bool = False) -> Any:
     """Imports the module of a target, and returns its trainable.
 
     Args:
         target: ``module:trainable`` or ``file.py:trainable``; after the colon, names may be
             joined by dots.
         directory: Where files, and modules besides those that are installed, are looked for.
+        travels: Whether the code of a file goes to workers by value, as that of a script does.
+            They may run on machines that do not have the file.
 
     Raises:
         UsageError: if there is no such module or trainable, or the module cannot be imported. In
@@ -34,6 +36,10 @@ def load_trainable(target: str, directory: str) -> Any:
         raise UsageError(_no_target_text(target, directory))
     if place.endswith(".py"):
         module = _module_of_file(place, directory)
+        if travels:
+            import cloudpickle
+
+            cloudpickle.register_pickle_by_value(module)
     else:
         module = _module_of_name(place, directory)
     found: Any = module

@@ -12,13 +12,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 import localtune as tune
 from localtune.execution.cluster.engine import ClusterError, Inbox
-from localtune.execution.cluster.executor import ClusterExecutor
+from localtune.execution.cluster.executor import ClusterExecutor, check_options
 from localtune.execution.cluster.local import LocalEngine
 from localtune.execution.cluster.relay import Relay
 from localtune.execution.executor import Exited
@@ -301,3 +302,14 @@ def wait_for_slot(session: ExecutorSession, request: PlacementGroupFactory) -> S
         assert time.monotonic() < deadline, f"no slot for {request}"
         assert not any(isinstance(event, Exited) for event in session.executor.wait(0.1))
     return slot
+
+
+def test_an_unknown_argument_of_an_engine_is_named_with_all_that_there_are() -> None:
+    class Ours(ClusterExecutor):
+        def __init__(self, address: str, **options: Any) -> None:
+            check_options(type(self), options)
+            super().__init__(LocalEngine([{"CPU": 1}]), **options)
+
+    assert Ours("here", idle_s=1.0).resources() == {"CPU": 1}
+    with pytest.raises(TypeError, match=r"Ours has no argument 'adress'\. .*'address'"):
+        Ours("here", adress="there")

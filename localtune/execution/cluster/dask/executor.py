@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localtune.execution.cluster.dask.engine import DaskEngine
-from localtune.execution.cluster.executor import ClusterExecutor
+from localtune.execution.cluster.executor import ClusterExecutor, check_options
 
 
 class DaskExecutor(ClusterExecutor):
@@ -38,5 +38,6 @@ class DaskExecutor(ClusterExecutor):
         connect_timeout_s: float = 10.0,
         **settings: Any,
     ) -> None:
+        check_options(type(self), settings)
         engine = DaskEngine(cluster, adaptive=adaptive, connect_timeout_s=connect_timeout_s)
         super().__init__(engine, **settings)

@@ -14,12 +14,15 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from localtune.error import ExtraMissingError
 from localtune.execution.cluster.engine import ClusterError
+from localtune.utils.messages import get_logger
 from localtune.utils.text import text_of
+
+logger = get_logger(__name__)
 
 _PROBE_TIMEOUT_S = 5.0
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
@@ -48,11 +51,27 @@ def import_ray() -> Any:
     return ray
 
 
-def connect(address: str | None) -> str:
+# The environment that each connection of :func:`connect` has: {address: environment}.
+_environments: dict[str, Mapping[str, Any] | None] = {}
+
+
+def has_environment(address: str, runtime_env: Mapping[str, Any] | None) -> bool:
+    """Returns whether the connection to a cluster gives an environment to all that it starts.
+
+    Args:
+        address: What :func:`connect` has returned.
+        runtime_env: The environment.
+    """
+    return runtime_env is not None and _environments.get(address) == runtime_env
+
+
+def connect(address: str | None, runtime_env: Mapping[str, Any] | None = None) -> str:
     """Connects this process to a cluster, or takes the connection that it has.
 
     Args:
         address: See :class:`~localtune.execution.cluster.ray.engine.RayEngine`.
+        runtime_env: The environment of a new connection. Ray uploads directories for a connection
+            only, not for an actor.
 
     Returns:
         The address of the head node's server.
@@ -70,18 +89,31 @@ def connect(address: str | None) -> str:
                 f"the one at {address}. Leave out address, or call ray.shutdown() before."
             )
         return connected_to
+    _environments.clear()
     known = _known_address(address)
+    if known is None and address is None and not os.environ.get("RAY_ADDRESS"):
+        logger.warning(
+            "There is no Ray cluster on this machine, and RAY_ADDRESS names no other one. So Ray "
+            'starts one here, for this script alone. (address="local" says that it shall.)'
+        )
     if known is not None:
         _prove_that_ray_answers(_resolved(ray, known[0]), *known)
     with _as_it_was(has_cluster=known is not None):
         try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+            ray.init(
+                address=address,
+                runtime_env=None if runtime_env is None else dict(runtime_env),
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+            )
         except Exception as error:  # Ray raises all kinds, also for other versions.
             where = f" at {known[0]}" if known else ""
             raise ClusterError(
                 f"Ray cannot connect to the cluster{where}: {text_of(error)}"
             ) from error
-    return str(ray.get_runtime_context().gcs_address)
+    connected_to = str(ray.get_runtime_context().gcs_address)
+    _environments[connected_to] = runtime_env
+    return connected_to
 
 
 def answers(address: str, timeout_s: float = 1.0) -> bool:

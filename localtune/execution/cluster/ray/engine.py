@@ -93,7 +93,7 @@ class RayEngine(Engine):
             if not self._is_lost:
                 return
         self._ray = connection.import_ray()
-        self._head_address = connection.connect(self._address)
+        self._head_address = connection.connect(self._address, self._runtime_env)
         self._answered_at = time.monotonic()
         self._is_lost = False
         self._actor_class = actor_class(self._ray)
@@ -203,8 +203,9 @@ class RayEngine(Engine):
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         options: dict[str, Any] = {}
-        if self._runtime_env is not None:
-            options["runtime_env"] = self._runtime_env
+        environment = self._runtime_env
+        if environment and not connection.has_environment(self._head_address, environment):
+            options["runtime_env"] = environment
         names = {node.node_id: node.name for node in self._nodes}
         return self._actor_class.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False), **options

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from localtune.execution.cluster.executor import ClusterExecutor
+from localtune.execution.cluster.executor import ClusterExecutor, check_options
 from localtune.execution.cluster.ray.engine import RayEngine
 
 
@@ -43,6 +43,7 @@ class RayExecutor(ClusterExecutor):
         head_timeout_s: float = 40.0,
         **options: Any,
     ) -> None:
+        check_options(type(self), options)
         engine = RayEngine(
             address, runtime_env, autoscales=autoscales, head_timeout_s=head_timeout_s
         )

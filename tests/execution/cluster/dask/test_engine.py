@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -250,3 +253,27 @@ class TestDaskExecutor(ExecutorContract):
 
     def make_executor(self) -> Executor:
         return DaskExecutor(self.address)
+
+
+def test_the_file_of_a_command_travels_to_the_nodes(
+    real_cluster: DaskCluster, tmp_path: Path
+) -> None:
+    (tmp_path / "objective.py").write_text(
+        "import localtune as tune\nLOSS = 0.5\n"
+        "def train(config):\n    tune.report({'loss': LOSS * config['x']})\n"
+    )
+    run = subprocess.run(
+        [
+            *(sys.executable, "-m", "localtune", "run", "objective.py:train", "--json"),
+            *("--param", "x=grid_search([1, 2])", "--metric", "loss", "--mode", "min"),
+            *("--storage", str(tmp_path / "storage")),
+            *("--executor", f"dask(cluster={real_cluster.address!r})"),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[4])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "0.5" in run.stdout

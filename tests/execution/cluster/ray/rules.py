@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -108,6 +109,32 @@ def test_a_sweep_runs_on_the_nodes(tmp_path: Path) -> None:
     ).fit()
     assert not results.errors
     assert [(result.metrics or {})["training_iteration"] for result in results] == [3] * 4
+
+
+def test_a_directory_travels_with_a_connection_of_localtune(
+    cluster: RayCluster, tmp_path: Path
+) -> None:
+    import ray
+
+    code, storage = tmp_path / "code", tmp_path / "storage"
+    code.mkdir()
+    (code / "beside.py").write_text("LOSS = 0.5\n")
+
+    def train(config: dict[str, Any]) -> None:
+        tune.report({"loss": __import__("beside").LOSS})
+
+    ray.shutdown()
+    try:
+        for name in ("first", "second"):  # The second one takes the connection as it is.
+            results = tune.Tuner(
+                train,
+                run_config=tune.RunConfig(name=name, storage_path=storage, verbose=0),
+                executor=RayExecutor(cluster.address, runtime_env={"working_dir": str(code)}),
+            ).fit()
+            assert not results.errors
+            assert (results[0].metrics or {})["loss"] == 0.5
+    finally:
+        ray.shutdown()
 
 
 def test_nodes_join_and_leave(cluster: RayCluster) -> None:
