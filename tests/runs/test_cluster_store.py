@@ -18,7 +18,7 @@ from localtune.execution.cluster.local import LocalEngine
 from localtune.schedulers import PopulationBasedTraining
 from localtune.trial.trial import Trial
 from localtune.utils.remote_store import RemoteStore
-from tests.runs.test_cluster import Strike, agent_of
+from tests.runs.clusters.test_runs import Strike, agent_of
 from tests.small_runs import Counting, reporting_checkpoints, rows
 from tests.storage.stores import faulty_store, logging_store
 

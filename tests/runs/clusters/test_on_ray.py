@@ -1,4 +1,4 @@
-"""The tests of ``test_cluster.py`` on a cluster of Ray, in a process of their own."""
+"""Tests of runs on clusters, on a cluster of Ray, in a process of their own."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from tests.runs import test_cluster
+from tests.runs.clusters import test_runs, test_survival
 
 pytestmark = pytest.mark.slow
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 
 if find_spec("ray"):
 
     @pytest.mark.timeout(1200)
-    def test_runs_on_a_cluster_of_ray(tmp_path: Path) -> None:
+    @pytest.mark.parametrize("module", [test_runs, test_survival])
+    def test_runs_on_a_cluster_of_ray(tmp_path: Path, module: ModuleType) -> None:
         command = [
             *(sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(_ROOT)),
             *("--noconftest", "-p", "no:cacheprovider", "--import-mode=importlib", "-q"),
-            *("--tb=short", str(test_cluster.__file__)),
+            *("--tb=short", str(module.__file__)),
         ]
         environment = {**os.environ, "PYTHONPATH": str(_ROOT), "LOCALTUNE_TEST_CLUSTER": "ray"}
         # All those tests take longer than one of them may.

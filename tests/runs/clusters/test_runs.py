@@ -36,7 +36,7 @@ STEPS = 6
 WHOLE = [(step, step) for step in range(1, STEPS + 1)]
 
 
-# Ray keeps threads and descriptors in the process that has used it: ``test_cluster_of_ray.py`` runs
+# Ray keeps threads and descriptors in the process that has used it: ``test_on_ray.py`` runs
 # this file in another one, and sets the variable.
 KIND = os.environ.get("LOCALTUNE_TEST_CLUSTER")
 KINDS = [KIND] if KIND else ["agents", *(["dask"] if find_spec("distributed") else [])]
@@ -117,12 +117,6 @@ def test_trials_go_on_elsewhere_when_an_agent_is_lost(
     check_that_trials_survive(
         tmp_path, cluster, lambda worker_pid: os.kill(agent_of(worker_pid), getattr(signal, sent))
     )
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_trials_go_on_elsewhere_when_a_node_is_lost(tmp_path: Path, kind: str) -> None:
-    with local_cluster(kind) as cluster:
-        check_that_trials_survive(tmp_path, cluster, lambda _: cluster.kill_node())
 
 
 def test_a_run_that_a_cluster_has_begun_goes_on_in_processes(
@@ -221,3 +215,8 @@ if KIND:  # The others have it in tests/execution/cluster.
 
         def make_executor(self) -> Executor:
             return self.cluster.make_executor()
+
+
+# The last one: the cluster has a node less afterwards.
+def test_trials_go_on_elsewhere_when_a_node_is_lost(tmp_path: Path, cluster: LocalCluster) -> None:
+    check_that_trials_survive(tmp_path, cluster, lambda _: cluster.kill_node())
