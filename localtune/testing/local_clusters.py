@@ -100,7 +100,10 @@ def orphans_killed() -> Iterator[None]:
     """
     import psutil
 
-    parents = {each: each.parent() for each in psutil.Process().children(recursive=True)}
+    parents: dict[psutil.Process, psutil.Process | None] = {}
+    for each in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            parents[each] = each.parent()
     yield
     orphans = [
         each
