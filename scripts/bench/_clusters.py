@@ -63,7 +63,11 @@ def dask_cluster() -> Iterator[Subject]:
 
     _show_modules_to_nodes()
     with local_cluster("dask", NODES) as cluster:
-        yield Subject("dask", lambda: DaskEngine(cluster.address))
+        yield Subject(
+            "dask",
+            lambda: DaskEngine(cluster.address),
+            call_s=lambda calls: dask_call_s(cluster.address, calls),
+        )
 
 
 def _show_modules_to_nodes() -> None:
@@ -79,7 +83,7 @@ CLUSTERS: dict[str, tuple[str, Callable[[], Any]]] = {
 }
 
 
-# -- Ray by itself ---------------------------------------------------------------------------------
+# -- Ray and Dask by themselves --------------------------------------------------------------------
 
 
 def ray_tune_rate(trials: int) -> float:
@@ -111,17 +115,35 @@ def ray_call_s(calls: int) -> float:
     """Median seconds of a call of an actor that returns a small dict."""
     import ray
 
-    class Bare:
-        def step(self, number: int) -> dict[str, Any]:
-            return {"score": number}
-
     actor = ray.remote(num_cpus=1)(Bare).remote()
+    median_s = _median_s(lambda number: ray.get(actor.step.remote(number)), calls)
+    ray.kill(actor)
+    return median_s
+
+
+def dask_call_s(address: str, calls: int) -> float:
+    """Median seconds of a call of an actor of Dask that returns a small dict."""
+    from distributed import Client
+
+    with Client(address) as client:
+        actor = client.submit(Bare, actor=True).result()
+        return _median_s(lambda number: actor.step(number).result(), calls)
+
+
+class Bare:
+    """An actor that does nothing."""
+
+    def step(self, number: int) -> dict[str, Any]:
+        """Returns a small result."""
+        return {"score": number}
+
+
+def _median_s(call: Callable[[int], Any], calls: int) -> float:
     times = []
     for number in range(calls):
         began = time.perf_counter()
-        ray.get(actor.step.remote(number))
+        call(number)
         times.append(time.perf_counter() - began)
-    ray.kill(actor)
     return statistics.median(times)
 
 
