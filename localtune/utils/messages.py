@@ -7,6 +7,8 @@ other modules that may write.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import warnings
 from typing import TYPE_CHECKING
@@ -40,6 +42,24 @@ def show_lines(text: str, *, end: str = "\n") -> None:
     _print(printable_lines(text), end)
     if sys.stdout is not None:
         sys.stdout.flush()
+
+
+def pass_on(text: str) -> None:
+    """Prints output of trials as long as it can be written.
+
+    Its reader may have gone, or the disk of its log may be full: that ends no run.
+
+    Args:
+        text: The output, with its line ends.
+    """
+    try:
+        show_lines(text, end="")
+    except BrokenPipeError:
+        # What the stream still holds would be written at the end of the process, and fail again.
+        with contextlib.suppress(OSError), open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass
 
 
 def say(text: str) -> None:

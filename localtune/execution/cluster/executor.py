@@ -47,7 +47,7 @@ from localtune.execution.executor import (
 from localtune.execution.local_process import ProcessExecutor
 from localtune.execution.slots import Slot
 from localtune.resources import PlacementGroupFactory
-from localtune.utils.messages import get_logger, show_lines
+from localtune.utils.messages import get_logger, pass_on
 from localtune.utils.remote_store import RemoteStore
 from localtune.utils.signal_numbers import SIGKILL
 from localtune.utils.text import did_you_mean
@@ -578,7 +578,7 @@ _METHODS: dict[int, Callable[..., None]] = {
 
 def _print_out(lines: str, trial_id: str) -> None:
     """Prints what workers print, where the run has no output of its own for it."""
-    show_lines(lines, end="")
+    pass_on(lines)
 
 
 def _shown(resources: Mapping[str, float]) -> str:

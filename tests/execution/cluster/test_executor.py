@@ -292,6 +292,40 @@ def test_agents_end_all_their_trials_when_the_parent_is_gone(
     assert [each for each in alive if each.status() != psutil.STATUS_ZOMBIE] == []
 
 
+UNREAD = """
+import os, sys
+from localtune.execution.cluster.executor import ClusterExecutor
+from localtune.execution.cluster.local import LocalEngine
+import localtune as tune
+
+def train(config):
+    for step in range(3):
+        print("much " * 30_000, flush=True)
+        tune.report({"step": step})
+
+results = tune.Tuner(
+    train,
+    run_config=tune.RunConfig(name="run", storage_path=sys.argv[1], verbose=0),
+    executor=ClusterExecutor(LocalEngine([{"CPU": 1}])),
+).fit()
+os.write(2, f"{results.num_terminated} ended".encode())
+"""
+
+
+def test_a_run_goes_on_when_the_reader_of_its_output_has_gone(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", UNREAD, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    with process:
+        assert process.stderr.read() == "1 ended"
+    assert process.returncode == 0
+
+
 def session_of(executor: ClusterExecutor) -> ExecutorSession:
     return ExecutorSession(executor, ChaosTrainable, Path())
 
