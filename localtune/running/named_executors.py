@@ -40,13 +40,12 @@ def check_name(name: object) -> None:
         raise ExtraMissingError(package, name, f"executor={name!r}")
 
 
-def is_cluster(text: str | None) -> bool:
-    """Returns whether a text names an executor whose trials run on other machines.
+def is_cluster(name: str) -> bool:
+    """Returns whether the trials of an executor may run on other machines.
 
     Args:
-        text: A name, maybe with arguments: ``ray(address='auto')``.
+        name: Its name.
     """
-    name = (text or "").partition("(")[0].strip()
     return name in _EXECUTORS and bool(_EXECUTORS[name][2])
 
 

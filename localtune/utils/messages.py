@@ -55,7 +55,7 @@ def pass_on(text: str) -> None:
     try:
         show_lines(text, end="")
     except BrokenPipeError:
-        # What the stream still holds would be written at the end of the process, and fail again.
+        # The interpreter writes the rest of the stream's buffer when it ends, and would fail again.
         with contextlib.suppress(OSError), open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
     except (OSError, ValueError):

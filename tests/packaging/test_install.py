@@ -25,7 +25,7 @@ def install() -> ModuleType:
 
 
 def listing_of_pip(tmp_path: Path, **variables: str) -> str:
-    """What pip says of a file of configuration, and of variables."""
+    """Output of ``pip config list`` for a file of configuration, and variables."""
     file = tmp_path / "pip.conf"
     file.write_text(
         "[global]\n"

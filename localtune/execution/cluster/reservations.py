@@ -12,8 +12,8 @@
 
 A reservation takes an engine longer than a short trial runs. So a trial gives its reservation back
 to the run, and the next one with the same request takes it over. What an engine has granted on a
-node that is left out is held to the end: the engine would grant the same place again. While a node
-may be cut off, nobody waits for what is held there: one more reservation is asked for.
+node that is left out is held to the end: the engine would grant the same place again. No trial
+waits for a reservation on a node that may be cut off: the run asks for one more.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from localtune.error import ExperimentExistsError, UsageError
 from localtune.result import COMMAND_FILE
 from localtune.running.named_executors import is_cluster
+from localtune.tools.commands.expressions import named_call
 from localtune.tools.commands.program import make_command
 from localtune.tools.commands.settings import CHECKS, Sweep, made_by_name, put
 from localtune.tools.commands.start_command import StartCommand, command_file
@@ -262,9 +263,8 @@ def trainable_in(sweep: Sweep, resources: dict[str, float]) -> Any:
     if sweep.program:
         trainable = make_command(sweep.program, sweep.directory)
     else:
-        trainable = load_trainable(
-            sweep.trainable, sweep.directory, travels=is_cluster(sweep.executor)
-        )
+        travels = sweep.executor is not None and is_cluster(named_call(sweep.executor)[0])
+        trainable = load_trainable(sweep.trainable, sweep.directory, travels=travels)
     if not resources:
         return trainable
     from localtune import with_resources

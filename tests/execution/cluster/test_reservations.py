@@ -1,4 +1,4 @@
-"""What a run asks an engine for, when nodes are starting, or may be cut off."""
+"""Reservations of a run when nodes are starting, or may be cut off."""
 
 from __future__ import annotations
 

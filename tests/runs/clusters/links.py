@@ -109,7 +109,7 @@ def _ip(*command: str) -> None:
 
 
 def may_make_namespaces() -> bool:
-    """Whether this process may make network namespaces, and has the commands for it."""
+    """Returns whether this process can make network namespaces: has the rights and the commands."""
     if sys.platform != "linux" or shutil.which("ip") is None:
         return False
     try:

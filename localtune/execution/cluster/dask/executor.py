@@ -26,6 +26,10 @@ class DaskExecutor(ClusterExecutor):
         connect_timeout_s: Time limit to connect, in seconds.
         **settings: Settings of :class:`~localtune.execution.cluster.executor.ClusterExecutor`.
 
+    Raises:
+        TypeError: for an unknown argument.
+        ValueError: for an argument that makes no sense.
+
     Example:
         ``Tuner(objective, executor=DaskExecutor("tcp://host:8786"))``
     """

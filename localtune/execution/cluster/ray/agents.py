@@ -142,8 +142,9 @@ class RayAgent:
         self._kill = kill
         self._actor: Any = None
         self._waiting: collections.deque[bytes] = collections.deque()
-        self._calls = 0
-        self._answers = 0
+        # Numbers of the latest call, and of the latest answer whose bytes the inbox has. Answers
+        # that have overtaken it wait.
+        self._calls = self._answers = 0
         self._early: dict[int, tuple[bytes, str]] = {}
         self._is_over = False
         # Held while the inbox is told anything, so that nothing follows the end.

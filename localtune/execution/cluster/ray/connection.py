@@ -51,18 +51,17 @@ def import_ray() -> Any:
     return ray
 
 
-# The environment that each connection of :func:`connect` has: {address: environment}.
+# {id of a job: environment}. Each connection is a job of its own, also one of the script's.
 _environments: dict[str, Mapping[str, Any] | None] = {}
 
 
-def has_environment(address: str, runtime_env: Mapping[str, Any] | None) -> bool:
-    """Returns whether the connection to a cluster gives an environment to all that it starts.
+def has_environment(runtime_env: Mapping[str, Any]) -> bool:
+    """Returns whether the connection of this process gives an environment to all that it starts.
 
     Args:
-        address: What :func:`connect` has returned.
         runtime_env: The environment.
     """
-    return runtime_env is not None and _environments.get(address) == runtime_env
+    return _environments.get(_job_id()) == runtime_env
 
 
 def connect(address: str | None, runtime_env: Mapping[str, Any] | None = None) -> str:
@@ -70,8 +69,8 @@ def connect(address: str | None, runtime_env: Mapping[str, Any] | None = None) -
 
     Args:
         address: See :class:`~localtune.execution.cluster.ray.engine.RayEngine`.
-        runtime_env: The environment of a new connection. Ray uploads directories for a connection
-            only, not for an actor.
+        runtime_env: The environment of all that a new connection starts. Ray uploads directories
+            for a connection, and not for an actor.
 
     Returns:
         The address of the head node's server.
@@ -89,12 +88,12 @@ def connect(address: str | None, runtime_env: Mapping[str, Any] | None = None) -
                 f"the one at {address}. Leave out address, or call ray.shutdown() before."
             )
         return connected_to
-    _environments.clear()
     known = _known_address(address)
     if known is None and address is None and not os.environ.get("RAY_ADDRESS"):
         logger.warning(
             "There is no Ray cluster on this machine, and RAY_ADDRESS names no other one. So Ray "
-            'starts one here, for this script alone. (address="local" says that it shall.)'
+            "starts one here, for this script alone. To ask for that without a warning, pass "
+            'address="local".'
         )
     if known is not None:
         _prove_that_ray_answers(_resolved(ray, known[0]), *known)
@@ -111,9 +110,12 @@ def connect(address: str | None, runtime_env: Mapping[str, Any] | None = None) -
             raise ClusterError(
                 f"Ray cannot connect to the cluster{where}: {text_of(error)}"
             ) from error
-    connected_to = str(ray.get_runtime_context().gcs_address)
-    _environments[connected_to] = runtime_env
-    return connected_to
+    _environments[_job_id()] = runtime_env
+    return str(ray.get_runtime_context().gcs_address)
+
+
+def _job_id() -> str:
+    return str(import_ray().get_runtime_context().get_job_id())
 
 
 def answers(address: str, timeout_s: float = 1.0) -> bool:

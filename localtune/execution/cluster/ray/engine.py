@@ -204,7 +204,7 @@ class RayEngine(Engine):
 
         options: dict[str, Any] = {}
         environment = self._runtime_env
-        if environment and not connection.has_environment(self._head_address, environment):
+        if environment and not connection.has_environment(environment):
             options["runtime_env"] = environment
         names = {node.node_id: node.name for node in self._nodes}
         return self._actor_class.options(

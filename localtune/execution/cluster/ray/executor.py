@@ -22,12 +22,14 @@ class RayExecutor(ClusterExecutor):
             address in the environment variable ``RAY_ADDRESS``, else the cluster that runs on this
             machine, else a new one.
         runtime_env: The environment of the agents, and so of the trials: see Ray's documentation.
+            A directory in it needs a connection that this executor makes.
         autoscales: Whether nodes may join for what is reserved and not granted.
         head_timeout_s: The cluster is lost when its head node is away for so many seconds.
         **options: Further arguments of
             :class:`~localtune.execution.cluster.executor.ClusterExecutor`.
 
     Raises:
+        TypeError: for an unknown argument.
         ValueError: for an argument that makes no sense.
 
     Example:

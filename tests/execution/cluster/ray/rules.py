@@ -1,4 +1,4 @@
-"""What holds for the engine for Ray, in a real cluster. Run by ``test_engine.py``, in a process.
+"""Tests of the engine for Ray in a real cluster; ``test_engine.py`` runs them in a process.
 
 Ray keeps descriptors, threads and handlers of signals until a process ends. So these tests have a
 process of their own, and the fixtures that look for leaks do not see it from inside.
@@ -20,8 +20,10 @@ import pytest
 
 import localtune as tune
 from localtune.execution.cluster.engine import ClusterError, Engine
+from localtune.execution.cluster.ray.agents import actor_class
 from localtune.execution.cluster.ray.engine import RayEngine
 from localtune.execution.cluster.ray.executor import RayExecutor
+from localtune.testing.echo_agent import END_OF_HELLO
 from localtune.testing.engine_contract import (
     CPUS,
     DEADLINE_S,
@@ -135,6 +137,50 @@ def test_a_directory_travels_with_a_connection_of_localtune(
             assert (results[0].metrics or {})["loss"] == 0.5
     finally:
         ray.shutdown()
+
+
+def test_an_environment_counts_in_a_connection_of_the_script_too(
+    cluster: RayCluster, tmp_path: Path
+) -> None:
+    import ray
+
+    def train(config: dict[str, Any]) -> None:
+        tune.report({"loss": float(os.environ["LOCALTUNE_TEST_LOSS"])})
+
+    environment = {"env_vars": {"LOCALTUNE_TEST_LOSS": "0.5"}}
+    ray.shutdown()
+    try:
+        for name in ("of_localtune", "of_the_script"):
+            if name == "of_the_script":
+                ray.shutdown()
+                ray.init(address=cluster.address, log_to_driver=False)
+            results = tune.Tuner(
+                train,
+                run_config=tune.RunConfig(name=name, storage_path=tmp_path, verbose=0),
+                executor=RayExecutor(cluster.address, runtime_env=environment),
+            ).fit()
+            assert not results.errors
+            assert (results[0].metrics or {})["loss"] == 0.5
+    finally:
+        ray.shutdown()
+
+
+def test_calls_to_a_silent_agent_come_back_when_they_are_too_many() -> None:
+    import ray
+
+    with EngineSession(RayEngine()) as session:
+        actor = actor_class(ray).remote("silent", session.engine.agent_module, [])
+        number, hello, _ = ray.get(actor.exchange.remote(1, b""))
+        assert number == 1 and hello.endswith(END_OF_HELLO)
+        calls = [actor.exchange.remote(number, b"") for number in range(2, 7)]
+        # Two more than may wait at the actor.
+        assert ray.get(calls[:2], timeout=DEADLINE_S) == [(2, b"", ""), (3, b"", "")]
+        answer = actor.exchange.remote(7, b"data")
+        # The next one is too many now, unless the agent has written before it comes back.
+        data = ray.get(calls[2], timeout=DEADLINE_S)[1]
+        assert (data or ray.get(calls[3], timeout=DEADLINE_S)[1]) == b"data"
+        actor.close.remote()
+        ray.wait([*calls[4:], answer], num_returns=2, timeout=DEADLINE_S)
 
 
 def test_nodes_join_and_leave(cluster: RayCluster) -> None:
