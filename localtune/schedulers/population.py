@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from localtune.schedulers.policy_log import Exploit
 from localtune.trial.trial import Trial
+
+# See start_of.
+Start: TypeAlias = "tuple[str | None, int, int | None]"
 
 # 100 * 0.07 is slightly above 7, and must count as 7.
 _ROUNDING = 1e-9
@@ -46,15 +50,33 @@ class CloneRequest:
 
     Attributes:
         donor_id: Id of the donor.
-        experiment_tag: The trial's tag once the request has been carried out.
+        start: The trial's start before the request, as :func:`start_of` returns it.
         member: Record of the trial from then on.
         exploit: Entry for the log.
     """
 
     donor_id: str
-    experiment_tag: str
+    start: Start | None
     member: Member
     exploit: Exploit
+
+    def is_carried_out(self, trial: Trial) -> bool:
+        """Returns whether the trial is the clone by now.
+
+        The tag does not tell: a trial may get the values again that it has.
+        """
+        return start_of(trial) not in (None, self.start)
+
+
+def start_of(trial: Trial) -> Start | None:
+    """Returns what tells one clone of a trial from the next.
+
+    Returns:
+        Id of the donor, number of its checkpoint, and number of results that the trial had; None
+        if the trial has a newer checkpoint of its own, or was never cloned.
+    """
+    point = trial.start_point
+    return None if point is None else (point.owner_id, point.tracked.index, point.kept_count)
 
 
 def quantile_size(population: int, fraction: float) -> int:

@@ -28,7 +28,7 @@ from localtune.schedulers.base import TuneController
 from localtune.schedulers.explore import fill_in, values_of
 from localtune.schedulers.metric_scheduler import MetricScheduler, check_range, is_another_waiting
 from localtune.schedulers.policy_log import Exploit, PolicyLog
-from localtune.schedulers.population import CloneRequest, Member, quantiles
+from localtune.schedulers.population import CloneRequest, Member, quantiles, start_of
 from localtune.search.variant_generator import format_vars
 from localtune.trial.experiment_tag import original_tag, perturbed_tag
 from localtune.trial.status import Status
@@ -250,7 +250,7 @@ class PopulationScheduler(MetricScheduler):
         # fill the upper quantile and push good trials into the lower one.
         after = replace(theirs, tag=mine.tag, score=mine.score, is_saved=True, began_at=theirs.time)
         self._clone_requests[trial.trial_id] = CloneRequest(
-            donor.trial_id, tag, after, exploit.plain()
+            donor.trial_id, start_of(trial), after, exploit.plain()
         )
         logger.info("%s goes on as %s: %s", trial, donor, tag)
         return True
@@ -285,7 +285,7 @@ class PopulationScheduler(MetricScheduler):
             return
         for trial_id, request in list(self._clone_requests.items()):
             trial = self._live_trial(controller, trial_id)
-            if trial is not None and trial.experiment_tag == request.experiment_tag:
+            if trial is not None and request.is_carried_out(trial):
                 self._members[trial_id] = request.member
                 self._exploit_count += 1
                 if self._log is not None:
@@ -316,7 +316,7 @@ class PopulationScheduler(MetricScheduler):
             trial_id
             for trial_id, request in self._clone_requests.items()
             if (trial := self._live_trial(controller, trial_id)) is not None
-            and trial.experiment_tag != request.experiment_tag
+            and not request.is_carried_out(trial)
             and (donor := self._live_trial(controller, request.donor_id)) is not None
             and controller.is_saving(donor)
         }

@@ -8,7 +8,7 @@ from typing import Any
 
 from localtune.checkpoint import Checkpoint
 from localtune.schedulers.base import TrialScheduler
-from localtune.trial.checkpoint_history import TrackedCheckpoint
+from localtune.trial.checkpoint_history import StartPoint, TrackedCheckpoint
 from localtune.trial.status import Status
 from localtune.trial.trial import Trial
 from tests.schedulers.fakes import FakeController
@@ -47,7 +47,10 @@ class RecordingController(FakeController):
         for trial_id in self.saved:
             save(by_id[trial_id], by_id[trial_id].last_result.get("training_iteration", 0))
         self.saved.clear()
-        for trial_id, _, config, tag in self.clones:
+        for trial_id, donor_id, config, tag in self.clones:
+            latest = by_id[donor_id].checkpoints.latest
+            assert latest is not None
+            by_id[trial_id].start_point = StartPoint(latest, donor_id, 0)
             by_id[trial_id].set_config(config)
             by_id[trial_id].set_experiment_tag(tag)
             by_id[trial_id].status = Status.PAUSED

@@ -443,6 +443,25 @@ def test_a_trial_does_not_start_while_its_donor_is_being_saved() -> None:
     assert scheduler.choose_trial_to_run(controller) is first
 
 
+def test_a_trial_that_gets_its_own_values_again_waits_for_its_donor_too() -> None:
+    scheduler = make_pbt(hyperparam_mutations={"lr": [1]}, synch=True)
+    controller, (bad, good) = make_population(scheduler, {"lr": 3}, {"lr": 1})
+    for time in (2, 4):
+        tell(scheduler, controller, bad, time, 5)
+        bad.status = Status.PAUSED
+        save(bad, time)
+        controller.saving.add("t1")
+        tell(scheduler, controller, good, time, 9)
+        assert scheduler.choose_trial_to_run(controller) is None, time
+        save(good, time)
+        controller.saving.clear()
+        controller.carry_out()
+        controller.clones.clear()
+        assert scheduler.choose_trial_to_run(controller) is bad
+        assert bad.experiment_tag == "0@perturbed[lr=1]"
+    assert scheduler.debug_string() == "PopulationBasedTraining: 2 exploits"
+
+
 def test_a_first_sync_waits_for_the_burn_in_period() -> None:
     scheduler = make_pbt(synch=True, burn_in_period=5)
     controller, (first, _) = make_population(scheduler, {"lr": 1}, {"lr": 2})
