@@ -24,6 +24,10 @@ _SET_BY_IMPORTS = {
     "RAY_CLIENT_MODE": "0",
 }
 
+# Parameters and fixtures that are start methods. Those other than the default share most of their
+# code with it, and take long.
+_START_METHODS = ("start_method", "executor", "told")
+
 _private_key = pytest.StashKey[str]()
 _watch_key = pytest.StashKey[ProcessWatch]()
 
@@ -34,6 +38,22 @@ hypothesis.settings.register_profile(
     "localtune", hypothesis.settings.get_profile("explore"), derandomize=True
 )
 hypothesis.settings.load_profile("localtune")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also what takes long")
+
+
+@pytest.hookimpl(tryfirst=True)  # Options such as -m look at the marks.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for each in items:
+        parameters = each.callspec.params if hasattr(each, "callspec") else {}
+        if any(parameters.get(name) in ("spawn", "portable") for name in _START_METHODS):
+            each.add_marker("long")
+    if not config.option.long:
+        left_out = [each for each in items if each.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [each for each in items if not each.get_closest_marker("long")]
 
 
 def pytest_configure(config: pytest.Config) -> None:

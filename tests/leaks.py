@@ -6,7 +6,8 @@
     repair(before, watch)              so that the next test starts clean
 
 Processes, threads, descriptors and temporary files may take a moment to go, so they get a deadline;
-the working directory, the environment and the signal handlers must be right at once.
+the working directory, the environment, the signal handlers and the hooks of ``sys`` must be right
+at once.
 
 What localtune keeps for the next run on purpose is no leak: the tests of a module share it, and
 :func:`end_what_is_kept` ends it before the module is checked as a whole.
@@ -43,6 +44,7 @@ DEADLINE_S = 5.0
 _ENVIRONMENT_OF_PYTEST = "PYTEST_CURRENT_TEST"
 _SIGNALS_OF_PYTEST = {signal.SIGALRM}
 _SIGNALS = sorted(signal.valid_signals() - _SIGNALS_OF_PYTEST)
+_HOOKS = ("exit", "excepthook", "displayhook")
 # The bases that a guard keeps at most.
 _MOST_BASES = 2
 # One per machine and user, kept on purpose: what was fetched, and the locks of that.
@@ -107,6 +109,7 @@ class State:
         directory: The working directory; None if it has been deleted.
         environment: Environment variables.
         handlers: Signal number to its handler.
+        hooks: Functions of ``sys`` that some libraries replace.
     """
 
     processes: frozenset[int]
@@ -116,6 +119,7 @@ class State:
     directory: str | None
     environment: dict[str, str]
     handlers: dict[int, Any]
+    hooks: dict[str, Any]
 
     @classmethod
     def now(cls, watch: ProcessWatch) -> State:
@@ -131,6 +135,7 @@ class State:
                 name: value for name, value in os.environ.items() if name != _ENVIRONMENT_OF_PYTEST
             },
             handlers={number: signal.getsignal(number) for number in _SIGNALS},
+            hooks={name: getattr(sys, name) for name in _HOOKS},
         )
 
 
@@ -247,6 +252,11 @@ def _changed(before: State, now: State) -> list[str]:
         if now.handlers[number] != old_handler:
             name = signal.Signals(number).name
             found.append(f"handler of {name} {now.handlers[number]}, which was {old_handler}")
+    found += [
+        f"sys.{name} {now.hooks[name]}, which was {hook}"
+        for name, hook in before.hooks.items()
+        if now.hooks[name] is not hook
+    ]
     return found
 
 
@@ -270,6 +280,8 @@ def repair(before: State, watch: ProcessWatch) -> None:
         # None is a handler that was not installed from Python.
         if handler is not None and signal.getsignal(number) != handler:
             signal.signal(number, handler)
+    for name, hook in before.hooks.items():
+        setattr(sys, name, hook)
 
 
 def _remove(path: str) -> None:

@@ -127,6 +127,20 @@ def end_children(spare: Collection[int] | Callable[[], Collection[int]] = ()) ->
                     os.waitpid(pid, 0)
 
 
+def ends_within(pidfd: int, duration_s: float) -> bool:
+    """Returns whether a process ends within some seconds.
+
+    Args:
+        pidfd: Its process descriptor.
+        duration_s: How many.
+    """
+    import select
+
+    ended = select.poll()
+    ended.register(pidfd, select.POLLIN)
+    return bool(ended.poll(duration_s * 1000.0))
+
+
 def kill_descendants() -> None:
     """Kills all descendants of this process."""
     if not children_of(os.getpid()):

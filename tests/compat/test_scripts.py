@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from localtune.tools.cli.main import main
-from tests.heavy import IS_HEAVY
+from tests.heavy import IS_HEAVY, long_but
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent / "scripts"
@@ -68,7 +68,7 @@ def test_each_script_has_expected_values() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", long_but(["pbt_class", "ray_core", "old_class"], NAMES))
 def test_a_script_gives_the_same_unchanged_and_migrated(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

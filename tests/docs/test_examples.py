@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import PAGES, ROOT, script_of
-from tests.heavy import IS_HEAVY
+from tests.heavy import IS_HEAVY, long_but
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,11 @@ WITH_CODE = sorted(
 )
 
 
-@pytest.mark.parametrize("name", WITH_CODE)
+# Of a library, a test of its own runs each time.
+FIRST = ("README.md", "docs/quick-start.md", "docs/key-ideas.md", "docs/run.md", "docs/resume.md")
+
+
+@pytest.mark.parametrize("name", long_but(FIRST, WITH_CODE))
 def test_blocks_run_from_the_top_of_the_page_to_its_end(name: str, tmp_path: Path) -> None:
     # A reader pastes the blocks into a script, without a guard for __main__, and runs it.
     directory = tmp_path / "work"

@@ -81,6 +81,7 @@ def test_a_part_lists_the_four_files_that_it_shows(title: str) -> None:
     assert len(listed) == 4
 
 
+@pytest.mark.long
 def test_what_is_added_is_found_and_tested(copy: Path) -> None:
     added = [path for section in SECTIONS.values() for _, path, _ in blocks_of(section)]
     done = subprocess.run(

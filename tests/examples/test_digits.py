@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from localtune.examples import digits
-from tests.heavy import IS_HEAVY
 
 ROOT = Path(__file__).parents[2]
 # Some trials wait to run when the first ones end.
@@ -76,6 +75,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return storage_path
 
 
+@pytest.mark.long
 def test_continuing_a_finished_run_shows_its_results_again(finished_run: Path) -> None:
     (run,) = runs_in(finished_run)
     before = trials_in(run)
@@ -108,7 +108,8 @@ def end_after_first_trial(storage_path: Path, how: signal.Signals) -> tuple[int,
     return process.returncode, errors
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL] if IS_HEAVY else [signal.SIGINT])
+@pytest.mark.long
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_unfinished_run_goes_on_without_a_terminal(tmp_path: Path, how: signal.Signals) -> None:
     exit_code, errors = end_after_first_trial(tmp_path, how)
     assert exit_code == (1 if how is signal.SIGINT else -how)

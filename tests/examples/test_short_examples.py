@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import localtune.examples
-from tests.heavy import IS_HEAVY
+from tests.heavy import IS_HEAVY, long_but
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(localtune.examples.__file__).parent
@@ -41,7 +41,10 @@ WITH_HEAVY = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in SAYS if name not in WITH_HEAVY or IS_HEAVY])
+NAMES = [name for name in SAYS if name not in WITH_HEAVY or IS_HEAVY]
+
+
+@pytest.mark.parametrize("name", long_but(NAMES[:2], NAMES))
 def test_it_shows_its_feature(name: str) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", f"localtune.examples.{name}", "--smoke"],

@@ -218,6 +218,7 @@ def logs_itself(config: dict[str, Any]) -> None:
     tune.report({"loss": 0.5})
 
 
+@pytest.mark.long
 def test_setup_mlflow_in_trials(tmp_path: Path, store: str) -> None:
     grid = fit(
         logs_itself,

@@ -92,6 +92,7 @@ def test_with_the_shim_each_works_and_gives_one_note(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_those_that_need_another_library(tmp_path: Path) -> None:
     for find in (not_refused, not_translated):
         (directory := tmp_path / find.__name__).mkdir()

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import shutil
 import signal
+import subprocess
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import localtune as tune
 from localtune.execution.cluster.engine import ClusterError
 from localtune.execution.cluster.executor import ClusterExecutor
 from localtune.execution.cluster.local import LocalEngine
+from localtune.execution.cluster.relay import Relay
 from localtune.schedulers import PopulationBasedTraining
 from localtune.trial.trial import Trial
 from localtune.utils.remote_store import RemoteStore
+from tests.runs.clusters.clocks import HOUR_S, clock_that_is_off, off_here_s
 from tests.runs.clusters.test_runs import Strike, agent_of
 from tests.small_runs import Counting, reporting_checkpoints, rows
 from tests.storage.stores import faulty_store, logging_store
+
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 STEPS = 4
 
@@ -390,6 +399,144 @@ def waits_for_its_note(config: dict[str, Any]) -> None:
     while not there.exists():
         assert time.monotonic() < deadline
     tune.report({"note": "written"})
+
+
+class OwnEnvironments(LocalEngine):
+    """Two nodes with environment variables of their own.
+
+    Args:
+        environments: The variables of each.
+    """
+
+    def __init__(self, *environments: Mapping[str, str]) -> None:
+        super().__init__([{"CPU": 1}] * len(environments))
+        self.environments = environments
+
+    def make_relay(self, node_id: str) -> Relay:
+        number = int(node_id.removeprefix("node-")) - 1
+        return Relay(node_id, environment={**os.environ, **self.environments[number]})
+
+
+class RewritesItsNote(Counting):
+    """Writes a file of the same size in each step; waits until all trials have started."""
+
+    def step(self) -> dict[str, Any]:
+        result = super().step()
+        Path("note").write_text(str(self.count))
+        meet(self.config)
+        return {**result, "off_s": off_here_s()}
+
+
+def meet(config: dict[str, Any]) -> None:
+    """Waits until two trials are here."""
+    Path(config["place"], f"here-{config['x']}").touch()
+    deadline = time.monotonic() + 60
+    while len(list(Path(config["place"]).glob("here-*"))) < 2:
+        assert time.monotonic() < deadline
+
+
+def test_clocks_of_nodes_that_are_an_hour_off_lose_no_file_and_no_checkpoint(
+    store: RemoteStore, tmp_path: Path
+) -> None:
+    modules = tmp_path / "modules"
+    engine = OwnEnvironments(*(clock_that_is_off(off_s, modules) for off_s in (HOUR_S, -HOUR_S)))
+    place = tmp_path / "place"
+    place.mkdir()
+    space: dict[str, Any] = {"x": tune.grid_search([1, 2]), "place": str(place)}
+    # Each trial fails once, and may go on at the other node.
+    space |= {"fail_at": 3, "once": tune.sample_from(lambda config: f"{place}/once-{config['x']}")}
+    results = fit(
+        store,
+        RewritesItsNote,
+        ClusterExecutor(engine),
+        space,
+        sync_config=tune.SyncConfig(sync_artifacts=True, sync_period=1),
+        failure_config=tune.FailureConfig(max_failures=1),
+        checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, num_to_keep=2),
+    )
+    assert not results.errors
+    found = [rows(result) for result in results]
+    assert [[row["count"] for row in each] for each in found] == [[1, 2, 3, 4]] * 2
+    assert {row["off_s"] for each in found for row in each} == {HOUR_S, -HOUR_S}
+    assert list(checkpoints(store).values()) == [numbered(2, 3)] * 2
+    for result in results:
+        trial = os.path.basename(str(result.path))
+        assert store.child("run").read(f"{trial}/note") == b"4"
+
+
+class Large(Counting):
+    """Saves more than there is room for on a small disk."""
+
+    def step(self) -> dict[str, Any]:
+        meet(self.config)
+        return super().step()
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        Path(checkpoint_dir, "large").write_bytes(bytes(4 * SMALL_BYTES))
+        return super().save_checkpoint(checkpoint_dir)
+
+
+SMALL_BYTES = 2**20
+
+
+@contextlib.contextmanager
+def small_disk(directory: Path) -> Iterator[None]:
+    """Mounts a disk of :data:`SMALL_BYTES`; raises CalledProcessError without the right to."""
+    directory.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_BYTES}", "tmpfs", str(directory)]
+    subprocess.run(command, check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(directory)], check=True)
+
+
+def may_mount(directory: Path) -> bool:
+    """Returns whether this process may mount file systems."""
+    with contextlib.suppress(OSError, subprocess.CalledProcessError), small_disk(directory):
+        return True
+    return False
+
+
+class NoLargeFiles(tune.Callback):
+    """Lets the processes of one node write no large file: for all who may mount nothing."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self.engine = engine
+
+    def on_trial_start(self, *arguments: Any, **info: Any) -> None:
+        limits = (SMALL_BYTES, SMALL_BYTES)
+        agent = psutil.Process(self.engine.agent_pids()["node-1"])
+        for each in (agent, *agent.children(recursive=True)):
+            resource.prlimit(each.pid, resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("kind", ["mounted", "limited"])
+def test_a_full_disk_of_a_node_is_an_error_of_its_trials_only(
+    store: RemoteStore, tmp_path: Path, kind: str
+) -> None:
+    place, disk = tmp_path / "place", tmp_path / "disk"
+    place.mkdir()
+    if kind == "mounted" and not may_mount(tmp_path / "tried"):
+        pytest.skip("Needs the right to mount a file system. The other case needs none.")
+    engine = OwnEnvironments({"TMPDIR": str(disk)}, {})
+    with small_disk(disk) if kind == "mounted" else contextlib.nullcontext():
+        disk.mkdir(exist_ok=True)
+        results = fit(
+            store,
+            Large,
+            ClusterExecutor(engine),
+            {"x": tune.grid_search([1, 2]), "place": str(place)},
+            callbacks=[NoLargeFiles(engine)] if kind == "limited" else [],
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1),
+        )
+    [failed] = [result for result in results if result.error]
+    text = str(failed.error)
+    assert ("No space left on device" if kind == "mounted" else "File too large") in text
+    assert "node-1" in text and str(failed.path) in text
+    [other] = [result for result in results if not result.error]
+    assert [row["count"] for row in rows(other)] == [1, 2, 3, 4]
+    assert list(checkpoints(store).values()) == [numbered(0, 1, 2, 3)]
 
 
 def test_files_that_cannot_be_uploaded_are_told_and_stop_no_trial(

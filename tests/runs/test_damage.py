@@ -21,6 +21,7 @@ import pytest
 import localtune as tune
 from localtune.error import StorageError
 from localtune.tools.cli.main import main
+from tests.heavy import long_but
 from tests.runs.lifecycle.programs import DEADLINE_S, environment
 from tests.small_runs import begin_only
 
@@ -252,7 +253,7 @@ def assert_command_refused(capsys: pytest.CaptureFixture[str], command: str, pat
     assert any(text in messages for text in ADVICE), messages
 
 
-@pytest.mark.parametrize("damage", OF_ALL)
+@pytest.mark.parametrize("damage", long_but([*OF_ALL][::4], OF_ALL))
 def test_an_experiment_that_cannot_be_read_is_one_error(
     sweep: Path, train: Any, capsys: pytest.CaptureFixture[str], damage: str
 ) -> None:

@@ -188,3 +188,12 @@ def test_a_temporary_file_is_found_and_removed(watch: ProcessWatch) -> None:
     assert found_at_once(before, watch) == f"temporary file {os.path.basename(path)}"
     repair(before, watch)
     assert not os.path.exists(path)
+
+
+def test_another_hook_of_sys_is_found_and_repaired(watch: ProcessWatch) -> None:
+    before = State.now(watch)
+    sys.excepthook = lambda *_: None
+
+    assert found_at_once(before, watch).startswith("sys.excepthook")
+    repair(before, watch)
+    assert leaks_since(before, watch) == []

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.heavy import long_but
+
 _SERVER = """
 import sys
 from moto.server import ThreadedMotoServer
@@ -77,7 +79,7 @@ def _machine(url: str, home: Path, *arguments: str, check: bool = True) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("workers", ["start", "cluster"])
+@pytest.mark.parametrize("workers", long_but(["cluster"], ["start", "cluster"]))
 def test_a_run_in_s3_goes_on_on_another_machine(server: str, tmp_path: Path, workers: str) -> None:
     uri, once = f"s3://{_BUCKET}/deep/run", str(tmp_path / "once")
     assert _machine(server, tmp_path / "machine_1", workers, uri, once) == {"errors": 1}

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from localtune.execution.shared.ledger import Ledger
+from tests.heavy import long_but
 from tests.runs.lifecycle.programs import (
     DEADLINE_S,
     START_METHODS,
@@ -170,7 +171,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", long_but([0], range(2)))
 def test_sweeps_that_are_killed_at_random_take_nothing_twice_and_leave_nothing(
     machine: Machine, seed: int
 ) -> None:

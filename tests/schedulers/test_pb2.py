@@ -18,6 +18,7 @@ from localtune.search.basic_variant import BasicVariantGenerator
 from localtune.testing.scheduler_contract import PROBLEMS, SchedulerContract
 from localtune.testing.simulation import simulate
 from localtune.trial.trial import Trial
+from tests.heavy import long_but
 from tests.schedulers.population_runs import Climbing, RecordingController, make_trials, save, tell
 
 pytestmark = pytest.mark.slow
@@ -238,7 +239,7 @@ class Hill(Climbing):
         return {**result, "score": self.height}
 
 
-@pytest.mark.parametrize("synch", [False, True])
+@pytest.mark.parametrize("synch", long_but([True], [False, True]))
 def test_a_run_finds_a_rate_that_no_trial_began_with(synch: bool) -> None:
     result = simulate(
         Hill,

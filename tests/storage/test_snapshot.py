@@ -14,6 +14,7 @@ import pytest
 
 from localtune.storage.experiment_db import ExperimentDB
 from localtune.storage.snapshot import copy_database
+from tests.heavy import long_but
 from tests.records import make_trial
 from tests.runs.lifecycle.programs import running, wait_until
 from tests.small_runs import fit, reporting
@@ -49,7 +50,7 @@ def listing(path: Path) -> dict[str, tuple[int, int]]:
     return {each.name: (each.stat().st_size, each.stat().st_mtime_ns) for each in path.iterdir()}
 
 
-@pytest.mark.parametrize("mode", ["wal", "delete"])
+@pytest.mark.parametrize("mode", long_but(["wal"], ["wal", "delete"]))
 def test_a_copy_is_whole_although_the_database_is_written_meanwhile(
     tmp_path: Path, mode: str
 ) -> None:

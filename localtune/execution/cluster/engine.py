@@ -103,10 +103,12 @@ class Engine(ABC):
 
     Attributes:
         name: Name of the engine, for the user.
+        how_to_upload: How a user uploads a module to the nodes, as code; "" for no such way.
         agent_module: Module whose ``main()`` agents run; tests of engines take another one.
     """
 
     name: str
+    how_to_upload: str = ""
     agent_module: str = AGENT_MODULE
 
     @property

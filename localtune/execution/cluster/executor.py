@@ -18,6 +18,7 @@ comes back. So each attempt at a trial has a worker id of its own, and adds no r
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +62,7 @@ _LOOK_S = 1.0
 # A machine that is shut down, or the software of a cluster that ends, sends these to all processes.
 # So the end of a worker may be the first sign of a loss: it is told when its agent has lived on.
 _ENDS_OF_NODES = (-SIGKILL, -int(signal.SIGTERM))
+_MISSING_MODULE = re.compile(r"No module named ('[^']+')")
 # A run that holds nothing, and waits so long for a reservation, says so.
 _NOTE_S = 15.0
 
@@ -434,8 +436,20 @@ class ClusterExecutor(Executor):
             reply = messages.read_reply(data)
             if isinstance(reply, messages.Failed):
                 place = f"This happened on the node {agent.node.name}."
+                place += self._advice_on_modules(reply.message)
                 reply.hint = f"{reply.hint}\n\n{place}" if reply.hint else place
             self._events.append(Replied(worker_id, reply))
+
+    def _advice_on_modules(self, text: str) -> str:
+        missing = _MISSING_MODULE.search(text)
+        if missing is None:
+            return ""
+        upload = self._engine.how_to_upload
+        return (
+            f" It has no module {missing[1]}. Modules beside a script do not travel with it: "
+            "install them on the nodes, or put their directory on the nodes' PYTHONPATH"
+            f"{f', or upload them: {upload}' if upload else ''}."
+        )
 
     def _take_exit(self, agent: AgentState, worker_id: int, parts: Sequence[Any]) -> None:
         if worker_id not in agent.workers:

@@ -20,7 +20,9 @@ template, else the guard. So no process escapes, in any session, as long as one 
 - The template is killed: the guard ends its descendants.
 - The guard is killed: each template ends its descendants, and then itself. The kernel ends the
   bases.
-- The parent is killed: guard and templates end their descendants, and then themselves.
+- The parent is killed: guard and templates end their descendants, and then themselves. The guard
+  lets the templates go first: if it killed a template and were killed itself before it got hold of
+  what that one has left, no ancestor would be there to end it.
 - A base is killed: its templates go on. The next one comes from another base.
 - One of them is stopped (SIGSTOP): the kernel continues it when its parent dies.
 
@@ -37,15 +39,23 @@ import pickle
 import select
 import signal
 import socket
+import time
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from localtune.execution.process import packets as pk
-from localtune.worker.lifeline import adopt_orphans, end_children, signal_when_parent_dies
+from localtune.worker.lifeline import (
+    adopt_orphans,
+    end_children,
+    ends_within,
+    signal_when_parent_dies,
+)
 from localtune.worker.signals import be_deaf, reset_signals
 
 # Bases that are kept: for trials with other CPUs, or of other programs.
 _MOST_BASES = 2
+# A template that has not ended so many seconds after the parent is killed: it may hang.
+_LEAVE_S = 1.0
 # Settings of a base. Only templates with the same settings can come from it.
 _OPTIONS_OF_BASE = (
     "environment",
@@ -76,6 +86,7 @@ def main(control_fd: int, settings: dict[str, Any]) -> NoReturn:
             guard.run()
         except BaseException:
             guard.tell_error()
+        guard.let_templates_end()
         end_children()
         guard.clean_up()
     finally:
@@ -119,6 +130,7 @@ class Guard:
         self._templates: dict[int, tuple[int, int]] = {}  # {pidfd: (pid, template id)}
         self._private_dir = ""  # of the last run
         self._is_idle = False
+        self._has_lost_parent = False
         self._own_pidfd = os.pidfd_open(os.getpid())
         self._parent_pidfd = os.pidfd_open(settings["parent_pid"])
         # Other processes share these objects; the collector must not touch them, which would copy
@@ -138,6 +150,17 @@ class Guard:
             return
         while self._serve_once():
             pass
+
+    def let_templates_end(self) -> None:
+        """Waits for a moment until the templates have ended, if the parent has: so do they then."""
+        if not self._has_lost_parent:
+            return
+        for base in list(self._bases):
+            self._take_in_packets(base)
+        self._continue_all()
+        give_up_at = time.monotonic() + _LEAVE_S
+        for pidfd in self._templates:
+            ends_within(pidfd, max(give_up_at - time.monotonic(), 0.0))
 
     def clean_up(self) -> None:
         """Removes the directory of the last run; a living parent does not need it any more."""
@@ -159,6 +182,7 @@ class Guard:
         events = self._poll.poll(idle_ms)
         for fd, _ in events:
             if fd == self._parent_pidfd:
+                self._has_lost_parent = True
                 return False
             if fd == self._control.fileno():
                 if not self._serve_parent():
@@ -175,6 +199,7 @@ class Guard:
         with contextlib.suppress(OSError):
             packet = pk.receive(self._control)
         if packet is None:
+            self._has_lost_parent = True
             return False
         self._is_idle = packet.kind == pk.IDLE
         if packet.kind == pk.START_TEMPLATE:

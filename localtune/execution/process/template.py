@@ -53,6 +53,7 @@ from localtune.worker.lifeline import (
     be_ended_first,
     die_with_parent,
     end_children,
+    ends_within,
 )
 from localtune.worker.main import (
     exit_worker,
@@ -165,7 +166,7 @@ class Template:
         # The guard would do this, but has died with the parent. A living parent notices
         # the closed socket, and ends this process.
         self._control.close()
-        if _ends_within(self._superiors[0], 0) and _ends_within(self._superiors[1], END_TIMEOUT_S):
+        if ends_within(self._superiors[0], 0) and ends_within(self._superiors[1], END_TIMEOUT_S):
             remove_private(self._private_dir)
 
     def _serve_once(self) -> bool:
@@ -361,10 +362,3 @@ class Template:
         # The loop notices it if the parent has gone.
         with contextlib.suppress(OSError):
             pk.send(self._control, pk.Packet(kind, worker_id, number, text.encode(), fds))
-
-
-def _ends_within(pidfd: int, duration_s: float) -> bool:
-    """Returns whether a process ends within so many seconds."""
-    ended = select.poll()
-    ended.register(pidfd, select.POLLIN)
-    return bool(ended.poll(duration_s * 1000))

@@ -29,6 +29,7 @@ from localtune.testing.chaos import ChaosTrainable
 from localtune.testing.executor_contract import DEADLINE_S, ExecutorSession, expect
 from localtune.worker import messages
 from localtune.worker.program import WorkerProgram
+from tests.heavy import long_but
 
 PACKAGE = Path(tune.__file__).parent
 
@@ -94,6 +95,7 @@ class CutInbox:
         self._inbox.changed()
 
 
+@pytest.mark.long
 def test_a_node_with_another_version_is_refused_by_name_before_the_first_trial(
     tmp_path: Path,
 ) -> None:
@@ -133,6 +135,7 @@ class Dies(LocalEngine):
         return Relay(node_id, path=[each for each in sys.path if each.endswith(".zip")])
 
 
+@pytest.mark.long
 def test_a_node_whose_agent_does_not_start_is_refused_by_name(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -190,6 +193,7 @@ def test_other_requests_get_what_idle_reservations_hold() -> None:
         executor.release(wait_for_slot(session, one))
 
 
+@pytest.mark.long
 def test_what_no_trial_needs_is_given_back() -> None:
     engine = LocalEngine([{"CPU": 2}])
     executor = ClusterExecutor(engine, idle_s=0.1)
@@ -214,6 +218,7 @@ def test_a_node_that_joins_is_used() -> None:
         assert {first.node, second.node} == {"node-1", "node-2"}
 
 
+@pytest.mark.long
 def test_workers_of_a_node_that_is_cut_off_end_before_their_end_is_told(tmp_path: Path) -> None:
     engine = CutOff()
     executor = ClusterExecutor(engine, node_timeout_s=2.0)
@@ -230,6 +235,7 @@ def test_workers_of_a_node_that_is_cut_off_end_before_their_end_is_told(tmp_path
         expect(session.answer(again), messages.Ready)
 
 
+@pytest.mark.long
 def test_a_node_that_is_lost_too_often_is_left_out(tmp_path: Path) -> None:
     engine = LocalEngine([{"CPU": 1}])
     executor = ClusterExecutor(engine, node_timeout_s=1.0, max_node_losses=1)
@@ -281,7 +287,7 @@ def parent(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("signum", long_but([signal.SIGKILL], [signal.SIGKILL, signal.SIGSTOP]))
 def test_agents_end_all_their_trials_when_the_parent_is_gone(
     parent: subprocess.Popen[str], signum: signal.Signals
 ) -> None:
@@ -312,6 +318,7 @@ os.write(2, f"{results.num_terminated} ended".encode())
 """
 
 
+@pytest.mark.long
 def test_a_run_goes_on_when_the_reader_of_its_output_has_gone(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", UNREAD, str(tmp_path)],
@@ -347,3 +354,39 @@ def test_an_unknown_argument_of_an_engine_is_named_with_all_that_there_are() -> 
     assert Ours("here", idle_s=1.0).resources() == {"CPU": 1}
     with pytest.raises(TypeError, match=r"Ours has no argument 'adress'\. .*'address'"):
         Ours("here", adress="there")
+
+
+class WithoutModulesBeside(LocalEngine):
+    """Its node finds no module in one directory of this process's path."""
+
+    how_to_upload = "upload(it)"
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__([{"CPU": 1}])
+        self.directory = directory
+
+    def make_relay(self, node_id: str) -> Relay:
+        return Relay(node_id, path=[each for each in sys.path if each != str(self.directory)])
+
+
+@pytest.mark.parametrize("how", ["imported by the trial", "of the trainable"])
+def test_a_module_that_a_node_does_not_have_is_named_with_the_ways_to_bring_it_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    (tmp_path / "beside.py").write_text("def train(config):\n    pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def train(config: dict[str, Any]) -> None:
+        __import__("beside")
+
+    monkeypatch.setitem(sys.modules, "beside", sys)  # So the module goes at the end of the test.
+    del sys.modules["beside"]
+    beside = __import__("beside")
+    results = tune.Tuner(
+        train if how == "imported by the trial" else beside.train,
+        run_config=tune.RunConfig(name="run", storage_path=tmp_path, verbose=0),
+        executor=ClusterExecutor(WithoutModulesBeside(tmp_path)),
+    ).fit()
+    [error] = results.errors
+    assert "the node node-1. It has no module 'beside'." in str(error)
+    assert "PYTHONPATH, or upload them: upload(it)." in str(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -13,41 +12,27 @@ import pytest
 from localtune.schedulers import ASHAScheduler
 from localtune.testing.local_clusters import DaskCluster
 from tests.execution.cluster.dask.sessions import connected_to
+from tests.runs.clusters.clocks import HOUR_S, clock_that_is_off, off_here_s
 from tests.small_runs import Counting, checkpoint_names, make_tuner
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-HOUR_S = 3600.0
 STEPS = 5
-# Python loads this file at its start.
-OFF = """
-import os, time
-
-def off(clock, unit):
-    return lambda: clock() + type(clock())(float(os.environ["LOCALTUNE_TEST_OFF_S"]) * unit)
-
-time.time, time.time_ns = off(time.time, 1), off(time.time_ns, 10**9)
-"""
 
 
 class TellsTime(Counting):
     """Tells how far its clock is off."""
 
     def step(self) -> dict[str, Any]:
-        return {**super().step(), "off_s": float(os.environ.get("LOCALTUNE_TEST_OFF_S", 0))}
+        return {**super().step(), "off_s": off_here_s()}
 
 
 def test_clocks_that_are_an_hour_off_change_neither_durations_nor_what_is_kept(
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "modules").mkdir()
-    (tmp_path / "modules" / "sitecustomize.py").write_text(OFF)
     with contextlib.closing(DaskCluster(1)) as cluster:
-        path = os.pathsep.join(
-            [str(tmp_path / "modules"), str(Path(__file__).parents[3]), os.getenv("PYTHONPATH", "")]
-        )
         for off_s in (HOUR_S, -HOUR_S):
-            cluster.add_node(environment={"PYTHONPATH": path, "LOCALTUNE_TEST_OFF_S": str(off_s)})
+            cluster.add_node(environment=clock_that_is_off(off_s, tmp_path / "modules"))
         with connected_to(cluster.address) as dask:
             dask.nodes(2)
         began = time.monotonic()

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.runs.clusters import test_runs, test_survival
+from tests.runs.clusters import test_crashes, test_runs, test_survival
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ _ROOT = Path(__file__).parents[3]
 if find_spec("ray"):
 
     @pytest.mark.timeout(1200)
-    @pytest.mark.parametrize("module", [test_runs, test_survival])
+    @pytest.mark.parametrize("module", [test_runs, test_crashes, test_survival])
     def test_runs_on_a_cluster_of_ray(tmp_path: Path, module: ModuleType) -> None:
         command = [
             *(sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(_ROOT)),

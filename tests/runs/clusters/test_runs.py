@@ -27,6 +27,7 @@ from localtune.schedulers import (
 from localtune.testing.executor_contract import ExecutorContract
 from localtune.testing.local_clusters import LocalCluster, local_cluster
 from localtune.trial.trial import Trial
+from tests.heavy import long_but
 from tests.small_runs import Counting, first_time
 
 # Ray and Dask are large.
@@ -37,9 +38,10 @@ WHOLE = [(step, step) for step in range(1, STEPS + 1)]
 
 
 # Ray keeps threads and descriptors in the process that has used it: ``test_on_ray.py`` runs
-# this file in another one, and sets the variable.
+# this file in another one, and sets the variable. Agents without an engine are for environments
+# without one.
 KIND = os.environ.get("LOCALTUNE_TEST_CLUSTER")
-KINDS = [KIND] if KIND else ["agents", *(["dask"] if find_spec("distributed") else [])]
+KINDS = [KIND or ("dask" if find_spec("distributed") else "agents")]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -110,6 +112,7 @@ def check_that_trials_survive(
     assert histories(results) == [WHOLE] * 5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sent", ["SIGKILL", "SIGSTOP"])
 def test_trials_go_on_elsewhere_when_an_agent_is_lost(
     tmp_path: Path, cluster: LocalCluster, sent: str
@@ -119,6 +122,7 @@ def test_trials_go_on_elsewhere_when_an_agent_is_lost(
     )
 
 
+@pytest.mark.long
 def test_a_run_that_a_cluster_has_begun_goes_on_in_processes(
     tmp_path: Path, cluster: LocalCluster
 ) -> None:
@@ -153,7 +157,7 @@ SCHEDULERS: dict[str, Callable[[], TrialScheduler]] = {
 ORDERLESS = ("fifo", "pbt")
 
 
-@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("name", long_but(["pbt"], SCHEDULERS))
 def test_a_seed_gives_the_same_sweep_as_in_processes(
     tmp_path: Path, cluster: LocalCluster, name: str
 ) -> None:
@@ -185,6 +189,7 @@ class Replayed(ASHAScheduler):
         return decision
 
 
+@pytest.mark.long
 def test_the_recorded_events_lead_to_the_same_decisions_again(
     tmp_path: Path, cluster: LocalCluster
 ) -> None:

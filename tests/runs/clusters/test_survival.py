@@ -22,7 +22,7 @@ from localtune.trial.trial import Trial
 from tests.runs.clusters.test_runs import KINDS, SCHEDULERS, STEPS, WHOLE, histories
 from tests.small_runs import Counting, make_tuner, statuses
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 
 ROOT = str(Path(__file__).parents[3])
 TRIALS = int(os.environ.get("LOCALTUNE_TEST_TRIALS", "12"))

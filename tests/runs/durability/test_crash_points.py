@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 import localtune as tune
-from tests.heavy import IS_HEAVY
+from tests.heavy import IS_HEAVY, long_but
 from tests.runs.durability.program import ITERATIONS, SAMPLES
 
 ROOT = Path(__file__).parents[3]
@@ -120,7 +120,7 @@ def crash_and_resume(path: Path, point: int, expected: list[float]) -> bool:
 
 
 # In pieces, so that a failure names its region and none takes too long.
-@pytest.mark.parametrize("piece", range(4))
+@pytest.mark.parametrize("piece", long_but([0], range(4)))
 def test_the_parent_is_killed_at_points_of_its_work(
     tmp_path: Path, piece: int, undisturbed: tuple[int, list[float]]
 ) -> None:
@@ -210,6 +210,7 @@ def test_files_that_a_power_failure_cut_come_back_from_the_database(
     assert losses(path) == expected
 
 
+@pytest.mark.long
 def test_killed_again_and_again(tmp_path: Path, undisturbed: tuple[int, list[float]]) -> None:
     points, expected = undisturbed
     path = tmp_path / "again"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import localtune as tune
-from tests.heavy import IS_HEAVY
+from tests.heavy import IS_HEAVY, long_but
 from tests.runs.durability.program import SCHEDULERS
 from tests.runs.durability.test_crash_points import ROOT, wait_until_gone
 
@@ -46,7 +46,8 @@ def decisions(path: Path) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("scheduler", sorted(SCHEDULERS))
+# Of each family one runs each time.
+@pytest.mark.parametrize("scheduler", long_but(["asha", "bohb", "pbt_synch"], sorted(SCHEDULERS)))
 def test_decisions_are_the_same(tmp_path: Path, scheduler: str) -> None:
     plain = tmp_path / "plain"
     plain.mkdir()

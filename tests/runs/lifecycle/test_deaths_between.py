@@ -18,7 +18,7 @@ from tests.runs.lifecycle.programs import (
     wait_until_gone,
 )
 
-LIMIT_S = 3.0
+LIMIT_S = 20.0
 
 # Signals in the order in which they are sent. The parent goes on where it is not killed itself.
 OF_TEMPLATES = [

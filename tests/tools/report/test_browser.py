@@ -13,12 +13,14 @@ import pytest
 import localtune as tune
 from localtune.search.sample import choice, grid_search, loguniform
 from localtune.tools.report import write_report
+from tests.heavy import long_but
 from tests.small_runs import fit
 from tests.tools.report.browser import BROWSER, DRIVER, started_browser
 
 pytestmark = pytest.mark.slow
 
 EVIL = "</script><script>document.title='taken'</script><img src=x onerror=alert(1)>"
+LOOKS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 _WAIT_S = 20
 _READY = "return document.body.dataset.ready === 'true'"
 
@@ -95,8 +97,7 @@ def column(driver: Any, title: str) -> list[str]:
     return texts
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("width", "scheme"), long_but([(1280, "light")], LOOKS))
 def test_the_page_loads_without_errors_and_draws_all_charts(
     show: Callable[..., Any], width: int, scheme: str
 ) -> None:
@@ -117,6 +118,7 @@ def test_the_page_loads_without_errors_and_draws_all_charts(
     assert (driver.execute_script(background) == "rgb(246, 247, 249)") is (scheme == "light")
 
 
+@pytest.mark.long
 def test_nothing_is_asked_of_any_network(show: Callable[..., Any], page: Path) -> None:
     driver = show()
 
@@ -129,6 +131,7 @@ def test_nothing_is_asked_of_any_network(show: Callable[..., Any], page: Path) -
     assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [page.as_uri()]
 
 
+@pytest.mark.long
 def test_markup_from_the_run_is_shown_and_not_run(show: Callable[..., Any]) -> None:
     driver = show()
 
@@ -141,6 +144,7 @@ def test_markup_from_the_run_is_shown_and_not_run(show: Callable[..., Any]) -> N
     assert f"ValueError: no {EVIL}" in details.find_element("css selector", "pre").text
 
 
+@pytest.mark.long
 def test_a_heading_sorts_the_table_up_and_down(show: Callable[..., Any]) -> None:
     driver = show()
     losses = column(driver, "loss")
@@ -165,6 +169,7 @@ def test_a_heading_sorts_the_table_up_and_down(show: Callable[..., Any]) -> None
     assert column(driver, "loss") == [*reversed(losses[:-1]), ""]
 
 
+@pytest.mark.long
 def test_the_table_is_filtered_by_text_and_status(show: Callable[..., Any]) -> None:
     from selenium.webdriver.support.ui import Select
 
@@ -179,6 +184,7 @@ def test_the_table_is_filtered_by_text_and_status(show: Callable[..., Any]) -> N
     assert set(column(driver, "act")) == {"relu"}
 
 
+@pytest.mark.long
 def test_buttons_copy_the_snippet_and_the_configuration(show: Callable[..., Any]) -> None:
     driver = show()
     driver.execute_cdp_cmd("Browser.grantPermissions", {"permissions": ["clipboardReadWrite"]})
@@ -203,6 +209,7 @@ def copied_by(driver: Any, source: str) -> str:
     return text
 
 
+@pytest.mark.long
 def test_controls_draw_the_curves_anew(show: Callable[..., Any]) -> None:
     from selenium.webdriver.support.ui import Select
 
@@ -219,6 +226,7 @@ def test_controls_draw_the_curves_anew(show: Callable[..., Any]) -> None:
     assert driver.get_log("browser") == []
 
 
+@pytest.mark.long
 def test_the_pointer_shows_what_a_curve_is(show: Callable[..., Any]) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.support.ui import WebDriverWait
@@ -236,6 +244,7 @@ def test_the_pointer_shows_what_a_curve_is(show: Callable[..., Any]) -> None:
     assert f"Trial {best}" in driver.find_element("css selector", hover).text
 
 
+@pytest.mark.long
 def test_a_print_is_light_narrow_and_without_controls(show: Callable[..., Any]) -> None:
     driver = show(scheme="dark")
     facts = """
@@ -260,6 +269,7 @@ def test_a_print_is_light_narrow_and_without_controls(show: Callable[..., Any]) 
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
+@pytest.mark.long
 def test_charts_follow_the_width_of_the_window(show: Callable[..., Any]) -> None:
     from selenium.webdriver.support.ui import WebDriverWait
 

@@ -43,6 +43,7 @@ class DaskEngine(Engine):
     """
 
     name = "Dask"
+    how_to_upload = 'client.upload_file("<file>.py")'
 
     def __init__(
         self, cluster: Any = None, *, adaptive: bool = False, connect_timeout_s: float = 10.0

@@ -52,6 +52,7 @@ class RayEngine(Engine):
     """
 
     name = "Ray"
+    how_to_upload = 'RayExecutor(runtime_env={"working_dir": "."})'
 
     def __init__(
         self,

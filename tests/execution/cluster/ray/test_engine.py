@@ -6,6 +6,7 @@ import faulthandler
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -85,3 +86,33 @@ def test_the_file_of_a_cluster_that_is_gone_is_named(
 def test_a_timeout_is_above_zero() -> None:
     with pytest.raises(ValueError, match="head_timeout_s"):
         RayEngine(head_timeout_s=0)
+
+
+_LOCAL = """
+import sys
+import ray
+from localtune.execution.cluster.ray.engine import RayEngine
+
+for address in (None, "local"):
+    print("address", address, file=sys.stderr)
+    engine = RayEngine(address)
+    engine.connect()
+    print(len(engine.nodes()))
+    ray.shutdown()
+"""
+
+
+def test_a_cluster_that_ray_starts_for_the_script_is_told_unless_it_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    # Ray makes sockets below it, whose paths must be short.
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as home:
+        monkeypatch.setenv("RAY_TMPDIR", home)
+        run = subprocess.run(
+            [sys.executable, "-c", _LOCAL], capture_output=True, text=True, cwd=home, check=False
+        )
+    assert run.stdout == "1\n1\n", run.stderr
+    _, unasked, asked = run.stderr.split("address ")
+    assert "So Ray starts one here, for this script alone." in unasked
+    assert "localtune" not in asked and "Ray starts" not in asked
