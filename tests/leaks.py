@@ -44,7 +44,8 @@ DEADLINE_S = 5.0
 _ENVIRONMENT_OF_PYTEST = "PYTEST_CURRENT_TEST"
 _SIGNALS_OF_PYTEST = {signal.SIGALRM}
 _SIGNALS = sorted(signal.valid_signals() - _SIGNALS_OF_PYTEST)
-_HOOKS = ("exit", "excepthook", "displayhook")
+# Not ``excepthook``: libraries replace it when they are imported, whichever test comes to it first.
+_HOOKS = ("exit", "displayhook")
 # The bases that a guard keeps at most.
 _MOST_BASES = 2
 # One per machine and user, kept on purpose: what was fetched, and the locks of that.

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from localtune.compat.places import PLACES
 from localtune.compat.refusals import LIBRARIES, MODULES, NAMES
 from tests.ray_names import ray_names
@@ -170,6 +172,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.long
 def test_imports_of_earlier_releases_work() -> None:
     assert run(_IMPORTS, OLD_IMPORTS) == []
 
@@ -217,6 +220,7 @@ print(json.dumps([found, data.hex()]))
 """
 
 
+@pytest.mark.long
 def test_what_localtune_does_not_have_says_what_to_do_when_it_is_used() -> None:
     found, data = run(_USES, [list(LIBRARIES), list(MODULES), list(NAMES)])
     for path, text in found.items():
@@ -262,6 +266,7 @@ print(json.dumps(others))
 """
 
 
+@pytest.mark.long
 def test_a_module_named_after_from_gets_the_answer_of_its_import() -> None:
     unknown = [f"{each}.nothing" for each in ("ray", "ray.tune", "ray.train", "ray.air")]
     paths = [*LIBRARIES, *(each for each in MODULES if each not in NAMES), *unknown]

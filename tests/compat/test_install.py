@@ -173,6 +173,7 @@ def pickles_below(folder: Path) -> list[bytes]:
     return [each for each in found if each[:1] in (b"\x80", b"c")]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_workers_and_readers_have_what_experiments_need(tmp_path: Path) -> None:
     (tmp_path / "parts.py").write_text(PARTS)
@@ -251,6 +252,7 @@ def path_with_ray(tmp_path: Path) -> str:
     return f"{tmp_path / 'site'}{os.pathsep}{ROOT}"
 
 
+@pytest.mark.long
 def test_the_real_ray_is_neither_loaded_nor_changed(tmp_path: Path, path_with_ray: str) -> None:
     path = path_with_ray
 

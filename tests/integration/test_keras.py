@@ -26,7 +26,9 @@ def train(config: dict[str, Any]) -> None:
         model = TuneReportCheckpointCallback.get_model(checkpoint)
         start = int(model.optimizer.iterations.numpy()) // 2
     else:
-        model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1)])
+        # So far from the best weights, which are 1, that each epoch comes nearer to them.
+        layer = keras.layers.Dense(1, kernel_initializer="zeros")
+        model = keras.Sequential([keras.layers.Input((3,)), layer])
         model.compile(keras.optimizers.Adam(config["lr"]), "mse")
         start = 0
     callback = TuneReportCheckpointCallback({"mse": "loss"})
@@ -47,7 +49,7 @@ def test_a_sweep_reports_and_a_retry_goes_on_from_the_saved_model(tmp_path: Path
     grid = fit(
         train,
         tmp_path,
-        {"lr": tune.grid_search([0.01, 0.1])},
+        {"lr": tune.grid_search([0.01, 0.03])},
         executor=processes(2),
         max_failures=1,
         num_to_keep=1,

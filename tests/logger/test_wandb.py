@@ -32,9 +32,8 @@ def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
-    # The library replaces them when a run begins.
-    for name in ("exit", "excepthook"):
-        monkeypatch.setattr(sys, name, getattr(sys, name))
+    # The library replaces it when a run begins.
+    monkeypatch.setattr(sys, "exit", sys.exit)
 
 
 class Log:

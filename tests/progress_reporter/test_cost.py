@@ -67,6 +67,7 @@ def reads_of_refreshes(trials: int) -> int:
     return CountedTrial.reads - before
 
 
+@pytest.mark.long
 def test_a_refresh_looks_at_no_more_trials_among_ten_thousand_than_among_a_hundred() -> None:
     assert reads_of_refreshes(10_000) == reads_of_refreshes(100) > 0
 
@@ -94,6 +95,7 @@ def test_results_between_two_refreshes_cost_no_output_and_no_look_at_trials(verb
     assert len(run.text) == length
 
 
+@pytest.mark.long
 def test_the_best_of_ten_thousand_trials_are_shown() -> None:
     stream = FakeTerminal()
     run = run_of(10_000, stream)

@@ -57,6 +57,7 @@ def steps_of_a_run(path: Path, count: int, shape: str) -> int:
     return steps
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", ["flat", "nested", "list", "keys"])
 def test_the_steps_of_a_run_grow_with_the_keys_of_its_results(tmp_path: Path, shape: str) -> None:
     few, some, many = (steps_of_a_run(tmp_path, count, shape) for count in (100, 400, 1600))

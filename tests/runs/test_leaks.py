@@ -192,8 +192,8 @@ def test_a_temporary_file_is_found_and_removed(watch: ProcessWatch) -> None:
 
 def test_another_hook_of_sys_is_found_and_repaired(watch: ProcessWatch) -> None:
     before = State.now(watch)
-    sys.excepthook = lambda *_: None
+    sys.displayhook = lambda *_: None
 
-    assert found_at_once(before, watch).startswith("sys.excepthook")
+    assert found_at_once(before, watch).startswith("sys.displayhook")
     repair(before, watch)
     assert leaks_since(before, watch) == []
