@@ -65,6 +65,8 @@ _ENDS_OF_NODES = (-SIGKILL, -int(signal.SIGTERM))
 _MISSING_MODULE = re.compile(r"No module named ('[^']+')")
 # A run that holds nothing, and waits so long for a reservation, says so.
 _NOTE_S = 15.0
+# A run on a cluster without nodes says after so long that it waits for one.
+_NO_NODES_S = 2.0
 
 
 def check_options(executor: type[ClusterExecutor], options: Mapping[str, Any]) -> None:
@@ -163,6 +165,8 @@ class ClusterExecutor(Executor):
         self._events: list[WorkerEvent] = []
         self._looked_at = 0.0
         self._has_noted_wait = False
+        self._is_starting = False
+        self._last_loss = ""  # why the last node was lost
 
     # -- placement --------------------------------------------------------------------------------
 
@@ -204,7 +208,12 @@ class ClusterExecutor(Executor):
         if self._engine.grows() or (not nodes and self._inbox is None):
             return ""  # Nodes may join.
         if not nodes:
-            return f"The cluster ({self._engine.name}) has no node left that localtune can use."
+            last = f" The last one was lost: {self._last_loss}." if self._last_loss else ""
+            return (
+                f"The cluster ({self._engine.name}) has no node left that localtune can use.{last} "
+                "Resume the run when the cluster is back, or on this machine, by "
+                "localtune resume NAME --executor processes."
+            )
         listed = "; ".join(f"{node.name}: {_shown(node.resources)}" for node in nodes)
         return (
             f"The trial asks for {request!r}, which no nodes of the cluster can hold "
@@ -253,12 +262,16 @@ class ClusterExecutor(Executor):
         self._engine.connect()
         self._on_output = on_output if on_output is not None else _print_out
         self._has_noted_wait = False
+        self._last_loss = ""
+        self._is_starting = True
         try:
             self._begin()
             self._await_agents()
         except BaseException:
             self.close()
             raise
+        finally:
+            self._is_starting = False
 
     def _begin(self) -> None:
         post: Post | None = None
@@ -286,10 +299,18 @@ class ClusterExecutor(Executor):
         Raises:
             ClusterError: if one is refused, or none can be started.
         """
-        give_up_at = time.monotonic() + self._start_timeout_s
-        while time.monotonic() < give_up_at:
+        began_at = time.monotonic()
+        has_noted = False
+        while time.monotonic() < began_at + self._start_timeout_s:
             self._raise_refusals()
             agents = list(self._nodes)
+            if not agents and not has_noted and time.monotonic() - began_at > _NO_NODES_S:
+                has_noted = True
+                logger.warning(
+                    "The cluster (%s) has no nodes. The run waits for the first one, for %g s at "
+                    "most (start_timeout_s).",
+                    *(self._engine.name, self._start_timeout_s),
+                )
             if agents and all(each.use is Use.NOW for each in agents):
                 return
             if not agents and self._engine.grows():
@@ -533,7 +554,8 @@ class ClusterExecutor(Executor):
     def _refuse(self, agent: AgentState, why: str) -> None:
         self._cut_off(agent, why)
         agent.stage = Stage.REFUSED
-        logger.warning("The node %s is left out: %s.", agent.node.name, why)
+        if not self._is_starting:  # Else it is an error, which names the node.
+            logger.warning("The node %s is left out: %s.", agent.node.name, why)
 
     def _lose(self, agent: AgentState, why: str) -> None:
         """Takes in that an agent is gone, or cuts it off."""
@@ -544,9 +566,10 @@ class ClusterExecutor(Executor):
         # Without workers there is nothing to fence off.
         agent.fenced_until = fenced_until if agent.workers else 0.0
         agent.stage = Stage.FENCED
+        self._last_loss = why
         if agent.workers:
             logger.warning(
-                "The node %s is lost: %s. Its trials (%d) go on elsewhere.",
+                "The node %s is lost: %s. Its trials (%d) go on where there is room.",
                 *(agent.node.name, why, len(agent.workers)),
             )
 

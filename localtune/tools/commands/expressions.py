@@ -89,7 +89,7 @@ def named_call(text: str) -> tuple[str, dict[str, Any]]:
     if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name) or tree.args:
         raise UsageError(
             f"{text!r} must be a name, or a name with arguments by name, such as 'asha(max_t=100)' "
-            "or \"ray(address='10.0.0.1:6379')\"."
+            "or \"dask(cluster='tcp://host:8786')\"."
         )
     return tree.func.id, {each.arg or "**": _value(each.value, text) for each in tree.keywords}
 

@@ -43,7 +43,7 @@ class DaskEngine(Engine):
     """
 
     name = "Dask"
-    how_to_upload = 'client.upload_file("<file>.py")'
+    how_to_upload = 'distributed.Client(address).upload_file("<file>.py")'
 
     def __init__(
         self, cluster: Any = None, *, adaptive: bool = False, connect_timeout_s: float = 10.0
@@ -129,8 +129,12 @@ def _scheduler_of(cluster: Any) -> tuple[str, Any]:
     address = getattr(cluster, "scheduler_address", None)
     if isinstance(address, str) and address:
         return address, getattr(cluster, "security", None)
+    if cluster is None:
+        raise ClusterError(
+            "No Dask cluster is named: set the environment variable DASK_SCHEDULER_ADDRESS, or "
+            'pass cluster, such as DaskExecutor(cluster="tcp://host:8786").'
+        )
     raise ClusterError(
         "cluster must be a connected dask.distributed.Client, a running cluster, or the address of "
-        f'a scheduler such as "tcp://host:8786", but got {cluster!r}. The variable '
-        "DASK_SCHEDULER_ADDRESS is used for None."
+        f'a scheduler such as "tcp://host:8786", but got {cluster!r}.'
     )

@@ -93,9 +93,12 @@ def test_the_address_comes_from_the_configuration_of_dask(cluster: DaskCluster) 
         dask.nodes(3)
 
 
-@pytest.mark.parametrize("cluster_argument", [None, 8786])
-def test_no_address_is_an_error(cluster_argument: Any) -> None:
-    with pytest.raises(ClusterError, match="cluster must be a connected"):
+@pytest.mark.parametrize(
+    ("cluster_argument", "words"),
+    [(None, "set the environment variable DASK_SCHEDULER_ADDRESS"), (8786, "but got 8786")],
+)
+def test_no_address_is_an_error(cluster_argument: Any, words: str) -> None:
+    with pytest.raises(ClusterError, match=words):
         DaskEngine(cluster_argument).connect()
 
 
