@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Collection
@@ -134,8 +135,6 @@ def ends_within(pidfd: int, duration_s: float) -> bool:
         pidfd: Its process descriptor.
         duration_s: How many.
     """
-    import select
-
     ended = select.poll()
     ended.register(pidfd, select.POLLIN)
     return bool(ended.poll(duration_s * 1000.0))

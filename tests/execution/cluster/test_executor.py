@@ -245,7 +245,9 @@ def test_a_node_that_is_lost_too_often_is_left_out(tmp_path: Path) -> None:
             expect(session.answer(worker), messages.Ready)
             os.kill(engine.agent_pids()["node-1"], signal.SIGKILL)
             assert session.exit_of(worker).node_lost
-        assert "no node left" in executor.why_never(PlacementGroupFactory([{"CPU": 1}]))
+        why = executor.why_never(PlacementGroupFactory([{"CPU": 1}]))
+        assert "no node left" in why and "The last one was lost: its agent" in why
+        assert "localtune resume NAME --executor processes" in why
         assert executor.reserve(PlacementGroupFactory([{"CPU": 1}])) is None
 
 
